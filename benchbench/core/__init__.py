@@ -1,0 +1,1 @@
+"""The small vocabulary all rooms share. Nothing here knows of any other room."""

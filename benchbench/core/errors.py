@@ -1,0 +1,64 @@
+"""What can go wrong, in one clear sentence each.
+
+Every error that a user can cause or meet is a `BenchbenchError`: its message names the thing and the way
+out, and its class carries the exit code. The command line prints the message and nothing else; anything
+that is not a `BenchbenchError` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchbenchError(Exception):
+    """Base of all errors meant for a user's eyes."""
+
+    exit_code = 2
+
+
+class InputError(BenchbenchError):
+    """Wrong usage or bad input: an unknown name, an unreadable file, an impossible request."""
+
+    exit_code = 2
+
+
+class NothingComparable(BenchbenchError):
+    """A check found nothing it may compare."""
+
+    exit_code = 3
+
+
+class CellFailed(BenchbenchError):
+    """A cell could not be carried out, for example because its loss stopped being a number."""
+
+    exit_code = 4
+
+
+class MetricFailed(Exception):
+    """One metric cannot be computed on this evidence. The others still are; its row says why.
+
+    `status` is "failed" (the evidence does not allow it: too few images, not a number) or "unavailable"
+    (something that must be fetched first is not at hand).
+    """
+
+    def __init__(self, reason: str, *, status: str = "failed") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class BenchbenchWarning(UserWarning):
+    """A warning of ours, so that tests can turn exactly these into errors."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """An `InputError` for a name nobody knows, with the nearest known one.
+
+    >>> str(unknown_name("model", "vea", ["vae", "noise"]))
+    "unknown model 'vea'; did you mean 'vae'? Known: noise, vae"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return InputError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")

@@ -1,0 +1,41 @@
+"""Image conventions: what crosses a room border, and how it gets there.
+
+Across every border images are `uint8` RGB tensors, N×C×H×W with C = 3, 0..255. Inside a model they are float
+in [-1, 1], with as many channels as the model likes. `quantize` rounds; truncation would darken every image
+by half a level and shift Fréchet distances.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+
+
+def check_images(images: Tensor, what: str = "images") -> Tensor:
+    """Return `images` if they are uint8 RGB N×3×H×W; an `InputError` that says what they are instead."""
+    if images.dtype != torch.uint8:
+        raise InputError(
+            f"{what} must be uint8 in 0..255 but are {str(images.dtype).removeprefix('torch.')}; "
+            "convert floats in [-1, 1] with benchbench.core.images.quantize"
+        )
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise InputError(f"{what} must have shape N×3×H×W (RGB) but have {'×'.join(map(str, images.shape))}")
+    return images
+
+
+def quantize(x: Tensor) -> Tensor:
+    """Float images in [-1, 1], N×C×H×W with C in {1, 3}, to uint8 RGB. Rounds half to even; clamps.
+
+    Not-a-number has no grey level: it raises `InputError` instead of becoming black.
+    """
+    if torch.isnan(x).any():
+        raise InputError("the model produced NaN pixels; lower the learning rate or clip gradients")
+    levels = x.add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    return levels.expand(-1, 3, -1, -1).contiguous() if levels.shape[1] == 1 else levels
+
+
+def to_signed(images: Tensor, channels: int = 3) -> Tensor:
+    """uint8 RGB to float32 in [-1, 1]; `channels` = 1 keeps the first, for data known to be grey."""
+    return images[:, :channels].to(torch.float32).div_(127.5).sub_(1)

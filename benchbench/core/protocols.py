@@ -1,0 +1,126 @@
+"""What a model can do, as small protocols. A model is a `torch.nn.Module` that satisfies one or more.
+
+Every image that goes in or comes out is uint8 RGB N×3×H×W (see `core.images`); the float world stays inside.
+The methods below run under `torch.inference_mode()` with the model in eval mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from benchbench.core.seeds import ImageRng
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What a model must know of its data before it is built: `height`, `width`, `grey` (R = G = B everywhere),
+    `n_classes` (0 when there are no labels)."""
+
+    height: int
+    width: int
+    grey: bool
+    n_classes: int
+
+    @property
+    def channels(self) -> int:
+        """Channels inside a model: 1 for grey data, else 3."""
+        return 1 if self.grey else 3
+
+
+class ModelClass(Protocol):
+    """What stands behind a name in the `benchbench.models` group: a class with a config of its own.
+
+    The first line of its docstring is what `benchbench list models` shows, `reference` the paper.
+    """
+
+    Config: ClassVar[type[BaseModel]]
+    reference: ClassVar[str]
+
+    def __call__(self, config: Any, spec: ImageSpec) -> nn.Module: ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Makes images from nothing."""
+
+    def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
+        """`n` images; all randomness comes from `rng`, whose length is `n`. `labels`: int64 (n,)."""
+
+
+@runtime_checkable
+class Autoencoder(Generator, Protocol):
+    """Also maps images to codes and back."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images to codes, float (n, latent): the deterministic code, the posterior mean for a VAE."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes to images."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """`decode(encode(images))`."""
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """Turns images of one domain into another; `direction` is "AtoB" or "BtoA"."""
+
+    def translate(self, images: Tensor, direction: str) -> Tensor: ...
+
+
+@runtime_checkable
+class Restorer(Protocol):
+    """Undoes a degradation."""
+
+    def restore(self, degraded: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss sees: `x` float32 in [-1, 1], N×channels×H×W, on the training device; `labels` int64 (N,)
+    or None; `step` counts optimiser steps from 0, `total_steps` is the planned end."""
+
+    x: Tensor
+    labels: Tensor | None
+    step: int
+    total_steps: int
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """Has losses. The loop lives in `training/`; a model only says who plays and what each one minimises.
+
+    One step of the loop walks through `turns(step)`; in each turn the named player's parameters get one
+    optimiser step on `loss(player, batch)`. A VAE has one player and one turn; a GAN with n_dis = 5 returns
+    ("discriminator",) * 5 + ("generator",).
+    """
+
+    def players(self) -> Mapping[str, nn.Module]:
+        """The modules that are optimised, by name: one optimiser each."""
+
+    def turns(self, step: int) -> Sequence[str]:
+        """Who moves in this step, in order."""
+
+    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar this player minimises, and detached scalars worth a curve (their names are columns)."""
+
+
+@runtime_checkable
+class Observant(Protocol):
+    """Reports more than its losses once an epoch, for example the number of active units."""
+
+    def epoch_statistics(self, images: Tensor) -> dict[str, float]:
+        """Numbers for `curves.csv` from held-out `images` (uint8 RGB, at most a few hundred)."""
+
+
+@runtime_checkable
+class Fittable(Protocol):
+    """Learns without gradient steps, for example a control row that hands out training images."""
+
+    def fit(self, train: Tensor, held_out: Tensor) -> None:
+        """Look at the images of both splits (uint8 RGB); only a control may use `held_out`."""

@@ -1,0 +1,58 @@
+"""Names to things, through entry points: ours and everybody else's come through the same door.
+
+A registry reads one entry-point group. Names are known without importing anything, so `--help` and shell
+completion stay instant; the module behind a name is imported when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from benchbench.core.errors import BenchbenchWarning, InputError, unknown_name
+
+
+class Registry:
+    """The things of one kind ("model", "dataset", "metric", "extractor")."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.group = f"benchbench.{kind}s"
+
+    def _entries(self) -> dict[str, EntryPoint]:
+        # Ours last, so that a plugin cannot silently take over a name that records already use.
+        found = sorted(entry_points(group=self.group), key=lambda e: e.value.startswith("benchbench."))
+        return {entry.name: entry for entry in found}
+
+    def names(self) -> list[str]:
+        """All registered names, sorted. Imports nothing."""
+        return sorted(self._entries())
+
+    def get(self, name: str) -> Any:
+        """The object behind a name; `InputError` with the nearest name when there is none."""
+        entries = self._entries()
+        if name not in entries:
+            raise unknown_name(self.kind, name, entries)
+        try:
+            return entries[name].load()
+        except Exception as error:
+            raise InputError(
+                f"the {self.kind} {name!r} ({entries[name].value}) cannot be loaded: {error}"
+            ) from error
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Every (name, object) that loads; a broken plugin warns with its name and is skipped."""
+        loaded = []
+        for name in self.names():
+            try:
+                loaded.append((name, self.get(name)))
+            except InputError as error:
+                warnings.warn(f"{error}; skipped", BenchbenchWarning, stacklevel=2)
+        return loaded
+
+
+MODELS = Registry("model")
+DATASETS = Registry("dataset")
+METRICS = Registry("metric")
+EXTRACTORS = Registry("extractor")

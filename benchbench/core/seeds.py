@@ -1,0 +1,58 @@
+"""Randomness that belongs to an image, not to a batch.
+
+Image number i of a run draws from its own counter-based generator, Philox4x64 (Salmon et al. 2011) keyed by
+(run seed, i). So the same image comes out whatever the batch size, the number of workers or ranks, and
+whichever part of a run was resumed. Draws are made on the CPU in NumPy and moved: also the same on every
+device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class ImageRng:
+    """Random numbers for the images `indices` of the run `seed`; row i of every draw is image i's own.
+
+    Draws continue: two calls give different numbers, and what image i gets from the k-th call depends only
+    on (seed, i) and the shapes of its earlier draws.
+    """
+
+    def __init__(self, seed: int, indices: Iterable[int], device: torch.device | str = "cpu") -> None:
+        self.seed = seed
+        self.indices = list(indices)
+        self.device = torch.device(device)
+        self._generators = [np.random.Generator(np.random.Philox(key=[seed, i])) for i in self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal, float32, (len(self), *shape)."""
+        return self._stack([g.standard_normal(shape, dtype=np.float32) for g in self._generators])
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [0, 1), float32, (len(self), *shape)."""
+        return self._stack([g.random(shape, dtype=np.float32) for g in self._generators])
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Uniform on {0, …, high - 1}, int64, (len(self), *shape)."""
+        return self._stack([g.integers(high, size=shape, dtype=np.int64) for g in self._generators])
+
+    def _stack(self, rows: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(rows)).to(self.device)
+
+
+def image_rngs(seed: int, n: int, batch_size: int, device: torch.device | str = "cpu") -> Iterator[ImageRng]:
+    """One `ImageRng` a batch for images 0..n-1, the last batch as short as it falls."""
+    for start in range(0, n, batch_size):
+        yield ImageRng(seed, range(start, min(start + batch_size, n)), device)
+
+
+def permutation(seed: int, n: int) -> np.ndarray:
+    """A permutation of 0..n-1 that depends on (seed, n) alone."""
+    return np.random.Generator(np.random.Philox(key=[seed, 2**63])).permutation(n)

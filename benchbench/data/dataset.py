@@ -1,0 +1,68 @@
+"""What a dataset is, whatever it came from: two splits of decoded images with labels and an identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchbench.core.protocols import ImageSpec
+
+
+@dataclass(frozen=True)
+class Split:
+    """Decoded images of one size.
+
+    images: uint8 RGB N×3×H×W, in the source's own order (which no number may depend on).
+    labels: int64 (N,) in 0..n_classes-1, or None.
+    fingerprint: sha256 over the decoded pixels and labels, independent of order (`data.fingerprint`).
+    """
+
+    images: Tensor
+    labels: Tensor | None
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """`train` is what models learn from and what generated images are held against (the reference split);
+    `held_out` is what no model sees: reconstructions and the `real` control come from it.
+
+    name: as the user asked for it, without options, fit for a folder name ("digits", "folder-cats").
+    classes: names by label; empty when there are no labels.
+    canonical: True/False where the canonical fingerprint is known, None where nobody can say.
+    notes: what a reader of the record should know, for example that pixels were re-encoded as JPEG.
+    source: provenance for run.json (paths without the user's home, package versions, options such as size).
+    """
+
+    name: str
+    train: Split
+    held_out: Split
+    classes: Sequence[str] = ()
+    canonical: bool | None = None
+    notes: Sequence[str] = ()
+    source: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of both splits together."""
+        from benchbench.core.hashing import digest
+
+        return digest([self.train.fingerprint, self.held_out.fingerprint])
+
+    @property
+    def spec(self) -> ImageSpec:
+        """What a model is told before it is built."""
+        images = self.train.images
+        grey = all(
+            torch.equal(part[:, 0], part[:, 1]) and torch.equal(part[:, 0], part[:, 2])
+            for split in (self.train, self.held_out)
+            for part in split.images.split(8192)
+        )
+        return ImageSpec(images.shape[2], images.shape[3], grey, len(self.classes))

@@ -1,0 +1,1 @@
+"""Extractors and what is kept of their output."""

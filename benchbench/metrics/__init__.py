@@ -1,0 +1,1 @@
+"""Numbers from evidence: pure functions first, thin classes over them."""

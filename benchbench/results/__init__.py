@@ -1,0 +1,1 @@
+"""Records, provenance, the store. Knows nothing of models or torch."""

@@ -1,0 +1,55 @@
+"""The record: one row per number, and the columns every table of ours has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "failed", "unavailable"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number. A failed one has a status, a reason and no value; not-a-number is never stored."""
+
+    cell: str
+    model: str
+    variant: str  # hyper-parameters that differ from the model's defaults, "beta=4"; "" for none
+    dataset: str
+    task: str
+    seed: int
+    metric: str
+    aspect: str
+    value: float | None
+    low: float | None
+    high: float | None
+    interval: str | None
+    unit: str
+    higher_is_better: bool | None
+    n_images: int | None
+    n_reference: int | None
+    extractor: str | None
+    resize: str | None
+    precision: str | None
+    status: Status
+    reason: str | None
+    metric_version: int
+
+    def __post_init__(self) -> None:
+        numbers = (self.value, self.low, self.high)
+        if any(x is not None and not math.isfinite(x) for x in numbers):
+            raise ValueError(f"{self.metric}: a record holds finite numbers or none, not {numbers}")
+        if (self.status == "ok") != (self.value is not None):
+            raise ValueError(f"{self.metric}: status {self.status!r} with value {self.value!r}")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"{self.metric}: status {self.status!r} without a reason")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Column name to value, in the order of `COLUMNS`."""
+        return asdict(self)
+
+
+COLUMNS: tuple[str, ...] = tuple(Row.__dataclass_fields__)

@@ -1,0 +1,1 @@
+"""Carries cells out: plan, train or load, task, score, record."""

@@ -1,0 +1,1 @@
+"""The loop, optimisers, EMA, precision, checkpoints. Knows nothing of metrics."""
