@@ -12,7 +12,7 @@ from benchbench.core.errors import InputError
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """"auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps"; `InputError` if not there."""
+    """ "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps"; `InputError` if not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -83,7 +83,9 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
 
 def cannot_write(path: Path, error: OSError) -> InputError:
     """The sentence for a folder or file that cannot be written: no permission, no space, a file in the way."""
-    return InputError(f"cannot write {path}: {error.strerror or error}; choose another folder or free some space")
+    return InputError(
+        f"cannot write {path}: {error.strerror or error}; choose another folder or free some space"
+    )
 
 
 def _fsync(path: Path) -> None:

@@ -39,3 +39,11 @@ def quantize(x: Tensor) -> Tensor:
 def to_signed(images: Tensor, channels: int = 3) -> Tensor:
     """uint8 RGB to float32 in [-1, 1]; `channels` = 1 keeps the first, for data known to be grey."""
     return images[:, :channels].to(torch.float32).div_(127.5).sub_(1)
+
+
+def is_grey(images: Tensor) -> bool:
+    """Whether R = G = B in every pixel of uint8 RGB images; in parts, so that no copy of them all is made."""
+    return all(
+        torch.equal(part[:, 0], part[:, 1]) and torch.equal(part[:, 0], part[:, 2])
+        for part in torch.split(images, 8192)
+    )

@@ -7,7 +7,7 @@ default, `SILENT`, draws nothing, so the library is quiet unless asked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -21,18 +21,12 @@ class Stage(Protocol):
 class Progress(Protocol):
     """Whoever watches."""
 
-    def stage(self, title: str, total: int, unit: str, done: int = 0) -> AbstractStage:
-        """A context manager for a piece of work of `total` units, `done` of which were done before."""
+    def stage(self, title: str, total: int, unit: str, done: int = 0) -> AbstractContextManager[Stage]:
+        """A piece of work of `total` units (0: nobody knows), `done` of which were done before; `unit` in the
+        singular, "image"."""
 
     def note(self, text: str) -> None:
         """Something worth one line, for example that training goes on from a checkpoint."""
-
-
-class AbstractStage(Protocol):
-    """A `Stage` as a context manager."""
-
-    def __enter__(self) -> Stage: ...
-    def __exit__(self, *exception: object) -> None: ...
 
 
 class _Silent:

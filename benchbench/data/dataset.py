@@ -63,6 +63,6 @@ class Dataset:
         grey = all(
             torch.equal(part[:, 0], part[:, 1]) and torch.equal(part[:, 0], part[:, 2])
             for split in (self.train, self.held_out)
-            for part in split.images.split(8192)
+            for part in torch.split(split.images, 8192)
         )
         return ImageSpec(images.shape[2], images.shape[3], grey, len(self.classes))

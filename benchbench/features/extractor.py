@@ -27,6 +27,7 @@ class Extractor(Protocol):
     dim: ClassVar[int]
     n_logits: ClassVar[int]
     resize: ClassVar[str]  # the preprocessing by name, as records state it, e.g. "bicubic-antialias-128"
+    batch_size: ClassVar[int]  # how many images a call are fastest on a CPU; changes no number
     weights_sha256: str
 
     def __init__(self, device: torch.device | str = "cpu") -> None:

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
 
 Aspect = Literal[
@@ -37,18 +38,28 @@ class FeatureEvidence:
 
 @dataclass(frozen=True)
 class PairEvidence:
-    """One value an image pair for each paired metric, float64 (N,), by metric name."""
+    """One value an image pair for each paired metric, float64 (N,), by metric name; for a metric that cannot
+    score such pairs at all, the reason instead."""
 
     values: Mapping[str, Tensor]
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, name: str) -> Tensor:
+        """The values of one metric; `MetricFailed` with the reason where there are none."""
+        if name in self.failures:
+            raise MetricFailed(self.failures[name])
+        return self.values[name]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that metrics may read. `generated` and `reference` by extractor name."""
+    """All that metrics may read. `generated` and `reference` by extractor name; an extractor that is not at hand
+    or could not read the images left its failure instead."""
 
     generated: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     reference: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     pairs: PairEvidence | None = None
+    failures: Mapping[str, MetricFailed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,25 @@ class Estimate:
     details: Mapping[str, Estimate] = field(default_factory=dict)
 
 
+# What the field calls a family on the network it was published with. Any other pairing is another metric and
+# keeps both names.
+FIELD_NAMES = {
+    ("fd", "inception_v3"): "fid",
+    ("fd_infinity", "inception_v3"): "fid_infinity",
+    ("kd", "inception_v3"): "kid",
+    ("kd_subsets", "inception_v3"): "kid_subsets",
+    ("is", "inception_v3"): "inception_score",
+    ("is_one_split", "inception_v3"): "inception_score_one_split",
+}
+
+
+def full_name(family: str, extractor: str | None) -> str:
+    """The name records have: "fd" on "dinov2" is "fd_dinov2", on "inception_v3" it is "fid"."""
+    if extractor is None:
+        return family
+    return FIELD_NAMES.get((family, extractor), f"{family}_{extractor}")
+
+
 class Metric:
     """Base of the metric classes. Subclasses set the class fields and write `compute`."""
 
@@ -75,6 +105,7 @@ class Metric:
     needs: ClassVar[frozenset[Need]]  # of both sides, unless `needs_reference` says otherwise
     needs_reference: ClassVar[bool] = True
     uses_extractor: ClassVar[bool] = True
+    balanced: ClassVar[bool] = False  # only fair between sets of one size: see `select.balanced`
     source: ClassVar[str]  # paper and equation
 
     def __init__(self, extractor: str | None = None) -> None:
@@ -83,8 +114,16 @@ class Metric:
     @property
     def name(self) -> str:
         """The full name, as records have it."""
-        return f"{self.family}_{self.extractor}" if self.extractor else self.family
+        return full_name(self.family, self.extractor)
 
     def compute(self, evidence: Evidence) -> Estimate:
         """The number. Raises `MetricFailed` with a reason; never returns NaN or a placeholder."""
         raise NotImplementedError
+
+
+def features_of(sides: Mapping[str, FeatureEvidence], extractor: str | None) -> Tensor:
+    """The feature vectors of one side of the evidence (`evidence.generated` or `evidence.reference`), N×D."""
+    side = None if extractor is None else sides.get(extractor)
+    if side is None or side.features is None:
+        raise MetricFailed(f"the evidence holds no features of {extractor}; collect them with the need 'features'")
+    return side.features

@@ -1,0 +1,33 @@
+"""`benchbench list`: what can be named on the command line, ours and what plugins brought."""
+
+from __future__ import annotations
+
+import inspect
+
+import click
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors"]))
+def list_things(what: str) -> None:
+    """List what there is: models, datasets, metrics or extractors."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from benchbench.core.registry import Registry
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(what.removesuffix("s"), style="bold", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("source")
+    for name, thing in Registry(what.removesuffix("s")).items():
+        summary = (inspect.getdoc(thing) or "").splitlines()[0:1]
+        source = getattr(thing, "reference", getattr(thing, "source", ""))
+        table.add_row(name, escape("".join(summary)), escape(source if isinstance(source, str) else ""))
+    if what == "datasets":
+        table.add_row(escape("folder:PATH"), "Images in a folder, flat, by class, or in train/ and test/", "")
+        table.add_row(
+            escape("parquet:PATH"), "A parquet file or a folder of them, image bytes in a column", ""
+        )
+    Console().print(table)

@@ -1,0 +1,165 @@
+"""From files to a `Dataset`: what all sources of encoded images have in common.
+
+A source finds its files and describes each split as a `Part`; this module resolves labels, decodes through
+the cache, splits what has no split, and checks that the result is a dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.cache import Decoded, cached
+from benchbench.data.dataset import Dataset, Split
+from benchbench.data.decode import conversion_notes, decode_images
+from benchbench.data.fingerprint import combine
+from benchbench.data.splits import halves
+
+Labels = Sequence[int] | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split, not decoded yet.
+
+    title: "train", "test", … for progress and errors. total: number of images. items: yields (name for
+    errors, file content or path) of each, every time it is called. labels: one an image, indices or names, or
+    None. identity: JSON-able, changes when any byte of the files does. classes: names by label index, where
+    the files say so. notes: what a reader of the record should know of the files.
+    """
+
+    title: str
+    total: int
+    items: Callable[[], Iterator[tuple[str, bytes | Path]]]
+    labels: Labels | None
+    identity: Any
+    classes: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+
+    def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
+        """All images, brought to size×size unless it is None; from the decode cache where possible."""
+        return cached(
+            {"files": self.identity, "size": size},
+            lambda: decode_images(
+                self.items(), self.total, size=size, title=f"decode {self.title}", progress=progress
+            ),
+            progress,
+        )
+
+
+def resolve_labels(
+    parts: Sequence[Part], classes: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], list[list[int] | None]]:
+    """Class names, and each part's labels as indices into them (None without labels).
+
+    `classes`: the names where they are known; labels may then be indices or names. Otherwise the sorted
+    distinct labels of all parts are the classes.
+    """
+    labelled = [part for part in parts if part.labels is not None]
+    if not labelled:
+        return (), [None for _ in parts]
+    if len(labelled) < len(parts):
+        without = next(part for part in parts if part.labels is None)
+        raise InputError(
+            f"{labelled[0].title} has labels but {without.title} has none; give labels to both or to neither"
+        )
+    values: list[Any] = sorted(
+        {value for part in labelled for value in part.labels or ()}, key=lambda v: (str(type(v)), v)
+    )
+    classes = classes or labelled[0].classes
+    if classes is None:
+        index = {value: i for i, value in enumerate(values)}
+        classes = [str(value) for value in values]
+    else:
+        index = {name: i for i, name in enumerate(classes)} | {i: i for i in range(len(classes))}
+        if unknown := [value for value in values if value not in index]:
+            raise InputError(
+                f"unknown label {unknown[0]!r}; the {len(classes)} classes are {', '.join(classes)}"
+            )
+    return tuple(classes), [[index[value] for value in part.labels or ()] for part in parts]
+
+
+def assemble(
+    name: str,
+    decoded: Sequence[Decoded],
+    labels: Sequence[list[int] | None],
+    *,
+    classes: Sequence[str] = (),
+    groups: Sequence[str] | None = None,
+    canonical: bool | None = None,
+    notes: Sequence[str] = (),
+    source: dict[str, Any],
+) -> Dataset:
+    """A dataset of one decoded part, which is split in halves, or of two: train and held-out.
+
+    `groups` (one part only): keys of images that must stay on one side of the split.
+    """
+    total = sum(len(part.images) for part in decoded)
+    conversions = {
+        key: sum(part.conversions.get(key, 0) for part in decoded)
+        for part in decoded
+        for key in part.conversions
+    }
+    notes = [*notes, *conversion_notes(conversions, total)]
+    if len(decoded) == 1:
+        (part,), (own,) = decoded, labels
+        sides = halves(part.digests, own, groups)
+        notes.append(
+            "the source has no split of its own: split in halves, seeded, the same images on one side"
+        )
+        train, held_out = (
+            _select(part, own, side, title) for side, title in zip(sides, ("train", "held-out"), strict=True)
+        )
+    else:
+        if decoded[0].images.shape[1:] != decoded[1].images.shape[1:]:
+            (h0, w0), (h1, w1) = (part.images.shape[2:] for part in decoded)
+            raise InputError(
+                f"train images are {w0}×{h0} but held-out images are {w1}×{h1}; "
+                "--size N resizes and crops all to N×N"
+            )
+        train, held_out = (
+            _split(torch.from_numpy(part.images), own, part.digests, title)
+            for part, own, title in zip(decoded, labels, ("train", "held-out"), strict=True)
+        )
+    return Dataset(
+        name=name,
+        train=train,
+        held_out=held_out,
+        classes=tuple(classes),
+        canonical=canonical,
+        notes=tuple(notes),
+        source=source,
+    )
+
+
+def _select(part: Decoded, labels: list[int] | None, indices: list[int], title: str) -> Split:
+    images = torch.from_numpy(part.images[np.asarray(indices, np.int64)])
+    own = None if labels is None else [labels[i] for i in indices]
+    return _split(images, own, [part.digests[i] for i in indices], title)
+
+
+def _split(images: Tensor, labels: list[int] | None, digests: list[bytes], title: str) -> Split:
+    if len(images) < 2:
+        raise InputError(
+            f"the {title} split has {len(images)} image(s), too few for any statistic; at least 2 are needed"
+        )
+    return Split(
+        images=images,
+        labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
+        fingerprint=combine(digests, labels),
+    )
+
+
+def tidy(path: Path) -> str:
+    """A path for the record: absolute, but without the user's home."""
+    path = path.expanduser().resolve()
+    home = Path.home().resolve()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else path.as_posix()

@@ -1,0 +1,126 @@
+"""What a source yields: blocks, consecutive images in an order of its own.
+
+How many images are a block depends on the source and on the size of its images, never on the consumer's batch
+size. Files are decoded by several threads, a few at a time (Pillow lets go of the interpreter lock).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageFile
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+from benchbench.core.images import check_images
+from benchbench.data.arrays import LOOK_AT, value_range
+from benchbench.data.decode import UnusableError, decode_image, resize_images
+from benchbench.data.prefetch import map_ahead
+
+BLOCK_BYTES = 2**22  # a block of images that need no decoding
+CHUNK = 8  # files a thread decodes at a time
+WORKERS = min(8, os.cpu_count() or 1)
+
+Items = Generator[tuple[str, bytes | Path], None, None]
+"""(name for errors, file content or path) of encoded images."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive images of one size.
+
+    images: uint8 N×3×H×W. first: the name of the first one, for errors. applied: how often each of
+    `decode.CONVERSIONS` applied. odd: the name and (H, W) of the image that comes next where that has another
+    size than these.
+    """
+
+    images: NDArray[np.uint8]
+    first: str
+    applied: Mapping[str, int] = field(default_factory=dict)
+    odd: tuple[str, tuple[int, int]] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.images.shape[2], self.images.shape[3]
+
+    def resized(self, size: int | None) -> Block:
+        """These images at size×size, by the rule for files; as they are if `size` is None."""
+        if size is None or self.size == (size, size):
+            return self
+        applied = {**self.applied, "resized": len(self.images)}
+        return Block(resize_images(self.images, size), self.first, applied)
+
+
+def rows_per_block(height: int, width: int) -> int:
+    """How many images of this size are a block where they need no decoding."""
+    return max(1, BLOCK_BYTES // (3 * height * width))
+
+
+def tensor_blocks(images: Iterable[Tensor], name: str, total: int | None) -> Generator[Block, None, None]:
+    """Blocks of uint8 N×3×H×W tensors; `total` is their number where it is known, for errors."""
+    for i, batch in enumerate(images):
+        what = batch_name(name, i, total)
+        check_tensor(batch, what)
+        if len(batch):
+            rows = rows_per_block(batch.shape[2], batch.shape[3])
+            for start in range(0, len(batch), rows):
+                yield Block(batch[start : start + rows].cpu().numpy(), what)
+
+
+def batch_name(name: str, i: int, total: int | None) -> str:
+    """What errors call tensor number `i` of `total`."""
+    return name if total == 1 else f"batch {i} of {name}"
+
+
+def check_tensor(batch: object, what: str) -> None:
+    """`InputError` that says what `batch` is instead of uint8 N×3×H×W, and for floats in which range."""
+    if not isinstance(batch, Tensor):
+        raise InputError(f"{what} is a {type(batch).__name__}; it must be a uint8 tensor N×3×H×W")
+    if batch.is_floating_point():
+        values = value_range(batch.detach()[:LOOK_AT].cpu().float().numpy())
+        kind = str(batch.dtype).removeprefix("torch.")
+        raise InputError(f"{what} must be uint8 in 0..255 but is {kind}, {values}")
+    check_images(batch, what)
+
+
+def decoded_blocks(items: Items, size: int | None) -> Generator[Block, None, None]:
+    """Decode files, several at a time; `InputError` names the first one that cannot be used."""
+    return map_ahead(partial(_decode_chunk, size=size), _chunks(items), WORKERS)
+
+
+def _chunks(items: Items) -> Generator[list[tuple[str, bytes | Path]], None, None]:
+    with closing(items):
+        while chunk := list(islice(items, CHUNK)):
+            yield chunk
+
+
+def _decode_chunk(chunk: list[tuple[str, bytes | Path]], size: int | None) -> Block:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise InputError(
+            "Pillow is set to fill up truncated images with grey; "
+            "set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False again"
+        )
+    images: list[NDArray[np.uint8]] = []
+    applied: Counter[str] = Counter()
+    odd = None
+    for name, encoded in chunk:
+        try:
+            pixels, conversions = decode_image(encoded, size)
+        except UnusableError as error:
+            raise InputError(f"{name} {error}") from error
+        if images and pixels.shape[:2] != images[0].shape[1:]:
+            odd = (name, (pixels.shape[0], pixels.shape[1]))
+            break
+        images.append(pixels.transpose(2, 0, 1))
+        applied.update(conversions)
+    return Block(np.stack(images), chunk[0][0], applied, odd)

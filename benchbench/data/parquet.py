@@ -1,0 +1,167 @@
+"""Parquet files with encoded images: `parquet:PATH`, as Hugging Face's `datasets` writes them.
+
+Layouts: one file; or a folder (or its subfolder `data/`) with `train.parquet` and `test.parquet` (or `val`,
+`validation`), each of which may be in shards, `train-00000-of-00002.parquet`. What has no held-out part is
+split in halves. The image column holds file contents, directly (binary) or as the field `bytes` of a struct;
+it is called `image` or `img`, or is the only such column. A column `label` or `labels` of integers or strings
+is optional; class names are taken from Hugging Face's own metadata where they are there. Images are read in
+batches, so that memory does not grow with the size of the files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchbench.core.errors import InputError
+from benchbench.core.hashing import file_sha256
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.assemble import Labels, Part, assemble, resolve_labels, tidy
+from benchbench.data.dataset import Dataset
+
+HELD_OUT = ("test", "val", "validation")
+BATCH = 2048
+SHARD = re.compile(r"(?P<title>[a-z]+)-(?P<i>\d{5})-of-(?P<n>\d{5})")
+
+
+def load_parquet(path: Path, name: str, size: int | None = None, progress: Progress = SILENT) -> Dataset:
+    """The dataset in the file or folder `path`; `InputError` if there is none or it cannot be used."""
+    if not path.exists():
+        raise InputError(f"parquet:{path}: {path} is not there")
+    if path.is_dir():
+        found = find_files(path) or find_files(path / "data")
+        if "train" not in found:
+            names = ", ".join(sorted(file.name for file in path.glob("*.parquet")))
+            others = (
+                f"only {names}; name one file with parquet:PATH/FILE" if names else "nor any other parquet"
+            )
+            raise InputError(f"{path} has no train.parquet, {others}")
+        held_out = [title for title in HELD_OUT if title in found][:1]
+        parts = [read_part(found[title], title) for title in ["train", *held_out]]
+    else:
+        parts = [read_part([path], path.name)]
+    classes, labels = resolve_labels(parts)
+    return assemble(
+        name,
+        [part.decode(size, progress) for part in parts],
+        labels,
+        classes=classes,
+        source={"kind": "parquet", "path": tidy(path), "size": size},
+    )
+
+
+def find_files(folder: Path) -> dict[str, list[Path]]:
+    """The parquet files of each part ("train", "test", …) in `folder`; `InputError` if a shard is missing."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob("*.parquet")):
+        shard = SHARD.fullmatch(file.stem)
+        if shard is None:
+            found[file.stem] = [file]
+        else:
+            found.setdefault(shard["title"], []).append(file)
+    for title, files in found.items():
+        if shard := SHARD.fullmatch(files[0].stem):
+            n = int(shard["n"])
+            expected = [f"{title}-{i:05}-of-{n:05}.parquet" for i in range(n)]
+            if missing := sorted(set(expected) - {file.name for file in files}):
+                raise InputError(f"{folder} lacks {missing[0]} ({len(missing)} of {n} shards are missing)")
+    return found
+
+
+def read_part(files: Sequence[Path], title: str) -> Part:
+    """The rows of `files`, one after the other, as one part."""
+    total, labels = 0, None
+    for file in files:
+        with _opened(file) as parquet:
+            total += parquet.metadata.num_rows
+            schema = parquet.schema_arrow
+            image = _image_column(schema, file)
+            label = next((name for name in ("label", "labels") if name in schema.names), None)
+            if label is not None:
+                labels = [*(labels or []), *_labels(parquet, label, file)]
+    if total == 0:
+        raise InputError(f"{files[0]} has no rows")
+
+    def items() -> Iterator[tuple[str, bytes | Path]]:
+        for file in files:
+            row = 0
+            with _opened(file) as parquet:
+                for batch in parquet.iter_batches(BATCH, columns=[image]):
+                    column = batch.column(0)
+                    values = column.field("bytes") if pa.types.is_struct(column.type) else column
+                    for value in values.to_pylist():
+                        if value is None:
+                            raise InputError(f"{file.name} row {row} has no image bytes")
+                        yield f"{file.name} row {row}", value
+                        row += 1
+
+    return Part(
+        title=title,
+        total=total,
+        items=items,
+        labels=labels,
+        identity=[file_sha256(file) for file in files],
+        classes=_class_names(schema, label),
+    )
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[pq.ParquetFile]:
+    """A parquet file; what is wrong with it, whenever it shows, becomes an `InputError` that names it."""
+    try:
+        with pq.ParquetFile(file) as parquet:
+            yield parquet
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"cannot read {file}: {str(error).splitlines()[0]}") from error
+
+
+def _image_column(schema: pa.Schema, file: Path) -> str:
+    """The column of image bytes, as the path pyarrow reads."""
+    paths = {}
+    for field in schema:
+        if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
+            if _is_binary(field.type.field("bytes").type):
+                paths[field.name] = f"{field.name}.bytes"
+        elif _is_binary(field.type):
+            paths[field.name] = field.name
+    named = [name for name in ("image", "img") if name in paths]
+    if not named and len(paths) != 1:
+        columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise InputError(
+            f"{file} has {'more than one' if paths else 'no'} column of image bytes; it has {columns}; "
+            "name the one with the encoded images (binary, or a struct with `bytes`) image"
+        )
+    return paths[named[0]] if named else next(iter(paths.values()))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _labels(parquet: pq.ParquetFile, label: str, file: Path) -> Labels:
+    column = parquet.read(columns=[label]).column(0)
+    if not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)):
+        raise InputError(f"the column {label} of {file} is {column.type}; labels are integers or strings")
+    if column.null_count:
+        raise InputError(
+            f"the column {label} of {file} is empty in {column.null_count} of {len(column)} rows"
+        )
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _class_names(schema: pa.Schema, label: str | None) -> Sequence[str] | None:
+    """Class names as Hugging Face's `datasets` keeps them in the schema, None if they are not there."""
+    raw = (schema.metadata or {}).get(b"huggingface")
+    if raw is None or label is None:
+        return None
+    features = json.loads(raw).get("info", {}).get("features", {})
+    names: Sequence[str] | None = features.get(label, {}).get("names")
+    return names

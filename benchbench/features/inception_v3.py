@@ -1,0 +1,127 @@
+"""The Inception-v3 of 2015 that FID, KID and the Inception Score are defined on.
+
+The network class and the conversion of the TensorFlow weights are torch-fidelity's (Obukhov et al. 2020); it
+repeats the quirks of the original graph, which torchvision's Inception-v3 does not. Ours runs its modules in
+channels-last layout with every batch norm folded into the convolution before it; the parity test holds the
+two together on the same weights.
+
+Three protocols share these weights and differ in the resize to 299×299 and, by a hair, in the normalisation.
+Each has its own name, for their numbers do not compare:
+
+- `inception_v3`: TF1-compatible bilinear, (x - 128) / 128. The published FID; torch-fidelity.
+- `inception_v3_clean`: antialiased bicubic, (x - 128) / 128. Parmar et al. (2022); clean-fid.
+- `inception_v3_torch`: PyTorch bilinear, x / 127.5 - 1. pytorch-fid.
+
+Features: the 2048 after global average pooling (`pool_3`). Logits: 1008, the last layer without its bias, as
+the Inception Score reads them ("logits_unbiased" in torch-fidelity).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from benchbench.features import resize
+from benchbench.features.extractor import Features
+from benchbench.features.frozen import FrozenExtractor, fold_batch_norm
+from benchbench.features.weights import WeightsFile, tensors_sha256, wrong_shape
+
+SIZE = 299
+WEIGHTS = WeightsFile(
+    extractor="inception_v3",
+    file="weights-inception-2015-12-05-6726825d.pth",
+    url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    sha256="6726825d",
+    env="BENCHBENCH_INCEPTION_WEIGHTS",
+)
+
+
+class FoldedInception(nn.Module):
+    """Normalised float32 N×3×299×299 -> features N×2048 and unbiased logits N×1008."""
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExtractorInceptionV3
+
+        super().__init__()
+        # Its constructor unpickles a file without restraint; a buffer that we filled ourselves is safe.
+        buffer = io.BytesIO()
+        torch.save(weights, buffer)
+        buffer.seek(0)
+        network = FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=buffer
+        )
+        for module in network.modules():
+            if isinstance(module, BasicConv2d):
+                module.conv, module.bn = _folded(module.conv, module.bn), nn.Identity()
+        # Its children stand in the order in which its `forward` calls them.
+        layers = [child for name, child in network.named_children() if name != "fc"]
+        self.trunk = nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)
+        self.fc = network.fc
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.trunk(x.contiguous(memory_format=torch.channels_last))
+        return features, features @ self.fc.weight.T
+
+
+class InceptionV3(FrozenExtractor):
+    """The Inception-v3 of FID, TF1 bilinear resize; its weights (92 MB) must be fetched once."""
+
+    name = "inception_v3"
+    dim = 2048
+    n_logits = 1008
+    resize = "tf1"
+    batch_size = 8
+
+    def __init__(self, device: torch.device | str = "cpu", *, download: bool = False) -> None:
+        """`MetricFailed(status="unavailable")` where the weights are not at hand and not to be downloaded."""
+        weights, sha256, source = WEIGHTS.read(download)
+        try:
+            network = FoldedInception(weights)
+        except RuntimeError as error:
+            raise wrong_shape(self.name, error) from error
+        super().__init__(network, device, sha256, source)
+
+    @classmethod
+    def from_state_dict(cls, weights: dict[str, Tensor], device: torch.device | str = "cpu") -> Self:
+        """The same network on weights that are in memory, for tests and benchmarks; the record says so."""
+        extractor = cls.__new__(cls)
+        network = FoldedInception(weights)
+        FrozenExtractor.__init__(extractor, network, device, tensors_sha256(weights), "given in memory")
+        return extractor
+
+    def forward(self, images: Tensor) -> Features:
+        return Features(*self.network(self.preprocess(images)))
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """uint8 N×3×H×W -> normalised float32 N×3×299×299."""
+        return resize.tf1(images, SIZE).sub_(128).div_(128)
+
+
+class InceptionV3Clean(InceptionV3):
+    """The Inception-v3 of FID under clean-fid's antialiased bicubic resize; same weights file."""
+
+    name = "inception_v3_clean"
+    resize = "clean"
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        return resize.clean(images, SIZE).sub_(128).div_(128)
+
+
+class InceptionV3Torch(InceptionV3):
+    """The Inception-v3 of FID under pytorch-fid's resize and normalisation; same weights file."""
+
+    name = "inception_v3_torch"
+    resize = "torch"
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        return resize.torch_bilinear(images, SIZE).div_(127.5).sub_(1)
+
+
+def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """The convolution, changed in place to do what its batch norm did."""
+    weight, bias = fold_batch_norm(conv.weight, norm.state_dict(), norm.eps)
+    conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return conv

@@ -1,0 +1,159 @@
+"""The other judges that torch-fidelity knows, under its names: DINOv2, CLIP, VGG16.
+
+Each resizes to 224×224 with the TF1-compatible bilinear of `inception_v3`, as torch-fidelity does, and not
+with the bicubic of the papers it is best known from (Stein et al. 2023 for DINOv2); `resize` says so. None of
+them downloads unasked. CLIP and VGG16 run torch-fidelity's own classes. DINOv2 does not, for that class asks
+the network for code and weights whenever it is made: here both come from the torch hub cache or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch_fidelity.feature_extractor_clip import MODEL_METADATA, MODEL_URLS, FeatureExtractorCLIP
+from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+
+from benchbench.core.errors import MetricFailed
+from benchbench.features import resize
+from benchbench.features.extractor import Features
+from benchbench.features.frozen import FrozenExtractor
+from benchbench.features.weights import WeightsFile, read_state_dict, wrong_shape
+
+
+class _At224(FrozenExtractor):
+    n_logits = 0
+    resize = "tf1-224"
+    batch_size = 8
+
+    weights: ClassVar[WeightsFile]
+
+    def forward(self, images: Tensor) -> Features:
+        (features,) = self.network(images)
+        return Features(features, None)
+
+
+class VGG16(_At224):
+    """VGG16 on ImageNet, second hidden layer after its ReLU; its weights (528 MB) must be fetched once."""
+
+    name = "vgg16"
+    dim = 4096
+    weights = WeightsFile(
+        extractor="vgg16",
+        file="vgg16-397923af.pth",
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af",
+        env="BENCHBENCH_VGG16_WEIGHTS",
+    )
+
+    def __init__(self, device: torch.device | str = "cpu", *, download: bool = False) -> None:
+        weights, sha256, source = self.weights.read(download)
+        buffer = (
+            io.BytesIO()
+        )  # the constructor unpickles without restraint, so it gets what we have read safely
+        torch.save(weights, buffer)
+        buffer.seek(0)
+        try:
+            network = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=buffer)
+        except RuntimeError as error:
+            raise wrong_shape(self.name, error) from error
+        super().__init__(network, device, sha256, source)
+
+
+def _clip_weights(name: str) -> WeightsFile:
+    theirs = name.replace("_", "-")
+    sha256 = MODEL_METADATA[theirs]["hash"]
+    env = f"BENCHBENCH_{name.upper()}_WEIGHTS"
+    return WeightsFile(name, f"{theirs}-{sha256}.pt", MODEL_URLS[theirs], sha256, env)
+
+
+class _Clip(_At224):
+    def __init__(self, device: torch.device | str = "cpu", *, download: bool = False) -> None:
+        path, sha256, source = self.weights.checked(download)
+        theirs = self.name.replace("_", "-")
+        try:
+            network = FeatureExtractorCLIP(theirs, ["clip"], feature_extractor_weights_path=str(path))
+        except (RuntimeError, KeyError) as error:
+            raise wrong_shape(self.name, error) from error
+        super().__init__(network, device, sha256, source)
+
+
+class ClipViTB32(_Clip):
+    """CLIP ViT-B/32 image embeddings; its weights (338 MB) must be fetched once."""
+
+    name = "clip_vit_b_32"
+    dim = 512
+    weights = _clip_weights(name)
+
+
+class ClipViTL14(_Clip):
+    """CLIP ViT-L/14 image embeddings; its weights (890 MB) must be fetched once."""
+
+    name = "clip_vit_l_14"
+    dim = 768
+    weights = _clip_weights(name)
+
+
+def _dino_weights(name: str, theirs: str) -> WeightsFile:
+    file = f"{theirs}_pretrain.pth"
+    url = f"https://dl.fbaipublicfiles.com/dinov2/{theirs}/{file}"
+    return WeightsFile(name, file, url, "", f"BENCHBENCH_{name.upper()}_WEIGHTS")
+
+
+class _DinoV2(_At224):
+    hub_name: ClassVar[str]
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        code = Path(torch.hub.get_dir()) / "facebookresearch_dinov2_main"
+        if not (code / "hubconf.py").is_file():
+            raise MetricFailed(
+                f"{self.name} needs the code of facebookresearch/dinov2 in {code}: run "
+                f"python -c \"import torch; torch.hub.load('facebookresearch/dinov2', '{self.hub_name}')\" "
+                "where there is a network",
+                status="unavailable",
+            )
+        path, sha256, source = self.weights.checked()
+        # As torch-fidelity: with xFormers the same weights would give other last digits.
+        os.environ.setdefault("XFORMERS_DISABLED", "1")
+        network: nn.Module = torch.hub.load(str(code), self.hub_name, source="local", pretrained=False)
+        try:
+            network.load_state_dict(read_state_dict(path, self.name))
+        except RuntimeError as error:
+            raise wrong_shape(self.name, error) from error
+        super().__init__(network, device, sha256, source)
+
+    def forward(self, images: Tensor) -> Features:
+        mean = torch.tensor([0.485, 0.456, 0.406], device=images.device).mul_(255).view(3, 1, 1)
+        std = torch.tensor([0.229, 0.224, 0.225], device=images.device).mul_(255).view(3, 1, 1)
+        return Features(self.network(resize.tf1(images, 224).sub_(mean).div_(std)), None)
+
+
+class DinoV2Small(_DinoV2):
+    """DINOv2 ViT-S/14 class token; its code and weights (88 MB) must be fetched once."""
+
+    name = "dinov2_vit_s_14"
+    dim = 384
+    hub_name = "dinov2_vits14"
+    weights = _dino_weights(name, hub_name)
+
+
+class DinoV2Base(_DinoV2):
+    """DINOv2 ViT-B/14 class token; its code and weights (346 MB) must be fetched once."""
+
+    name = "dinov2_vit_b_14"
+    dim = 768
+    hub_name = "dinov2_vitb14"
+    weights = _dino_weights(name, hub_name)
+
+
+class DinoV2Large(_DinoV2):
+    """DINOv2 ViT-L/14 class token; its code and weights (1.2 GB) must be fetched once."""
+
+    name = "dinov2_vit_l_14"
+    dim = 1024
+    hub_name = "dinov2_vitl14"
+    weights = _dino_weights(name, hub_name)

@@ -1,0 +1,116 @@
+"""Weights of judges: found, checked by sha256, loaded without running pickled code.
+
+A file is looked for in this order: where an environment variable points, in the torch hub cache, and, only if
+the caller says so, at its address. Where it is nowhere, the error says what to put where. A file that the
+user names is taken as it is; its sha256 goes into the record, so that numbers made with others never compare.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.hashing import file_sha256
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A published file of weights.
+
+    extractor: whose. file: its name in the torch hub cache. url: its address. sha256: how its digest begins,
+    as far as it was published; "" where it was not. env: the variable that may point to a file.
+    """
+
+    extractor: str
+    file: str
+    url: str
+    sha256: str
+    env: str
+
+    @property
+    def cached(self) -> Path:
+        """Where the torch hub cache has it or would have it."""
+        return Path(torch.hub.get_dir()) / "checkpoints" / self.file
+
+    def locate(self, download: bool = False) -> tuple[Path, str]:
+        """The file and how its sha256 must begin; `MetricFailed(status="unavailable")` says how to get it."""
+        if given := os.environ.get(self.env):
+            if not Path(given).is_file():
+                raise MetricFailed(f"{self.env} names {given}, which is not a file", status="unavailable")
+            return Path(given), ""
+        if not self.cached.is_file():
+            if not download:
+                raise MetricFailed(
+                    f"{self.extractor} needs {self.file}: get it from {self.url} and put it into "
+                    f"{self.cached.parent}, or point {self.env} to it",
+                    status="unavailable",
+                )
+            self.cached.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.hub.download_url_to_file(
+                    self.url, str(self.cached), self.sha256 or None, progress=False
+                )
+            except (urllib.error.URLError, OSError, RuntimeError) as error:
+                raise MetricFailed(
+                    f"{self.url} cannot be downloaded: {error}", status="unavailable"
+                ) from error
+        return self.cached, self.sha256
+
+    def checked(self, download: bool = False) -> tuple[Path, str, str]:
+        """The file, its sha256 and where it came from in words fit for a record."""
+        path, expected = self.locate(download)
+        source = self.url if path == self.cached else f"a file named by {self.env}"
+        return path, check_sha256(path, self.extractor, expected), source
+
+    def read(self, download: bool = False) -> tuple[dict[str, Tensor], str, str]:
+        """The state dict in the file, the file's sha256 and where it came from."""
+        path, sha256, source = self.checked(download)
+        return read_state_dict(path, self.extractor), sha256, source
+
+
+def check_sha256(path: Path, extractor: str, expected: str) -> str:
+    """The file's sha256 (hex); `MetricFailed(status="unavailable")` if it does not begin with `expected`."""
+    sha256 = file_sha256(path)
+    if not sha256.startswith(expected):
+        raise MetricFailed(
+            f"{path}, the weights of {extractor}, has sha256 {sha256[:16]} and not {expected[:16]}: it is "
+            "damaged or another file; delete it and get it again",
+            status="unavailable",
+        )
+    return sha256
+
+
+def read_state_dict(path: Path, extractor: str) -> dict[str, Tensor]:
+    """The tensors in a .pth file, on the CPU; `MetricFailed(status="unavailable")` for anything else."""
+    problem = f"{path}, the weights of {extractor}, is no PyTorch state dict; give the right file"
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises nearly anything on a file that is not its own
+        raise MetricFailed(problem, status="unavailable") from error
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise MetricFailed(problem, status="unavailable")
+    return weights
+
+
+def tensors_sha256(weights: dict[str, Tensor]) -> str:
+    """sha256 (hex) over names, dtypes, shapes and values of weights that came from no file."""
+    hasher = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def wrong_shape(extractor: str, error: Exception) -> MetricFailed:
+    """For a state dict of some other network."""
+    first = str(error).strip().splitlines()[-1].strip()
+    return MetricFailed(
+        f"the weights given for {extractor} are another network's: {first}", status="unavailable"
+    )

@@ -1,0 +1,216 @@
+"""Mode collapse: modes that are missing, and images that are the same again.
+
+Pure functions on labels (what a classifier says of generated images), features and pixels. Sources:
+number of modes and KL to the classes' shares: Srivastava et al. 2017 (VEEGAN); NDB: Richardson &
+Weiss 2018, "On GANs and GMMs"; birthday test: Arora & Zhang 2017, "Do GANs learn the distribution?
+Some theory and empirics".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import norm
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.images import check_images
+from benchbench.metrics.linalg import check_features, check_pair
+from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
+from benchbench.metrics.neighbours import kth_neighbour, mean_row, tiles
+from benchbench.metrics.prdc import share_estimate
+
+BINS = 100
+_IMAGES_PER_BIN = 10  # fewer real images than this a bin, and the z test is no longer normal
+_ALIKE = 0.05  # of the typical distance: closer features count as one image
+
+
+def class_shares(labels: Tensor, n_classes: int) -> Tensor:
+    """Share of each class among integer labels (N,), float64 (n_classes,). `MetricFailed` without labels."""
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise InputError(
+            f"labels must be integers of shape (N,) but are {labels.dtype} {tuple(labels.shape)}"
+        )
+    if not len(labels):
+        raise MetricFailed("there are no labels to count")
+    if int(labels.min()) < 0 or int(labels.max()) >= n_classes:
+        raise InputError(
+            f"labels must be in 0..{n_classes - 1} but run from {labels.min()} to {labels.max()}"
+        )
+    return torch.bincount(labels, minlength=n_classes).double() / len(labels)
+
+
+def modes_covered(labels: Tensor, n_classes: int, min_count: int = 1) -> int:
+    """Classes with at least `min_count` of the generated images; at best `n_classes`."""
+    counts = class_shares(labels, n_classes) * len(labels)
+    return int((counts.round() >= min_count).sum())
+
+
+def class_kl(labels: Tensor, reference: Tensor) -> float:
+    """KL(generated ‖ reference) between class shares, in nats; 0 is best.
+
+    reference: shares (n_classes,), all positive where a generated image falls, otherwise it is infinite and
+    `MetricFailed` says which class.
+    """
+    p, q = class_shares(labels, len(reference)), _shares(reference)
+    impossible = (p > 0) & (q == 0)
+    if impossible.any():
+        raise MetricFailed(
+            f"class {int(impossible.nonzero()[0])} is generated but absent from the reference: KL is infinite"
+        )
+    held = p > 0
+    return float((p[held] * (p[held] / q[held]).log()).sum())
+
+
+def class_tv(labels: Tensor, reference: Tensor) -> float:
+    """Total variation between class shares, ½ Σ|p − q|, in [0, 1]; 0 is best. Always finite."""
+    return float((class_shares(labels, len(reference)) - _shares(reference)).abs().sum()) / 2
+
+
+def _shares(reference: Tensor) -> Tensor:
+    reference = reference.double()
+    if (
+        reference.ndim != 1
+        or not torch.isfinite(reference).all()
+        or (reference < 0).any()
+        or reference.sum() <= 0
+    ):
+        raise InputError("reference shares must be non-negative numbers, one a class, and not all zero")
+    return reference / reference.sum()
+
+
+@dataclass(frozen=True)
+class Bins:
+    """NDB's outcome. different: bins whose shares of real and fake differ significantly."""
+
+    different: int
+    bins: int
+
+
+def ndb(real: Tensor, fake: Tensor, bins: int = BINS, seed: int = 0, level: float = 0.05) -> Bins:
+    """Number of statistically different bins (Richardson & Weiss 2018).
+
+    real, fake: features N×D, M×D. K-means on the real ones makes the bins; in each a two-proportion z test
+    with pooled variance at `level` compares the shares. By chance about `level` of the bins differ, a little
+    more since the bins are fitted to the real images. A missing mode empties its bins.
+    """
+    check_pair(fake, real, 2)
+    if len(real) < _IMAGES_PER_BIN * bins:
+        raise MetricFailed(
+            f"NDB with {bins} bins needs at least {_IMAGES_PER_BIN * bins} real images but has {len(real)}"
+        )
+    # Centred in float64 first, so that a common offset cannot drown the distances.
+    centre = mean_row(real)
+    a, b = ((x.double() - centre).cpu().numpy() for x in (real, fake))
+    distinct = len(np.unique(a, axis=0))
+    if distinct < bins:
+        raise MetricFailed(f"NDB cannot make {bins} bins of {distinct} distinct real images")
+    means = KMeans(bins, n_init=1, random_state=seed).fit(a)
+    n, m = (np.bincount(labels, minlength=bins) for labels in (means.labels_, means.predict(b)))
+    pooled = (n + m) / (len(a) + len(b))
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / len(a) + 1 / len(b)))
+    gap = np.abs(n / len(a) - m / len(b))
+    return Bins(int((gap > norm.ppf(1 - level / 2) * spread).sum()), bins)
+
+
+def exact_duplicates(images: Tensor) -> Tensor:
+    """Which images repeat an earlier one to the last pixel: uint8 N×3×H×W -> bool (N,)."""
+    rows = check_images(images).flatten(1)
+    if not len(rows):
+        raise MetricFailed("there are no images to compare")
+    _, inverse = torch.unique(rows, dim=0, return_inverse=True)
+    points = torch.arange(len(rows), device=rows.device)
+    first = torch.full_like(points, len(rows)).scatter_reduce(0, inverse, points, "amin")
+    return first[inverse] != points
+
+
+def duplicate_rate(images: Tensor) -> float:
+    """Share of images that repeat an earlier one to the last pixel: 0 when all differ, 1 − 1/N when all are
+    equal.
+    """
+    return float(exact_duplicates(images).double().mean())
+
+
+def typical_distance(features: Tensor) -> float:
+    """Root of the mean squared distance between two of the feature vectors N×D: √(2 Σ_d var_d), in closed
+    form.
+    """
+    check_features(features, "the features", 2)
+    centre = mean_row(features)
+    total = sum(float((features[part].double() - centre).square().sum()) for part in tiles(len(features)))
+    return math.sqrt(2 * total / (len(features) - 1))
+
+
+def has_twin(features: Tensor, threshold: float) -> Tensor:
+    """Which images have another within `threshold` of them in feature space: N×D -> bool (N,)."""
+    return kth_neighbour(features)[0] <= threshold
+
+
+def birthday_support(features: Tensor, threshold: float) -> float:
+    """Support size estimated from the twins in a batch (Arora & Zhang 2017): s(s − 1) / 2c.
+
+    features: s×D. c: pairs within `threshold`. With a uniform support of size N a pair collides with
+    probability 1/N, so E c = s(s − 1)/2N. Their test asks for the s with a collision half the time, where N
+    is about s²/(2 ln 2); counting collisions uses the whole batch instead. A support that is not uniform
+    comes out smaller than it is (as 1/Σp²). `MetricFailed` when no pair collides: then only a lower bound is
+    known, and the message has it.
+    """
+    check_features(features, "the features", 2)
+    pairs = len(features) * (len(features) - 1) / 2
+    close = _pairs_within(features, threshold)
+    if not close:
+        raise MetricFailed(
+            f"no two of {len(features)} images are alike, so the support is probably larger than "
+            f"{pairs / 3:.3g} (95%)"
+        )
+    return pairs / close
+
+
+def _pairs_within(features: Tensor, threshold: float) -> int:
+    """How many pairs are at most `threshold` apart; from differences in float64, so duplicates count at 0."""
+    total = 0
+    x = features.double()
+    for start in range(0, len(x), 256):
+        distances = torch.cdist(
+            x[start : start + 256], x[start:], compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        total += int((distances <= threshold).triu(1).sum())
+    return total
+
+
+class DuplicateRate(Metric):
+    """Share of generated images with a near-twin among them: closer than 5% of the real images' typical
+    distance.
+    """
+
+    family = "duplicate_rate"
+    aspect = "mode_collapse"
+    higher_is_better = False
+    needs = frozenset({"features"})
+    source = "in the spirit of Arora & Zhang 2017; threshold ours"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        fake = features_of(evidence.generated, self.extractor)
+        threshold = _ALIKE * typical_distance(features_of(evidence.reference, self.extractor))
+        return share_estimate(has_twin(fake, threshold), "generated images")
+
+
+class NDB(Metric):
+    """Share of 100 k-means bins of the real images that hold a significantly different share of generated
+    ones.
+    """
+
+    family = "ndb"
+    aspect = "mode_collapse"
+    higher_is_better = False
+    needs = frozenset({"features"})
+    source = "Richardson & Weiss 2018, NDB/K"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        real, fake = (features_of(side, self.extractor) for side in (evidence.reference, evidence.generated))
+        result = ndb(real, fake)
+        return Estimate(result.different / result.bins)

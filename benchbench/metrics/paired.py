@@ -1,0 +1,177 @@
+"""Numbers on pairs of images: SSIM, MS-SSIM, PSNR, MSE, MAE. One value a pair, then the mean over pairs.
+
+The pure functions take uint8 batches N×3×H×W or N×1×H×W and give float64 (N,) on the same device, so that an
+evaluator streams batches through them; no value depends on the batch it came in. `y_channel` and
+`crop_border` are the conventions of super-resolution papers; a number made with them needs another name
+("psnr_y_crop4").
+
+The metrics average values over pairs. PSNR is the mean of per-image PSNRs, as the field reports it, not the
+PSNR of the mean MSE, which is lower. The interval is Student's t over images: it speaks of other images from
+the same source, not of other training runs.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from scipy.stats import t as student_t
+from torch import Tensor
+
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.ssim import ms_ssim_planes, ssim_planes
+
+
+def ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, eq. 13; see `metrics.ssim`).
+
+    x, y: uint8 N×{1,3}×H×W. y_channel: compare BT.601 luma only. crop_border: pixels cut off each side first.
+    Returns float64 (N,). `InputError` for images that cannot be paired, `MetricFailed` below 11×11 pixels.
+    """
+    return ssim_planes(*_pair(x, y, y_channel, crop_border))
+
+
+def ms_ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Multi-scale SSIM, in [0, 1] (Wang et al. 2003, eq. 7). Arguments as `ssim`; at least 161×161 pixels."""
+    return ms_ssim_planes(*_pair(x, y, y_channel, crop_border))
+
+
+def mse(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
+    a, b = _pair(x, y, y_channel, crop_border)
+    return _difference(a, b).square_().mean((1, 2, 3)) / 255**2
+
+
+def mae(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
+    a, b = _pair(x, y, y_channel, crop_border)
+    return _difference(a, b).abs_().mean((1, 2, 3)) / 255
+
+
+def psnr(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Peak signal-to-noise ratio in dB, −10 log10 MSE with peak 255; +inf for equal images. Arguments as
+    `ssim`.
+    """
+    return -10 * mse(x, y, y_channel=y_channel, crop_border=crop_border).log10()
+
+
+def luma(images: Tensor) -> Tensor:
+    """The Y of ITU-R BT.601 in studio range 16..235, as super-resolution papers use: N×3×H×W -> float64
+    N×1×H×W.
+
+    Not rounded, as in BasicSR; MATLAB's `rgb2ycbcr` on uint8 rounds.
+    """
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=images.device) / 255
+    return (images.double() * weights[:, None, None]).sum(1, keepdim=True) + 16
+
+
+def _pair(x: Tensor, y: Tensor, y_channel: bool, crop_border: int) -> tuple[Tensor, Tensor]:
+    """The two sides, checked, cropped and in the channels asked for."""
+    for images in (x, y):
+        shape = "×".join(map(str, images.shape))
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise InputError(f"paired images must be uint8 N×3×H×W or N×1×H×W but are {images.dtype} {shape}")
+    if x.shape != y.shape:
+        shapes = " and ".join("×".join(map(str, images.shape)) for images in (x, y))
+        raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
+    if not 0 <= 2 * crop_border < min(x.shape[2:]):
+        raise InputError(
+            f"cannot cut a border of {crop_border} pixels off images of {x.shape[2]}×{x.shape[3]}"
+        )
+    if y_channel and x.shape[1] != 3:
+        raise InputError("the Y channel is made from RGB; these images have one channel")
+    inner = (..., slice(crop_border, x.shape[2] - crop_border), slice(crop_border, x.shape[3] - crop_border))
+    x, y = x[inner], y[inner]
+    return (luma(x), luma(y)) if y_channel else (x, y)
+
+
+def _difference(x: Tensor, y: Tensor) -> Tensor:
+    return x.double() - y.double()
+
+
+def mean_over_images(values: Tensor) -> Estimate:
+    """The mean of one finite value an image with its 95% t interval; no interval for a single image."""
+    n = len(values)
+    mean = float(values.double().mean())
+    if n < 2:
+        return Estimate(mean)
+    half = float(student_t.ppf(0.975, n - 1)) * float(values.double().std()) / n**0.5
+    return Estimate(mean, mean - half, mean + half, "95% t over images")
+
+
+class PairedMetric(Metric):
+    """Mean over pairs of what `per_image` gave; the evaluator streams the pairs through `per_image`."""
+
+    aspect = "paired"
+    needs = frozenset({"pairs"})
+    needs_reference = False
+    uses_extractor = False
+    why_infinite: ClassVar[str] = ""
+
+    @staticmethod
+    def per_image(x: Tensor, y: Tensor) -> Tensor:
+        """uint8 N×3×H×W, twice -> float64 (N,)."""
+        raise NotImplementedError
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        if evidence.pairs is None:
+            raise MetricFailed(f"{self.family} compares pairs of images; this task makes none")
+        values = evidence.pairs.of(self.family)
+        if not len(values):
+            raise MetricFailed("there are no pairs of images")
+        bad = int((~torch.isfinite(values)).sum())
+        if bad:
+            raise MetricFailed(
+                f"{bad} of {len(values)} pairs have no finite {self.family}{self.why_infinite}"
+            )
+        return mean_over_images(values)
+
+
+class SSIM(PairedMetric):
+    """Structural similarity (Wang et al. 2004), 11×11 Gaussian window."""
+
+    family = "ssim"
+    higher_is_better = True
+    source = "Wang et al. 2004, eq. 13"
+    per_image = staticmethod(ssim)
+
+
+class MSSSIM(PairedMetric):
+    """Multi-scale structural similarity (Wang et al. 2003), five scales."""
+
+    family = "ms_ssim"
+    higher_is_better = True
+    source = "Wang et al. 2003, eq. 7"
+    per_image = staticmethod(ms_ssim)
+
+
+class PSNR(PairedMetric):
+    """Peak signal-to-noise ratio, mean of per-image values."""
+
+    family = "psnr"
+    unit = "dB"
+    higher_is_better = True
+    source = "−10 log10 MSE, peak 1"
+    per_image = staticmethod(psnr)
+    why_infinite = ": their images are equal, so their PSNR is infinite; report mse instead"
+
+
+class MSE(PairedMetric):
+    """Mean squared error, intensities in [0, 1]."""
+
+    family = "mse"
+    unit = "intensity²"
+    higher_is_better = False
+    source = "mean of (x − y)², intensities in [0, 1]"
+    per_image = staticmethod(mse)
+
+
+class MAE(PairedMetric):
+    """Mean absolute error, intensities in [0, 1]."""
+
+    family = "mae"
+    unit = "intensity"
+    higher_is_better = False
+    source = "mean of |x − y|, intensities in [0, 1]"
+    per_image = staticmethod(mae)

@@ -1,0 +1,113 @@
+"""From names to metrics, and from evidence to outcomes.
+
+Names are families ("fd"), full names ("fd_efficientnet_lite0", "fid") or the sets `standard` and `all`. A
+family that reads an extractor stands for one metric per extractor asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from benchbench.core.errors import InputError, MetricFailed, unknown_name
+from benchbench.core.registry import EXTRACTORS, METRICS
+from benchbench.core.seeds import permutation
+from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, Need
+
+# What a paper would report of any generator. Everything else is asked for by name or with "all".
+STANDARD = (
+    "fd", "is", "kd", "precision", "recall", "density", "coverage", "ssim", "psnr", "mse",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one metric: an estimate, or a failure with its status and reason."""
+
+    metric: Metric
+    estimate: Estimate | None
+    status: str = "ok"
+    reason: str | None = None
+
+
+def select_metrics(names: Iterable[str], extractors: Sequence[str]) -> list[Metric]:
+    """The metrics behind `names`, each once, sorted by full name.
+
+    A full name brings its own extractor; families are paired with each of `extractors`.
+    """
+    known = set(METRICS.names())
+    chosen: dict[str, Metric] = {}
+    for asked in names:
+        for name in _expand(asked, known):
+            for metric in _build(name, known, extractors):
+                chosen[metric.name] = metric
+    if not chosen:
+        raise InputError("no metric was asked for; try --metrics standard, or see `benchbench list metrics`")
+    return [chosen[name] for name in sorted(chosen)]
+
+
+def _expand(asked: str, known: set[str]) -> Sequence[str]:
+    if asked == "standard":
+        return STANDARD
+    if asked == "all":
+        return sorted(known)
+    return (asked,)
+
+
+def _build(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric]:
+    if name in known:
+        family = METRICS.get(name)
+        return [family(extractor) for extractor in extractors] if family.uses_extractor else [family()]
+    # A full name: try each family on each extractor there is, which also finds aliases such as "fid".
+    everything = {
+        metric.name: metric
+        for family in (METRICS.get(known_name) for known_name in sorted(known))
+        if family.uses_extractor
+        for metric in (family(extractor) for extractor in EXTRACTORS.names())
+    }
+    if name not in everything:
+        raise unknown_name("metric", name, {*known, *everything, "standard", "all"})
+    return [everything[name]]
+
+
+def needs_of(metrics: Iterable[Metric], extractor: str) -> set[Need]:
+    """The union of what these metrics need of one extractor, so that each image goes through it once."""
+    return {need for metric in metrics if metric.extractor == extractor for need in metric.needs}
+
+
+def score(metrics: Iterable[Metric], evidence: Evidence, seed: int = 0) -> list[Outcome]:
+    """Compute every metric; one that fails is an outcome with its reason and does not stop the others."""
+    evidence_of = {False: evidence, True: balanced(evidence, seed)}
+    outcomes = []
+    for metric in metrics:
+        try:
+            if metric.extractor and metric.extractor in evidence.failures:
+                raise evidence.failures[metric.extractor]
+            outcomes.append(Outcome(metric, metric.compute(evidence_of[metric.balanced])))
+        except MetricFailed as failure:
+            outcomes.append(Outcome(metric, None, failure.status, failure.reason))
+    return outcomes
+
+
+def balanced(evidence: Evidence, seed: int = 0) -> Evidence:
+    """The same evidence with at most as many reference rows as generated ones.
+
+    Metrics on neighbourhoods compare the spacing of two point sets, which shrinks as a set grows: they are
+    only fair between sets of one size (Naeem et al. 2020, section 5). The choice is seeded.
+    """
+    reference = {}
+    for name, side in evidence.reference.items():
+        other = evidence.generated.get(name)
+        reference[name] = _first(side, other.moments.n, seed) if other else side
+    return replace(evidence, reference=reference)
+
+
+def _first(side: FeatureEvidence, n: int, seed: int) -> FeatureEvidence:
+    if side.moments.n <= n:
+        return side
+    rows = permutation(seed, side.moments.n)[:n]
+    return replace(
+        side,
+        features=None if side.features is None else side.features[rows],
+        logits=None if side.logits is None else side.logits[rows],
+    )

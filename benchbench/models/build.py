@@ -1,0 +1,64 @@
+"""From a name and hyper-parameters to a model, and back to the short text that names a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from torch import nn
+
+from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.protocols import ImageSpec
+from benchbench.core.registry import MODELS
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def validated(config_class: type[ConfigT], values: Mapping[str, Any], what: str) -> ConfigT:
+    """`config_class(**values)`; an unknown key or a bad value is an `InputError` of one sentence.
+
+    what: the kind of setting for the message, for example "hyper-parameter of vae".
+    """
+    for key in values:
+        if key not in config_class.model_fields:
+            raise unknown_name(what, key, config_class.model_fields)
+    try:
+        return config_class(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        subject = f"{what} {key}={first['input']!r}" if key else what
+        raise InputError(f"{subject}: {reason[:1].lower()}{reason[1:]}") from error
+
+
+def configure(name: str, overrides: Mapping[str, Any]) -> BaseModel:
+    """The config of the model `name` with `overrides` over its defaults; `InputError` names what is wrong."""
+    config_class: type[BaseModel] = MODELS.get(name).Config
+    return validated(config_class, overrides, f"hyper-parameter of {name}")
+
+
+def build_model(name: str, overrides: Mapping[str, Any], spec: ImageSpec) -> nn.Module:
+    """The untrained model `name` for images as `spec` says.
+
+    Initial weights come from torch's global generator: `torch.manual_seed` before this call fixes them.
+    Raises `InputError` for an unknown name, an unknown or impossible hyper-parameter, or images it cannot do.
+    """
+    model: nn.Module = MODELS.get(name)(configure(name, overrides), spec)
+    return model
+
+
+def variant(name: str, config: BaseModel | Mapping[str, Any]) -> str:
+    """The hyper-parameters that differ from the defaults of `name`: "beta=2,latent=16"; "" for none.
+
+    config: the model's config, or hyper-parameters by name.
+    """
+    values = config.model_dump() if isinstance(config, BaseModel) else config
+    chosen = configure(name, values).model_dump()
+    defaults = configure(name, {}).model_dump()
+    return ",".join(f"{key}={_short(chosen[key])}" for key in sorted(chosen) if chosen[key] != defaults[key])
+
+
+def _short(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

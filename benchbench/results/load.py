@@ -1,0 +1,90 @@
+"""Everything below a folder, as one table: `benchbench.load_results` and, for provenance, `load_runs`.
+
+A record is a folder with a `run.json`. One walk finds them all, whatever the depth; names that start with a
+dot (work folders, temporary ones) are skipped. What is found is whole, as it was written, and of one schema
+version, or the call fails and names the file: a table that silently lacks a run is worse than none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchbench.core.errors import InputError
+from benchbench.results.provenance import damaged, read_run_json
+from benchbench.results.record import Row
+from benchbench.results.store import METRICS, RUN
+from benchbench.results.tables import read_rows, to_frame
+
+
+def load_results(path: Path | str) -> pd.DataFrame:
+    """One line a number for every record below `path`, with the columns of `results.record.Row` in order.
+
+    Sorted by folder. Dtypes are pandas' nullable ones: a failed number's value is <NA>. No records give an
+    empty table with the same columns. Raises `InputError` for a folder that is not there, a damaged or edited
+    record, a cell that is there twice, or another schema version; the message names the file.
+    """
+    rows: list[Row] = []
+    for folder, run in _records(Path(path)):
+        rows += _rows(folder, run)
+    return to_frame(rows)
+
+
+def load_runs(path: Path | str) -> pd.DataFrame:
+    """One line a record: what its `run.json` says, nested fields by dotted name, and its folder as `path`.
+
+    Joins with `load_results` on `cell`. Raises as `load_results` does.
+    """
+    runs = [
+        {**{k: v for k, v in run.items() if k != "files"}, "path": str(folder)}
+        for folder, run in _records(Path(path))
+    ]
+    return pd.json_normalize(runs) if runs else pd.DataFrame({"cell": pd.array([], "string"), "path": []})
+
+
+def _records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """(folder, run.json) of every record below `root`, in the order of their folders."""
+    if not root.is_dir():
+        raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
+    by_cell: dict[str, Path] = {}
+    visited: set[str] = set()
+    # Links are followed, as clusters keep results behind them; `visited` guards against circles.
+    for here, folders, files in os.walk(root, onerror=_unreadable, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        real = os.path.realpath(here)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folder = Path(here)
+        if RUN in files:
+            run = read_run_json(folder / RUN)
+            twin = by_cell.setdefault(run["cell"], folder)
+            if twin != folder:
+                raise InputError(f"the same cell is in {twin} and in {folder}; load them apart or delete one")
+            yield folder, run
+        elif METRICS in files:
+            raise damaged(folder / METRICS, f"has no {RUN} beside it")
+
+
+def _unreadable(error: OSError) -> None:
+    raise InputError(f"cannot read the folder {error.filename}: {error.strerror}; grant the right or move it")
+
+
+def _rows(folder: Path, run: dict[str, Any]) -> list[Row]:
+    path = folder / METRICS
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise damaged(path, f"cannot be read ({error.strerror})") from error
+    rows = read_rows(path, content)  # first: it says best what is wrong with an edited table
+    if hashlib.sha256(content).hexdigest() != run["files"].get(METRICS):
+        raise damaged(path, f"is not what {RUN} lists (its sha256 differs)")
+    if any(row.cell != run["cell"] for row in rows):
+        raise damaged(path, f"holds rows of another cell than {run['cell']}")
+    return rows

@@ -1,0 +1,139 @@
+"""The store: finished cells in folders, `ROOT/<dataset>/<model>/<key>/`.
+
+Pattern: a cell is filled in a temporary folder beside its place, sealed by `run.json`, which lists every
+other file with its sha256, and renamed into place. Several processes may write the same store, on one
+machine or over a shared file system: the first to land a cell keeps it. A process killed at any point leaves
+a whole cell or none; what it was doing lies in `ROOT/.work/<key>/`, from where the next call goes on.
+
+Scope: readers skip every name that starts with a dot. There is no index beside the files, so nothing can
+fall out of step with them; finding a cell is one look at one path. There is no lock either: two processes
+that want the same cell both do the work, and one of them did it for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchbench.core.errors import InputError
+from benchbench.core.files import atomic_folder, cannot_write, temporary_name
+from benchbench.core.hashing import digest, file_sha256
+from benchbench.results.provenance import damaged, read_run_json, write_run_json
+from benchbench.results.record import SCHEMA_VERSION
+
+RUN = "run.json"
+METRICS = "metrics.csv"
+
+
+class Store:
+    """The finished cells below `root`, which is made when the first one is written."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def cell_dir(self, dataset: str, model: str, key: str) -> Path:
+        """Where the cell is or would be."""
+        return self.root / folder_name(dataset) / folder_name(model) / _checked(key)
+
+    def find(self, dataset: str, model: str, key: str) -> Path | None:
+        """The folder of a finished cell, every file of which is as it was written; None where there is none.
+
+        Raises `InputError` for a damaged one: it is neither served nor silently replaced.
+        """
+        folder = self.cell_dir(dataset, model, key)
+        if not folder.exists():
+            return None
+        run = read_run_json(folder / RUN)
+        if run["cell"] != key:
+            raise damaged(folder / RUN, f"belongs to the cell {run['cell']}")
+        if METRICS not in run["files"]:
+            raise damaged(folder / RUN, f"does not list {METRICS}")
+        for name, sha256 in run["files"].items():
+            try:
+                same = file_sha256(folder / name) == sha256
+            except OSError as error:
+                raise damaged(folder / name, f"cannot be read ({error.strerror})") from error
+            if not same:
+                raise damaged(folder / name, f"is not what {RUN} lists (its sha256 differs)")
+        return folder
+
+    def cells(self, dataset: str, model: str) -> Iterator[Path]:
+        """The folders of all finished cells of a model on a dataset, in the order of their keys."""
+        model_dir = self.root / folder_name(dataset) / folder_name(model)
+        yield from sorted(run.parent for run in model_dir.glob(f"[!.]*/{RUN}"))
+
+    @contextmanager
+    def write(self, dataset: str, model: str, key: str, run: MutableMapping[str, Any]) -> Iterator[Path]:
+        """Yield a folder to fill with `metrics.csv` and whatever else; on success it becomes the cell.
+
+        `run` is what `run.json` will say; it may still be changed inside the block. The store adds
+        schema_version, cell, dataset, model and files. On any error nothing becomes visible. If the cell is
+        there already, it stays. Raises `InputError` when the folder cannot be written (no space, no right).
+        """
+        with atomic_folder(self.cell_dir(dataset, model, key)) as folder:
+            yield folder
+            if not (folder / METRICS).is_file():
+                raise ValueError(f"a cell without {METRICS} is no cell")
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            run.update(
+                schema_version=SCHEMA_VERSION,
+                cell=key,
+                dataset=dataset,
+                model=model,
+                files={path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
+            )
+            write_run_json(folder / RUN, run)
+
+    def workdir(self, key: str) -> Path:
+        """A folder for what an unfinished cell needs to go on, made if it is not there."""
+        folder = self.root / ".work" / _checked(key)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        return folder
+
+    def clear_work(self, key: str) -> None:
+        """Drop the work folder of a cell, whole and at once; nothing happens where there is none."""
+        folder = self.root / ".work" / _checked(key)
+        doomed = temporary_name(folder)
+        try:
+            folder.rename(doomed)  # first out of sight: nobody goes on from half a folder
+            shutil.rmtree(doomed)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+
+    def check_writable(self) -> None:
+        """`InputError` unless folders and files can be made below `root`; call it before expensive work."""
+        probe = temporary_name(self.root / "probe")
+        try:
+            probe.mkdir(parents=True)
+            (probe / "file").write_bytes(b"benchbench")
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        finally:
+            shutil.rmtree(probe, ignore_errors=True)
+
+
+def folder_name(name: str) -> str:
+    """`name` as one portable folder name. A name that has to change keeps its identity by a short digest.
+
+    >>> folder_name("cifar10"), folder_name("../etc")
+    ('cifar10', 'etc-7881f391')
+    """
+    if not name:
+        raise InputError("a dataset or model needs a name that is not empty")
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-")[:80]
+    return name if clean == name else "-".join(filter(None, [clean, digest(name)[:8]]))
+
+
+def _checked(key: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8,64}", key):
+        raise InputError(f"{key!r} is not the key of a cell, which is 8 to 64 hexadecimal digits")
+    return key

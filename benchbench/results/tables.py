@@ -1,0 +1,142 @@
+"""Rows in files and in frames: `metrics.csv` and the one tidy DataFrame.
+
+Pattern: one description of every column, taken from `Row` itself, drives writing, reading and the dtypes of
+the frame. Floats are written as Python's `repr`, the shortest text that reads back as the same double. An
+empty field is a null; in the columns that cannot be null it is the empty string.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import pandas_dtype
+
+from benchbench.core.files import atomic_write
+from benchbench.results.provenance import damaged
+from benchbench.results.record import COLUMNS, Row
+
+
+def _parse_bool(text: str) -> bool:
+    return {"true": True, "false": False}[text]
+
+
+def _parse_status(text: str) -> str:
+    return {"ok": "ok", "failed": "failed", "unavailable": "unavailable"}[text]
+
+
+# Annotation without "| None" -> how a field is parsed, and its dtype in a frame. Nullable dtypes throughout:
+# a missing number is <NA>, never NaN.
+_KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "str": (str, "string"),
+    "Status": (_parse_status, "string"),
+    "int": (int, "Int64"),
+    "float": (float, "Float64"),
+    "bool": (_parse_bool, "boolean"),
+}
+_ANNOTATIONS = {field.name: str(field.type) for field in fields(Row)}
+_PARSERS = [
+    (name, "None" in annotation, *_KINDS[annotation.removesuffix(" | None")])
+    for name, annotation in _ANNOTATIONS.items()
+]
+DTYPES: dict[str, str] = {name: dtype for name, _, _, dtype in _PARSERS}
+
+
+def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
+    """Write `rows` atomically as CSV: `COLUMNS` in order, UTF-8, line feeds. `ValueError` for a duplicate."""
+    rows = list(rows)
+    duplicate = _first_duplicate(rows)
+    if duplicate is not None:
+        raise ValueError(f"two rows for {duplicate.metric} in task {duplicate.task} of cell {duplicate.cell}")
+    text = io.StringIO()
+    # With CRLF as its terminator the writer quotes fields that hold either; the file itself has line feeds.
+    for record in [list(COLUMNS), *([_to_text(x, n) for n, x in row.as_dict().items()] for row in rows)]:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\r\n").writerow(record)
+        text.write(line.getvalue().removesuffix("\r\n") + "\n")
+    # A reason may quote a file name that is not Unicode; that must not cost anybody the record.
+    atomic_write(path, text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def read_rows(path: Path | str, content: bytes | None = None) -> list[Row]:
+    """The rows in a `metrics.csv`; `content` saves reading bytes that the caller has already.
+
+    Raises `InputError` that names file and line: a missing or unknown column, a value that does not parse, a
+    number without a value or a value that is no number, a duplicate row.
+    """
+    path = Path(path)
+    try:
+        text = (path.read_bytes() if content is None else content).decode("utf-8")
+        table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except OSError as error:
+        raise damaged(path, f"cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise damaged(path, f"is not a CSV table ({error})") from error
+    header = table[0] if table else []
+    if header != list(COLUMNS):
+        raise damaged(path, _wrong_header(header))
+    rows = [_parse(path, number, record) for number, record in enumerate(table[1:], start=2)]
+    duplicate = _first_duplicate(rows)
+    if duplicate is not None:
+        raise damaged(path, f"has two rows for {duplicate.metric} in task {duplicate.task}")
+    return rows
+
+
+def to_frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """One line a row, `COLUMNS` in order, nullable dtypes (`DTYPES`)."""
+    return pd.DataFrame(
+        {
+            name: pd.Series([getattr(row, name) for row in rows], dtype=pandas_dtype(dtype))
+            for name, dtype in DTYPES.items()
+        }
+    )
+
+
+def _to_text(value: Any, column: str) -> str:
+    if value is None:
+        return ""
+    if DTYPES[column] == "boolean":
+        return "true" if value else "false"
+    if DTYPES[column] == "Float64":
+        return repr(float(value))
+    return str(value)
+
+
+def _parse(path: Path, number: int, record: list[str]) -> Row:
+    if len(record) != len(COLUMNS):
+        raise damaged(path, f"row {number} has {len(record)} fields where {len(COLUMNS)} belong")
+    values: dict[str, Any] = {}
+    for text, (name, nullable, parse, _) in zip(record, _PARSERS, strict=True):
+        try:
+            values[name] = None if nullable and text == "" else parse(text)
+        except (ValueError, KeyError) as error:
+            raise damaged(path, f"row {number} has {text!r} as its {name}") from error
+    try:
+        return Row(**values)
+    except ValueError as error:
+        raise damaged(path, f"row {number} is impossible ({error})") from error
+
+
+def _wrong_header(header: list[str]) -> str:
+    missing = [name for name in COLUMNS if name not in header]
+    unknown = [name for name in header if name not in COLUMNS]
+    if missing:
+        return f"lacks the column(s) {', '.join(missing)}"
+    if unknown:
+        return f"has the unknown column(s) {', '.join(unknown)}"
+    return "has its columns in another order, or twice"
+
+
+def _first_duplicate(rows: Iterable[Row]) -> Row | None:
+    seen: set[tuple[str, str, str]] = set()
+    for row in rows:
+        identity = (row.cell, row.task, row.metric)
+        if identity in seen:
+            return row
+        seen.add(identity)
+    return None

@@ -1,0 +1,87 @@
+"""Gathering evidence: what the judges say of generated and of real images, each image seen once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.progress import SILENT, Progress
+from benchbench.features.extract import Extracted, Reader, rebatch
+from benchbench.features.extractor import Extractor
+from benchbench.features.reference_cache import reference_features
+from benchbench.metrics.metric import FeatureEvidence, Metric
+from benchbench.metrics.select import needs_of
+
+Sides = dict[str, FeatureEvidence]
+Failures = dict[str, MetricFailed]
+
+
+def gather(
+    images: Iterable[Tensor],
+    total: int,
+    extractors: Mapping[str, Extractor],
+    metrics: Sequence[Metric],
+    *,
+    keep: int = 0,
+    batch_size: int | None = None,
+    progress: Progress = SILENT,
+    title: str,
+) -> tuple[Sides, Failures, Tensor]:
+    """One pass over `images` (uint8 RGB batches), each through every extractor once.
+
+    Returns the evidence by extractor name, the failures of extractors that could not read the images, and the
+    first `keep` images for a picture.
+    """
+    readers = {
+        name: Reader(judge, need_features="features" in needs, need_logits="logits" in needs)
+        for name, judge in extractors.items()
+        for needs in [needs_of(metrics, name)]
+    }
+    failures: Failures = {}
+    kept: list[Tensor] = []
+    chunk = batch_size or max((judge.batch_size for judge in extractors.values()), default=64)
+    with progress.stage(title, total, "image") as stage:
+        for batch in rebatch(images, chunk):
+            if sum(map(len, kept)) < keep:
+                kept.append(batch.cpu())
+            for name in readers.keys() - failures.keys():
+                try:
+                    readers[name].show(batch, batch_size)
+                except MetricFailed as failure:
+                    failures[name] = failure
+            stage.advance(len(batch))
+    sides = {name: _evidence(reader.result()) for name, reader in readers.items() if name not in failures}
+    return sides, failures, torch.cat(kept)[:keep] if kept else torch.empty(0)
+
+
+def reference(
+    images: Tensor,
+    extractors: Mapping[str, Extractor],
+    metrics: Sequence[Metric],
+    *,
+    batch_size: int | None = None,
+    progress: Progress = SILENT,
+) -> Sides:
+    """The same of real images (uint8 RGB N×3×H×W), from the cache where it has them."""
+    sides = {}
+    for name, judge in extractors.items():
+        needs = needs_of(metrics, name)
+        sides[name] = _evidence(
+            reference_features(
+                images,
+                judge,
+                need_features="features" in needs,
+                need_logits="logits" in needs,
+                batch_size=batch_size,
+                progress=progress,
+                title=f"{name} on reference images",
+            )
+        )
+    return sides
+
+
+def _evidence(found: Extracted) -> FeatureEvidence:
+    return FeatureEvidence(found.moments, found.features, found.logits)

@@ -1,0 +1,184 @@
+"""What a run will do, decided and checked before anything expensive.
+
+A plan holds one cell: a model, a dataset, the metrics and a seed, everything resolved, with the key under
+which its record is stored. Runtime knobs (device, batch sizes) are not part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.hashing import digest, file_sha256
+from benchbench.core.progress import SILENT, Progress
+from benchbench.core.protocols import Trainable
+from benchbench.core.registry import EXTRACTORS
+from benchbench.data.catalogue import load_dataset
+from benchbench.data.dataset import Dataset
+from benchbench.features.extractor import Extractor
+from benchbench.metrics.metric import Metric
+from benchbench.metrics.select import select_metrics
+from benchbench.models.build import build_model, variant
+from benchbench.models.code import code_hash
+from benchbench.results.key import cell_key
+from benchbench.training.recipe import Recipe, load_recipe
+
+MAX_DEFAULT_SAMPLES = 10_000
+TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The extractors of a run, loaded, and the failures of those that are not at hand."""
+
+    extractors: dict[str, Extractor]
+    failures: dict[str, MetricFailed]
+
+    def describe(self) -> dict[str, Any]:
+        """Provenance of each, by name."""
+        described: dict[str, Any] = {name: judge.describe() for name, judge in self.extractors.items()}
+        described.update({name: {"unavailable": failure.reason} for name, failure in self.failures.items()})
+        return described
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One cell, resolved. `identity` is what the weights come from, `training_key` its digest, `key` names the
+    whole cell."""
+
+    recipe: Recipe
+    config: BaseModel
+    variant: str
+    dataset: Dataset
+    metrics: Sequence[Metric]
+    judges: Judges
+    n_samples: int
+    seed: int
+    weights: Path | None
+    weights_sha256: str | None
+    allow_pickle: bool
+    identity: dict[str, Any]
+    training_key: str
+    key: str
+
+    def build(self) -> nn.Module:
+        """The model, freshly initialised from the seed."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return build_model(self.recipe.model, self.recipe.hyper, self.dataset.spec)
+
+
+def make_plans(
+    model: str,
+    dataset: str,
+    *,
+    seeds: Sequence[int],
+    samples: int | None = None,
+    size: int | None = None,
+    recipe: Path | None = None,
+    overrides: Sequence[str] = (),
+    weights: Path | None = None,
+    allow_pickle: bool = False,
+    metrics: Sequence[str] = ("standard",),
+    extractors: Sequence[str] = ("efficientnet_lite0",),
+    device: torch.device,
+    progress: Progress = SILENT,
+) -> list[Plan]:
+    """One plan a seed. Everything that can be refused is refused here, cheapest first."""
+    if samples is not None and samples < 2:
+        raise InputError(f"--samples {samples} is too few: a distribution needs at least 2 images")
+    resolved = load_recipe(model, dataset, path=recipe, overrides=overrides)
+    chosen = select_metrics(metrics, extractors)
+    data = load_dataset(dataset, size=size, progress=progress)
+    probe = build_model(resolved.model, resolved.hyper, data.spec)
+    config = probe.config
+    if not isinstance(config, BaseModel):
+        raise TypeError(f"the model {model!r} must keep its configuration in `config`")
+    if weights is not None and not isinstance(probe, Trainable):
+        raise InputError(f"the model {model!r} has no weights to load; leave --weights out")
+    weights_sha256 = None if weights is None else _sha256_of(weights)
+    judges = _load_judges(chosen, device)
+    n_samples = samples or min(len(data.train), MAX_DEFAULT_SAMPLES)
+    code = code_hash(type(probe))
+    hyper = config.model_dump(mode="json")
+    training = None
+    if isinstance(probe, Trainable) and weights is None:
+        training = {**resolved.training.hyper(), "training_version": TRAINING_VERSION}
+
+    plans = []
+    for seed in seeds:
+        identity = {
+            "code": code,
+            "model": resolved.model,
+            "hyper": hyper,
+            "training": training,
+            "weights_sha256": weights_sha256,
+            "dataset": data.fingerprint,
+            "seed": seed,
+        }
+        key = cell_key(
+            model_code=code,
+            hyper=hyper,
+            training=training,
+            weights_sha256=weights_sha256,
+            dataset_fingerprint=data.fingerprint,
+            task={"names": ["generation", "reconstruction"]},
+            metrics=[_specification(metric, judges) for metric in chosen],
+            n_samples=n_samples,
+            seed=seed,
+        )
+        plans.append(
+            Plan(
+                recipe=resolved,
+                config=config,
+                variant=variant(resolved.model, config),
+                dataset=data,
+                metrics=chosen,
+                judges=judges,
+                n_samples=n_samples,
+                seed=seed,
+                weights=weights,
+                weights_sha256=weights_sha256,
+                allow_pickle=allow_pickle,
+                identity=identity,
+                training_key=digest(identity),
+                key=key,
+            )
+        )
+    return plans
+
+
+def _specification(metric: Metric, judges: Judges) -> dict[str, Any]:
+    judge = judges.extractors.get(metric.extractor or "")
+    return {
+        "name": metric.name,
+        "version": metric.version,
+        "extractor": metric.extractor,
+        "weights_sha256": judge.weights_sha256 if judge else None,
+        "resize": judge.resize if judge else None,
+    }
+
+
+def _load_judges(metrics: Sequence[Metric], device: torch.device) -> Judges:
+    extractors: dict[str, Extractor] = {}
+    failures: dict[str, MetricFailed] = {}
+    for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
+        try:
+            extractors[name] = EXTRACTORS.get(name)(device)
+        except MetricFailed as failure:
+            failures[name] = failure
+    return Judges(extractors, failures)
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise InputError(f"cannot read the weights {path}: {error.strerror}") from error

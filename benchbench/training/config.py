@@ -1,0 +1,72 @@
+"""How a model is trained: every setting of the loop, with its rule stated where it is defined."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+DEFAULT_EPOCHS = 20
+
+
+class TrainingConfig(BaseModel, extra="forbid", frozen=True):
+    """The `[training]` section of a recipe.
+
+    Length is given in `steps` or in `epochs`, not both; with neither it is 20 epochs. An epoch visits every
+    image at most once, in a new order; its last short batch is dropped, so that every step sees `batch_size`
+    images (batch statistics and gradient noise never jump). A dataset smaller than a batch is one batch.
+    """
+
+    steps: int | None = Field(default=None, ge=1, description="optimiser steps")
+    epochs: int | None = Field(default=None, ge=1, description="passes over the training images")
+    batch_size: int = Field(default=128, ge=1, description="images a step")
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(default=1e-3, gt=0, description="learning rate of every player without its own")
+    player_lr: dict[str, float] = Field(
+        default_factory=dict, description="learning rates by player, for two time-scale updates"
+    )
+    betas: tuple[float, float] = Field(
+        default=(0.9, 0.999), description="Adam's decay rates; the first is the momentum of sgd"
+    )
+    weight_decay: float = Field(default=0.0, ge=0)
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up before the schedule")
+    clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm; none = off")
+    ema_decay: float = Field(
+        default=0.0, ge=0, lt=1, description="averaging of the weights that are handed out; 0 = off"
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="stop after this many epochs without a lower held-out loss and hand out the weights of "
+        "the best one; 0 = off; for models with one player",
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    checkpoint_every: int = Field(
+        default=500, ge=1, description="steps between checkpoints; changes no number"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingConfig:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("give steps or epochs, not both")
+        if any(not 0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas={list(self.betas)} must both be at least 0 and below 1")
+        for player, lr in self.player_lr.items():
+            if lr <= 0:
+                raise ValueError(f"player_lr of {player!r} is {lr} but must be above 0")
+        return self
+
+    def steps_per_epoch(self, n_images: int) -> int:
+        """Full batches in `n_images`, at least one."""
+        return max(1, n_images // self.batch_size)
+
+    def total_steps(self, n_images: int) -> int:
+        """The planned number of optimiser steps on `n_images` images."""
+        if self.steps is not None:
+            return self.steps
+        return (self.epochs or DEFAULT_EPOCHS) * self.steps_per_epoch(n_images)
+
+    def hyper(self) -> dict[str, Any]:
+        """What determines the trained weights, JSON-able: all but how often a checkpoint is written."""
+        return self.model_dump(mode="json", exclude={"checkpoint_every"})

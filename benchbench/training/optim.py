@@ -1,0 +1,36 @@
+"""Optimisers, and the learning rate as a pure function of the step: resuming needs no state for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from benchbench.training.config import TrainingConfig
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter], config: TrainingConfig, lr: float
+) -> torch.optim.Optimizer:
+    """The optimiser of one player."""
+    parameters = list(parameters)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr, momentum=config.betas[0], weight_decay=config.weight_decay)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, lr, betas=config.betas, weight_decay=config.weight_decay)
+
+
+def lr_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
+    """What the learning rate is multiplied with in step `step` (from 0).
+
+    (step + 1) / warmup_steps during the warm-up; then 1 (constant), or from 1 down to 0 at `total_steps` as
+    half a cosine (Loshchilov & Hutter 2017, equation 5, one cycle) or a straight line.
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return 1.0
+    done = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1 - done

@@ -1,0 +1,138 @@
+"""Recipes: which model, how it is built and how it is trained, from a TOML file and `--set`.
+
+    dataset = "digits"      # optional; says what the recipe was tuned on
+
+    [model]
+    name = "beta-vae"       # optional in a file under baselines/
+    latent = 16             # everything else here is a hyper-parameter of the model
+
+    [training]              # `training.config.TrainingConfig`
+    epochs = 100
+    lr = 2e-3
+
+A setting comes from `--set`, else the file, else the defaults. The file is the one that was given, else
+`baselines/<model>-<dataset>/recipe.toml`, else `baselines/<model>/recipe.toml`, else none. Only what differs
+from the defaults belongs into a file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+import benchbench
+from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.registry import MODELS
+from benchbench.models.build import configure, validated
+from benchbench.training.config import TrainingConfig
+
+FILE = "recipe.toml"
+
+
+class Recipe(BaseModel, extra="forbid", frozen=True):
+    """A resolved recipe. `hyper`: hyper-parameters that were set, validated by the model's own config."""
+
+    model: str
+    dataset: str | None = None
+    hyper: dict[str, Any]
+    training: TrainingConfig
+
+
+def load_recipe(
+    model: str, dataset: str | None, path: Path | None = None, overrides: Sequence[str] = ()
+) -> Recipe:
+    """The recipe for `model` on `dataset`: `path` or a baseline's, with `overrides` ("key=value") on top.
+
+    A bare key goes to the section that has it; `model.key` and `training.key` say which. Values are TOML
+    (`1e-3`, `true`, `[0.5, 0.9]`), anything else is text. Raises `InputError` for unknown keys, naming the
+    nearest known one, and for values that the settings refuse.
+    """
+    config_class: type[BaseModel] = MODELS.get(model).Config
+    sections: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+    if path is None and (folder := find_baseline(model, dataset)) is not None:
+        path = folder / FILE
+    if path is not None:
+        sections = _read(path, model)
+        try:
+            _resolve(model, dataset, sections)  # a mistake in the file is the file's, not the command line's
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    known = {"model": set(config_class.model_fields), "training": set(TrainingConfig.model_fields)}
+    for override in overrides:
+        section, key, value = _parse(override, known)
+        sections[section][key] = value
+        # The two ways to give the length exclude each other, so setting one replaces the other.
+        if section == "training" and key in {"steps", "epochs"}:
+            sections["training"].pop("epochs" if key == "steps" else "steps", None)
+    return _resolve(model, dataset, sections)
+
+
+def find_baseline(model: str, dataset: str | None) -> Path | None:
+    """The folder of the shipped baseline for `model` on `dataset`, else of `model` alone, else None."""
+    package = Path(benchbench.__file__).parent
+    # In a wheel the folder lies inside the package; in a checkout, beside it.
+    shipped = package / "_baselines"
+    root = shipped if shipped.is_dir() else package.parent / "baselines"
+    for name in (f"{model}-{dataset}", model):
+        if Path(name).name == name and (root / name / FILE).is_file():
+            return root / name
+    return None
+
+
+def _resolve(model: str, dataset: str | None, sections: Mapping[str, Mapping[str, Any]]) -> Recipe:
+    hyper = configure(model, sections["model"]).model_dump(exclude_unset=True)
+    training = validated(TrainingConfig, sections["training"], "training setting")
+    return Recipe(model=model, dataset=dataset, hyper=hyper, training=training)
+
+
+def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the recipe {path} is not valid TOML: {error}") from error
+    for key in content:
+        if key not in {"dataset", "model", "training"}:
+            raise InputError(f"{path}: {unknown_name('section', key, ['dataset', 'model', 'training'])}")
+    sections = {"model": content.get("model", {}), "training": content.get("training", {})}
+    for name, section in sections.items():
+        if not isinstance(section, dict):
+            raise InputError(f"{path}: {name} must be a table, [{name}]")
+    made_for = sections["model"].pop("name", model)
+    if made_for != model:
+        raise InputError(
+            f"the recipe {path} is for the model {made_for!r}, not {model!r}; use --model {made_for}"
+        )
+    return sections
+
+
+def _parse(override: str, known: Mapping[str, set[str]]) -> tuple[str, str, Any]:
+    """ "lr=1e-3" to ("training", "lr", 0.001)."""
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise InputError(f"--set {override!r} must look like key=value, for example --set lr=1e-3")
+    section, _, bare = key.rpartition(".")
+    if section:
+        if section not in known or bare not in known[section]:
+            raise unknown_name("setting", key, [f"{s}.{k}" for s in known for k in known[s]])
+        return section, bare, _value(text)
+    homes = [name for name in known if key in known[name]]
+    if not homes:
+        raise unknown_name("setting", key, set().union(*known.values()))
+    if len(homes) > 1:
+        raise InputError(f"--set {key} is ambiguous; say {' or '.join(f'{home}.{key}' for home in homes)}")
+    return homes[0], key, _value(text)
+
+
+def _value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+    return parsed["value"] if parsed.keys() == {"value"} else text.strip()

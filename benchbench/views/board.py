@@ -1,0 +1,98 @@
+"""Boards: what the comparison tables show, before it is text of any format.
+
+One board a (dataset, task): models down, metrics across. A column is a metric under one protocol, so that
+numbers which may not be compared never share a column; the protocols are numbered notes below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchbench.results.compare import PROTOCOL
+from benchbench.results.summary import MODEL, summarise
+from benchbench.views.text import arrow, by_aspect, heading, interval, model_name, number, plain, protocol
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place on a board. rank: 1 best, 2 second, 0 anything else; None where nothing was asked."""
+
+    text: str
+    interval: str = ""
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Board:
+    """headings and aspects: one a column; rows: a model's name and an `Entry` or None a column; notes: one
+    line each for the protocols, by the number in the headings, and one for the methods of the intervals."""
+
+    title: str
+    headings: list[str]
+    aspects: list[str]
+    rows: list[tuple[str, list[Entry | None]]]
+    notes: list[str]
+
+
+def boards(frame: pd.DataFrame) -> Iterator[Board]:
+    """The boards of a table from `load_results`, by dataset and task. Rows are ordered by the first column,
+    best first; ties and models without a number there by name."""
+    summary = summarise(frame)
+    for (dataset, task), asked in summary.groupby(["dataset", "task"], sort=True):
+        yield _board(plain(f"{dataset}: {task}"), asked)
+
+
+def _board(title: str, asked: pd.DataFrame) -> Board:
+    asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
+    numbers, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
+    # Failures make no column of their own where others have a number: they stand beside those.
+    lost = failures[~failures["metric"].isin(numbers["metric"])]
+    placed = pd.concat([numbers, lost]).assign(place=by_aspect)
+    key = ["place", "metric", *PROTOCOL]
+    ordered = placed.sort_values(key, kind="stable")
+    columns = [column for _, column in ordered.groupby(key, sort=False, dropna=False)]
+    firsts = [column.iloc[0] for column in columns]
+    protocols = list(dict.fromkeys(protocol(first) for first in firsts))
+    notes = [f"[{n}] {text}" for n, text in enumerate(protocols, start=1)]
+    if methods := sorted(set(numbers["interval"].dropna())):
+        notes.append(plain(f"intervals: {'; '.join(methods)}"))
+    seeds = asked.groupby("name")["n_seeds"].max()
+    entries = [_entries(column, failures) for column in columns]
+    names = sorted(set(asked["name"]), key=lambda name: (_place(columns[0], name), name))
+    return Board(
+        title,
+        [f"{heading(first)} [{protocols.index(protocol(first)) + 1}]" for first in firsts],
+        [str(first["aspect"]) for first in firsts],
+        [(_with_seeds(name, seeds[name]), [column.get(name) for column in entries]) for name in names],
+        notes,
+    )
+
+
+def _with_seeds(name: str, n_seeds: int) -> str:
+    return f"{name} ({n_seeds} seeds)" if n_seeds > 1 else name
+
+
+def _place(column: pd.DataFrame, name: str) -> float:
+    """Where a model stands in a column, smaller is better; last without a number."""
+    found = column.loc[column["name"] == name, "value"].dropna()
+    sign = -1 if arrow(column.iloc[0]["higher_is_better"]) == "↑" else 1
+    return math.inf if found.empty else sign * float(found.iloc[0])
+
+
+def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
+    """Model name -> what stands in this column. First and second share their rank with equal values."""
+    first = column.iloc[0]
+    entries = {name: Entry("failed") for name in failures.loc[failures["metric"] == first["metric"], "name"]}
+    ranks: dict[float, int] = {}
+    if not pd.isna(first["higher_is_better"]):
+        values = sorted(set(column["value"].dropna()), reverse=bool(first["higher_is_better"]))
+        ranks = {float(value): rank for rank, value in enumerate(values[:2], start=1)}
+    for row in column[column["value"].notna()].to_dict("records"):
+        failed = f" ({row['n_failed']} failed)" if row["n_failed"] else ""
+        rank = ranks.get(float(row["value"]), 0)
+        entries[row["name"]] = Entry(number(row["value"]) + failed, interval(row), rank)
+    return entries

@@ -1,0 +1,142 @@
+"""Grids of images that a person can judge: generated beside real, originals above reconstructions.
+
+Every image is shown whole and unfiltered: small ones are enlarged by a whole factor without interpolation,
+so that a pixel stays a pixel; only images larger than `MAX_SIDE` are reduced, and the heading says so.
+The same images give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from benchbench.core.errors import InputError
+from benchbench.core.files import atomic_path
+
+Images = npt.NDArray[np.uint8]
+
+MIN_SIDE = 64  # pixels on screen: below that nobody sees what is wrong with a sample
+MAX_SIDE = 256
+GAP = 2  # between images
+SPACE = 16  # around blocks
+TEXT = 16  # height of the letters
+PAPER, INK, FRAME = (255, 255, 255), (20, 20, 20), (150, 150, 150)
+
+
+def save_samples(
+    path: Path | str, generated: Images, real: Images, title: str, *, rows: int = 8, columns: int = 8
+) -> None:
+    """`samples.png`: the first rows × columns generated images beside as many real ones."""
+    panels = [("generated", generated), ("real (held out)", real)]
+    image_grid([(label, images[: rows * columns]) for label, images in panels], path, title, columns=columns)
+
+
+def save_reconstructions(
+    path: Path | str, originals: Images, outputs: Images, title: str, *, rows: int = 4, columns: int = 8
+) -> None:
+    """`reconstructions.png`: originals above what the model made of them, `rows` pairs of lines."""
+    if originals.shape != outputs.shape:
+        raise InputError(f"reconstructions of shape {outputs.shape} do not match originals {originals.shape}")
+    _check("originals", originals)
+    lines = range(0, min(len(originals), rows * columns), columns)
+    pairs = [
+        _stacked([_tiled(images[start : start + columns], columns) for images in (originals, outputs)], 0)
+        for start in lines
+    ]
+    heading = f"{title}: original above, reconstruction below{_scale_note(originals)}"
+    _save(_framed(heading, _stacked(pairs, SPACE // 2)), path)
+
+
+def image_grid(
+    panels: Sequence[tuple[str, Images]], path: Path | str, title: str, *, columns: int = 8
+) -> None:
+    """Write a PNG with one labelled block a panel, side by side under `title`.
+
+    panels: (label, uint8 N×H×W×3); sizes may differ between panels. All images are drawn, `columns` a line.
+    Raises `InputError` for an empty panel, another shape or dtype, and where the file cannot be written.
+    """
+    if not panels:
+        raise InputError("a grid needs at least one panel of images")
+    blocks = []
+    for label, images in panels:
+        _check(label, images)
+        tiles = _tiled(images, min(columns, len(images)))
+        blocks.append(_captioned(f"{label}{_scale_note(images)}", tiles))
+    _save(_framed(title, _beside(blocks)), path)
+
+
+def _check(label: str, images: Images) -> None:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
+        shape = "×".join(map(str, images.shape))
+        raise InputError(f"the images of {label!r} must be uint8 N×H×W×3 but are {images.dtype} {shape}")
+
+
+def _factor(images: Images) -> float:
+    """Pixels on screen per pixel of the image: whole numbers upwards, a fraction only above `MAX_SIDE`."""
+    side: int = max(images.shape[1:3])
+    return MAX_SIDE / side if side > MAX_SIDE else -(-MIN_SIDE // side)
+
+
+def _scale_note(images: Images) -> str:
+    height, width = images.shape[1:3]
+    return f" (shown at {_factor(images):.0%} of {width}×{height})" if _factor(images) < 1 else ""
+
+
+def _tiled(images: Images, columns: int) -> Image.Image:
+    """uint8 N×H×W×3 -> one picture, `columns` a line, the last line as short as it falls."""
+    factor = _factor(images)
+    height, width = (max(1, round(side * factor)) for side in images.shape[1:3])
+    method = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.LANCZOS
+    lines = -(-len(images) // columns)
+    picture = Image.new("RGB", (columns * (width + GAP) + GAP, lines * (height + GAP) + GAP), PAPER)
+    for index, image in enumerate(images):
+        line, column = divmod(index, columns)
+        left, top = column * (width + GAP), line * (height + GAP)
+        picture.paste(FRAME, (left, top, left + width + 2 * GAP, top + height + 2 * GAP))
+        picture.paste(Image.fromarray(image).resize((width, height), method), (left + GAP, top + GAP))
+    return picture
+
+
+def _stacked(blocks: Sequence[Image.Image], gap: int) -> Image.Image:
+    size = (max(b.width for b in blocks), sum(b.height for b in blocks) + gap * (len(blocks) - 1))
+    picture, top = Image.new("RGB", size, PAPER), 0
+    for block in blocks:
+        picture.paste(block, (0, top))
+        top += block.height + gap
+    return picture
+
+
+def _beside(blocks: Sequence[Image.Image]) -> Image.Image:
+    width = sum(b.width for b in blocks) + SPACE * (len(blocks) - 1)
+    picture, left = Image.new("RGB", (width, max(b.height for b in blocks)), PAPER), 0
+    for block in blocks:
+        picture.paste(block, (left, 0))
+        left += block.width + SPACE
+    return picture
+
+
+def _captioned(text: str, block: Image.Image, size: int = TEXT) -> Image.Image:
+    """`text` over `block`, which grows to the right where the text is the wider one."""
+    font = ImageFont.load_default(size)
+    text = " ".join(text.split())
+    width = max(block.width, int(font.getlength(text)) + 1)
+    picture = Image.new("RGB", (width, block.height + 2 * size), PAPER)
+    ImageDraw.Draw(picture).text((0, size // 4), text, fill=INK, font=font)
+    picture.paste(block, (0, 2 * size))
+    return picture
+
+
+def _framed(title: str, block: Image.Image) -> Image.Image:
+    captioned = _captioned(title, block, TEXT + 4)
+    picture = Image.new("RGB", (captioned.width + 2 * SPACE, captioned.height + 2 * SPACE), PAPER)
+    picture.paste(captioned, (SPACE, SPACE))
+    return picture
+
+
+def _save(picture: Image.Image, path: Path | str) -> None:
+    with atomic_path(path) as temporary:
+        picture.save(temporary, format="PNG")

@@ -1,0 +1,123 @@
+"""The leaderboard: boards as text for a README, a paper, a spreadsheet or a web page.
+
+The same records give the same bytes. Names, reasons and units come from records that anybody may have
+written, so each format escapes whatever it could take for its own syntax.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchbench.core.errors import InputError, unknown_name
+from benchbench.results.summary import summarise
+from benchbench.views.board import Board, Entry, boards
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    **{character: rf"\{character}" for character in "&%$#_{}"},
+}
+
+
+@dataclass(frozen=True)
+class _Syntax:
+    """How one format writes: text made safe, the best, the second best, and a whole board from its cells."""
+
+    escape: Callable[[str], str]
+    best: str
+    second: str
+    board: Callable[[str, list[list[str]], list[str]], str]
+
+
+def leaderboard(frame: pd.DataFrame, *, format: str = "markdown") -> str:
+    """All boards of a table from `load_results`, as "markdown", "latex" (booktabs), "html" or "csv".
+
+    Means over seeds with their interval, the best of a column bold, the second underlined. CSV is the tidy
+    summary instead, every digit kept. Raises `InputError` for an unknown format or an empty table.
+    """
+    if frame.empty:
+        raise InputError("there are no numbers to rank: the results are empty")
+    if format == "csv":
+        return summarise(frame).to_csv(index=False, lineterminator="\n")
+    if format not in _SYNTAXES:
+        raise unknown_name("format", format, ["csv", *_SYNTAXES])
+    return "\n".join(_render(board, _SYNTAXES[format]) for board in boards(frame))
+
+
+def _render(board: Board, syntax: _Syntax) -> str:
+    def cell(entry: Entry | None) -> str:
+        if entry is None:
+            return ""
+        pattern = {1: syntax.best, 2: syntax.second}.get(entry.rank, "{}")
+        return f"{pattern.replace('{}', syntax.escape(entry.text))} {syntax.escape(entry.interval)}".rstrip()
+
+    header = [syntax.escape(text) for text in ("model", *board.headings)]
+    rows = [[syntax.escape(name), *map(cell, entries)] for name, entries in board.rows]
+    notes = [syntax.escape(note) for note in board.notes]
+    return syntax.board(syntax.escape(board.title), [header, *rows], notes)
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|~#&$!])", r"\\\1", text)
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _markdown(title: str, rows: list[list[str]], notes: list[str]) -> str:
+    rule = "|".join([" --- ", *[" ---: "] * (len(rows[0]) - 1)])
+    header, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(
+        [f"### {title}", "", header, f"|{rule}|", *body, "", *[f"{note}  " for note in notes], ""]
+    )
+
+
+def _latex(title: str, rows: list[list[str]], notes: list[str]) -> str:
+    header, *body = [f"{' & '.join(row)} \\\\" for row in rows]
+    # An opening bracket right after \\ would be read as its optional argument.
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{title}. {'; '.join(notes)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}",
+            r"\toprule",
+            header,
+            r"\midrule",
+            *[f"{{}}{line}" if line.startswith("[") else line for line in body],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _html(title: str, rows: list[list[str]], notes: list[str]) -> str:
+    def line(cells: list[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
+
+    header, *body = rows
+    return "\n".join(
+        [
+            f"<table>\n<caption>{title}</caption>",
+            f"<thead>{line(header, 'th')}</thead>\n<tbody>",
+            *[line(row, "td") for row in body],
+            f"</tbody>\n</table>\n<p>{'<br>'.join(notes)}</p>\n",
+        ]
+    )
+
+
+_SYNTAXES = {
+    "markdown": _Syntax(_escape_markdown, "**{}**", "<u>{}</u>", _markdown),
+    "latex": _Syntax(_escape_latex, r"\textbf{{}}", r"\underline{{}}", _latex),
+    "html": _Syntax(html.escape, "<strong>{}</strong>", "<u>{}</u>", _html),
+}

@@ -1,0 +1,121 @@
+"""Tables for the terminal: the numbers of one run, and models side by side.
+
+Names and reasons are put in as `rich.text.Text`, which knows no markup, so nothing in them can be taken for
+a style or a link.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.core.errors import InputError
+from benchbench.views.board import Board, Entry, boards
+from benchbench.views.text import by_aspect, heading, interval, model_name, number, plain, protocol
+
+
+def metrics_table(frame: pd.DataFrame) -> Table:
+    """Every number of a table from `load_results`, grouped by run and aspect.
+
+    The last column points to notes below: how the number and its interval were made, or why there is none.
+    """
+    if frame.empty:
+        raise InputError("there are no numbers to show: the results are empty")
+    runs = [rows for _, rows in frame.groupby("cell", sort=False)]
+    title = Text(_run_name(runs[0])) if len(runs) == 1 else None
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
+    table.add_column("metric", overflow="fold")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("interval", no_wrap=True)
+    table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("note", no_wrap=True)
+    notes: list[str] = []
+    for rows in runs:
+        if len(runs) > 1:
+            table.add_row(Text(_run_name(rows), style="bold underline"))
+        for _, aspect in rows.assign(place=by_aspect).groupby("place", sort=True):
+            table.add_row(Text(plain(aspect.iloc[0]["aspect"]).replace("_", " "), style="bold"))
+            for row in aspect.to_dict("records"):
+                note = _note(row)
+                if note not in notes:
+                    notes.append(note)
+                table.add_row(*_line(row), Text(f"[{notes.index(note) + 1}]"))
+            table.add_section()
+    table.caption = Text(
+        "\n".join(f"[{n}] {note}" for n, note in enumerate(notes, start=1)), style="not italic"
+    )
+    return table
+
+
+def frame_table(frame: pd.DataFrame) -> Group:
+    """Models side by side, one table per dataset, task and aspect: mean over seeds, best in bold with a `*`.
+
+    Only numbers of one protocol share a column; the protocols are listed below.
+    """
+    if frame.empty:
+        raise InputError("there are no numbers to compare: the results are empty")
+    parts: list[Any] = []
+    for board in boards(frame):
+        for aspect in dict.fromkeys(board.aspects):
+            parts.append(_aspect_table(board, aspect))
+        parts += map(Text, board.notes)
+    return Group(*parts)
+
+
+def _aspect_table(board: Board, aspect: str) -> Table:
+    chosen = [index for index, name in enumerate(board.aspects) if name == aspect]
+    title = Text(f"{board.title}: {plain(aspect).replace('_', ' ')}")
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("model", overflow="fold")
+    for index in chosen:
+        table.add_column(Text(_folded(board.headings[index])), justify="right", overflow="fold")
+    for name, entries in board.rows:
+        shown = [entries[index] for index in chosen]
+        if any(entry is not None for entry in shown):
+            table.add_row(Text(name), *map(_entry, shown))
+    return table
+
+
+def _entry(entry: Entry | None) -> Text:
+    if entry is None:
+        return Text("")
+    return Text(f"{entry.text} *", style="bold") if entry.rank == 1 else Text(f"{entry.text}  ")
+
+
+def _folded(heading: str, width: int = 18) -> str:
+    """`heading` in lines of about `width`, broken at spaces and after underscores."""
+    lines = [""]
+    for piece in re.findall(r"[^_\s]*_|[^_\s]+\s*", heading):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _run_name(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return (
+        f"{model_name(first['model'], first['variant'])} on {plain(first['dataset'])}, seed {first['seed']}"
+    )
+
+
+def _line(row: dict[Any, Any]) -> list[Text]:
+    name = Text(heading(row))
+    images = Text("" if pd.isna(row["n_images"]) else str(row["n_images"]))
+    if row["status"] != "ok":
+        return [name, Text(row["status"], style="red"), Text(""), images]
+    return [name, Text(number(row["value"])), Text(interval(row)), images]
+
+
+def _note(row: dict[Any, Any]) -> str:
+    if row["status"] != "ok":
+        return plain(f"{row['metric']} is {row['status']}: {row['reason']}")
+    return (
+        protocol(row) if pd.isna(row["interval"]) else f"{protocol(row)}; interval: {plain(row['interval'])}"
+    )

@@ -1,0 +1,151 @@
+"""SSIM against scikit-image and torchmetrics, precision-recall-density-coverage against `prdc`.
+
+    python benchmarks/paired_and_prdc.py --pairs 32 --images 4000 --rounds 5
+
+Contestants take turns within one process; the ratio of a round compares neighbours in time, and the median over
+rounds is reported, for wall time and for processor time. On a busy machine wall times mean nothing (threads of one
+product wait for each other): read the processor times at --threads 1 there. Before anything is timed the answers
+are compared.
+Peak memory is the resident-set growth of a fresh process that runs one contestant once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from prdc import compute_prdc
+from skimage.metrics import structural_similarity
+from torch.nn import functional as F
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from benchbench.core.device import describe_machine
+from benchbench.metrics.paired import ssim
+from benchbench.metrics.prdc import prdc
+
+K = 5
+
+
+def image_pairs(n: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Smooth random images and the same with noise, uint8 n×3×size×size."""
+    generator = torch.Generator().manual_seed(0)
+    smooth = (
+        F.interpolate(torch.rand(n, 3, 32, 32, generator=generator), size, mode="bicubic").clamp(0, 1) * 255
+    )
+    noisy = (smooth + 10 * torch.randn(smooth.shape, generator=generator)).clamp(0, 255)
+    return smooth.round().to(torch.uint8), noisy.round().to(torch.uint8)
+
+
+def skimage_ssim(x: torch.Tensor, y: torch.Tensor) -> np.ndarray:
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    return np.array(
+        [
+            structural_similarity(a, b, channel_axis=0, **options)
+            for a, b in zip(x.numpy(), y.numpy(), strict=True)
+        ]
+    )
+
+
+def features(n: int, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two float32 sets that lie near a 64-dimensional subspace, as network features do."""
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.randn(64, dim, generator=generator)
+    real, fake = (torch.randn(n, 64, generator=generator) @ basis for _ in range(2))
+    return real.relu(), (0.95 * fake).relu()
+
+
+def peer_prdc(real: torch.Tensor, fake: torch.Tensor) -> dict[str, float]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return compute_prdc(real.numpy(), fake.numpy(), K)
+
+
+def our_prdc(real: torch.Tensor, fake: torch.Tensor) -> dict[str, float]:
+    return prdc(real, fake, K)
+
+
+def race(contestants: Mapping[str, Callable[[], object]], rounds: int, unit: str, amount: int) -> None:
+    """Each contestant once a round; the first is ours."""
+    clocks = {"wall": time.perf_counter, "processor": time.process_time}
+    times: dict[str, dict[str, list[float]]] = {clock: {name: [] for name in contestants} for clock in clocks}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            start = {clock: read() for clock, read in clocks.items()}
+            run()
+            for clock, read in clocks.items():
+                times[clock][name].append(read() - start[clock])
+    for clock, of_each in times.items():
+        ours = of_each[next(iter(contestants))]
+        for name, own in of_each.items():
+            ratios = [b / a for a, b in zip(ours, own, strict=True)]
+            print(
+                f"  {clock:9s} {name:14s} {statistics.median(own):8.3f} s  "
+                f"{amount / statistics.median(own):8.1f} {unit}/s  "
+                f"{statistics.median(ratios):5.2f} x ours (rounds {min(ratios):.2f} to {max(ratios):.2f})"
+            )
+
+
+def _peak(function: Callable[..., object], n: int, dim: int, queue: multiprocessing.Queue) -> None:
+    arguments = features(n, dim)
+    function(*(x[:64] for x in arguments))  # libraries loaded, threads started
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    function(*arguments)
+    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def peak_mebibytes(function: Callable[..., object], n: int, dim: int) -> float:
+    """Growth of the peak resident set of a fresh process while it runs `function`, MiB."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_peak, args=(function, n, dim, queue))
+    process.start()
+    result: float = queue.get(timeout=1800)
+    process.join()
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=32, help="image pairs for SSIM")
+    parser.add_argument("--size", type=int, default=256, help="side of the images")
+    parser.add_argument("--images", type=int, default=4000, help="feature vectors on each side")
+    parser.add_argument("--dim", type=int, default=2048, help="length of a feature vector")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(describe_machine(torch.device("cpu")))
+
+    x, y = image_pairs(options.pairs, options.size)
+    worst = float(np.abs(ssim(x, y).numpy() - skimage_ssim(x, y)).max())
+    print(
+        f"SSIM, {options.pairs} pairs of {options.size}x{options.size}; off scikit-image by at most {worst:.1e}"
+    )
+    contestants: dict[str, Callable[[], object]] = {
+        "benchbench": lambda: ssim(x, y),
+        "scikit-image": lambda: skimage_ssim(x, y),
+        "torchmetrics": lambda: structural_similarity_index_measure(x.float(), y.float(), data_range=255.0),
+    }
+    race(contestants, options.rounds, "pairs", options.pairs)
+
+    real, fake = features(options.images, options.dim)
+    ours, theirs = our_prdc(real, fake), peer_prdc(real, fake)
+    worst = max(abs(ours[name] - float(theirs[name])) for name in ours)
+    print(f"PRDC, {options.images} x {options.images} x {options.dim}; off prdc by at most {worst:.1e}")
+    contestants = {"benchbench": lambda: our_prdc(real, fake), "prdc": lambda: peer_prdc(real, fake)}
+    race(contestants, options.rounds, "images", options.images)
+    for name, function in (("benchbench", our_prdc), ("prdc", peer_prdc)):
+        print(
+            f"  {name:14s} {peak_mebibytes(function, options.images, options.dim):8.0f} MiB beyond the features"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The front door as a user meets it: a subprocess, its two streams and its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def benchbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from benchbench.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What makes `--help` slow is imports; none of the heavy ones may happen. (Wall time is in benchmarks/.)"""
+    code = (
+        "import sys; from benchbench.cli import cli; cli.main(['run', '--help'], standalone_mode=False);"
+        "print(sorted({'torch', 'pandas', 'numpy', 'rich', 'scipy', 'pydantic'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--model" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["models", "datasets", "metrics", "extractors"])
+def test_list_names_what_is_registered(what: str) -> None:
+    """Every registered name has a line with a sentence about it."""
+    from benchbench.core.registry import Registry
+
+    done = benchbench("list", what)
+    assert done.returncode == 0
+    for name in Registry(what.removesuffix("s")).names():
+        line = next(line for line in done.stdout.splitlines() if line.startswith(name))
+        assert len(line.split(maxsplit=1)) == 2, f"{name} has no description"
+
+
+def test_doctor_says_what_is_there_and_what_is_missing() -> None:
+    """The bundled network is at hand by its sha256; CIFAR-10 says how to get it where it is not."""
+    done = benchbench("doctor")
+    assert done.returncode == 0
+    assert "579344248a93" in done.stdout
+    assert "cifar10" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "--model", "vea", "--dataset", "digits"], "did you mean 'vae'"),
+        (["run", "--model", "vae", "--dataset", "digitz"], "did you mean 'digits'"),
+        (["run", "--modle", "vae", "--dataset", "digits"], "--model"),
+        (["rum"], "did you mean 'run'"),
+        (["run", "--model", "vae", "--dataset", "digits", "--samples", "1"], "--samples 1 is too few"),
+        (["run", "--model", "vae", "--dataset", "folder:nowhere"], "nowhere"),
+        (["run", "--model", "vae", "--dataset", "digits", "--device", "cuda:9"], "'cuda:9' is not there"),
+        (["list", "modles"], "models"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    """The sentence is on stderr and names the thing; no traceback, nothing on stdout, nothing in results/."""
+    done = benchbench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_run_prints_a_table_and_where_the_record_is(tmp_path: Path) -> None:
+    """Data on stdout, progress on stderr; the path on the last line exists."""
+    line = "run --model noise --dataset digits --samples 16 --metrics fd --device cpu --out mine"
+    arguments = line.split()
+    done = benchbench(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "fd_efficientnet_lite0" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("record: mine/digits/noise/")
+    assert (tmp_path / last.removeprefix("record: ") / "metrics.csv").is_file()
+    assert "computing metrics" in done.stderr
+    again = benchbench(*arguments, cwd=tmp_path)
+    assert again.stdout.splitlines()[-1].startswith("already done: mine/digits/noise/")

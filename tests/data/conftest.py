@@ -1,0 +1,65 @@
+"""Image files by the handful, of known content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchbench.data import cache
+
+Writer = Callable[..., Path]
+
+
+@pytest.fixture
+def write_image(tmp_path: Path) -> Writer:
+    """write_image("cat/0.png", seed=1, side=8): random pixels by seed, in `tmp_path`."""
+
+    def write(name: str, seed: int = 0, side: int = 8) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that only this test uses."""
+    folder = tmp_path_factory.mktemp("own_cache")
+    monkeypatch.setenv("BENCHBENCH_CACHE", str(folder))
+    assert cache.cache_folder() == folder
+    return folder
+
+
+class Notes:
+    """A `Progress` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.advanced = 0
+
+    def stage(self, title: str, total: int, unit: str, done: int = 0) -> Notes:
+        return self
+
+    def __enter__(self) -> Notes:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def advance(self, n: int = 1, **numbers: float) -> None:
+        self.advanced += n
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()

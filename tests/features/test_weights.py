@@ -1,0 +1,109 @@
+"""Weights files: looked for where the sentence says, checked, never unpickled with code in them."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchbench.core.errors import MetricFailed
+from benchbench.features.weights import WeightsFile, tensors_sha256
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFile:
+    """A weights file that its authors published under file://, not yet in the (empty) torch hub cache."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("BENCHBENCH_TOY_WEIGHTS", raising=False)
+    torch.save({"w": torch.arange(3.0)}, tmp_path / "origin.pth")
+    sha256 = hashlib.sha256((tmp_path / "origin.pth").read_bytes()).hexdigest()
+    url = (tmp_path / "origin.pth").as_uri()
+    return WeightsFile("toy", "toy.pth", url, sha256[:8], "BENCHBENCH_TOY_WEIGHTS")
+
+
+def reason(weights: WeightsFile, download: bool = False) -> str:
+    with pytest.raises(MetricFailed) as caught:
+        weights.read(download)
+    assert caught.value.status == "unavailable"
+    assert "\n" not in caught.value.reason
+    return caught.value.reason
+
+
+def test_absent_says_what_to_get_and_where_to_put_it(published: WeightsFile, tmp_path: Path) -> None:
+    """Name, address, folder and variable, all in one sentence; and nothing is fetched or created."""
+    said = reason(published)
+    for part in ("toy.pth", published.url, str(tmp_path / "torch/hub/checkpoints"), "BENCHBENCH_TOY_WEIGHTS"):
+        assert part in said
+    assert not (tmp_path / "torch").exists()
+
+
+def test_download_only_if_asked_and_checked(published: WeightsFile) -> None:
+    """A file:// address stands in for the net. The right digest lands in the cache, a wrong one nowhere."""
+    wrong = replace(published, sha256="00000000")
+    assert "cannot be downloaded" in reason(wrong, download=True)
+    assert list(published.cached.parent.iterdir()) == []
+    weights, sha256, source = published.read(download=True)
+    assert torch.equal(weights["w"], torch.arange(3.0))
+    assert sha256.startswith(published.sha256)
+    assert source == published.url
+    assert published.read()[1] == sha256, "from the cache now"
+
+
+def test_cached_file_must_have_the_right_digest(published: WeightsFile) -> None:
+    """A truncated download under the right name is named, not loaded."""
+    published.read(download=True)
+    published.cached.write_bytes(published.cached.read_bytes()[:-10])
+    assert "damaged or another file" in reason(published)
+
+
+def test_given_file_is_recorded(
+    published: WeightsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that the user points to is taken whatever its digest, and its digest is what the record gets."""
+    torch.save({"w": torch.ones(2)}, tmp_path / "mine.pth")
+    monkeypatch.setenv(published.env, str(tmp_path / "mine.pth"))
+    weights, sha256, source = published.read()
+    assert torch.equal(weights["w"], torch.ones(2))
+    assert sha256 == hashlib.sha256((tmp_path / "mine.pth").read_bytes()).hexdigest()
+    assert str(tmp_path) not in source, "no path of this machine in a record"
+    monkeypatch.setenv(published.env, str(tmp_path / "gone.pth"))
+    assert "which is not a file" in reason(published)
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return open, ("/dev/null/never",)
+
+
+@pytest.mark.parametrize("content", ["text", "list", "pickle"])
+def test_not_a_state_dict(
+    published: WeightsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    """Text, a list of tensors and a pickle that would call a function: one sentence; the function never runs
+    (it would raise NotADirectoryError)."""
+    file = tmp_path / "mine.pth"
+    if content == "text":
+        file.write_text("not weights")
+    elif content == "list":
+        torch.save([torch.ones(2)], file)
+    else:
+        file.write_bytes(pickle.dumps(_Bomb(), protocol=2))
+    monkeypatch.setenv(published.env, str(file))
+    assert "is no PyTorch state dict" in reason(published)
+
+
+def test_digest_of_tensors() -> None:
+    """Equal tensors in another order are equal; a name, a value, a dtype or a shape makes a difference."""
+    a = {"x": torch.zeros(2, 3), "y": torch.ones(1)}
+    assert tensors_sha256(a) == tensors_sha256(dict(reversed(a.items())))
+    others = [
+        {"x": torch.zeros(2, 3), "z": torch.ones(1)},
+        {"x": torch.zeros(2, 3), "y": torch.full((1,), 2.0)},
+        {"x": torch.zeros(2, 3), "y": torch.ones(1, dtype=torch.float64)},
+        {"x": torch.zeros(3, 2), "y": torch.ones(1)},
+    ]
+    assert len({tensors_sha256(w) for w in [a, *others]}) == 5

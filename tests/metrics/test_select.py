@@ -1,0 +1,97 @@
+"""Choosing metrics by name, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+import torch
+
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.features.moments import Moments
+from benchbench.metrics.metric import Aspect, Estimate, Evidence, FeatureEvidence, Metric, Need
+from benchbench.metrics.select import balanced, needs_of, score, select_metrics
+
+LITE = "efficientnet_lite0"
+
+
+class Count(Metric):
+    """Number of reference rows it was shown."""
+
+    family = "count"
+    aspect: ClassVar[Aspect] = "quality"
+    higher_is_better = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"features"})
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        features = evidence.reference[self.extractor or ""].features
+        assert features is not None
+        if len(features) > 6:
+            raise MetricFailed("too many rows")
+        return Estimate(float(len(features)))
+
+
+class BalancedCount(Count):
+    family = "balanced_count"
+    balanced = True
+
+
+def evidence(n: int, m: int) -> Evidence:
+    def side(rows: int) -> FeatureEvidence:
+        x = torch.arange(rows * 2.0).reshape(rows, 2)
+        return FeatureEvidence(Moments.of(x), x, x)
+
+    return Evidence({"net": side(n)}, {"net": side(m)})
+
+
+def test_families_pair_with_each_extractor() -> None:
+    """A family that reads an extractor has one metric for each; one that does not has one."""
+    names = [m.name for m in select_metrics(["fd", "ssim"], [LITE, "other"])]
+    assert names == ["fd_efficientnet_lite0", "fd_other", "ssim"]
+
+
+def test_full_names_bring_their_extractor() -> None:
+    """`fd_efficientnet_lite0` is that metric whatever --extractor says, and once however often it is asked."""
+    (metric,) = select_metrics(["fd_efficientnet_lite0", "fd"], [LITE])
+    assert (metric.family, metric.extractor) == ("fd", LITE)
+
+
+def test_unknown_metric_names_the_nearest() -> None:
+    """`sim` is one letter from `ssim`."""
+    with pytest.raises(InputError, match="unknown metric 'sim'; did you mean 'ssim'"):
+        select_metrics(["sim"], [LITE])
+    with pytest.raises(InputError, match="no metric was asked for"):
+        select_metrics([], [LITE])
+
+
+def test_needs_are_the_union() -> None:
+    """What two metrics need of one extractor is asked of it once."""
+    assert needs_of([Count("net"), BalancedCount("net"), Count("other")], "net") == {"features"}
+
+
+def test_a_failed_metric_stops_no_other() -> None:
+    """8 reference rows: the plain one fails with its reason, the balanced one sees the 5 it may see."""
+    plain, fair = score([Count("net"), BalancedCount("net")], evidence(5, 8))
+    assert (plain.estimate, plain.status, plain.reason) == (None, "failed", "too many rows")
+    assert fair.estimate == Estimate(5.0)
+
+
+def test_an_absent_extractor_fails_its_metrics_only() -> None:
+    """The extractor's own status and reason reach the row."""
+    absent = MetricFailed("fetch it first", status="unavailable")
+    some = evidence(5, 5)
+    some = Evidence(some.generated, some.reference, failures={"gone": absent})
+    gone, there = score([Count("gone"), Count("net")], some)
+    assert (gone.status, gone.reason) == ("unavailable", "fetch it first")
+    assert there.status == "ok"
+
+
+def test_balanced_choice_is_seeded_and_without_repeats() -> None:
+    """The same seed picks the same rows; another seed others; no row twice."""
+    first, again, other = (balanced(evidence(5, 40), seed).reference["net"].features for seed in (0, 0, 1))
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert len(torch.unique(first, dim=0)) == 5

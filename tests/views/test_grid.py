@@ -1,0 +1,140 @@
+"""Grids: every image is there, whole, unfiltered and in order."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from benchbench.core.errors import InputError
+from benchbench.views.grid import FRAME, image_grid, save_reconstructions, save_samples
+
+Images = npt.NDArray[np.uint8]
+
+
+def _numbered(n: int, side: int, offset: int = 0) -> Images:
+    """Flat images, each in a colour of its own that neither paper, ink nor frame has."""
+    images = np.zeros((n, side, side, 3), np.uint8)
+    images[..., 0] = 255
+    images[..., 1] = np.arange(n).reshape(-1, 1, 1) + offset
+    return images
+
+
+def _read(path: Path) -> Images:
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB"))
+
+
+def _tiles(picture: Images) -> dict[int, tuple[int, int, int, int]]:
+    """Green level -> (left, top, width, height) of each flat tile in the picture."""
+    found = {}
+    red = (picture[..., 0] == 255) & (picture[..., 2] == 0)
+    for level in np.unique(picture[..., 1][red]):
+        ys, xs = np.nonzero(red & (picture[..., 1] == level))
+        found[int(level)] = (xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1)
+    return found
+
+
+def test_samples_stand_beside_real_images_in_order(tmp_path: Path) -> None:
+    """64 + 64 flat 32 px images: each is drawn once at 64 × 64 (the whole factor that reaches 64 px), eight a
+    line, line by line, generated on the left, and the 65th of a set is not drawn."""
+    save_samples(tmp_path / "samples.png", _numbered(65, 32), _numbered(65, 32, 100), "vae on digits")
+    tiles = _tiles(_read(tmp_path / "samples.png"))
+    assert sorted(tiles) == [*range(64), *range(100, 164)]
+    assert {tile[2:] for tile in tiles.values()} == {(64, 64)}
+    for first in (0, 100):
+        order = sorted(range(first, first + 64), key=lambda level: (tiles[level][1], tiles[level][0]))
+        assert order == list(range(first, first + 64))
+        assert len({tiles[level][0] for level in order}) == 8
+    assert max(tiles[n][0] for n in range(64)) < min(tiles[n][0] for n in range(100, 164))
+
+
+def test_small_images_are_enlarged_pixel_by_pixel(tmp_path: Path) -> None:
+    """Factor 8 for 8 px, without interpolation: every pixel is an 8 × 8 block, as numpy.repeat makes it."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3)).astype(np.uint8)
+    image_grid([("one", image)], tmp_path / "grid.png", "title")
+    picture = _read(tmp_path / "grid.png")
+    expected = image[0].repeat(8, axis=0).repeat(8, axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(picture, expected.shape)[:, :, 0]
+    assert (windows[..., 0, 0, :] == expected[0, 0]).all(-1).any()
+    assert any(
+        (windows[y, x] == expected).all()
+        for y, x in np.argwhere((windows[..., 0, 0, :] == expected[0, 0]).all(-1))
+    )
+
+
+def test_pairs_stand_one_above_the_other(tmp_path: Path) -> None:
+    """Ten pairs: output n is right below original n, and pair 9 starts the second line of pairs."""
+    save_reconstructions(tmp_path / "r.png", _numbered(10, 16), _numbered(10, 16, 100), "vae")
+    tiles = _tiles(_read(tmp_path / "r.png"))
+    assert sorted(tiles) == [*range(10), *range(100, 110)]
+    for n in range(10):
+        assert tiles[n][0] == tiles[100 + n][0]
+        assert 0 < tiles[100 + n][1] - tiles[n][1] <= 64 + 8
+    assert tiles[8][1] > tiles[107][1]
+
+
+def test_a_white_image_has_an_edge(tmp_path: Path) -> None:
+    """White on white paper would be invisible: the frame's colour surrounds it, 2 px on each side of 64."""
+    image_grid([("white", np.full((1, 64, 64, 3), 255, np.uint8))], tmp_path / "grid.png", "title")
+    frame = (_read(tmp_path / "grid.png") == FRAME).all(-1)
+    assert frame.sum() == 68 * 68 - 64 * 64
+
+
+def test_large_images_are_reduced_and_the_label_says_so(tmp_path: Path) -> None:
+    """A flat 512 px image reduced to 256 is the flat 256 px image, so the pictures agree to the byte once the
+    second label says by hand what the first must say by itself."""
+    image_grid([("big", _numbered(2, 512))], tmp_path / "a.png", "title")
+    image_grid([("big (shown at 50% of 512×512)", _numbered(2, 256))], tmp_path / "b.png", "title")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_same_images_give_the_same_bytes(tmp_path: Path) -> None:
+    """Records are compared by sha256: no time, no path in the file."""
+    for name in ("a.png", "b.png"):
+        image_grid([("n", _numbered(3, 8))], tmp_path / name, "title with ünïcode and \n a line break")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((0, 8, 8, 3), np.uint8),
+        np.zeros((4, 8, 8, 3), np.float32),
+        np.zeros((4, 3, 8, 8), np.uint8),
+        np.zeros((8, 8, 3), np.uint8),
+    ],
+)
+def test_what_is_no_set_of_images_is_named(tmp_path: Path, images: Any) -> None:
+    """Empty, float, channels first, one image without its first axis."""
+    with pytest.raises(InputError, match=r"images of 'generated' must be uint8 N×H×W×3 but are"):
+        save_samples(tmp_path / "s.png", images, _numbered(4, 8), "vae")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pairs_that_do_not_match_are_named(tmp_path: Path) -> None:
+    """Another number, and no panel at all."""
+    with pytest.raises(InputError, match="do not match"):
+        save_reconstructions(tmp_path / "r.png", _numbered(3, 8), _numbered(2, 8), "vae")
+    with pytest.raises(InputError, match="at least one panel"):
+        image_grid([], tmp_path / "r.png", "title")
+
+
+def test_real_photographs_survive(shared_data: Path, tmp_path: Path) -> None:
+    """CIFAR-10 test images: every second pixel of a tile is the image again (nearest neighbour, factor 2)."""
+    table = pq.read_table(shared_data / "cifar10" / "test.parquet").slice(0, 4).column("img").to_pylist()
+    photos = np.stack([np.asarray(Image.open(io.BytesIO(cell["bytes"])).convert("RGB")) for cell in table])
+    image_grid([("cifar10", photos)], tmp_path / "grid.png", "title", columns=4)
+    picture = _read(tmp_path / "grid.png")
+    # 16 paper, 2 × 20 title, 2 × 16 label, 2 frame; 16 paper and 2 frame from the left.
+    top, left = 16 + 40 + 32 + 2, 16 + 2
+    for n, photo in enumerate(photos):
+        tile = picture[top : top + 64, left + 66 * n : left + 66 * n + 64]
+        np.testing.assert_array_equal(tile[::2, ::2], photo)
