@@ -20,4 +20,5 @@ def generate(
     """`n` images in batches, uint8 RGB on `device`. Image i depends on (model, seed, i), not on the batch."""
     for rng in image_rngs(seed, n, batch_size, device):
         with torch.inference_mode():
-            yield check_images(model.sample(len(rng), rng), "generated images")
+            images = check_images(model.sample(len(rng), rng), "generated images")
+        yield images  # outside: a generator must not leave its consumer in inference mode

@@ -124,14 +124,14 @@ class TestZip:
         content[6] |= 1  # local header: signature 4, version 2, flags
         content[content.index(b"PK\x01\x02") + 8] |= 1  # central directory: signature 4, versions 4, flags
         (tmp_path / "a.zip").write_bytes(content)
-        assert "encrypted" in refusal(tmp_path / "a.zip")
+        assert "without a password" in refusal(tmp_path / "a.zip")
 
     def test_zip_bomb_of_one_member(self, tmp_path: Path) -> None:
         """One byte more than the floor of zeros deflates about 1000:1, ten times what is allowed."""
         zeros = bytes(archives.BOMB_FLOOR + 1)
         path = write_zip(tmp_path / "a.zip", {"a.bmp": zeros}, zipfile.ZIP_DEFLATED)
         assert path.stat().st_size * archives.BOMB_RATIO < len(zeros)
-        assert "zip bomb" in refusal(path)
+        assert "its member 'a.bmp'" in refusal(path)
 
     def test_zip_bomb_of_many_members(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each member is below the floor (lowered, to keep the test small) and all together above it."""

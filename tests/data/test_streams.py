@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -217,13 +218,40 @@ class TestOverlap:
         del caught  # its traceback holds the frame that holds the generator
         assert not threads()
 
+    def test_work_that_waits_is_cancelled_when_the_consumer_stops(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The source blocks in item 1 until the pool is told to shut down, which comes after the cancelling: so
+        of fifty items asked for ahead, none after item 1 may be made."""
+        released, started, made = threading.Event(), threading.Event(), []
+
+        class ReleasesOnShutdown(ThreadPoolExecutor):
+            def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+                released.set()
+                super().shutdown(wait, cancel_futures=cancel_futures)
+
+        def source() -> Generator[int, None, None]:
+            for i in range(100):
+                made.append(i)
+                if i == 1:
+                    started.set()
+                    assert released.wait(timeout=60)
+                yield i
+
+        monkeypatch.setattr(prefetch, "ThreadPoolExecutor", ReleasesOnShutdown)
+        items = prefetch.read_ahead(source(), 50)
+        assert next(items) == 0
+        assert started.wait(timeout=60)
+        items.close()
+        assert made == [0, 1]
+
     def test_results_of_many_threads_come_in_order(self) -> None:
         """Squares of 0..99 from three threads, whichever is first."""
 
-        def numbers() -> Iterator[int]:
+        def numbers() -> Generator[int, None, None]:
             yield from range(100)
 
-        assert list(prefetch.map_ahead(lambda i: i * i, numbers(), 3)) == [i * i for i in range(100)]  # type: ignore[arg-type]
+        assert list(prefetch.map_ahead(lambda i: i * i, numbers(), 3)) == [i * i for i in range(100)]
 
 
 class TestTensors:

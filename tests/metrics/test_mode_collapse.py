@@ -121,8 +121,9 @@ def test_ndb_needs_enough_real_images() -> None:
 
 def test_exact_duplicates() -> None:
     """By hand: of a, b, a, c, a the third and fifth repeat; one grey level makes another image."""
-    a, b, c = torch.randint(0, 255, (3, 3, 4, 4), dtype=torch.uint8,
-    generator=torch.Generator().manual_seed(0)) images = torch.stack([a, b, a, c, a])
+    draw = torch.Generator().manual_seed(0)
+    a, b, c = torch.randint(0, 255, (3, 3, 4, 4), dtype=torch.uint8, generator=draw)
+    images = torch.stack([a, b, a, c, a])
     assert exact_duplicates(images).tolist() == [False, False, True, False, True]
     assert duplicate_rate(images) == 0.4
     nearly = a.clone()

@@ -51,6 +51,13 @@ def test_generation_does_not_depend_on_the_batch(toy: Toy) -> None:
     assert (whole - ones).abs().max() <= 1
 
 
+def test_generation_leaves_its_consumer_alone(toy: Toy) -> None:
+    """Between two batches the consumer is not in inference mode: a generator that yields inside the context
+    would put it there."""
+    for _ in generate(toy, 4, seed=0, device=CPU, batch_size=2):
+        assert not torch.is_inference_mode_enabled()
+
+
 def test_generation_refuses_float_images(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that hands out floats breaks the contract and is told so, not silently cast."""
     monkeypatch.setattr(toy, "sample", lambda n, rng, labels=None: torch.zeros(n, 3, 2, 2))
