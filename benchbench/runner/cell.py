@@ -169,7 +169,8 @@ def _summary(training: TrainingResult) -> dict[str, Any]:
 
 
 def _read_training(cell: Path) -> TrainingResult:
-    curves: Any = pd.read_csv(cell / CURVES, float_precision="round_trip").to_dict("records")
+    # pyarrow rounds correctly, so what was written is what is read.
+    curves: Any = pd.read_csv(cell / CURVES, engine="pyarrow").to_dict("records")
     return TrainingResult(curves=curves, **read_run_json(cell / RUN)["training"])
 
 

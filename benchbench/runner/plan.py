@@ -125,7 +125,7 @@ def make_plans(
         }
         key = cell_key(
             model_code=code,
-            hyper=hyper,
+            hyper={"model": resolved.model, **hyper},  # two models may share a module and a config
             training=training,
             weights_sha256=weights_sha256,
             dataset_fingerprint=data.fingerprint,

@@ -31,7 +31,7 @@ def metric_rows(plan: Plan, outcomes: Iterable[Outcome]) -> Iterator[Row]:
             "n_reference": reference,
             "extractor": metric.extractor,
             "resize": judge.resize if judge else None,
-            "precision": "float32",
+            "precision": "float32" if judge else None,
             "metric_version": metric.version,
         }
         yield _row(plan, metric.name, outcome.estimate, outcome.status, outcome.reason, **shared)
@@ -56,7 +56,7 @@ def measurement_rows(plan: Plan, task: str, measurements: Iterable[Measurement])
             n_reference=None,
             extractor=None,
             resize=None,
-            precision="float32",
+            precision=None,
             metric_version=1,
         )
 

@@ -30,10 +30,9 @@ def metrics_table(frame: pd.DataFrame) -> Table:
     runs = [rows for _, rows in frame.groupby("cell", sort=False)]
     title = Text(_run_name(runs[0])) if len(runs) == 1 else None
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
-    table.add_column("metric", overflow="fold")
+    table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("interval", no_wrap=True)
-    table.add_column("images", justify="right", no_wrap=True)
     table.add_column("note", no_wrap=True)
     notes: list[str] = []
     for rows in runs:
@@ -107,10 +106,9 @@ def _run_name(rows: pd.DataFrame) -> str:
 
 def _line(row: dict[Any, Any]) -> list[Text]:
     name = Text(heading(row))
-    images = Text("" if pd.isna(row["n_images"]) else str(row["n_images"]))
     if row["status"] != "ok":
-        return [name, Text(row["status"], style="red"), Text(""), images]
-    return [name, Text(number(row["value"])), Text(interval(row)), images]
+        return [name, Text(row["status"], style="red"), Text("")]
+    return [name, Text(number(row["value"])), Text(interval(row))]
 
 
 def _note(row: dict[Any, Any]) -> str:

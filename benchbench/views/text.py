@@ -56,7 +56,7 @@ def protocol(row: Any) -> str:
     parts = []
     if not pd.isna(row["n_images"]):
         against = "" if pd.isna(row["n_reference"]) else f" against {row['n_reference']}"
-        parts.append(f"{row['n_images']} images{against}")
+        parts.append(f"{row['n_images']} image{'' if row['n_images'] == 1 else 's'}{against}")
     parts += [plain(row[name]) for name in ("extractor", "resize", "precision") if not pd.isna(row[name])]
     return ", ".join([*parts, f"metric version {row['metric_version']}"])
 
