@@ -7,13 +7,43 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from benchbench.metrics.frechet import frechet_distance
+    from benchbench.metrics.inception_score import inception_score
+    from benchbench.metrics.kernel import kernel_distance
+    from benchbench.metrics.paired import psnr, ssim
+    from benchbench.metrics.prdc import prdc
+    from benchbench.metrics.vendi import vendi_score
     from benchbench.results.load import load_results
+    from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
 
-__all__ = ["__version__", "load_results", "run"]
+__all__ = [
+    "__version__",
+    "evaluate",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
+    "load_results",
+    "prdc",
+    "psnr",
+    "run",
+    "ssim",
+    "vendi_score",
+]
 
 # Imported on first use: `import benchbench` and `benchbench --help` must not wait for torch.
-_LAZY = {"run": "benchbench.runner.run", "load_results": "benchbench.results.load"}
+_LAZY = {
+    "evaluate": "benchbench.runner.evaluate",
+    "frechet_distance": "benchbench.metrics.frechet",
+    "inception_score": "benchbench.metrics.inception_score",
+    "kernel_distance": "benchbench.metrics.kernel",
+    "load_results": "benchbench.results.load",
+    "prdc": "benchbench.metrics.prdc",
+    "psnr": "benchbench.metrics.paired",
+    "run": "benchbench.runner.run",
+    "ssim": "benchbench.metrics.paired",
+    "vendi_score": "benchbench.metrics.vendi",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,10 @@ import click
 
 import benchbench
 from benchbench.cli.doctor import doctor
+from benchbench.cli.evaluate import evaluate
 from benchbench.cli.list import list_things
 from benchbench.cli.run import run
+from benchbench.cli.stats import stats
 from benchbench.core.errors import BenchbenchError, CellFailed, unknown_name
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -38,7 +40,7 @@ def cli() -> None:
     """Train, score and compare generative image models with numbers that can be trusted."""
 
 
-for verb in (run, list_things, doctor):
+for verb in (run, evaluate, stats, list_things, doctor):
     cli.add_command(verb)
 
 

@@ -28,7 +28,7 @@ def doctor() -> None:
     def section(title: str, rows: list[tuple[str, str]]) -> None:
         table = Table(box=None, show_header=False, pad_edge=False, title=title, title_justify="left")
         table.add_column(style="bold", no_wrap=True)
-        table.add_column()
+        table.add_column(overflow="fold")  # an address must be whole to be of use
         for name, text in rows:
             table.add_row(escape(name), escape(text))
         console.print(table)

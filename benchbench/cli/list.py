@@ -20,7 +20,7 @@ def list_things(what: str) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column(what.removesuffix("s"), style="bold", no_wrap=True)
     table.add_column("what it is")
-    table.add_column("source")
+    table.add_column("source", overflow="fold")
     for name, thing in Registry(what.removesuffix("s")).items():
         summary = (inspect.getdoc(thing) or "").splitlines()[0:1]
         source = getattr(thing, "reference", getattr(thing, "source", ""))

@@ -25,9 +25,7 @@ import click
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting; repeatable."
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="Load these weights instead of training.")
-@click.option(
-    "--allow-pickle", is_flag=True, help="Let --weights run code; only for files you trust."
-)
+@click.option("--allow-pickle", is_flag=True, help="Let --weights run code; only for files you trust.")
 @click.option(
     "--metrics", default="standard", show_default=True, help="Names, 'standard' or 'all'; comma-separated."
 )

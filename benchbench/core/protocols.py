@@ -80,6 +80,14 @@ class Restorer(Protocol):
     def restore(self, degraded: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
+class Classifier(Protocol):
+    """Tells the classes of a dataset apart."""
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Images to logits, float32 (n, n_classes)."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a loss sees: `x` float32 in [-1, 1], N×channels×H×W, on the training device; `labels` int64 (N,)

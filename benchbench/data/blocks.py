@@ -7,10 +7,9 @@ size. Files are decoded by several threads, a few at a time (Pillow lets go of t
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -38,14 +37,14 @@ Items = Generator[tuple[str, bytes | Path], None, None]
 class Block:
     """Consecutive images of one size.
 
-    images: uint8 N×3×H×W. first: the name of the first one, for errors. applied: how often each of
-    `decode.CONVERSIONS` applied. odd: the name and (H, W) of the image that comes next where that has another
-    size than these.
+    images: uint8 N×3×H×W. name: of the first one, for errors. applied: for each image, the keys of
+    `decode.CONVERSIONS` that apply; empty if none does to any. odd: the name and (H, W) of the image that comes
+    next where that has another size than these.
     """
 
     images: NDArray[np.uint8]
-    first: str
-    applied: Mapping[str, int] = field(default_factory=dict)
+    name: str
+    applied: Sequence[Sequence[str]] = ()
     odd: tuple[str, tuple[int, int]] | None = None
 
     @property
@@ -57,8 +56,12 @@ class Block:
         """These images at size×size, by the rule for files; as they are if `size` is None."""
         if size is None or self.size == (size, size):
             return self
-        applied = {**self.applied, "resized": len(self.images)}
-        return Block(resize_images(self.images, size), self.first, applied)
+        applied = [(*before, "resized") for before in self.applied or [()] * len(self.images)]
+        return Block(resize_images(self.images, size), self.name, applied)
+
+    def first(self, n: int) -> Block:
+        """The first `n` images alone."""
+        return self if n > len(self.images) else Block(self.images[:n], self.name, self.applied[:n])
 
 
 def rows_per_block(height: int, width: int) -> int:
@@ -111,7 +114,7 @@ def _decode_chunk(chunk: list[tuple[str, bytes | Path]], size: int | None) -> Bl
             "set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False again"
         )
     images: list[NDArray[np.uint8]] = []
-    applied: Counter[str] = Counter()
+    applied: list[list[str]] = []
     odd = None
     for name, encoded in chunk:
         try:
@@ -122,5 +125,5 @@ def _decode_chunk(chunk: list[tuple[str, bytes | Path]], size: int | None) -> Bl
             odd = (name, (pixels.shape[0], pixels.shape[1]))
             break
         images.append(pixels.transpose(2, 0, 1))
-        applied.update(conversions)
+        applied.append(conversions)
     return Block(np.stack(images), chunk[0][0], applied, odd)

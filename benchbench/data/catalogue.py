@@ -38,7 +38,8 @@ LARGEST = 4096
 class Source(Protocol):
     """What stands behind a registered name. The first line of its docstring is what lists show.
 
-    reference: what to cite. licence: under what terms the images are. `load` returns the dataset; `size` is
+    reference: what to cite. licence: under what terms the images are. A source that may need the network says
+    `downloads = True`. `load` returns the dataset; `size` is
     the side in pixels, None for the source's own; a source that has no such size raises `InputError`.
     """
 

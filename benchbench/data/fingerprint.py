@@ -65,6 +65,11 @@ def combine(digests: Sequence[bytes], labels: Iterable[int] | None) -> str:
     return hashlib.sha256(b"benchbench-fingerprint-1\n" + b"".join(per_image)).hexdigest()
 
 
+def combine_in_order(digests: Sequence[bytes]) -> str:
+    """Identity (hex) of images with these `pixel_digests`, in this order and without labels."""
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
 def fingerprint(images: NDArray[np.uint8] | Tensor, labels: Tensor | None = None) -> str:
     """The fingerprint (hex) of uint8 images N×C×H×W and int64 labels (N,)."""
     return combine(pixel_digests(images), None if labels is None else labels.tolist())

@@ -6,7 +6,7 @@ asked for, and gathers the fingerprint on the way.
 
 Trade-offs: cutting costs one copy of each batch, and in return generated images, which may differ in their
 last bit with the number of images in a forward pass, are the same for every batch size. No more than a few
-blocks and one batch are in memory; 32 bytes an image are kept for the fingerprint.
+blocks and one batch are in memory; of each image its digest is kept, 32 bytes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import PurePosixPath
 
 import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
 from benchbench.data.blocks import Block
 from benchbench.data.decode import conversion_notes
 from benchbench.data.fingerprint import combine, pixel_digests
@@ -33,7 +35,8 @@ class ImageStream:
     """Images to be scored, in batches; never all in memory at once.
 
     name: fit for a folder name and for a record. n: the number of images. labels: int64 (n,) in the order of
-    the images, or None. names: relative POSIX names in that order, where the images are files.
+    the images, or None. names: relative POSIX names in that order, where the images are files. once: there can
+    be only one pass.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class ImageStream:
         fingerprint: str | None = None,
         once: bool = False,
     ) -> None:
-        """blocks: starts a pass. fingerprint: where it is known before. once: there can be only one pass."""
+        """blocks: starts a pass. fingerprint: where it is known before."""
         self.name = name
         self.n = n
         self.labels = labels
@@ -57,7 +60,8 @@ class ImageStream:
         self._notes = list(notes)
         self._conversions: list[str] = []
         self._fingerprint = fingerprint
-        self._once = once
+        self._digests: list[bytes] | None = None
+        self.once = once
         self._begun = False
 
     def __len__(self) -> int:
@@ -66,9 +70,16 @@ class ImageStream:
     @property
     def fingerprint(self) -> str:
         """`data.fingerprint` of all images and labels, whatever their order; known after a complete pass."""
-        if self._fingerprint is None:
+        if self._fingerprint is not None:
+            return self._fingerprint
+        return combine(self.digests, None if self.labels is None else self.labels.tolist())
+
+    @property
+    def digests(self) -> Sequence[bytes]:
+        """`data.fingerprint.pixel_digests` in the order of the images; known after a complete pass."""
+        if self._digests is None:
             raise InputError(f"the fingerprint of {self.name} is known once all its images have been read")
-        return self._fingerprint
+        return self._digests
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -83,10 +94,48 @@ class ImageStream:
         """
         if batch_size < 1:
             raise InputError(f"batch size {batch_size} is not possible; use 1 or more")
-        if self._once and self._begun:
+        self._begin()
+        return self._cut(batch_size)
+
+    def look(self, progress: Progress = SILENT) -> None:
+        """A pass that keeps nothing, unless there was one: digests, fingerprint and notes are known then."""
+        if self._digests is not None:
+            return
+        self._begin()
+        with progress.stage(f"reading {self.name}", self.n, "image") as stage:
+            for part in self._checked():
+                stage.advance(len(part))
+
+    def first(self, n: int) -> ImageStream:
+        """The first `n` images in the order of this stream; `InputError` if it has fewer."""
+        if n > self.n:
+            raise InputError(f"{self.name} holds {self.n} images, fewer than the {n} asked for")
+
+        def blocks() -> Generator[Block, None, None]:
+            left = n
+            with closing(self._blocks()) as parts:
+                for part in parts:
+                    yield part.first(left)
+                    left -= len(part.images)
+                    if left <= 0:
+                        return
+
+        cut = f"the first {n} of {self.n} images" + (" in the order of their names" if self.names else "")
+        return ImageStream(
+            self.name,
+            n,
+            blocks,
+            labels=None if self.labels is None else self.labels[:n],
+            names=None if self.names is None else self.names[:n],
+            notes=[*self._notes, cut] if n < self.n else self._notes,
+            fingerprint=self._fingerprint if n == self.n else None,
+            once=self.once,
+        )
+
+    def _begin(self) -> None:
+        if self.once and self._begun:
             raise InputError(f"{self.name} can be read only once; give a tensor or a list of tensors instead")
         self._begun = True
-        return self._cut(batch_size)
 
     def _cut(self, batch_size: int) -> Iterator[Tensor]:
         held: list[Tensor] = []
@@ -111,24 +160,22 @@ class ImageStream:
             for block, of_block in blocks:
                 start = start or block
                 if block.size != start.size:
-                    raise _mixed(start, block.first, block.size)
+                    raise _mixed(start, block.name, block.size)
                 if block.odd is not None:
                     raise _mixed(start, *block.odd)
                 digests.extend(of_block)
-                applied.update(block.applied)
+                applied.update(chain.from_iterable(block.applied))
                 count += len(block.images)
                 yield torch.from_numpy(block.images)
         if count != self.n:
             raise InputError(f"{self.name} was said to hold {self.n} images but holds {count}")
         self._conversions = conversion_notes(applied, count)
-        if self._fingerprint is None:
-            labels = None if self.labels is None else self.labels.tolist()
-            self._fingerprint = combine(digests, labels)
+        self._digests = digests
 
     def _with_digests(self) -> Generator[tuple[Block, list[bytes]], None, None]:
         with closing(self._blocks()) as blocks:
             for block in blocks:
-                yield block, pixel_digests(block.images) if self._fingerprint is None else []
+                yield block, pixel_digests(block.images)
 
 
 def pairs(a: ImageStream, b: ImageStream, batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor]]:
@@ -173,6 +220,6 @@ def _relative(names: Sequence[str]) -> list[str]:
 def _mixed(start: Block, name: str, size: tuple[int, int]) -> InputError:
     (h0, w0), (h, w) = start.size, size
     return InputError(
-        f"images differ in size: {start.first} is {w0}×{h0} but {name} is {w}×{h}; "
+        f"images differ in size: {start.name} is {w0}×{h0} but {name} is {w}×{h}; "
         "--size N resizes and crops all to N×N"
     )

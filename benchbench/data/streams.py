@@ -41,11 +41,12 @@ from benchbench.data.blocks import (
     tensor_blocks,
 )
 from benchbench.data.catalogue import LARGEST, PATHS, folder_name, load_dataset
+from benchbench.data.dataset import Dataset
 from benchbench.data.folder import SUFFIXES, walk
 from benchbench.data.image_stream import ImageStream, pairs
 from benchbench.data.torchscript import ScriptedGenerator
 
-__all__ = ["ImageStream", "from_tensors", "open_images", "pairs"]
+__all__ = ["ImageStream", "dataset_spec", "from_dataset", "from_tensors", "open_images", "pairs"]
 
 BY_SUFFIX = {".zip": "zip", ".npz": "npz", ".npy": "npy", ".parquet": "parquet"}
 KINDS = ("folder", *BY_SUFFIX.values(), "torchscript", "dataset")
@@ -137,7 +138,7 @@ def from_tensors(
 
 
 def _kind(spec: str) -> str:
-    if _dataset_spec(spec) is not None:
+    if dataset_spec(spec) is not None:
         return "dataset"
     path = Path(spec).expanduser()
     if path.is_dir():
@@ -159,7 +160,7 @@ def _kind(spec: str) -> str:
     raise InputError(f"{spec} is no source of images: give a folder or a file in {', '.join(BY_SUFFIX)}")
 
 
-def _dataset_spec(spec: str) -> tuple[str, str] | None:
+def dataset_spec(spec: str) -> tuple[str, str] | None:
     """(dataset, split) if `spec` names a dataset; `InputError` if it names one with an unknown split."""
     known = DATASETS.names()
     base, colon, title = spec.rpartition(":")
@@ -171,12 +172,16 @@ def _dataset_spec(spec: str) -> tuple[str, str] | None:
 
 
 def _open_dataset(spec: str, size: int | None, progress: Progress) -> ImageStream:
-    found = _dataset_spec(spec)
+    found = dataset_spec(spec)
     if found is None:
         raise unknown_name("dataset", spec, DATASETS.names())
-    dataset = load_dataset(found[0], size=size, progress=progress)
-    split = dataset.held_out if found[1] == "held_out" else dataset.train
-    name = f"{dataset.name}-{found[1]}"
+    return from_dataset(load_dataset(found[0], size=size, progress=progress), found[1])
+
+
+def from_dataset(dataset: Dataset, title: str) -> ImageStream:
+    """One split of a dataset, "train" or "held_out"."""
+    split = dataset.held_out if title == "held_out" else dataset.train
+    name = f"{dataset.name}-{title}"
     return ImageStream(
         name,
         len(split),
@@ -241,7 +246,7 @@ def _from_arrays(arrays: ArrayImages, name: str, size: int | None) -> ImageStrea
     def blocks() -> Generator[Block, None, None]:
         with closing(arrays.blocks(rows_per_block(arrays.height, arrays.width))) as parts:
             for part in parts:
-                yield Block(part, name, {"grey": len(part)} if arrays.grey else {}).resized(size)
+                yield Block(part, name, [("grey",)] * len(part) if arrays.grey else ()).resized(size)
 
     labels = None if arrays.labels is None else torch.from_numpy(arrays.labels)
     return ImageStream(name, arrays.n, blocks, labels=labels, notes=arrays.notes)

@@ -42,6 +42,7 @@ TIMEOUT_S = 30.0
 class _TorchvisionSet:
     """What the two have in common. `name` is also the class's in torchvision, in lower case."""
 
+    downloads: ClassVar[bool] = True
     name: ClassVar[str]
     title: ClassVar[str]
     classes: ClassVar[tuple[str, ...]]

@@ -14,12 +14,16 @@ Each has its own name, for their numbers do not compare:
 
 Features: the 2048 after global average pooling (`pool_3`). Logits: 1008, the last layer without its bias, as
 the Inception Score reads them ("logits_unbiased" in torch-fidelity).
+
+`inception_v3_spatial` reads another layer under the first protocol: the first 7 channels of `mixed_6/conv`, in
+their places, for sFID (Nash et al. 2021). It is an extractor of its own with a pass of its own, which ends at
+that layer, after three quarters of the network; whoever asks for FID and sFID together pays for both.
 """
 
 from __future__ import annotations
 
 import io
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -43,27 +47,34 @@ class FoldedInception(nn.Module):
     """Normalised float32 N×3×299×299 -> features N×2048 and unbiased logits N×1008."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
-        from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExtractorInceptionV3
-
         super().__init__()
-        # Its constructor unpickles a file without restraint; a buffer that we filled ourselves is safe.
-        buffer = io.BytesIO()
-        torch.save(weights, buffer)
-        buffer.seek(0)
-        network = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=buffer
-        )
-        for module in network.modules():
-            if isinstance(module, BasicConv2d):
-                module.conv, module.bn = _folded(module.conv, module.bn), nn.Identity()
-        # Its children stand in the order in which its `forward` calls them.
-        layers = [child for name, child in network.named_children() if name != "fc"]
-        self.trunk = nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)
-        self.fc = network.fc
+        layers = _folded_layers(weights)
+        self.fc = layers.pop("fc")
+        self.trunk = nn.Sequential(*layers.values(), nn.Flatten()).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.trunk(x.contiguous(memory_format=torch.channels_last))
         return features, features @ self.fc.weight.T
+
+
+class SpatialInception(nn.Module):
+    """Normalised float32 N×3×299×299 -> features N×2023 (17×17 places, 7 channels of each), and no logits.
+
+    `mixed_6` of the TensorFlow graph is torch-fidelity's `Mixed_6d`, its `conv` the 1×1 branch, which nothing
+    before it in the block feeds. Rows before columns before channels, as ADM's evaluator flattens them, so that
+    its statistics files are in our order.
+    """
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        layers = _folded_layers(weights)
+        names = list(layers)
+        before = [layers[name] for name in names[: names.index("Mixed_6d")]]
+        self.trunk = nn.Sequential(*before, layers["Mixed_6d"].branch1x1).to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        maps = self.trunk(x.contiguous(memory_format=torch.channels_last))
+        return maps[:, :7].permute(0, 2, 3, 1).flatten(1), None
 
 
 class InceptionV3(FrozenExtractor):
@@ -75,11 +86,13 @@ class InceptionV3(FrozenExtractor):
     resize = "tf1"
     batch_size = 8
 
+    network_class: ClassVar[type[nn.Module]] = FoldedInception
+
     def __init__(self, device: torch.device | str = "cpu", *, download: bool = False) -> None:
         """`MetricFailed(status="unavailable")` where the weights are not at hand and not to be downloaded."""
         weights, sha256, source = WEIGHTS.read(download)
         try:
-            network = FoldedInception(weights)
+            network = self.network_class(weights)
         except RuntimeError as error:
             raise wrong_shape(self.name, error) from error
         super().__init__(network, device, sha256, source)
@@ -88,7 +101,7 @@ class InceptionV3(FrozenExtractor):
     def from_state_dict(cls, weights: dict[str, Tensor], device: torch.device | str = "cpu") -> Self:
         """The same network on weights that are in memory, for tests and benchmarks; the record says so."""
         extractor = cls.__new__(cls)
-        network = FoldedInception(weights)
+        network = cls.network_class(weights)
         FrozenExtractor.__init__(extractor, network, device, tensors_sha256(weights), "given in memory")
         return extractor
 
@@ -98,6 +111,15 @@ class InceptionV3(FrozenExtractor):
     def preprocess(self, images: Tensor) -> Tensor:
         """uint8 N×3×H×W -> normalised float32 N×3×299×299."""
         return resize.tf1(images, SIZE).sub_(128).div_(128)
+
+
+class InceptionV3Spatial(InceptionV3):
+    """The Inception-v3 of FID before pooling, for sFID: 7 channels of mixed_6/conv; same weights file."""
+
+    name = "inception_v3_spatial"
+    dim = 7 * 17 * 17
+    n_logits = 0
+    network_class = SpatialInception
 
 
 class InceptionV3Clean(InceptionV3):
@@ -118,6 +140,23 @@ class InceptionV3Torch(InceptionV3):
 
     def preprocess(self, images: Tensor) -> Tensor:
         return resize.torch_bilinear(images, SIZE).div_(127.5).sub_(1)
+
+
+def _folded_layers(weights: dict[str, Tensor]) -> dict[str, nn.Module]:
+    """The network's layers by name, in the order in which its `forward` calls them, batch norms folded."""
+    from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExtractorInceptionV3
+
+    # Its constructor unpickles a file without restraint; a buffer that we filled ourselves is safe.
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
+    buffer.seek(0)
+    network = FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=buffer
+    )
+    for module in network.modules():
+        if isinstance(module, BasicConv2d):
+            module.conv, module.bn = _folded(module.conv, module.bn), nn.Identity()
+    return dict(network.named_children())
 
 
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:

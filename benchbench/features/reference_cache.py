@@ -12,9 +12,9 @@ cannot be written costs time, not the run: one note, and the result is handed ou
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,11 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.hashing import canonical_json, digest, file_sha256
-from benchbench.core.images import check_images
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.cache import cache_folder
-from benchbench.data.fingerprint import pixel_digests
+from benchbench.data.fingerprint import combine_in_order
+from benchbench.data.image_stream import ImageStream
+from benchbench.data.streams import from_tensors
 from benchbench.features.extract import Extracted, extract
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
@@ -37,7 +38,7 @@ CACHE_VERSION = 1
 
 
 def reference_features(
-    images: Tensor,
+    images: Tensor | ImageStream,
     extractor: Extractor,
     *,
     need_features: bool,
@@ -46,11 +47,16 @@ def reference_features(
     progress: Progress = SILENT,
     title: str = "reference features",
 ) -> Extracted:
-    """As `extract` of all `images` (uint8 RGB N×3×H×W), from the cache where it has them."""
-    folder = cache_folder() / "reference" / _key(check_images(images), extractor)
+    """As `extract` of all `images` (uint8 RGB N×3×H×W, or a stream), from the cache where it has them.
+
+    A stream nobody has read yet is read once for its digests, and once more if it has to be shown.
+    """
+    stream = from_tensors(images) if isinstance(images, Tensor) else images
+    stream.look()
+    folder = cache_folder() / "reference" / _key(stream.digests, extractor)
     need_logits = need_logits and extractor.n_logits > 0
     try:
-        kept = _load(folder, len(images), extractor)
+        kept = _load(folder, stream.n, extractor)
     except FileNotFoundError:
         kept = None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
@@ -66,13 +72,14 @@ def reference_features(
         need_features, need_logits = need_features or has_features, need_logits or has_logits
 
     found = extract(
-        images,
+        stream.batches(batch_size or extractor.batch_size),
         extractor,
         need_features=need_features,
         need_logits=need_logits,
         batch_size=batch_size,
         progress=progress,
         title=title,
+        total=stream.n,
     )
     try:
         _save(folder, found)
@@ -81,12 +88,10 @@ def reference_features(
     return found
 
 
-def _key(images: Tensor, extractor: Extractor) -> str:
-    pixels = hashlib.sha256(b"".join(pixel_digests(images.cpu().numpy()))).hexdigest()
+def _key(digests: Sequence[bytes], extractor: Extractor) -> str:
     judge = extractor.describe()
-    return digest(
-        [CACHE_VERSION, pixels, [judge[k] for k in ("name", "weights_sha256", "resize", "precision")]]
-    )
+    network = [judge[k] for k in ("name", "weights_sha256", "resize", "precision")]
+    return digest([CACHE_VERSION, combine_in_order(digests), network])
 
 
 def _save(folder: Path, found: Extracted) -> None:

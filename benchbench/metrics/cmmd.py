@@ -56,6 +56,7 @@ class CMMD(Metric):
     aspect = "quality"
     higher_is_better = False
     needs = frozenset({"features"})
+    extractors = "clip_*"
     source = "Jayasumana et al. 2024"
 
     def compute(self, evidence: Evidence) -> Estimate:

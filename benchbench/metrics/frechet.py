@@ -183,8 +183,9 @@ class FrechetDistance(Metric):
     source = "Heusel et al. 2017, eq. (6); interval: Efron 1982, ch. 6; infinity: Chong & Forsyth 2020"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        """FD from the moments; with the features also a delta-method interval on the log scale, and FD at
-        infinity where there are enough images (otherwise it has no row: it would be no estimate of it)."""
+        """FD from the moments; with the generated features also a delta-method interval on the log scale, and
+        FD at infinity where there are enough images (otherwise it has no row: it would be no estimate of it). A
+        reference that is moments alone is taken as exact."""
         assert self.extractor is not None
         generated, reference = evidence.generated[self.extractor], evidence.reference[self.extractor]
         x, y = generated.features, reference.features
@@ -193,16 +194,18 @@ class FrechetDistance(Metric):
             value = frechet_distance_from_features(x, y)
         else:
             value = frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
-        if x is None or y is None:
+        if x is None:
             return Estimate(value)
-        check_pair(x, y)
-        error = frechet_standard_error(x, y)
+        check_features(x, "the generated features")
+        real = b if y is None else check_features(y, "the reference features")
+        error = frechet_standard_error(x, real)
+        exact = ", reference taken as exact" if y is None else ""
         details = {}
         if len(x) >= infinity_minimum(a.dim):
-            limit = fd_infinity(x, y, delta_error=error)
+            limit = fd_infinity(x, real, delta_error=error)
             name = full_name("fd_infinity", self.extractor)
-            details[name] = normal_estimate(limit.value, limit.standard_error, "delta and line fit")
-        return positive_estimate(value, error, "delta", details)
+            details[name] = normal_estimate(limit.value, limit.standard_error, f"delta and line fit{exact}")
+        return positive_estimate(value, error, f"delta{exact}", details)
 
 
 def moments_of(features: Tensor) -> Moments:

@@ -7,6 +7,7 @@ images passes every test of quality and diversity; these are the tests it fails.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,10 +16,13 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
+from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
 from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
 from benchbench.metrics.neighbours import kth_neighbour
 from benchbench.metrics.prdc import share_estimate
+
+REDRAWS = 2000
 
 
 def nn_distance_ratio(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
@@ -27,10 +31,33 @@ def nn_distance_ratio(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
     Features M×D, N×D, H×D. About 1 for a model as far from its training data as fresh real images are;
     towards 0 for copies. `MetricFailed` when held-out images are themselves copies (median 0).
     """
-    ours, theirs = (kth_neighbour(side, 1, train)[0].median() for side in (fake, held_out))
-    if theirs == 0:
+    ours, theirs = (kth_neighbour(side, 1, train)[0] for side in (fake, held_out))
+    return ratio_of_medians(ours, theirs).value
+
+
+def ratio_of_medians(ours: Tensor, theirs: Tensor, seed: int = 0) -> Estimate:
+    """Median of `ours` over median of `theirs`, distances (N,) and (M,), with its bootstrap interval.
+
+    95% percentiles of 2,000 ratios, images of both sides drawn anew with replacement. The k-th smallest of n such
+    draws is the ⌈nB⌉-th smallest value with B ~ Beta(k, n − k + 1), so the medians are drawn directly. No
+    interval where the lower one may be 0. `MetricFailed` when it is 0.
+    """
+    if theirs.median() == 0:
         raise MetricFailed("more than half of the held-out images are copies of training images")
-    return float(ours / theirs)
+    value = float(ours.median() / theirs.median())
+    rng = np.random.default_rng(seed)
+    above, below = (_median_redrawn(side, rng) for side in (ours, theirs))
+    if not below.all():
+        return Estimate(value)
+    low, high = np.percentile(above / below, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), "95% bootstrap over generated and held-out images")
+
+
+def _median_redrawn(values: Tensor, rng: np.random.Generator) -> np.ndarray:
+    n, k = len(values), (len(values) + 1) // 2  # torch's median is the lower one
+    ordered = values.double().sort().values.cpu().numpy()
+    picked: np.ndarray = ordered[np.minimum((n * rng.beta(k, n - k + 1, size=REDRAWS)).astype(int), n - 1)]
+    return picked
 
 
 def authentic(train: Tensor, fake: Tensor) -> Tensor:
@@ -75,17 +102,44 @@ def ct_score(train: Tensor, held_out: Tensor, fake: Tensor, cells: Sequence[Tens
     return total / weight
 
 
+def ct_estimate(ours: Tensor, theirs: Tensor) -> Estimate:
+    """C_T over the whole space from distances to the nearest training image: generated (M,), held-out (H,).
+
+    The interval is DeLong et al.'s (1988) for U/mn, the share of pairs in which the generated image is the
+    farther one, in units of z. It has no width where all pairs agree.
+    """
+    value = _mann_whitney_z(ours, theirs)
+    m, n = len(ours), len(theirs)
+    if min(m, n) < 2 or not (spread := _null_deviation(ours, theirs)):
+        return Estimate(value)
+    a, b = (np.sort(side.double().cpu().numpy()) for side in (ours, theirs))
+    # Each image's share of the other side that is nearer, ties half.
+    of_a, of_b = (
+        (np.searchsorted(other, own, "left") + np.searchsorted(other, own, "right")) / 2 / len(other)
+        for own, other in ((a, b), (b, a))
+    )
+    error = math.sqrt(of_a.var(ddof=1) / m + of_b.var(ddof=1) / n) * m * n / spread
+    return normal_estimate(value, error, "DeLong over generated and held-out images")
+
+
 def _mann_whitney_z(a: Tensor, b: Tensor) -> float:
     """(U − mn/2) / √(mn(m + n + 1)/12) with mid-ranks, ties corrected: negative when `a` is the smaller."""
     m, n = len(a), len(b)
     ranks = rankdata(torch.cat([a, b]).cpu().numpy())
     u = float(ranks[:m].sum()) - m * (m + 1) / 2
-    counts = np.unique(ranks, return_counts=True)[1].astype(float)
+    spread = _null_deviation(a, b)
+    # All distances equal: no evidence either way.
+    return (u - m * n / 2) / spread if spread else 0.0
+
+
+def _null_deviation(a: Tensor, b: Tensor) -> float:
+    """Standard deviation of U when `a` and `b` have one distribution, given their ties."""
+    m, n = len(a), len(b)
+    counts = np.unique(torch.cat([a, b]).cpu().numpy(), return_counts=True)[1].astype(float)
     total = m + n
     ties = float((counts**3 - counts).sum()) / (total * (total - 1))
     variance = m * n / 12 * (total + 1 - ties)
-    # All distances equal: no evidence either way.
-    return (u - m * n / 2) / math.sqrt(variance) if variance > 0 else 0.0
+    return math.sqrt(max(variance, 0.0))
 
 
 class Authenticity(Metric):
@@ -100,3 +154,56 @@ class Authenticity(Metric):
     def compute(self, evidence: Evidence) -> Estimate:
         train, fake = (features_of(side, self.extractor) for side in (evidence.reference, evidence.generated))
         return share_estimate(authentic(train, fake), "generated images")
+
+
+# The metrics below ask for the same distances one after the other: the last ones are kept, for as long as the
+# features live.
+_last: tuple[list[weakref.ref[Tensor]], tuple[Tensor, Tensor]] | None = None
+
+
+def _distances_once(fake: Tensor, held_out: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances to the nearest training image, of the generated and of the held-out images."""
+    global _last
+    sides = (fake, held_out, train)
+    if _last is None or any(ref() is not side for ref, side in zip(_last[0], sides, strict=True)):
+        distances = kth_neighbour(fake, 1, train)[0], kth_neighbour(held_out, 1, train)[0]
+        _last = [weakref.ref(side) for side in sides], distances
+    return _last[1]
+
+
+class _AgainstHeldOut(Metric):
+    aspect = "memorization"
+    higher_is_better = None
+    needs = frozenset({"features"})
+    needs_held_out = True
+
+    def distances(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
+        """To the nearest training image, of the generated and of the held-out images."""
+        if self.extractor not in evidence.held_out:
+            raise MetricFailed(
+                f"{self.family} holds generated images against real ones that no model saw, and there are "
+                "none here; benchbench run on a dataset has them"
+            )
+        sides = (evidence.generated, evidence.held_out, evidence.reference)
+        return _distances_once(*(features_of(side, self.extractor) for side in sides))
+
+
+class NNDistanceRatio(_AgainstHeldOut):
+    """Median distance to the nearest training image, generated over held-out: 1 is ideal, 0 is copying."""
+
+    family = "nn_distance_ratio"
+    source = "ratio of medians, ours; distances as in Meehan et al. 2020"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        return ratio_of_medians(*self.distances(evidence))
+
+
+class DataCopying(_AgainstHeldOut):
+    """C_T, z score of data-copying: 0 is ideal, far below copying, far above underfitting."""
+
+    family = "ct"
+    unit = "z"
+    source = "Meehan et al. 2020, C_T with one cell"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        return ct_estimate(*self.distances(evidence))

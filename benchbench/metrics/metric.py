@@ -53,13 +53,15 @@ class PairEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that metrics may read. `generated` and `reference` by extractor name; an extractor that is not at hand
-    or could not read the images left its failure instead."""
+    """All that metrics may read. `generated`, `reference` and `held_out` by extractor name; an extractor that is
+    not at hand or could not read the images left its failure instead. `held_out` is real images that no model
+    saw, there where a metric `needs_held_out` and the run has them."""
 
     generated: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     reference: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     pairs: PairEvidence | None = None
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
+    held_out: Mapping[str, FeatureEvidence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class Estimate:
 FIELD_NAMES = {
     ("fd", "inception_v3"): "fid",
     ("fd_infinity", "inception_v3"): "fid_infinity",
+    ("fd", "inception_v3_spatial"): "sfid",
+    ("fd_infinity", "inception_v3_spatial"): "sfid_infinity",
+    ("swd", "inception_v3"): "mind",
     ("kd", "inception_v3"): "kid",
     ("kd_subsets", "inception_v3"): "kid_subsets",
     ("is", "inception_v3"): "inception_score",
@@ -100,11 +105,13 @@ class Metric:
     family: ClassVar[str]
     aspect: ClassVar[Aspect]
     unit: ClassVar[str] = ""
-    higher_is_better: ClassVar[bool]
+    higher_is_better: ClassVar[bool | None]  # None where the best value lies in between
     version: ClassVar[int] = 1  # raised whenever the same images would give another number
     needs: ClassVar[frozenset[Need]]  # of both sides, unless `needs_reference` says otherwise
     needs_reference: ClassVar[bool] = True
+    needs_held_out: ClassVar[bool] = False  # also of the held-out split
     uses_extractor: ClassVar[bool] = True
+    extractors: ClassVar[str] = "*"  # which ones it is defined on, as a glob of their names
     balanced: ClassVar[bool] = False  # only fair between sets of one size: see `select.balanced`
     source: ClassVar[str]  # paper and equation
 
@@ -125,5 +132,7 @@ def features_of(sides: Mapping[str, FeatureEvidence], extractor: str | None) -> 
     """The feature vectors of one side of the evidence (`evidence.generated` or `evidence.reference`), N×D."""
     side = None if extractor is None else sides.get(extractor)
     if side is None or side.features is None:
-        raise MetricFailed(f"the evidence holds no features of {extractor}; collect them with the need 'features'")
+        raise MetricFailed(
+            f"the evidence holds no features of {extractor}; collect them with the need 'features'"
+        )
     return side.features

@@ -12,6 +12,7 @@ the same source, not of other training runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -19,7 +20,7 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.metric import Estimate, Evidence, Metric, PairEvidence
 from benchbench.metrics.ssim import ms_ssim_planes, ssim_planes
 
 
@@ -98,6 +99,30 @@ def mean_over_images(values: Tensor) -> Estimate:
         return Estimate(mean)
     half = float(student_t.ppf(0.975, n - 1)) * float(values.double().std()) / n**0.5
     return Estimate(mean, mean - half, mean + half, "95% t over images")
+
+
+class PairReader:
+    """Scores pairs batch by batch, from whoever has them."""
+
+    def __init__(self, per_image: Mapping[str, Callable[[Tensor, Tensor], Tensor]]) -> None:
+        """per_image: metric name to a function of two uint8 batches that gives one value a pair."""
+        self._per_image = per_image
+        self._values: dict[str, list[Tensor]] = {name: [] for name in per_image}
+        self._failures: dict[str, str] = {}
+
+    def show(self, x: Tensor, y: Tensor) -> None:
+        """Compare x and y, uint8 N×3×H×W. A metric that cannot score such images at all (too small for its
+        window, say) leaves its reason instead of values."""
+        for name in self._per_image.keys() - self._failures.keys():
+            try:
+                self._values[name].append(self._per_image[name](x, y).double().cpu())
+            except MetricFailed as failure:
+                self._failures[name] = failure.reason
+
+    def result(self) -> PairEvidence:
+        """The values of all pairs shown, in their order."""
+        whole = {name: torch.cat(parts) for name, parts in self._values.items() if name not in self._failures}
+        return PairEvidence(whole, self._failures)
 
 
 class PairedMetric(Metric):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from benchbench.core.errors import InputError, MetricFailed, unknown_name
 from benchbench.core.registry import EXTRACTORS, METRICS
@@ -33,13 +34,17 @@ class Outcome:
 def select_metrics(names: Iterable[str], extractors: Sequence[str]) -> list[Metric]:
     """The metrics behind `names`, each once, sorted by full name.
 
-    A full name brings its own extractor; families are paired with each of `extractors`.
+    A full name brings its own extractor; families are paired with each of `extractors` that they are defined
+    on. A family asked for by name of which none is: `InputError`; in a set such as `all` it is left out.
     """
     known = set(METRICS.names())
     chosen: dict[str, Metric] = {}
     for asked in names:
         for name in _expand(asked, known):
-            for metric in _build(name, known, extractors):
+            built = _build(name, known, extractors)
+            if not built and name == asked:
+                raise _wrong_extractors(name, extractors)
+            for metric in built:
                 chosen[metric.name] = metric
     if not chosen:
         raise InputError("no metric was asked for; try --metrics standard, or see `benchbench list metrics`")
@@ -57,7 +62,9 @@ def _expand(asked: str, known: set[str]) -> Sequence[str]:
 def _build(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric]:
     if name in known:
         family = METRICS.get(name)
-        return [family(extractor) for extractor in extractors] if family.uses_extractor else [family()]
+        if not family.uses_extractor:
+            return [family()]
+        return [family(extractor) for extractor in extractors if fnmatchcase(extractor, family.extractors)]
     # A full name: try each family on each extractor there is, which also finds aliases such as "fid".
     everything = {
         metric.name: metric
@@ -68,6 +75,14 @@ def _build(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric
     if name not in everything:
         raise unknown_name("metric", name, {*known, *everything, "standard", "all"})
     return [everything[name]]
+
+
+def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:
+    able = [name for name in EXTRACTORS.names() if fnmatchcase(name, METRICS.get(family).extractors)]
+    return InputError(
+        f"{family} is not defined on {', '.join(extractors) or 'no extractor'}; "
+        f"name one of these with --extractor: {', '.join(able)}"
+    )
 
 
 def needs_of(metrics: Iterable[Metric], extractor: str) -> set[Need]:

@@ -8,6 +8,7 @@ set of metrics on the same weights does not train them again.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +19,11 @@ from torch import Tensor, nn
 
 from benchbench.core.device import describe_machine
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.protocols import Autoencoder, Fittable, Trainable
+from benchbench.core.protocols import Autoencoder, Classifier, Fittable, Trainable
 from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, PairEvidence
 from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.prdc import share_estimate
 from benchbench.metrics.select import score
 from benchbench.results.provenance import collect_provenance, read_run_json, utc_now
 from benchbench.results.record import Row
@@ -30,6 +32,7 @@ from benchbench.results.tables import write_rows
 from benchbench.runner.evidence import gather, reference
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import measurement_rows, metric_rows
+from benchbench.tasks.classification import CLASSIFICATION_BATCH, classify
 from benchbench.tasks.generation import SAMPLING_BATCH, generate
 from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
 from benchbench.tasks.speed import Measurement, measure_cost, measure_sampling
@@ -55,7 +58,7 @@ class Scored:
     """All that a finished cell has to say, before it is written."""
 
     rows: list[Row]
-    samples: Tensor
+    samples: Tensor | None
     reconstructions: tuple[Tensor, Tensor] | None
 
 
@@ -115,9 +118,10 @@ def run_cell(
             pd.DataFrame(training.curves).to_csv(folder / CURVES, index=False)
         if any(True for _ in model.parameters()):
             save_weights(model, folder / WEIGHTS, name=model_name)
-        real = plan.dataset.held_out.images[permutation(0, len(plan.dataset.held_out))[:GRID]]
         title = f"{model_name} {plan.variant}".strip()
-        save_samples(folder / "samples.png", _hwc(scored.samples), _hwc(real), title)
+        if scored.samples is not None:
+            real = plan.dataset.held_out.images[permutation(0, len(plan.dataset.held_out))[:GRID]]
+            save_samples(folder / "samples.png", _hwc(scored.samples), _hwc(real), title)
         if scored.reconstructions is not None:
             originals, outputs = scored.reconstructions
             save_reconstructions(folder / "reconstructions.png", _hwc(originals), _hwc(outputs), title)
@@ -184,6 +188,12 @@ def evaluate(
     progress: Progress,
 ) -> Scored:
     """Every number of the cell, and the images that go into its pictures."""
+    if isinstance(model, Classifier):
+        rows = [
+            *_classification(plan, model, device, batch_size, progress),
+            *_training_rate(plan, training),
+        ]
+        return Scored(rows, samples=None, reconstructions=None)
     judges = plan.judges.extractors
     images = generate(
         model,  # type: ignore[arg-type]  # every model of this task is a Generator
@@ -205,30 +215,61 @@ def evaluate(
     real = reference(
         plan.dataset.train.images, judges, plan.metrics, batch_size=batch_size, progress=progress
     )
+    asking = [metric for metric in plan.metrics if metric.needs_held_out]
+    asked = {metric.extractor for metric in asking}
+    fresh = reference(
+        plan.dataset.held_out.images,
+        {name: judge for name, judge in judges.items() if name in asked},
+        asking,
+        batch_size=batch_size,
+        progress=progress,
+    )
     pairs, shown = None, None
     if isinstance(model, Autoencoder):
         pairs, shown = _reconstructions(plan, model, device, batch_size, progress)
     scorable = [metric for metric in plan.metrics if pairs is not None or "pairs" not in metric.needs]
     with progress.stage("computing metrics", len(scorable), "metric") as stage:
-        evidence = Evidence(generated, real, pairs, {**plan.judges.failures, **failures})
+        evidence = Evidence(generated, real, pairs, {**plan.judges.failures, **failures}, fresh)
         outcomes = score(scorable, evidence, seed=plan.seed)
         stage.advance(len(scorable))
 
-    rows = list(metric_rows(plan, outcomes))
-    if training is not None:
-        rate = Measurement(
-            "training_rate",
-            "throughput",
-            "images/s",
-            True,
-            Estimate(training.images_per_second),
-            plan.recipe.training.batch_size,
-        )
-        rows += measurement_rows(plan, "training", [rate])
+    rows = [*metric_rows(plan, outcomes), *_training_rate(plan, training)]
     n = min(SAMPLING_BATCH, plan.n_samples)
     speed = measure_sampling(model, device=device, batch_size=n)  # type: ignore[arg-type]
     rows += measurement_rows(plan, "generation", [*speed, *measure_cost(model, device=device)])
     return Scored(rows, samples, shown)
+
+
+def _training_rate(plan: Plan, training: TrainingResult | None) -> Iterator[Row]:
+    if training is not None:
+        rate = Estimate(training.images_per_second)
+        batch = plan.recipe.training.batch_size
+        found = Measurement("training_rate", "throughput", "images/s", True, rate, batch)
+        yield from measurement_rows(plan, "training", [found])
+
+
+def _classification(
+    plan: Plan, model: Classifier, device: torch.device, batch_size: int | None, progress: Progress
+) -> Iterator[Row]:
+    """Accuracy on the held-out split, and what the classifier costs."""
+    held_out = plan.dataset.held_out
+    assert held_out.labels is not None  # a classifier is not built for a dataset without labels
+    correct = classify(
+        model,
+        held_out.images,
+        held_out.labels,
+        device=device,
+        batch_size=batch_size or CLASSIFICATION_BATCH,
+        progress=progress,
+    )
+    accuracy = share_estimate(correct, "held-out images")
+    cost = measure_cost(
+        model,  # type: ignore[arg-type]  # every model is a Module
+        device=device,
+        once=lambda: model.classify(held_out.images[:1].to(device)),
+    )
+    found = Measurement("accuracy", "quality", "", True, accuracy, len(held_out))
+    yield from measurement_rows(plan, "classification", [found, *cost])
 
 
 def _reconstructions(

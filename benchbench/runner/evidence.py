@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.progress import SILENT, Progress
+from benchbench.data.image_stream import ImageStream
 from benchbench.features.extract import Extracted, Reader, rebatch
 from benchbench.features.extractor import Extractor
 from benchbench.features.reference_cache import reference_features
@@ -58,17 +59,20 @@ def gather(
 
 
 def reference(
-    images: Tensor,
+    images: Tensor | ImageStream,
     extractors: Mapping[str, Extractor],
     metrics: Sequence[Metric],
     *,
     batch_size: int | None = None,
     progress: Progress = SILENT,
 ) -> Sides:
-    """The same of real images (uint8 RGB N×3×H×W), from the cache where it has them."""
+    """The same of real images (uint8 RGB N×3×H×W, or a stream), from the cache where it has them; of each
+    extractor what the metrics need that read the reference."""
     sides = {}
     for name, judge in extractors.items():
-        needs = needs_of(metrics, name)
+        needs = needs_of([metric for metric in metrics if metric.needs_reference], name)
+        if not needs:
+            continue
         sides[name] = _evidence(
             reference_features(
                 images,

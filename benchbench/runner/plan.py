@@ -15,37 +15,23 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.protocols import Trainable
-from benchbench.core.registry import EXTRACTORS
+from benchbench.core.protocols import Classifier, Trainable
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
-from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import select_metrics
 from benchbench.models.build import build_model, variant
 from benchbench.models.code import code_hash
 from benchbench.results.key import cell_key
+from benchbench.runner.judges import Judges, load_judges
+from benchbench.runner.rows import Counts
 from benchbench.training.recipe import Recipe, load_recipe
 
 MAX_DEFAULT_SAMPLES = 10_000
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
-
-
-@dataclass(frozen=True)
-class Judges:
-    """The extractors of a run, loaded, and the failures of those that are not at hand."""
-
-    extractors: dict[str, Extractor]
-    failures: dict[str, MetricFailed]
-
-    def describe(self) -> dict[str, Any]:
-        """Provenance of each, by name."""
-        described: dict[str, Any] = {name: judge.describe() for name, judge in self.extractors.items()}
-        described.update({name: {"unavailable": failure.reason} for name, failure in self.failures.items()})
-        return described
 
 
 @dataclass(frozen=True)
@@ -67,6 +53,22 @@ class Plan:
     identity: dict[str, Any]
     training_key: str
     key: str
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.recipe.model
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset's name."""
+        return self.dataset.name
+
+    def counts(self, paired: bool) -> Counts:
+        """What went into a number: held-out images and their reconstructions, or samples against `train`."""
+        if paired:
+            return Counts("reconstruction", len(self.dataset.held_out), None)
+        return Counts("generation", self.n_samples, len(self.dataset.train))
 
     def build(self) -> nn.Module:
         """The model, freshly initialised from the seed."""
@@ -104,8 +106,13 @@ def make_plans(
     if weights is not None and not isinstance(probe, Trainable):
         raise InputError(f"the model {model!r} has no weights to load; leave --weights out")
     weights_sha256 = None if weights is None else _sha256_of(weights)
-    judges = _load_judges(chosen, device)
+    tasks = ["generation", "reconstruction"]
     n_samples = samples or min(len(data.train), MAX_DEFAULT_SAMPLES)
+    if isinstance(probe, Classifier):
+        if samples is not None:
+            raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
+        tasks, n_samples, chosen = ["classification"], len(data.held_out), []
+    judges = load_judges(chosen, device)
     code = code_hash(type(probe))
     hyper = config.model_dump(mode="json")
     training = None
@@ -129,8 +136,8 @@ def make_plans(
             training=training,
             weights_sha256=weights_sha256,
             dataset_fingerprint=data.fingerprint,
-            task={"names": ["generation", "reconstruction"]},
-            metrics=[_specification(metric, judges) for metric in chosen],
+            task={"names": tasks},
+            metrics=[judges.specification(metric) for metric in chosen],
             n_samples=n_samples,
             seed=seed,
         )
@@ -153,28 +160,6 @@ def make_plans(
             )
         )
     return plans
-
-
-def _specification(metric: Metric, judges: Judges) -> dict[str, Any]:
-    judge = judges.extractors.get(metric.extractor or "")
-    return {
-        "name": metric.name,
-        "version": metric.version,
-        "extractor": metric.extractor,
-        "weights_sha256": judge.weights_sha256 if judge else None,
-        "resize": judge.resize if judge else None,
-    }
-
-
-def _load_judges(metrics: Sequence[Metric], device: torch.device) -> Judges:
-    extractors: dict[str, Extractor] = {}
-    failures: dict[str, MetricFailed] = {}
-    for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
-        try:
-            extractors[name] = EXTRACTORS.get(name)(device)
-        except MetricFailed as failure:
-            failures[name] = failure
-    return Judges(extractors, failures)
 
 
 def _sha256_of(path: Path) -> str:

@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from benchbench.metrics.metric import Estimate
 from benchbench.metrics.select import Outcome
 from benchbench.results.record import Row
-from benchbench.runner.plan import Plan
+from benchbench.runner.judges import Judges
 from benchbench.tasks.speed import Measurement
 
 
-def metric_rows(plan: Plan, outcomes: Iterable[Outcome]) -> Iterator[Row]:
+class Counts(NamedTuple):
+    """What went into the numbers of one task; `n_reference` is None where nobody knows, and for pairs."""
+
+    task: str
+    n_images: int
+    n_reference: int | None
+
+
+class Cell(Protocol):
+    """What rows say of the cell they belong to."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def dataset_name(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def judges(self) -> Judges: ...
+    def counts(self, paired: bool) -> Counts: ...
+
+
+def metric_rows(cell: Cell, outcomes: Iterable[Outcome]) -> Iterator[Row]:
     """One row a metric, and one for each number that belongs beside it."""
     for outcome in outcomes:
         metric = outcome.metric
-        paired = "pairs" in metric.needs
-        judge = plan.judges.extractors.get(metric.extractor or "")
-        generated = plan.n_samples if not paired else len(plan.dataset.held_out)
-        reference = len(plan.dataset.train) if metric.needs_reference and not paired else None
+        judge = cell.judges.extractors.get(metric.extractor or "")
+        task, generated, real = cell.counts("pairs" in metric.needs)
+        reference = real if metric.needs_reference else None
         if reference is not None and metric.balanced:
             reference = min(reference, generated)
         shared: dict[str, Any] = {
-            "task": "reconstruction" if paired else "generation",
+            "task": task,
             "aspect": metric.aspect,
             "unit": metric.unit,
             "higher_is_better": metric.higher_is_better,
@@ -34,16 +59,16 @@ def metric_rows(plan: Plan, outcomes: Iterable[Outcome]) -> Iterator[Row]:
             "precision": "float32" if judge else None,
             "metric_version": metric.version,
         }
-        yield _row(plan, metric.name, outcome.estimate, outcome.status, outcome.reason, **shared)
+        yield _row(cell, metric.name, outcome.estimate, outcome.status, outcome.reason, **shared)
         for name, detail in (outcome.estimate.details if outcome.estimate else {}).items():
-            yield _row(plan, name, detail, "ok", None, **shared)
+            yield _row(cell, name, detail, "ok", None, **shared)
 
 
-def measurement_rows(plan: Plan, task: str, measurements: Iterable[Measurement]) -> Iterator[Row]:
-    """One row a number about speed or cost."""
+def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement]) -> Iterator[Row]:
+    """One row a number that the task measured itself."""
     for found in measurements:
         yield _row(
-            plan,
+            cell,
             found.metric,
             found.estimate,
             "ok",
@@ -62,14 +87,14 @@ def measurement_rows(plan: Plan, task: str, measurements: Iterable[Measurement])
 
 
 def _row(
-    plan: Plan, metric: str, estimate: Estimate | None, status: Any, reason: str | None, **shared: Any
+    cell: Cell, metric: str, estimate: Estimate | None, status: Any, reason: str | None, **shared: Any
 ) -> Row:
     return Row(
-        cell=plan.key,
-        model=plan.recipe.model,
-        variant=plan.variant,
-        dataset=plan.dataset.name,
-        seed=plan.seed,
+        cell=cell.key,
+        model=cell.model,
+        variant=cell.variant,
+        dataset=cell.dataset_name,
+        seed=cell.seed,
         metric=metric,
         value=estimate.value if estimate else None,
         low=estimate.low if estimate else None,

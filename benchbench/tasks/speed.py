@@ -31,7 +31,7 @@ LATENCY_REPEATS = 50
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number about speed or cost, with what its row in the record says. `n_images` is what it was
+    """One number that is no metric on evidence, with what its row in the record says. `n_images` is what it was
     measured on (a batch, or one image)."""
 
     metric: str
@@ -65,17 +65,22 @@ def measure_sampling(
     ]
 
 
-def measure_cost(model: nn.Module, *, device: torch.device) -> list[Measurement]:
+def measure_cost(
+    model: nn.Module, *, device: torch.device, once: Callable[[], object] | None = None
+) -> list[Measurement]:
     """What the model takes, and how busy the machine was.
 
-    Parameters; floating-point operations to sample one image (2 a multiply-add; convolutions and matrix
-    products, counted by torch's FlopCounterMode); the peak memory of this process so far; the machine's
-    load over the last minute, which says how far to trust the rates beside it.
+    Parameters; floating-point operations to sample one image, or to do what `once` does (2 a multiply-add;
+    convolutions and matrix products, counted by torch's FlopCounterMode); the peak memory of this process so
+    far; the machine's load over the last minute, which says how far to trust the rates beside it.
     """
     parameters = float(sum(p.numel() for p in model.parameters()))
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        model.sample(1, ImageRng(0, [0], device))  # type: ignore[operator]
+        if once is not None:
+            once()
+        else:
+            model.sample(1, ImageRng(0, [0], device))  # type: ignore[operator]
     return [
         Measurement("parameters", "cost", "", False, Estimate(parameters)),
         Measurement("flops_per_image", "cost", "FLOP", False, Estimate(float(counter.get_total_flops())), 1),

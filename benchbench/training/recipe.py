@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-import benchbench
+from benchbench.core.baselines import baselines_folder
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.registry import MODELS
 from benchbench.models.build import configure, validated
@@ -73,10 +73,7 @@ def load_recipe(
 
 def find_baseline(model: str, dataset: str | None) -> Path | None:
     """The folder of the shipped baseline for `model` on `dataset`, else of `model` alone, else None."""
-    package = Path(benchbench.__file__).parent
-    # In a wheel the folder lies inside the package; in a checkout, beside it.
-    shipped = package / "_baselines"
-    root = shipped if shipped.is_dir() else package.parent / "baselines"
+    root = baselines_folder()
     for name in (f"{model}-{dataset}", model):
         if Path(name).name == name and (root / name / FILE).is_file():
             return root / name

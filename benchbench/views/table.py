@@ -42,9 +42,9 @@ def metrics_table(frame: pd.DataFrame) -> Table:
             table.add_row(Text(plain(aspect.iloc[0]["aspect"]).replace("_", " "), style="bold"))
             for row in aspect.to_dict("records"):
                 note = _note(row)
-                if note not in notes:
+                if note and note not in notes:
                     notes.append(note)
-                table.add_row(*_line(row), Text(f"[{notes.index(note) + 1}]"))
+                table.add_row(*_line(row), Text(f"[{notes.index(note) + 1}]" if note else ""))
             table.add_section()
     table.caption = Text(
         "\n".join(f"[{n}] {note}" for n, note in enumerate(notes, start=1)), style="not italic"
@@ -114,6 +114,5 @@ def _line(row: dict[Any, Any]) -> list[Text]:
 def _note(row: dict[Any, Any]) -> str:
     if row["status"] != "ok":
         return plain(f"{row['metric']} is {row['status']}: {row['reason']}")
-    return (
-        protocol(row) if pd.isna(row["interval"]) else f"{protocol(row)}; interval: {plain(row['interval'])}"
-    )
+    parts = [protocol(row), "" if pd.isna(row["interval"]) else f"interval: {plain(row['interval'])}"]
+    return "; ".join(filter(None, parts))

@@ -58,7 +58,9 @@ def protocol(row: Any) -> str:
         against = "" if pd.isna(row["n_reference"]) else f" against {row['n_reference']}"
         parts.append(f"{row['n_images']} image{'' if row['n_images'] == 1 else 's'}{against}")
     parts += [plain(row[name]) for name in ("extractor", "resize", "precision") if not pd.isna(row[name])]
-    return ", ".join([*parts, f"metric version {row['metric_version']}"])
+    if row["metric_version"] != 1:  # the first version is what anybody expects
+        parts.append(f"metric version {row['metric_version']}")
+    return ", ".join(parts)
 
 
 def by_aspect(frame: pd.DataFrame) -> pd.Series:

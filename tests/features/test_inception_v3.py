@@ -9,7 +9,13 @@ import torch
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS
-from benchbench.features.inception_v3 import WEIGHTS, InceptionV3, InceptionV3Clean, InceptionV3Torch
+from benchbench.features.inception_v3 import (
+    WEIGHTS,
+    InceptionV3,
+    InceptionV3Clean,
+    InceptionV3Spatial,
+    InceptionV3Torch,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +24,7 @@ def _no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(WEIGHTS.env, raising=False)
 
 
-@pytest.mark.parametrize("judge", [InceptionV3, InceptionV3Clean, InceptionV3Torch])
+@pytest.mark.parametrize("judge", [InceptionV3, InceptionV3Clean, InceptionV3Torch, InceptionV3Spatial])
 def test_absent_weights(judge: type[InceptionV3]) -> None:
     """One sentence with the file's name, its address and the variable; the status is "unavailable"."""
     assert EXTRACTORS.get(judge.name) is judge

@@ -17,7 +17,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from benchbench.features import resize
 from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
-from benchbench.features.inception_v3 import InceptionV3, InceptionV3Clean, InceptionV3Torch
+from benchbench.features.inception_v3 import InceptionV3, InceptionV3Clean, InceptionV3Spatial, InceptionV3Torch
 
 
 def pictures(n: int, h: int, w: int, seed: int = 0) -> Tensor:
@@ -88,6 +88,24 @@ def test_inception_v3(oracle: FeatureExtractorInceptionV3, size: tuple[int, int]
     seen = InceptionV3.from_state_dict(oracle.state_dict())(images)
     assert_near(seen.features, features)
     assert_near(seen.logits, logits)
+
+
+def test_inception_v3_spatial(oracle: FeatureExtractorInceptionV3) -> None:
+    """torch-fidelity's own forward pass with a hook on the 1×1 branch of Mixed_6d, which is where its converter
+    of the TensorFlow weights puts `mixed_6/conv`; the first 7 channels, flattened place by place.
+
+    The hook sees the module's output, after its ReLU, as `mixed_6/conv:0` is in the graph.
+    """
+    seen: list[Tensor] = []
+    hook = oracle.Mixed_6d.branch1x1.register_forward_hook(lambda *call: seen.append(call[2]))
+    images = pictures(2, 32, 32)
+    with torch.inference_mode():
+        oracle(images)
+    hook.remove()
+    places = seen[0][:, :7].permute(0, 2, 3, 1).reshape(2, 2023)
+    ours = InceptionV3Spatial.from_state_dict(oracle.state_dict())(images)
+    assert ours.logits is None
+    assert_near(ours.features, places)
 
 
 def test_inception_v3_torch(oracle: FeatureExtractorInceptionV3) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -101,6 +102,23 @@ def test_what_changes_the_cell(tmp_path: Path) -> None:
     ]
     cells = [run_cells("vae-mlp", "digits", out=tmp_path, **{**TINY, **v})[0].path for v in variations]
     assert len(set(cells)) == len(variations)
+
+
+def test_one_pixel_of_the_data_changes_the_cell(tmp_path: Path) -> None:
+    """Two folders of the same 40 images but for one level of one pixel: other fingerprints, other cells."""
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    cells = []
+    for change in (0, 1):
+        folder = tmp_path / str(change) / "data"
+        folder.mkdir(parents=True)
+        pixels[7, 3, 3, 1] ^= change
+        for i, image in enumerate(pixels):
+            Image.fromarray(image).save(folder / f"{i}.png")
+        options: dict[str, Any] = {"metrics": ["mse"], "overrides": ["training.steps=1"], "device": "cpu"}
+        cells.append(run_cells("vae-mlp", f"folder:{folder}", out=tmp_path / "out", **options)[0].path)
+    assert cells[0].name != cells[1].name
 
 
 def test_models_of_one_module_are_cells_of_their_own(tmp_path: Path) -> None:

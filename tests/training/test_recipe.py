@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import benchbench
 from benchbench.core.errors import InputError
-from benchbench.training import recipe as recipes
 from benchbench.training.config import TrainingConfig
 from benchbench.training.recipe import find_baseline, load_recipe
 
@@ -22,7 +22,7 @@ def write(path: Path, text: str) -> Path:
 def baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty checkout: a package without `_baselines`, and `baselines/` beside it."""
     (tmp_path / "pkg").mkdir()
-    monkeypatch.setattr(recipes.benchbench, "__file__", str(tmp_path / "pkg" / "__init__.py"))
+    monkeypatch.setattr(benchbench, "__file__", str(tmp_path / "pkg" / "__init__.py"))
     return tmp_path / "baselines"
 
 

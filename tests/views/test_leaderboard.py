@@ -42,8 +42,7 @@ def test_markdown_board(make_row: MakeRow) -> None:
         "| vae | <u>13.00</u> \\[11.00, 14.00\\] |\n"
         "| noise | 99.00 |\n"
         "| bad | failed |\n\n"
-        "\\[1\\] 1000 images against 1437, efficientnet\\_lite0, bicubic-antialias-128, float32, "
-        "metric version 1  \n"
+        "\\[1\\] 1000 images against 1437, efficientnet\\_lite0, bicubic-antialias-128, float32  \n"
         "intervals: 95% bootstrap  \n"
     )
 

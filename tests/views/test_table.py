@@ -59,8 +59,8 @@ def test_a_run_is_shown_by_aspect_with_its_protocol(make_row: MakeRow) -> None:
     assert text.index("quality") < text.index("fd_") < text.index("throughput") < text.index("sampling")
     notes = " ".join(text[text.index("[1] 1000") :].split())
     assert notes == (
-        "[1] 1000 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32, metric version 1; "
-        "interval: 95% bootstrap [2] 64 images, float32, metric version 1"
+        "[1] 1000 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32; "
+        "interval: 95% bootstrap [2] 64 images, float32"
     )
 
 
@@ -119,7 +119,7 @@ def test_models_stand_side_by_side(make_row: MakeRow) -> None:
     assert "gan 9.000 * failed" in lines
     assert "vae (2 seeds) 13.00 0.9000 *" in lines
     assert (
-        "[1] 500 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32, metric version 1"
+        "[1] 500 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32"
         in lines
     )
     assert "intervals: 95% bootstrap; 95% t over 2 seeds" in lines

@@ -1,0 +1,107 @@
+"""`benchbench evaluate`: score images that others made against a reference, leave a record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchbench.core.errors import CellFailed
+
+
+@click.command()
+@click.argument("images")
+@click.option(
+    "--reference", required=True, help="Images, a dataset (NAME[:train|:test]) or statistics (.npz)."
+)
+@click.option(
+    "--metrics", default="standard", show_default=True, help="Names, 'standard' or 'all'; comma-separated."
+)
+@click.option(
+    "--extractor",
+    help="Networks; comma-separated.  [default: efficientnet_lite0, or that of the statistics]",
+)
+@click.option("--samples", type=int, help="Only the first so many images; for a generator, how many to draw.")
+@click.option(
+    "--size", type=click.IntRange(min=8), help="Bring the images of both sides to this side in pixels."
+)
+@click.option("--kind", help="What IMAGES is where its name does not tell: torchscript, folder, zip, npz, …")
+@click.option("--latent", type=int, help="A generator's latent size.")
+@click.option("--classes", type=int, help="A conditional generator's number of classes.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of a generator's noise and of the choice among reference images.",
+)
+@click.option(
+    "--allow-pickle", is_flag=True, help="Let .npz and .npy files run code; only for files you trust."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where records go.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
+)
+def evaluate(
+    images: str,
+    reference: str,
+    metrics: str,
+    extractor: str | None,
+    samples: int | None,
+    size: int | None,
+    kind: str | None,
+    latent: int | None,
+    classes: int | None,
+    seed: int,
+    allow_pickle: bool,
+    out: Path,
+    device: str,
+    batch_size: int | None,
+) -> None:
+    """Score IMAGES (a folder, .zip, .npz, .npy, .parquet, dataset or generator) against a reference.
+
+    \b
+      benchbench evaluate samples/ --reference cifar10:train
+      benchbench evaluate samples.npz --reference real/ --metrics all --extractor inception_v3,dinov2_vit_b_14
+      benchbench evaluate gen.ts --kind torchscript --latent 128 --reference cifar10 --samples 50000
+      benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
+
+    Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name, or images at the
+    same place. A metric that cannot be computed is marked failed with its reason; the exit code is 4 only if
+    none could. The same call again answers from the record.
+    """
+    from benchbench.cli.progress import RichProgress
+    from benchbench.cli.show import show_record
+    from benchbench.runner.evaluate import evaluate_images
+
+    progress = RichProgress()
+    rows, notes, path, cached = evaluate_images(
+        images,
+        reference,
+        metrics.split(","),
+        extractors=None if extractor is None else extractor.split(","),
+        samples=samples,
+        size=size,
+        kind=kind,
+        latent=latent,
+        classes=classes,
+        seed=seed,
+        allow_pickle=allow_pickle,
+        out=out,
+        device=device,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    assert path is not None
+    for note in notes:
+        progress.note(f"note: {note}")
+    show_record(path, rows, cached)
+    if not (rows["status"] == "ok").any():
+        raise CellFailed("none of the metrics could be computed; the reasons stand below the table")

@@ -1,0 +1,171 @@
+"""Reference statistics in a file: the mean and covariance of features, ours and other people's.
+
+Layout: an .npz with `mu` float64 (D,) and `sigma` float64 (D, D), the unbiased covariance, as pytorch-fid,
+clean-fid and the reference batches of ADM's evaluator have it (the latter with `mu_s` and `sigma_s` of its
+sFID beside them, which are left aside). Ours hold one more text, `benchbench`: a JSON object that says how
+many images they are of, of which pixels and by which network. So our files serve those tools, and theirs serve
+us; but of theirs nobody knows the number of images, the network or its resize, and a record must say so.
+
+Scope: what is in the file, checked. An .npz that holds images under one of the names for them is images, not
+statistics, whatever lies beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchbench.core.errors import InputError
+from benchbench.core.files import atomic_path
+from benchbench.core.hashing import canonical_json, file_sha256
+from benchbench.data.arrays import IMAGE_KEYS
+from benchbench.features.extractor import Extractor
+from benchbench.features.moments import Moments
+
+VERSION = 1
+SYMMETRY = (
+    1e-6  # |σᵢⱼ − σⱼᵢ| over the largest |σ|: files in float32 differ by 1e-7, another matrix by far more
+)
+_NETWORK = ("name", "weights_sha256", "resize", "precision")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The content of a statistics file.
+
+    moments: of the features. n: how many images they are of, None for a file that does not say; `moments` has
+    then the smallest count that fits its covariance, and only mean and covariance of it mean anything.
+    extractor: name, weights_sha256, resize and precision of the network, None for a file that does not say.
+    fingerprint, name: of the images, likewise. sha256: of the file.
+    """
+
+    path: Path
+    moments: Moments
+    n: int | None
+    extractor: dict[str, str] | None
+    fingerprint: str | None
+    name: str | None
+    sha256: str
+
+    def check(self, extractor: Extractor) -> None:
+        """`InputError` that names the field in which `extractor` is not the network of this file."""
+        if self.extractor is None:
+            if self.moments.dim != extractor.dim:
+                raise InputError(
+                    f"{self.path} has statistics of {self.moments.dim}-dimensional features but "
+                    f"{extractor.name} makes {extractor.dim}; name the network of the file with --extractor"
+                )
+            return
+        ours = extractor.describe()
+        for field in _NETWORK:
+            if self.extractor[field] != ours[field]:
+                raise InputError(
+                    f"{self.path} does not fit {extractor.name}: its {field.replace('_', ' ')} is "
+                    f"{self.extractor[field]} and not {ours[field]}; make the statistics again with "
+                    "`benchbench stats`, or choose their network with --extractor"
+                )
+
+
+def holds_statistics(path: Path) -> bool:
+    """Whether `path` is an .npz with `mu` or `sigma` and without images."""
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            keys = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError):
+        return False  # whoever reads it as images says what is wrong
+    return bool(keys & {"mu", "sigma"}) and not keys & set(IMAGE_KEYS)
+
+
+def save_statistics(
+    path: Path | str, moments: Moments, extractor: Extractor, *, fingerprint: str, name: str
+) -> None:
+    """Write `moments` of the images with this `fingerprint`, atomically; `name` is what the images are called."""
+    network = extractor.describe()
+    about = {
+        "version": VERSION,
+        "n": moments.n,
+        "extractor": {field: network[field] for field in _NETWORK},
+        "fingerprint": fingerprint,
+        "name": name,
+    }
+    mu, sigma = moments.mean.cpu().numpy(), moments.covariance.cpu().numpy()
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, mu=mu, sigma=sigma, benchbench=np.array(canonical_json(about)))
+
+
+def load_statistics(path: Path) -> Statistics:
+    """Read and check a file; `InputError` says what is wrong with it."""
+    try:
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            found = {key: content[key] for key in ("mu", "sigma", "benchbench") if key in content.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(f"cannot read the statistics in {path} ({error}); make the file again") from error
+    mean, covariance = (_array(path, found, key) for key in ("mu", "sigma"))
+    about = _about(path, found["benchbench"]) if "benchbench" in found else None
+    _check(path, mean, covariance)
+    n = None if about is None else int(about["n"])
+    count = n or 2
+    # Symmetric to the last bit, as a covariance of ours is.
+    m2 = torch.from_numpy((covariance + covariance.T) / 2) * (count - 1)
+    return Statistics(
+        path=path,
+        moments=Moments(count, torch.from_numpy(mean), m2),
+        n=n,
+        extractor=None if about is None else about["extractor"],
+        fingerprint=None if about is None else about["fingerprint"],
+        name=None if about is None else about["name"],
+        sha256=file_sha256(path),
+    )
+
+
+def _array(path: Path, found: dict[str, NDArray[Any]], key: str) -> NDArray[np.float64]:
+    if key not in found:
+        raise InputError(f"{path} has no array {key}; statistics need mu (D,) and sigma (D, D)")
+    array = found[key]
+    if array.dtype.kind != "f":
+        raise InputError(f"{key} in {path} is {array.dtype} and not float64; make the file again")
+    return array.astype(np.float64)
+
+
+def _about(path: Path, text: NDArray[Any]) -> dict[str, Any]:
+    """What our files say of themselves."""
+    try:
+        about = json.loads(str(text))
+        if about["version"] != VERSION:
+            raise ValueError(f"its version is {about['version']} and not {VERSION}")
+        known = int(about["n"]) >= 2 and str(about["fingerprint"]) and str(about["name"])
+        if not known or set(about["extractor"]) != set(_NETWORK):
+            raise ValueError("a field is empty or missing")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"what {path} says of itself cannot be read ({error}); make it again with `benchbench stats`"
+        ) from error
+    return dict(about)
+
+
+def _check(path: Path, mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> None:
+    d = len(mean) if mean.ndim == 1 else 0
+    if not d or covariance.shape != (d, d):
+        raise InputError(
+            f"mu and sigma in {path} have shapes {mean.shape} and {covariance.shape} and not (D,) and (D, D)"
+        )
+    for key, array in (("mu", mean), ("sigma", covariance)):
+        if not np.isfinite(array).all():
+            raise InputError(f"{key} in {path} holds NaN or infinity; make the file again")
+    largest = float(np.abs(covariance).max())
+    if float(np.abs(covariance - covariance.T).max()) > SYMMETRY * largest:
+        raise InputError(f"sigma in {path} is not symmetric, so it is no covariance; make the file again")
+    if float(covariance.diagonal().min()) < 0:
+        raise InputError(
+            f"sigma in {path} has a negative variance, so it is no covariance; make the file again"
+        )

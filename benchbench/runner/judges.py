@@ -1,0 +1,51 @@
+"""The extractors of a cell: loaded once, described for its record and its key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.registry import EXTRACTORS
+from benchbench.features.extractor import Extractor
+from benchbench.metrics.metric import Metric
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The extractors of a run, loaded, and the failures of those that are not at hand."""
+
+    extractors: dict[str, Extractor]
+    failures: dict[str, MetricFailed]
+
+    def describe(self) -> dict[str, Any]:
+        """Provenance of each, by name."""
+        described: dict[str, Any] = {name: judge.describe() for name, judge in self.extractors.items()}
+        described.update({name: {"unavailable": failure.reason} for name, failure in self.failures.items()})
+        return described
+
+    def specification(self, metric: Metric) -> dict[str, Any]:
+        """What a key says of a metric: its version, and the network it reads."""
+        judge = self.extractors.get(metric.extractor or "")
+        return {
+            "name": metric.name,
+            "version": metric.version,
+            "extractor": metric.extractor,
+            "weights_sha256": judge.weights_sha256 if judge else None,
+            "resize": judge.resize if judge else None,
+        }
+
+
+def load_judges(metrics: Sequence[Metric], device: torch.device) -> Judges:
+    """The extractors that `metrics` read, each once."""
+    extractors: dict[str, Extractor] = {}
+    failures: dict[str, MetricFailed] = {}
+    for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
+        try:
+            extractors[name] = EXTRACTORS.get(name)(device)
+        except MetricFailed as failure:
+            failures[name] = failure
+    return Judges(extractors, failures)

@@ -1,0 +1,155 @@
+"""What an evaluation is of and against: the images to be judged, and the reference they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.catalogue import folder_name, load_dataset
+from benchbench.data.fingerprint import combine_in_order
+from benchbench.data.streams import ImageStream, dataset_spec, from_dataset, from_tensors, open_images
+from benchbench.features.statistics_file import Statistics, holds_statistics, load_statistics
+
+Samples = ImageStream | Tensor | Iterable[Tensor] | str | Path
+
+
+def open_samples(
+    images: Samples,
+    *,
+    name: str = "images",
+    samples: int | None = None,
+    kind: str | None = None,
+    latent: int | None = None,
+    classes: int | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    allow_pickle: bool = False,
+    device: torch.device | str = "cpu",
+    progress: Progress = SILENT,
+) -> ImageStream:
+    """The images to be judged: what `data.streams.open_images` takes, or uint8 tensors N×3×H×W under `name`.
+
+    samples: the first so many, in the order of the source (of file names, for files); for a generator, how many
+    to make; for an iterator it has to be given. kind, latent, classes, seed, size, allow_pickle, device: as
+    `open_images` has them. `InputError` says what is wrong.
+    """
+    if samples is not None and samples < 1:
+        raise InputError(f"--samples {samples} is not possible; use 2 or more")
+    if isinstance(images, str | Path):
+        generates = kind == "torchscript"
+        stream = open_images(
+            str(images),
+            kind=kind,
+            latent=latent,
+            samples=samples if generates else None,
+            classes=classes,
+            seed=seed,
+            size=size,
+            allow_pickle=allow_pickle,
+            device=device,
+            progress=progress,
+        )
+        return stream if samples is None or generates else stream.first(samples)
+    if size is not None:
+        raise InputError("a size is for files and datasets; bring images in memory to one size yourself")
+    stream = _in_memory(images, name, samples)
+    return stream if samples is None else stream.first(samples)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What samples are held against: images, or the statistics of some.
+
+    name: of the dataset where this is its training split, so that such numbers stand beside those of `run`.
+    images, statistics: one of them is None. held_out: the other split where this is a training split.
+    fingerprint: of the whole dataset where there is one, else of the images or the file.
+    """
+
+    name: str
+    images: ImageStream | None
+    statistics: Statistics | None = None
+    held_out: ImageStream | None = None
+    dataset_fingerprint: str | None = None
+
+    @property
+    def n(self) -> int | None:
+        """How many images it is, None for statistics that do not say."""
+        if self.images is not None:
+            return self.images.n
+        return None if self.statistics is None else self.statistics.n
+
+    @property
+    def fingerprint(self) -> str:
+        """As run.json has it under data.fingerprint; that of images is known after a complete pass."""
+        if self.statistics is not None:
+            return self.statistics.fingerprint or self.statistics.sha256
+        assert self.images is not None
+        return self.dataset_fingerprint or self.images.fingerprint
+
+    @property
+    def identity(self) -> str:
+        """What the numbers depend on: the pixels in their order, or the file."""
+        if self.statistics is not None:
+            return self.statistics.sha256
+        assert self.images is not None
+        return combine_in_order(self.images.digests)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the record should know."""
+        if self.images is not None:
+            return list(self.images.notes)
+        if self.statistics is None or self.statistics.extractor is not None:
+            return []
+        return [
+            f"{self.statistics.path.name} is imported: which network and resize made it, and of how many images, "
+            "is not known"
+        ]
+
+
+def open_reference(
+    reference: Samples, *, size: int | None = None, allow_pickle: bool = False, progress: Progress = SILENT
+) -> Reference:
+    """The reference that a spec names (`open_images`), an .npz of statistics, or images in memory."""
+    if not isinstance(reference, str | Path):
+        stream = _in_memory(reference, "reference", None)
+        if stream.once:
+            raise InputError("the reference is read more than once; give a tensor or a list of tensors")
+        return Reference(stream.name, stream)
+    spec = str(reference)
+    found = dataset_spec(spec)
+    if found is not None:
+        dataset = load_dataset(found[0], size=size, progress=progress)
+        images = from_dataset(dataset, found[1])
+        if found[1] != "train":
+            return Reference(images.name, images)
+        held_out = from_dataset(dataset, "held_out")
+        return Reference(dataset.name, images, held_out=held_out, dataset_fingerprint=dataset.fingerprint)
+    path = Path(spec).expanduser()
+    if holds_statistics(path):
+        statistics = load_statistics(path)
+        name = statistics.name or folder_name("statistics", path.with_suffix(""))
+        return Reference(name, None, statistics)
+    stream = open_images(spec, size=size, allow_pickle=allow_pickle, progress=progress)
+    return Reference(stream.name, stream)
+
+
+def _in_memory(
+    images: ImageStream | Tensor | Iterable[Tensor], name: str, samples: int | None
+) -> ImageStream:
+    if isinstance(images, ImageStream):
+        return images
+    if hasattr(images, "__array__") and not isinstance(images, Tensor):
+        raise InputError(
+            f"{name} are a {type(images).__name__}; give a uint8 tensor N×3×H×W "
+            "(torch.from_numpy(array).permute(0, 3, 1, 2) for N×H×W×3)"
+        )
+    if samples is None and not isinstance(images, Tensor | Sequence):
+        raise InputError(f"{name} come from a {type(images).__name__}, whose end nobody sees: pass samples=N")
+    return from_tensors(images, name, n=samples)

@@ -1,0 +1,64 @@
+"""`benchbench stats`: what a network says of reference images, kept for the next evaluation, and as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from benchbench.core.device import resolve_device
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.progress import SILENT, Progress
+from benchbench.core.registry import EXTRACTORS
+from benchbench.features.extractor import Extractor
+from benchbench.features.reference_cache import reference_features
+from benchbench.features.statistics_file import save_statistics
+from benchbench.runner.sources import open_reference
+
+
+class Prepared(NamedTuple):
+    """What was prepared: of how many images of which name, by which network."""
+
+    name: str
+    n: int
+    extractor: Extractor
+
+
+def prepare_reference(
+    spec: str,
+    *,
+    extractor: str = "efficientnet_lite0",
+    out: Path | None = None,
+    size: int | None = None,
+    device: str = "auto",
+    batch_size: int | None = None,
+    progress: Progress = SILENT,
+) -> Prepared:
+    """Pass the reference images that `spec` names through `extractor` and keep its features and moments in the
+    cache, from where `evaluate` and `run` take them.
+
+    out: an .npz for the mean and covariance (`features.statistics_file`). size: bring the images to size×size.
+    `InputError` for images that cannot be used, fewer than 2 of them, or weights that are not at hand.
+    """
+    if out is not None and out.suffix.lower() != ".npz":
+        raise InputError(f"{out} must end in .npz, which is what statistics are")
+    reference = open_reference(spec, size=size, progress=progress)
+    if reference.images is None:
+        raise InputError(f"{spec} holds statistics already; name the images to make them from")
+    if reference.images.n < 2:
+        raise InputError(f"{reference.name} holds 1 image; statistics need at least 2")
+    try:
+        judge = EXTRACTORS.get(extractor)(resolve_device(device))
+        found = reference_features(
+            reference.images,
+            judge,
+            need_features=True,
+            need_logits=False,
+            batch_size=batch_size,
+            progress=progress,
+            title=f"{extractor} on {reference.name}",
+        )
+    except MetricFailed as failure:
+        raise InputError(failure.reason) from failure
+    if out is not None:
+        save_statistics(out, found.moments, judge, fingerprint=reference.fingerprint, name=reference.name)
+    return Prepared(reference.name, reference.images.n, judge)
