@@ -85,8 +85,8 @@ def evaluate(
     rows, notes, path, cached = evaluate_images(
         images,
         reference,
-        metrics.split(","),
-        extractors=None if extractor is None else extractor.split(","),
+        metrics,
+        extractors=extractor,
         samples=samples,
         size=size,
         kind=kind,

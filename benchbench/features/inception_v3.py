@@ -17,7 +17,7 @@ the Inception Score reads them ("logits_unbiased" in torch-fidelity).
 
 `inception_v3_spatial` reads another layer under the first protocol: the first 7 channels of `mixed_6/conv`, in
 their places, for sFID (Nash et al. 2021). It is an extractor of its own with a pass of its own, which ends at
-that layer, after three quarters of the network; whoever asks for FID and sFID together pays for both.
+that layer, after 64% of the arithmetic; whoever asks for FID and sFID together pays for both.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ class FoldedInception(nn.Module):
 class SpatialInception(nn.Module):
     """Normalised float32 N×3×299×299 -> features N×2023 (17×17 places, 7 channels of each), and no logits.
 
-    `mixed_6` of the TensorFlow graph is torch-fidelity's `Mixed_6d`, its `conv` the 1×1 branch, which nothing
-    before it in the block feeds. Rows before columns before channels, as ADM's evaluator flattens them, so that
-    its statistics files are in our order.
+    `mixed_6/conv` of the TensorFlow graph is the 1×1 branch of torch-fidelity's `Mixed_6d`. Flattened row by
+    row, the channels of a place together, as ADM's evaluator does it, so that its statistics fit ours.
     """
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
@@ -70,7 +69,9 @@ class SpatialInception(nn.Module):
         layers = _folded_layers(weights)
         names = list(layers)
         before = [layers[name] for name in names[: names.index("Mixed_6d")]]
-        self.trunk = nn.Sequential(*before, layers["Mixed_6d"].branch1x1).to(memory_format=torch.channels_last)
+        self.trunk = nn.Sequential(*before, layers["Mixed_6d"].get_submodule("branch1x1")).to(
+            memory_format=torch.channels_last
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         maps = self.trunk(x.contiguous(memory_format=torch.channels_last))

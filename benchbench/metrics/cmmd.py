@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
-from benchbench.metrics.kernel import Kernel, kernel_distance
+from benchbench.metrics.gram import Kernel
+from benchbench.metrics.kernel import kernel_distance
 from benchbench.metrics.linalg import check_features
 from benchbench.metrics.metric import Estimate, Evidence, Metric
 
@@ -22,10 +23,10 @@ SCALE = 1000.0
 
 
 def rbf_kernel(sigma: float) -> Kernel:
-    """exp(−‖x − y‖²/2σ²) of the rows of two matrices."""
+    """exp(−‖x − y‖²/2σ²)."""
 
-    def kernel(x: Tensor, y: Tensor) -> Tensor:
-        squares = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * (x @ y.T)
+    def kernel(inner: Tensor, x_squares: Tensor, y_squares: Tensor) -> Tensor:
+        squares = inner.mul_(-2).add_(x_squares[:, None]).add_(y_squares)
         return squares.clamp_(min=0).mul_(-0.5 / sigma**2).exp_()
 
     return kernel

@@ -8,19 +8,18 @@ the KID of Bińkowski et al. 2018, "Demystifying MMD GANs". Unbiased, so it may 
 Pattern: the field averages MMD² over 100 random subsets of 1,000 images and computes three Gram matrices for
 each. Here every pair of images meets once: tiles of the full Gram matrix are summed by row (for the estimate
 and its standard error) and against the 0/1 indicators of the subsets (a quadratic form a subset), and
-dropped.
+dropped (`gram`).
 
 Trade-offs: the mean over subsets and the full-sample estimate have the same expectation; the latter uses
 every pair, depends on no seed and has a standard error, so it is the headline. The spread over subsets is
 none: it shrinks with the subset size one picks, and the subsets overlap.
 
-Scope: float64 arithmetic in tiles of 2048 × 2048 whatever N, CPU or CUDA.
+Scope: float32 or float64 features, CPU or CUDA; memory is a copy of the features.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,32 +27,37 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
+from benchbench.metrics.gram import Kernel, Side, rounding_error, sums_across, sums_within
 from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
 from benchbench.metrics.metric import Estimate, Evidence, Metric, full_name
+from benchbench.metrics.neighbours import full_float32, mean_row
 
-TILE = 2048
 SUBSETS = 100
 SUBSET_SIZE = 1000
-
-Kernel = Callable[[Tensor, Tensor], Tensor]
-"""Float64 A×D and B×D to the A×B matrix of k; symmetric."""
+TOLERANCE = 1e-6  # of MMD² or its standard error, whichever is larger: what float32 products may cost
 
 
-def cubic_kernel(x: Tensor, y: Tensor) -> Tensor:
+def cubic_kernel(dim: int) -> Kernel:
     """(x·y/D + 1)³, Bińkowski et al. 2018."""
-    return (x @ y.T).mul_(1 / x.shape[1]).add_(1).pow_(3)
+
+    def kernel(inner: Tensor, _x_squares: Tensor, _y_squares: Tensor) -> Tensor:
+        return inner.mul_(1 / dim).add_(1).pow_(3)
+
+    return kernel
 
 
 @dataclass(frozen=True)
 class MMD:
     """value: unbiased MMD². standard_error: of it. biased: the V-statistic, with the diagonals, never
-    negative. subsets: float64 (S,), unbiased MMD² of each pair of subsets asked for."""
+    negative. subsets: float64 (S,), unbiased MMD² of each pair of subsets asked for. products: the precision of
+    the inner products behind it."""
 
     value: float
     standard_error: float
     biased: float
     subsets: Tensor
+    products: torch.dtype
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,15 @@ class Subsets:
 
 
 def kernel_distance(
-    x: Tensor, y: Tensor, subsets: Subsets | None = None, kernel: Kernel = cubic_kernel
+    x: Tensor, y: Tensor, subsets: Subsets | None = None, kernel: Kernel | None = None
 ) -> MMD:
-    """MMD² between features x (N×D) and y (M×D), N, M ≥ 2, and of `subsets` of them in the same pass.
+    """MMD² between features x (N×D) and y (M×D), N, M ≥ 2, and of `subsets` of them in the same pass. The
+    kernel is the cubic one unless another is given.
+
+    Float64 features get float64 products. Float32 features get float32 products where these leave the value
+    what it is in float64 to 1e-6 of itself or of its standard error, whichever is larger, as
+    `gram.rounding_error` measures it, and float64 ones elsewhere: with few images, with an outlier that rules
+    the sums. (A single subset has fewer pairs to average over than all of them have; the mean of 100 has not.)
 
     standard_error: the variance of a two-sample U-statistic by Hoeffding's decomposition,
 
@@ -91,29 +101,17 @@ def kernel_distance(
     what is left is at least the ζ terms themselves, which alone remain when both sides have one distribution.
     """
     check_pair(x, y)
-    indicators = (None, None) if subsets is None else (_indicators(subsets.x, x), _indicators(subsets.y, y))
-    xx = _within(x, kernel, indicators[0])
-    yy = _within(y, kernel, indicators[1])
-    xy = _across(x, y, kernel, *indicators)
-    n, m = len(x), len(y)
-    mean_xx, mean_yy, mean_xy = xx.total / (n * (n - 1)), yy.total / (m * (m - 1)), xy.total / (n * m)
-    zeta = (
-        2 * _centred_square(xx.squares, xx.rows, xx.rows, n - 1, n - 1) / (n * (n - 1)),
-        2 * _centred_square(yy.squares, yy.rows, yy.rows, m - 1, m - 1) / (m * (m - 1)),
-        4 * _centred_square(xy.squares, xy.rows, xy.columns, m, n) / (n * m),
-    )
-    a = xx.rows / (n - 1) - xy.rows / m
-    b = yy.rows / (m - 1) - xy.columns / n
-    degenerate = sum(zeta)
-    variance = 4 * float(a.var()) / n + 4 * float(b.var()) / m - degenerate
-    biased = (xx.total + xx.diagonal) / n**2 + (yy.total + yy.diagonal) / m**2 - 2 * mean_xy
-    each = torch.empty(0, dtype=torch.float64)
-    if subsets is not None:
-        s, t = subsets.x.shape[1], subsets.y.shape[1]
-        each = xx.subsets / (s * (s - 1)) + yy.subsets / (t * (t - 1)) - 2 * xy.subsets / (s * t)
-    return MMD(
-        mean_xx + mean_yy - 2 * mean_xy, math.sqrt(max(variance, degenerate)), max(biased, 0.0), each.cpu()
-    )
+    kernel = kernel or cubic_kernel(x.shape[1])
+    centre = (mean_row(x) + mean_row(y)) / 2
+    if x.dtype == y.dtype == torch.float32:
+        with full_float32():
+            a, b = (Side.of(rows, centre, torch.float32) for rows in (x, y))
+            found = _mmd(a, b, subsets, kernel)
+            error = rounding_error(x, y, a, b, centre, kernel)
+        if error <= TOLERANCE * max(abs(found.value), found.standard_error):
+            return found
+    a, b = (Side.of(rows, centre, torch.float64) for rows in (x, y))
+    return _mmd(a, b, subsets, kernel)
 
 
 class KernelDistance(Metric):
@@ -123,6 +121,7 @@ class KernelDistance(Metric):
     aspect = "quality"
     higher_is_better = False
     needs = frozenset({"features"})
+    balanced = True  # unbiased at any count; a Gram matrix of 50,000 reference images would buy little
     source = "Bińkowski et al. 2018; interval: Hoeffding's decomposition"
 
     def compute(self, evidence: Evidence) -> Estimate:
@@ -139,70 +138,35 @@ class KernelDistance(Metric):
         return normal_estimate(found.value, found.standard_error, "u-statistic", details)
 
 
-@dataclass
-class _Sums:
-    """Sums of kernel values over pairs of different images (all pairs where the sides differ)."""
-
-    rows: Tensor
-    columns: Tensor
-    subsets: Tensor
-    squares: float = 0.0
-    diagonal: float = 0.0
-
-    @property
-    def total(self) -> float:
-        return float(self.rows.sum())
-
-    @classmethod
-    def zeros(cls, x: Tensor, y: Tensor, indicators: Tensor | None) -> _Sums:
-        def empty(size: int) -> Tensor:
-            return torch.zeros(size, dtype=torch.float64, device=x.device)
-
-        return cls(empty(len(x)), empty(len(y)), empty(0 if indicators is None else indicators.shape[1]))
-
-
-def _within(x: Tensor, kernel: Kernel, indicators: Tensor | None) -> _Sums:
-    """Pairs of one side: the tiles on and above the diagonal, those above counted twice."""
-    sums = _Sums.zeros(x, x, indicators)
-    for i in _slices(len(x)):
-        rows = x[i].to(torch.float64)
-        for j in _slices(len(x), i.start):
-            tile = kernel(rows, x[j].to(torch.float64))
-            if i == j:
-                sums.diagonal += float(tile.diagonal().sum())
-                tile.fill_diagonal_(0)
-            else:
-                sums.rows[j] += tile.sum(0)
-            sums.rows[i] += tile.sum(1)
-            twice = 1 if i == j else 2
-            sums.squares += twice * float(tile.flatten() @ tile.flatten())
-            if indicators is not None:
-                sums.subsets += twice * (indicators[i] * (tile @ indicators[j])).sum(0)
-    return sums
+def _mmd(a: Side, b: Side, subsets: Subsets | None, kernel: Kernel) -> MMD:
+    of_a, of_b = (None, None) if subsets is None else (_marks(subsets.x, a), _marks(subsets.y, b))
+    xx, yy = sums_within(a, kernel, of_a), sums_within(b, kernel, of_b)
+    xy = sums_across(a, b, kernel, of_a, of_b)
+    n, m = len(a), len(b)
+    mean_xx, mean_yy, mean_xy = xx.total / (n * (n - 1)), yy.total / (m * (m - 1)), xy.total / (n * m)
+    zeta = (
+        2 * _centred_square(xx.squares, xx.rows, xx.rows, n - 1, n - 1) / (n * (n - 1)),
+        2 * _centred_square(yy.squares, yy.rows, yy.rows, m - 1, m - 1) / (m * (m - 1)),
+        4 * _centred_square(xy.squares, xy.rows, xy.columns, m, n) / (n * m),
+    )
+    influence_x = xx.rows / (n - 1) - xy.rows / m
+    influence_y = yy.rows / (m - 1) - xy.columns / n
+    degenerate = sum(zeta)
+    variance = 4 * float(influence_x.var()) / n + 4 * float(influence_y.var()) / m - degenerate
+    error = math.sqrt(max(variance, degenerate))
+    biased = (xx.total + xx.diagonal) / n**2 + (yy.total + yy.diagonal) / m**2 - 2 * mean_xy
+    each = torch.empty(0, dtype=torch.float64)
+    if subsets is not None:
+        s, t = subsets.x.shape[1], subsets.y.shape[1]
+        each = xx.subsets / (s * (s - 1)) + yy.subsets / (t * (t - 1)) - 2 * xy.subsets / (s * t)
+    return MMD(mean_xx + mean_yy - 2 * mean_xy, error, max(biased, 0.0), each.cpu(), a.x.dtype)
 
 
-def _across(x: Tensor, y: Tensor, kernel: Kernel, of_x: Tensor | None, of_y: Tensor | None) -> _Sums:
-    sums = _Sums.zeros(x, y, of_x)
-    for i in _slices(len(x)):
-        rows = x[i].to(torch.float64)
-        for j in _slices(len(y)):
-            tile = kernel(rows, y[j].to(torch.float64))
-            sums.rows[i] += tile.sum(1)
-            sums.columns[j] += tile.sum(0)
-            sums.squares += float(tile.flatten() @ tile.flatten())
-            if of_x is not None and of_y is not None:
-                sums.subsets += (of_x[i] * (tile @ of_y[j])).sum(0)
-    return sums
-
-
-def _slices(n: int, start: int = 0) -> list[slice]:
-    return [slice(i, min(i + TILE, n)) for i in range(start, n, TILE)]
-
-
-def _indicators(rows: Tensor, features: Tensor) -> Tensor:
+def _marks(rows: Tensor, side: Side) -> Tensor:
     """(S, size) row numbers to the 0/1 matrix N×S."""
-    marks = torch.zeros(len(rows), len(features), dtype=torch.float64, device=features.device)
-    return marks.scatter_(1, rows.to(features.device), 1).T.contiguous()
+    device = side.x.device
+    marks = torch.zeros(len(rows), len(side), dtype=torch.float64, device=device)
+    return marks.scatter_(1, rows.to(device), 1).T.contiguous()
 
 
 def _centred_square(squares: float, rows: Tensor, columns: Tensor, width: int, height: int) -> float:

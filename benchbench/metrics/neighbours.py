@@ -65,8 +65,10 @@ class Merged:
     @classmethod
     def of(cls, features: Tensor) -> Merged:
         """Merge the equal rows of `features` N×D."""
-        rows, inverse, counts = torch.unique(features, dim=0, return_inverse=True, return_counts=True)
         points = torch.arange(len(features), device=features.device)
+        if len(features.sum(1, dtype=torch.float64).unique()) == len(features):  # cheap, and nearly always so
+            return cls(features, torch.ones_like(points), points, points)
+        rows, inverse, counts = torch.unique(features, dim=0, return_inverse=True, return_counts=True)
         first = torch.full_like(counts, len(features)).scatter_reduce(0, inverse, points, "amin")
         return cls(rows, counts, inverse, first)
 
@@ -239,22 +241,34 @@ def _order_statistic(values: Tensor, weights: Tensor, k: int) -> tuple[Tensor, T
 
 def closer_than(
     x: Tensor, y: Tensor, a: Side, b: Side, centre: Tensor, limits: Sequence[Tensor]
-) -> list[Tensor]:
-    """For each limit, which pairs (row of `x`, row of `y`) are strictly closer: bool, len(x)×len(y).
+) -> list[tuple[Tensor, Tensor]]:
+    """For each limit, the pairs (row of `x`, row of `y`) that are strictly closer, as two int64 lists of rows.
 
     x, y: the rows of one tile; a, b: their sides in float32. limits: squared distances, float64, each n×1
     (one a row) or 1×m (one a column). Distances that agree with a limit to 1e-12 are ties, hence not closer.
     """
     low = lower_bounds(a, b)
-    high = (low + a.slack[:, None]).add_(b.slack)
     answers = []
     for exact_limit in (limit * (1 - _TIE) for limit in limits):
         limit = exact_limit.to(low.dtype)
-        closer = high < limit
-        i, j = ((low < limit) ^ closer).nonzero(as_tuple=True)
-        if low.dtype == torch.float32 and len(i) > _OPEN_SHARE * low.numel():
+        i, j = _below(low, limit)
+        closer = low[i, j] + a.slack[i] + b.slack[j] < limit.expand(low.shape)[i, j]
+        open_pairs = (~closer).nonzero()[:, 0]
+        if low.dtype == torch.float32 and len(open_pairs) > _OPEN_SHARE * low.numel():
             exact = [Side.of(rows, centre, torch.float64) for rows in (x, y)]
             return closer_than(x, y, exact[0], exact[1], centre, limits)
-        closer[i, j] = pair_distances(x, y, i, j) < exact_limit.expand(low.shape)[i, j]
-        answers.append(closer)
+        at = i[open_pairs], j[open_pairs]
+        closer[open_pairs] = pair_distances(x, y, *at) < exact_limit.expand(low.shape)[at]
+        answers.append((i[closer], j[closer]))
     return answers
+
+
+def _below(values: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Where `values` are below `limit` (n×1 or 1×m): the lines that have such a place are found first, for there
+    are few and to look at every place costs far more than a minimum."""
+    line, along = (0, 1) if limit.shape == (len(values), 1) else (1, 0)
+    lines = (values.amin(along, keepdim=True) < limit).flatten().nonzero()[:, 0]
+    found = values.index_select(line, lines) < limit.index_select(line, lines)
+    places = list(found.nonzero(as_tuple=True))
+    places[line] = lines[places[line]]
+    return places[0], places[1]

@@ -59,18 +59,17 @@ def overlap(real: Tensor, fake: Tensor, k: int = 5) -> Overlap:
     real_limit, fake_limit = merged_kth_neighbour(inner, k)[0], merged_kth_neighbour(outer, k)[0]
     centre = mean_row(inner.rows)
     a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
-    weights = inner.counts.float()
-    balls = torch.zeros(len(outer.rows), device=real.device)
+    balls = torch.zeros_like(outer.counts)
     recalled, covered = (torch.zeros(len(inner.rows), dtype=torch.bool, device=real.device) for _ in range(2))
     with full_float32():
         for i in tiles(len(inner.rows)):
             for j in tiles(len(outer.rows)):
                 limits = real_limit[i, None], fake_limit[None, j]
                 in_real, in_fake = closer_than(inner.rows[i], outer.rows[j], a[i], b[j], centre, limits)
-                balls[j] += weights[i] @ in_real.float()  # exact below 2²⁴ images
-                covered[i] |= in_real.any(1)
-                recalled[i] |= in_fake.any(1)
-    return Overlap(k, balls.long()[outer.inverse], recalled[inner.inverse], covered[inner.inverse])
+                balls[j].index_add_(0, in_real[1], inner.counts[i][in_real[0]])
+                covered[i][in_real[0]] = True
+                recalled[i][in_fake[0]] = True
+    return Overlap(k, balls[outer.inverse], recalled[inner.inverse], covered[inner.inverse])
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:

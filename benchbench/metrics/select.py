@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from benchbench.core.errors import InputError, MetricFailed, unknown_name
@@ -73,7 +74,9 @@ def _build(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric
         for metric in (family(extractor) for extractor in EXTRACTORS.names())
     }
     if name not in everything:
-        raise unknown_name("metric", name, {*known, *everything, "standard", "all"})
+        # Every family on every network would be a list that nobody reads.
+        near = get_close_matches(name, everything, n=1)
+        raise unknown_name("metric", name, {*known, *near, "standard", "all"})
     return [everything[name]]
 
 

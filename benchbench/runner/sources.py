@@ -85,6 +85,11 @@ class Reference:
         return None if self.statistics is None else self.statistics.n
 
     @property
+    def imported(self) -> bool:
+        """Whether it is statistics that other software made."""
+        return self.statistics is not None and self.statistics.extractor is None
+
+    @property
     def fingerprint(self) -> str:
         """As run.json has it under data.fingerprint; that of images is known after a complete pass."""
         if self.statistics is not None:
@@ -105,7 +110,7 @@ class Reference:
         """What a reader of the record should know."""
         if self.images is not None:
             return list(self.images.notes)
-        if self.statistics is None or self.statistics.extractor is not None:
+        if self.statistics is None or not self.imported:
             return []
         return [
             f"{self.statistics.path.name} is imported: which network and resize made it, and of how many images, "

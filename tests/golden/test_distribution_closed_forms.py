@@ -103,8 +103,8 @@ def test_kernel_distance_by_hand() -> None:
 def test_rbf_kernel_and_cmmd_by_hand() -> None:
     """Unit vectors e₁ and e₂ are √2 apart: k = exp(−2/200). Sides {e₁, e₁} and {e₂, e₂} after scaling give
     biased MMD² = 1 + 1 − 2k, times 1,000."""
-    e = torch.eye(2, dtype=F64)
-    assert float(rbf_kernel(10.0)(e[:1], e[1:])) == pytest.approx(math.exp(-0.01), rel=1e-12)
+    e, ones = torch.eye(2, dtype=F64), torch.ones(1, dtype=F64)
+    assert float(rbf_kernel(10.0)(e[:1] @ e[1:].T, ones, ones)) == pytest.approx(math.exp(-0.01), rel=1e-12)
     x, y = 3 * e[[0, 0]], 0.5 * e[[1, 1]]
     assert cmmd(x, y) == pytest.approx(2000 * (1 - math.exp(-0.01)), rel=1e-9)
 

@@ -50,6 +50,32 @@ def test_families_pair_with_each_extractor() -> None:
     assert names == ["fd_efficientnet_lite0", "fd_other", "ssim"]
 
 
+def test_families_pair_only_with_extractors_they_are_defined_on() -> None:
+    """CMMD is of CLIP embeddings and class shares of the dataset's own classifiers: a set leaves out what could
+    never succeed, a family asked for by name finds its extractor among the others."""
+    everything = {m.name for m in select_metrics(["all"], [LITE, "cnn_digits"])}
+    assert {"modes_cnn_digits", "class_kl_cnn_digits", "class_tv_cnn_digits", "ct_cnn_digits"} <= everything
+    assert f"ct_{LITE}" in everything
+    assert not [name for name in everything if name.startswith(("cmmd", "modes_eff", "class_kl_eff"))]
+    assert [m.name for m in select_metrics(["modes"], [LITE, "cnn_digits"])] == ["modes_cnn_digits"]
+    assert [m.name for m in select_metrics(["cmmd"], ["clip_vit_b_32"])] == ["cmmd_clip_vit_b_32"]
+
+
+def test_a_family_without_its_extractor_says_which_to_name() -> None:
+    """Asked for by name and never computable: refused before anything runs, with what to add."""
+    with pytest.raises(InputError, match=rf"modes is not defined on {LITE}; .*--extractor: .*cnn_digits"):
+        select_metrics(["fd", "modes"], [LITE])
+
+
+def test_a_full_name_that_cannot_be_is_a_row_with_a_reason() -> None:
+    """`modes_efficientnet_lite0` names a metric that nobody can compute: its row says why."""
+    (metric,) = select_metrics([f"modes_{LITE}"], ["cnn_digits"])
+    (outcome,) = score([metric], Evidence())
+    assert outcome.status == "failed"
+    assert outcome.reason is not None
+    assert f"{LITE} was not trained on them" in outcome.reason
+
+
 def test_full_names_bring_their_extractor() -> None:
     """`fd_efficientnet_lite0` is that metric whatever --extractor says, and once however often it is asked."""
     (metric,) = select_metrics(["fd_efficientnet_lite0", "fd"], [LITE])

@@ -17,7 +17,12 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from benchbench.features import resize
 from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
-from benchbench.features.inception_v3 import InceptionV3, InceptionV3Clean, InceptionV3Spatial, InceptionV3Torch
+from benchbench.features.inception_v3 import (
+    InceptionV3,
+    InceptionV3Clean,
+    InceptionV3Spatial,
+    InceptionV3Torch,
+)
 
 
 def pictures(n: int, h: int, w: int, seed: int = 0) -> Tensor:

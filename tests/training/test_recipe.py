@@ -8,6 +8,7 @@ import pytest
 
 import benchbench
 from benchbench.core.errors import InputError
+from benchbench.training import recipe as recipes
 from benchbench.training.config import TrainingConfig
 from benchbench.training.recipe import find_baseline, load_recipe
 

@@ -1,0 +1,160 @@
+"""Sums over the Gram matrix of a kernel, tile by tile: by row, of squares, and within subsets of the rows.
+
+Pattern: kernel values and sums are float64, because what is made of them is a small difference of large means.
+The inner products are nearly all of the work and may be float32. With c the mean of all features,
+
+    x·y = (x − c)·(y − c) + [x·c − |c|²/2] + [y·c − |c|²/2],
+
+and only the first term is a float32 product; the rest is float64. Its rounding errors have no preferred
+sign, so that they average out over the pairs. How much is left is not taken on trust: `rounding_error`
+measures it, and the caller takes float64 products where it is too much.
+
+Trade-offs: a proven bound (as `neighbours` has one) would be useless here, for it cannot know that errors
+average out; this estimate holds as far as errors of different pairs are unrelated.
+
+Scope: memory is a centred copy of the features and one tile, whatever N; CPU or CUDA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TILE = 512  # float64 tiles of 2 MiB: the passes over them stay in cache
+PROBES = 32
+
+Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Inner products (A×B, float64, may be overwritten), |x|² (A,) and |y|² (B,) to the A×B matrix of k(x, y)."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Rows less the centre c, N×D in the precision of the products. offset: float64 (N,), x·c − |c|²/2.
+    squares: float64 (N,), |x|². lengths: float64 (N,), |x − c|² as rounded; equal for equal rows."""
+
+    x: Tensor
+    offset: Tensor
+    squares: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, centre: Tensor, dtype: torch.dtype) -> Side:
+        x = torch.empty(rows.shape, dtype=dtype, device=rows.device)
+        offset, squares, lengths = torch.empty(3, len(rows), dtype=torch.float64, device=rows.device)
+        for part in _slices(len(rows)):
+            exact = rows[part].double()
+            offset[part] = exact @ centre - centre @ centre / 2
+            squares[part] = exact.square().sum(1)
+            x[part] = exact - centre
+            lengths[part] = x[part].double().square().sum(1)
+        return cls(x, offset, squares, lengths)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, part: slice | Tensor) -> Side:
+        return Side(self.x[part], self.offset[part], self.squares[part], self.lengths[part])
+
+
+@dataclass
+class Sums:
+    """Sums of kernel values over pairs of different images (all pairs where the sides differ): rows (N,) and
+    columns (M,), within each subset (S,), of squares; and of the pairs that were left out. All float64."""
+
+    rows: Tensor
+    columns: Tensor
+    subsets: Tensor
+    squares: float = 0.0
+    diagonal: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return float(self.rows.sum())
+
+    @classmethod
+    def zeros(cls, a: Side, b: Side, marks: Tensor | None) -> Sums:
+        def empty(size: int) -> Tensor:
+            return torch.zeros(size, dtype=torch.float64, device=a.x.device)
+
+        return cls(empty(len(a)), empty(len(b)), empty(0 if marks is None else marks.shape[1]))
+
+
+def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
+    """Over the pairs of one side: the tiles on and above the diagonal, those above counted twice.
+
+    marks: float64 N×S, 1 where a row belongs to a subset.
+    """
+    sums = Sums.zeros(a, a, marks)
+    for i in _slices(len(a)):
+        for j in _slices(len(a), i.start):
+            tile = _gram(a[i], a[j], kernel)
+            if i == j:
+                sums.diagonal += float(tile.diagonal().sum())
+                tile.fill_diagonal_(0)
+            else:
+                sums.rows[j] += tile.sum(0)
+            sums.rows[i] += tile.sum(1)
+            twice = 1 if i == j else 2
+            sums.squares += twice * float(tile.flatten() @ tile.flatten())
+            if marks is not None:
+                sums.subsets += twice * (marks[i] * (tile @ marks[j])).sum(0)
+    return sums
+
+
+def sums_across(a: Side, b: Side, kernel: Kernel, of_a: Tensor | None, of_b: Tensor | None) -> Sums:
+    """Over the pairs of two sides; `of_a` and `of_b` as `marks`, subset number s of one with s of the other."""
+    sums = Sums.zeros(a, b, of_a)
+    for i in _slices(len(a)):
+        for j in _slices(len(b)):
+            tile = _gram(a[i], b[j], kernel)
+            sums.rows[i] += tile.sum(1)
+            sums.columns[j] += tile.sum(0)
+            sums.squares += float(tile.flatten() @ tile.flatten())
+            if of_a is not None and of_b is not None:
+                sums.subsets += (of_a[i] * (tile @ of_b[j])).sum(0)
+    return sums
+
+
+def rounding_error(x: Tensor, y: Tensor, a: Side, b: Side, centre: Tensor, kernel: Kernel) -> float:
+    """Two standard deviations of the error that the products of sides `a` and `b` leave in MMD² of the features
+    `x` and `y` behind them.
+
+    The kernel of 32 rows a side, at evenly spaced ranks of their length so that the longest one is there, is
+    computed once more with float64 products; r is the root mean square difference. A mean over n × m pairs
+    whose errors are unrelated is off by r/√nm, and by √2 r/n over the pairs of one side, as each comes twice.
+    Equal rows err alike: so n is Kish's (Σ c)²/Σ c² over c equal rows each, told by their length.
+    """
+    picked = [_spread(side) for side in (a, b)]
+    exact = [Side.of(rows[i], centre, torch.float64) for rows, i in zip((x, y), picked, strict=True)]
+    probes = [side[i] for side, i in zip((a, b), picked, strict=True)]
+    n, m = (_unequal(side) for side in (a, b))
+    variance = 0.0
+    for i, j, weight in ((0, 0, 2 / n**2), (1, 1, 2 / m**2), (0, 1, 4 / (n * m))):
+        error = _gram(probes[i], probes[j], kernel) - _gram(exact[i], exact[j], kernel)
+        if i == j:
+            error = error[~torch.eye(len(error), dtype=torch.bool, device=error.device)]
+        variance += weight * float(error.square().mean())
+    return 2 * variance**0.5
+
+
+def _gram(a: Side, b: Side, kernel: Kernel) -> Tensor:
+    inner = (a.x @ b.x.T).double().add_(a.offset[:, None]).add_(b.offset)
+    return kernel(inner, a.squares, b.squares)
+
+
+def _slices(n: int, start: int = 0) -> Iterator[slice]:
+    return (slice(i, min(i + TILE, n)) for i in range(start, n, TILE))
+
+
+def _spread(side: Side) -> Tensor:
+    """Up to `PROBES` rows at evenly spaced ranks of their length, the shortest and the longest among them."""
+    ranks = torch.linspace(0, len(side) - 1, min(len(side), PROBES), device=side.x.device).round().long()
+    return side.lengths.argsort()[ranks]
+
+
+def _unequal(side: Side) -> float:
+    counts = side.lengths.unique(return_counts=True)[1]
+    return len(side) ** 2 / float(counts.square().sum())

@@ -1,0 +1,194 @@
+"""One evaluation, resolved, and the pass that answers it: what goes in, its key, its numbers.
+
+Every image goes through every extractor once, whatever the metrics, while the next ones are being decoded; pairs
+are compared in the same pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.hashing import digest
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.fingerprint import combine_in_order
+from benchbench.data.streams import ImageStream, pairs
+from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
+from benchbench.metrics.paired import PairedMetric, PairReader
+from benchbench.metrics.select import Outcome, score
+from benchbench.results.key import cell_key
+from benchbench.results.record import Row
+from benchbench.runner.evidence import Failures, Sides, gather, reference
+from benchbench.runner.judges import Judges
+from benchbench.runner.rows import Counts, metric_rows
+from benchbench.runner.sources import Reference
+
+GRID = 64  # images a panel of samples.png
+BATCH = 64  # images at once where no extractor has a preference
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation, resolved; its `key` is known when the images of both sides have been read. limited: only
+    the first samples were asked for, so their partners are the first of the reference."""
+
+    samples: ImageStream
+    reference: Reference
+    metrics: Sequence[Metric]
+    judges: Judges
+    seed: int
+    limited: bool = False
+    variant: str = ""
+
+    @property
+    def model(self) -> str:
+        """What the samples are called: there is no model here, only what it left."""
+        return self.samples.name
+
+    @property
+    def dataset_name(self) -> str:
+        """What the reference is called."""
+        return self.reference.name
+
+    def counts(self, paired: bool) -> Counts:
+        """What went into a number."""
+        if paired:
+            return Counts("paired", self.samples.n, None)
+        return Counts("generation", self.samples.n, self.reference.n)
+
+    @property
+    def request(self) -> str:
+        """Digest of all that the numbers depend on but the pixels of the samples."""
+        specifications = [self.judges.specification(metric) for metric in self.metrics]
+        asked = [self.model, self.samples.n, self.dataset_name, self.reference.identity, self.seed]
+        return digest([asked, specifications])
+
+    @property
+    def key(self) -> str:
+        """The key of the record. It holds the pixels of both sides in their order: the Inception Score shuffles
+        them by seed, and the choice of reference images goes by place."""
+        return cell_key(
+            model_code=combine_in_order(self.samples.digests),
+            hyper={"name": self.model},
+            training=None,
+            weights_sha256=None,
+            dataset_fingerprint=self.reference.identity,
+            task={"names": ["evaluate"], "reference": self.dataset_name},
+            metrics=[self.judges.specification(metric) for metric in self.metrics],
+            n_samples=self.samples.n,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The numbers, what a reader should know of them, and the first images of both sides."""
+
+    rows: list[Row]
+    notes: list[str]
+    samples: Tensor
+    real: Tensor | None
+
+
+def score_images(
+    plan: Evaluation, *, device: torch.device, batch_size: int | None = None, progress: Progress = SILENT
+) -> Scored:
+    """One pass over the samples, the reference from its cache, and all metrics."""
+    reader = PairReader({m.family: m.per_image for m in plan.metrics if isinstance(m, PairedMetric)})
+    generated, failures, shown = gather(
+        _batches(plan, reader, device, batch_size or BATCH),
+        plan.samples.n,
+        plan.judges.extractors,
+        plan.metrics,
+        keep=GRID,
+        batch_size=batch_size,
+        progress=progress,
+        title=f"judging {plan.samples.name}",
+    )
+    failures = {**plan.judges.failures, **failures}
+
+    def judged(images: ImageStream | None, metrics: Sequence[Metric]) -> Sides:
+        return {} if images is None else _real(plan, images, metrics, failures, batch_size, progress)
+
+    real = judged(plan.reference.images, plan.metrics)
+    held_out = judged(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
+    if plan.reference.statistics is not None:
+        real = dict.fromkeys(plan.judges.extractors, FeatureEvidence(plan.reference.statistics.moments))
+    reasons = {metric.name: _lacking(metric, plan.reference) for metric in plan.metrics}
+    possible = [metric for metric in plan.metrics if reasons[metric.name] is None]
+    outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
+    with progress.stage("computing metrics", len(possible), "metric") as stage:
+        evidence = Evidence(generated, real, reader.result(), failures, held_out)
+        outcomes += score(possible, evidence, seed=plan.seed)
+        stage.advance(len(possible))
+    outcomes.sort(key=lambda outcome: outcome.metric.name)
+    beside = _first_images(plan.reference.images)
+    return Scored(list(metric_rows(plan, outcomes)), _notes(plan, shown, beside), shown, beside)
+
+
+def _batches(plan: Evaluation, reader: PairReader, device: torch.device, batch_size: int) -> Iterator[Tensor]:
+    """The samples; where metrics on pairs were asked for, `reader` compares each with its partner on the way."""
+    if plan.reference.images is None or not any("pairs" in metric.needs for metric in plan.metrics):
+        yield from plan.samples.batches(batch_size)
+        return
+    partners = plan.reference.images
+    if plan.limited and partners.n > plan.samples.n:
+        partners = partners.first(plan.samples.n)
+    for x, y in pairs(plan.samples, partners, batch_size):
+        reader.show(x.to(device), y.to(device))
+        yield x
+
+
+def _real(
+    plan: Evaluation,
+    images: ImageStream,
+    metrics: Sequence[Metric],
+    failures: Failures,
+    batch_size: int | None,
+    progress: Progress,
+) -> Sides:
+    """What the judges say of real images; one that fails on them joins `failures`."""
+    sides: Sides = {}
+    for name in plan.judges.extractors.keys() - failures.keys():
+        judge = {name: plan.judges.extractors[name]}
+        try:
+            sides |= reference(images, judge, metrics, batch_size=batch_size, progress=progress)
+        except MetricFailed as failure:
+            failures[name] = MetricFailed(f"{images.name}: {failure.reason}")
+    return sides
+
+
+def _lacking(metric: Metric, reference: Reference) -> str | None:
+    """What a metric needs of the reference that it does not have."""
+    if reference.statistics is not None and metric.needs_reference and "moments" not in metric.needs:
+        return "the reference is statistics (a mean and a covariance) and this needs its images; give those"
+    if metric.needs_held_out and reference.held_out is None:
+        return "this needs held-out images too, so the reference has to be the training split of a dataset"
+    return None
+
+
+def _first_images(stream: ImageStream | None) -> Tensor | None:
+    return None if stream is None else next(stream.batches(min(GRID, stream.n)))
+
+
+def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
+    """What a reader of the record should know: of each side, and of the two together."""
+    sides = ((plan.model, plan.samples.notes), (plan.dataset_name, plan.reference.notes))
+    notes = [f"{name}: {note}" for name, side in sides for note in side]
+    if real is None or plan.reference.images is None:
+        return notes
+    if samples.shape[2:] != real.shape[2:]:
+        (h, w), (height, width) = samples.shape[2:], real.shape[2:]
+        notes.append(f"samples are {w}×{h} and the reference is {width}×{height}; each network resizes both")
+    mine, theirs = plan.samples.digests, plan.reference.images.digests
+    known = set(theirs)
+    copies = sum(image in known for image in mine)
+    if sorted(mine) == sorted(theirs):
+        notes.append("samples and reference are the same images")
+    elif copies:
+        notes.append(f"{copies} of {len(mine)} samples are, pixel by pixel, images of the reference")
+    return notes
