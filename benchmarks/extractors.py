@@ -36,8 +36,8 @@ def efficientnet_pair(device: torch.device) -> tuple[Forward, Forward]:
     return EfficientNetLite0(device), lambda images: theirs(preprocess(images).contiguous())
 
 
-def inception_pair(device: torch.device) -> tuple[Forward, Forward]:
-    """Ours, and torch-fidelity's own extractor."""
+def random_inception() -> nn.Module:
+    """torch-fidelity's Inception-v3 on seeded random weights that let activations through, with no download."""
     from torch_fidelity import feature_extractor_inceptionv3 as module
 
     torch.manual_seed(0)
@@ -45,10 +45,18 @@ def inception_pair(device: torch.device) -> tuple[Forward, Forward]:
         mock.patch.object(module, "load_state_dict_from_url", return_value={}),
         mock.patch.object(module.FeatureExtractorInceptionV3, "load_state_dict", return_value=None),
     ):
-        theirs = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"])
-    for layer in theirs.modules():
+        network: nn.Module = module.FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048", "logits_unbiased"]
+        )
+    for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
+    return network
+
+
+def inception_pair(device: torch.device) -> tuple[Forward, Forward]:
+    """Ours, and torch-fidelity's own extractor."""
+    theirs = random_inception()
     return InceptionV3.from_state_dict(theirs.state_dict(), device), theirs.to(device)
 
 

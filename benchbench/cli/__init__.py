@@ -15,6 +15,7 @@ import click
 import benchbench
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
+from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.list import list_things
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
@@ -40,7 +41,7 @@ def cli() -> None:
     """Train, score and compare generative image models with numbers that can be trusted."""
 
 
-for verb in (run, evaluate, stats, list_things, doctor):
+for verb in (run, evaluate, stats, leaderboard, list_things, doctor):
     cli.add_command(verb)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT
 from benchbench.core.errors import CellFailed
 
 
@@ -14,9 +15,7 @@ from benchbench.core.errors import CellFailed
 @click.option(
     "--reference", required=True, help="Images, a dataset (NAME[:train|:test]) or statistics (.npz)."
 )
-@click.option(
-    "--metrics", default="standard", show_default=True, help="Names, 'standard' or 'all'; comma-separated."
-)
+@METRICS
 @click.option(
     "--extractor",
     help="Networks; comma-separated.  [default: efficientnet_lite0, or that of the statistics]",
@@ -38,17 +37,9 @@ from benchbench.core.errors import CellFailed
 @click.option(
     "--allow-pickle", is_flag=True, help="Let .npz and .npy files run code; only for files you trust."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Where records go.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
-)
+@OUT
+@DEVICE
+@BATCH_SIZE
 def evaluate(
     images: str,
     reference: str,

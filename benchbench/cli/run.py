@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT
+
 
 @click.command()
 @click.option("--model", required=True, help="A model's name; see `benchbench list models`.")
@@ -26,23 +28,13 @@ import click
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="Load these weights instead of training.")
 @click.option("--allow-pickle", is_flag=True, help="Let --weights run code; only for files you trust.")
-@click.option(
-    "--metrics", default="standard", show_default=True, help="Names, 'standard' or 'all'; comma-separated."
-)
+@METRICS
 @click.option(
     "--extractor", default="efficientnet_lite0", show_default=True, help="Networks; comma-separated."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Where records go.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
-)
+@OUT
+@DEVICE
+@BATCH_SIZE
 def run(
     model: str,
     dataset: str,
@@ -68,12 +60,10 @@ def run(
 
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
-    from rich.console import Console
-
     from benchbench.cli.progress import RichProgress
+    from benchbench.cli.show import show_record
     from benchbench.results.load import load_results
     from benchbench.runner.run import run_cells
-    from benchbench.views.table import metrics_table
 
     outcomes = run_cells(
         model,
@@ -92,7 +82,5 @@ def run(
         batch_size=batch_size,
         progress=RichProgress(),
     )
-    console = Console()
     for path, cached in outcomes:
-        console.print(metrics_table(load_results(path)))
-        console.print(f"{'already done' if cached else 'record'}: {path}", soft_wrap=True, highlight=False)
+        show_record(path, load_results(path), cached)

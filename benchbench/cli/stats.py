@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.options import BATCH_SIZE, DEVICE
+
 
 @click.command()
 @click.argument("reference")
 @click.option("--extractor", default="efficientnet_lite0", show_default=True, help="The network.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write mean and covariance to this .npz file.")
 @click.option("--size", type=click.IntRange(min=8), help="Bring the images to this side in pixels.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images at once; changes no number.")
+@DEVICE
+@BATCH_SIZE
 def stats(
     reference: str, extractor: str, out: Path | None, size: int | None, device: str, batch_size: int | None
 ) -> None:

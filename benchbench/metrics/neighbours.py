@@ -30,6 +30,7 @@ from benchbench.metrics.linalg import check_features, check_pair
 
 TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes over it stay in cache
 _SPARE = 4  # candidates kept beyond k: more of them, fewer rows that need the float64 product
+_PAIRS = 64  # pairs computed at once: 1 MiB of differences at D = 2048, which stays in cache
 _TIE = 1e-12  # squared distances that agree to this are equal: a few times the float64 rounding of a sum
 _OPEN_SHARE = (
     0.01  # of a tile's pairs left open, beyond which one float64 product is cheaper than single pairs
@@ -116,8 +117,10 @@ def lower_bounds(a: Side, b: Side) -> Tensor:
 def pair_distances(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> Tensor:
     """Squared distances of the pairs (x_i, y_j), float64 (len(i),), from differences: 0 for equal rows."""
     out = torch.empty(len(i), dtype=torch.float64, device=x.device)
-    for part in tiles(len(i)):
-        out[part] = (x[i[part]].double() - y[j[part]].double()).square_().sum(1)
+    for start in range(0, len(i), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        difference = x[i[part]].double() - y[j[part]]
+        out[part] = torch.linalg.vecdot(difference, difference)
     return out
 
 
@@ -151,10 +154,10 @@ def merged_kth_neighbour(x: Merged, k: int, y: Merged | None = None) -> tuple[Te
         if not len(open_rows):
             break
         side = Side.of(target.rows, centre, dtype)
-        queries = side[open_rows] if own else Side.of(x.rows[open_rows], centre, dtype)
+        symmetric = own and len(open_rows) == len(x.rows)
+        queries = side if symmetric else Side.of(x.rows[open_rows], centre, dtype)
         width = min(k + own + _SPARE, len(target.rows))
         with full_float32():
-            symmetric = own and len(open_rows) == len(x.rows)
             low, candidates = _nearest_in_self(side, width) if symmetric else _nearest(queries, side, width)
         found, which, certain = _settle(x.rows, target, open_rows, low, candidates, queries, side, k, own)
         squares[open_rows], index[open_rows] = found, target.first[which]

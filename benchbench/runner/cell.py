@@ -38,6 +38,7 @@ from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
 from benchbench.tasks.speed import Measurement, measure_cost, measure_sampling
 from benchbench.training.loop import TrainingResult, train
 from benchbench.training.weights import load_weights, save_weights
+from benchbench.views.curves import plot_curves
 from benchbench.views.grid import save_reconstructions, save_samples
 
 GRID = 64  # images a panel of samples.png
@@ -116,6 +117,7 @@ def run_cell(
         write_rows(folder / METRICS, scored.rows)
         if training is not None:
             pd.DataFrame(training.curves).to_csv(folder / CURVES, index=False)
+            plot_curves(folder / CURVES, folder / "curves.png")
         if any(True for _ in model.parameters()):
             save_weights(model, folder / WEIGHTS, name=model_name)
         title = f"{model_name} {plan.variant}".strip()

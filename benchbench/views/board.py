@@ -51,13 +51,14 @@ def _board(title: str, asked: pd.DataFrame) -> Board:
     numbers, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
     lost = failures[~failures["metric"].isin(numbers["metric"])]
-    placed = pd.concat([numbers, lost]).assign(place=by_aspect)
-    key = ["place", "metric", *PROTOCOL]
+    placed = pd.concat([numbers, lost]).assign(place=by_aspect, lead=_lead)
+    key = ["place", "lead", "metric", *PROTOCOL]
     ordered = placed.sort_values(key, kind="stable")
     columns = [column for _, column in ordered.groupby(key, sort=False, dropna=False)]
     firsts = [column.iloc[0] for column in columns]
-    protocols = list(dict.fromkeys(protocol(first) for first in firsts))
-    notes = [f"[{n}] {text}" for n, text in enumerate(protocols, start=1)]
+    protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
+    numbered = {text: f" [{n}]" if text else "" for n, text in enumerate(protocols, start=1)}
+    notes = [f"{mark.strip()} {text}" for text, mark in numbered.items() if text]
     if methods := sorted(set(numbers["interval"].dropna())):
         notes.append(plain(f"intervals: {'; '.join(methods)}"))
     seeds = asked.groupby("name")["n_seeds"].max()
@@ -65,11 +66,22 @@ def _board(title: str, asked: pd.DataFrame) -> Board:
     names = sorted(set(asked["name"]), key=lambda name: (_place(columns[0], name), name))
     return Board(
         title,
-        [f"{heading(first)} [{protocols.index(protocol(first)) + 1}]" for first in firsts],
+        [_short(first) + numbered[protocol(first)] for first in firsts],
         [str(first["aspect"]) for first in firsts],
         [(_with_seeds(name, seeds[name]), [column.get(name) for column in entries]) for name in names],
         notes,
     )
+
+
+def _lead(placed: pd.DataFrame) -> pd.Series:
+    """Sort key: the distances that the field ranks by come first, and so order the rows."""
+    return ~placed["metric"].str.match("fid|fd_").astype(bool)
+
+
+def _short(row: pd.Series) -> str:
+    """The heading of a column; the extractor, which the numbered note names, is left out."""
+    metric = row["metric"] if pd.isna(row["extractor"]) else row["metric"].removesuffix(f"_{row['extractor']}")
+    return heading({**row, "metric": metric})
 
 
 def _with_seeds(name: str, n_seeds: int) -> str:

@@ -71,7 +71,7 @@ def _aspect_table(board: Board, aspect: str) -> Table:
     chosen = [index for index, name in enumerate(board.aspects) if name == aspect]
     title = Text(f"{board.title}: {plain(aspect).replace('_', ' ')}")
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    table.add_column("model", overflow="fold")
+    table.add_column("model", overflow="fold", min_width=9)
     for index in chosen:
         table.add_column(Text(_folded(board.headings[index])), justify="right", overflow="fold")
     for name, entries in board.rows:

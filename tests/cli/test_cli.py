@@ -84,3 +84,22 @@ def test_run_prints_a_table_and_where_the_record_is(tmp_path: Path) -> None:
     assert "computing metrics" in done.stderr
     again = benchbench(*arguments, cwd=tmp_path)
     assert again.stdout.splitlines()[-1].startswith("already done: mine/digits/noise/")
+
+
+def test_leaderboard_puts_models_side_by_side(tmp_path: Path) -> None:
+    """Two controls on 16 images: on every format each model is named, and on a terminal `real` is the starred
+    best Fréchet distance. An empty folder is one sentence."""
+    for model in ("real", "noise"):
+        line = f"run --model {model} --dataset digits --samples 16 --metrics fd --device cpu --out mine"
+        assert benchbench(*line.split(), cwd=tmp_path).returncode == 0
+    for form in ("terminal", "markdown", "latex", "html", "csv"):
+        done = benchbench("leaderboard", "mine", "--format", form, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "real" in done.stdout
+        assert "noise" in done.stdout
+    terminal = benchbench("leaderboard", "mine", cwd=tmp_path).stdout.splitlines()
+    assert "*" in next(line for line in terminal if line.strip().startswith("real"))
+    (tmp_path / "empty").mkdir()
+    done = benchbench("leaderboard", "empty", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there are no numbers to rank" in done.stderr

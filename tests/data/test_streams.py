@@ -26,7 +26,7 @@ from benchbench.core.seeds import ImageRng
 from benchbench.data import prefetch
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.decode import CONVERSIONS
-from benchbench.data.fingerprint import fingerprint
+from benchbench.data.fingerprint import fingerprint, pixel_digests
 from benchbench.data.streams import ImageStream, from_tensors, open_images, pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
@@ -584,3 +584,58 @@ class TestPairs:
         """Both sizes are named, and the way out."""
         with pytest.raises(InputError, match="5×6 but b of 4×4; --size N"):
             list(pairs(from_tensors(pictures(2), "a"), from_tensors(pictures(2, 4, 4), "b")))
+
+
+class TestFirst:
+    def test_the_first_images_of_a_folder(self, tmp_path: Path) -> None:
+        """10 of 12 files, across the borders of blocks: those pixels, names and fingerprint, and of what was
+        converted only what is among them (one of two grey files)."""
+        write_folder(tmp_path, pictures(12))
+        for i in (9, 10):
+            Image.fromarray(pictures(12)[i, 0].numpy()).save(tmp_path / f"{i:03}.png")
+        stream = open_images(str(tmp_path)).first(10)
+        images = read(stream)
+        assert torch.equal(images[:9], pictures(12)[:9])
+        assert stream.names == [f"{i:03}.png" for i in range(10)]
+        assert stream.fingerprint == fingerprint(images)
+        assert stream.notes == (
+            "the first 10 of 12 images in the order of their names",
+            "1 of 10 images were grey and were copied to three channels",
+        )
+
+    def test_labels_go_along(self) -> None:
+        """The fingerprint is that of the cut, not the one the dataset came with."""
+        stream = open_images("digits").first(7)
+        images = read(stream)
+        assert stream.labels is not None
+        assert stream.fingerprint == fingerprint(images, load_dataset("digits").train.labels[:7])  # type: ignore[index]
+
+    @pytest.mark.parametrize("n", [1, 5, 6, 11])
+    def test_an_iterator_may_go_on(self, n: int) -> None:
+        """Batches of 5 and 6 images, of which the first n are wanted; what comes after them is not looked at."""
+
+        def batches() -> Iterator[Tensor]:
+            yield from pictures(11).split([5, 6])
+            yield torch.zeros(1)
+
+        assert torch.equal(read(from_tensors(batches(), n=n).first(n)), pictures(11)[:n])
+
+    def test_more_than_there_are(self) -> None:
+        """Nobody gets fewer images than asked for without a word."""
+        with pytest.raises(InputError, match="images holds 5 images, fewer than the 6 asked for"):
+            from_tensors(pictures(5)).first(6)
+
+
+def test_a_look_tells_what_a_pass_would(tmp_path: Path) -> None:
+    """Digests in order, fingerprint and notes are known after `look`, and a second one reads nothing; an iterator
+    can be looked at instead of read, not as well."""
+    stream = open_images(str(write_folder(tmp_path / "made", pictures(5))))
+    stream.look()
+    assert list(stream.digests) == pixel_digests(pictures(5))
+    assert stream.fingerprint == fingerprint(pictures(5))
+    (tmp_path / "made" / "000.png").unlink()
+    stream.look()
+    once = from_tensors(iter([pictures(5)]), n=5)
+    once.look()
+    with pytest.raises(InputError, match="can be read only once"):
+        once.batches(2)

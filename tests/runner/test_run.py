@@ -42,6 +42,7 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     assert path.parts[-3:-1] == ("digits", "vae-mlp")
     assert sorted(p.name for p in path.iterdir()) == [
         "curves.csv",
+        "curves.png",
         "metrics.csv",
         "reconstructions.png",
         "run.json",

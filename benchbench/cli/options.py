@@ -1,0 +1,22 @@
+"""Options that mean the same in several verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+METRICS = click.option(
+    "--metrics", default="standard", show_default=True, help="Names, 'standard' or 'all'; comma-separated."
+)
+OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where records go.",
+)
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+BATCH_SIZE = click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
+)

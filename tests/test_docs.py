@@ -1,0 +1,114 @@
+"""The documentation and the code say the same: every metric is on its page, every link leads somewhere."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchbench.core.registry import EXTRACTORS, METRICS
+from benchbench.features.moments import Moments
+from benchbench.metrics.metric import FIELD_NAMES, Evidence, FeatureEvidence, Metric
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs" / "metrics").glob("*.md"))
+TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BETTER = {True: "higher", False: "lower", None: "in between"}
+
+
+def own_metrics() -> list[str]:
+    """The families that ship with the project; plugins document themselves."""
+    return [name for name in METRICS.names() if METRICS.get(name).__module__.startswith("benchbench.")]
+
+
+def mentions(name: str, text: str) -> bool:
+    """Whether a name stands in backticks, alone or as a family: `fd` or `fd_*`."""
+    return f"`{name}`" in text or f"`{name}_*`" in text
+
+
+def row(metric: type[Metric]) -> list[str]:
+    """The cells of the index table, after the name."""
+    meaning = " ".join((inspect.getdoc(metric) or "").split("\n\n")[0].split())
+    needs = ", ".join(sorted(metric.needs))
+    source = metric.source.split(";")[0]
+    return [metric.aspect, BETTER[metric.higher_is_better], needs, source, meaning]
+
+
+@pytest.mark.parametrize("name", own_metrics())
+def test_index_of_metrics(name: str) -> None:
+    """The row of docs/metrics.md says what the class says, and links to a page that has the metric."""
+    index = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    found = re.search(rf"^\| \[`{name}`\]\((metrics/\w+\.md)\) \| (.*) \|$", index, re.MULTILINE)
+    expected = " | ".join(cell.replace("|", r"\|") for cell in row(METRICS.get(name)))
+    assert found, f"docs/metrics.md lacks: | [`{name}`](metrics/PAGE.md) | {expected} |"
+    assert found[2] == expected
+    assert mentions(name, (ROOT / "docs" / found[1]).read_text(encoding="utf-8"))
+
+
+def test_index_has_nothing_else() -> None:
+    """Every row of the table is a metric that there is."""
+    index = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]", index, re.MULTILINE)) == sorted(own_metrics())
+
+
+def details_of(name: str) -> set[str]:
+    """The families of the rows that a metric adds beside its own, on evidence that is large enough for all."""
+    metric_class = METRICS.get(name)
+    if not metric_class.uses_extractor:
+        return set()
+    judge = metric_class.extractors.replace("*", "net")
+    x, y, z = (torch.randn(1000, 4, generator=torch.Generator().manual_seed(seed)) for seed in range(3))
+    sides = [{judge: FeatureEvidence(Moments.of(side), side, side)} for side in (x, y, z)]
+    estimate = metric_class(judge).compute(Evidence(sides[0], sides[1], held_out=sides[2]))
+    return {detail.removesuffix(f"_{judge}") for detail in estimate.details}
+
+
+def test_rows_beside_a_metric_are_documented() -> None:
+    """All metrics are computed and the rows that they add are looked up; 4 dimensions and 1,000 images are enough
+    for each of them (`fd_infinity` needs 4 a dimension, `kd_subsets` 1,000)."""
+    found = set().union(*(details_of(name) for name in own_metrics()))
+    assert {"fd_infinity", "kd_subsets", "is_one_split"} <= found
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert not [name for name in found if not mentions(name, text)]
+
+
+def test_field_names_are_documented() -> None:
+    """`fid`, `kid`, `sfid`, `mind`, … are on the pages, and belong to an extractor that there is."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert not [name for name in FIELD_NAMES.values() if not mentions(name, text)]
+    assert {extractor for _, extractor in FIELD_NAMES} <= set(EXTRACTORS.names())
+
+
+def test_protocols_name_every_extractor() -> None:
+    """docs/protocols.md has each extractor with the resize that records state."""
+    text = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
+    for name in EXTRACTORS.names():
+        extractor = EXTRACTORS.get(name)
+        if extractor.__module__.startswith("benchbench."):
+            (line,) = (line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line)
+            stem, _, size = extractor.resize.rpartition("-")
+            assert f"`{extractor.resize}`" in line or (f"`{stem}-" in line and f"`-{size}`" in line)
+
+
+def slug(heading: str) -> str:
+    """GitHub's anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link and picture of a page is a file of the project, every #anchor a heading of it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name} links to {target}"
+        assert file.is_relative_to(ROOT)
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(slug, headings), f"{page.name} links to {target}"
