@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,12 +53,13 @@ class Images(Dataset[Tensor]):
         return self.images[index]
 
 
-def pictures(n: int, seed: int, grain: float) -> Tensor:
-    """uint8 n×3×32×32: blocks of colour under noise of that strength (0..1)."""
+def pictures(n: int, seed: int, contrast: float) -> Tensor:
+    """uint8 n×3×32×32: blocks of colour and some noise, each image in a contrast from `contrast` to 1."""
     rng = torch.Generator().manual_seed(seed)
     blocks = nn.functional.interpolate(torch.rand(n, 3, 4, 4, generator=rng), 32)
-    mixed = (1 - grain) * blocks + grain * torch.rand(n, 3, 32, 32, generator=rng)
-    return (255 * mixed).round().to(torch.uint8)
+    mixed = 0.6 * blocks + 0.4 * torch.rand(n, 3, 32, 32, generator=rng)
+    contrasts = contrast + (1 - contrast) * torch.rand(n, 1, 1, 1, generator=rng)
+    return (255 * contrasts * mixed).round().to(torch.uint8)
 
 
 def theirs(fake: Tensor, real: Tensor, weights: Path, batch_size: int) -> dict[str, float]:
@@ -114,8 +116,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # torch-fidelity asks for 4 workers
     print(describe_machine(torch.device("cpu")))
-    fake, real = pictures(options.images, 0, 0.5), pictures(options.images, 1, 0.4)
+    fake, real = pictures(options.images, 0, 0.1), pictures(options.images, 1, 0.6)
     network = random_inception()
     extractor = InceptionV3.from_state_dict(network.state_dict())
     with tempfile.TemporaryDirectory() as folder:

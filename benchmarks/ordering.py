@@ -38,8 +38,9 @@ from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
 from benchbench.metrics.select import score, select_metrics
 
-# + rises, - falls, . no claim, in the order of the degradations below. "Copied" brings the images nearer to the
-# reference: distances fall, which is why memorization has metrics of its own.
+# What a metric has to do by what it is for: + rise, - fall, . no claim, in the order of the degradations below.
+# "Copied" brings the images nearer to the reference: distances fall, which is why memorization has metrics of its
+# own. Density makes no claim there, for its best value is 1 and not more.
 EXPECTED = {
     #                     noise blur jpeg removed repeated copied
     "fd":                "  +    +    +     +       +       -  ",
@@ -47,7 +48,7 @@ EXPECTED = {
     "swd":               "  +    +    +     +       +       -  ",
     "is":                "  -    -    -     -       .       .  ",
     "precision":         "  -    -    -     .       .       +  ",
-    "density":           "  -    -    -     .       .       +  ",
+    "density":           "  -    -    -     .       .       .  ",
     "recall":            "  .    .    .     -       -       .  ",
     "coverage":          "  -    -    -     -       -       +  ",
     "vendi":             "  .    .    .     -       -       .  ",
@@ -61,6 +62,15 @@ EXPECTED = {
     "class_tv":          "  .    .    .     +       .       .  ",
 }  # fmt: skip
 SIGNS = {"+": 1, "-": -1, ".": 0}
+# Where that is not what happens on CIFAR-10 under efficientnet_lite0; docs/ordering.md says why.
+EXCEPTIONS = {
+    ("precision", "blur"), ("precision", "jpeg"),
+    ("density", "noise"), ("density", "blur"), ("density", "jpeg"),
+    ("nn_distance_ratio", "noise"), ("ct", "noise"),
+}  # fmt: skip
+AS_EXPECTED, UP_TO_INTERVAL, OTHERWISE, NO_CLAIM = (
+    "as expected", "as expected up to its interval", "not as expected", "no claim is made",
+)  # fmt: skip
 
 
 def noise(images: Tensor, sigma: float) -> Tensor:
@@ -124,10 +134,11 @@ class Degradation:
 DEGRADATIONS = {
     "noise": Degradation("noise, σ of 255", (8, 16, 32, 64), pixels=noise),
     "blur": Degradation("blur, σ in pixels", (0.5, 1, 1.5, 2.5), pixels=blur),
-    "jpeg": Degradation("JPEG quality", (75, 40, 20, 5), pixels=jpeg),
+    # The CIFAR-10 at hand is made of JPEG files of quality 75, so that 75 would change next to nothing.
+    "jpeg": Degradation("JPEG quality", (50, 25, 10, 5), pixels=jpeg),
     "removed": Degradation("classes removed", (2, 4, 6, 8), rows=removed),
     "repeated": Degradation("share repeated", (0.25, 0.5, 0.75, 0.9), rows=repeated),
-    "copied": Degradation("share copied from train", (0.25, 0.5, 0.75, 0.9), rows=copied),
+    "copied": Degradation("share copied", (0.25, 0.5, 0.75, 0.9), rows=copied),
 }
 
 
@@ -183,9 +194,7 @@ def measure(
     metrics = select_metrics(families, [extractor.name])
 
     def scores(name: str, level: float, generated: dict[str, FeatureEvidence]) -> list[dict[str, object]]:
-        evidence = Evidence(
-            generated, reference.side(extractor.name), held_out=fresh.side(extractor.name)
-        )
+        evidence = Evidence(generated, reference.side(extractor.name), held_out=fresh.side(extractor.name))
         out = []
         for outcome in score(metrics, evidence):
             found = outcome.estimate
@@ -218,17 +227,45 @@ def curve(frame: pd.DataFrame, family: str, degradation: str) -> pd.DataFrame:
     return pd.concat([own[own.degradation == "none"], own[own.degradation == degradation]])
 
 
-def direction(values: Sequence[float]) -> int:
-    """1 if they never fall and end higher, -1 if they never rise and end lower, else 0."""
-    steps = np.diff(np.asarray(values, dtype=float))
-    return int(np.sign(steps.sum()) * max((steps >= 0).all(), (steps <= 0).all()))
+def verdict(frame: pd.DataFrame, family: str, degradation: str) -> str:
+    """Whether a metric moves along a degradation as `EXPECTED` has it.
+
+    As expected: it never goes the other way and does not end where it began. Up to its interval: it ends beyond
+    its interval on the right side, and no step, nor several together, goes the other way by more than the two
+    intervals' half-widths in squares, which is what images drawn anew would move it by.
+    """
+    claim, rows = expected(family, degradation), curve(frame, family, degradation)
+    if not claim:
+        return NO_CLAIM
+    values = claim * rows.value.to_numpy(float)
+    half = np.nan_to_num((rows.high - rows.low).to_numpy(float) / 2)
+    gain, noise = values[None] - values[:, None], np.hypot(half[None], half[:, None])
+    later = np.triu(np.ones_like(gain, dtype=bool), 1)
+    if (gain[later] >= 0).all() and values[-1] > values[0]:
+        return AS_EXPECTED
+    if (gain[later] >= -noise[later]).all() and gain[0, -1] > noise[0, -1]:
+        return UP_TO_INTERVAL
+    return OTHERWISE
+
+
+def against_expectation(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    """The (metric, degradation) of a table that do not move as they have to."""
+    measured = set(frame.metric), set(frame.degradation)
+    return {
+        (family, name)
+        for family in EXPECTED
+        for name in DEGRADATIONS
+        if family in measured[0] and name in measured[1] and verdict(frame, family, name) == OTHERWISE
+    }
 
 
 def main() -> None:
     from ordering_plot import plot
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("path", type=Path, help="the table, for example docs/ordering.csv; the picture lies beside it")
+    parser.add_argument(
+        "path", type=Path, help="the table, for example docs/ordering.csv; the picture lies beside it"
+    )
     path = parser.parse_args().path
     frame = measure(load_dataset("cifar10"), EXTRACTORS.get("efficientnet_lite0")(), 2000)
     with atomic_path(path) as temporary:

@@ -6,29 +6,37 @@ Colours are Okabe & Ito's, which colour-blind eyes tell apart; the line style an
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from ordering import DEGRADATIONS, EXPECTED, curve, direction, expected
+from ordering import (
+    AS_EXPECTED,
+    DEGRADATIONS,
+    EXPECTED,
+    NO_CLAIM,
+    OTHERWISE,
+    UP_TO_INTERVAL,
+    curve,
+    verdict,
+)
 
 from benchbench.core.files import atomic_path
 
-AS_EXPECTED, NO_CLAIM, OTHERWISE = "as expected", "no claim is made", "not as expected"
 STYLES = {
     AS_EXPECTED: {"color": "#0072B2", "linestyle": "-", "marker": "o"},
-    NO_CLAIM: {"color": "#8C8C8C", "linestyle": ":", "marker": "."},
+    UP_TO_INTERVAL: {"color": "#009E73", "linestyle": "-.", "marker": "s"},
     OTHERWISE: {"color": "#D55E00", "linestyle": "--", "marker": "X"},
+    NO_CLAIM: {"color": "#8C8C8C", "linestyle": ":", "marker": "."},
 }
-
-
-def verdict(frame: pd.DataFrame, family: str, degradation: str) -> str:
-    """Whether a metric moves along a degradation as `EXPECTED` has it."""
-    claim = expected(family, degradation)
-    if not claim:
-        return NO_CLAIM
-    return AS_EXPECTED if direction(curve(frame, family, degradation).value) == claim else OTHERWISE
+# Where the first step and the last are a hundredfold apart.
+SCALES: dict[str, dict[str, Any]] = {
+    "fd": {"value": "log"},
+    "swd": {"value": "log"},
+    "kd": {"value": "symlog", "linthresh": 0.01},
+}
 
 
 def plot(frame: pd.DataFrame, path: Path) -> None:
@@ -43,6 +51,7 @@ def plot(frame: pd.DataFrame, path: Path) -> None:
     )  # fmt: skip
     for family, row in zip(families, axes, strict=True):
         row[0].set_ylabel(family, rotation=0, ha="right", va="center", fontsize=10, labelpad=10)
+        row[0].set_yscale(**SCALES.get(family, {"value": "linear"}))
         for name, ax in zip(DEGRADATIONS, row, strict=True):
             _panel(ax, curve(frame, family, name), **STYLES[verdict(frame, family, name)])
     for (name, degradation), top, bottom in zip(DEGRADATIONS.items(), axes[0], axes[-1], strict=True):
@@ -56,7 +65,7 @@ def plot(frame: pd.DataFrame, path: Path) -> None:
         fontsize=11,
     )
     keys = [Line2D([], [], label=label, markersize=6, **style) for label, style in STYLES.items()]
-    figure.legend(handles=keys, loc="lower center", ncols=3, frameon=False, fontsize=10)
+    figure.legend(handles=keys, loc="lower center", ncols=4, frameon=False, fontsize=10)
     figure.tight_layout(rect=(0, 0.02, 1, 0.995), h_pad=0.4, w_pad=0.6)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
@@ -69,6 +78,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, color: str, linestyle: str, marker: str
         ax.fill_between(x, rows.low, rows.high, color=color, alpha=0.2, linewidth=0)
     ax.plot(x, rows.value, color=color, linestyle=linestyle, marker=marker, markersize=4, linewidth=1.4)
     ax.tick_params(labelsize=8, length=2)
-    ax.locator_params(axis="y", nbins=3)
+    if ax.get_yscale() == "linear":
+        ax.locator_params(axis="y", nbins=3)
     ax.margins(y=0.15)
     ax.spines[["top", "right"]].set_visible(False)

@@ -242,6 +242,25 @@ def test_metric_with_and_without_features() -> None:
     assert set(_metric(*two_sets(47, 60, 5)).details) == set()
 
 
+def test_a_reference_that_is_moments_alone_is_taken_as_exact() -> None:
+    """The value is that of the images; the interval and the limit come from the generated side, so they are those
+    of the pure functions with the reference's `Moments` (the same arithmetic: 1e-12), and narrower."""
+    x, y = two_sets(60, 60, 5)
+    evidence = _evidence(x, y)
+    alone = Evidence(evidence.generated, {"net": FeatureEvidence(Moments.of(y))})
+    found, whole = FrechetDistance("net").compute(alone), _metric(x, y)
+    assert found.value == pytest.approx(whole.value, rel=1e-12)
+    assert found.interval == "95% delta, reference taken as exact"
+    z = 1.959963984540054  # the normal quantile of 0.975
+    assert found.high is not None
+    error = math.log(found.high / found.value) * found.value / z
+    assert error == pytest.approx(frechet_standard_error(x, Moments.of(y)), rel=1e-9)
+    assert whole.high > found.high
+    limit = found.details["fd_infinity_net"]
+    assert limit.value == pytest.approx(fd_infinity(x, Moments.of(y)).value, rel=1e-12)
+    assert limit.interval == "95% delta and line fit, reference taken as exact"
+
+
 def test_names() -> None:
     """DESIGN, rule 1."""
     assert FrechetDistance("inception_v3").name == "fid"

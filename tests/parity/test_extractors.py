@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch_fidelity import feature_extractor_inceptionv3 as tf_module
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from benchbench.features import resize
@@ -55,33 +54,6 @@ def test_efficientnet_lite0() -> None:
         seen = ours(images)
         assert_near(seen.features, features)
         assert_near(seen.logits, logits)
-
-
-@pytest.fixture(scope="module")
-def oracle() -> FeatureExtractorInceptionV3:
-    """torch-fidelity's network on seeded random weights.
-
-    He's initialisation keeps activations from vanishing; one pass in training mode gives the batch norms the
-    statistics of real activations, and random scales and shifts so that folding them has something to fold.
-    """
-    torch.manual_seed(0)
-    with (
-        mock.patch.object(tf_module, "load_state_dict_from_url", return_value={}),
-        mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict", return_value=None),
-    ):
-        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"])
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the statistics of all passes, here of one
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-    with torch.no_grad():
-        network.train()
-        network(pictures(8, 64, 64, seed=1))
-        network.eval()
-    return network
 
 
 @pytest.mark.parametrize("size", [(32, 32), (299, 299), (310, 200)])
