@@ -1,10 +1,12 @@
 """How fast the distribution metrics are, beside their peers, in one process: `python benchmarks/metrics.py`.
 
-Pattern: every row times both sides on the same inputs, alternating, and prints the median of each with the
-ratio; the slow peers run once or twice. The floating-point peak of a 2048³ float64 matrix product is measured
-first, since it bounds everything here. Nothing is asserted: a ratio on a busy machine is no test.
+Pattern: both sides get the same inputs; ours runs before and after each peer, so that drift of the machine hits
+both, and has the median of all its runs; the peers, which are slow, run once. The machine's matrix products are
+timed first, since they bound everything here, and the last column says which part of that bound ours reaches:
+the floating-point operations that the method cannot do without, per second, over those of a 2048³ product in
+the same precision. Nothing is asserted: a ratio on a busy machine is no test. About a minute on two cores.
 
-Scope: arithmetic on features that are there already; extraction has its own benchmark.
+Scope: arithmetic on features that are there already; `extractors.py` and `end_to_end.py` time the networks.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,15 +24,24 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 
 from benchbench.core.device import describe_machine
 from benchbench.metrics.frechet import frechet_distance
-from benchbench.metrics.kernel import Subsets, kernel_distance
+from benchbench.metrics.kernel import MMD, Subsets, kernel_distance
 
+D = 2048
 KID_OPTIONS = {
     "kid_subsets": 100, "kid_subset_size": 1000, "rng_seed": 2020, "verbose": False, "kid_kernel": "poly",
     "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1,
 }  # fmt: skip
 
+Run = Callable[[], float]
 
-def seconds(call: Callable[[], object], repeats: int) -> list[float]:
+
+class Peer(NamedTuple):
+    name: str
+    run: Run
+    target: float
+
+
+def seconds(call: Callable[[], object], repeats: int = 1) -> list[float]:
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -38,68 +50,106 @@ def seconds(call: Callable[[], object], repeats: int) -> list[float]:
     return times
 
 
-def report(
-    title: str, ours: Callable[[], float], peers: dict[str, tuple[Callable[[], float], int]], repeats: int = 3
-) -> None:
-    value = ours()  # warms up, and shows that both sides compute the same number
-    times = seconds(ours, repeats)
-    print(f"\n{title}\n  benchbench      {statistics.median(times):8.3f} s   {value:.9g}")
-    for name, (peer, count) in peers.items():
-        found: list[float] = []
-        taken = seconds(lambda peer=peer, found=found: found.append(peer()), count)
-        times += seconds(ours, 1)  # ours again after each peer: drift of the machine hits both
-        median, own = statistics.median(taken), statistics.median(times)
-        print(f"  {name:15} {median:8.3f} s   {found[-1]:.9g}   {median / own:5.1f} times ours")
+def race(what: str, ours: Run, peers: list[Peer], *, gflop: float, peak: float, repeats: int = 3) -> None:
+    """One line of the table a peer. gflop: what ours has to compute; peak: GFLOP/s of a matrix product."""
+    values = {"benchbench": ours()}  # warms up, and shows that both sides compute the same number
+    own = seconds(ours, repeats)
+    taken = {}
+    for peer in peers:
+        start = time.perf_counter()
+        values[peer.name] = peer.run()
+        taken[peer.name] = time.perf_counter() - start
+        own += seconds(ours, repeats)
+    median = statistics.median(own)
+    for peer in peers:
+        ratio = taken[peer.name] / median
+        print(
+            f"| {what} | {peer.name} | {taken[peer.name]:.2f} | {median:.3f} | {ratio:.1f} | ≥ {peer.target} "
+            f"| {gflop / median / peak:.0%} | {values[peer.name]:.8g} | {values['benchbench']:.8g} |",
+            flush=True,
+        )
 
 
-def features(n: int, d: int) -> tuple[Tensor, Tensor]:
+def peak(dtype: torch.dtype) -> float:
+    """GFLOP/s of the best of five 2048³ products."""
+    square = torch.randn(2048, 2048, dtype=dtype)
+    return 2 * 2048**3 / min(seconds(lambda: square @ square.T, 6)[1:]) / 1e9
+
+
+def features(n: int) -> tuple[Tensor, Tensor]:
     """Two samples whose spectrum falls by e⁷ = 1,100 over the dimensions, as network features' spectra do."""
     generator = torch.Generator().manual_seed(0)
-    spectrum = torch.exp(-3.5 * torch.arange(d, dtype=torch.float64) / d)
-    mix = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64)).Q
-    x = torch.randn(n, d, generator=generator, dtype=torch.float64) * spectrum
-    y = torch.randn(n, d, generator=generator, dtype=torch.float64) * spectrum @ mix * 1.1 + 0.01
+    spectrum = torch.exp(-3.5 * torch.arange(D, dtype=torch.float64) / D)
+    mix = torch.linalg.qr(torch.randn(D, D, generator=generator, dtype=torch.float64)).Q
+    x = torch.randn(n, D, generator=generator, dtype=torch.float64) * spectrum
+    y = torch.randn(n, D, generator=generator, dtype=torch.float64) * spectrum @ mix * 1.1 + 0.01
     return x, y
 
 
-def main() -> None:
-    warnings.simplefilter("ignore", DeprecationWarning)  # pytorch-fid calls sqrtm as scipy < 1.18 had it
-    machine = describe_machine(torch.device("cpu"))
-    print(f"{machine['processor']}, {machine['threads']} threads, load {machine['load_1min']}")
-    square = torch.randn(2048, 2048, dtype=torch.float64)
-    gemm = min(seconds(lambda: square @ square, 5))
-    print(f"float64 matrix product, 2048³: {gemm:.3f} s, {2 * 2048**3 / gemm / 1e9:.0f} GFLOP/s")
-
-    x, y = features(4096, 2048)
+def frechet(peak64: float) -> None:
+    x, y = features(4096)
     stats = [fid_features_to_statistics(f) for f in (x, y)]
     a, b = ((torch.from_numpy(s["mu"]), torch.from_numpy(s["sigma"])) for s in stats)
-    peers: dict[str, tuple[Callable[[], float], int]] = {
-        "torch-fidelity": (
+    peers = [
+        Peer(
+            "torch-fidelity",
             lambda: float(fid_statistics_to_metric(*stats, False)["frechet_inception_distance"]),
-            1,
+            3,
         )
-    }
+    ]
     try:
         from pytorch_fid.fid_score import calculate_frechet_distance
     except ImportError:
         print("pytorch-fid is not installed: pip install 'benchbench[dev]'")
     else:
         arrays = [stats[0]["mu"], stats[0]["sigma"], stats[1]["mu"], stats[1]["sigma"]]
-        peers["pytorch-fid"] = (lambda: float(calculate_frechet_distance(*arrays)), 1)
-    report("Fréchet step, D = 2048, from moments", lambda: frechet_distance(*a, *b), peers, repeats=5)
-
-    x, y = (f.float() for f in features(2000, 2048))
-    subsets = Subsets.draw(2000, 2000)
-    report(
-        "KID, 2,000 images × 2048, 100 subsets of 1,000 (and the full-sample estimate with its error)",
-        lambda: float(kernel_distance(x, y, subsets).subsets.mean()),
-        {
-            "torch-fidelity": (
-                lambda: float(kid_features_to_metric(x, y, **KID_OPTIONS)["kernel_inception_distance_mean"]),
-                1,
-            )
-        },
+        peers.append(Peer("pytorch-fid", lambda: float(calculate_frechet_distance(*arrays)), 15))
+    # Cholesky n³/3, the reduction to a standard problem n³, to tridiagonal form 4n³/3.
+    gflop = (1 / 3 + 1 + 4 / 3) * D**3 / 1e9
+    race(
+        f"Fréchet step from moments, D = {D}",
+        lambda: frechet_distance(*a, *b),
+        peers,
+        gflop=gflop,
+        peak=peak64,
     )
+
+
+def kid(n: int, target: float, repeats: int, peaks: dict[torch.dtype, float]) -> None:
+    x, y = (f.float() for f in features(n))
+    subsets = Subsets.draw(n, n)
+    found: list[MMD] = []
+
+    def ours() -> float:
+        found.append(kernel_distance(x, y, subsets))
+        return float(found[-1].subsets.mean())
+
+    def theirs() -> float:
+        return float(kid_features_to_metric(x, y, **KID_OPTIONS)["kernel_inception_distance_mean"])
+
+    ours()
+    products = found[-1].products
+    race(
+        f"KID, {n:,} images a side, 100 subsets of 1,000; ours also of all pairs, {products} products",
+        ours,
+        [Peer("torch-fidelity", theirs, target)],
+        gflop=2 * D * (n * (n + 1) + n**2) / 1e9,  # each pair of images once
+        peak=peaks[products],
+        repeats=repeats,
+    )
+
+
+def main() -> None:
+    warnings.simplefilter("ignore", DeprecationWarning)  # pytorch-fid calls sqrtm as scipy < 1.18 had it
+    machine = describe_machine(torch.device("cpu"))
+    peaks = {dtype: peak(dtype) for dtype in (torch.float32, torch.float64)}
+    print(f"{machine['processor']}, {machine['threads']} threads, load {machine['load_1min']:.1f}")
+    print("matrix product, 2048³:", ", ".join(f"{p:.0f} GFLOP/s in {dtype}" for dtype, p in peaks.items()))
+    print("\n| what | peer | its seconds | ours | times as fast | target | of the peak | its value | ours |")
+    print("|" + "---|" * 9)
+    frechet(peaks[torch.float64])
+    kid(2000, 20, 3, peaks)
+    kid(10000, 1, 1, peaks)
 
 
 if __name__ == "__main__":

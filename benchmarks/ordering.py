@@ -27,6 +27,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_path
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import image_rngs, permutation
@@ -107,7 +108,10 @@ class Real:
 
 def removed(real: Real, classes: float) -> Tensor:
     """Rows of the first n held-out images without the first `classes` classes: as many images, fewer kinds."""
-    return (real.labels >= classes).nonzero()[: real.n, 0]
+    rows = (real.labels >= classes).nonzero()[: real.n, 0]
+    if len(rows) < real.n:
+        raise InputError(f"without {classes:g} classes {len(rows)} images are left of the {real.n} asked for")
+    return rows
 
 
 def repeated(real: Real, share: float) -> Tensor:

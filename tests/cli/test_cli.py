@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 
 def benchbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -89,17 +90,22 @@ def test_run_prints_a_table_and_where_the_record_is(tmp_path: Path) -> None:
 def test_leaderboard_puts_models_side_by_side(tmp_path: Path) -> None:
     """Two controls on 16 images: on every format each model is named, and on a terminal `real` is the starred
     best Fréchet distance. An empty folder is one sentence."""
+    from benchbench import run
+    from benchbench.cli import cli
+    from benchbench.core.errors import InputError
+
     for model in ("real", "noise"):
-        line = f"run --model {model} --dataset digits --samples 16 --metrics fd --device cpu --out mine"
-        assert benchbench(*line.split(), cwd=tmp_path).returncode == 0
+        run(model, "digits", samples=16, metrics=["fd"], device="cpu", out=tmp_path / "mine")
+    shown = {}
     for form in ("terminal", "markdown", "latex", "html", "csv"):
-        done = benchbench("leaderboard", "mine", "--format", form, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(cli, ["leaderboard", str(tmp_path / "mine"), "--format", form])
+        assert done.exit_code == 0, done.output
+        shown[form] = done.stdout
         assert "real" in done.stdout
         assert "noise" in done.stdout
-    terminal = benchbench("leaderboard", "mine", cwd=tmp_path).stdout.splitlines()
-    assert "*" in next(line for line in terminal if line.strip().startswith("real"))
+    real = next(line for line in shown["terminal"].splitlines() if line.strip().startswith("real"))
+    assert "*" in real
     (tmp_path / "empty").mkdir()
-    done = benchbench("leaderboard", "empty", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "there are no numbers to rank" in done.stderr
+    done = CliRunner().invoke(cli, ["leaderboard", str(tmp_path / "empty")])
+    assert isinstance(done.exception, InputError)
+    assert "there are no numbers to rank" in str(done.exception)

@@ -131,6 +131,9 @@ def test_names_are_frozen() -> None:
     assert FIELD_NAMES == {
         ("fd", "inception_v3"): "fid",
         ("fd_infinity", "inception_v3"): "fid_infinity",
+        ("fd", "inception_v3_spatial"): "sfid",
+        ("fd_infinity", "inception_v3_spatial"): "sfid_infinity",
+        ("swd", "inception_v3"): "mind",
         ("kd", "inception_v3"): "kid",
         ("kd_subsets", "inception_v3"): "kid_subsets",
         ("is", "inception_v3"): "inception_score",

@@ -40,8 +40,8 @@ def plain(x: Tensor, y: Tensor) -> float:
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(2, 30), m=st.integers(2, 30), tile=st.integers(1, 31))
-def test_tiles_do_not_matter(seed: int, n: int, m: int, tile: int) -> None:
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 30), m=st.integers(2, 30), tile=st.tuples(*[st.integers(1, 31)] * 2))
+def test_tiles_do_not_matter(seed: int, n: int, m: int, tile: tuple[int, int]) -> None:
     """Whatever the tile, the estimate and the subsets are those of whole Gram matrices (rounding only: 1e-10
     of the kernel's size)."""
     x, y = normal(n, 5, seed), normal(m, 5, seed + 1) + 0.2

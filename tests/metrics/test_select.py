@@ -82,6 +82,15 @@ def test_full_names_bring_their_extractor() -> None:
     assert (metric.family, metric.extractor) == ("fd", LITE)
 
 
+def test_field_names_are_found() -> None:
+    """What the field calls a family on its own network brings that network, without asking for it."""
+    found = select_metrics(["sfid", "mind"], [LITE])
+    assert [(m.name, m.family, m.extractor) for m in found] == [
+        ("mind", "swd", "inception_v3"),
+        ("sfid", "fd", "inception_v3_spatial"),
+    ]
+
+
 def test_unknown_metric_names_the_nearest() -> None:
     """`sim` is one letter from `ssim`."""
     with pytest.raises(InputError, match="unknown metric 'sim'; did you mean 'ssim'"):

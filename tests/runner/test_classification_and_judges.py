@@ -27,6 +27,7 @@ def test_a_classifier_leaves_its_accuracy_and_its_weights(tmp_path: Path) -> Non
     assert not cached
     assert sorted(p.name for p in path.iterdir()) == [
         "curves.csv",
+        "curves.png",
         "metrics.csv",
         "run.json",
         "weights.safetensors",
