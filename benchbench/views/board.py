@@ -14,7 +14,17 @@ import pandas as pd
 
 from benchbench.results.compare import PROTOCOL
 from benchbench.results.summary import MODEL, summarise
-from benchbench.views.text import arrow, by_aspect, heading, interval, model_name, number, plain, protocol
+from benchbench.views.text import (
+    arrow,
+    by_aspect,
+    heading,
+    interval,
+    model_name,
+    not_leading,
+    number,
+    plain,
+    protocol,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ def _board(title: str, asked: pd.DataFrame) -> Board:
     numbers, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
     lost = failures[~failures["metric"].isin(numbers["metric"])]
-    placed = pd.concat([numbers, lost]).assign(place=by_aspect, lead=_lead)
+    placed = pd.concat([numbers, lost]).assign(place=by_aspect, lead=not_leading)
     key = ["place", "lead", "metric", *PROTOCOL]
     ordered = placed.sort_values(key, kind="stable")
     columns = [column for _, column in ordered.groupby(key, sort=False, dropna=False)]
@@ -73,14 +83,11 @@ def _board(title: str, asked: pd.DataFrame) -> Board:
     )
 
 
-def _lead(placed: pd.DataFrame) -> pd.Series:
-    """Sort key: the distances that the field ranks by come first, and so order the rows."""
-    return ~placed["metric"].str.match("fid|fd_").astype(bool)
-
-
 def _short(row: pd.Series) -> str:
     """The heading of a column; the extractor, which the numbered note names, is left out."""
-    metric = row["metric"] if pd.isna(row["extractor"]) else row["metric"].removesuffix(f"_{row['extractor']}")
+    metric = (
+        row["metric"] if pd.isna(row["extractor"]) else row["metric"].removesuffix(f"_{row['extractor']}")
+    )
     return heading({**row, "metric": metric})
 
 

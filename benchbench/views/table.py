@@ -17,7 +17,16 @@ from rich.text import Text
 
 from benchbench.core.errors import InputError
 from benchbench.views.board import Board, Entry, boards
-from benchbench.views.text import by_aspect, heading, interval, model_name, number, plain, protocol
+from benchbench.views.text import (
+    by_aspect,
+    heading,
+    interval,
+    model_name,
+    not_leading,
+    number,
+    plain,
+    protocol,
+)
 
 
 def metrics_table(frame: pd.DataFrame) -> Table:
@@ -40,7 +49,8 @@ def metrics_table(frame: pd.DataFrame) -> Table:
             table.add_row(Text(_run_name(rows), style="bold underline"))
         for _, aspect in rows.assign(place=by_aspect).groupby("place", sort=True):
             table.add_row(Text(plain(aspect.iloc[0]["aspect"]).replace("_", " "), style="bold"))
-            for row in aspect.to_dict("records"):
+            ordered = aspect.assign(lead=not_leading).sort_values("lead", kind="stable")
+            for row in ordered.to_dict("records"):
                 note = _note(row)
                 if note and note not in notes:
                     notes.append(note)

@@ -67,3 +67,8 @@ def by_aspect(frame: pd.DataFrame) -> pd.Series:
     """Sort key: the place of each row's aspect in `ASPECTS`, unknown ones last."""
     places = {aspect: place for place, aspect in enumerate(ASPECTS)}
     return frame["aspect"].map(lambda aspect: places.get(aspect, len(places)))
+
+
+def not_leading(frame: pd.DataFrame) -> pd.Series:
+    """Sort key: the distances that the field ranks by come first."""
+    return ~frame["metric"].str.match("fid|fd_").astype(bool)
