@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from benchbench.results.record import Row
 
 # Before torch is imported: xdist runs one worker a core, and threads of several workers fight.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,3 +28,42 @@ def shared_data() -> Path:
         if candidate and Path(candidate).is_dir():
             return Path(candidate)
     pytest.skip("no real data at hand (set BENCHBENCH_DATA)")
+
+
+OK = Row(
+    cell="00112233aabbccdd",
+    model="vae",
+    variant="",
+    dataset="digits",
+    task="generation",
+    seed=0,
+    metric="fd_efficientnet_lite0",
+    aspect="quality",
+    value=12.5,
+    low=11.0,
+    high=14.0,
+    interval="95% bootstrap",
+    unit="",
+    higher_is_better=False,
+    n_images=1000,
+    n_reference=1437,
+    extractor="efficientnet_lite0",
+    resize="bicubic-antialias-128",
+    precision="float32",
+    status="ok",
+    reason=None,
+    metric_version=1,
+)
+
+
+@pytest.fixture(scope="session")
+def make_row() -> Callable[..., Row]:
+    """A plain row with the given fields changed; `value=None` makes it a failed one."""
+
+    def make(**changes: Any) -> Row:
+        if changes.get("value", 0) is None:
+            nothing = {"low": None, "high": None, "interval": None}
+            changes = {"status": "failed", "reason": "too few images"} | nothing | changes
+        return replace(OK, **changes)
+
+    return make

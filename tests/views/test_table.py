@@ -118,10 +118,7 @@ def test_models_stand_side_by_side(make_row: MakeRow) -> None:
     assert "zoo 8.000 *" in lines
     assert "gan 9.000 * failed" in lines
     assert "vae (2 seeds) 13.00 0.9000 *" in lines
-    assert (
-        "[1] 500 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32"
-        in lines
-    )
+    assert "[1] 500 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32" in lines
     assert "intervals: 95% bootstrap; 95% t over 2 seeds" in lines
 
 
