@@ -52,7 +52,9 @@ def random_inception() -> nn.Module:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
     fc = nn.init.normal_(network.get_submodule("fc").weight.data)
-    fc -= fc.mean(1, keepdim=True)  # blind to what all rectified features share, so that images differ in class
+    fc -= fc.mean(
+        1, keepdim=True
+    )  # blind to what all rectified features share, so that images differ in class
     return network
 
 

@@ -92,6 +92,15 @@ def test_protocols_name_every_extractor() -> None:
             assert f"`{extractor.resize}`" in line
 
 
+def test_protocols_name_every_balanced_metric() -> None:
+    """The list of docs/protocols.md is the classes that say `balanced`."""
+    text = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
+    listed = re.search(r"\*\*Balanced metrics\*\* \((.*?)\)", text, re.DOTALL)
+    assert listed
+    balanced = [name for name in own_metrics() if METRICS.get(name).balanced]
+    assert sorted(re.findall(r"`(\w+)`", listed[1])) == balanced
+
+
 def slug(heading: str) -> str:
     """GitHub's anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

@@ -17,13 +17,14 @@ Scope: memory is a centred copy of the features and one tile, whatever N; CPU or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-TILE = 256, 1024  # rows × columns, 2 MiB of float64: the passes over a tile stay in cache
+TILE = 256, 1024  # rows × columns: 2 MiB of float64, so that the passes over a tile stay in cache
 PROBES = 32
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -96,16 +97,15 @@ def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
     """
     sums = Sums.zeros(a, a, marks)
     for i in _slices(len(a), TILE[0]):
-        for j in _slices(len(a), TILE[1], i.start):
+        square = _gram(a[i], a[i], kernel)
+        sums.diagonal += float(square.diagonal().sum())
+        sums.rows[i] += square.fill_diagonal_(0).sum(1)
+        sums.add(square, 1, marks, marks, i, i)
+        for j in _slices(len(a), TILE[1], i.stop):
             tile = _gram(a[i], a[j], kernel)
-            square = tile[:, : len(tile) if j.start == i.start else 0]  # on the diagonal, its own mirror image
-            sums.diagonal += float(square.diagonal().sum())
-            square.fill_diagonal_(0)
-            sums.rows[i] += tile.sum(1) - square.sum(0)
+            sums.rows[i] += tile.sum(1)
             sums.rows[j] += tile.sum(0)
-            for part, columns, times in ((tile, j, 2), (square, i, -1)):
-                if part.numel():
-                    sums.add(part, times, marks, marks, i, columns)
+            sums.add(tile, 2, marks, marks, i, j)
     return sums
 
 
@@ -140,7 +140,7 @@ def rounding_error(x: Tensor, y: Tensor, a: Side, b: Side, centre: Tensor, kerne
         if i == j:
             error = error[~torch.eye(len(error), dtype=torch.bool, device=error.device)]
         variance += weight * float(error.square().mean())
-    return 2 * variance**0.5
+    return 2 * math.sqrt(variance)
 
 
 def _gram(a: Side, b: Side, kernel: Kernel) -> Tensor:
