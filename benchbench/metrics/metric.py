@@ -17,9 +17,7 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
 
-Aspect = Literal[
-    "quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"
-]
+Aspect = Literal["quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"]
 Need = Literal["moments", "features", "logits", "pairs"]
 
 
