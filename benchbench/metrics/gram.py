@@ -24,7 +24,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TILE = 256, 1024  # rows × columns: 2 MiB of float64, so that the passes over a tile stay in cache
+TILE = 2**19  # values in a tile: 4 MiB of float64, so that the passes over it stay in cache
+HEIGHTS = 256, 512  # rows of a tile, least and most
+ROWS = 32  # rows turned to float64 at once: half a MiB at D = 2048
 PROBES = 32
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -33,8 +35,8 @@ Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Side:
-    """Rows less the centre c, N×D in the precision of the products. offset: float64 (N,), x·c − |c|²/2.
-    squares: float64 (N,), |x|². lengths: (N,), |x − c|; equal for equal rows."""
+    """Rows less the centre c, N×D in the precision of the products, which c must have too. offset: float64 (N,),
+    x·c − |c|²/2. squares: float64 (N,), |x|². lengths: (N,), |x − c|; equal for equal rows."""
 
     x: Tensor
     offset: Tensor
@@ -43,13 +45,13 @@ class Side:
 
     @classmethod
     def of(cls, rows: Tensor, centre: Tensor, dtype: torch.dtype) -> Side:
-        x = torch.empty(rows.shape, dtype=dtype, device=rows.device)
         offset, squares = torch.empty(2, len(rows), dtype=torch.float64, device=rows.device)
-        for part in _slices(len(rows), TILE[0]):
+        c = centre.double()
+        for part in _slices(len(rows), ROWS):
             exact = rows[part].double()
-            offset[part] = exact @ centre - centre @ centre / 2
+            offset[part] = exact @ c - c @ c / 2
             squares[part] = torch.linalg.vecdot(exact, exact)
-            x[part] = exact - centre
+        x = rows.to(dtype) - centre.to(dtype)
         return cls(x, offset, squares, torch.linalg.vector_norm(x, dim=1))
 
     def __len__(self) -> int:
@@ -96,12 +98,13 @@ def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
     marks: float64 N×S, 1 where a row belongs to a subset.
     """
     sums = Sums.zeros(a, a, marks)
-    for i in _slices(len(a), TILE[0]):
+    height, width = _tile(a)
+    for i in _slices(len(a), height):
         square = _gram(a[i], a[i], kernel)
         sums.diagonal += float(square.diagonal().sum())
         sums.rows[i] += square.fill_diagonal_(0).sum(1)
         sums.add(square, 1, marks, marks, i, i)
-        for j in _slices(len(a), TILE[1], i.stop):
+        for j in _slices(len(a), width, i.stop):
             tile = _gram(a[i], a[j], kernel)
             sums.rows[i] += tile.sum(1)
             sums.rows[j] += tile.sum(0)
@@ -112,8 +115,9 @@ def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
 def sums_across(a: Side, b: Side, kernel: Kernel, of_a: Tensor | None, of_b: Tensor | None) -> Sums:
     """Over the pairs of two sides; `of_a` and `of_b` as `marks`, subset number s of one with s of the other."""
     sums = Sums.zeros(a, b, of_a)
-    for i in _slices(len(a), TILE[0]):
-        for j in _slices(len(b), TILE[1]):
+    height, width = _tile(a)
+    for i in _slices(len(a), height):
+        for j in _slices(len(b), width):
             tile = _gram(a[i], b[j], kernel)
             sums.rows[i] += tile.sum(1)
             sums.columns[j] += tile.sum(0)
@@ -146,6 +150,13 @@ def rounding_error(x: Tensor, y: Tensor, a: Side, b: Side, centre: Tensor, kerne
 def _gram(a: Side, b: Side, kernel: Kernel) -> Tensor:
     inner = (a.x @ b.x.T).double().add_(a.offset[:, None]).add_(b.offset)
     return kernel(inner, a.squares, b.squares)
+
+
+def _tile(side: Side) -> tuple[int, int]:
+    """Rows and columns of a tile: an eighth of the side, so that little of the diagonal is computed twice, but
+    enough for a fast product."""
+    height = min(max(len(side) // 8, HEIGHTS[0]), HEIGHTS[1])
+    return height, TILE // height
 
 
 def _slices(n: int, size: int, start: int = 0) -> Iterator[slice]:

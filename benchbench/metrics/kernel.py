@@ -102,7 +102,7 @@ def kernel_distance(
     """
     check_pair(x, y)
     kernel = kernel or cubic_kernel(x.shape[1])
-    centre = (mean_row(x) + mean_row(y)) / 2
+    centre = ((mean_row(x) + mean_row(y)) / 2).to(x.dtype)
     if x.dtype == y.dtype == torch.float32:
         with full_float32():
             a, b = (Side.of(rows, centre, torch.float32) for rows in (x, y))

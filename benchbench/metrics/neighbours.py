@@ -30,7 +30,7 @@ from benchbench.metrics.linalg import check_features, check_pair
 
 TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes over it stay in cache
 _SPARE = 4  # candidates kept beyond k: more of them, fewer rows that need the float64 product
-_PAIRS = 64  # pairs computed at once: 1 MiB of differences at D = 2048, which stays in cache
+_PAIRS = 32  # pairs computed at once: half a MiB of differences at D = 2048, which stays in cache
 _TIE = 1e-12  # squared distances that agree to this are equal: a few times the float64 rounding of a sum
 _OPEN_SHARE = (
     0.01  # of a tile's pairs left open, beyond which one float64 product is cheaper than single pairs

@@ -26,8 +26,11 @@ TAPS = 11
 _SIGMA = 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
-_BLOCK = 12  # output rows of one banded block: wider ones multiply more zeros, narrower ones are more calls
-_PIXELS = 65_536  # pixels of one channel worked on at once: four float64 maps of them stay near the cache
+# Output rows of one banded block, and pixels of one channel worked on at once. Wider blocks multiply more zeros
+# and more pixels leave the cache; narrower and fewer are more calls, and on a busy machine each call waits for
+# its threads (12 rows and 65,536 pixels were as fast on an idle one, and took seconds an image on a busy one).
+_BLOCK = 24
+_PIXELS = 4 * 65_536
 
 
 def ssim_planes(x: Tensor, y: Tensor) -> Tensor:
