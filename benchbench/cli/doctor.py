@@ -19,6 +19,7 @@ def doctor() -> None:
     from benchbench.core.registry import DATASETS, EXTRACTORS
     from benchbench.data.cache import cache_folder
     from benchbench.data.torchvision_sets import archive_folder, local_folder
+    from benchbench.metrics.lpips import ALEXNET
     from benchbench.results.provenance import collect_provenance
 
     console = Console()
@@ -50,6 +51,10 @@ def doctor() -> None:
             judges.append((name, f"at hand, sha256 {extractor('cpu').weights_sha256[:12]}"))
         except MetricFailed as failure:
             judges.append((name, failure.reason))
+    try:
+        judges.append(("lpips", f"at hand in {ALEXNET.locate()[0]}"))
+    except MetricFailed as failure:
+        judges.append(("lpips", failure.reason))
     section("feature networks", judges)
 
     folder = os.environ.get("BENCHBENCH_DATA")

@@ -37,15 +37,15 @@ class FeatureEvidence:
 @dataclass(frozen=True)
 class PairEvidence:
     """One value an image pair for each paired metric, float64 (N,), by metric name; for a metric that cannot
-    score such pairs at all, the reason instead."""
+    score such pairs at all, its failure instead."""
 
     values: Mapping[str, Tensor]
-    failures: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, MetricFailed] = field(default_factory=dict)
 
     def of(self, name: str) -> Tensor:
         """The values of one metric; `MetricFailed` with the reason where there are none."""
         if name in self.failures:
-            raise MetricFailed(self.failures[name])
+            raise self.failures[name]
         return self.values[name]
 
 

@@ -108,16 +108,16 @@ class PairReader:
         """per_image: metric name to a function of two uint8 batches that gives one value a pair."""
         self._per_image = per_image
         self._values: dict[str, list[Tensor]] = {name: [] for name in per_image}
-        self._failures: dict[str, str] = {}
+        self._failures: dict[str, MetricFailed] = {}
 
     def show(self, x: Tensor, y: Tensor) -> None:
         """Compare x and y, uint8 N×3×H×W. A metric that cannot score such images at all (too small for its
-        window, say) leaves its reason instead of values."""
+        window, say) leaves its failure instead of values."""
         for name in self._per_image.keys() - self._failures.keys():
             try:
                 self._values[name].append(self._per_image[name](x, y).double().cpu())
             except MetricFailed as failure:
-                self._failures[name] = failure.reason
+                self._failures[name] = failure
 
     def result(self) -> PairEvidence:
         """The values of all pairs shown, in their order."""
