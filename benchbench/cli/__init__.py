@@ -19,6 +19,7 @@ from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.list import list_things
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
+from benchbench.cli.suite import suite
 from benchbench.core.errors import BenchbenchError, CellFailed, unknown_name
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -41,7 +42,7 @@ def cli() -> None:
     """Train, score and compare generative image models with numbers that can be trusted."""
 
 
-for verb in (run, evaluate, stats, leaderboard, list_things, doctor):
+for verb in (run, suite, evaluate, stats, leaderboard, list_things, doctor):
     cli.add_command(verb)
 
 

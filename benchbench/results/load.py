@@ -8,6 +8,7 @@ version, or the call fails and names the file: a table that silently lacks a run
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import pandas as pd
 from benchbench.core.errors import InputError
 from benchbench.results.provenance import damaged, read_run_json
 from benchbench.results.record import Row
-from benchbench.results.store import METRICS, RUN
+from benchbench.results.store import FAILED, METRICS, RUN
 from benchbench.results.tables import read_rows, to_frame
 
 
@@ -45,6 +46,22 @@ def load_runs(path: Path | str) -> pd.DataFrame:
         for folder, run in _records(Path(path))
     ]
     return pd.json_normalize(runs) if runs else pd.DataFrame({"cell": pd.array([], "string"), "path": []})
+
+
+def load_failures(path: Path | str) -> pd.DataFrame:
+    """One line a cell below `path` that could not be carried out: `cell`, `dataset`, `model`, `seed`, `reason`,
+    `when` and its folder as `path`. A cell that succeeded later is not among them."""
+    columns = ["cell", "dataset", "model", "seed", "reason", "when"]
+    lines = []
+    for file in sorted(Path(path).rglob(FAILED)):
+        if any(part.startswith(".") for part in file.relative_to(path).parts) or (file.parent / RUN).exists():
+            continue
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+            lines.append({**{name: facts.get(name) for name in columns}, "path": str(file.parent)})
+        except (OSError, ValueError, AttributeError) as error:
+            raise damaged(file, "is not what was written") from error
+    return pd.DataFrame(lines, columns=[*columns, "path"])
 
 
 def _records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -3,7 +3,8 @@
 Pattern: a cell is filled in a temporary folder beside its place, sealed by `run.json`, which lists every
 other file with its sha256, and renamed into place. Several processes may write the same store, on one
 machine or over a shared file system: the first to land a cell keeps it. A process killed at any point leaves
-a whole cell or none; what it was doing lies in `ROOT/.work/<key>/`, from where the next call goes on.
+a whole cell or none; what it was doing lies in `ROOT/.work/<key>/`, from where the next call goes on. A cell
+that could not be carried out has a folder too, with nothing but `failed.json` in it, until it succeeds.
 
 Scope: readers skip every name that starts with a dot. There is no index beside the files, so nothing can
 fall out of step with them; finding a cell is one look at one path. There is no lock either: two processes
@@ -14,19 +15,20 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import InputError
-from benchbench.core.files import atomic_folder, cannot_write, temporary_name
-from benchbench.core.hashing import digest, file_sha256
+from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
+from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.results.provenance import damaged, read_run_json, write_run_json
 from benchbench.results.record import SCHEMA_VERSION
 
 RUN = "run.json"
 METRICS = "metrics.csv"
+FAILED = "failed.json"
 
 
 class Store:
@@ -45,7 +47,7 @@ class Store:
         Raises `InputError` for a damaged one: it is neither served nor silently replaced.
         """
         folder = self.cell_dir(dataset, model, key)
-        if not folder.exists():
+        if not folder.exists() or _only_failed(folder):
             return None
         run = read_run_json(folder / RUN)
         if run["cell"] != key:
@@ -87,6 +89,30 @@ class Store:
                 files={path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
             )
             write_run_json(folder / RUN, run)
+            self.clear_failure(dataset, model, key)
+
+    def record_failure(self, dataset: str, model: str, key: str, facts: Mapping[str, Any]) -> Path:
+        """Say in the cell's folder why there is no cell: `facts` (JSON-able, at least `reason`).
+
+        A finished cell is never touched. Returns the folder.
+        """
+        folder = self.cell_dir(dataset, model, key)
+        if not (folder / RUN).exists():
+            content = {"cell": key, "dataset": dataset, "model": model, **facts}
+            atomic_write(folder / FAILED, canonical_json(content) + "\n")
+        return folder
+
+    def clear_failure(self, dataset: str, model: str, key: str) -> None:
+        """Forget that a cell failed; nothing happens where it did not."""
+        folder = self.cell_dir(dataset, model, key)
+        if _only_failed(folder):
+            (folder / FAILED).unlink(missing_ok=True)
+            folder.rmdir()
+
+    def has_work(self, key: str) -> bool:
+        """Whether an unfinished cell left something to go on from."""
+        folder = self.root / ".work" / _checked(key)
+        return folder.is_dir() and any(folder.iterdir())
 
     def workdir(self, key: str) -> Path:
         """A folder for what an unfinished cell needs to go on, made if it is not there."""
@@ -119,6 +145,10 @@ class Store:
             raise cannot_write(self.root, error) from error
         finally:
             shutil.rmtree(probe, ignore_errors=True)
+
+
+def _only_failed(folder: Path) -> bool:
+    return (folder / FAILED).exists() and not (folder / RUN).exists()
 
 
 def folder_name(name: str) -> str:

@@ -1,0 +1,105 @@
+"""What a suite looks like: the plan as a table, and the cells while they run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.runner.suite import SuiteCell
+
+STATES = {"done": "done", "begun": "goes on", "new": "to do"}
+
+
+def plan_table(cells: Sequence[SuiteCell], jobs: int) -> Table:
+    """Every cell, what the store has of it, and what the rest should take."""
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (("model", "left"), ("dataset", "left"), ("seed", "right"), ("state", "left")):
+        table.add_column(name, justify="left" if justify == "left" else "right")
+    table.add_column("estimate", justify="right")
+    table.add_column("key", style="dim")
+    for cell in cells:
+        cost = "" if cell.state == "done" else duration(cell.seconds)
+        names = (escape(cell.model), escape(cell.dataset), str(cell.seed))
+        table.add_row(*names, STATES[cell.state], cost, cell.key)
+    table.caption = totals(cells, jobs)
+    table.caption_justify = "left"
+    return table
+
+
+def totals(cells: Sequence[SuiteCell], jobs: int) -> str:
+    """One sentence on the whole: how many, and how long by past records."""
+    states = Counter(cell.state for cell in cells)
+    left = [cell for cell in cells if cell.state != "done"]
+    known = [cell.seconds for cell in left if cell.seconds is not None]
+    parts = [f"{len(cells)} cells, {states['done']} done, {states['begun']} begun, {states['new']} new"]
+    if known:
+        cost = f"{duration(sum(known) / jobs)} left with {jobs} at a time, by past records"
+        unknown = len(left) - len(known)
+        parts.append(cost + (f" ({unknown} cells without any)" if unknown else ""))
+    elif left:
+        parts.append("no past record says what they cost")
+    return "; ".join(parts)
+
+
+def duration(seconds: float | None) -> str:
+    """For people: "2 h 05 min", "3 min 20 s", "12 s"; "unknown" for None."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
+
+
+class LiveSuite:
+    """Draws a running suite on stderr: what ended as lines, what runs as a small table on a terminal."""
+
+    def __init__(self, cells: Sequence[SuiteCell], console: Console) -> None:
+        self.console, self.total = console, len(cells)
+        self.done, self.failed = 0, 0
+        self.live = Live(console=console, transient=True, refresh_per_second=4)
+
+    def __enter__(self) -> LiveSuite:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def skipped(self, n: int) -> None:
+        """`n` cells were done before."""
+        self.done += n
+        if n:
+            self.say(f"{n} of {self.total} cells are there already")
+
+    def ended(self, name: str, seconds: float, reason: str | None) -> None:
+        """A cell ended; `reason` says why it failed."""
+        self.done += 1
+        self.failed += reason is not None
+        what = "done" if reason is None else f"FAILED: {reason}"
+        self.say(f"[{self.done}/{self.total}] {name}: {what} ({duration(seconds)})")
+
+    def running(self, jobs: Mapping[str, tuple[float, str]]) -> None:
+        """What runs now: name to its age in seconds and the last thing it said."""
+        table = Table(box=None, pad_edge=False)
+        for name, (age, said) in jobs.items():
+            table.add_row(
+                escape(name), duration(age), Text(said, style="dim", overflow="ellipsis", no_wrap=True)
+            )
+        failed = f", {self.failed} failed" if self.failed else ""
+        self.live.update(Group(table, Text(f"{self.done} of {self.total} cells{failed}", style="bold")))
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.console.print(Text(text), soft_wrap=True)

@@ -1,0 +1,310 @@
+"""A suite: models × datasets × seeds from one TOML file, as a list of cells.
+
+    models = ["vae", "dcgan"]
+    datasets = ["digits", "grid25"]
+    seeds = 3                          # 0, 1, 2; or a list
+
+    [settings]                         # of every cell, as the options of `benchbench run`
+    samples = 898
+    metrics = ["standard"]
+
+    [[exclude]]                        # cells that are not wanted
+    model = "dcgan"
+    dataset = "digits"
+
+    [[override]]                       # settings of the cells that match; later ones win
+    match = { model = "dcgan" }
+    set = { steps = 500 }
+
+Pattern: the file becomes cells, each cell gets the key under which the store would have it, and the store
+says which are done. There is no state of the suite beside the store, so nothing has to be repaired after a
+kill: the same command again goes on.
+
+Scope: what is run, not where; executors are in `runner.executor`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, Field, ValidationError
+
+from benchbench.core.errors import CellFailed, InputError, unknown_name
+from benchbench.core.progress import SILENT, Progress
+from benchbench.results.load import load_runs
+from benchbench.results.provenance import utc_now
+from benchbench.results.store import Store
+from benchbench.runner.executor import Executor, Job, last_line
+from benchbench.runner.plan import make_plans
+
+State = Literal["done", "begun", "new"]
+_S = TypeVar("_S", bound="Settings")
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """What `benchbench run` would be told of a cell; unset ones are its defaults."""
+
+    samples: int | None = Field(default=None, ge=2)
+    size: int | None = Field(default=None, ge=1)
+    metrics: list[str] | None = None
+    extractors: list[str] | None = None
+    recipe: Path | None = None
+    set: dict[str, Any] = Field(default_factory=dict)
+
+    def over(self, other: Settings) -> Settings:
+        """These settings, and `other`'s where these say nothing; `set` is merged key by key."""
+        own = self.model_dump(exclude_unset=True)
+        return Settings(**{**other.model_dump(exclude_unset=True), **own, "set": {**other.set, **self.set}})
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `runner.run.run_cells`."""
+        options = self.model_dump(exclude={"set"}, exclude_none=True)
+        # A JSON literal of a TOML value is TOML as well.
+        return {**options, "overrides": [f"{key}={json.dumps(value)}" for key, value in self.set.items()]}
+
+
+class Match(BaseModel, extra="forbid", frozen=True):
+    """Some cells: those that agree in everything that is given."""
+
+    model: str | None = None
+    dataset: str | None = None
+    seed: int | None = None
+
+    def of(self, model: str, dataset: str, seed: int) -> bool:
+        """Whether this cell is meant."""
+        asked = (self.model, self.dataset, self.seed)
+        return all(mine in (None, its) for mine, its in zip(asked, (model, dataset, seed), strict=True))
+
+
+class Override(Settings, frozen=True):
+    """Settings for some cells."""
+
+    match: Match
+
+
+class Suite(BaseModel, extra="forbid", frozen=True):
+    """The file, read."""
+
+    models: list[str] = Field(min_length=1)
+    datasets: list[str] = Field(min_length=1)
+    seeds: int | list[int] = 1
+    settings: Settings = Settings()
+    exclude: list[Match] = Field(default_factory=list)
+    override: list[Override] = Field(default_factory=list)
+
+    def seed_list(self) -> list[int]:
+        """The seeds; a number n stands for 0 .. n-1."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+
+@dataclass(frozen=True)
+class SuiteCell:
+    """One cell of a suite. `options`: keyword arguments of `run_cells`. `stored_as`: the dataset's name in the
+    store. `seconds`: what it should take by past records of the store, None where nobody knows."""
+
+    model: str
+    dataset: str
+    seed: int
+    options: dict[str, Any]
+    stored_as: str
+    key: str
+    state: State
+    seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """For people: "vae on digits, seed 0"."""
+        return f"{self.model} on {self.dataset}, seed {self.seed}"
+
+
+def load_suite(path: Path) -> Suite:
+    """The suite in a TOML file; `InputError` names what is wrong with it."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the suite {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the suite {path} is not valid TOML: {error}") from error
+    try:
+        suite = Suite(**content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_sentence(error)}") from error
+    base = path.parent
+    lists: dict[str, list[Any]] = {
+        "model": suite.models,
+        "dataset": suite.datasets,
+        "seed": suite.seed_list(),
+    }
+    for kind, entries in lists.items():
+        if twice := sorted({str(entry) for entry in entries if entries.count(entry) > 1}):
+            raise InputError(f"{path}: {kind} {', '.join(twice)} is listed twice; a cell is run once")
+        for match in [*suite.exclude, *(override.match for override in suite.override)]:
+            asked = getattr(match, kind)
+            if asked is not None and asked not in entries:
+                raise InputError(f"{path}: {unknown_name(kind, str(asked), map(str, entries))}")
+    if not suite.seed_list():
+        raise InputError(f"{path}: seeds must name at least one seed")
+    return suite.model_copy(
+        update={
+            "settings": _located(suite.settings, base),
+            "override": [_located(override, base) for override in suite.override],
+        }
+    )
+
+
+def plan_suite(
+    suite: Suite, store: Store, *, device: torch.device, progress: Progress = SILENT
+) -> list[SuiteCell]:
+    """Every cell with its key and what the store has of it, models in the order of the file.
+
+    Everything that can be refused is refused here, before the first cell runs: an unknown name, a model that
+    cannot do a dataset's images. Raises `InputError` naming the pair.
+    """
+    pairs = list(itertools.product(suite.models, suite.datasets))
+    past = _past(store)
+    cells: list[SuiteCell] = []
+    with progress.stage("planning", len(pairs), "pair") as stage:
+        for model, dataset in pairs:
+            for options, seeds in _alike(suite, model, dataset):
+                try:
+                    plans = make_plans(model, dataset, seeds=seeds, device=device, **options)
+                except InputError as error:
+                    raise InputError(
+                        f"{model} on {dataset}: {error} (or leave the pair out with [[exclude]])"
+                    ) from error
+                for plan in plans:
+                    state: State = "new"
+                    if store.find(plan.dataset.name, model, plan.key) is not None:
+                        state = "done"
+                    elif store.has_work(plan.training_key):
+                        state = "begun"
+                    seconds = _estimate(past, model, plan.dataset.name)
+                    cells.append(
+                        SuiteCell(
+                            model, dataset, plan.seed, options, plan.dataset.name, plan.key, state, seconds
+                        )
+                    )
+            stage.advance()
+    if not cells:
+        raise InputError("the suite excludes every cell; there is nothing to run")
+    return cells
+
+
+class Watcher(Protocol):
+    """Whoever looks on while a suite runs."""
+
+    def skipped(self, n: int) -> None:
+        """`n` cells were done before."""
+
+    def ended(self, name: str, seconds: float, reason: str | None) -> None:
+        """A cell ended; `reason` says why it failed, None that it did not."""
+
+    def running(self, jobs: Mapping[str, tuple[float, str]]) -> None:
+        """What runs now: name to its age in seconds and the last thing it said."""
+
+
+def run_suite(
+    cells: Sequence[SuiteCell], store: Store, executor: Executor, *, device: str, watch: Watcher
+) -> None:
+    """Carry out what is not done. A cell that fails leaves its reason in its folder and stops no other.
+
+    Raises `CellFailed` at the end when any cell failed. An interrupt ends the running cells; they go on next
+    time from their last checkpoint.
+    """
+    todo = [cell for cell in cells if cell.state != "done"]
+    watch.skipped(len(cells) - len(todo))
+    by_job = {}
+    for cell in todo:
+        arguments = {
+            "model": cell.model,
+            "dataset": cell.dataset,
+            "seeds": [cell.seed],
+            "out": str(store.root),
+            "device": device,
+            **cell.options,
+        }
+        job = Job(cell.name, arguments, store.root / ".logs" / f"{cell.key}.log")
+        by_job[job] = cell
+        executor.submit(job)
+    failures = []
+    try:
+        for outcome in executor.as_completed():
+            watch.running({job.name: (age, last_line(job.log)) for job, age in executor.running().items()})
+            if outcome is None:
+                continue
+            cell = by_job[outcome.job]
+            if outcome.reason is not None:
+                facts = {"seed": cell.seed, "reason": outcome.reason, "when": utc_now()}
+                store.record_failure(cell.stored_as, cell.model, cell.key, facts)
+                failures.append(f"{cell.name}: {outcome.reason}")
+            watch.ended(cell.name, outcome.seconds, outcome.reason)
+    finally:
+        executor.cancel()
+    if failures:
+        raise CellFailed(f"{len(failures)} of {len(cells)} cells failed. " + "; ".join(failures))
+
+
+def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[dict[str, Any], Sequence[int]]]:
+    """The options of a pair with the seeds that share them."""
+    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    for seed in suite.seed_list():
+        if any(match.of(model, dataset, seed) for match in suite.exclude):
+            continue
+        settings = suite.settings
+        for override in suite.override:
+            if override.match.of(model, dataset, seed):
+                own = override.model_dump(exclude={"match"}, exclude_unset=True)
+                settings = Settings(**own).over(settings)
+        options = settings.options()
+        groups.setdefault(json.dumps(options, default=str), (options, []))[1].append(seed)
+    yield from groups.values()
+
+
+def _past(store: Store) -> pd.DataFrame:
+    """Seconds a cell took, with its model and dataset."""
+    columns = ["model", "dataset", "seconds.training", "seconds.evaluation"]
+    runs = load_runs(store.root) if store.root.is_dir() else pd.DataFrame()
+    if not set(columns) <= set(runs.columns):
+        return pd.DataFrame(columns=["model", "dataset", "seconds"])
+    total = runs["seconds.training"].astype(float) + runs["seconds.evaluation"].astype(float)
+    return runs[["model", "dataset"]].assign(seconds=total).dropna()
+
+
+def _estimate(past: pd.DataFrame, model: str, dataset: str) -> float | None:
+    """Median of the same pair's past cells, else of the model's on other datasets, else None."""
+    same_model = past[past["model"] == model]
+    for known in (same_model[same_model["dataset"] == dataset], same_model):
+        if len(known):
+            return float(known["seconds"].median())
+    return None
+
+
+def _located(settings: _S, base: Path) -> _S:
+    """A recipe's path is meant from the suite's folder."""
+    if settings.recipe is None:
+        return settings
+    return settings.model_copy(update={"recipe": base / settings.recipe})
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        *parents, key = first["loc"]
+        place: dict[int | str, type[BaseModel]] = {
+            "exclude": Match,
+            "match": Match,
+            "override": Override,
+            "settings": Settings,
+        }
+        home: type[BaseModel] = next((place[name] for name in reversed(parents) if name in place), Suite)
+        return str(unknown_name("suite setting", str(key), home.model_fields))
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"

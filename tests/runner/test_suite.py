@@ -1,0 +1,238 @@
+"""A suite: from a file to cells, what is skipped, what fails, what a kill leaves. Real cells on digits, tiny ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from benchbench.core.errors import CellFailed, InputError
+from benchbench.results.load import load_failures, load_results
+from benchbench.results.store import Store
+from benchbench.runner.executor import Job, LocalProcesses, Outcome
+from benchbench.runner.run import run_cells
+from benchbench.runner.suite import Suite, load_suite, plan_suite, run_suite
+
+CPU = torch.device("cpu")
+TEXT = """
+models = ["real", "noise"]
+datasets = ["digits"]
+seeds = 2
+[settings]
+samples = 16
+metrics = ["fd"]
+[[exclude]]
+model = "noise"
+seed = 1
+[[override]]
+match = { model = "noise" }
+samples = 20
+"""
+
+
+@pytest.fixture
+def suite_file(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "suite.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+class Inline:
+    """An executor that runs each job in this process when it is asked for; `fails` names jobs that do not work."""
+
+    def __init__(self, fails: Mapping[str, str] | None = None) -> None:
+        self.jobs: list[Job] = []
+        self.fails = fails or {}
+        self.cancelled = False
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def as_completed(self) -> Iterator[Outcome | None]:
+        for job in self.jobs:
+            reason = self.fails.get(job.name)
+            if reason is None:
+                run_cells(**json.loads(json.dumps(job.arguments)))
+            yield Outcome(job, "failed" if reason else "done", reason, 1.0)
+
+    def running(self) -> dict[Job, float]:
+        return {}
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Watch:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.already = 0
+        self.names: dict[str, str | None] = {}
+
+    def skipped(self, n: int) -> None:
+        self.already = n
+
+    def ended(self, name: str, seconds: float, reason: str | None) -> None:
+        self.names[name] = reason
+
+    def running(self, jobs: Mapping[str, tuple[float, str]]) -> None:
+        pass
+
+
+def test_matrix_excludes_and_overrides(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """2 models × 1 dataset × 2 seeds less one excluded; the override reaches its model alone (by the file)."""
+    cells = plan_suite(load_suite(suite_file(TEXT)), Store(tmp_path / "out"), device=CPU)
+    assert [cell.name for cell in cells] == [
+        "real on digits, seed 0",
+        "real on digits, seed 1",
+        "noise on digits, seed 0",
+    ]
+    assert [cell.options["samples"] for cell in cells] == [16, 16, 20]
+    assert {cell.state for cell in cells} == {"new"}
+    assert len({cell.key for cell in cells}) == 3
+
+
+def test_done_cells_are_skipped_and_a_failure_stops_nothing(
+    suite_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """The second of three cells fails: the other two are there, its reason is in its folder; the next call runs
+    that one alone and the reason is gone. `load_results` never sees a failed cell."""
+    suite, store = load_suite(suite_file(TEXT)), Store(tmp_path / "out")
+    cells, executor, watch = (
+        plan_suite(suite, store, device=CPU),
+        Inline({"real on digits, seed 1": "it broke"}),
+        Watch(),
+    )
+    with pytest.raises(CellFailed, match=r"1 of 3 cells failed\. real on digits, seed 1: it broke"):
+        run_suite(cells, store, executor, device="cpu", watch=watch)
+    assert executor.cancelled
+    assert watch.names["real on digits, seed 1"] == "it broke"
+    failures = load_failures(store.root)
+    assert failures[["cell", "seed", "reason"]].to_numpy().tolist() == [[cells[1].key, 1, "it broke"]]
+    assert set(load_results(store.root)["cell"]) == {cells[0].key, cells[2].key}
+
+    again = plan_suite(suite, store, device=CPU)
+    assert [cell.state for cell in again] == ["done", "new", "done"]
+    assert again[1].seconds is not None  # the same pair's other seed
+    second = Watch()
+    run_suite(again, store, Inline(), device="cpu", watch=second)
+    assert second.already == 2
+    assert list(second.names) == ["real on digits, seed 1"]
+    assert load_failures(store.root).empty
+    assert len(set(load_results(store.root)["cell"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models = [", "not valid TOML"),
+        ('models = []\ndatasets = ["digits"]', "models"),
+        ('models = ["real"]\ndatasets = ["digits"]\nseed = 3', "did you mean 'seeds'"),
+        ('models = ["real", "real"]\ndatasets = ["digits"]', "listed twice"),
+        ('models = ["real"]\ndatasets = ["digits"]\n[[exclude]]\nmodel = "rael"', "did you mean 'real'"),
+        ('models = ["real"]\ndatasets = ["digits"]\nseeds = []', "at least one seed"),
+        ('models = ["real"]\ndatasets = ["digits"]\n[settings]\nsampels = 3', "did you mean 'samples'"),
+    ],
+)
+def test_a_bad_file_is_named(suite_file: Callable[[str], Path], text: str, message: str) -> None:
+    """Each mistake is one sentence that names the file and the way out."""
+    with pytest.raises(InputError, match=message) as caught:
+        load_suite(suite_file(text))
+    assert "suite.toml" in str(caught.value)
+
+
+def test_an_impossible_pair_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    """An unknown model is the plan's error, with the pair in the sentence."""
+    with pytest.raises(InputError, match="vea on digits: unknown model 'vea'"):
+        plan_suite(Suite(models=["vea"], datasets=["digits"]), Store(tmp_path), device=CPU)
+
+
+def test_settings_reach_the_run_as_toml() -> None:
+    """`set` becomes KEY=VALUE texts that read back as the same values; a later override wins key by key."""
+    suite = Suite.model_validate(
+        {
+            "models": ["vae"],
+            "datasets": ["digits"],
+            "settings": {"set": {"steps": 5, "lr": 1e-3}},
+            "override": [{"match": {"model": "vae"}, "set": {"steps": 7, "schedule": "cosine"}}],
+        }
+    )
+    own = suite.override[0]
+    merged = type(suite.settings)(**own.model_dump(exclude={"match"}, exclude_unset=True)).over(
+        suite.settings
+    )
+    assert merged.options()["overrides"] == ["steps=7", "lr=0.001", 'schedule="cosine"']
+
+
+def test_local_processes_report_a_failing_and_a_working_job(tmp_path: Path) -> None:
+    """Two real children: bad input ends with its own sentence, a good job leaves its record."""
+    good = {
+        "model": "noise",
+        "dataset": "digits",
+        "samples": 8,
+        "metrics": ["fd"],
+        "out": str(tmp_path / "out"),
+        "device": "cpu",
+    }
+    executor = LocalProcesses(2)
+    executor.submit(Job("good", good, tmp_path / "good.log"))
+    executor.submit(Job("bad", {**good, "model": "nosie"}, tmp_path / "bad.log"))
+    outcomes = {o.job.name: o for o in executor.as_completed() if o is not None}
+    assert outcomes["good"].status == "done"
+    assert outcomes["bad"].status == "failed"
+    assert "did you mean 'noise'" in (outcomes["bad"].reason or "")
+    assert len(load_results(tmp_path / "out")) > 0
+    assert executor.running() == {}
+
+
+@pytest.mark.slow
+def test_a_killed_suite_leaves_no_orphan_and_resumes(
+    suite_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """SIGKILL in the middle of a training: the child ends with its parent, the next call completes the matrix,
+    and the weights are those of an uninterrupted run (sha256 in run.json's list of files)."""
+    text = """
+models = ["vae-mlp"]
+datasets = ["digits"]
+seeds = 2
+[settings]
+samples = 16
+metrics = ["fd"]
+set = { steps = 400, latent = 4, width = 64, checkpoint_every = 20, batch_size = 16 }
+"""
+    path, out = suite_file(text), tmp_path / "out"
+    command = [sys.executable, "-m", "benchbench", "suite", str(path), "--out", str(out), "--device", "cpu"]
+    parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 240
+    while not list(out.glob(".work/*/checkpoint.pt")):
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        assert parent.poll() is None, "the suite ended before it was killed"
+        time.sleep(0.05)
+    children = psutil.Process(parent.pid).children(recursive=True)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    whole = tmp_path / "whole"
+    run_cells("vae-mlp", "digits", seeds=[0, 1], out=whole, device="cpu", samples=16, metrics=["fd"],
+              overrides=["steps=400", "latent=4", "width=64", "checkpoint_every=20", "batch_size=16"])  # fmt: skip
+
+    def weights(root: Path) -> dict[str, str]:
+        runs = [json.loads(file.read_text()) for file in root.rglob("run.json")]
+        return {run["cell"]: run["files"]["weights.safetensors"] for run in runs}
+
+    assert weights(out) == weights(whole)
+    assert len(weights(out)) == 2
