@@ -1,7 +1,8 @@
 """Boards: what the comparison tables show, before it is text of any format.
 
 One board a (dataset, task): models down, metrics across. A column is a metric under one protocol, so that
-numbers which may not be compared never share a column; the protocols are numbered notes below.
+numbers which may not be compared never share a column; the protocols are numbered notes below. Models are
+ranked by the first column, each with the places that the numbers allow.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchbench.results.compare import PROTOCOL
+from benchbench.results.compare import PROTOCOL, QUESTION
+from benchbench.results.ranks import Rank, Runs, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.text import (
     arrow,
@@ -26,6 +28,8 @@ from benchbench.views.text import (
     protocol,
 )
 
+RATE = "sampling_rate"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -38,13 +42,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """headings and aspects: one a column; rows: a model's name and an `Entry` or None a column; notes: one
-    line each for the protocols, by the number in the headings, and one for the methods of the intervals."""
+    """headings and aspects: one a column; rows: a model's name and an `Entry` or None a column; ranks: one a row,
+    "" for a model without one, and none at all where nothing is ranked; notes: one line each for the protocols,
+    by the number in the headings, for the methods of the intervals, the ranks and the Pareto front."""
 
     title: str
     headings: list[str]
     aspects: list[str]
     rows: list[tuple[str, list[Entry | None]]]
+    ranks: list[str]
     notes: list[str]
 
 
@@ -53,10 +59,10 @@ def boards(frame: pd.DataFrame) -> Iterator[Board]:
     best first; ties and models without a number there by name."""
     summary = summarise(frame)
     for (dataset, task), asked in summary.groupby(["dataset", "task"], sort=True):
-        yield _board(plain(f"{dataset}: {task}"), asked)
+        yield _board(plain(f"{dataset}: {task}"), asked, frame)
 
 
-def _board(title: str, asked: pd.DataFrame) -> Board:
+def _board(title: str, asked: pd.DataFrame, frame: pd.DataFrame) -> Board:
     asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
     numbers, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
@@ -74,13 +80,58 @@ def _board(title: str, asked: pd.DataFrame) -> Board:
     seeds = asked.groupby("name")["n_seeds"].max()
     entries = [_entries(column, failures) for column in columns]
     names = sorted(set(asked["name"]), key=lambda name: (_place(columns[0], name), name))
+    ranks = _ranks(columns[0], frame)
+    if ranks:
+        single = " (one run a model: noise of training is not in it)" if seeds.max() == 1 else ""
+        notes.append(
+            f"rank: by {_short(firsts[0])}, the places that 95% confidence in all of them allows{single}"
+        )
+    if front := _front(columns):
+        notes.append(f"Pareto front of {_short(firsts[0])} and {RATE}: {', '.join(front)}")
     return Board(
         title,
         [_short(first) + numbered[protocol(first)] for first in firsts],
         [str(first["aspect"]) for first in firsts],
         [(_with_seeds(name, seeds[name]), [column.get(name) for column in entries]) for name in names],
+        [str(ranks.get(name, "")) for name in names] if ranks else [],
         notes,
     )
+
+
+def _ranks(column: pd.DataFrame, frame: pd.DataFrame) -> dict[str, Rank]:
+    """The rank interval of each model that has a number in this column; none where no two can be told apart."""
+    first = column.iloc[0]
+    if len(column) < 2 or pd.isna(first["higher_is_better"]):
+        return {}
+    same = frame["status"] == "ok"
+    for name in [*QUESTION, *PROTOCOL]:
+        same &= frame[name].isna() if pd.isna(first[name]) else (frame[name] == first[name]).fillna(False)
+    runs = {}
+    for name, *who in column[["name", *MODEL]].itertuples(index=False):
+        own = frame[same & (frame[MODEL[0]] == who[0]) & (frame[MODEL[1]] == who[1])]
+        low, high = own["low"].iloc[0], own["high"].iloc[0]
+        interval = None if pd.isna(low) or pd.isna(high) else (float(low), float(high))
+        by_seed = own.groupby("seed")["value"].mean().astype(float)
+        runs[str(name)] = Runs({int(seed): value for seed, value in by_seed.items()}, interval)
+    ranks = rank_intervals(runs, bool(first["higher_is_better"]))
+    return ranks if len(set(ranks.values())) > 1 else {}
+
+
+def _front(columns: list[pd.DataFrame]) -> list[str]:
+    """The models that none beats in both the first column and the rate of sampling, by name; none where either
+    is missing."""
+    rates = [column for column in columns if column.iloc[0]["metric"] == RATE and len(column) > 1]
+    direction = columns[0].iloc[0]["higher_is_better"]
+    if len(rates) != 1 or pd.isna(direction):
+        return []
+    both = (
+        columns[0].merge(rates[0], on="name", suffixes=("", "_rate")).dropna(subset=["value", "value_rate"])
+    )
+    if len(both) < 2:
+        return []
+    quality = both["value"].astype(float) * (1 if direction else -1)
+    front = pareto_front(quality, both["value_rate"].astype(float))
+    return sorted(both["name"][front])
 
 
 def _short(row: pd.Series) -> str:

@@ -59,8 +59,12 @@ def _render(board: Board, syntax: _Syntax) -> str:
         pattern = {1: syntax.best, 2: syntax.second}.get(entry.rank, "{}")
         return f"{pattern.replace('{}', syntax.escape(entry.text))} {syntax.escape(entry.interval)}".rstrip()
 
-    header = [syntax.escape(text) for text in ("model", *board.headings)]
-    rows = [[syntax.escape(name), *map(cell, entries)] for name, entries in board.rows]
+    ranked = ["rank"] if board.ranks else []
+    header = [syntax.escape(text) for text in ("model", *ranked, *board.headings)]
+    rows = [
+        [syntax.escape(name), *map(syntax.escape, board.ranks[i : i + 1]), *map(cell, entries)]
+        for i, (name, entries) in enumerate(board.rows)
+    ]
     notes = [syntax.escape(note) for note in board.notes]
     return syntax.board(syntax.escape(board.title), [header, *rows], notes)
 

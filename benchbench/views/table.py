@@ -82,12 +82,15 @@ def _aspect_table(board: Board, aspect: str) -> Table:
     title = Text(f"{board.title}: {plain(aspect).replace('_', ' ')}")
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("model", overflow="fold", min_width=9)
+    ranks = board.ranks if 0 in chosen else []  # beside the column they are made by
+    if ranks:
+        table.add_column("rank", justify="right", no_wrap=True)
     for index in chosen:
         table.add_column(Text(_folded(board.headings[index])), justify="right", overflow="fold")
-    for name, entries in board.rows:
+    for row, (name, entries) in enumerate(board.rows):
         shown = [entries[index] for index in chosen]
         if any(entry is not None for entry in shown):
-            table.add_row(Text(name), *map(_entry, shown))
+            table.add_row(Text(name), *map(Text, ranks[row : row + 1]), *map(_entry, shown))
     return table
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -105,6 +106,14 @@ def test_leaderboard_puts_models_side_by_side(tmp_path: Path) -> None:
         assert "noise" in done.stdout
     real = next(line for line in shown["terminal"].splitlines() if line.strip().startswith("real"))
     assert "*" in real
+    mine = ["leaderboard", str(tmp_path / "mine")]
+    assert "@inproceedings{heusel2017fid," in CliRunner().invoke(cli, [*mine, "--cite"]).stdout
+    board = tmp_path / "boards" / "board.parquet"
+    assert CliRunner().invoke(cli, [*mine, "--format", "parquet", "--output", str(board)]).exit_code == 0
+    assert set(pd.read_parquet(board)["model"]) == {"real", "noise"}
+    nowhere = CliRunner().invoke(cli, [*mine, "--format", "parquet"])
+    assert isinstance(nowhere.exception, InputError)
+    assert "--output" in str(nowhere.exception)
     (tmp_path / "empty").mkdir()
     done = CliRunner().invoke(cli, ["leaderboard", str(tmp_path / "empty")])
     assert isinstance(done.exception, InputError)

@@ -129,3 +129,24 @@ def test_an_unknown_format_and_an_empty_table_are_named(make_row: MakeRow) -> No
         leaderboard(_frame(make_row), format="markdwon")
     with pytest.raises(InputError, match="results are empty"):
         leaderboard(to_frame([]))
+
+
+def test_ranks_and_front_stand_on_the_board(make_row: MakeRow) -> None:
+    """Three models over four seeds, far apart in Fréchet distance; the slowest is also the best, the fastest the
+    worst, and the one in between is beaten by nobody in both: all on the front but the one that is slower than
+    a better one."""
+    values = {"best": (1.0, 10.0), "middle": (5.0, 5.0), "worst": (9.0, 30.0)}
+    plain = {"low": None, "high": None, "interval": None}
+    rate = {"metric": "sampling_rate", "aspect": "throughput", "higher_is_better": True, "extractor": None}
+    rows = []
+    for model, (fd, speed) in values.items():
+        for seed in range(4):
+            key = f"{model.encode().hex():0<15}"[:15] + str(seed)
+            noise = 0.01 * ((seed * 7 + len(model)) % 5)
+            rows.append(make_row(model=model, seed=seed, cell=key, value=fd + noise, **plain))
+            rows.append(make_row(model=model, seed=seed, cell=key, value=speed + noise, **plain, **rate))
+    text = leaderboard(to_frame(rows))
+    assert "| model | rank | fd ↓" in text
+    for place, model in enumerate(values, start=1):
+        assert f"| {model} (4 seeds) | {place} |" in text
+    assert "Pareto front of fd ↓ and sampling\\_rate: best, worst" in text
