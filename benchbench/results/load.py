@@ -31,7 +31,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     record, a cell that is there twice, or another schema version; the message names the file.
     """
     rows: list[Row] = []
-    for folder, run in _records(Path(path)):
+    for folder, run in records(Path(path)):
         rows += _rows(folder, run)
     return to_frame(rows)
 
@@ -43,7 +43,7 @@ def load_runs(path: Path | str) -> pd.DataFrame:
     """
     runs = [
         {**{k: v for k, v in run.items() if k != "files"}, "path": str(folder)}
-        for folder, run in _records(Path(path))
+        for folder, run in records(Path(path))
     ]
     return pd.json_normalize(runs) if runs else pd.DataFrame({"cell": pd.array([], "string"), "path": []})
 
@@ -64,8 +64,8 @@ def load_failures(path: Path | str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=[*columns, "path"])
 
 
-def _records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """(folder, run.json) of every record below `root`, in the order of their folders."""
+def records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """(folder, run.json) of every record below `root`, in the order of their folders; raises as `load_results`."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
     by_cell: dict[str, Path] = {}

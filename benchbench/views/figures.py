@@ -1,0 +1,171 @@
+"""Figures of the report, as SVG text to put into a page: one function a figure, the same input the same bytes.
+
+Text and axes take the colour of the page around them (`currentColor`), so that a figure reads on light and on
+dark paper. Models keep their colour and marker through all figures of a report.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchbench.views.curves import ALARM, Alarm
+from benchbench.views.text import arrow, plain
+
+# Okabe & Ito 2008: told apart by people who do not see red and green alike, on white and on black.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#B8A900")
+MARKERS = "osD^vP*X"
+_INK = "#010203"  # stands for the page's own colour until the SVG is written
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "benchbench",
+    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and is small
+    "font.family": "sans-serif",
+    "font.size": 10,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+MOST_CLASSES = 25  # bars; beyond that a histogram is drawn as a sorted curve
+
+
+@dataclass(frozen=True)
+class Point:
+    """A number with its interval, drawn as a cross of error bars; None where there is none."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def errors(self) -> list[list[float]]:
+        """Distances down and up, never negative: a percentile interval need not hold its value."""
+        below = 0.0 if self.low is None else max(0.0, self.value - self.low)
+        above = 0.0 if self.high is None else max(0.0, self.high - self.value)
+        return [[below], [above]]
+
+
+def plane(
+    points: Mapping[str, tuple[Point, Point]],
+    x_name: str,
+    y_name: str,
+    looks: Mapping[str, int],
+    *,
+    log_x: bool = False,
+    front: Sequence[str] = (),
+) -> str:
+    """Models in the plane of two numbers with both intervals. `front`: models joined by a line, those that none
+    beats in both. `looks`: the number of each model's colour and marker."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        axis = figure.add_subplot()
+        _joined(axis, [points[name] for name in front])
+        for name, (x, y) in points.items():
+            axis.errorbar(
+                x.value,
+                y.value,
+                xerr=x.errors,
+                yerr=y.errors,
+                fmt=MARKERS[looks[name] % len(MARKERS)],
+                color=COLOURS[looks[name] % len(COLOURS)],
+                markersize=7,
+                capsize=3,
+                linewidth=1.2,
+            )
+            axis.annotate(
+                plain(name),
+                (x.value, y.value),
+                textcoords="offset points",
+                xytext=(7, 6),
+                fontsize=9,
+                parse_math=False,
+            )
+        if log_x:
+            axis.set_xscale("log")
+        axis.set_xlabel(plain(x_name), parse_math=False)
+        axis.set_ylabel(plain(y_name), parse_math=False)
+        axis.margins(0.12)
+        axis.grid(alpha=0.25)
+        return _svg(figure)
+
+
+def curves(tables: Mapping[int, pd.DataFrame], names: Sequence[str], alarms: Mapping[int, Alarm]) -> str:
+    """Quantities of `curves.csv` against the step, a line a seed; alarms as vertical lines of the same colour."""
+    with rc_context(_STYLE):
+        columns = min(3, len(names))
+        lines = -(-len(names) // columns)
+        figure = Figure(figsize=(3.6 * columns, 2.4 * lines), layout="constrained")
+        axes = list(figure.subplots(lines, columns, squeeze=False).flat)
+        for axis, name in zip(axes, names, strict=False):
+            for place, (seed, table) in enumerate(sorted(tables.items())):
+                if name in table:
+                    shown = table[["step", name]].apply(pd.to_numeric, errors="coerce").dropna()
+                    colour = COLOURS[place % len(COLOURS)]
+                    axis.plot(shown["step"], shown[name], color=colour, linewidth=1.2, label=f"seed {seed}")
+                if seed in alarms:
+                    axis.axvline(alarms[seed].step, color=ALARM, linewidth=1, linestyle="--")
+            axis.set_title(plain(name), fontsize=10, parse_math=False)
+            axis.grid(alpha=0.25)
+        for axis in axes[len(names) :]:
+            axis.remove()
+        if len(tables) > 1:
+            axes[0].legend(fontsize=8, frameon=False)
+        return _svg(figure)
+
+
+def histogram(shares: Sequence[float], reference: Sequence[float], names: Sequence[str]) -> str:
+    """Shares of the classes among generated and among real images: bars, or sorted curves where there are many."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+        axis = figure.add_subplot()
+        place = np.arange(len(names))
+        if len(names) <= MOST_CLASSES:
+            axis.bar(place - 0.2, reference, 0.4, color="#999999", label="real")
+            axis.bar(place + 0.2, shares, 0.4, color=COLOURS[0], label="generated")
+            axis.set_xticks(
+                place, [plain(name) for name in names], fontsize=8, rotation=0 if len(names) < 12 else 60
+            )
+        else:
+            axis.step(place, sorted(reference, reverse=True), color="#999999", label="real")
+            axis.step(place, sorted(shares, reverse=True), color=COLOURS[0], label="generated")
+            axis.set_xlabel(f"{len(names)} classes, the most frequent first")
+        axis.set_ylabel("share")
+        axis.legend(fontsize=8, frameon=False)
+        return _svg(figure)
+
+
+def direction(name: str, higher_is_better: bool | None) -> str:
+    """An axis label with the way that is better."""
+    return f"{name} {arrow(higher_is_better)}".strip()
+
+
+def _joined(axis: Axes, front: Sequence[tuple[Point, Point]]) -> None:
+    if len(front) > 1:
+        ordered = sorted((x.value, y.value) for x, y in front)
+        axis.plot(
+            *zip(*ordered, strict=True), color=_INK, alpha=0.35, linewidth=1.2, linestyle="--", zorder=0
+        )
+
+
+def _svg(figure: Figure) -> str:
+    """The `<svg>` element alone, without a fixed size or a background."""
+    out = io.StringIO()
+    # No date and no version: the bytes are a function of what is drawn.
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    return re.sub(
+        r'(<svg[^>]*?) width="[^"]*"',
+        r"\1",
+        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1),
+        count=1,
+    )

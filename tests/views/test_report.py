@@ -1,0 +1,207 @@
+"""The report: what it says, that nothing escapes into markup, that a browser and an accessibility checker agree."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchbench.core.errors import InputError
+from benchbench.core.hashing import digest
+from benchbench.results.record import Row
+from benchbench.results.store import Store
+from benchbench.results.tables import write_rows
+from benchbench.views.curves import Alarm
+from benchbench.views.figures import Point, curves, histogram, plane
+from benchbench.views.grid import save_samples
+from benchbench.views.report import render_report
+
+MakeRow = Callable[..., Row]
+NASTY = "<script>alert(1)</script>&\"'{{ 7 * 7 }}"
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def land(root: Path, make_row: MakeRow, model: str, seed: int, fd: float, dataset: str = "digits") -> None:
+    """A record with what a real one has: curves, pictures, classes, an alarm for the last seed."""
+    key = digest([model, seed, dataset])
+    common: dict[str, Any] = {"cell": key, "model": model, "seed": seed, "dataset": dataset}
+    share = {"low": 0.1, "high": 0.9, "higher_is_better": True, "value": 1 / (1 + fd)}
+    rows = [
+        make_row(**common, value=fd, low=fd - 1, high=fd + 1),
+        make_row(**common, metric="precision_efficientnet_lite0", **share),
+        make_row(**common, metric="recall_efficientnet_lite0", aspect="diversity", **share),
+        make_row(**common, metric="sampling_rate", aspect="throughput", value=100 + fd, low=90, high=200,
+                 unit="images/s", higher_is_better=True, extractor=None, resize=None, n_reference=None),
+        make_row(**common, metric="vendi_efficientnet_lite0", aspect="diversity", value=None,
+                 reason=f"too few {NASTY}"),
+    ]  # fmt: skip
+    run: dict[str, Any] = {
+        "seed": seed,
+        "variant": "",
+        "data": {"fingerprint": "f" * 64, "train": {"n": 898}, "held_out": {"n": 899}, "notes": [f"a note {NASTY}"]},
+        "extractors": {"efficientnet_lite0": {"weights_sha256": "a" * 64, "resize": "bicubic"}},
+        "machine": {"device_name": "a processor", "cores": 2, "device": "cpu"},
+        "provenance": {"benchbench": "0.1.0", "code_revision": "abc", "python": "3.11", "packages": {"torch": "2.4"}},
+        "protocol": {"ema": 0.99, "labels": None},
+        "classes": {"judge": "cnn_digits", "names": ["0", "1", NASTY], "generated": [5, 0, 3], "reference": [3, 3, 2]},
+        "collapse": {"step": 20, "rule": "coverage", "words": f"coverage fell {NASTY}"} if seed else None,
+    }  # fmt: skip
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    with Store(root).write(dataset, model, key, run) as folder:
+        write_rows(folder / "metrics.csv", rows)
+        table = pd.DataFrame(
+            {
+                "epoch": [0, 1, 1],
+                "step": [10, 20, 30],
+                "loss": [3.0, 2.0, None],
+                "monitor_recall": [None, 0.2, 0.4],
+            }
+        )
+        table.to_csv(folder / "curves.csv", index=False)
+        save_samples(folder / "samples.png", images, images, model)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, make_row: MakeRow) -> Path:
+    root = tmp_path_factory.mktemp("store")
+    for model, fd in (("vae", 30.0), ("dcgan", 10.0), (NASTY, 20.0)):
+        for seed in (0, 1):
+            land(root, make_row, model, seed, fd + seed)
+    Store(root).record_failure(
+        "digits", "gan", "ab" * 8, {"seed": 3, "reason": f"broke {NASTY}", "when": "now"}
+    )
+    return root
+
+
+def test_the_words_and_the_numbers_are_there(store: Path) -> None:
+    """By hand from the rows: the lowest distance leads, means over two seeds, classes and alarms in words."""
+    text = render_report(store)
+    assert "dcgan has the best fd_efficientnet_lite0 of 3 models: 10.50 [4.147, 16.85]." in text
+    assert "covered 2 of 3 classes" in text
+    assert "collapse alarm at step 20" in text
+    assert "6 runs, 24 numbers, 6 that could not be had" in text
+    assert text.count("<svg") >= 2 + 3 * 2  # two planes, curves and classes of three models
+    assert text.count("data:image/png;base64,") == 3
+    assert "gan on digits, seed 3: broke" in text
+
+
+def test_it_needs_nothing_else_and_is_the_same_every_time(store: Path) -> None:
+    """No address that a browser would fetch (namespaces of SVG are names, not addresses); equal bytes."""
+    text = render_report(store)
+    fetched = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!#|data:)([^"')\s>]+)""", text)
+    assert fetched == []
+    assert "@import" not in text
+    assert render_report(store) == text
+
+
+def test_names_from_records_are_never_markup(store: Path) -> None:
+    """Parsed: exactly one script element, ours; template code in a name is text; tags nest."""
+    scripts, open_tags = [], []
+    void = {"meta", "link", "br", "input", "img", "path", "use", "line", "rect", "circle"}
+
+    class Reader(html.parser.HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            scripts.extend([tag] if tag == "script" else [])
+            if tag not in void:
+                open_tags.append(tag)
+
+        def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            assert tag != "script"
+
+        def handle_endtag(self, tag: str) -> None:
+            if tag not in void:
+                assert open_tags.pop() == tag
+
+    text = render_report(store, title=NASTY)
+    Reader().feed(text)
+    assert scripts == ["script"]
+    assert open_tags == []
+    assert "{{ 7 * 7 }}" in text
+    assert "alert(1)</script>" not in text
+
+
+def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
+    """It says what to do."""
+    with pytest.raises(InputError, match="no records below"):
+        render_report(tmp_path)
+
+
+def test_figures_are_svg_without_a_fixed_size() -> None:
+    """They scale with the page, take its colour, hold their text as text, and come out the same twice."""
+    looks = {"a": 0, "b": 1}
+    points = {"a": (Point(0.1, 0.0, 0.3), Point(0.2)), "b": (Point(0.5), Point(0.9, 1.0, 1.1))}
+    table = pd.DataFrame({"step": [1, 2, 3], "loss": [1.0, None, 3.0]})
+    drawn = [
+        plane(points, "x", "y $a_b$ <c>", looks, front=["a", "b"]),
+        curves({0: table, 1: table}, ["loss"], {1: Alarm(2, "fell")}),
+        histogram([0.5, 0.5], [0.9, 0.1], ["a", "b"]),
+        histogram([0.01] * 100, [0.01] * 100, [str(n) for n in range(100)]),
+    ]
+    for svg in drawn:
+        assert svg.startswith("<svg")
+        head = svg[: svg.index(">")]
+        assert " width=" not in head
+        assert " height=" not in head
+        assert "viewBox" in head
+        assert "currentColor" in svg
+        assert "#010203" not in svg
+    assert "y $a_b$ &lt;c&gt;" in drawn[0]
+    assert drawn[0] == plane(points, "x", "y $a_b$ <c>", looks, front=["a", "b"])
+
+
+PROBE = (Path(__file__).parent / "report_probe.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    BROWSER is None, reason="no Chromium or Chrome is installed; the page is checked where one is"
+)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_in_a_real_browser(store: Path, tmp_path: Path, width: int, scheme: str) -> None:
+    """Headless Chromium: sorting and filtering work, every picture decodes, nothing is wider than the window,
+    nothing is written to the console, and axe-core finds nothing serious, on a desk in light and on a phone in
+    dark colours."""
+    axe = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    page = tmp_path / "report.html"
+    text = render_report(store)
+    page.write_text(text.replace("</body>", f"<script>{axe}</script><script>{PROBE}</script></body>"))
+    assert BROWSER is not None
+    done = subprocess.run(
+        [
+            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--enable-logging=stderr",
+            f"--window-size={width},900", "--virtual-time-budget=20000", f"--user-data-dir={tmp_path / 'profile'}",
+            *(["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []), "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=240, check=True,
+    )  # fmt: skip
+    match = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert match is not None, done.stderr[-2000:]
+    seen = json.loads(html.unescape(match[1]))
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    assert seen["errors"] == []
+
+    up = [float(value) for value in seen["up"] if value != "failed"]
+    assert up == sorted(up)
+    assert seen["up"][-3:] == ["failed"] * 3
+    down = [float(value) for value in seen["down"] if value != "failed"]
+    assert down == sorted(down, reverse=True)
+    assert (seen["ariaUp"], seen["ariaDown"]) == ("ascending", "descending")
+    assert seen["filtered"] == [["dcgan", "recall_efficientnet_lite0 ↑"]]
+    assert seen["status"] == "1 of 15 rows"
+    assert len(seen["images"]) == 3
+    assert min(seen["images"]) > 0
+    assert seen["overflow"] <= 0
+    serious = [violation for violation in seen["axe"] if violation[0] in ("serious", "critical")]
+    assert serious == []
