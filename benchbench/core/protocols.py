@@ -6,7 +6,7 @@ The methods below run under `torch.inference_mode()` with the model in eval mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -53,6 +53,15 @@ class Generator(Protocol):
 
 
 @runtime_checkable
+class Conditional(Generator, Protocol):
+    """A generator that can be asked for a class. Without `labels` its `sample` draws them uniformly from `rng`."""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether `labels` change what is drawn; one class may have both kinds, by its hyper-parameters."""
+
+
+@runtime_checkable
 class Autoencoder(Generator, Protocol):
     """Also maps images to codes and back."""
 
@@ -88,15 +97,23 @@ class Classifier(Protocol):
         """Images to logits, float32 (n, n_classes)."""
 
 
+def unchanged(x: Tensor) -> Tensor:
+    """The augmentation that does nothing."""
+    return x
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a loss sees: `x` float32 in [-1, 1], N×channels×H×W, on the training device; `labels` int64 (N,)
-    or None; `step` counts optimiser steps from 0, `total_steps` is the planned end."""
+    or None; `step` counts optimiser steps from 0, `total_steps` is the planned end. `augment` is the
+    differentiable augmentation that was asked for: a model with a discriminator applies it to whatever its
+    discriminator sees, real or generated, and nowhere else (Zhao et al. 2020, equations 4 and 5)."""
 
     x: Tensor
     labels: Tensor | None
     step: int
     total_steps: int
+    augment: Callable[[Tensor], Tensor] = unchanged
 
 
 @runtime_checkable
@@ -105,7 +122,8 @@ class Trainable(Protocol):
 
     One step of the loop walks through `turns(step)`; in each turn the named player's parameters get one
     optimiser step on `loss(player, batch)`. A VAE has one player and one turn; a GAN with n_dis = 5 returns
-    ("discriminator",) * 5 + ("generator",).
+    ("discriminator",) * 5 + ("generator",). A player's k-th turn of a step sees the step's k-th batch: the five
+    turns of that critic see five batches, and the generator the first of them.
     """
 
     def players(self) -> Mapping[str, nn.Module]:
@@ -116,6 +134,15 @@ class Trainable(Protocol):
 
     def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The scalar this player minimises, and detached scalars worth a curve (their names are columns)."""
+
+
+@runtime_checkable
+class Standing(Protocol):
+    """Has batch norms whose running statistics can be taken anew from what the final weights generate, instead
+    of from the weights' history ("standing statistics", Brock et al. 2019, appendix D)."""
+
+    def standing_pass(self, n: int) -> None:
+        """Generate `n` images in training mode, from torch's global generator; nothing else is wanted of it."""
 
 
 @runtime_checkable
