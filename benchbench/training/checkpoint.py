@@ -19,7 +19,7 @@ from benchbench.core.files import atomic_path
 from benchbench.core.hashing import canonical_json
 
 FILE = "checkpoint.pt"
-FORMAT = 1  # raised whenever the state has other parts
+FORMAT = 2  # raised whenever the state has other parts
 _MISSING = "nothing"
 
 

@@ -1,12 +1,14 @@
 """The one training loop: several optimisers, alternating turns, resumable anywhere.
 
-Pattern: everything that changes during training lives in `_Run`, and a checkpoint is that state written down,
-also in the middle of an epoch. What could be computed again is not stored: the order of the images is a
-function of (seed, epoch), the learning rate of the step. So a resumed run equals an uninterrupted one bit for
-bit on one machine's CPU or CUDA device; the tests check it on the CPU.
+Pattern: everything that changes during training lives in `RunState`, the networks, the optimisers and torch's
+generators, and a checkpoint is that written down, also in the middle of an epoch. What could be computed again
+is not stored: a batch is a function of (seed, its number), the learning rate of the step. So a resumed run
+equals an uninterrupted one bit for bit on one machine's CPU or CUDA device; the tests check it on the CPU.
 
 The loop seeds torch's global generators and asks for deterministic kernels while it runs; the caller's
 generators and settings are put back. Images stay on the device as uint8 and become float a batch at a time.
+Whatever looks at the model in between (epoch statistics, the monitor, standing statistics) does so on the
+weights that would be handed out, with generators of its own: looking moves nothing and costs no counted time.
 
 Scope: one device. On CUDA each turn waits for its loss, to name the step at which it stops being a number.
 """
@@ -14,74 +16,40 @@ Scope: one device. On CUDA each turn waits for its loss, to name the step at whi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import psutil
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.device import synchronize
 from benchbench.core.errors import CellFailed, InputError
-from benchbench.core.images import check_images, is_grey, to_signed
+from benchbench.core.images import is_grey, to_signed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Batch, Observant, Trainable
 from benchbench.core.seeds import permutation
+from benchbench.training.alarm import collapse_at
+from benchbench.training.batches import Batches
 from benchbench.training.checkpoint import load_checkpoint, save_checkpoint
 from benchbench.training.config import TrainingConfig
+from benchbench.training.diffaugment import diffaugment
 from benchbench.training.ema import EMA
 from benchbench.training.isolation import isolated, private_random_state, seed_generators
+from benchbench.training.monitor import COVERAGE, DISTANCE, MODES, Monitor
 from benchbench.training.optim import lr_factor, make_optimizer
+from benchbench.training.request import check_request
+from benchbench.training.standing import measure_batch_norms
+from benchbench.training.state import RunState, TrainingResult
 
 N_STATISTICS = 256  # held-out images that `epoch_statistics` and the held-out loss look at
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What training left behind beside the weights.
-
-    curves: a row an epoch: `epoch`, `step` (steps done); `loss`, `lr` and `grad_norm` (before clipping), each
-    with `_<player>` appended where there are several players, and the model's own logs, all averaged over the
-    epoch's turns; then the model's `epoch_statistics` and, with early stopping, `held_out_loss`.
-    images_per_second: median over epochs, of the optimiser steps alone, without the first epoch where there
-    are more. seconds: of the optimiser steps, over all sittings. peak_memory_mib: allocated on the device for
-    CUDA, else the largest resident set of this process at the end of an epoch.
-    """
-
-    curves: list[dict[str, float]]
-    images_per_second: float
-    n_steps: int
-    seconds: float
-    stopped_early: bool
-    peak_memory_mib: float
-
-
-@dataclass
-class _Run:
-    """Plain values that change while training; all of them go into a checkpoint."""
-
-    step: int = 0
-    curves: list[dict[str, float]] = field(default_factory=list)
-    sums: dict[str, float] = field(default_factory=dict)  # over the current epoch, by column
-    counts: dict[str, int] = field(default_factory=dict)
-    epoch_seconds: float = 0.0
-    epoch_images: int = 0
-    speeds: list[float] = field(default_factory=list)  # images a second, by epoch
-    seconds: float = 0.0
-    memory_mib: float = 0.0
-    best_loss: float = float("inf")
-    bad_epochs: int = 0
-    stopped: bool = False
-
-    def log(self, column: str, value: float) -> None:
-        self.sums[column] = self.sums.get(column, 0.0) + value
-        self.counts[column] = self.counts.get(column, 0) + 1
+_SHOWN = {"distance": DISTANCE, "coverage": COVERAGE, "modes": MODES}  # beside the loss, while training
 
 
 def train(
@@ -96,29 +64,24 @@ def train(
     workdir: Path | None,
     identity: Mapping[str, Any],
     progress: Progress = SILENT,
+    monitor: Monitor | None = None,
 ) -> TrainingResult:
     """Train `model` in place, leaving it in eval mode on `device` with the weights to hand out.
 
     images, held_out: uint8 RGB N×3×H×W. labels: int64 (N,) or None. workdir: where `checkpoint.pt` lives;
     None for no checkpoints. identity: JSON-able facts that must not change between sittings (model,
-    hyper-parameters, data fingerprint); the training config and the seed are added here.
+    hyper-parameters, data fingerprint); the training config and the seed are added here. monitor: looks at the
+    model every `config.monitor_every` steps and at the end; never where that is 0.
 
     Raises `InputError` for an impossible request or a checkpoint of something else, `CellFailed` when a
     loss is not finite.
     """
-    _check_request(model, images, held_out, config, device)
+    check_request(model, images, labels, held_out, config, device, monitor)
     with isolated(device):
         seed_generators(seed, device)
-        loop = _Loop(model, images, labels, held_out, config, seed, device)
+        loop = _Loop(model, images, labels, held_out, config, seed, device, monitor)
         identity = {**identity, "seed": seed, "n_images": len(images), "training": config.hyper()}
         return loop.run(workdir, identity, progress)
-
-
-def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
-    """The order of the `n` images in an epoch, a function of (seed, epoch, n)."""
-    # Counter values from 2^63 up are never an image's index; 2^63 itself is `core.seeds.permutation`'s.
-    key = np.array([seed, 2**63 + 1 + epoch], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key)).permutation(n)
 
 
 class _Loop:
@@ -133,21 +96,21 @@ class _Loop:
         config: TrainingConfig,
         seed: int,
         device: torch.device,
+        monitor: Monitor | None,
     ) -> None:
         assert isinstance(model, Trainable)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         self.model = model.to(device)
         self.trainable: Trainable = model
-        self.config, self.seed, self.device = config, seed, device
+        self.config, self.device = config, device
+        self.monitor = monitor if config.monitor_every else None
         self.channels = 1 if is_grey(images) and is_grey(held_out) else 3
-        self.images = images.to(device)
-        self.labels = None if labels is None else labels.to(device)
+        self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
         # Sources may be sorted by class: a shuffled choice, the same for every seed.
         self.held_out = held_out[torch.from_numpy(permutation(0, len(held_out))[:N_STATISTICS])].to(device)
-        self.total = config.total_steps(len(images))
-        self.per_epoch = config.steps_per_epoch(len(images))
         self.players = dict(model.players())
+        self.total = config.total_steps(self.batches.epoch_length, lambda step: batches_in(self.turns(step)))
         self.parameters = {
             name: [p for p in player.parameters() if p.requires_grad] for name, player in self.players.items()
         }
@@ -157,36 +120,37 @@ class _Loop:
         }
         self.ema = EMA(model, config.ema_decay) if config.ema_decay else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        self.best: dict[str, Tensor] | None = None
-        self.order, self.ordered_epoch = torch.empty(0, dtype=torch.int64), -1
-        self.state = _Run()
+        self.policy, self.augmented = diffaugment(config.diffaugment), False
+        self.early: dict[str, Tensor] | None = None  # of the epoch with the lowest held-out loss
+        self.best: dict[str, Tensor] | None = None  # of the look with the lowest distance
+        self.shown: dict[str, float] = {}
+        self.state = RunState()
 
     def run(self, workdir: Path | None, identity: Mapping[str, Any], progress: Progress) -> TrainingResult:
         if workdir is not None and (saved := load_checkpoint(workdir, identity)) is not None:
             self.restore(saved)
             progress.note(f"training goes on from step {self.state.step} of {self.total} ({workdir})")
-        if len(self.images) < self.config.batch_size:
+        if self.batches.epoch_length < self.config.batch_size:
             progress.note(
-                f"the {len(self.images)} training images are fewer than batch_size={self.config.batch_size}: "
-                "every step sees all of them"
+                f"the {self.batches.epoch_length} training images are fewer than "
+                f"batch_size={self.config.batch_size}: every step sees all of them"
             )
         state = self.state
         trainable_flags = [(p, p.requires_grad) for p in self.model.parameters()]
         try:
             with progress.stage("training", self.total, "step", done=state.step) as stage:
                 while state.step < self.total and not state.stopped:
+                    epoch = state.drawn // self.batches.per_epoch
                     loss = self.one_step()
-                    if state.step % self.per_epoch == 0 or state.step == self.total:
-                        self.end_epoch()
+                    self.look(state.drawn // self.batches.per_epoch > epoch, progress)
                     done = state.step == self.total or state.stopped
                     if workdir is not None and (done or state.step % self.config.checkpoint_every == 0):
                         save_checkpoint(workdir, identity, self.dump())
-                    stage.advance(1, loss=loss)
+                    stage.advance(1, loss=loss, **self.shown)
         finally:
             for parameter, flag in trainable_flags:
                 parameter.requires_grad_(flag)
-        self.model.load_state_dict(self.handed_out())
-        self.model.eval()
+        self.hand_out()
         return TrainingResult(
             curves=state.curves,
             images_per_second=median(state.speeds[1:] or state.speeds),
@@ -194,35 +158,55 @@ class _Loop:
             seconds=state.seconds,
             stopped_early=state.stopped,
             peak_memory_mib=state.memory_mib,
+            collapse=state.collapse,
+            best_step=state.best_step,
+            best_weights=self.best if self.config.checkpoint == "last" else None,
         )
+
+    def turns(self, step: int) -> Sequence[str]:
+        """Who moves in this step, checked: a model that names nobody would never end."""
+        turns = self.trainable.turns(step)
+        if not turns or not self.players.keys() >= set(turns):
+            raise InputError(
+                f"the turns of {type(self.model).__name__} in step {step} are {list(turns)} but must name at "
+                f"least one of its players: {', '.join(self.players)}"
+            )
+        return turns
 
     def one_step(self) -> float:
         """Every turn of the next step; returns the last turn's loss."""
         state, started = self.state, time.perf_counter()
         self.model.train()
-        batch = self.batch(state.step)
         factor = lr_factor(state.step, self.total, self.config)
+        taken: Counter[str] = Counter()
+        drawn: list[Batch] = []
         loss = 0.0
-        for player in self.trainable.turns(state.step):
-            loss = self.turn(player, batch, factor)
+        for player in self.turns(state.step):
+            if taken[player] == len(drawn):
+                drawn.append(self.batch(state.drawn + len(drawn)))
+            loss = self.turn(player, drawn[taken[player]], factor)
+            taken[player] += 1
+        if self.config.diffaugment and not self.augmented:
+            raise InputError(
+                f"{type(self.model).__name__} augments nothing, it has no discriminator; leave diffaugment empty"
+            )
         if self.ema:
             self.ema.update(self.model)
         state.step += 1
+        state.drawn += len(drawn)
         elapsed = time.perf_counter() - started
         state.epoch_seconds += elapsed
         state.seconds += elapsed
-        state.epoch_images += len(batch.x)
+        state.epoch_images += sum(len(batch.x) for batch in drawn)
         return loss
 
-    def batch(self, step: int) -> Batch:
-        epoch, position = divmod(step, self.per_epoch)
-        size = self.config.batch_size
-        if self.ordered_epoch != epoch:
-            self.order = torch.from_numpy(epoch_order(self.seed, epoch, len(self.images))).to(self.device)
-            self.ordered_epoch = epoch
-        rows = self.order[position * size : (position + 1) * size]
-        labels = None if self.labels is None else self.labels[rows]
-        return Batch(to_signed(self.images[rows], self.channels), labels, step, self.total)
+    def batch(self, number: int) -> Batch:
+        x, labels = self.batches[number]
+        return Batch(x, labels, self.state.step, self.total, self.augment)
+
+    def augment(self, x: Tensor) -> Tensor:
+        self.augmented = True
+        return self.policy(x)
 
     def turn(self, player: str, batch: Batch, factor: float) -> float:
         """One optimiser step of one player; nobody else's parameters even get a gradient."""
@@ -252,6 +236,9 @@ class _Loop:
                 f"the gradient of {player} became {norm} at step {batch.step}; lower lr (now {lr:g})"
             )
         self.scaler.step(optimizer)
+        # PyTorch's manual asks for one `update` an iteration, after every optimiser used in it has stepped, so
+        # that gradients summed over an iteration share one scale. A turn is such an iteration: its gradients
+        # are its own. And a scaler lets an optimiser step only once between updates, a critic moves five times.
         self.scaler.update()
         own = {"loss": value, "lr": lr} | ({"grad_norm": norm} if isfinite(norm) else {})
         for name, number in own.items():
@@ -264,27 +251,56 @@ class _Loop:
         precision = self.config.precision
         return torch.autocast(self.device.type, _PRECISIONS[precision], enabled=precision != "fp32")
 
-    def end_epoch(self) -> None:
-        """One row of curves from the epoch's averages and the model's own statistics; perhaps stop."""
-        state = self.state
-        row: dict[str, float] = {"epoch": (state.step - 1) // self.per_epoch, "step": state.step}
-        row |= {column: total / state.counts[column] for column, total in state.sums.items()}
+    def look(self, epoch_ended: bool, progress: Progress) -> None:
+        """A row of curves where an epoch or the training ended or the monitor's turn has come; perhaps stop."""
+        state, config, every = self.state, self.config, self.config.monitor_every
+        last = state.step == self.total
+        epoch_ended |= last
+        if not epoch_ended and (self.monitor is None or state.step % every):
+            return
+        row: dict[str, float] = {"epoch": (state.drawn - 1) // self.batches.per_epoch, "step": state.step}
+        row |= state.averages()
+        panel: dict[str, float] | None = None
         with self.evaluation():
-            if isinstance(self.model, Observant):
+            if epoch_ended and isinstance(self.model, Observant):
                 row |= self.model.epoch_statistics(self.held_out)
-            if self.config.patience:
+            if epoch_ended and config.patience:
                 row["held_out_loss"] = self.held_out_loss()
-        state.curves.append(row)
-        state.speeds.append(state.epoch_images / state.epoch_seconds)
-        state.memory_mib = max(state.memory_mib, _memory_mib(self.device))
-        state.sums, state.counts, state.epoch_images, state.epoch_seconds = {}, {}, 0, 0.0
-        if self.config.patience:
-            if row["held_out_loss"] < state.best_loss:
-                state.best_loss, state.bad_epochs = row["held_out_loss"], 0
-                self.best = {key: value.clone() for key, value in self.current().items()}
-            else:
-                state.bad_epochs += 1
-                state.stopped = state.bad_epochs >= self.config.patience
+                self.watch_held_out(row["held_out_loss"])
+            if self.monitor is not None and (last or state.stopped or state.step % every == 0):
+                panel = self.monitor.panel(self.model, state.step)
+                self.watch_distance(panel)
+        state.curves.append(row | (panel or {}))
+        if panel is not None:
+            self.shown = _in_short(panel)
+            if state.collapse is None and (found := collapse_at(state.curves)):
+                state.collapse = dict(vars(found))
+                state.stopped |= config.on_collapse == "stop"
+                progress.note(f"mode collapse at step {found.step}: {found.words}")
+        if epoch_ended or state.stopped:
+            state.speeds.append(state.epoch_images / state.epoch_seconds)
+            state.epoch_images, state.epoch_seconds = 0, 0.0
+            state.memory_mib = max(state.memory_mib, _memory_mib(self.device))
+
+    def watch_held_out(self, loss: float) -> None:
+        """Early stopping: keep the weights of the best epoch, stop when there was none for long."""
+        state = self.state
+        if loss < state.best_loss:
+            state.best_loss, state.bad_epochs = loss, 0
+            self.early = self.copy()
+        else:
+            state.bad_epochs += 1
+            state.stopped = state.bad_epochs >= self.config.patience
+
+    def watch_distance(self, panel: Mapping[str, float]) -> None:
+        """Keep the weights of the look with the lowest distance."""
+        if self.config.checkpoint == "best" and DISTANCE not in panel:
+            raise InputError(
+                "checkpoint=best goes by the distance but the monitor reports none; use checkpoint=last"
+            )
+        if (distance := panel.get(DISTANCE, float("inf"))) < self.state.best_distance:
+            self.state.best_distance, self.state.best_step = distance, self.state.step
+            self.best = self.copy()
 
     def held_out_loss(self) -> float:
         """The only player's loss on the held-out images, with the same noise every epoch."""
@@ -297,19 +313,36 @@ class _Loop:
     def evaluation(self) -> Iterator[None]:
         """Eval mode, the weights that would be handed out now, no gradients; no generator moves."""
         training = {key: value.clone() for key, value in self.model.state_dict().items()}
-        self.model.eval()
         with private_random_state(self.device), torch.inference_mode():
-            self.model.load_state_dict(self.current())
+            self.put_current()
             yield
         self.model.load_state_dict(training)
+        synchronize(self.device)  # else what is still under way would count as training time
 
-    def current(self) -> dict[str, Tensor]:
-        """The averaged weights where there is an average, else the weights."""
-        return self.ema.state if self.ema else self.model.state_dict()
+    def put_current(self) -> None:
+        """Put the averaged weights, where there is an average, into the model, and it into eval mode."""
+        if self.ema:
+            self.model.load_state_dict(self.ema.state)
+        self.model.eval()
+        if n := self.config.standing_statistics:
+            measure_batch_norms(self.model, n, self.config.batch_size, self.device)
 
-    def handed_out(self) -> dict[str, Tensor]:
-        """The weights training ends with: of the best epoch under early stopping, else the current ones."""
-        return self.best if self.best is not None else self.current()
+    def copy(self) -> dict[str, Tensor]:
+        """The weights that are in the model now, on the CPU."""
+        with torch.inference_mode(False):  # what is made in inference mode stays bound to it
+            return {key: value.to("cpu", copy=True) for key, value in self.model.state_dict().items()}
+
+    def hand_out(self) -> None:
+        """Put the weights that training ends with into the model: the best, where best was asked for."""
+        kept = self.best if self.config.checkpoint == "best" else self.early
+        if self.config.checkpoint == "best" and kept is None:
+            raise CellFailed("no look of the monitor found a distance that is a number; use checkpoint=last")
+        if kept is None:
+            with torch.inference_mode():
+                self.put_current()
+        else:
+            self.model.load_state_dict(kept)
+            self.model.eval()
 
     def dump(self) -> dict[str, Any]:
         cuda = self.device.type == "cuda"
@@ -318,6 +351,7 @@ class _Loop:
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "ema": (self.ema.state, self.ema.updates) if self.ema else None,
             "scaler": self.scaler.state_dict(),
+            "early": self.early,
             "best": self.best,
             "rng_cpu": torch.get_rng_state(),
             "rng_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
@@ -332,38 +366,21 @@ class _Loop:
             state, self.ema.updates = saved["ema"]
             self.ema.state = {key: value.to(self.device) for key, value in state.items()}
         self.scaler.load_state_dict(saved["scaler"])
-        self.best = saved["best"]
+        self.early, self.best = saved["early"], saved["best"]
         torch.set_rng_state(saved["rng_cpu"])
         if self.device.type == "cuda" and saved["rng_cuda"] is not None:
             torch.cuda.set_rng_state(saved["rng_cuda"], self.device)
-        self.state = _Run(**saved["run"])
+        self.state = RunState(**saved["run"])
+        self.shown = _in_short(self.state.curves[-1]) if self.state.curves else {}
 
 
-def _check_request(
-    model: nn.Module, images: Tensor, held_out: Tensor, config: TrainingConfig, device: torch.device
-) -> None:
-    name = type(model).__name__
-    if not isinstance(model, Trainable):
-        raise InputError(f"{name} has nothing to train: it defines no players, turns and loss")
-    check_images(images, "training images")
-    check_images(held_out, "held-out images")
-    if not len(images) or not len(held_out):
-        raise InputError("training needs at least one training image and one held-out image")
-    if config.precision != "fp32" and device.type != "cuda":
-        raise InputError(
-            f"precision {config.precision} needs a CUDA device but training runs on {device.type}; use fp32"
-        )
-    players = model.players()
-    for player in config.player_lr:
-        if player not in players:
-            raise InputError(
-                f"player_lr names {player!r} but the players of {name} are: {', '.join(players)}"
-            )
-    if config.patience and len(players) > 1:
-        raise InputError(
-            f"{name} has several players ({', '.join(players)}), whose losses do not say which epoch is "
-            "best; leave patience at 0"
-        )
+def batches_in(turns: Sequence[str]) -> int:
+    """The batches a step draws: as many as the player that moves most has turns."""
+    return max(Counter(turns).values())
+
+
+def _in_short(panel: Mapping[str, float]) -> dict[str, float]:
+    return {name: panel[column] for name, column in _SHOWN.items() if column in panel}
 
 
 def _memory_mib(device: torch.device) -> float:

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from benchbench.core.errors import InputError
+from benchbench.models.build import validated
 from benchbench.training.config import TrainingConfig
 from benchbench.training.ema import EMA, ema_decay_at
 from benchbench.training.optim import lr_factor, make_optimizer
@@ -92,15 +94,56 @@ def test_ema_copies_buffers_and_leaves_the_model_alone() -> None:
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
+def one(step: int) -> int:
+    return 1
+
+
 def test_length() -> None:
     """epochs × full batches; a dataset below a batch has one batch; the default is 20 epochs."""
-    assert TrainingConfig(epochs=3, batch_size=10).total_steps(59) == 15
-    assert TrainingConfig(epochs=3, batch_size=10).total_steps(7) == 3
-    assert TrainingConfig(steps=11).total_steps(1000) == 11
-    assert TrainingConfig(batch_size=10).total_steps(100) == 200
+    assert TrainingConfig(epochs=3, batch_size=10).total_steps(59, one) == 15
+    assert TrainingConfig(epochs=3, batch_size=10).total_steps(7, one) == 3
+    assert TrainingConfig(steps=11).total_steps(1000, one) == 11
+    assert TrainingConfig(batch_size=10).total_steps(100, one) == 200
+
+
+def test_length_when_a_step_takes_several_batches() -> None:
+    """3 epochs of 5 batches are 15: three steps of 5, or of 2 as many as it takes, 8, or a first of 10 and then
+    single ones, 6."""
+    config = TrainingConfig(epochs=3, batch_size=10)
+    assert config.total_steps(59, lambda step: 5) == 3
+    assert config.total_steps(59, lambda step: 2) == 8
+    assert config.total_steps(59, lambda step: 1 if step else 10) == 6
 
 
 def test_hyper_leaves_out_what_changes_no_number() -> None:
-    """How often a checkpoint is written is no part of a run's identity; everything else is."""
-    assert TrainingConfig(checkpoint_every=7).hyper() == TrainingConfig().hyper()
-    assert TrainingConfig().hyper().keys() == TrainingConfig.model_fields.keys() - {"checkpoint_every"}
+    """How often a checkpoint is written is no part of a run's identity, nor what only watches; as soon as what is
+    seen decides which weights are handed out it is. Everything else is."""
+    default = TrainingConfig()
+    watching = {"monitor_every", "on_collapse"}
+    assert TrainingConfig(checkpoint_every=7, monitor_every=50).hyper() == default.hyper()
+    assert default.hyper().keys() == TrainingConfig.model_fields.keys() - {"checkpoint_every"} - watching
+    for decides in ({"checkpoint": "best"}, {"on_collapse": "stop"}):
+        keys = [
+            TrainingConfig.model_validate(
+                decides | {"monitor_every": every, "checkpoint_every": every}
+            ).hyper()
+            for every in (50, 60)
+        ]
+        assert keys[0] == TrainingConfig.model_validate(decides | {"monitor_every": 50}).hyper()
+        assert {key for key in keys[0] if keys[0][key] != keys[1][key]} == {"monitor_every"}
+        assert keys[0].keys() == default.hyper().keys() | watching
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"checkpoint": "best"}, "checkpoint=best chooses by what the monitor sees; set monitor_every too"),
+        ({"on_collapse": "stop"}, "on_collapse=stop acts on what the monitor sees; set monitor_every too"),
+        ({"checkpoint": "best", "monitor_every": 1, "patience": 1}, "patience and checkpoint=best choose"),
+        ({"diffaugment": "color,blur"}, "unknown augmentation 'blur'. Known: color, cutout, translation"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, object], message: str) -> None:
+    """Told when a recipe is read, before any data is."""
+    with pytest.raises(InputError, match=message):
+        validated(TrainingConfig, settings, "training setting")

@@ -1,0 +1,62 @@
+"""What training refuses before anything is computed, each in one sentence."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from benchbench.core.errors import InputError
+from benchbench.core.images import check_images
+from benchbench.core.protocols import Standing, Trainable
+from benchbench.training.config import TrainingConfig
+from benchbench.training.monitor import Monitor
+from benchbench.training.standing import batch_norms
+
+
+def check_request(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor | None,
+    held_out: Tensor,
+    config: TrainingConfig,
+    device: torch.device,
+    monitor: Monitor | None,
+) -> None:
+    """Raise `InputError` for what cannot be done."""
+    name = type(model).__name__
+    if not isinstance(model, Trainable):
+        raise InputError(f"{name} has nothing to train: it defines no players, turns and loss")
+    check_images(images, "training images")
+    check_images(held_out, "held-out images")
+    if not len(images) or not len(held_out):
+        raise InputError("training needs at least one training image and one held-out image")
+    if config.precision != "fp32" and device.type != "cuda":
+        raise InputError(
+            f"precision {config.precision} needs a CUDA device but training runs on {device.type}; use fp32"
+        )
+    players = model.players()
+    for player in config.player_lr:
+        if player not in players:
+            raise InputError(
+                f"player_lr names {player!r} but the players of {name} are: {', '.join(players)}"
+            )
+    if config.patience and len(players) > 1:
+        raise InputError(
+            f"{name} has several players ({', '.join(players)}), whose losses do not say which epoch is "
+            "best; leave patience at 0"
+        )
+    if config.class_balanced and labels is None:
+        raise InputError(
+            "class_balanced needs labels but the training images have none; leave it off, or use a dataset "
+            "with labels"
+        )
+    if config.standing_statistics and not (isinstance(model, Standing) and batch_norms(model)):
+        raise InputError(
+            f"{name} has no batch norms that standing statistics could be taken of; leave "
+            "standing_statistics at 0"
+        )
+    if config.monitor_every and monitor is None:
+        raise InputError(
+            f"monitor_every={config.monitor_every} asks for looks at what {name} generates but nobody was "
+            "given to look; leave it at 0, or pass a monitor"
+        )
