@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -53,13 +54,15 @@ class PairEvidence:
 class Evidence:
     """All that metrics may read. `generated`, `reference` and `held_out` by extractor name; an extractor that is
     not at hand or could not read the images left its failure instead. `held_out` is real images that no model
-    saw, there where a metric `needs_held_out` and the run has them."""
+    saw, there where a metric `needs_held_out` and the run has them. `asked` is the class, int64 (N,), that each
+    generated image was asked to be, None where nobody asked."""
 
     generated: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     reference: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     pairs: PairEvidence | None = None
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
     held_out: Mapping[str, FeatureEvidence] = field(default_factory=dict)
+    asked: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,11 @@ FIELD_NAMES = {
     ("kd_subsets", "inception_v3"): "kid_subsets",
     ("is", "inception_v3"): "inception_score",
     ("is_one_split", "inception_v3"): "inception_score_one_split",
+    # The judges of known modes are named after what they count.
+    **{
+        ("modes", judge): judge
+        for judge in ("modes_ring8", "modes_grid25", "modes_stacked-digits", "modes_stacked-mnist")
+    },
 }
 
 
@@ -109,7 +117,9 @@ class Metric:
     needs_reference: ClassVar[bool] = True
     needs_held_out: ClassVar[bool] = False  # also of the held-out split
     uses_extractor: ClassVar[bool] = True
-    extractors: ClassVar[str] = "*"  # which ones it is defined on, as a glob of their names
+    extractors: ClassVar[str] = (
+        "*"  # which ones it is defined on, as globs of their names with spaces between
+    )
     balanced: ClassVar[bool] = False  # only fair between sets of one size: see `select.balanced`
     source: ClassVar[str]  # paper and equation
 
@@ -120,6 +130,11 @@ class Metric:
     def name(self) -> str:
         """The full name, as records have it."""
         return full_name(self.family, self.extractor)
+
+    @classmethod
+    def defined_on(cls, extractor: str) -> bool:
+        """Whether the family is defined on the extractor of that name."""
+        return any(fnmatchcase(extractor, pattern) for pattern in cls.extractors.split())
 
     def compute(self, evidence: Evidence) -> Estimate:
         """The number. Raises `MetricFailed` with a reason; never returns NaN or a placeholder."""

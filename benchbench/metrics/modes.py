@@ -1,42 +1,77 @@
-"""Which classes of the dataset a generator makes, and in which shares, as a classifier of that dataset sees it.
+"""Which classes of the dataset a generator makes, and in which shares, as a judge of those classes sees it.
 
 As in the stacked MNIST experiments of Srivastava et al. 2017 (VEEGAN) and Lin et al. 2018 (PacGAN): every image
 counts for the class that a trained classifier gives it; a mode is covered if at least one image falls on it;
 the class shares are compared with those of the real images under the same classifier, errors included.
 
-Scope: only judges trained on the dataset's own classes, `cnn_*`; their logits are read and nothing else. The
-arithmetic is in `mode_collapse`.
+On the Gaussians of `ring8` and `grid25` an image can also belong to no class. It is of high quality if its point lies
+within three standard deviations of a mode (VEEGAN), and only such images count, for covered modes and in the class
+shares, generated and real. The papers assign every sample to its nearest mode for the shares; a sample of theirs is
+always a point, whereas an image may show none, and `high_quality` says beside it how many do.
+
+Scope: only judges of the dataset's own classes, `cnn_*` and `modes_*`; their logits are read and nothing else.
+The arithmetic is in `mode_collapse`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.intervals import positive_estimate
 from benchbench.metrics.linalg import check_features
 from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
-from benchbench.metrics.mode_collapse import class_kl, class_shares, class_tv, modes_covered
+from benchbench.metrics.mode_collapse import class_kl, class_shares, class_tv
+from benchbench.metrics.prdc import share_estimate
 
+GAUSSIANS = ("modes_ring8", "modes_grid25")
+"""Judges whose logits are −d²/2σ², so that an image can belong to no class."""
+WITHIN = -4.5
+"""−d²/2σ² at three standard deviations, d = 3σ."""
 REDRAWS = 2000
 DELTA = "delta over generated and reference images"
 
 
+def class_judge(dataset: str, extractors: Iterable[str]) -> str | None:
+    """Which of `extractors` knows the classes of the dataset of that name: "cnn_digits" for "digits",
+    "modes_grid25" for "grid25"; None where none does."""
+    known = set(extractors)
+    return next((name for name in (f"cnn_{dataset}", f"modes_{dataset}") if name in known), None)
+
+
+def classes_of(logits: Tensor, judge: str) -> Tensor:
+    """The class that `judge` gives each image, int64 (N,), from its logits N×K; −1 for an image of no class, which
+    only the judges of Gaussians know: farther than three standard deviations from every mode, or no dot.
+    `MetricFailed` for logits that are empty or not finite."""
+    check_features(logits, f"the logits of {judge}", 1)
+    largest, classes = logits.max(dim=1)
+    return torch.where(largest >= WITHIN, classes, -1) if judge in GAUSSIANS else classes
+
+
+def class_histogram(logits: Tensor, judge: str) -> Tensor:
+    """How many images fall on each class, int64 (K,); those of no class are not counted. As `classes_of`."""
+    classes = classes_of(logits, judge)
+    return torch.bincount(classes[classes >= 0], minlength=logits.shape[1])
+
+
 def modes_estimate(labels: Tensor, n_classes: int, seed: int = 0) -> Estimate:
-    """Classes with at least one of the labels int64 (N,), and how many of them another draw would find.
+    """Classes with at least one of the labels int64 (N,), and how many of them another draw would find. A label
+    of −1 is an image of no class.
 
     Interval: 95% percentiles over 2,000 bootstrap draws of N labels. A draw can lose a class and never gains
     one, so the upper end is the value itself: classes too rare to have been seen are not in it.
     """
-    shares = class_shares(labels, n_classes).cpu().numpy()
-    drawn = np.random.default_rng(seed).multinomial(len(labels), shares, size=REDRAWS)
+    kinds = n_classes + int((labels < 0).any())
+    shares = class_shares(torch.where(labels < 0, n_classes, labels), kinds).cpu().numpy()
+    drawn = np.random.default_rng(seed).multinomial(len(labels), shares, size=REDRAWS)[:, :n_classes]
     low, high = np.percentile((drawn > 0).sum(axis=1), [2.5, 97.5])
-    value = float(modes_covered(labels, n_classes))
+    value = float((shares[:n_classes] > 0).sum())
     return Estimate(value, float(low), float(high), "95% bootstrap over generated images")
 
 
@@ -68,50 +103,65 @@ def _standard_error(p: Tensor, on_p: Tensor, n: int, q: Tensor, on_q: Tensor, m:
 
 
 class _OnClasses(Metric):
-    aspect = "mode_collapse"
     needs = frozenset({"logits"})
-    extractors = "cnn_*"
+    extractors = "cnn_* modes_*"
+    wrong_judge: ClassVar[str] = (
+        "{family} counts the classes of the dataset, and {judge} was not trained on them; use its classifier, for "
+        "example --extractor cnn_digits"
+    )
 
-    def labels(self, sides: Mapping[str, FeatureEvidence]) -> tuple[Tensor, int]:
-        """The class of each image, int64 (N,), and the number of classes."""
+    def classes(self, sides: Mapping[str, FeatureEvidence]) -> tuple[Tensor, int]:
+        """The class of each image, int64 (N,), −1 for none, and the number of classes."""
         assert self.extractor is not None
-        if not self.extractor.startswith("cnn_"):
-            raise MetricFailed(
-                f"{self.family} counts the classes of the dataset, and {self.extractor} was not trained on "
-                "them; use its classifier, for example --extractor cnn_digits"
-            )
+        if not self.defined_on(self.extractor):
+            raise MetricFailed(self.wrong_judge.format(family=self.family, judge=self.extractor))
         logits = sides[self.extractor].logits if self.extractor in sides else None
         if logits is None:
             raise MetricFailed(
                 f"the evidence holds no logits of {self.extractor}; collect them with the need 'logits'"
             )
-        check_features(logits, f"the logits of {self.extractor}", 1)
-        return logits.argmax(dim=1), logits.shape[1]
+        return classes_of(logits, self.extractor), logits.shape[1]
+
+    def labels_of_both(self, evidence: Evidence) -> tuple[Tensor, Tensor, int]:
+        """The class of each generated and of each real image that has one, and the number of classes."""
+        both = []
+        for what, sides in (("generated", evidence.generated), ("real", evidence.reference)):
+            classes, n = self.classes(sides)
+            both.append(classes[classes >= 0])
+            if not len(both[-1]):
+                raise MetricFailed(
+                    f"no {what} image lies within three standard deviations of a mode, so there are no class "
+                    "shares to compare"
+                )
+        return both[0], both[1], n
 
 
 class ModesCovered(_OnClasses):
     """Classes of the dataset that at least one generated image is classified as."""
 
     family = "modes"
+    aspect = "mode_collapse"
     unit = "classes"
     higher_is_better = True
     needs_reference = False
     source = "Srivastava et al. 2017 and Lin et al. 2018, stacked MNIST"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        return modes_estimate(*self.labels(evidence.generated))
+        classes, n = self.classes(evidence.generated)
+        return modes_estimate(classes, n)
 
 
 class ClassKL(_OnClasses):
     """KL divergence of the generated images' class shares from the real images', under one classifier."""
 
     family = "class_kl"
+    aspect = "mode_collapse"
     unit = "nats"
     higher_is_better = False
     source = "Srivastava et al. 2017 and Lin et al. 2018, stacked MNIST"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        (fake, n), (real, _) = self.labels(evidence.generated), self.labels(evidence.reference)
+        fake, real, n = self.labels_of_both(evidence)
         # Rounding may leave −1e-17 for equal shares.
         value = max(0.0, class_kl(fake, class_shares(real, n)))
         return positive_estimate(value, kl_standard_error(fake, real, n), DELTA)
@@ -121,14 +171,58 @@ class ClassTV(_OnClasses):
     """Total variation between the class shares of generated and real images, under one classifier."""
 
     family = "class_tv"
+    aspect = "mode_collapse"
     higher_is_better = False
     source = "½ Σ|p − q| of the class shares"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        (fake, n), (real, _) = self.labels(evidence.generated), self.labels(evidence.reference)
+        fake, real, n = self.labels_of_both(evidence)
         estimate = positive_estimate(
             class_tv(fake, class_shares(real, n)), tv_standard_error(fake, real, n), DELTA
         )
         if estimate.high is None:
             return estimate
         return replace(estimate, high=min(1.0, estimate.high))
+
+
+class HighQuality(_OnClasses):
+    """Share of generated images that show a point within three standard deviations of a mode."""
+
+    family = "high_quality"
+    aspect = "quality"
+    higher_is_better = True
+    needs_reference = False
+    extractors = " ".join(GAUSSIANS)
+    wrong_judge = (
+        "{family} asks how far a point lies from the nearest mode, which {judge} does not say; use "
+        f"{' or '.join(GAUSSIANS)} on its own dataset"
+    )
+    source = "Srivastava et al. 2017, high-quality samples"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        classes, _ = self.classes(evidence.generated)
+        return share_estimate(classes >= 0, "generated images")
+
+
+class ConditionalAccuracy(_OnClasses):
+    """Share of generated images that are classified as the class that was asked for."""
+
+    family = "conditional_accuracy"
+    aspect = "quality"
+    higher_is_better = True
+    needs_reference = False
+    source = "Shmelkov et al. 2018, GAN-test"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        classes, n = self.classes(evidence.generated)
+        asked = evidence.asked
+        if asked is None:
+            raise MetricFailed("nobody asked for classes: the images were not drawn by label")
+        if asked.shape != classes.shape:
+            raise InputError(f"{len(classes)} images were generated but {len(asked)} classes asked for")
+        if int(asked.min()) < 0 or int(asked.max()) >= n:
+            raise MetricFailed(
+                f"classes {int(asked.min())} to {int(asked.max())} were asked for but {self.extractor} knows "
+                f"0 to {n - 1}; use the judge of this dataset"
+            )
+        return share_estimate(classes == asked.to(classes.device), "generated images")

@@ -138,5 +138,9 @@ def test_names_are_frozen() -> None:
         ("kd_subsets", "inception_v3"): "kid_subsets",
         ("is", "inception_v3"): "inception_score",
         ("is_one_split", "inception_v3"): "inception_score_one_split",
+        ("modes", "modes_ring8"): "modes_ring8",
+        ("modes", "modes_grid25"): "modes_grid25",
+        ("modes", "modes_stacked-digits"): "modes_stacked-digits",
+        ("modes", "modes_stacked-mnist"): "modes_stacked-mnist",
     }
     assert full_name("fd", "inception_v3_clean") == "fd_inception_v3_clean"

@@ -1,29 +1,40 @@
-"""Class shares under a classifier: counts by hand, standard errors against simulation."""
+"""Class shares under a judge: counts by hand, standard errors against simulation, collapses that were planted."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.registry import EXTRACTORS
+from benchbench.data.points import GRID25, Grid25, draw_dots
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
+from benchbench.features.points import ModesGrid25
+from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
 from benchbench.metrics.mode_collapse import class_kl, class_shares, class_tv
 from benchbench.metrics.modes import (
     ClassKL,
     ClassTV,
+    ConditionalAccuracy,
+    HighQuality,
     ModesCovered,
+    class_histogram,
+    class_judge,
+    classes_of,
     kl_standard_error,
     modes_estimate,
     tv_standard_error,
 )
 
 JUDGE = "cnn_digits"
+LITE = "efficientnet_lite0"
 P = [0.4, 0.3, 0.2, 0.1]
 Q = [0.25, 0.25, 0.25, 0.25]
 
@@ -97,7 +108,7 @@ def test_standard_errors_against_simulation(
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.12)
 
 
-@pytest.mark.parametrize("metric", [ModesCovered, ClassKL, ClassTV])
+@pytest.mark.parametrize("metric", [ModesCovered, ClassKL, ClassTV, ConditionalAccuracy])
 def test_what_cannot_be_counted(metric: type[Metric]) -> None:
     """A judge with other classes, evidence without logits, logits that are NaN: each fails with its reason."""
     with pytest.raises(MetricFailed, match=r"efficientnet_lite0 was not trained on them; .*cnn_digits"):
@@ -116,3 +127,142 @@ def test_a_class_the_reference_lacks() -> None:
     with pytest.raises(MetricFailed, match="class 1 is generated but absent"):
         ClassKL(JUDGE).compute(seen)
     assert ClassTV(JUDGE).compute(seen).value == 0.5
+
+
+GRID = ModesGrid25()
+
+
+def seen_by_grid(images: Tensor) -> FeatureEvidence:
+    """What the judge of grid25 says of images."""
+    seen = [GRID(part) for part in images.split(GRID.batch_size)]
+    features = torch.cat([part.features for part in seen])
+    return FeatureEvidence(
+        Moments.of(features), features, torch.cat([part.logits for part in seen if part.logits is not None])
+    )
+
+
+def dots(modes: list[int], sigmas: float = 0.0) -> Tensor:
+    """A dot of grid25 for each mode, `sigmas` standard deviations to the right of it."""
+    centres = torch.tensor(GRID25.centres, dtype=torch.float64)[modes]
+    return draw_dots(GRID25.to_pixels(centres + torch.tensor([sigmas * GRID25.sigma, 0.0]), 32), 32)
+
+
+def grid_values(fake: Tensor, real: Tensor) -> dict[str, Estimate]:
+    """modes, class_kl, class_tv and high_quality of images of grid25, by family."""
+    seen = Evidence({GRID.name: seen_by_grid(fake)}, {GRID.name: seen_by_grid(real)})
+    return {m.family: m(GRID.name).compute(seen) for m in (ModesCovered, ClassKL, ClassTV, HighQuality)}
+
+
+def test_a_planted_collapse_is_reported() -> None:
+    """Closed form, from pixels to numbers: 40 images on each of 3 of 25 modes, against 8 on each of all 25, are 3
+    modes, KL = Σ ⅓ log(⅓ / (1/25)) = log(25/3), TV = 1 − 3/25, all of high quality."""
+    values = grid_values(dots([0, 12, 24] * 40), dots(list(range(25)) * 8))
+    assert (values["modes"].value, values["high_quality"].value) == (3, 1)
+    assert values["class_kl"].value == pytest.approx(math.log(25 / 3), rel=1e-12)
+    assert values["class_tv"].value == pytest.approx(22 / 25, rel=1e-12)
+
+
+def test_real_against_real() -> None:
+    """Held-out images against training ones: all 25 modes, the share within 3σ is 1 − exp(−4.5) up to four binomial
+    standard deviations of 0.15%, and KL, whose expectation is (K − 1)/2 · (1/N + 1/M): 2 KL / (1/N + 1/M) follows
+    χ² with 24 degrees of freedom, of which the range between the quantiles at 1e-4 and 1 − 1e-4 is let pass."""
+    dataset = Grid25().load()
+    values = grid_values(dataset.held_out.images, dataset.train.images)
+    assert values["modes"].value == values["modes"].low == 25
+    share, expected = values["high_quality"].value, 1 - math.exp(-4.5)
+    assert abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / 5000)
+    statistic = 2 * values["class_kl"].value / (2 / (5000 * expected))
+    assert chi2.ppf(1e-4, 24) < statistic < chi2.ppf(1 - 1e-4, 24)
+
+
+def test_only_high_quality_images_count() -> None:
+    """By hand: 30 dots on mode 7, 10 at 2.9σ from mode 3, 20 at 3.1σ from mode 5 and 20 blank images. 3σ is 0.75
+    pixels and a centre is found to 0.02, so 0.1σ is told apart. Modes 7 and 3 are covered, half of the images are of
+    high quality, and the shares are those of the 40: KL against even shares = log 25 − H(¾, ¼)."""
+    blank = torch.zeros(20, 3, 32, 32, dtype=torch.uint8)
+    fake = torch.cat([dots([7] * 30), dots([3] * 10, 2.9), dots([5] * 20, 3.1), blank])
+    values = grid_values(fake, dots(list(range(25)) * 8))
+    assert (values["modes"].value, values["high_quality"].value) == (2, 0.5)
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert values["class_kl"].value == pytest.approx(math.log(25) - entropy, rel=1e-12)
+    logits = seen_by_grid(fake).logits
+    assert logits is not None
+    counts = class_histogram(logits, GRID.name)
+    assert (counts.dtype, counts.shape, int(counts[7]), int(counts[3]), int(counts.sum())) == (
+        torch.int64, (25,), 30, 10, 40,
+    )  # fmt: skip
+
+
+def test_no_image_of_high_quality() -> None:
+    """Nothing but blank images: 0 modes and a share of 0 are numbers, with Wilson's upper end z²/(n + z²) by hand;
+    shares of no images are none, and KL and TV say so."""
+    blank = seen_by_grid(torch.zeros(20, 3, 32, 32, dtype=torch.uint8))
+    seen = Evidence({GRID.name: blank}, {GRID.name: seen_by_grid(dots([0, 1]))})
+    modes, share = (m(GRID.name).compute(seen) for m in (ModesCovered, HighQuality))
+    assert (modes.low, modes.value, modes.high) == (0, 0, 0)
+    assert share.value == 0
+    assert share.high == pytest.approx(1.959964**2 / (20 + 1.959964**2), rel=1e-6)
+    for metric in (ClassKL, ClassTV):
+        with pytest.raises(MetricFailed, match="no generated image lies within three standard deviations"):
+            metric(GRID.name).compute(seen)
+
+
+def test_other_judges_place_every_image() -> None:
+    """A classifier's logits have no unit: −9 everywhere is still a class, and the histogram counts all images. Of
+    stacked digits the largest of 1,000 log-probabilities may lie below −4.5 without meaning anything."""
+    logits = torch.tensor([[-9.0, -8.0], [-90.0, -91.0], [-9.0, -7.0]])
+    for judge in ("cnn_digits", "modes_stacked-digits"):
+        assert classes_of(logits, judge).tolist() == [1, 0, 1]
+        assert class_histogram(logits, judge).tolist() == [1, 2]
+    assert classes_of(logits, "modes_grid25").tolist() == [-1, -1, -1]
+
+
+def test_which_judge_knows_a_dataset() -> None:
+    """By name, among those at hand; a folder of one's own has none."""
+    known = EXTRACTORS.names()
+    assert class_judge("digits", known) == "cnn_digits"
+    assert class_judge("cifar10", [LITE, "cnn_cifar10"]) == "cnn_cifar10"
+    assert class_judge("grid25", [LITE, "modes_ring8", "modes_grid25"]) == "modes_grid25"
+    assert class_judge("stacked-mnist", ["cnn_mnist", "modes_stacked-mnist"]) == "modes_stacked-mnist"
+    assert class_judge("folder-cats", known) is None
+    assert class_judge("digits", [LITE]) is None
+
+
+def test_conditional_accuracy_by_hand() -> None:
+    """Three of four images are what they were asked to be; Wilson's interval for p = ¾, n = 4 from its formula,
+    (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n)."""
+    estimate = ConditionalAccuracy(JUDGE).compute(
+        Evidence({JUDGE: side([0, 1, 2, 3])}, asked=torch.tensor([0, 1, 2, 2]))
+    )
+    z, p, n = 1.959964, 0.75, 4
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert estimate.value == 0.75
+    assert estimate.low == pytest.approx((middle - half) / (1 + z * z / n), rel=1e-6)
+    assert estimate.high == pytest.approx((middle + half) / (1 + z * z / n), rel=1e-6)
+
+
+def test_an_image_of_no_class_is_not_what_was_asked_for() -> None:
+    """Two dots on mode 4 and two blank images, all asked to be mode 4: half."""
+    images = torch.cat([dots([4, 4]), torch.zeros(2, 3, 32, 32, dtype=torch.uint8)])
+    seen = Evidence({GRID.name: seen_by_grid(images)}, asked=torch.full((4,), 4))
+    assert ConditionalAccuracy(GRID.name).compute(seen).value == 0.5
+
+
+def test_conditional_accuracy_needs_to_know_what_was_asked() -> None:
+    """Nobody asked; another number of classes than images; a class that the judge does not know."""
+    seen = Evidence({JUDGE: side([0, 1])})
+    with pytest.raises(MetricFailed, match="nobody asked for classes"):
+        ConditionalAccuracy(JUDGE).compute(seen)
+    with pytest.raises(InputError, match="2 images were generated but 3 classes asked for"):
+        ConditionalAccuracy(JUDGE).compute(replace(seen, asked=torch.tensor([0, 1, 2])))
+    for wrong in ([0, 4], [-1, 0]):
+        with pytest.raises(
+            MetricFailed, match=r"asked for but cnn_digits knows 0 to 3; use the judge of this"
+        ):
+            ConditionalAccuracy(JUDGE).compute(replace(seen, asked=torch.tensor(wrong)))
+
+
+def test_high_quality_is_not_a_classifiers_to_say() -> None:
+    """The reason names the judges that can."""
+    with pytest.raises(MetricFailed, match="which cnn_digits does not say; use modes_ring8 or modes_grid25"):
+        HighQuality(JUDGE).compute(evidence([0], [0]))
