@@ -17,7 +17,6 @@ import argparse
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +199,7 @@ def measure(
     pool = Look(images, extractor)
     place = {int(row): i for i, row in enumerate(shown)}
     reference, fresh = Look(train[:n], extractor), Look(train[n:], extractor)
-    families = [name for name in EXPECTED if fnmatchcase(extractor.name, METRICS.get(name).extractors)]
+    families = [name for name in EXPECTED if METRICS.get(name).defined_on(extractor.name)]
     metrics = select_metrics(families, [extractor.name])
 
     def scores(name: str, level: float, generated: dict[str, FeatureEvidence]) -> list[dict[str, object]]:

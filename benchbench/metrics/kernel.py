@@ -27,11 +27,12 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
+from benchbench.features.frozen import full_float32
 from benchbench.metrics.gram import Kernel, Side, rounding_error, sums_across, sums_within
 from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
 from benchbench.metrics.metric import Estimate, Evidence, Metric, full_name
-from benchbench.metrics.neighbours import full_float32, mean_row
+from benchbench.metrics.neighbours import mean_row
 
 SUBSETS = 100
 SUBSET_SIZE = 1000
@@ -159,12 +160,12 @@ def _mmd(a: Side, b: Side, subsets: Subsets | None, kernel: Kernel) -> MMD:
     if subsets is not None:
         s, t = subsets.x.shape[1], subsets.y.shape[1]
         each = xx.subsets / (s * (s - 1)) + yy.subsets / (t * (t - 1)) - 2 * xy.subsets / (s * t)
-    return MMD(mean_xx + mean_yy - 2 * mean_xy, error, max(biased, 0.0), each.cpu(), a.x.dtype)
+    return MMD(mean_xx + mean_yy - 2 * mean_xy, error, max(biased, 0.0), each.cpu(), a.x[0].dtype)
 
 
 def _marks(rows: Tensor, side: Side) -> Tensor:
     """(S, size) row numbers to the 0/1 matrix N×S."""
-    device = side.x.device
+    device = side.offset.device
     marks = torch.zeros(len(rows), len(side), dtype=torch.float64, device=device)
     return marks.scatter_(1, rows.to(device), 1).T.contiguous()
 

@@ -19,14 +19,15 @@ Scope: a few 10⁵ points. Memory is O(N·(D + k)) and one tile; there is no N×
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
+from benchbench.features.frozen import full_float32
 from benchbench.metrics.linalg import check_features, check_pair
+from benchbench.metrics.products import float64_rows, product
 
 TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes over it stay in cache
 _SPARE = 4  # candidates kept beyond k: more of them, fewer rows that need the float64 product
@@ -40,17 +41,6 @@ _OPEN_SHARE = (
 def tiles(n: int) -> Iterator[slice]:
     """0..n-1 in slices of `TILE`, the last one as short as it falls."""
     return (slice(start, start + TILE) for start in range(0, n, TILE))
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Float32 products in float32: TF32 or bfloat16 would break the error bound."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,8 @@ class Merged:
     def of(cls, features: Tensor) -> Merged:
         """Merge the equal rows of `features` N×D."""
         points = torch.arange(len(features), device=features.device)
-        if len(features.sum(1, dtype=torch.float64).unique()) == len(features):  # cheap, and nearly always so
+        sums = torch.cat([exact.sum(1) for _, exact in float64_rows(features)])
+        if len(sums.unique()) == len(features):  # cheap, and nearly always so
             return cls(features, torch.ones_like(points), points, points)
         rows, inverse, counts = torch.unique(features, dim=0, return_inverse=True, return_counts=True)
         first = torch.full_like(counts, len(features)).scatter_reduce(0, inverse, points, "amin")
@@ -89,10 +80,10 @@ class Side:
     def of(cls, rows: Tensor, centre: Tensor, dtype: torch.dtype) -> Side:
         x = torch.empty(rows.shape, dtype=dtype, device=rows.device)
         norms = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
-        for part in tiles(len(rows)):
-            centred = rows[part].double() - centre
+        for part, exact in float64_rows(rows):
+            centred = exact - centre
             x[part] = centred
-            norms[part] = centred.square().sum(1)
+            norms[part] = torch.linalg.vecdot(centred, centred)
         unit = torch.finfo(dtype).eps / 2
         error = (rows.shape[1] + 16) * unit * norms + 1e-36  # below 1e-36 float32 squares lose their digits
         side = cls(x, (norms - error).to(dtype), (2 * error).to(dtype))
@@ -106,12 +97,15 @@ class Side:
 
 def mean_row(rows: Tensor) -> Tensor:
     """The mean row in float64, (D,), without a float64 copy of all rows."""
-    return torch.stack([rows[part].double().sum(0) for part in tiles(len(rows))]).sum(0) / len(rows)
+    total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
+    for _, exact in float64_rows(rows):
+        total += exact.sum(0)
+    return total / len(rows)
 
 
 def lower_bounds(a: Side, b: Side) -> Tensor:
     """Lower bounds of the squared distances between all rows of `a` and `b`, len(a)×len(b)."""
-    return torch.addmm(b.low[None], a.x, b.x.T, alpha=-2).add_(a.low[:, None])
+    return torch.add(b.low, product(a.x, b.x), alpha=-2).add_(a.low[:, None])
 
 
 def pair_distances(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> Tensor:
@@ -240,6 +234,31 @@ def _order_statistic(values: Tensor, weights: Tensor, k: int) -> tuple[Tensor, T
     ordered, order = values.sort(dim=1)
     rank = (weights.gather(1, order).cumsum(1) < k).sum(1, keepdim=True)
     return ordered.gather(1, rank)[:, 0], order.gather(1, rank)[:, 0]
+
+
+def count_within(x: Tensor, threshold: float) -> Tensor:
+    """How many other points lie at most `threshold` from each, duplicates at 0: float N×D -> int64 (N,)."""
+    check_features(x, "the features", 2)
+    merged = Merged.of(x)
+    rows, counts = merged.rows, merged.counts
+    centre = mean_row(rows)
+    side = Side.of(rows, centre, torch.float32)
+    found = counts - 1
+    beyond = threshold**2 * (1 + 3 * _TIE)  # `closer_than` leaves ties out; here they count
+    with full_float32():
+        for i in tiles(len(rows)):
+            limit = torch.full_like(centre[:1], beyond).expand(len(rows[i]), 1)
+            for j in tiles(len(rows)):
+                if j.start < i.start:
+                    continue
+                a, b = closer_than(rows[i], rows[j], side[i], side[j], centre, [limit])[0]
+                if i == j:
+                    others = a != b
+                    found[i].index_add_(0, a[others], counts[j][b[others]])
+                else:
+                    found[i].index_add_(0, a, counts[j][b])
+                    found[j].index_add_(0, b, counts[i][a])
+    return found[merged.inverse]
 
 
 def closer_than(

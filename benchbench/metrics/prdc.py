@@ -18,6 +18,7 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
+from benchbench.features.frozen import full_float32
 from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
 from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
@@ -25,7 +26,6 @@ from benchbench.metrics.neighbours import (
     Merged,
     Side,
     closer_than,
-    full_float32,
     mean_row,
     merged_kth_neighbour,
     tiles,

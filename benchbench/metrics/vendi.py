@@ -26,7 +26,8 @@ from benchbench.metrics.intervals import positive_estimate
 from benchbench.metrics.linalg import EPS, check_features
 from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
 
-_ROWS = 4096  # rows turned to float64 at a time
+_ROWS = 1024  # rows turned to float64 at a time
+_COLUMNS = 256  # columns of the symmetric XᵀX summed at a time, and only from their diagonal on
 GROUPS = 20
 
 
@@ -114,8 +115,11 @@ def _small_matrix(features: Tensor) -> tuple[Tensor, bool]:
     total = torch.zeros(d, d, dtype=torch.float64, device=features.device)
     for some in _slices(n):
         x = _unit_rows(features[some])
-        total.addmm_(x.T, x)
-    return total / n, True
+        for start in range(0, d, _COLUMNS):
+            columns = slice(start, start + _COLUMNS)
+            total[columns, start:].addmm_(x[:, columns].T, x[:, start:])
+    upper = total.triu_() / n
+    return upper + upper.triu(1).T, True
 
 
 def _of_eigenvalues(values: Tensor, q: float) -> float:

@@ -46,16 +46,18 @@ def plain(x: Tensor, y: Tensor) -> float:
     m=st.integers(2, 30),
     rows=st.integers(1, 31),
     columns=st.integers(1, 31),
+    run=st.integers(1, 6),
 )
-def test_tiles_do_not_matter(seed: int, n: int, m: int, rows: int, columns: int) -> None:
-    """Whatever the tile, the estimate and the subsets are those of whole Gram matrices (rounding only: 1e-10
-    of the kernel's size)."""
+def test_tiles_do_not_matter(seed: int, n: int, m: int, rows: int, columns: int, run: int) -> None:
+    """Whatever the tile and the runs of its products, the estimate and the subsets are those of whole Gram
+    matrices (rounding only: 1e-10 of the kernel's size)."""
     x, y = normal(n, 5, seed), normal(m, 5, seed + 1) + 0.2
     size = min(n, m, 4)
     subsets = Subsets.draw(n, m, subsets=3, size=size, seed=seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gram, "HEIGHTS", (rows, rows))
-        patch.setattr(gram, "TILE", rows * columns)
+        patch.setattr(gram, "HEIGHT", rows)
+        patch.setattr(gram, "WIDTH", columns)
+        patch.setattr(gram, "RUN", run)
         found = kernel_distance(x, y, subsets if size > 1 else None)
     scale = float(cubic_kernel(x, x).abs().max() + cubic_kernel(y, y).abs().max())
     assert found.value == pytest.approx(plain(x, y), abs=1e-10 * scale)
@@ -115,7 +117,11 @@ FLOAT32 = {  # float32 features, and the precision of the products that they mus
     "rectified": ((normal(300, 64, 0) @ RELU).relu(), (normal(300, 64, 1) @ RELU).relu(), torch.float32),
     "offset": (normal(300, 256, 0) + 30, normal(200, 256, 1) + 30, torch.float32),
     "far apart": (normal(300, 256, 0) + 10, normal(200, 256, 1) - 10, torch.float32),
-    "large": (100 * normal(300, 256, 0), 100 * normal(200, 256, 1), torch.float32),
+    "large": (
+        100 * (normal(300, 64, 0) @ RELU).relu(),
+        100 * (normal(200, 64, 1) @ RELU).relu(),
+        torch.float32,
+    ),
     "collapsed far away": (normal(300, 256, 0), normal(1, 256, 1).expand(200, -1), torch.float32),
     "both sides two points": (
         normal(2, 256, 0).repeat(50, 1),

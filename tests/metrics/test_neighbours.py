@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics import neighbours
-from benchbench.metrics.neighbours import Side, kth_neighbour, lower_bounds, mean_row
+from benchbench.metrics.neighbours import Side, count_within, kth_neighbour, lower_bounds, mean_row
 
 
 def gaussian(seed: int, n: int, d: int, scale: float = 1.0, offset: float = 0.0) -> Tensor:
@@ -65,6 +65,17 @@ def test_distances_are_the_exact_ones(name: str, k: int, tile: int) -> None:
     np.testing.assert_allclose(named.numpy(), distance.numpy(), rtol=1e-12, atol=0)
     if len(x.unique(dim=0)) == len(x):
         assert (index != torch.arange(len(x))).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_counts_within_a_distance(name: str, tile: int) -> None:
+    """Oracle: SciPy's float64 distances. The threshold is one that occurs, and it counts; beyond it is the next one,
+    unless that agrees with it to 1e-12, which is a tie. At 0 there are duplicates alone."""
+    x = CASES[name]
+    distances = cdist(x.double().numpy(), x.double().numpy())
+    for threshold in (0.0, float(np.median(distances)), float(distances.max())):
+        expected = (distances <= threshold * (1 + 1e-12)).sum(1) - 1
+        assert count_within(x, threshold).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,0 +1,154 @@
+"""How long a large store takes to read: ten models on ten datasets, as many seeds as it needs.
+
+    python benchmarks/store.py --records 10000
+
+Records are written by the store's own code, with the columns, protocols and run.json of a real evaluation and random
+values; every hundredth lacks its Fréchet distance, so that models differ in their seeds. fsync is left out while
+they are written, and nothing is cached between the lines of the table: each starts from the files or from the frame
+that was loaded. Processor time is the number to look at on a busy machine; all of it is one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
+
+import numpy as np
+import torch
+
+from benchbench.core.device import describe_machine
+from benchbench.core.hashing import digest
+from benchbench.results.gate import check
+from benchbench.results.gate_config import load_gate
+from benchbench.results.load import load_results, load_runs
+from benchbench.results.provenance import collect_provenance
+from benchbench.results.record import Row
+from benchbench.results.store import Store
+from benchbench.results.tables import write_rows
+from benchbench.views.leaderboard import leaderboard
+
+MODELS, DATASETS = 10, 10
+T = TypeVar("T")
+
+JUDGE = {"extractor": "efficientnet_lite0", "resize": "bicubic-antialias-128", "precision": "float32"}
+NO_JUDGE = {"extractor": None, "resize": None, "precision": None}
+# metric, aspect, unit, higher is better, kind of interval, reference images
+METRICS: tuple[tuple[str, str, str, bool | None, str | None, int | None], ...] = (
+    ("coverage_efficientnet_lite0", "diversity", "", True, "95% Wilson over real images", 2000),
+    ("density_efficientnet_lite0", "quality", "", True, "95% normal over generated images", 2000),
+    ("fd_efficientnet_lite0", "quality", "", False, "95% delta", 50000),
+    ("is_efficientnet_lite0", "quality", "", True, "95% t over 10 splits", None),
+    ("kd_efficientnet_lite0", "quality", "", False, "95% u-statistic", 2000),
+    ("kd_subsets_efficientnet_lite0", "quality", "", False, None, 2000),
+    ("precision_efficientnet_lite0", "quality", "", True, "95% Wilson over generated images", 2000),
+    ("recall_efficientnet_lite0", "diversity", "", True, "95% Wilson over real images", 2000),
+    ("vendi_efficientnet_lite0", "diversity", "", True, None, None),
+    ("ndb_efficientnet_lite0", "mode_collapse", "", False, None, 50000),
+    ("duplicate_rate_efficientnet_lite0", "mode_collapse", "", False, None, None),
+    ("authenticity_efficientnet_lite0", "memorization", "", True, "95% Wilson over generated images", 50000),
+    ("swd", "quality", "", False, "95% t over projections", 2000),
+    ("training_rate", "throughput", "images/s", True, None, None),
+    ("sampling_rate", "throughput", "images/s", True, "range of 5 repeats", None),
+    ("latency_p50", "throughput", "ms", False, None, None),
+    ("parameters", "cost", "", False, None, None),
+    ("flops_per_image", "cost", "FLOP", False, None, None),
+    ("peak_memory_rss", "cost", "MiB", False, None, None),
+    ("machine_load", "cost", "runnable processes", None, None, None),
+)
+
+
+def rows(cell: str, model: int, dataset: int, seed: int, rng: np.random.Generator) -> Iterator[Row]:
+    """The numbers of one cell; models differ by more than their seeds do."""
+    values = 10 + model + rng.normal(size=len(METRICS))
+    for value, (name, aspect, unit, better, interval, n_reference) in zip(values, METRICS, strict=True):
+        lost = name.startswith("fd_") and seed % 100 == 10 * dataset + model
+        known = interval is not None and not lost
+        yield Row(
+            cell=cell,
+            model=f"model{model}",
+            variant="",
+            dataset=f"dataset{dataset}",
+            task="training" if name == "training_rate" else "generation",
+            seed=seed,
+            metric=name,
+            aspect=aspect,
+            value=None if lost else float(value),
+            low=float(value) - 0.5 if known else None,
+            high=float(value) + 0.5 if known else None,
+            interval=interval if known else None,
+            unit=unit,
+            higher_is_better=better,
+            n_images=2000,
+            n_reference=n_reference,
+            **(JUDGE if name.endswith(JUDGE["extractor"]) else NO_JUDGE),
+            status="failed" if lost else "ok",
+            reason="the covariance is not finite" if lost else None,
+            metric_version=1,
+        )
+
+
+def fill(root: Path, n: int) -> None:
+    """`n` records below `root`."""
+    rng, store = np.random.default_rng(0), Store(root)
+    provenance, machine = collect_provenance(), describe_machine(torch.device("cpu"))
+    for i in range(n):
+        seed, (dataset, model) = i // (MODELS * DATASETS), divmod(i % (MODELS * DATASETS), MODELS)
+        cell = digest([model, dataset, seed])[:16]
+        run: dict[str, Any] = {
+            "seed": seed,
+            "variant": "",
+            "n_samples": 2000,
+            "config": {"depth": 3, "hidden": 256, "latent": 64, "width": 32},
+            "data": {
+                "fingerprint": digest(dataset),
+                "held_out": {"n": 10000, "fingerprint": digest(["held_out", dataset])},
+                "train": {"n": 50000, "fingerprint": digest(["train", dataset])},
+                "notes": [],
+            },
+            "extractors": {JUDGE["extractor"]: {**JUDGE, "weights_sha256": digest("weights")}},
+            "machine": machine,
+            "provenance": provenance,
+            "recipe": {"training": {"batch_size": 128, "betas": [0.9, 0.999], "lr": 0.001, "epochs": 8}},
+            "seconds": {"evaluation": 90.3, "training": 141.7},
+            "training_key": digest(["training", model, dataset, seed]),
+        }
+        with store.write(f"dataset{dataset}", f"model{model}", cell, run) as folder:
+            write_rows(folder / "metrics.csv", rows(cell, model, dataset, seed, rng))
+
+
+def timed(what: str, call: Callable[[], T]) -> T:
+    """One line of the table."""
+    wall, own = time.perf_counter(), time.process_time()
+    answer = call()
+    wall, own = time.perf_counter() - wall, time.process_time() - own
+    print(f"{what:<34}{wall:8.1f} s {own:8.1f} s", flush=True)
+    return answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--keep", type=Path, help="fill this folder, or read it if it is there already")
+    options = parser.parse_args()
+    print(describe_machine(torch.device("cpu")))
+    with tempfile.TemporaryDirectory() as temporary:
+        root = options.keep or Path(temporary, "results")
+        print(f"{options.records:,} records, {len(METRICS)} numbers each{'wall':>14}{'processor':>12}")
+        if not root.exists():
+            with mock.patch.object(os, "fsync"):
+                timed("write them", lambda: fill(root, options.records))
+        frame = timed("load_results", lambda: load_results(root))
+        timed("load_runs", lambda: load_runs(root))
+        timed("leaderboard, as markdown", lambda: leaderboard(frame))
+        report = timed("check against itself", lambda: check(root, root, load_gate(None)))
+        print(report.headline)
+
+
+if __name__ == "__main__":
+    main()
