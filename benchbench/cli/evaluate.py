@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT
+from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT, PRECISION
 from benchbench.core.errors import CellFailed
 
 
@@ -20,6 +20,7 @@ from benchbench.core.errors import CellFailed
     "--extractor",
     help="Networks; comma-separated.  [default: efficientnet_lite0, or that of the statistics]",
 )
+@PRECISION
 @click.option("--samples", type=int, help="Only the first so many images; for a generator, how many to draw.")
 @click.option(
     "--size", type=click.IntRange(min=8), help="Bring the images of both sides to this side in pixels."
@@ -45,6 +46,7 @@ def evaluate(
     reference: str,
     metrics: str,
     extractor: str | None,
+    precision: str,
     samples: int | None,
     size: int | None,
     kind: str | None,
@@ -78,6 +80,7 @@ def evaluate(
         reference,
         metrics,
         extractors=extractor,
+        precision=precision,
         samples=samples,
         size=size,
         kind=kind,

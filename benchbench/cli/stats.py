@@ -6,18 +6,25 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import BATCH_SIZE, DEVICE
+from benchbench.cli.options import BATCH_SIZE, DEVICE, PRECISION
 
 
 @click.command()
 @click.argument("reference")
 @click.option("--extractor", default="efficientnet_lite0", show_default=True, help="The network.")
+@PRECISION
 @click.option("--out", type=click.Path(path_type=Path), help="Write mean and covariance to this .npz file.")
 @click.option("--size", type=click.IntRange(min=8), help="Bring the images to this side in pixels.")
 @DEVICE
 @BATCH_SIZE
 def stats(
-    reference: str, extractor: str, out: Path | None, size: int | None, device: str, batch_size: int | None
+    reference: str,
+    extractor: str,
+    precision: str,
+    out: Path | None,
+    size: int | None,
+    device: str,
+    batch_size: int | None,
 ) -> None:
     """Pass reference images through a network once, for all evaluations to come.
 
@@ -34,6 +41,7 @@ def stats(
     done = prepare_reference(
         reference,
         extractor=extractor,
+        precision=precision,
         out=out,
         size=size,
         device=device,
@@ -42,7 +50,8 @@ def stats(
     )
     judge = done.extractor
     click.echo(
-        f"cached: {done.n} images of {done.name}, {judge.name} (sha256 {judge.weights_sha256[:12]}, {judge.resize})"
+        f"cached: {done.n} images of {done.name}, {judge.name} "
+        f"(sha256 {judge.weights_sha256[:12]}, {judge.resize}, {precision})"
     )
     if out is not None:
         click.echo(f"statistics: {out}")

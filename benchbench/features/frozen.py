@@ -1,4 +1,11 @@
-"""What our extractors share: a frozen network in full float32, batch norms folded, and its provenance."""
+"""What our extractors share: a frozen network, batch norms folded, its precision and its provenance.
+
+float32 is full float32. In bfloat16 and float16 the convolutions alone have other weights and other inputs;
+images are resized and normalised in float32, and what comes after the last convolution (pooling, the linear
+layer of the logits) is float32 again. Pooling averages the rounding errors of a map's places out, so that a
+feature rounded only after it would be off by more than all that went before. (`torch_fidelity_nets` does it
+another way.)
+"""
 
 from __future__ import annotations
 
@@ -9,15 +16,21 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.errors import MetricFailed
 from benchbench.core.images import check_images
+from benchbench.core.precision import PRECISIONS
 from benchbench.features.extractor import Features
+
+_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECISIONS}
 
 
 class FrozenExtractor:
     """Base of our extractors; subclasses set the class fields and write `forward`.
 
-    network: any module; it is frozen and moved to `device`. weights_sha256: of the file with its weights.
-    weights_source: where that file came from, in words fit for run.json (no path of this machine).
+    network: any module; it is frozen and moved to `device`, its convolutions to `precision`. A subclass hands it
+    images in `self.dtype`, and the network turns to float32 after its last convolution. weights_sha256: of the
+    file with its weights. weights_source: where that file came from, in words fit for run.json (no path of this
+    machine).
     """
 
     name: ClassVar[str]
@@ -27,22 +40,38 @@ class FrozenExtractor:
     batch_size: ClassVar[int]
 
     def __init__(
-        self, network: nn.Module, device: torch.device | str, weights_sha256: str, weights_source: str
+        self,
+        network: nn.Module,
+        device: torch.device | str,
+        weights_sha256: str,
+        weights_source: str,
+        precision: str = "float32",
     ) -> None:
         self.device = torch.device(device)
+        self.precision = precision
+        self.dtype = _DTYPES[precision]
         self.network = network.requires_grad_(False).eval().to(self.device)
+        for layer in self.network.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.to(self.dtype)
         self.weights_sha256 = weights_sha256
         self.weights_source = weights_source
 
     def forward(self, images: Tensor) -> Features:
-        """uint8 RGB N×3×H×W on `self.device` -> `Features`."""
+        """uint8 RGB N×3×H×W on `self.device` -> `Features` in float32."""
         raise NotImplementedError
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 RGB N×3×H×W, any device -> `Features` on the extractor's device; else `InputError`."""
+        """uint8 RGB N×3×H×W, any device -> `Features` on the extractor's device; else `InputError`.
+
+        `MetricFailed` where float16, whose largest number is 65,504, was too small.
+        """
         images = check_images(images).to(self.device)
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), full_float32():
-            return self.forward(images)
+            seen = self.forward(images)
+        if self.dtype == torch.float16 and not torch.isfinite(seen.features).all():
+            raise MetricFailed(f"{self.name} overflows float16 on these images; use bfloat16 or float32")
+        return seen
 
     def describe(self) -> dict[str, Any]:
         """Provenance for run.json."""
@@ -51,7 +80,7 @@ class FrozenExtractor:
             "weights_sha256": self.weights_sha256,
             "weights_source": self.weights_source,
             "resize": self.resize,
-            "precision": "float32",
+            "precision": self.precision,
         }
 
 

@@ -44,21 +44,22 @@ WEIGHTS = WeightsFile(
 
 
 class FoldedInception(nn.Module):
-    """Normalised float32 N×3×299×299 -> features N×2048 and unbiased logits N×1008."""
+    """Normalised N×3×299×299 -> float32 features N×2048 and unbiased logits N×1008."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
         super().__init__()
         layers = _folded_layers(weights)
-        self.fc = layers.pop("fc")
-        self.trunk = nn.Sequential(*layers.values(), nn.Flatten()).to(memory_format=torch.channels_last)
+        self.fc, self.pool = layers.pop("fc"), layers.pop("AvgPool")
+        self.trunk = nn.Sequential(*layers.values()).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.trunk(x.contiguous(memory_format=torch.channels_last))
+        maps = self.trunk(x.contiguous(memory_format=torch.channels_last))
+        features = self.pool(maps.float()).flatten(1)
         return features, features @ self.fc.weight.T
 
 
 class SpatialInception(nn.Module):
-    """Normalised float32 N×3×299×299 -> features N×2023 (17×17 places, 7 channels of each), and no logits.
+    """Normalised N×3×299×299 -> float32 features N×2023 (17×17 places, 7 channels of each), and no logits.
 
     `mixed_6/conv` of the TensorFlow graph is the 1×1 branch of torch-fidelity's `Mixed_6d`. Flattened row by
     row, the channels of a place together, as ADM's evaluator does it, so that its statistics fit ours.
@@ -75,7 +76,7 @@ class SpatialInception(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         maps = self.trunk(x.contiguous(memory_format=torch.channels_last))
-        return maps[:, :7].permute(0, 2, 3, 1).flatten(1), None
+        return maps[:, :7].permute(0, 2, 3, 1).flatten(1).float(), None
 
 
 class InceptionV3(FrozenExtractor):
@@ -89,25 +90,30 @@ class InceptionV3(FrozenExtractor):
 
     network_class: ClassVar[type[nn.Module]] = FoldedInception
 
-    def __init__(self, device: torch.device | str = "cpu", *, download: bool = False) -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
+    ) -> None:
         """`MetricFailed(status="unavailable")` where the weights are not at hand and not to be downloaded."""
         weights, sha256, source = WEIGHTS.read(download)
         try:
             network = self.network_class(weights)
         except RuntimeError as error:
             raise wrong_shape(self.name, error) from error
-        super().__init__(network, device, sha256, source)
+        super().__init__(network, device, sha256, source, precision)
 
     @classmethod
-    def from_state_dict(cls, weights: dict[str, Tensor], device: torch.device | str = "cpu") -> Self:
+    def from_state_dict(
+        cls, weights: dict[str, Tensor], device: torch.device | str = "cpu", precision: str = "float32"
+    ) -> Self:
         """The same network on weights that are in memory, for tests and benchmarks; the record says so."""
         extractor = cls.__new__(cls)
         network = cls.network_class(weights)
-        FrozenExtractor.__init__(extractor, network, device, tensors_sha256(weights), "given in memory")
+        sha256 = tensors_sha256(weights)
+        FrozenExtractor.__init__(extractor, network, device, sha256, "given in memory", precision)
         return extractor
 
     def forward(self, images: Tensor) -> Features:
-        return Features(*self.network(self.preprocess(images)))
+        return Features(*self.network(self.preprocess(images).to(self.dtype)))
 
     def preprocess(self, images: Tensor) -> Tensor:
         """uint8 N×3×H×W -> normalised float32 N×3×299×299."""

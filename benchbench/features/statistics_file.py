@@ -56,20 +56,25 @@ class Statistics:
 
     def check(self, extractor: Extractor) -> None:
         """`InputError` that names the field in which `extractor` is not the network of this file."""
+        ours = extractor.describe()
         if self.extractor is None:
             if self.moments.dim != extractor.dim:
                 raise InputError(
                     f"{self.path} has statistics of {self.moments.dim}-dimensional features but "
                     f"{extractor.name} makes {extractor.dim}; name the network of the file with --extractor"
                 )
+            if ours["precision"] != "float32":
+                raise InputError(
+                    f"{self.path} does not say in which precision its network computed; that of other software "
+                    f"is float32, so leave --precision {ours['precision']} out"
+                )
             return
-        ours = extractor.describe()
         for field in _NETWORK:
             if self.extractor[field] != ours[field]:
                 raise InputError(
                     f"{self.path} does not fit {extractor.name}: its {field.replace('_', ' ')} is "
                     f"{self.extractor[field]} and not {ours[field]}; make the statistics again with "
-                    "`benchbench stats`, or choose their network with --extractor"
+                    "`benchbench stats`, or choose their network with --extractor and --precision"
                 )
 
 

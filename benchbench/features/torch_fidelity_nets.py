@@ -4,6 +4,10 @@ Each resizes to 224×224 with the TF1-compatible bilinear of `inception_v3`, as 
 with the bicubic of the papers it is best known from (Stein et al. 2023 for DINOv2); `resize` says so. None of
 them downloads unasked. CLIP and VGG16 run torch-fidelity's own classes. DINOv2 does not, for that class asks
 the network for code and weights whenever it is made: here both come from the torch hub cache or not at all.
+
+Most of their arithmetic is in linear layers and attention, and their code converts types as it sees fit. So for
+bfloat16 and float16 they run under torch's autocast, which leaves norms and sums in float32; the resize, which
+has neither convolutions nor products of matrices, stays float32 by itself.
 """
 
 from __future__ import annotations
@@ -33,8 +37,13 @@ class _At224(FrozenExtractor):
     weights: ClassVar[WeightsFile]
 
     def forward(self, images: Tensor) -> Features:
+        with torch.autocast(self.device.type, self.dtype, enabled=self.precision != "float32"):
+            return Features(self.features(images).float(), None)
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 RGB N×3×H×W -> N×D; torch-fidelity's networks resize and normalise by themselves."""
         (features,) = self.network(images)
-        return Features(features, None)
+        return features  # type: ignore[no-any-return]
 
 
 class VGG16(_At224):
@@ -50,7 +59,9 @@ class VGG16(_At224):
         env="BENCHBENCH_VGG16_WEIGHTS",
     )
 
-    def __init__(self, device: torch.device | str = "cpu", *, download: bool = False) -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
+    ) -> None:
         weights, sha256, source = self.weights.read(download)
         buffer = (
             io.BytesIO()
@@ -61,7 +72,7 @@ class VGG16(_At224):
             network = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=buffer)
         except RuntimeError as error:
             raise wrong_shape(self.name, error) from error
-        super().__init__(network, device, sha256, source)
+        super().__init__(network, device, sha256, source, precision)
 
 
 def _clip_weights(name: str) -> WeightsFile:
@@ -72,14 +83,16 @@ def _clip_weights(name: str) -> WeightsFile:
 
 
 class _Clip(_At224):
-    def __init__(self, device: torch.device | str = "cpu", *, download: bool = False) -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
+    ) -> None:
         path, sha256, source = self.weights.checked(download)
         theirs = self.name.replace("_", "-")
         try:
             network = FeatureExtractorCLIP(theirs, ["clip"], feature_extractor_weights_path=str(path))
         except (RuntimeError, KeyError) as error:
             raise wrong_shape(self.name, error) from error
-        super().__init__(network, device, sha256, source)
+        super().__init__(network, device, sha256, source, precision)
 
 
 class ClipViTB32(_Clip):
@@ -107,7 +120,7 @@ def _dino_weights(name: str, theirs: str) -> WeightsFile:
 class _DinoV2(_At224):
     hub_name: ClassVar[str]
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         code = Path(torch.hub.get_dir()) / "facebookresearch_dinov2_main"
         if not (code / "hubconf.py").is_file():
             raise MetricFailed(
@@ -124,12 +137,13 @@ class _DinoV2(_At224):
             network.load_state_dict(read_state_dict(path, self.name))
         except RuntimeError as error:
             raise wrong_shape(self.name, error) from error
-        super().__init__(network, device, sha256, source)
+        super().__init__(network, device, sha256, source, precision)
 
-    def forward(self, images: Tensor) -> Features:
+    def features(self, images: Tensor) -> Tensor:
         mean = torch.tensor([0.485, 0.456, 0.406], device=images.device).mul_(255).view(3, 1, 1)
         std = torch.tensor([0.229, 0.224, 0.225], device=images.device).mul_(255).view(3, 1, 1)
-        return Features(self.network(resize.tf1(images, 224).sub_(mean).div_(std)), None)
+        features: Tensor = self.network(resize.tf1(images, 224).sub_(mean).div_(std))
+        return features
 
 
 class DinoV2Small(_DinoV2):

@@ -19,14 +19,15 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images
+from benchbench.metrics.intervals import positive_estimate
 from benchbench.metrics.linalg import check_features, check_pair
 from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
-from benchbench.metrics.neighbours import kth_neighbour, mean_row, tiles
+from benchbench.metrics.neighbours import count_within, kth_neighbour, mean_row, tiles
 from benchbench.metrics.prdc import share_estimate
 
 BINS = 100
 _IMAGES_PER_BIN = 10  # fewer real images than this a bin, and the z test is no longer normal
-_ALIKE = 0.05  # of the typical distance: closer features count as one image
+ALIKE = 0.05  # of the typical distance: closer features count as one image
 
 
 def class_shares(labels: Tensor, n_classes: int) -> Tensor:
@@ -159,27 +160,28 @@ def birthday_support(features: Tensor, threshold: float) -> float:
     comes out smaller than it is (as 1/Σp²). `MetricFailed` when no pair collides: then only a lower bound is
     known, and the message has it.
     """
-    check_features(features, "the features", 2)
-    pairs = len(features) * (len(features) - 1) / 2
-    close = _pairs_within(features, threshold)
+    return _support(count_within(features, threshold)).value
+
+
+def _support(alike: Tensor) -> Estimate:
+    """The support from how many others each image is like, int64 (s,), with its interval.
+
+    The share of alike pairs is a U-statistic of degree 2. Its variance (Hoeffding 1948, eq. 5.13) is
+    (4(s − 2)ζ₁ + 2ζ₂)/(s(s − 1)) with ζ₂ = U(1 − U) and ζ₁ = E[h(X,Y)h(X,Z)] − U², estimated from the triples
+    that share an image and at least 0, which it is for a uniform support: images that are rarely alike
+    collide independently, a mode that is drawn often makes many pairs at once.
+    """
+    s = len(alike)
+    pairs = s * (s - 1) / 2
+    close = float(alike.sum()) / 2
     if not close:
         raise MetricFailed(
-            f"no two of {len(features)} images are alike, so the support is probably larger than "
-            f"{pairs / 3:.3g} (95%)"
+            f"no two of {s} images are alike, so the support is probably larger than {pairs / 3:.3g} (95%)"
         )
-    return pairs / close
-
-
-def _pairs_within(features: Tensor, threshold: float) -> int:
-    """How many pairs are at most `threshold` apart; from differences in float64, so duplicates count at 0."""
-    total = 0
-    x = features.double()
-    for start in range(0, len(x), 256):
-        distances = torch.cdist(
-            x[start : start + 256], x[start:], compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        total += int((distances <= threshold).triu(1).sum())
-    return total
+    share = close / pairs
+    triples = float((alike * (alike - 1)).sum()) / (s * (s - 1) * max(s - 2, 1))
+    variance = (4 * (s - 2) * max(triples - share**2, 0.0) + 2 * share * (1 - share)) / (s * (s - 1))
+    return positive_estimate(1 / share, math.sqrt(variance) / share**2, "u-statistic over generated images")
 
 
 class DuplicateRate(Metric):
@@ -195,7 +197,7 @@ class DuplicateRate(Metric):
 
     def compute(self, evidence: Evidence) -> Estimate:
         fake = features_of(evidence.generated, self.extractor)
-        threshold = _ALIKE * typical_distance(features_of(evidence.reference, self.extractor))
+        threshold = ALIKE * typical_distance(features_of(evidence.reference, self.extractor))
         return share_estimate(has_twin(fake, threshold), "generated images")
 
 
@@ -214,3 +216,19 @@ class NDB(Metric):
         real, fake = (features_of(side, self.extractor) for side in (evidence.reference, evidence.generated))
         result = ndb(real, fake)
         return Estimate(result.different / result.bins)
+
+
+class BirthdaySupport(Metric):
+    """How many distinct images the generator seems to have, from how often two are alike (birthday paradox)."""
+
+    family = "birthday_support"
+    aspect = "mode_collapse"
+    unit = "images"
+    higher_is_better = True
+    needs = frozenset({"features"})
+    source = "Arora & Zhang 2017; threshold ours"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        fake = features_of(evidence.generated, self.extractor)
+        threshold = ALIKE * typical_distance(features_of(evidence.reference, self.extractor))
+        return _support(count_within(fake, threshold))

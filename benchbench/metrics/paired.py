@@ -2,8 +2,8 @@
 
 The pure functions take uint8 batches N×3×H×W or N×1×H×W and give float64 (N,) on the same device, so that an
 evaluator streams batches through them; no value depends on the batch it came in. `y_channel` and
-`crop_border` are the conventions of super-resolution papers; a number made with them needs another name
-("psnr_y_crop4").
+`crop_border` are the conventions of super-resolution papers; a number made with them has another name: `psnr_y`
+and `ssim_y` are metrics of their own, and any paired metric takes a suffix, as in "psnr_y_crop4".
 
 The metrics average values over pairs. PSNR is the mean of per-image PSNRs, as the field reports it, not the
 PSNR of the mean MSE, which is lower. The interval is Student's t over images: it speaks of other images from
@@ -28,7 +28,8 @@ def ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0)
     """Structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, eq. 13; see `metrics.ssim`).
 
     x, y: uint8 N×{1,3}×H×W. y_channel: compare BT.601 luma only. crop_border: pixels cut off each side first.
-    Returns float64 (N,). `InputError` for images that cannot be paired, `MetricFailed` below 11×11 pixels.
+    Returns float64 (N,). `InputError` for images that cannot be paired, `MetricFailed` below 11×11 pixels and
+    for a border that leaves none.
     """
     return ssim_planes(*_pair(x, y, y_channel, crop_border))
 
@@ -76,15 +77,17 @@ def _pair(x: Tensor, y: Tensor, y_channel: bool, crop_border: int) -> tuple[Tens
     if x.shape != y.shape:
         shapes = " and ".join("×".join(map(str, images.shape)) for images in (x, y))
         raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
-    if not 0 <= 2 * crop_border < min(x.shape[2:]):
-        raise InputError(
-            f"cannot cut a border of {crop_border} pixels off images of {x.shape[2]}×{x.shape[3]}"
-        )
     if y_channel and x.shape[1] != 3:
         raise InputError("the Y channel is made from RGB; these images have one channel")
-    inner = (..., slice(crop_border, x.shape[2] - crop_border), slice(crop_border, x.shape[3] - crop_border))
-    x, y = x[inner], y[inner]
+    x, y = _cropped(x, crop_border), _cropped(y, crop_border)
     return (luma(x), luma(y)) if y_channel else (x, y)
+
+
+def _cropped(images: Tensor, border: int) -> Tensor:
+    h, w = images.shape[2:]
+    if not 0 <= 2 * border < min(h, w):
+        raise MetricFailed(f"cannot cut a border of {border} pixels off images of {h}×{w}")
+    return images[..., border : h - border, border : w - border]
 
 
 def _difference(x: Tensor, y: Tensor) -> Tensor:
@@ -126,7 +129,10 @@ class PairReader:
 
 
 class PairedMetric(Metric):
-    """Mean over pairs of what `per_image` gave; the evaluator streams the pairs through `per_image`."""
+    """Mean over pairs of what `per_image` gave; the evaluator streams the pairs through `of_pairs`.
+
+    crop_border: pixels cut off each side first, which is part of the name.
+    """
 
     aspect = "paired"
     needs = frozenset({"pairs"})
@@ -134,22 +140,32 @@ class PairedMetric(Metric):
     uses_extractor = False
     why_infinite: ClassVar[str] = ""
 
+    def __init__(self, extractor: str | None = None, crop_border: int = 0) -> None:
+        super().__init__(extractor)
+        self.crop_border = crop_border
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}_crop{self.crop_border}" if self.crop_border else self.family
+
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
         """uint8 N×3×H×W, twice -> float64 (N,)."""
         raise NotImplementedError
 
+    def of_pairs(self, x: Tensor, y: Tensor) -> Tensor:
+        """`per_image` of what the crop leaves."""
+        return self.per_image(_cropped(x, self.crop_border), _cropped(y, self.crop_border))
+
     def compute(self, evidence: Evidence) -> Estimate:
         if evidence.pairs is None:
-            raise MetricFailed(f"{self.family} compares pairs of images; this task makes none")
-        values = evidence.pairs.of(self.family)
+            raise MetricFailed(f"{self.name} compares pairs of images; this task makes none")
+        values = evidence.pairs.of(self.name)
         if not len(values):
             raise MetricFailed("there are no pairs of images")
         bad = int((~torch.isfinite(values)).sum())
         if bad:
-            raise MetricFailed(
-                f"{bad} of {len(values)} pairs have no finite {self.family}{self.why_infinite}"
-            )
+            raise MetricFailed(f"{bad} of {len(values)} pairs have no finite {self.name}{self.why_infinite}")
         return mean_over_images(values)
 
 
@@ -200,3 +216,29 @@ class MAE(PairedMetric):
     higher_is_better = False
     source = "mean of |x − y|, intensities in [0, 1]"
     per_image = staticmethod(mae)
+
+
+class PSNRY(PairedMetric):
+    """Peak signal-to-noise ratio of BT.601 luma, as super-resolution papers report it."""
+
+    family = "psnr_y"
+    unit = "dB"
+    higher_is_better = True
+    source = "−10 log10 MSE of Y in 16..235, peak 255"
+    why_infinite = PSNR.why_infinite
+
+    @staticmethod
+    def per_image(x: Tensor, y: Tensor) -> Tensor:
+        return psnr(x, y, y_channel=True)
+
+
+class SSIMY(PairedMetric):
+    """Structural similarity (Wang et al. 2004) of BT.601 luma, as super-resolution papers report it."""
+
+    family = "ssim_y"
+    higher_is_better = True
+    source = "Wang et al. 2004, eq. 13"
+
+    @staticmethod
+    def per_image(x: Tensor, y: Tensor) -> Tensor:
+        return ssim(x, y, y_channel=True)

@@ -1,24 +1,28 @@
 """From names to metrics, and from evidence to outcomes.
 
-Names are families ("fd"), full names ("fd_efficientnet_lite0", "fid") or the sets `standard` and `all`. A
-family that reads an extractor stands for one metric per extractor asked for.
+Names are families ("fd"), full names ("fd_efficientnet_lite0", "fid", "psnr_y_crop4") or the sets `standard` and
+`all`. A family that reads an extractor stands for one metric per extractor asked for; one on pairs takes a border
+to be cut off first.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
 from benchbench.core.errors import InputError, MetricFailed, unknown_name
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, Need
+from benchbench.metrics.paired import PairedMetric
 
-# What a paper would report of any generator. Everything else is asked for by name or with "all".
+# What a paper would report of any generator, and whether it collapsed. Everything else is asked for by name or with
+# "all".
 STANDARD = (
-    "fd", "is", "kd", "precision", "recall", "density", "coverage", "ssim", "psnr", "mse",
+    "fd", "is", "kd", "precision", "recall", "density", "coverage", "duplicate_rate",
+    "modes", "class_kl", "high_quality", "conditional_accuracy", "ssim", "psnr", "mse",
 )  # fmt: skip
 
 
@@ -32,17 +36,20 @@ class Outcome:
     reason: str | None = None
 
 
-def select_metrics(names: Iterable[str], extractors: Sequence[str]) -> list[Metric]:
+def select_metrics(
+    names: Iterable[str], extractors: Sequence[str], class_judge: str | None = None
+) -> list[Metric]:
     """The metrics behind `names`, each once, sorted by full name.
 
     A full name brings its own extractor; families are paired with each of `extractors` that they are defined
     on. A family asked for by name of which none is: `InputError`; in a set such as `all` it is left out.
+    class_judge: an extractor for the families that are not defined on every one, those on classes.
     """
     known = set(METRICS.names())
     chosen: dict[str, Metric] = {}
     for asked in names:
         for name in _expand(asked, known):
-            built = _build(name, known, extractors)
+            built = _build(name, known, extractors, class_judge)
             if not built and name == asked:
                 raise _wrong_extractors(name, extractors)
             for metric in built:
@@ -60,12 +67,17 @@ def _expand(asked: str, known: set[str]) -> Sequence[str]:
     return (asked,)
 
 
-def _build(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric]:
+def _build(name: str, known: set[str], extractors: Sequence[str], class_judge: str | None) -> list[Metric]:
     if name in known:
         family = METRICS.get(name)
         if not family.uses_extractor:
             return [family()]
-        return [family(extractor) for extractor in extractors if fnmatchcase(extractor, family.extractors)]
+        if class_judge is not None and family.extractors != "*":
+            extractors = [*extractors, class_judge]
+        return [family(extractor) for extractor in extractors if family.defined_on(extractor)]
+    cropped = re.fullmatch(r"(\w+)_crop([1-9]\d*)", name)
+    if cropped and cropped[1] in known and issubclass(family := METRICS.get(cropped[1]), PairedMetric):
+        return [family(crop_border=int(cropped[2]))]
     # A full name: try each family on each extractor there is, which also finds aliases such as "fid".
     everything = {
         metric.name: metric
@@ -81,7 +93,7 @@ def _build(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric
 
 
 def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:
-    able = [name for name in EXTRACTORS.names() if fnmatchcase(name, METRICS.get(family).extractors)]
+    able = [name for name in EXTRACTORS.names() if METRICS.get(family).defined_on(name)]
     return InputError(
         f"{family} is not defined on {', '.join(extractors) or 'no extractor'}; "
         f"name one of these with --extractor: {', '.join(able)}"

@@ -27,6 +27,7 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.streams import ImageStream
 from benchbench.metrics.metric import Metric
+from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.select import select_metrics
 from benchbench.results.load import load_results
 from benchbench.results.provenance import collect_provenance, read_run_json, utc_now
@@ -71,6 +72,7 @@ def evaluate_images(
     metrics: str | Sequence[str] = "standard",
     *,
     extractors: str | Sequence[str] | None = None,
+    precision: str = "float32",
     out: Path | str | None = None,
     seed: int = 0,
     size: int | None = None,
@@ -84,10 +86,11 @@ def evaluate_images(
 
     metrics: names, "standard" or "all", in a list or with commas; metrics on pairs are computed only if named,
     and then image i is held against the reference image of its name (or place). extractors: likewise, by default
-    efficientnet_lite0, or the network of the reference's statistics (inception_v3 where these do not say). out:
-    the folder for the record. seed: of a generator's noise, and of the choice of as many reference images as
-    samples for the metrics that need it. size: bring the images of both sides to size×size. source: name,
-    samples, kind, latent and classes of `runner.sources.open_samples`.
+    efficientnet_lite0, or the network of the reference's statistics (inception_v3 where these do not say).
+    precision: what they compute in, float32, bfloat16 or float16. out: the folder for the record. seed: of a
+    generator's noise, and of the choice of as many reference images as samples for the metrics that need it. size:
+    bring the images of both sides to size×size. source: name, samples, kind, latent and classes of
+    `runner.sources.open_samples`.
 
     `InputError` for anything that cannot be used; nothing is then written.
     """
@@ -102,7 +105,8 @@ def evaluate_images(
     )
     _check_numbers(samples, against, chosen)
     limited = source.get("samples") is not None
-    plan = Evaluation(samples, against, chosen, load_judges(chosen, where), seed, limited)
+    judges = load_judges(chosen, where, precision)
+    plan = Evaluation(samples, against, chosen, judges, seed, limited)
     if against.statistics is not None:
         for judge in plan.judges.extractors.values():
             against.statistics.check(judge)
@@ -163,9 +167,15 @@ def _record(plan: Evaluation, scored: Scored, run: dict[str, Any], store: Store)
 
 
 def _select(names: Sequence[str], extractors: Sequence[str]) -> list[Metric]:
-    """As `select_metrics`; but the sets of metrics leave out those on pairs, which not any two folders are."""
+    """As `select_metrics`; but the sets of metrics leave out those on pairs, which not any two folders are, and
+    those on classes that were asked for, which nobody did of images that are there."""
     chosen = select_metrics(names, extractors)
-    return [metric for metric in chosen if "pairs" not in metric.needs or metric.name in names]
+    return [
+        metric
+        for metric in chosen
+        if not {metric.family, metric.name}.isdisjoint(names)
+        or not ("pairs" in metric.needs or isinstance(metric, ConditionalAccuracy))
+    ]
 
 
 def _default_extractor(against: Reference) -> str:

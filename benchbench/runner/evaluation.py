@@ -98,7 +98,7 @@ def score_images(
     plan: Evaluation, *, device: torch.device, batch_size: int | None = None, progress: Progress = SILENT
 ) -> Scored:
     """One pass over the samples, the reference from its cache, and all metrics."""
-    reader = PairReader({m.family: m.per_image for m in plan.metrics if isinstance(m, PairedMetric)})
+    reader = PairReader({m.name: m.of_pairs for m in plan.metrics if isinstance(m, PairedMetric)})
     generated, failures, shown = gather(
         _batches(plan, reader, device, batch_size or BATCH),
         plan.samples.n,

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from benchbench.core.errors import MetricFailed
-from benchbench.core.registry import EXTRACTORS
-from benchbench.features.extractor import Extractor
+from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.metrics.metric import Metric
 
 
@@ -28,24 +27,32 @@ class Judges:
         return described
 
     def specification(self, metric: Metric) -> dict[str, Any]:
-        """What a key says of a metric: its version, and the network it reads."""
+        """What a key says of a metric: its version, and the network it reads. float32 goes without saying, so
+        that the keys of records from before there was a choice still hold."""
         judge = self.extractors.get(metric.extractor or "")
-        return {
+        specification = {
             "name": metric.name,
             "version": metric.version,
             "extractor": metric.extractor,
             "weights_sha256": judge.weights_sha256 if judge else None,
             "resize": judge.resize if judge else None,
         }
+        precision = self.precision(metric)
+        return specification if precision in (None, "float32") else {**specification, "precision": precision}
+
+    def precision(self, metric: Metric) -> str | None:
+        """In which precision the network that a metric reads computes; None where it reads none."""
+        judge = self.extractors.get(metric.extractor or "")
+        return judge.describe()["precision"] if judge else None
 
 
-def load_judges(metrics: Sequence[Metric], device: torch.device) -> Judges:
-    """The extractors that `metrics` read, each once."""
+def load_judges(metrics: Sequence[Metric], device: torch.device, precision: str = "float32") -> Judges:
+    """The extractors that `metrics` read, each once, in this precision; `InputError` for one that cannot."""
     extractors: dict[str, Extractor] = {}
     failures: dict[str, MetricFailed] = {}
     for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
         try:
-            extractors[name] = EXTRACTORS.get(name)(device)
+            extractors[name] = load_extractor(name, device, precision)
         except MetricFailed as failure:
             failures[name] = failure
     return Judges(extractors, failures)

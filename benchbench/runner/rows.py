@@ -56,7 +56,7 @@ def metric_rows(cell: Cell, outcomes: Iterable[Outcome]) -> Iterator[Row]:
             "n_reference": reference,
             "extractor": metric.extractor,
             "resize": judge.resize if judge else None,
-            "precision": "float32" if judge else None,
+            "precision": cell.judges.precision(metric),
             "metric_version": metric.version,
         }
         yield _row(cell, metric.name, outcome.estimate, outcome.status, outcome.reason, **shared)

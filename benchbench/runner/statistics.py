@@ -8,8 +8,7 @@ from typing import NamedTuple
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.registry import EXTRACTORS
-from benchbench.features.extractor import Extractor
+from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.features.reference_cache import reference_features
 from benchbench.features.statistics_file import save_statistics
 from benchbench.runner.sources import open_reference
@@ -27,14 +26,15 @@ def prepare_reference(
     spec: str,
     *,
     extractor: str = "efficientnet_lite0",
+    precision: str = "float32",
     out: Path | None = None,
     size: int | None = None,
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = SILENT,
 ) -> Prepared:
-    """Pass the reference images that `spec` names through `extractor` and keep its features and moments in the
-    cache, from where `evaluate` and `run` take them.
+    """Pass the reference images that `spec` names through `extractor` in `precision` and keep its features and
+    moments in the cache, from where `evaluate` and `run` of the same precision take them.
 
     out: an .npz for the mean and covariance (`features.statistics_file`). size: bring the images to size×size.
     `InputError` for images that cannot be used, fewer than 2 of them, or weights that are not at hand.
@@ -47,7 +47,7 @@ def prepare_reference(
     if reference.images.n < 2:
         raise InputError(f"{reference.name} holds 1 image; statistics need at least 2")
     try:
-        judge = EXTRACTORS.get(extractor)(resolve_device(device))
+        judge = load_extractor(extractor, resolve_device(device), precision)
         found = reference_features(
             reference.images,
             judge,

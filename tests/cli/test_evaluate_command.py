@@ -108,7 +108,7 @@ def test_few_images_fail_single_metrics_and_not_the_call(run: Run, tmp_path: Pat
     assert nothing.code == 4
     assert "none of the metrics could be computed" in nothing.err
     assert "record: " in nothing.out
-    frame = benchbench.load_results(tmp_path / "results")
+    frame = benchbench.benchbench.load_results(tmp_path / "results")
     assert (frame.set_index("metric")["status"] == "ok").sum() == 1
 
 
@@ -130,13 +130,31 @@ def test_stats_then_evaluate_without_the_images(run: Run, tmp_path: Path) -> Non
     assert lines[0].split()[:3] == lines[1].split()[:3]
 
 
+def test_precision_is_an_option_of_both(run: Run, tmp_path: Path) -> None:
+    """`stats` prints it, `evaluate` records it, and what is no precision is wrong usage. The file of one precision is
+    refused by the other with the option to name."""
+    write(tmp_path / "made", pictures(8, 2))
+    done = run("stats", "real", "--out", "half.npz", "--precision", "bfloat16")
+    assert done.code == 0
+    assert done.out.splitlines()[0].endswith(", bfloat16)")
+    asked = ("evaluate", "made", "--reference", "half.npz", "--metrics", "fd")
+    assert run(*asked, "--precision", "bfloat16").code == 0
+    assert set(benchbench.load_results(tmp_path / "results")["precision"]) == {"bfloat16"}
+    done = run(*asked)
+    assert done.code == 2
+    assert "its precision is bfloat16 and not float32" in done.err
+    done = run(*asked, "--precision", "fp16")
+    assert done.code == 2
+    assert "'float32', 'bfloat16', 'float16'" in done.err
+
+
 def test_pairs(run: Run, tmp_path: Path) -> None:
     """Only if named; the rows are on the task `paired`. A pair of equal images has no finite PSNR, which says so
     and leaves the rest."""
     write(tmp_path / "restored", pictures(12, 1) // 2)
     done = run("evaluate", "restored", "--reference", "real", "--metrics", "ssim,psnr,mse")
     assert done.code == 0
-    frame = benchbench.load_results(tmp_path / "results")
+    frame = benchbench.benchbench.load_results(tmp_path / "results")
     assert set(frame["metric"]) == {"ssim", "psnr", "mse"}
     assert (frame["task"] == "paired").all()
     equal = run("evaluate", "real", "--reference", "real", "--metrics", "psnr,mse")

@@ -52,6 +52,18 @@ def imagenet(images: Tensor) -> Tensor:
     return torchvision.transforms.functional.normalize(x, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
+def near_but_rounded(make: type[nets.VGG16], images: Tensor, exact: Tensor) -> None:
+    """The same weights under autocast: float32 comes out, off by the rounding of inputs and weights to p bits in
+    each of a few layers (16 of VGG16, 7 of the small CLIP), √(2·16)·2⁻ᵖ < 6·2⁻ᵖ with what a layer amplifies; at least
+    by a thousandth of one rounding, which float32 (2⁻²⁴) would not be."""
+    for precision, unit in (("bfloat16", 2**-8), ("float16", 2**-11)):
+        judge = make(precision=precision)
+        seen = judge(images).features
+        assert judge.describe()["precision"] == precision
+        assert seen.dtype == torch.float32
+        assert unit / 1000 < (seen - exact).norm() / exact.norm() <= 6 * unit
+
+
 FAKE_HUBCONF = """
 import torch
 
@@ -87,6 +99,7 @@ def test_dinov2(hub: Path, images: Tensor) -> None:
     torch.testing.assert_close(judge(images).features, expected, atol=1e-5, rtol=1e-5)
     assert judge(images).logits is None
     assert judge.describe()["resize"] == "tf1-224"
+    near_but_rounded(nets.DinoV2Small, images, expected)
 
     torch.save({"w": torch.ones(1)}, nets.DinoV2Small.weights.cached)
     with pytest.raises(MetricFailed, match="another network's"):
@@ -124,6 +137,7 @@ def test_clip(tmp_path: Path, images: Tensor, monkeypatch: pytest.MonkeyPatch) -
     assert seen.features.shape == (2, judge.dim)
     with torch.inference_mode():
         torch.testing.assert_close(seen.features, theirs(images)[0], atol=0, rtol=0)
+    near_but_rounded(nets.ClipViTB32, images, seen.features)
     path.write_text("not an archive")
     with pytest.raises(MetricFailed, match="clip_vit_b_32"):
         nets.ClipViTB32()
@@ -147,6 +161,7 @@ def test_vgg16(tmp_path: Path, images: Tensor, monkeypatch: pytest.MonkeyPatch) 
     torch.save(weights, tmp_path / "vgg.pth")
     monkeypatch.setenv("BENCHBENCH_VGG16_WEIGHTS", str(tmp_path / "vgg.pth"))
     judge = nets.VGG16()
+    near_but_rounded(nets.VGG16, images, judge(images).features)
     (tmp_path / "vgg.pth").unlink()
     seen = judge(images)
     vgg.load_state_dict(weights, assign=True)

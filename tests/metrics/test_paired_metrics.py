@@ -12,7 +12,23 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.metric import Evidence, PairEvidence
-from benchbench.metrics.paired import MAE, MSE, MSSSIM, PSNR, SSIM, luma, mae, ms_ssim, mse, psnr, ssim
+from benchbench.metrics.paired import (
+    MAE,
+    MSE,
+    MSSSIM,
+    PSNR,
+    PSNRY,
+    SSIM,
+    SSIMY,
+    PairedMetric,
+    PairReader,
+    luma,
+    mae,
+    ms_ssim,
+    mse,
+    psnr,
+    ssim,
+)
 
 ALL = (ssim, psnr, mse, mae)
 
@@ -119,7 +135,7 @@ def test_images_that_are_no_pairs(metric) -> None:
     ):
         with pytest.raises(InputError):
             metric(x, y)
-    with pytest.raises(InputError, match="border of 8"):
+    with pytest.raises(MetricFailed, match="border of 8"):
         metric(flat(0), flat(0), crop_border=8)
     with pytest.raises(InputError, match="one channel"):
         metric(flat(0)[:, :1], flat(0)[:, :1], y_channel=True)
@@ -169,3 +185,43 @@ def test_classes_score_with_the_functions_of_their_names() -> None:
         assert metric.family == function.__name__
         assert torch.equal(metric.per_image(x, y), function(x, y))
     assert MSSSIM.per_image is ms_ssim
+
+
+def test_luma_and_crop_are_metrics_under_names_of_their_own() -> None:
+    """Each is the mean of what the public function gives with those arguments, in one pass with the others; the
+    differing border that the crop takes away changes nothing."""
+    x, y = noise(0), noise(1)
+    metrics: list[PairedMetric] = [
+        PSNR(),
+        PSNR(crop_border=3),
+        PSNRY(crop_border=3),
+        SSIMY(),
+        SSIMY(crop_border=3),
+    ]
+    expected = {
+        "psnr": psnr(x, y),
+        "psnr_crop3": psnr(x, y, crop_border=3),
+        "psnr_y_crop3": psnr(x, y, y_channel=True, crop_border=3),
+        "ssim_y": ssim(x, y, y_channel=True),
+        "ssim_y_crop3": ssim(x, y, y_channel=True, crop_border=3),
+    }
+    assert [metric.name for metric in metrics] == list(expected)
+    reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
+    reader.show(x, y)
+    found = Evidence(pairs=reader.result())
+    for metric in metrics:
+        assert metric.compute(found).value == float(expected[metric.name].mean())
+    framed = y.clone()
+    framed[..., :3] = 255
+    assert torch.equal(metrics[2].of_pairs(x, framed), metrics[2].of_pairs(x, y))
+
+
+def test_a_border_that_leaves_nothing_fails_its_metric_alone() -> None:
+    """20 pixels less 10 on each side: a reason for that row; the metric beside it has its value."""
+    cut, whole = MSE(crop_border=10), MSE()
+    reader = PairReader({metric.name: metric.of_pairs for metric in (cut, whole)})
+    reader.show(noise(0), noise(1))
+    found = Evidence(pairs=reader.result())
+    with pytest.raises(MetricFailed, match="cannot cut a border of 10 pixels off images of 20×20"):
+        cut.compute(found)
+    assert whole.compute(found).value > 0

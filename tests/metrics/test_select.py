@@ -59,6 +59,27 @@ def test_families_pair_only_with_extractors_they_are_defined_on() -> None:
     assert not [name for name in everything if name.startswith(("cmmd", "modes_eff", "class_kl_eff"))]
     assert [m.name for m in select_metrics(["modes"], [LITE, "cnn_digits"])] == ["modes_cnn_digits"]
     assert [m.name for m in select_metrics(["cmmd"], ["clip_vit_b_32"])] == ["cmmd_clip_vit_b_32"]
+    gaussian = {m.name for m in select_metrics(["all"], ["modes_grid25"])}
+    assert {"modes_grid25", "class_kl_modes_grid25", "high_quality_modes_grid25"} <= gaussian
+    assert "high_quality_cnn_digits" not in everything
+    for judge in ("cnn_digits", "modes_ring8", "modes_stacked-digits"):
+        assert [m.name for m in select_metrics(["conditional_accuracy"], [LITE, judge])] == [
+            f"conditional_accuracy_{judge}"
+        ]
+
+
+def test_a_class_judge_is_read_by_metrics_on_classes_alone() -> None:
+    """`standard` on one network and the judge of the digits: what is defined on every network is computed on the one
+    that was named, and the judge adds the classes. `high_quality` is of Gaussians, so grid25's judge adds it too."""
+    for judge, classes in (
+        ("cnn_digits", {"modes", "class_kl", "conditional_accuracy"}),
+        ("modes_grid25", {"modes", "class_kl", "conditional_accuracy", "high_quality"}),
+    ):
+        found = select_metrics(["standard"], [LITE], judge)
+        assert {m.family for m in found if m.extractor == judge} == classes
+        plain = {m.name for m in select_metrics(["standard"], [LITE])}
+        assert plain == {m.name for m in found if m.extractor != judge}
+        assert f"duplicate_rate_{LITE}" in plain
 
 
 def test_a_family_without_its_extractor_says_which_to_name() -> None:
@@ -89,6 +110,19 @@ def test_field_names_are_found() -> None:
         ("mind", "swd", "inception_v3"),
         ("sfid", "fd", "inception_v3_spatial"),
     ]
+
+
+def test_a_border_is_part_of_the_name() -> None:
+    """As super-resolution papers write it, on any metric on pairs; none to cut, or of features, is no name."""
+    found = select_metrics(["psnr_y_crop4", "psnr_y", "ms_ssim_crop16"], [LITE])
+    assert [(m.name, m.family) for m in found] == [
+        ("ms_ssim_crop16", "ms_ssim"),
+        ("psnr_y", "psnr_y"),
+        ("psnr_y_crop4", "psnr_y"),
+    ]
+    for name in ("psnr_crop0", "psnr_crop", "psnr_crop4_crop4", "fd_crop4", f"fd_{LITE}_crop4"):
+        with pytest.raises(InputError, match=f"unknown metric '{name}'"):
+            select_metrics([name], [LITE])
 
 
 def test_unknown_metric_names_the_nearest() -> None:

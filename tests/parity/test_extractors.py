@@ -67,6 +67,42 @@ def test_inception_v3(oracle: FeatureExtractorInceptionV3, size: tuple[int, int]
     assert_near(seen.logits, logits)
 
 
+@pytest.mark.parametrize(
+    ("judge", "precision", "unit"),
+    [
+        (InceptionV3, "bfloat16", 2**-8),
+        (InceptionV3, "float16", 2**-11),
+        (InceptionV3Spatial, "bfloat16", 2**-8),
+    ],
+)
+def test_inception_v3_in_half_precision(
+    oracle: FeatureExtractorInceptionV3, judge: type[InceptionV3], precision: str, unit: float
+) -> None:
+    """Oracle: the same arithmetic spelled out, in float32 on weights, inputs and outputs that are rounded to the half
+    format at each convolution. It leaves the order of sums and roundings between layers open, so the two agree to
+    half the error that they both have. That error is within 8·√(2·47)·u, see tests/features/test_precision.py, for 47
+    convolutions on the longest way; twice as much as there, because a batch norm of these random weights subtracts
+    means that exceed its deviations and so makes relative errors larger (here 5 times √(2·47)·u in float16)."""
+    images = pictures(1, 32, 32)
+    exact, spelled_out = (judge.from_state_dict(oracle.state_dict()) for _ in range(2))
+    half = judge.from_state_dict(oracle.state_dict(), precision=precision)
+
+    def rounded(x: Tensor) -> Tensor:
+        return x.to(half.dtype).float()
+
+    for layer in spelled_out.network.modules():
+        if isinstance(layer, nn.Conv2d):
+            assert layer.bias is not None
+            layer.weight.data, layer.bias.data = rounded(layer.weight.data), rounded(layer.bias.data)
+            layer.register_forward_pre_hook(lambda _, given: (rounded(given[0]),))
+            layer.register_forward_hook(lambda _, __, out: rounded(out))
+    x, y, z = (each(images).features for each in (exact, spelled_out, half))
+    error = (z - x).norm()
+    assert z.dtype == torch.float32
+    assert error <= 8 * (2 * 47) ** 0.5 * unit * x.norm()
+    assert (z - y).norm() <= error / 2
+
+
 def test_inception_v3_spatial(oracle: FeatureExtractorInceptionV3) -> None:
     """torch-fidelity's own forward pass with a hook on the 1×1 branch of Mixed_6d, which is where its converter
     of the TensorFlow weights puts `mixed_6/conv`; the first 7 channels, flattened place by place.
