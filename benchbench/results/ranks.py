@@ -47,8 +47,10 @@ def rank_intervals(
     intervals of the two numbers, else not at all: then neither is found better.
     """
     pairs = list(itertools.combinations(runs, 2))
+    if not pairs:
+        return dict.fromkeys(runs, Rank(1, 1))
     found = [_compare(runs[a], runs[b], confidence) for a, b in pairs]
-    adjusted = holm([1.0 if pair is None else pair.p for pair in found]) if pairs else []
+    adjusted = holm([1.0 if pair is None else pair.p for pair in found])
     better, worse = dict.fromkeys(runs, 0), dict.fromkeys(runs, 0)
     for (a, b), pair, p in zip(pairs, found, adjusted, strict=True):
         if pair is not None and p < 1 - confidence:
@@ -64,7 +66,7 @@ def pareto_front(a: ArrayLike, b: ArrayLike) -> npt.NDArray[np.bool_]:
     points = np.stack([np.asarray(a, dtype=float), np.asarray(b, dtype=float)], axis=1)
     at_least = (points[:, None] >= points[None, :]).all(axis=2)
     higher = (points[:, None] > points[None, :]).any(axis=2)
-    front: npt.NDArray[np.bool_] = ~(at_least & higher).any(axis=0)
+    front: npt.NDArray[np.bool_] = np.logical_not((at_least & higher).any(axis=0))
     return front
 
 
@@ -72,8 +74,8 @@ def _compare(a: Runs, b: Runs, confidence: float) -> Difference | None:
     if min(len(a.by_seed), len(b.by_seed)) > 1:
         shared = sorted(a.by_seed.keys() & b.by_seed.keys())
         if len(shared) == len(a.by_seed) == len(b.by_seed):
-            pairs = [[runs.by_seed[seed] for seed in shared] for runs in (a, b)]
-            return difference(*pairs, paired=True, confidence=confidence)
+            x, y = ([runs.by_seed[seed] for seed in shared] for runs in (a, b))
+            return difference(x, y, paired=True, confidence=confidence)
         return difference(
             list(a.by_seed.values()), list(b.by_seed.values()), paired=False, confidence=confidence
         )

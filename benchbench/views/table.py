@@ -86,7 +86,7 @@ def _aspect_table(board: Board, aspect: str) -> Table:
     if ranks:
         table.add_column("rank", justify="right", no_wrap=True)
     for index in chosen:
-        table.add_column(Text(_folded(board.headings[index])), justify="right", overflow="fold")
+        table.add_column(Text(folded(board.headings[index])), justify="right", overflow="fold")
     for row, (name, entries) in enumerate(board.rows):
         shown = [entries[index] for index in chosen]
         if any(entry is not None for entry in shown):
@@ -100,7 +100,7 @@ def _entry(entry: Entry | None) -> Text:
     return Text(f"{entry.text} *", style="bold") if entry.rank == 1 else Text(f"{entry.text}  ")
 
 
-def _folded(heading: str, width: int = 18) -> str:
+def folded(heading: str, width: int = 18) -> str:
     """`heading` in lines of about `width`, broken at spaces and after underscores."""
     lines = [""]
     for piece in re.findall(r"[^_\s]*_|[^_\s]+\s*", heading):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -39,6 +40,11 @@ def plain(text: Any) -> str:
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
     )
+
+
+def escape_markdown(text: str) -> str:
+    """`text` as one line that Markdown shows as it is, in a table too; a name notifies nobody on GitHub."""
+    return re.sub(r"([\\`*_{}\[\]<>|~#&$!@])", r"\\\1", plain(text))
 
 
 def model_name(model: str, variant: str) -> str:

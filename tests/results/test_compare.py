@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchbench.core.errors import InputError, NothingComparable
-from benchbench.results.compare import check_comparable, with_fingerprints
+from benchbench.results.compare import check_comparable, comparable, with_fingerprints
 from benchbench.results.load import load_results, load_runs
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
@@ -85,3 +85,33 @@ def test_a_table_without_a_column_is_refused(make_row: MakeRow) -> None:
     """A hand-made frame."""
     with pytest.raises(InputError, match=r"lacks the column.*resize"):
         check_comparable(to_frame([make_row()]).drop(columns="resize"), to_frame([make_row()]))
+
+
+def test_what_a_clock_measured_needs_the_same_machine(
+    tmp_path: Path, make_row: MakeRow, land: Callable[..., Path]
+) -> None:
+    """A rate on two and on four cores is refused by name; FD and the number of parameters are compared all the same.
+    Which accelerator of several, and a table with gaps (floats for whole numbers), make no other machine."""
+    rows = [
+        make_row(),
+        make_row(metric="sampling_rate", aspect="throughput"),
+        make_row(metric="parameters", aspect="cost"),
+    ]
+    tables = []
+    for name, machine in {
+        "two": {"device": "cuda:0", "cores": 2, "load_1min": 0.5},
+        "same": {"device": "cuda:1", "cores": 2, "load_1min": 7.5},
+        "four": {"device": "cuda:0", "cores": 4},
+    }.items():
+        run = {"data": {"fingerprint": "x"}, "machine": machine}
+        land(tmp_path / name, rows, run)
+        if name == "same":  # a second record that states no machine
+            land(tmp_path / name, [make_row(cell="b" * 16, dataset="mnist")], {"data": {"fingerprint": "y"}})
+        tables.append(with_fingerprints(load_results(tmp_path / name), load_runs(tmp_path / name)))
+    two, same, four = tables
+    shared, refused = comparable(two, four)
+    assert [metric for *_, metric in shared] == ["fd_efficientnet_lite0", "parameters"]
+    ((question, why),) = refused.items()
+    assert question == ("digits", "generation", "sampling_rate")
+    assert "machine is device cuda, device_name unknown, processor unknown, cores 2" in why
+    assert len(check_comparable(two, same)) == 3

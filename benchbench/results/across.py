@@ -1,0 +1,89 @@
+"""Over models and datasets: one line a metric for everything that was compared (Agarwal et al. 2021).
+
+Two numbers: the interquartile mean of the differences, which no single dataset rules, and the probability of
+improvement, which has no unit. Metrics are never averaged together, and
+neither are versions or protocols of one; how many images a dataset was judged by may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchbench.results.compare import COUNTED
+from benchbench.results.pairs import Side
+from benchbench.results.statistics import (
+    Floats,
+    Statistic,
+    iqm_difference,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
+from benchbench.results.verdicts import Comparison, Line
+
+ALIKE = ("extractor", "resize", "precision", "metric_version")
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Across:
+    """One metric over `n_units` pairs. iqm: interquartile mean of A − B, in the metric's unit. improvement: the
+    odds that a run of A is better than one of B, None for a metric without a direction. Intervals are None where
+    a unit has one seed on a side."""
+
+    task: str
+    metric: str
+    unit: str
+    higher_is_better: bool | None
+    n_units: int
+    iqm: float
+    iqm_interval: Interval | None
+    improvement: float | None
+    improvement_interval: Interval | None
+
+
+def across(comparison: Comparison) -> list[Across]:
+    """The metrics that two pairs or more have, sorted by task and name; seeded, so the same every time."""
+    grouped: dict[tuple[str, ...], list[Line]] = {}
+    for pair in comparison.pairs:
+        for line in pair.lines:
+            if line.verdict != "failed" and line.metric not in COUNTED:
+                made = (str(line.a.protocol[name]) for name in ALIKE)
+                grouped.setdefault((line.task, line.metric, line.a.unit, *made), []).append(line)
+    return [_line(lines) for _, lines in sorted(grouped.items()) if len(lines) > 1]
+
+
+def _line(lines: Sequence[Line]) -> Across:
+    first = lines[0]
+    paired = [line.a.by_seed.keys() == line.b.by_seed.keys() for line in lines]
+    a, b = (
+        [_over_seeds(side) for side in sides]
+        for sides in zip(*((line.a, line.b) for line in lines), strict=True)
+    )
+    spread_known = all(len(x) > 1 for x in (*a, *b))
+
+    def interval(statistic: Statistic, x: Sequence[Floats], y: Sequence[Floats]) -> Interval | None:
+        return stratified_bootstrap(statistic, x, y, paired) if spread_known else None
+
+    direction = first.a.higher_is_better
+    sign = -1.0 if direction is False else 1.0
+    better = ([sign * x for x in a], [sign * x for x in b])
+    known = direction is not None
+    return Across(
+        first.task,
+        first.metric,
+        first.a.unit,
+        direction,
+        len(lines),
+        float(iqm_difference(a, b)),
+        interval(iqm_difference, a, b),
+        float(probability_of_improvement(*better)) if known else None,
+        interval(probability_of_improvement, *better) if known else None,
+    )
+
+
+def _over_seeds(side: Side) -> Floats:
+    return np.array([side.by_seed[seed] for seed in sorted(side.by_seed)])

@@ -1,0 +1,220 @@
+"""Which records are meant: a folder, a cell, a group, or the results of a git revision.
+
+Pattern: one text names a set of records, read as the first of these that fits:
+
+    a folder                        a cell's, or any folder of records
+    `model=vae,dataset=cifar10`     what has these values in these columns, of the results at hand
+    `92c2d9757649d4c6`              a cell's key, or the beginning of one, of the results at hand
+    `git:v1.0`                      the results at hand as they were at a revision
+    `v1.0:some/folder`              a folder of the repository at a revision
+
+Scope: nothing is checked out. The records of a revision, `run.json` and `metrics.csv` alone, are unpacked into a
+temporary folder, read, and removed.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from benchbench.core.errors import InputError, unknown_name
+from benchbench.results.compare import with_fingerprints
+from benchbench.results.load import load_failures, load_results, load_runs
+from benchbench.results.record import COLUMNS
+from benchbench.results.store import FAILED, METRICS, RUN
+
+MOST_NAMED = 8  # models in an error message
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one text names. rows: as `with_fingerprints` has them. failures: as `load_failures` has them."""
+
+    name: str
+    rows: pd.DataFrame
+    failures: pd.DataFrame
+
+    def failed(self, side: str) -> list[str]:
+        """`vae on digits, seed 3, of A failed: the loss is no number`: a sentence a cell without a record."""
+        return [
+            f"{cell['model']} on {cell['dataset']}, seed {cell['seed']}, of {side} failed: {cell['reason']}"
+            for cell in self.failures.to_dict("records")
+        ]
+
+
+def select(texts: Sequence[str], results: Path) -> list[Selection]:
+    """The records that each of `texts` names; `results` is the folder that keys, groups and `git:` speak of.
+
+    Raises `InputError` for a text that names nothing, saying what there is, and for whatever is wrong with
+    the records.
+    """
+    at_hand = functools.cache(lambda: _read(results))  # one walk for all
+    return [Selection(text, *_select(text, results, at_hand)) for text in texts]
+
+
+_Records = tuple[pd.DataFrame, pd.DataFrame]  # rows, failures
+
+
+def _select(text: str, results: Path, at_hand: Callable[[], _Records]) -> _Records:
+    if Path(text).is_dir():
+        return _read(Path(text))
+    if "=" in text:
+        return _group(text, results, *at_hand())
+    if re.fullmatch(r"[0-9a-f]{4,64}", text):
+        return _cell(text, results, *at_hand())
+    revision, colon, path = text.partition(":")
+    if revision == "git":
+        return _at_revision(path, _inside_repository(results))
+    if colon:
+        return _at_revision(revision, path)
+    raise InputError(
+        f"{text!r} is no folder, no group (model=vae,dataset=digits), no key of a cell and no git revision "
+        f"(git:REV or REV:FOLDER); {_there_is(results, at_hand()[0])}"
+    )
+
+
+def _read(path: Path) -> _Records:
+    rows = load_results(path)
+    if rows.empty:
+        raise InputError(
+            f"there are no records below {path}; name a folder that benchbench wrote results into"
+        )
+    return with_fingerprints(rows, load_runs(path)), load_failures(path)
+
+
+def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame) -> _Records:
+    cells = sorted(cell for cell in rows["cell"].unique() if cell.startswith(key))
+    if len(cells) != 1:
+        if cells:
+            raise InputError(
+                f"{key} begins the keys of {len(cells)} cells, such as {cells[0]} and {cells[1]}; say more"
+            )
+        raise InputError(f"no cell has the key {key}; {_there_is(results, rows)}")
+    return rows[rows["cell"] == cells[0]], failures[:0]
+
+
+def _group(text: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame) -> _Records:
+    for column, value in _conditions(text).items():
+        chosen = rows[_texts(rows[column]) == value]
+        if chosen.empty:
+            known = sorted(set(_texts(rows[column])) - {""})
+            if value in known or len(known) > MOST_NAMED:
+                raise InputError(f"no record has {text}; {_there_is(results, rows)}")
+            raise unknown_name(column, value, known)
+        rows = chosen
+        if column in failures.columns:
+            failures = failures[_texts(failures[column]) == value]
+    return rows, failures
+
+
+def _conditions(text: str) -> dict[str, str]:
+    """`model=vae,variant=latent=16,width=16` -> column to value; a variant may hold commas of its own."""
+    conditions: dict[str, str] = {}
+    last = ""
+    for piece in text.split(","):
+        column, equals, value = (part.strip() for part in piece.partition("="))
+        if column not in COLUMNS and last == "variant":
+            conditions[last] += f",{piece}"
+            continue
+        if column not in COLUMNS:
+            raise unknown_name("column", column, COLUMNS)
+        if not equals or column in conditions:
+            raise InputError(f"{text!r} must give each column one value, as in model=vae,dataset=digits")
+        conditions[column], last = value, column
+    return conditions
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """The values as one would type them: `true`, `3`; nulls as the empty text."""
+    texts = column.astype("string").fillna("")
+    return texts.str.lower() if column.dtype == "boolean" else texts
+
+
+def _there_is(results: Path, rows: pd.DataFrame) -> str:
+    names = [
+        f"{model} on {dataset}"
+        for model, dataset in sorted(set(zip(rows["model"], rows["dataset"], strict=True)))
+    ]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{results} holds {', '.join(names[:MOST_NAMED])}{more}"
+
+
+def _at_revision(revision: str, folder: str) -> _Records:
+    """The records in `folder` ("" for the whole repository, else from its top) as of `revision`."""
+    where = f"{revision}:{folder}"
+    unknown = f"this repository has no revision {revision!r}; git log --oneline and git tag list those it has"
+    if not revision or revision.startswith("-"):  # git would take it for an option
+        raise InputError(unknown)
+    commit = (
+        _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", otherwise=unknown).decode().strip()
+    )
+    nothing = (
+        f"there are no records in {where}; git ls-tree -d -r --name-only {revision} lists the folders there"
+    )
+    listing = _git("ls-tree", "-r", "-z", "--full-tree", f"{commit}:{folder.rstrip('/')}", otherwise=nothing)
+    files: dict[str, str] = {}  # path -> the object that holds its content
+    for entry in filter(None, listing.decode("utf-8", "surrogateescape").split("\0")):
+        facts, _, name = entry.partition("\t")
+        path = PurePosixPath(name)
+        if path.name in (RUN, METRICS, FAILED) and facts.startswith("100") and ".." not in path.parts:
+            files[name] = facts.split()[2]
+    if not files:
+        raise InputError(nothing)
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, content in zip(files, _blobs(list(files.values())), strict=True):
+            target = Path(temporary, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        try:
+            return _read(Path(temporary))
+        except InputError as error:  # which speaks of a folder that nobody has seen
+            raise InputError(str(error).replace(temporary, where.rstrip("/"))) from error
+
+
+def _inside_repository(folder: Path) -> str:
+    """`folder` as git has it: from the top of the repository around the working folder."""
+    no_repository = "the working folder lies in no git repository, so that it has no revisions; name folders"
+    top = _git("rev-parse", "--show-toplevel", otherwise=no_repository).decode().removesuffix("\n")
+    try:
+        inside = folder.resolve().relative_to(Path(top).resolve()).as_posix()
+    except ValueError as error:
+        raise InputError(
+            f"{folder} lies outside the repository {top}; say REV:FOLDER, or --results"
+        ) from error
+    return "" if inside == "." else inside
+
+
+def _blobs(objects: list[str]) -> Iterator[bytes]:
+    """The contents of git objects, in order. One process for all; attributes and filters do not touch them."""
+    request = "".join(f"{name}\n" for name in objects).encode()
+    answer = io.BytesIO(
+        _git(
+            "cat-file", "--batch", input=request, otherwise="git could not read the records of that revision"
+        )
+    )
+    for name in objects:
+        header = answer.readline().split()  # object, type, size
+        if header[1:2] != [b"blob"]:
+            raise InputError(
+                f"git lacks the object {name} of that revision; fetch it (a shallow or partial clone?)"
+            )
+        yield answer.read(int(header[2]))
+        answer.readline()
+
+
+def _git(*arguments: str, otherwise: str, input: bytes | None = None) -> bytes:
+    """What git says; `InputError` with the sentence `otherwise` where it fails."""
+    try:
+        return subprocess.run(["git", *arguments], input=input, capture_output=True, check=True).stdout
+    except FileNotFoundError as error:
+        raise InputError("a revision needs git, which is not installed; name folders instead") from error
+    except subprocess.CalledProcessError as error:
+        raise InputError(otherwise) from error

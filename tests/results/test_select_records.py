@@ -1,0 +1,147 @@
+"""What a text on the command line means: folders, groups, keys and git revisions."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchbench.core.errors import InputError
+from benchbench.results.record import Row
+from benchbench.results.select_records import Selection, select
+from benchbench.results.store import Store
+
+MakeRow = Callable[..., Row]
+KEYS = {"vae": "aaaa1111aaaa1111", "beta-vae": "aaaa2222aaaa2222", "gan": "bbbb3333bbbb3333"}
+
+
+@pytest.fixture
+def repository(
+    tmp_path: Path, make_row: MakeRow, land: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A git repository, and the working folder, whose `results/` has three models; the tag `old` has their values a
+    hundred higher, and no `gan`."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    git("init", "-q")
+    for tag, higher, models in (("old", 100, ["vae", "beta-vae"]), ("new", 0, list(KEYS))):
+        shutil.rmtree("results", ignore_errors=True)
+        for model in models:
+            variant = "beta=4,latent=16" if model == "beta-vae" else ""
+            row = make_row(model=model, variant=variant, cell=KEYS[model], value=12.5 + higher, seed=higher)
+            land(Path("results"), [row], {"data": {"fingerprint": "ab" * 32}})
+        Path("results/notes.txt").write_text("no record")
+        git("add", "--all")
+        git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", tag)
+        git("tag", tag)
+    return tmp_path
+
+
+def git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], check=True, capture_output=True)
+
+
+def one(text: str) -> Selection:
+    """What one text selects, with `results/` at hand."""
+    (selection,) = select([text], Path("results"))
+    return selection
+
+
+@pytest.mark.parametrize(
+    ("text", "models"),
+    [
+        ("results", ["beta-vae", "gan", "vae"]),
+        ("results/digits/vae", ["vae"]),
+        (f"results/digits/gan/{KEYS['gan']}", ["gan"]),
+        (KEYS["vae"], ["vae"]),
+        ("bbbb", ["gan"]),
+        ("model=vae", ["vae"]),
+        ("dataset=digits, seed=0", ["beta-vae", "gan", "vae"]),
+        ("model=beta-vae,variant=beta=4,latent=16,dataset=digits", ["beta-vae"]),
+        ("variant=", ["gan", "vae"]),
+        ("higher_is_better=false,model=gan", ["gan"]),
+        ("git:new", ["beta-vae", "gan", "vae"]),
+        ("git:old", ["beta-vae", "vae"]),
+        ("old:results/digits/vae/", ["vae"]),
+        ("old:", ["beta-vae", "vae"]),
+    ],
+)
+def test_what_a_text_selects(repository: Path, text: str, models: list[str]) -> None:
+    """By hand, from what the repository was filled with. Values tell which revision was read."""
+    selection = one(text)
+    assert sorted(selection.rows["model"]) == models
+    assert set(selection.rows["value"]) == {112.5 if "old" in text else 12.5}
+    assert set(selection.rows["data.fingerprint"]) == {"ab" * 32}
+    assert selection.name == text
+
+
+def test_a_revision_from_a_folder_within(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`git:REV` goes by where the results are, `REV:FOLDER` by the top of the repository, as with git itself."""
+    monkeypatch.chdir(repository / "results" / "digits")
+    (selection,) = select(["git:old"], Path("..") / "digits" / "vae")
+    assert list(selection.rows["model"]) == ["vae"]
+    (selection,) = select(["old:results/digits/beta-vae"], Path("nowhere"))
+    assert list(selection.rows["model"]) == ["beta-vae"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("nowhere", "'nowhere' is no folder.*results holds beta-vae on digits, gan on digits, vae on digits"),
+        ("model=vea", "unknown model 'vea'; did you mean 'vae'"),
+        ("modle=vae", "unknown column 'modle'; did you mean 'model'"),
+        ("model=gan,seed=0,variant=beta=4,latent=16", "unknown variant 'beta=4,latent=16'"),
+        ("model=vae,model=gan", "must give each column one value"),
+        ("model=vae,dataset", "must give each column one value"),
+        ("cccc", "no cell has the key cccc; results holds"),
+        ("aaaa", "aaaa begins the keys of 2 cells, such as aaaa1111aaaa1111 and aaaa2222aaaa2222"),
+        ("git:nope", "no revision 'nope'"),
+        ("git:", "no revision ''"),
+        ("-p:results", "no revision '-p'"),
+        ("old:nowhere", "no records in old:nowhere"),
+        ("old:results/notes.txt", "no records in old:results/notes.txt"),
+    ],
+)
+def test_an_unknown_selection_is_named(repository: Path, text: str, sentence: str) -> None:
+    """One sentence with what there is; none of it is taken for an option of git."""
+    with pytest.raises(InputError, match=sentence):
+        one(text)
+
+
+def test_a_damaged_revision_is_named_by_where_it_is(repository: Path) -> None:
+    """Not by the temporary folder that it was unpacked into, and nothing of that stays."""
+    table = next(Path("results/digits/vae").rglob("metrics.csv"))
+    table.write_text(table.read_text().replace("12.5", "1.5"))
+    git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-a", "-m", "edited")
+    with pytest.raises(
+        InputError, match=rf"^HEAD:results/digits/vae/{KEYS['vae']}/metrics.csv is not what run.json"
+    ):
+        one("git:HEAD")
+
+
+def test_outside_a_repository(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results elsewhere have no revision here; a folder without git has none at all."""
+    with pytest.raises(InputError, match="lies outside the repository"):
+        select(["git:new"], tmp_path.parent)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent.parent))
+    monkeypatch.chdir(tmp_path.parent)
+    with pytest.raises(InputError, match="lies in no git repository"):
+        select(["git:new"], Path("results"))
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="git, which is not installed"):
+        select(["git:new"], Path("results"))
+
+
+def test_cells_that_failed_are_told(repository: Path) -> None:
+    """A group tells those of its own model; a sentence each."""
+    store = Store(Path("results"))
+    store.record_failure(
+        "digits", "gan", "f" * 16, {"seed": 3, "reason": "the loss is no number", "when": ""}
+    )
+    assert one("model=gan").failed("A") == ["gan on digits, seed 3, of A failed: the loss is no number"]
+    assert one("model=vae").failed("A") == []
+    assert len(one("results").failed("B")) == 1
