@@ -13,10 +13,13 @@ from typing import NoReturn
 import click
 
 import benchbench
+from benchbench.cli.check import check
+from benchbench.cli.compare import compare
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.list import list_things
+from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
 from benchbench.cli.suite import suite
@@ -42,7 +45,7 @@ def cli() -> None:
     """Train, score and compare generative image models with numbers that can be trusted."""
 
 
-for verb in (run, suite, evaluate, stats, leaderboard, list_things, doctor):
+for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, list_things, doctor):
     cli.add_command(verb)
 
 

@@ -23,6 +23,12 @@ class InputError(BenchbenchError):
     exit_code = 2
 
 
+class RegressionFound(BenchbenchError):
+    """A check found a number that is worse than its gate allows."""
+
+    exit_code = 1
+
+
 class NothingComparable(BenchbenchError):
     """A check found nothing it may compare."""
 

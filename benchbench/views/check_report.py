@@ -1,0 +1,149 @@
+"""A check for people: a Markdown summary for the page of a CI job, and a table for the terminal.
+
+What fails stands first, then what could not be compared, each with its reason; what is fine comes last and folded.
+Names and reasons come from records that anybody may have written, so Markdown is escaped, and the terminal gets
+`rich.text.Text`, which knows no markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from benchbench.results.gate import Finding, Report
+from benchbench.views.text import arrow, escape_markdown, interval, model_name, number, plain
+
+MOST = 200  # lines a section of the summary; GitHub shows no more than a megabyte
+# Title of each section and what belongs there, in the order of the page.
+_SECTIONS: tuple[tuple[str, Callable[[Finding], bool]], ...] = (
+    ("Failed", lambda f: f.verdict == "failed"),
+    ("Worse than the gate allows", lambda f: f.verdict == "regression"),
+    ("Missing in the candidate", lambda f: f.verdict == "missing"),
+    ("Cannot tell", lambda f: f.verdict == "cannot tell"),
+    ("Not comparable", lambda f: f.verdict == "not comparable"),
+    ("Fine", lambda f: f.verdict == "ok"),
+    ("Not run by the candidate", lambda f: f.verdict == "not run"),
+    ("New in the candidate", lambda f: f.verdict == "new"),
+    ("Not gated", lambda f: f.verdict == "not gated"),
+)
+_FOLDED = ("Fine", "Not run by the candidate", "New in the candidate", "Not gated")
+_STYLES = {"regression": "bold red", "failed": "bold red", "ok": "green"}
+
+
+def markdown(report: Report) -> str:
+    """The summary as GitHub-flavoured Markdown. Ends with an empty line, so that another may follow."""
+    outcome = "passed" if report.exit_code == 0 else f"exit code {report.exit_code}"
+    lines = [f"## benchbench check: {outcome}", "", escape_markdown(report.headline), ""]
+    lines += [f"- {escape_markdown(note)}" for note in report.notes]
+    for title, belongs in _SECTIONS:
+        found = [finding for finding in report.findings if belongs(finding)]
+        if found:
+            lines += ["", *_section(title, found)]
+    return "\n".join([*lines, "", ""])
+
+
+def table(report: Report) -> Group:
+    """Every number that was compared, a table a model, and below them everything else with its reason."""
+    models: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        if finding.baseline is not None:
+            models.setdefault(_whose(finding), []).append(finding)
+    rest = [f for f in report.findings if f.verdict not in ("ok", "not gated")]
+    reasons = [Text(plain(f"{f.verdict}: {_full_name(f)}: {f.reason}")) for f in rest]
+    notes = [Text(plain(f"note: {note}")) for note in report.notes]
+    return Group(*(_model_table(name, found) for name, found in models.items()), *reasons, *notes)
+
+
+def _model_table(name: str, found: Sequence[Finding]) -> Table:
+    shown = Table(box=box.SIMPLE_HEAD, title=Text(f"{name}, {_seeds(found)}"), title_justify="left")
+    shown.add_column("metric", overflow="fold")
+    for heading in ("baseline", "candidate", "change"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
+    for finding in found:
+        assert finding.baseline is not None
+        assert finding.candidate is not None
+        cells = [_metric(finding), number(finding.baseline), number(finding.candidate), _change(finding)]
+        style = _STYLES.get(finding.verdict, "")
+        shown.add_row(*(Text(plain(cell)) for cell in cells), Text(finding.verdict, style=style))
+    return shown
+
+
+def _seeds(found: Sequence[Finding]) -> str:
+    """ "3 against 3 seeds"; the most of any number, where some failed."""
+    before, after = (
+        max(len(seeds) for seeds in side)
+        for side in zip(*((f.baseline_seeds, f.candidate_seeds) for f in found), strict=True)
+    )
+    return f"{before} against {after} seed{'s' if max(before, after) > 1 else ''}"
+
+
+def _section(title: str, found: Sequence[Finding]) -> list[str]:
+    columns = ["model", "dataset", "metric", "baseline", "candidate", "change", "95% interval", "rule", "why"]
+    rows = [
+        [
+            model_name(f.model, f.variant),
+            f.dataset,
+            _metric(f),
+            *_numbers(f),
+            interval({"low": f.low, "high": f.high}),
+            f.rule,
+            f.reason,
+        ]
+        for f in found[:MOST]
+    ]
+    body = _markdown_table(columns, rows)
+    if len(found) > MOST:
+        body += ["", f"… and {len(found) - MOST} more, in the JSON and the JUnit file."]
+    if title in _FOLDED:
+        return [f"<details><summary>{title} ({len(found)})</summary>", "", *body, "", "</details>"]
+    return [f"### {title} ({len(found)})", "", *body]
+
+
+def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Without the columns that are empty throughout."""
+    kept = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    lines: Iterable[Sequence[str]] = [columns, *([escape_markdown(cell) for cell in row] for row in rows)]
+    header, *body = [f"| {' | '.join(line[index] for index in kept)} |" for line in lines]
+    return [header, f"|{'|'.join([' --- '] * len(kept))}|", *body]
+
+
+def _metric(finding: Finding) -> str:
+    unit = f" ({finding.unit})" if finding.unit else ""
+    name = finding.metric or "whole model"
+    return f"{name}{unit} {arrow(finding.higher_is_better)}".rstrip()
+
+
+def _numbers(finding: Finding) -> tuple[str, str, str]:
+    """baseline, candidate, change."""
+    if finding.baseline is None or finding.candidate is None:
+        return "", "", ""
+    return (
+        _over_seeds(finding.baseline, finding.baseline_seeds),
+        _over_seeds(finding.candidate, finding.candidate_seeds),
+        _change(finding),
+    )
+
+
+def _change(finding: Finding) -> str:
+    """ "+2.500 (+25.0%)"."""
+    if finding.change is None:
+        return ""
+    share = f" ({finding.change / abs(finding.baseline):+.1%})" if finding.baseline and finding.change else ""
+    return f"{'+' if finding.change > 0 else ''}{number(finding.change)}{share}"
+
+
+def _over_seeds(value: float, seeds: Sequence[int]) -> str:
+    return number(value) + (f" ({len(seeds)} seeds)" if len(seeds) > 1 else "")
+
+
+def _whose(finding: Finding) -> str:
+    return f"{model_name(finding.model, finding.variant)} on {plain(finding.dataset)}"
+
+
+def _full_name(finding: Finding) -> str:
+    return f"{finding.metric} of {_whose(finding)}" if finding.metric else _whose(finding)

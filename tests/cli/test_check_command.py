@@ -1,0 +1,307 @@
+"""`benchbench check` as a CI job meets it: exit code, two streams and three files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from benchbench.cli import main
+from benchbench.core.hashing import digest
+from benchbench.results.record import Row
+from benchbench.results.store import Store
+from benchbench.results.tables import write_rows
+
+MACHINE = {
+    "device": "cpu",
+    "device_name": "EPYC",
+    "processor": "EPYC",
+    "cores": 2,
+    "threads": 2,
+    "load_1min": 0.1,
+}
+RATE = {"metric": "sampling_rate", "aspect": "throughput", "unit": "images/s", "higher_is_better": True}
+
+
+@pytest.fixture
+def records(make_row: Callable[..., Row]) -> Callable[..., Path]:
+    """Write a model's cells below a folder: for each seed a Fréchet distance, SSIM and a rate.
+
+    `noise` draws what differs between seeds, `shift` is added to the distance; both in its own unit.
+    """
+
+    def write(
+        root: Path,
+        seeds: range = range(3),
+        *,
+        shift: float = 0.0,
+        noise: int = 0,
+        rate: float = 100.0,
+        machine: str = "EPYC",
+        name: str = "vae",
+        failed: int | None = None,
+    ) -> Path:
+        rng = np.random.default_rng(noise)
+        for seed in seeds:
+            key = digest([root.name, seed])[:16]
+            distance = 20 + float(rng.normal()) + shift
+            named = {"model": name, "seed": seed, "cell": key}
+            row = make_row(**named, value=None if seed == failed else distance)
+            plain = replace(make_row(**named), low=None, high=None, interval=None)
+            rows = [
+                row,
+                replace(plain, metric="ssim", value=0.9 + 0.01 * float(rng.normal()), higher_is_better=True),
+                replace(plain, **RATE, value=rate),
+            ]
+            run: dict[str, Any] = {
+                "machine": {**MACHINE, "processor": machine},
+                "data": {"fingerprint": "f" * 64},
+            }
+            with Store(root).write(row.dataset, row.model, key, run) as folder:
+                write_rows(folder / "metrics.csv", rows)
+        root.mkdir(exist_ok=True)
+        return root
+
+    return write
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """Run the console script in this process; returns its exit code. Files go to the temporary folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: Any) -> int:
+        monkeypatch.setattr("sys.argv", ["benchbench", "check", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return int(stop.value.code or 0)
+
+    return run
+
+
+def outputs(tmp_path: Path) -> list[str]:
+    """The arguments that write all three files."""
+    return [f"--{kind}={tmp_path / kind}" for kind in ("junit", "summary", "json")]
+
+
+def test_a_planted_regression_fails_with_a_readable_junit(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A distance worse by 20 of its standard deviations over three other seeds: exit code 1, the metric and the change
+    in the one failed test case, in the summary, in the JSON and in the one sentence on stderr."""
+    records(tmp_path / "base")
+    records(tmp_path / "branch", range(10, 13), shift=20.0, noise=1)
+    assert check("--baseline", "base", "branch", *outputs(tmp_path)) == 1
+    out, err = capsys.readouterr()
+    assert "1 worse than the gate allows: fd_efficientnet_lite0 of vae on digits (worse by" in err
+    assert "Traceback" not in err
+    assert "regression" in out
+    cases = list(ElementTree.parse(tmp_path / "junit").iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None]
+    assert [(case.get("classname"), case.get("name")) for case in failed] == [
+        ("vae.digits", "fd_efficientnet_lite0")
+    ]
+    failure = failed[0].find("failure")
+    assert failure is not None
+    assert "at most 0.05 (t test, 3 against 3 seeds)" in (failure.get("message") or "")
+    assert len(cases) == 3
+    assert r"fd\_efficientnet\_lite0 ↓" in (tmp_path / "summary").read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "json").read_text(encoding="utf-8"))
+    assert (found["exit_code"], found["counts"]) == (1, {"regression": 1, "ok": 2})
+
+
+def test_the_same_run_twice_passes(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing differs, so nothing can be worse; the summary is appended to what stands there already, and an empty
+    name, an unset variable of the shell, writes nothing."""
+    records(tmp_path / "base")
+    records(tmp_path / "branch")
+    (tmp_path / "summary").write_text("# another step\n")
+    assert check("--baseline", "base", "branch", *outputs(tmp_path)) == 0
+    assert check("--baseline", "base", "branch", "--summary", tmp_path / "summary") == 0
+    assert check("--baseline", "base", "branch", "--summary", "") == 0
+    assert "passed: 3 compared" in capsys.readouterr().out
+    text = (tmp_path / "summary").read_text(encoding="utf-8")
+    assert text.startswith("# another step\n")
+    assert text.count("## benchbench check: passed") == 2
+    assert not list(ElementTree.parse(tmp_path / "junit").iter("failure"))
+
+
+def test_an_improvement_passes(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The planted regression the other way round, and ten times the rate."""
+    records(tmp_path / "base")
+    records(tmp_path / "branch", range(10, 13), shift=-15.0, noise=1, rate=1000.0)
+    assert check("--baseline", "base", "branch") == 0
+
+
+def test_ten_repeats_with_other_seeds_raise_no_alarm(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Ten single runs of the same model, each with a seed of its own, against five. At 99.5% for each check the
+    probability of any alarm in ten is below 5%; the draws are fixed."""
+    records(tmp_path / "base", range(5))
+    for repeat in range(10):
+        records(tmp_path / f"repeat{repeat}", range(100 + repeat, 101 + repeat), noise=100 + repeat)
+        assert check("--baseline", "base", "--confidence", "0.995", f"repeat{repeat}") == 0
+
+
+@pytest.mark.parametrize(("base", "branch"), [(True, False), (False, True), (False, False)])
+def test_an_empty_folder_compares_nothing(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    base: bool,
+    branch: bool,
+) -> None:
+    """Either side, or both: exit code 3, and the JUnit is not green."""
+    for name, full in (("base", base), ("branch", branch)):
+        records(tmp_path / name, range(3 if full else 0))
+    assert check("--baseline", "base", "branch", *outputs(tmp_path)) == 3
+    assert "nothing comparable" in capsys.readouterr().err
+    assert len(list(ElementTree.parse(tmp_path / "junit").iter("error"))) == 1
+    assert json.loads((tmp_path / "json").read_text())["compared"] == 0
+
+
+def test_another_machine_is_no_regression(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A tenth of the rate elsewhere is not comparable; on the same machine it is a regression."""
+    records(tmp_path / "base")
+    records(tmp_path / "elsewhere", rate=10.0, machine="Xeon")
+    records(tmp_path / "here", rate=10.0)
+    assert check("--baseline", "base", "elsewhere", *outputs(tmp_path)) == 0
+    found = {f["metric"]: f for f in json.loads((tmp_path / "json").read_text())["findings"]}
+    assert found["sampling_rate"]["verdict"] == "not comparable"
+    assert "Xeon" in found["sampling_rate"]["reason"]
+    assert check("--baseline", "base", "here") == 1
+    assert "sampling_rate of vae on digits (worse by 90 (90.00%)" in capsys.readouterr().err
+
+
+def test_a_failed_cell_is_exit_code_4(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Seed 1 has a distance in the baseline and none in the branch, which also got slower: 4 comes before 1."""
+    records(tmp_path / "base")
+    records(tmp_path / "branch", rate=10.0, failed=1)
+    assert check("--baseline", "base", "branch", *outputs(tmp_path)) == 4
+    assert "1 failed that the baseline has" in capsys.readouterr().err
+    (error,) = ElementTree.parse(tmp_path / "junit").iter("error")
+    assert error.get("message") == "failed with seed 1: too few images"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["branch", "--tolerance", "slip.toml"],
+            "unknown key in [default] 'relativ'; did you mean 'relative'?",
+        ),
+        (["branch", "--tolerance", "nowhere.toml"], "cannot read the gate nowhere.toml"),
+        (["branch", "--confidence", "95"], "95"),
+        (["nowhere"], "there is no folder nowhere"),
+        (["branch", "--baseline", "nowhere"], "there is no folder nowhere"),
+        (["branch", "--summary", "base"], "cannot write base: Is a directory"),
+        ([], "CANDIDATE"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    """On stderr, naming the thing; nothing on stdout."""
+    records(tmp_path / "base")
+    records(tmp_path / "branch")
+    (tmp_path / "slip.toml").write_text("[default]\nrelativ = 0.05\n")
+    baseline = [] if "--baseline" in arguments else ["--baseline", "base"]
+    assert check(*baseline, *arguments) == 2
+    out, err = capsys.readouterr()
+    assert sentence in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_markup_in_names_stays_text_everywhere(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A name that is HTML, a Markdown link, a cell border, a rich style and a terminal sequence at once."""
+    evil = "<script>|[x](y)[bold]\x1b[31m"
+    records(tmp_path / "base", name=evil)
+    records(tmp_path / "branch", name=evil, shift=20.0, noise=1)
+    assert check("--baseline", "base", "branch", *outputs(tmp_path)) == 1
+    out, err = capsys.readouterr()
+    assert "[bold]" in out
+    assert "[bold]" in err
+    assert "\x1b" not in out + err
+    assert "<script>" not in (tmp_path / "junit").read_text(encoding="utf-8")
+    names = {case.get("classname") for case in ElementTree.parse(tmp_path / "junit").iter("testcase")}
+    assert names == {"<script>|[x](y)[bold]\ufffd[31m.digits"}
+    summary = (tmp_path / "summary").read_text(encoding="utf-8")
+    assert r"\<script\>\|\[x\](y)\[bold\]" in summary
+    assert "<script>" not in summary
+    assert "\x1b" not in summary
+    assert json.loads((tmp_path / "json").read_text())["findings"][0]["model"] == evil
+
+
+def test_the_json_is_as_documented(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every field of the object and of a finding stands in docs/check.md, in backticks."""
+    records(tmp_path / "base")
+    assert check("--baseline", "base", "base", *outputs(tmp_path)) == 0
+    found = json.loads((tmp_path / "json").read_text())
+    page = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
+    assert not [name for name in (*found, *found["findings"][0]) if f"`{name}`" not in page]
+
+
+def test_the_workflow_calls_what_there_is() -> None:
+    """Every option in docs/github-workflow.yml belongs to the verb that it is given to."""
+    from benchbench.cli import cli
+
+    text = (Path(__file__).parents[2] / "docs" / "github-workflow.yml").read_text(encoding="utf-8")
+    calls = [
+        line.split() for line in text.replace("\\\n", " ").splitlines() if line.split()[:1] == ["benchbench"]
+    ]
+    assert [call[1] for call in calls] == ["run", "check"]
+    for call in calls:
+        known = {name for parameter in cli.commands[call[1]].params for name in parameter.opts}
+        used = {word for word in call if word.startswith("--")}
+        assert used
+        assert used <= known

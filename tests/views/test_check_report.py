@@ -1,0 +1,118 @@
+"""The summary of a check as Markdown and as a table: complete, in order, and proof against markup in names."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from benchbench.results.gate import Finding, Report
+from benchbench.views.check_report import MOST, markdown, table
+
+WORSE = Finding(
+    dataset="digits",
+    model="vae",
+    variant="",
+    task="generation",
+    metric="fd",
+    aspect="quality",
+    verdict="regression",
+    fails=True,
+    reason="worse by 2.5 (25.00%)",
+    rule="relative = 0.05",
+    unit="dB",
+    higher_is_better=False,
+    baseline=10.0,
+    candidate=12.5,
+    baseline_seeds=[0, 1],
+    candidate_seeds=[0],
+    change=2.5,
+    low=1.0,
+    high=4.0,
+)
+OK = replace(WORSE, verdict="ok", fails=False, metric="ssim", candidate=10.0, change=0.0, reason="unchanged")
+GONE = Finding("digits", "gan", "", "", "", "", "not run", False, "the candidate has no record")
+
+
+def shown(report: Report, width: int = 120) -> str:
+    """What a terminal of that width shows."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(table(report))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_fails_stands_first() -> None:
+    """Sections in the order of `_SECTIONS`, each finding in one of them, the harmless ones folded."""
+    text = markdown(Report([OK, GONE, WORSE], ["mind the noise"]))
+    order = [
+        "exit code 1",
+        "mind the noise",
+        "### Worse than the gate allows (1)",
+        "Fine (1)",
+        "Not run by the",
+    ]
+    places = [text.index(piece) for piece in order]
+    assert places == sorted(places)
+    assert text.count("<details>") == text.count("</details>") == 2
+    assert text.endswith("\n\n")
+
+
+def test_a_line_has_everything() -> None:
+    """By hand; columns that are empty in a section are left out."""
+    lines = markdown(Report([OK, GONE, WORSE], [])).splitlines()
+    (worse,) = [line for line in lines if line.startswith("| vae | digits | fd ")]
+    assert worse == (
+        r"| vae | digits | fd (dB) ↓ | 10.00 (2 seeds) | 12.50 | +2.500 (+25.0%) | \[1.000, 4.000\] "
+        r"| relative = 0.05 | worse by 2.5 (25.00%) |"
+    )
+    (gone,) = [line for line in lines if line.startswith("| gan ")]
+    assert gone == "| gan | digits | whole model | the candidate has no record |"
+
+
+def test_a_long_section_is_cut_and_says_so() -> None:
+    """GitHub drops a summary of more than a megabyte whole; what is cut is in the JSON."""
+    text = markdown(Report([OK] * (MOST + 7), []))
+    assert "… and 7 more" in text
+    assert text.count("| vae |") == MOST
+    assert len(markdown(Report([replace(OK, reason="x" * 200)] * 10_000, [])).encode()) < 2**20
+
+
+def test_the_terminal_shows_numbers_and_reasons() -> None:
+    """Both values and the change of what was compared, the reason of everything that is not fine, the notes."""
+    text = shown(Report([OK, GONE, WORSE], ["mind the noise"]))
+    (line,) = [line for line in text.splitlines() if "fd (dB) ↓" in line]
+    assert line.split()[3:] == ["10.00", "12.50", "+2.500", "(+25.0%)", "regression"]
+    assert "vae on digits, 2 against 1 seeds" in text
+    assert "regression: fd of vae on digits: worse by 2.5 (25.00%)" in text
+    assert "not run: gan on digits: the candidate has no record" in text
+    assert "note: mind the noise" in text
+    assert "unchanged" not in text
+    assert shown(Report([], [])) == ""
+
+
+NAMES = st.text(st.characters(), min_size=1, max_size=20).filter(str.strip)  # a column of blanks is left out
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=NAMES, reason=NAMES)
+def test_names_cannot_break_out_of_the_table(name: str, reason: str) -> None:
+    """A backslash escapes any ASCII punctuation in Markdown (CommonMark 2.4): once escaped pairs are taken out, no line
+    holds syntax that our own page does not have, and the line of the table still has its cells."""
+    finding = replace(WORSE, model=name, dataset=name, reason=reason)
+    text = markdown(Report([finding], [reason]))
+    plain = markdown(Report([replace(WORSE, model="x", dataset="x", reason="x")], ["x"]))
+    bare, expected = (re.sub(r"\\[!-/:-@\[-`{-~]", "", page) for page in (text, plain))
+    assert [sum(line.count(c) for c in "|<>`*_[]#~") for line in bare.splitlines()] == [
+        sum(line.count(c) for c in "|<>`*_[]#~") for line in expected.splitlines()
+    ]
+    assert "\x1b" not in shown(Report([finding], [reason]))
+
+
+def test_markup_of_the_terminal_is_text() -> None:
+    """rich would take [bold] for a style and [link=…] for a link."""
+    evil = "[bold red]x[/bold red][link=https://example.org]y[/link]"
+    assert evil in shown(Report([replace(WORSE, reason=evil)], []), width=300)
