@@ -59,10 +59,11 @@ def details_of(name: str) -> set[str]:
     metric_class = METRICS.get(name)
     if not metric_class.uses_extractor:
         return set()
-    judge = metric_class.extractors.replace("*", "net")
+    judge = metric_class.extractors.split()[0].replace("*", "net")
     x, y, z = (torch.randn(1000, 4, generator=torch.Generator().manual_seed(seed)) for seed in range(3))
     sides = [{judge: FeatureEvidence(Moments.of(side), side, side)} for side in (x, y, z)]
-    estimate = metric_class(judge).compute(Evidence(sides[0], sides[1], held_out=sides[2]))
+    asked = torch.zeros(1000, dtype=torch.int64)
+    estimate = metric_class(judge).compute(Evidence(sides[0], sides[1], held_out=sides[2], asked=asked))
     return {detail.removesuffix(f"_{judge}") for detail in estimate.details}
 
 

@@ -57,12 +57,16 @@ class _Stage:
     def __init__(self, bars: Progress | None, task: TaskID | None, unit: str, done: int) -> None:
         self.bars, self.task, self.unit, self.done, self.first = bars, task, unit, done, done
         self.start = time.monotonic()
-        self.numbers = ""
+        self.latest: dict[str, float] = {}
+
+    @property
+    def numbers(self) -> str:
+        """The latest of each number that was told; not all come with every step."""
+        return "  ".join(f"{name} {value:.4g}" for name, value in self.latest.items())
 
     def advance(self, n: int = 1, **numbers: float) -> None:
         self.done += n
-        if numbers:
-            self.numbers = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        self.latest |= numbers
         if self.bars is not None and self.task is not None:
             rate = (self.done - self.first) / max(time.monotonic() - self.start, 1e-9)
             self.bars.update(

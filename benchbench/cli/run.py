@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT
+from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT, PRECISION
 
 
 @click.command()
@@ -26,12 +26,24 @@ from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting; repeatable."
 )
+@click.option(
+    "--monitor-every", type=click.IntRange(min=1), help="Steps between looks at the samples while training."
+)
+@click.option(
+    "--on-collapse",
+    type=click.Choice(["warn", "stop"]),
+    help="What an alarm for mode collapse does.  [default: warn]",
+)
+@click.option("--pretrained", is_flag=True, help="Load the published weights of this model on this dataset.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Load these weights instead of training.")
 @click.option("--allow-pickle", is_flag=True, help="Let --weights run code; only for files you trust.")
 @METRICS
 @click.option(
-    "--extractor", default="efficientnet_lite0", show_default=True, help="Networks; comma-separated."
+    "--extractor",
+    help="Networks; comma-separated.  [default: efficientnet_lite0, and for metrics on classes the dataset's own "
+    "judge]",
 )
+@PRECISION
 @OUT
 @DEVICE
 @BATCH_SIZE
@@ -44,10 +56,14 @@ def run(
     size: int | None,
     recipe: Path | None,
     overrides: tuple[str, ...],
+    monitor_every: int | None,
+    on_collapse: str | None,
+    pretrained: bool,
     weights: Path | None,
     allow_pickle: bool,
     metrics: str,
-    extractor: str,
+    extractor: str | None,
+    precision: str,
     out: Path,
     device: str,
     batch_size: int | None,
@@ -57,6 +73,7 @@ def run(
     \b
       benchbench run --model vae --dataset digits
       benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3 --device cuda
+      benchbench run --model dcgan --dataset digits --monitor-every 50 --on-collapse stop
 
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
@@ -65,6 +82,7 @@ def run(
     from benchbench.results.load import load_results
     from benchbench.runner.run import run_cells
 
+    watching = {"monitor_every": monitor_every, "on_collapse": on_collapse}
     outcomes = run_cells(
         model,
         dataset,
@@ -72,11 +90,13 @@ def run(
         samples=samples,
         size=size,
         recipe=recipe,
-        overrides=overrides,
+        overrides=[*overrides, *(f"training.{name}={value}" for name, value in watching.items() if value)],
+        pretrained=pretrained,
         weights=weights,
         allow_pickle=allow_pickle,
         metrics=metrics.split(","),
-        extractors=extractor.split(","),
+        extractors=extractor.split(",") if extractor else None,
+        precision=precision,
         out=out,
         device=device,
         batch_size=batch_size,

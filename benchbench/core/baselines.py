@@ -1,10 +1,19 @@
-"""Where the shipped baselines lie."""
+"""Where the shipped baselines lie, and the weights that are published with them.
+
+A published baseline is a folder `<model>-<dataset>` with `recipe.toml`, `weights.safetensors`, its checksum in the
+format of sha256sum, and `card.md`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import benchbench
+from benchbench.core.errors import InputError
+from benchbench.core.hashing import file_sha256
+
+WEIGHTS = "weights.safetensors"
+CHECKSUM = f"{WEIGHTS}.sha256"
 
 
 def baselines_folder() -> Path:
@@ -12,3 +21,28 @@ def baselines_folder() -> Path:
     package = Path(benchbench.__file__).parent
     shipped = package / "_baselines"
     return shipped if shipped.is_dir() else package.parent / "baselines"
+
+
+def published_weights(model: str, dataset: str) -> Path:
+    """The weights that ship for `model` on `dataset`, checked against the sha256 beside them.
+
+    Raises `InputError` where none ship, naming those that do, and for a file that is not the published one.
+    """
+    name = f"{model}-{dataset}"
+    weights, listed = baselines_folder() / name / WEIGHTS, baselines_folder() / name / CHECKSUM
+    if Path(name).name != name or not listed.is_file():
+        names = sorted(file.parent.name for file in baselines_folder().glob(f"*/{CHECKSUM}"))
+        raise InputError(
+            f"no weights of {model} on {dataset} are published; train it without --pretrained. Published: "
+            f"{', '.join(names) or 'none'}"
+        )
+    expected = listed.read_text(encoding="ascii").split()[0]
+    try:
+        found = file_sha256(weights)
+    except OSError as error:
+        raise InputError(f"cannot read the published weights {weights}: {error.strerror}") from error
+    if found != expected:
+        raise InputError(
+            f"{weights} is not what was published: its sha256 is {found[:16]}…, not {expected[:16]}…; get it again"
+        )
+    return weights

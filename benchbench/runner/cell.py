@@ -1,27 +1,25 @@
 """One cell from plan to record: prepare the model, gather evidence, score, measure, store.
 
-The cell's folder appears whole or not at all. What training has reached lies in the store's work folder
-until then, under the key of the training alone: a killed run goes on from its last checkpoint, and another
-set of metrics on the same weights does not train them again.
+The cell's folder appears whole or not at all.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from benchbench.core.device import describe_machine
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.protocols import Autoencoder, Classifier, Fittable, Trainable
+from benchbench.core.protocols import Autoencoder, Classifier
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import Estimate, Evidence, PairEvidence
+from benchbench.metrics.metric import Estimate, Evidence, Metric, PairEvidence
+from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.paired import PairedMetric
 from benchbench.metrics.prdc import share_estimate
 from benchbench.metrics.select import score
@@ -29,22 +27,21 @@ from benchbench.results.provenance import collect_provenance, read_run_json, utc
 from benchbench.results.record import Row
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
+from benchbench.runner.describe import class_counts, duplicates_among_real, protocol
 from benchbench.runner.evidence import gather, reference
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import measurement_rows, metric_rows
+from benchbench.runner.trained import prepare, summary, write_training
 from benchbench.tasks.classification import CLASSIFICATION_BATCH, classify
-from benchbench.tasks.generation import SAMPLING_BATCH, generate
+from benchbench.tasks.generation import SAMPLING_BATCH, generate, labels_to_ask
 from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
 from benchbench.tasks.speed import Measurement, measure_cost, measure_sampling
-from benchbench.training.loop import TrainingResult, train
-from benchbench.training.weights import load_weights, save_weights
-from benchbench.views.curves import plot_curves
-from benchbench.views.grid import save_reconstructions, save_samples
+from benchbench.training.state import TrainingResult
+from benchbench.views.grid import save_reconstructions, save_samples, save_samples_by_class
 
 GRID = 64  # images a panel of samples.png
+POOL = 256  # images among which those of each class are found for samples.png
 PAIRS = 32  # pairs in reconstructions.png
-CURVES = "curves.csv"
-WEIGHTS = "weights.safetensors"
 
 
 class CellOutcome(NamedTuple):
@@ -59,8 +56,11 @@ class Scored:
     """All that a finished cell has to say, before it is written."""
 
     rows: list[Row]
-    samples: Tensor | None
-    reconstructions: tuple[Tensor, Tensor] | None
+    samples: Tensor | None = None
+    asked: Tensor | None = None
+    reconstructions: tuple[Tensor, Tensor] | None = None
+    classes: dict[str, Any] | None = None
+    duplicates_among_real: dict[str, float] = field(default_factory=dict)
 
 
 def run_cell(
@@ -75,6 +75,10 @@ def run_cell(
     model_name, dataset_name = plan.recipe.model, plan.dataset.name
     found = store.find(dataset_name, model_name, plan.key)
     if found is not None:
+        if plan.watcher is not None and not read_run_json(found / RUN).get("monitor"):
+            progress.note(
+                "nobody looked while this was trained; with another --out it is trained again, watched"
+            )
         return CellOutcome(found, cached=True)
 
     provenance = collect_provenance()
@@ -82,7 +86,7 @@ def run_cell(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    model, training = prepare(plan, store, device, progress)
+    model, training, monitor = prepare(plan, store, device, progress)
     trained = time.perf_counter()
     scored = evaluate(plan, model, training, device=device, batch_size=batch_size, progress=progress)
 
@@ -106,7 +110,13 @@ def run_cell(
             "source": plan.dataset.source,
         },
         "extractors": plan.judges.describe(),
-        "training": None if training is None else _summary(training),
+        "protocol": protocol(plan, model, training, asked=scored.asked is not None, device=device),
+        "classes": scored.classes,
+        "duplicates_among_real": scored.duplicates_among_real,
+        "monitor": monitor,
+        "collapse": None if training is None else training.collapse,
+        "status": "collapsed" if _ended_by_collapse(plan, training) else "finished",
+        "training": None if training is None else summary(training),
         "seconds": {
             "training": round(trained - start, 3),
             "evaluation": round(time.perf_counter() - trained, 3),
@@ -115,15 +125,9 @@ def run_cell(
     }
     with store.write(dataset_name, model_name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
-        if training is not None:
-            pd.DataFrame(training.curves).to_csv(folder / CURVES, index=False)
-            plot_curves(folder / CURVES, folder / "curves.png")
-        if any(True for _ in model.parameters()):
-            save_weights(model, folder / WEIGHTS, name=model_name)
+        write_training(folder, model_name, model, training)
         title = f"{model_name} {plan.variant}".strip()
-        if scored.samples is not None:
-            real = plan.dataset.held_out.images[permutation(0, len(plan.dataset.held_out))[:GRID]]
-            save_samples(folder / "samples.png", _hwc(scored.samples), _hwc(real), title)
+        _save_samples(folder / "samples.png", plan, scored, title)
         if scored.reconstructions is not None:
             originals, outputs = scored.reconstructions
             save_reconstructions(folder / "reconstructions.png", _hwc(originals), _hwc(outputs), title)
@@ -131,53 +135,23 @@ def run_cell(
     return CellOutcome(store.cell_dir(dataset_name, model_name, plan.key), cached=False)
 
 
-def prepare(
-    plan: Plan, store: Store, device: torch.device, progress: Progress
-) -> tuple[nn.Module, TrainingResult | None]:
-    """The model ready to be asked: shown the data, loaded, or trained."""
-    model = plan.build().to(device)
-    training = None
-    if isinstance(model, Fittable):
-        model.fit(plan.dataset.train.images, plan.dataset.held_out.images)
-    elif plan.weights is not None:
-        load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
-    elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
-        load_weights(model, before / WEIGHTS)
-        training = _read_training(before)
-        progress.note(f"the weights are there already, from {before}")
-    elif isinstance(model, Trainable):
-        training = train(
-            model,
-            plan.dataset.train.images,
-            plan.dataset.train.labels,
-            plan.dataset.held_out.images,
-            plan.recipe.training,
-            seed=plan.seed,
-            device=device,
-            workdir=store.workdir(plan.training_key),
-            identity=plan.identity,
-            progress=progress,
-        )
-    return model.eval(), training
+def _ended_by_collapse(plan: Plan, training: TrainingResult | None) -> bool:
+    return (
+        training is not None and training.collapse is not None and plan.recipe.training.on_collapse == "stop"
+    )
 
 
-def trained_before(plan: Plan, store: Store) -> Path | None:
-    """A finished cell whose weights came from the same training, asked for other numbers then."""
-    dataset, model = plan.dataset.name, plan.recipe.model
-    for folder in store.cells(dataset, model):
-        if read_run_json(folder / RUN).get("training_key") == plan.training_key:
-            return store.find(dataset, model, folder.name)
-    return None
-
-
-def _summary(training: TrainingResult) -> dict[str, Any]:
-    return {name: value for name, value in vars(training).items() if name != "curves"}
-
-
-def _read_training(cell: Path) -> TrainingResult:
-    # pyarrow rounds correctly, so what was written is what is read.
-    curves: Any = pd.read_csv(cell / CURVES, engine="pyarrow").to_dict("records")
-    return TrainingResult(curves=curves, **read_run_json(cell / RUN)["training"])
+def _save_samples(path: Path, plan: Plan, scored: Scored, title: str) -> None:
+    if scored.samples is None:
+        return
+    held_out = plan.dataset.held_out
+    beside = torch.from_numpy(permutation(0, len(held_out))[:POOL])
+    generated, real = _hwc(scored.samples), _hwc(held_out.images[beside])
+    if scored.asked is None or held_out.labels is None:
+        save_samples(path, generated, real, title)
+        return
+    asked, labels = scored.asked[: len(generated)].numpy(), held_out.labels[beside].numpy()
+    save_samples_by_class(path, generated, asked, real, labels, plan.dataset.classes, title)
 
 
 def evaluate(
@@ -195,21 +169,23 @@ def evaluate(
             *_classification(plan, model, device, batch_size, progress),
             *_training_rate(plan, training),
         ]
-        return Scored(rows, samples=None, reconstructions=None)
+        return Scored(rows)
     judges = plan.judges.extractors
+    asked = labels_to_ask(model, plan.dataset.train.labels, plan.seed, plan.n_samples)  # type: ignore[arg-type]
     images = generate(
         model,  # type: ignore[arg-type]  # every model of this task is a Generator
         plan.n_samples,
         seed=plan.seed,
         device=device,
         batch_size=batch_size or SAMPLING_BATCH,
+        labels=asked,
     )
     generated, failures, samples = gather(
         images,
         plan.n_samples,
         judges,
         plan.metrics,
-        keep=GRID,
+        keep=GRID if asked is None else POOL,
         batch_size=batch_size,
         progress=progress,
         title="drawing and judging samples",
@@ -217,29 +193,45 @@ def evaluate(
     real = reference(
         plan.dataset.train.images, judges, plan.metrics, batch_size=batch_size, progress=progress
     )
-    asking = [metric for metric in plan.metrics if metric.needs_held_out]
-    asked = {metric.extractor for metric in asking}
+    of_held_out = [metric for metric in plan.metrics if metric.needs_held_out]
+    readers = {metric.extractor for metric in of_held_out}
     fresh = reference(
         plan.dataset.held_out.images,
-        {name: judge for name, judge in judges.items() if name in asked},
-        asking,
+        {name: judge for name, judge in judges.items() if name in readers},
+        of_held_out,
         batch_size=batch_size,
         progress=progress,
     )
     pairs, shown = None, None
     if isinstance(model, Autoencoder):
         pairs, shown = _reconstructions(plan, model, device, batch_size, progress)
-    scorable = [metric for metric in plan.metrics if pairs is not None or "pairs" not in metric.needs]
+    scorable = [metric for metric in plan.metrics if _applies(metric, pairs is not None, asked is not None)]
     with progress.stage("computing metrics", len(scorable), "metric") as stage:
-        evidence = Evidence(generated, real, pairs, {**plan.judges.failures, **failures}, fresh)
+        evidence = Evidence(generated, real, pairs, {**plan.judges.failures, **failures}, fresh, asked)
         outcomes = score(scorable, evidence, seed=plan.seed)
+        real_twins = duplicates_among_real(evidence, outcomes, plan.seed)
         stage.advance(len(scorable))
 
     rows = [*metric_rows(plan, outcomes), *_training_rate(plan, training)]
     n = min(SAMPLING_BATCH, plan.n_samples)
     speed = measure_sampling(model, device=device, batch_size=n)  # type: ignore[arg-type]
     rows += measurement_rows(plan, "generation", [*speed, *measure_cost(model, device=device)])
-    return Scored(rows, samples, shown)
+    return Scored(
+        rows,
+        samples,
+        asked,
+        shown,
+        class_counts(plan.dataset.name, plan.dataset.classes, evidence),
+        real_twins,
+    )
+
+
+def _applies(metric: Metric, has_pairs: bool, has_asked: bool) -> bool:
+    """Whether a metric has a meaning for this model: reconstructions are of autoencoders, classes that were asked for
+    of conditional generators."""
+    return (has_pairs or "pairs" not in metric.needs) and (
+        has_asked or not isinstance(metric, ConditionalAccuracy)
+    )
 
 
 def _training_rate(plan: Plan, training: TrainingResult | None) -> Iterator[Row]:
@@ -278,9 +270,7 @@ def _reconstructions(
     plan: Plan, model: Autoencoder, device: torch.device, batch_size: int | None, progress: Progress
 ) -> tuple[PairEvidence, tuple[Tensor, Tensor]]:
     held_out = plan.dataset.held_out.images
-    per_image = {
-        metric.family: metric.per_image for metric in plan.metrics if isinstance(metric, PairedMetric)
-    }
+    per_image = {metric.name: metric.of_pairs for metric in plan.metrics if isinstance(metric, PairedMetric)}
     pairs = reconstruct(
         model,
         held_out,

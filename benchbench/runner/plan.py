@@ -15,21 +15,27 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
+from benchbench.core.baselines import published_weights
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.protocols import Classifier, Trainable
+from benchbench.core.protocols import Classifier, Generator, Trainable
+from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
+from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
+from benchbench.metrics.modes import class_judge
 from benchbench.metrics.select import select_metrics
 from benchbench.models.build import build_model, variant
 from benchbench.models.code import code_hash
 from benchbench.results.key import cell_key
 from benchbench.runner.judges import Judges, load_judges
+from benchbench.runner.monitor import choose_judge, describe_panel
 from benchbench.runner.rows import Counts
 from benchbench.training.recipe import Recipe, load_recipe
 
+DEFAULT_EXTRACTOR = "efficientnet_lite0"
 MAX_DEFAULT_SAMPLES = 10_000
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
 
@@ -37,7 +43,7 @@ TRAINING_VERSION = 1  # raised whenever the loop would make other weights from t
 @dataclass(frozen=True)
 class Plan:
     """One cell, resolved. `identity` is what the weights come from, `training_key` its digest, `key` names the
-    whole cell."""
+    whole cell. `watcher` judges samples while the model trains, None where nobody looks."""
 
     recipe: Recipe
     config: BaseModel
@@ -45,6 +51,7 @@ class Plan:
     dataset: Dataset
     metrics: Sequence[Metric]
     judges: Judges
+    watcher: Extractor | None
     n_samples: int
     seed: int
     weights: Path | None
@@ -88,16 +95,31 @@ def make_plans(
     overrides: Sequence[str] = (),
     weights: Path | None = None,
     allow_pickle: bool = False,
+    pretrained: bool = False,
     metrics: Sequence[str] = ("standard",),
-    extractors: Sequence[str] = ("efficientnet_lite0",),
+    extractors: Sequence[str] | None = None,
+    precision: str = "float32",
     device: torch.device,
     progress: Progress = SILENT,
 ) -> list[Plan]:
-    """One plan a seed. Everything that can be refused is refused here, cheapest first."""
+    """One plan a seed. Everything that can be refused is refused here, cheapest first.
+
+    extractors: what the metrics read; None is efficientnet_lite0 and, for metrics on classes alone, the judge of
+    the dataset's own classes where its weights are at hand. pretrained: load the weights that ship with the
+    baseline instead of training.
+    """
     if samples is not None and samples < 2:
         raise InputError(f"--samples {samples} is too few: a distribution needs at least 2 images")
     resolved = load_recipe(model, dataset, path=recipe, overrides=overrides)
-    chosen = select_metrics(metrics, extractors)
+    if pretrained:
+        if weights is not None:
+            raise InputError(
+                "--pretrained and --weights both say where the weights come from; give one of them"
+            )
+        weights = published_weights(model, dataset)
+    own_judge = None if extractors else class_judge(dataset, EXTRACTORS.names())
+    extractors = extractors or [DEFAULT_EXTRACTOR]
+    chosen = select_metrics(metrics, extractors, own_judge)
     data = load_dataset(dataset, size=size, progress=progress)
     probe = build_model(resolved.model, resolved.hyper, data.spec)
     config = probe.config
@@ -112,12 +134,18 @@ def make_plans(
         if samples is not None:
             raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
         tasks, n_samples, chosen = ["classification"], len(data.held_out), []
-    judges = load_judges(chosen, device)
+    chosen, judges = _judged(chosen, own_judge, metrics, device, precision, progress)
     code = code_hash(type(probe))
     hyper = config.model_dump(mode="json")
-    training = None
+    training, watcher = None, None
     if isinstance(probe, Trainable) and weights is None:
         training = {**resolved.training.hyper(), "training_version": TRAINING_VERSION}
+        if resolved.training.monitor_every:
+            if not isinstance(probe, Generator):
+                raise InputError(f"the model {model!r} draws no images to look at; leave monitor_every at 0")
+            watcher = choose_judge(dataset, extractors, judges, device, precision)
+            if "monitor_every" in training:  # what is seen decides which weights are handed out
+                training["panel"] = describe_panel(watcher, len(data.train))
 
     plans = []
     for seed in seeds:
@@ -149,6 +177,7 @@ def make_plans(
                 dataset=data,
                 metrics=chosen,
                 judges=judges,
+                watcher=watcher,
                 n_samples=n_samples,
                 seed=seed,
                 weights=weights,
@@ -160,6 +189,27 @@ def make_plans(
             )
         )
     return plans
+
+
+def _judged(
+    chosen: list[Metric],
+    own_judge: str | None,
+    asked: Sequence[str],
+    device: torch.device,
+    precision: str,
+    progress: Progress,
+) -> tuple[list[Metric], Judges]:
+    """The metrics and their extractors. `own_judge`, which nobody named, computes in float32 whatever the others do;
+    where its weights are not at hand, of its metrics only those that are `asked` for by name stay, as unavailable."""
+    own = load_judges([metric for metric in chosen if metric.extractor == own_judge], device)
+    if own_judge in own.failures:
+        kept = [m for m in chosen if m.extractor != own_judge or not {m.family, m.name}.isdisjoint(asked)]
+        if len(kept) < len(chosen):
+            progress.note(f"metrics on classes are left out: {own.failures[own_judge].reason}")
+        chosen = kept
+        own = load_judges([metric for metric in chosen if metric.extractor == own_judge], device)
+    others = load_judges([metric for metric in chosen if metric.extractor != own_judge], device, precision)
+    return chosen, Judges(own.extractors | others.extractors, own.failures | others.failures)
 
 
 def _sha256_of(path: Path) -> str:

@@ -38,6 +38,7 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 
 from benchbench.core.errors import CellFailed, InputError, unknown_name
+from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.results.load import load_runs
 from benchbench.results.provenance import utc_now
@@ -56,6 +57,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     size: int | None = Field(default=None, ge=1)
     metrics: list[str] | None = None
     extractors: list[str] | None = None
+    precision: Precision | None = None
     recipe: Path | None = None
     set: dict[str, Any] = Field(default_factory=dict)
 

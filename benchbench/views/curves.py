@@ -1,8 +1,10 @@
-"""Training curves: `curves.csv` as small multiples, one axis a quantity."""
+"""What training did: `curves.csv` as small multiples against the step, one axis a quantity."""
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,14 +16,24 @@ from benchbench.views.text import plain
 
 COLUMNS = 3
 X = ("epoch", "step")  # what curves may run along; not quantities of their own
+ALARM = "#c0392b"
 
 
-def plot_curves(curves: Path | str, path: Path | str) -> None:
-    """Draw `curves` (a `curves.csv`: `epoch` and one column a quantity) into the PNG `path`.
+class Alarm(NamedTuple):
+    """Where an alarm went off, and what it saw."""
 
-    Missing values are gaps; a quantity with none at all is left out. Points are marked, so that one epoch is
-    seen too. The same file gives the same bytes. Raises `InputError` for a file that is missing, is no such
-    table or has nothing to draw.
+    step: int
+    words: str
+
+
+def plot_curves(curves: Path | str, path: Path | str, alarm: Alarm | None = None) -> None:
+    """Draw `curves` (a `curves.csv`: `step` and one column a quantity) into the PNG `path`.
+
+    Rows need not hold every quantity: what an epoch reports and what a look at the samples reports come at steps of
+    their own, so the points of a quantity are joined over rows that lack it; one with no number at all is left out.
+    Points are marked, so that a single one is seen too. `alarm`: a vertical line on every axis, its words on top.
+    The same file gives the same bytes. Raises `InputError` for a file that is missing, is no such table or has
+    nothing to draw.
     """
     try:
         table = pd.read_csv(curves)
@@ -29,8 +41,8 @@ def plot_curves(curves: Path | str, path: Path | str) -> None:
         raise InputError(f"there are no training curves at {curves}; was the model trained here?") from error
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors, as is UnicodeDecodeError
         raise InputError(f"{curves} is not a table of training curves: {error}") from error
-    if "epoch" not in table.columns:
-        raise InputError(f"{curves} has no column 'epoch'; it is not a table of training curves")
+    if "step" not in table.columns:
+        raise InputError(f"{curves} has no column 'step'; it is not a table of training curves")
     numbers = table.apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
     quantities = [name for name in table.columns if name not in X and numbers[name].notna().any()]
     if not quantities:
@@ -41,13 +53,19 @@ def plot_curves(curves: Path | str, path: Path | str) -> None:
     figure = Figure(figsize=(4 * columns, 2.8 * lines), dpi=120, layout="constrained")
     axes = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axis, name in zip(axes, quantities, strict=False):
-        axis.plot(numbers["epoch"], numbers[name], marker=".", linewidth=1.5)
+        points = numbers[["step", name]].dropna()
+        axis.plot(points["step"], points[name], marker=".", linewidth=1.5)
+        if alarm is not None:
+            axis.axvline(alarm.step, color=ALARM, linewidth=1.2)
         axis.set_title(plain(name), fontsize=11, parse_math=False)
-        axis.set_xlabel("epoch")
+        axis.set_xlabel("step")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     for axis in axes[len(quantities) :]:
         axis.remove()
+    if alarm is not None:
+        words = textwrap.fill(plain(f"alarm at step {alarm.step}: {alarm.words}"), 48 * columns)
+        figure.suptitle(words, fontsize=11, color=ALARM, parse_math=False)
     with atomic_path(path) as temporary:
         # No software tag: the bytes must not change with the version of matplotlib alone.
         figure.savefig(temporary, format="png", metadata={"Software": None})

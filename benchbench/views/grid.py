@@ -18,9 +18,11 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_path
 
 Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
 
 MIN_SIDE = 64  # pixels on screen: below that nobody sees what is wrong with a sample
 MAX_SIDE = 256
+MAX_CLASSES = 10  # more lines than this nobody reads
 GAP = 2  # between images
 SPACE = 16  # around blocks
 TEXT = 16  # height of the letters
@@ -33,6 +35,39 @@ def save_samples(
     """`samples.png`: the first rows × columns generated images beside as many real ones."""
     panels = [("generated", generated), ("real (held out)", real)]
     image_grid([(label, images[: rows * columns]) for label, images in panels], path, title, columns=columns)
+
+
+def save_samples_by_class(
+    path: Path | str,
+    generated: Images,
+    asked: Labels,
+    real: Images,
+    labels: Labels,
+    names: Sequence[str],
+    title: str,
+    *,
+    columns: int = 8,
+) -> None:
+    """`samples.png` of a conditional model: a line a class, what was asked for beside real images of it.
+
+    asked, labels: int (N,), the class of each image of either side; names: of the classes. The first `columns` images
+    of a class are drawn; a class that has fewer leaves the places blank. Above `MAX_CLASSES` classes it is
+    `save_samples`, sorted by class.
+    """
+    if len(names) > MAX_CLASSES:
+        shown = 8 * columns
+        first, beside = (np.argsort(own[:shown], kind="stable") for own in (asked, labels))
+        save_samples(path, generated[first], real[beside], title, columns=columns)
+        return
+    blocks: list[Image.Image] = []
+    for label, images, own in (("generated as asked", generated, asked), ("real (held out)", real, labels)):
+        _check(label, images)
+        lines = [_tiled(images[own == number][:columns], columns) for number in range(len(names))]
+        if not blocks:
+            height = lines[0].height
+            blocks.append(_captioned("", _stacked([_margin(name, height) for name in names], 0)))
+        blocks.append(_captioned(f"{label}{_scale_note(images)}", _stacked(lines, 0)))
+    _save(_framed(title, _beside(blocks)), path)
 
 
 def save_reconstructions(
@@ -87,11 +122,11 @@ def _scale_note(images: Images) -> str:
 
 
 def _tiled(images: Images, columns: int) -> Image.Image:
-    """uint8 N×H×W×3 -> one picture, `columns` a line, the last line as short as it falls."""
+    """uint8 N×H×W×3 -> one picture, `columns` a line, the last line as short as it falls; of no image a blank line."""
     factor = _factor(images)
     height, width = (max(1, round(side * factor)) for side in images.shape[1:3])
     method = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.LANCZOS
-    lines = -(-len(images) // columns)
+    lines = max(1, -(-len(images) // columns))
     picture = Image.new("RGB", (columns * (width + GAP) + GAP, lines * (height + GAP) + GAP), PAPER)
     for index, image in enumerate(images):
         line, column = divmod(index, columns)
@@ -127,6 +162,15 @@ def _captioned(text: str, block: Image.Image, size: int = TEXT) -> Image.Image:
     picture = Image.new("RGB", (width, block.height + 2 * size), PAPER)
     ImageDraw.Draw(picture).text((0, size // 4), text, fill=INK, font=font)
     picture.paste(block, (0, 2 * size))
+    return picture
+
+
+def _margin(text: str, height: int) -> Image.Image:
+    """`text` beside a line of this height."""
+    font = ImageFont.load_default(TEXT)
+    text = " ".join(text.split())
+    picture = Image.new("RGB", (int(font.getlength(text)) + 1, height), PAPER)
+    ImageDraw.Draw(picture).text((0, height // 2), text, fill=INK, font=font, anchor="lm")
     return picture
 
 

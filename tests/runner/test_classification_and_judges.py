@@ -27,9 +27,9 @@ def test_a_classifier_leaves_its_accuracy_and_its_weights(tmp_path: Path) -> Non
     assert not cached
     assert sorted(p.name for p in path.iterdir()) == [
         "curves.csv",
-        "curves.png",
         "metrics.csv",
         "run.json",
+        "training.png",
         "weights.safetensors",
     ]
     frame = benchbench.load_results(tmp_path / "a").set_index("metric")

@@ -42,11 +42,11 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     assert path.parts[-3:-1] == ("digits", "vae-mlp")
     assert sorted(p.name for p in path.iterdir()) == [
         "curves.csv",
-        "curves.png",
         "metrics.csv",
         "reconstructions.png",
         "run.json",
         "samples.png",
+        "training.png",
         "weights.safetensors",
     ]
     frame = benchbench.load_results(tmp_path)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import ImageRng
-from benchbench.tasks.generation import generate
+from benchbench.tasks.generation import asked_labels, generate, labels_to_ask
 from benchbench.tasks.reconstruction import reconstruct
 from benchbench.tasks.speed import measure_cost, measure_sampling
 
@@ -49,6 +49,54 @@ def test_generation_does_not_depend_on_the_batch(toy: Toy) -> None:
     assert whole.shape == (7, 3, 2, 2)
     assert (whole - threes).abs().max() <= 1
     assert (whole - ones).abs().max() <= 1
+
+
+class Painter(Toy):
+    """Adds ten grey levels a class; can be asked for one if `conditional`."""
+
+    conditional = True
+
+    def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
+        labels = rng.integers(3) if labels is None else labels
+        return super().sample(n, rng) // 2 + 10 * labels.to(torch.uint8).reshape(n, 1, 1, 1)
+
+
+def test_labels_have_the_distribution_of_training() -> None:
+    """Classes 5, 3 and 1 times: any 9 in a row from a multiple of 9 are exactly these, 27 three times as many, and 4
+    are 4 of the 9 images. Another seed asks in another order."""
+    train = torch.tensor([0, 0, 1, 2, 0, 1, 0, 1, 0])
+    asked = asked_labels(train, 3, 27)
+    assert [asked[start : start + 9].bincount().tolist() for start in (0, 9, 18)] == [[5, 3, 1]] * 3
+    assert asked_labels(train, 3, 4).tolist() == asked[:4].tolist()
+    assert asked_labels(train, 4, 27).tolist() != asked.tolist()
+
+
+def test_only_those_are_asked_who_can_be(toy: Toy) -> None:
+    """Labels for a conditional model on data with labels; none for another, or one that is not conditional as it was
+    configured, or data without labels."""
+    train, painter = torch.tensor([0, 1, 2]), Painter()
+    asked = labels_to_ask(painter, train, 0, 3)
+    assert asked is not None
+    assert sorted(asked.tolist()) == [0, 1, 2]
+    assert labels_to_ask(toy, train, 0, 3) is None
+    assert labels_to_ask(painter, None, 0, 3) is None
+    painter.conditional = False
+    assert labels_to_ask(painter, train, 0, 3) is None
+
+
+def test_labels_go_with_the_image_not_the_batch() -> None:
+    """Seven labels in batches of 7, 3 and 1: the same images (one level where float noise meets a rounding), each
+    ten levels a class above what class 0 gives."""
+    torch.manual_seed(0)
+    painter = Painter().eval()
+    labels = torch.tensor([2, 0, 1, 1, 2, 0, 2])
+    whole, threes, ones, zeros = (
+        torch.cat(list(generate(painter, 7, seed=5, device=CPU, batch_size=size, labels=asked))).int()
+        for size, asked in ((7, labels), (3, labels), (1, labels), (7, torch.zeros_like(labels)))
+    )
+    assert (whole - threes).abs().max() <= 1
+    assert (whole - ones).abs().max() <= 1
+    assert torch.equal(whole - zeros, (10 * labels).int().reshape(7, 1, 1, 1).expand_as(whole))
 
 
 def test_generation_leaves_its_consumer_alone(toy: Toy) -> None:

@@ -13,7 +13,13 @@ import pytest
 from PIL import Image
 
 from benchbench.core.errors import InputError
-from benchbench.views.grid import FRAME, image_grid, save_reconstructions, save_samples
+from benchbench.views.grid import (
+    FRAME,
+    image_grid,
+    save_reconstructions,
+    save_samples,
+    save_samples_by_class,
+)
 
 Images = npt.NDArray[np.uint8]
 
@@ -68,6 +74,34 @@ def test_small_images_are_enlarged_pixel_by_pixel(tmp_path: Path) -> None:
         (windows[y, x] == expected).all()
         for y, x in np.argwhere((windows[..., 0, 0, :] == expected[0, 0]).all(-1))
     )
+
+
+def test_classes_are_lines_and_both_sides_share_them(tmp_path: Path) -> None:
+    """Three classes asked in the order 2 0 1 0 2 0, two columns: a line a class, its images in their order, the
+    third of class 0 left out; class 1 has no real image, so its places there stay blank and class 2 is level with
+    the generated ones. Names stand to the left, in ink."""
+    asked, labels = np.array([2, 0, 1, 0, 2, 0]), np.array([0, 2])
+    save_samples_by_class(
+        tmp_path / "s.png", _numbered(6, 32), asked, _numbered(2, 32, 100), labels, "abc", "cgan", columns=2
+    )
+    picture = _read(tmp_path / "s.png")
+    tiles = _tiles(picture)
+    assert sorted(tiles) == [0, 1, 2, 3, 4, 100, 101]
+    tops = {level: tile[1] for level, tile in tiles.items()}
+    assert tops[1] == tops[3] == tops[100] < tops[2] < tops[0] == tops[4] == tops[101]
+    assert tiles[1][0] == tiles[0][0] == tiles[2][0] < tiles[3][0] < tiles[100][0] == tiles[101][0]
+    left = picture[:, : tiles[1][0] - 4]
+    assert all((left[tops[n] : tops[n] + 64] < 100).all(-1).any() for n in (1, 2, 0))
+
+
+def test_many_classes_are_sorted(tmp_path: Path) -> None:
+    """Eleven classes are too many to name: the grid is `save_samples` of the images in the order of their class."""
+    asked = np.array([10, 3, 7])
+    save_samples_by_class(
+        tmp_path / "a.png", _numbered(3, 8), asked, _numbered(3, 8), asked[::-1], "abcdefghijk", "cgan"
+    )
+    save_samples(tmp_path / "b.png", _numbered(3, 8)[[1, 2, 0]], _numbered(3, 8)[[1, 0, 2]], "cgan")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_pairs_stand_one_above_the_other(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What run.json says of a cell beside its rows: the choices that change numbers, and what became of the modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from benchbench.core.protocols import Generator
+from benchbench.core.seeds import ImageRng
+from benchbench.metrics.metric import Evidence
+from benchbench.metrics.mode_collapse import ALIKE, DuplicateRate, has_twin, typical_distance
+from benchbench.metrics.modes import class_histogram, class_judge
+from benchbench.metrics.select import Outcome, balanced
+from benchbench.runner.plan import Plan
+from benchbench.training.state import TrainingResult
+
+
+def protocol(
+    plan: Plan, model: nn.Module, training: TrainingResult | None, *, asked: bool, device: torch.device
+) -> dict[str, Any]:
+    """How weights and samples were made; null where it does not apply or, for loaded weights, nobody knows.
+
+    ema: decay, 0 for none. batch_norm: whose statistics samples are normalised by, "running" averages of training or
+    "standing" ones taken at the end. labels: which were asked for. checkpoint: "last" or "best" (by the monitor's
+    distance, or by the held-out loss under early stopping). precision: of training.
+    """
+    config = None if training is None else plan.recipe.training
+    statistics = None
+    if _normalises(model, device):
+        statistics = "standing" if config and config.standing_statistics else "running"
+    return {
+        "ema": config and config.ema_decay,
+        "batch_norm": statistics,
+        "labels": "training distribution" if asked else None,
+        "checkpoint": config and ("best" if config.patience else config.checkpoint),
+        "precision": config and config.precision,
+    }
+
+
+def _normalises(model: nn.Module, device: torch.device) -> bool:
+    """Whether a batch norm has a part in what is handed out; a discriminator's has none in samples."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not isinstance(model, Generator):
+        return bool(norms)
+    seen: list[nn.Module] = []
+    hooks = [norm.register_forward_hook(lambda norm, *_: seen.append(norm)) for norm in norms]
+    with torch.inference_mode():
+        model.sample(1, ImageRng(0, [0], device))
+    for hook in hooks:
+        hook.remove()
+    return bool(seen)
+
+
+def class_counts(dataset: str, names: Sequence[str], evidence: Evidence) -> dict[str, Any] | None:
+    """How many generated and real images the judge of the dataset's classes puts into each; None where it did not
+    look. Of real images null where no metric asked about them."""
+    judge = class_judge(dataset, evidence.generated)
+    if judge is None:
+        return None
+    counts = {}
+    for name, sides in (("generated", evidence.generated), ("reference", evidence.reference)):
+        logits = sides[judge].logits if judge in sides else None
+        counts[name] = None if logits is None else class_histogram(logits, judge).tolist()
+    return None if counts["generated"] is None else {"judge": judge, "names": list(names), **counts}
+
+
+def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome], seed: int) -> dict[str, float]:
+    """Beside each duplicate rate, by extractor, the same share among as many real images: on simple pictures those
+    have twins too."""
+    some = balanced(evidence, seed).reference
+    shares = {}
+    for outcome in outcomes:
+        name = outcome.metric.extractor
+        if isinstance(outcome.metric, DuplicateRate) and outcome.status == "ok" and name is not None:
+            everything, features = evidence.reference[name].features, some[name].features
+            assert everything is not None
+            assert features is not None
+            shares[name] = float(has_twin(features, ALIKE * typical_distance(everything)).double().mean())
+    return shares

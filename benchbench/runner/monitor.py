@@ -1,0 +1,192 @@
+"""Looking at a generator while it trains: a few numbers, cheap enough for every few hundred steps.
+
+Pattern: one judge, the same noise every time, and reference features that are read once and kept by the cache that
+the final evaluation uses too. The numbers are those of the metrics room without their intervals.
+
+Trade-offs: at most 2,000 samples against the training split, and neighbourhoods among at most 1,000 a side. So the
+numbers compare with each other along a run, not with the record, whose counts are larger. The seed of the noise is
+none that a run can have: what is looked at is never what is scored.
+
+Scope: the judge is the classifier of the dataset's own classes where its weights are at hand (it is also the cheapest),
+else the first extractor that was asked for; then there are no classes to report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.progress import SILENT, Progress
+from benchbench.core.registry import EXTRACTORS
+from benchbench.core.seeds import permutation
+from benchbench.features.extract import Extracted, extract
+from benchbench.features.extractor import Extractor, load_extractor
+from benchbench.features.moments import Moments
+from benchbench.features.reference_cache import reference_features
+from benchbench.metrics.frechet import frechet_distance
+from benchbench.metrics.mode_collapse import (
+    ALIKE,
+    class_kl,
+    has_twin,
+    typical_distance,
+)
+from benchbench.metrics.modes import ModesCovered, class_histogram, class_judge, classes_of
+from benchbench.metrics.prdc import prdc
+from benchbench.runner.judges import Judges
+from benchbench.tasks.generation import generate, labels_to_ask
+from benchbench.training.monitor import (
+    CLASS_KL,
+    COVERAGE,
+    DISTANCE,
+    DUPLICATES,
+    MODES,
+    REAL_DUPLICATES,
+    RECALL,
+)
+
+SAMPLES = 2000
+NEIGHBOURS = 1000  # images a side among which neighbours are looked for
+FEWEST = 6  # with 5 neighbours each
+SEED = 2**32  # of the noise and of choices; runs have seeds below it
+VERSION = 1  # raised whenever the same model would get other numbers
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the real images: moments of all, features of some, the class shares of all (None where the
+    judge knows no classes), the distance below which two images count as one, and the share of `features` that have
+    another so close."""
+
+    moments: Moments
+    features: Tensor
+    shares: Tensor | None
+    alike: float
+    duplicates: float
+
+    @classmethod
+    def of(cls, real: Extracted, judge: str) -> Known:
+        """From all that `judge` says of the real images; `InputError` for fewer than 6 of them."""
+        assert real.features is not None
+        if real.moments.n < FEWEST:
+            raise InputError(
+                f"looking at samples needs at least {FEWEST} training images to hold them against but there are "
+                f"{real.moments.n}; leave monitor_every at 0"
+            )
+        some = real.features[permutation(SEED, real.moments.n)[:NEIGHBOURS]]
+        alike = ALIKE * typical_distance(some)
+        shares = None
+        if real.logits is not None and ModesCovered.defined_on(judge):
+            shares = class_histogram(real.logits, judge).double() / len(real.logits)
+        return cls(real.moments, some, shares, alike, _share(has_twin(some, alike)))
+
+
+def panel_numbers(generated: Extracted, known: Known, judge: str) -> dict[str, float]:
+    """The columns of `training.monitor` that can be known, from what `judge` says of generated images."""
+    assert generated.features is not None
+    mine, real = generated.moments, known.moments
+    some = generated.features[: len(known.features)]
+    near = prdc(known.features, some)
+    numbers = {
+        DISTANCE: frechet_distance(mine.mean, mine.covariance, real.mean, real.covariance),
+        RECALL: near["recall"],
+        COVERAGE: near["coverage"],
+        DUPLICATES: _share(has_twin(some, known.alike)),
+        REAL_DUPLICATES: known.duplicates,
+    }
+    if known.shares is not None:
+        assert generated.logits is not None
+        classes = classes_of(generated.logits, judge)
+        labels = classes[classes >= 0]
+        numbers[MODES] = float(len(labels.unique()))
+        # Of a class that no real image has, KL is infinite: then it has no value in this row.
+        if len(labels) and bool((known.shares[labels] > 0).all()):
+            numbers[CLASS_KL] = max(0.0, class_kl(labels, known.shares))
+    return numbers
+
+
+def _share(hits: Tensor) -> float:
+    return float(hits.double().mean())
+
+
+class Panel:
+    """A `training.monitor.Monitor`: one judge, what it knows of the training split, and how many samples to draw."""
+
+    def __init__(
+        self,
+        judge: Extractor,
+        images: Tensor,
+        labels: Tensor | None,
+        *,
+        device: torch.device,
+        progress: Progress = SILENT,
+    ) -> None:
+        """images, labels: the training split, uint8 RGB N×3×H×W and int64 (N,) or None."""
+        real = reference_features(
+            images,
+            judge,
+            need_features=True,
+            need_logits=ModesCovered.defined_on(judge.name),
+            progress=progress,
+            title=f"{judge.name} on reference images",
+        )
+        self.judge, self.labels, self.device = judge, labels, device
+        self.n = panel_size(len(images))
+        self.known = Known.of(real, judge.name)
+
+    def panel(self, model: nn.Module, step: int) -> dict[str, float]:
+        """Numbers by column of `training.monitor`; the same model gives the same numbers at every step."""
+        labels = labels_to_ask(model, self.labels, SEED, self.n)  # type: ignore[arg-type]  # plans watch Generators
+        images = generate(model, self.n, seed=SEED, device=self.device, labels=labels)  # type: ignore[arg-type]
+        seen = extract(
+            images, self.judge, need_features=True, need_logits=self.known.shares is not None, total=self.n
+        )
+        return panel_numbers(seen, self.known, self.judge.name)
+
+    def describe(self) -> dict[str, Any]:
+        """`describe_panel` of this one."""
+        return describe_panel(self.judge, self.known.moments.n)
+
+
+def panel_size(n_train: int) -> int:
+    """How many samples a panel draws."""
+    return min(SAMPLES, n_train)
+
+
+def describe_panel(judge: Extractor, n_train: int) -> dict[str, Any]:
+    """What the numbers of a panel depend on beside the model and the data, for keys and for run.json."""
+    described = judge.describe()
+    kept = {name: described[name] for name in ("weights_sha256", "resize", "precision")}
+    return {
+        "judge": judge.name,
+        **kept,
+        "n_samples": panel_size(n_train),
+        "n_reference": n_train,
+        "version": VERSION,
+    }
+
+
+def choose_judge(
+    dataset: str, extractors: Sequence[str], judges: Judges, device: torch.device, precision: str
+) -> Extractor:
+    """The judge of the dataset's own classes where its weights are at hand, else the first of `extractors` that is.
+
+    judges: those that are loaded already, as they are; the others compute in `precision`, but for the dataset's own,
+    which is float32. `InputError` where there is none.
+    """
+    failures = dict(judges.failures)
+    own = class_judge(dataset, EXTRACTORS.names())
+    for name in [*([own] if own else []), *extractors]:
+        if name in judges.extractors:
+            return judges.extractors[name]
+        if name not in failures:
+            try:
+                return load_extractor(name, device, "float32" if name == own else precision)
+            except MetricFailed as failure:
+                failures[name] = failure
+    reasons = "; ".join(f"{name}: {failure.reason}" for name, failure in failures.items())
+    raise InputError(f"looking at samples while training needs a network, and none is at hand ({reasons})")

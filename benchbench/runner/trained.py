@@ -1,0 +1,117 @@
+"""From a plan to a model that can be asked: shown the data, loaded, trained, or trained before.
+
+What training has reached lies in the store's work folder until the cell is stored, under the key of the training
+alone: a killed run goes on from its last checkpoint, and another set of metrics on the same weights does not train
+them again.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from benchbench.core.progress import Progress
+from benchbench.core.protocols import Fittable, Trainable
+from benchbench.results.provenance import read_run_json
+from benchbench.results.store import RUN, Store
+from benchbench.runner.monitor import Panel
+from benchbench.runner.plan import Plan
+from benchbench.training.loop import train
+from benchbench.training.state import TrainingResult
+from benchbench.training.weights import load_weights, save_weights
+from benchbench.views.curves import Alarm, plot_curves
+
+CURVES = "curves.csv"
+PICTURE = "training.png"
+WEIGHTS = "weights.safetensors"
+BEST = "best.safetensors"
+_IN_FILES = ("curves", "best_weights")  # of a `TrainingResult`: what is no part of run.json
+
+
+class Prepared(NamedTuple):
+    """A model in eval mode, what its training left where it was trained, and who looked meanwhile, as run.json has
+    it."""
+
+    model: nn.Module
+    training: TrainingResult | None
+    monitor: dict[str, Any] | None
+
+
+def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) -> Prepared:
+    """The model of the plan on `device`, ready to be asked."""
+    model = plan.build().to(device)
+    training, monitor = None, None
+    if isinstance(model, Fittable):
+        model.fit(plan.dataset.train.images, plan.dataset.held_out.images)
+    elif plan.weights is not None:
+        load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
+    elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
+        load_weights(model, before / WEIGHTS)
+        training, monitor = read_training(before), read_run_json(before / RUN)["monitor"]
+        progress.note(f"the weights are there already, from {before}")
+    elif isinstance(model, Trainable):
+        split, panel = plan.dataset.train, None
+        if plan.watcher is not None:
+            panel = Panel(plan.watcher, split.images, split.labels, device=device, progress=progress)
+            monitor = {"every": plan.recipe.training.monitor_every, **panel.describe()}
+        training = train(
+            model,
+            split.images,
+            split.labels,
+            plan.dataset.held_out.images,
+            plan.recipe.training,
+            seed=plan.seed,
+            device=device,
+            workdir=store.workdir(plan.training_key),
+            identity=plan.identity,
+            progress=progress,
+            monitor=panel,
+        )
+    return Prepared(model.eval(), training, monitor)
+
+
+def trained_before(plan: Plan, store: Store) -> Path | None:
+    """A finished cell whose weights came from the same training, asked for other numbers then. One that nobody
+    looked at while it trained will not do for a plan that looks."""
+    dataset, model = plan.dataset.name, plan.recipe.model
+    for folder in store.cells(dataset, model):
+        run = read_run_json(folder / RUN)
+        if run.get("training_key") == plan.training_key and (plan.watcher is None or run.get("monitor")):
+            return store.find(dataset, model, folder.name)
+    return None
+
+
+def write_training(folder: Path, name: str, model: nn.Module, training: TrainingResult | None) -> None:
+    """The curves and their picture, the weights that are handed out, and the best ones where those are others."""
+    if training is not None:
+        pd.DataFrame(training.curves).to_csv(folder / CURVES, index=False)
+        seen = training.collapse
+        alarm = None if seen is None else Alarm(seen["step"], seen["words"])
+        plot_curves(folder / CURVES, folder / PICTURE, alarm)
+    if any(True for _ in model.parameters()):
+        save_weights(model, folder / WEIGHTS, name=name)
+    if training is not None and training.best_weights is not None:
+        best = copy.deepcopy(model)
+        best.load_state_dict(training.best_weights)
+        handed_out = model.state_dict()
+        if any(not torch.equal(handed_out[key], value) for key, value in best.state_dict().items()):
+            save_weights(best, folder / BEST, name=name)
+
+
+def summary(training: TrainingResult) -> dict[str, Any]:
+    """What run.json says of a training."""
+    return {name: value for name, value in vars(training).items() if name not in _IN_FILES}
+
+
+def read_training(cell: Path) -> TrainingResult:
+    """What `write_training` and `summary` put down."""
+    # pyarrow rounds correctly, so what was written is what is read.
+    curves: Any = pd.read_csv(cell / CURVES, engine="pyarrow").to_dict("records")
+    best = load_file(cell / BEST) if (cell / BEST).is_file() else None
+    return TrainingResult(curves=curves, best_weights=best, **read_run_json(cell / RUN)["training"])

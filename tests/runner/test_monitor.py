@@ -1,0 +1,149 @@
+"""What is seen of a generator while it trains: the panel's numbers are those of plain functions on the samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+from scipy.stats import entropy
+from torch import Tensor
+
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.data.dataset import Dataset
+from benchbench.data.digits import Digits
+from benchbench.features.cnn import CNNDigits
+from benchbench.metrics.frechet import frechet_distance_from_features
+from benchbench.metrics.prdc import prdc
+from benchbench.models.controls import Collapsed, Memorizer
+from benchbench.runner import monitor
+from benchbench.runner.judges import Judges
+from benchbench.runner.monitor import FEWEST, SEED, Panel, choose_judge
+from benchbench.tasks.generation import generate
+from benchbench.training.monitor import (
+    CLASS_KL,
+    COVERAGE,
+    DISTANCE,
+    DUPLICATES,
+    MODES,
+    REAL_DUPLICATES,
+    RECALL,
+)
+
+CPU = torch.device("cpu")
+N = 60
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return Digits().load()
+
+
+@pytest.fixture(scope="module")
+def train(digits: Dataset) -> Tensor:
+    return digits.train.images[torch.arange(N) * 14]
+
+
+@pytest.fixture
+def panel(train: Tensor) -> Panel:
+    return Panel(CNNDigits(), train, None, device=CPU)
+
+
+def twins(features: Tensor, threshold: float) -> float:
+    """Brute force: the share of rows with another within the threshold."""
+    distances = cdist(features.double().numpy(), features.double().numpy())
+    np.fill_diagonal(distances, np.inf)
+    return float((distances.min(1) <= threshold).mean())
+
+
+def test_a_panel_is_the_plain_numbers_of_its_samples(digits: Dataset, train: Tensor, panel: Panel) -> None:
+    """The memorizer's draws under the panel's own seed, judged by hand. Fréchet by the features' singular values (60
+    images are fewer than 128 dimensions) where the panel goes through covariances: equal to 1e-6. KL by scipy,
+    duplicates by brute force over all distances in float64; recall and coverage by `prdc` on all 60."""
+    model = Memorizer(Memorizer.Config(), digits.spec)
+    model.fit(train, train)
+    found = panel.panel(model, 10)
+
+    judge = CNNDigits()
+    fake = judge(torch.cat(list(generate(model, N, seed=SEED, device=CPU))))
+    real = judge(train)
+    assert found[DISTANCE] == pytest.approx(
+        frechet_distance_from_features(fake.features, real.features), rel=1e-6
+    )
+    near = prdc(real.features, fake.features)
+    assert (found[RECALL], found[COVERAGE]) == (near["recall"], near["coverage"])
+    assert fake.logits is not None
+    assert real.logits is not None
+    counts = [logits.argmax(1).bincount(minlength=10).numpy() for logits in (fake.logits, real.logits)]
+    assert found[MODES] == (counts[0] > 0).sum()
+    assert found[CLASS_KL] == pytest.approx(entropy(*counts), rel=1e-9)
+    x = real.features.double()
+    threshold = 0.05 * float((2 * x.var(0).sum()).sqrt())
+    assert found[DUPLICATES] == twins(fake.features, threshold) > 0.5
+    assert found[REAL_DUPLICATES] == twins(real.features, threshold) == 0
+
+
+def test_a_collapsed_generator_looks_collapsed(digits: Dataset, train: Tensor, panel: Panel) -> None:
+    """One image for all: every sample a duplicate, one class, KL = log of one over its share of the real images;
+    no real image lies within a ball of width 0. The same at every step."""
+    model = Collapsed(Collapsed.Config(modes=1), digits.spec)
+    model.fit(train, train)
+    found = panel.panel(model, 10)
+    assert (found[DUPLICATES], found[MODES], found[RECALL]) == (1, 1, 0)
+    shares = panel.known.shares
+    assert shares is not None
+    assert min(abs(found[CLASS_KL] + float(share.log())) for share in shares) < 1e-12
+    assert panel.panel(model, 20) == found
+
+
+def test_a_class_that_no_real_image_has_leaves_kl_out(digits: Dataset, train: Tensor, panel: Panel) -> None:
+    """Real images of some classes alone: KL is infinite for a generator of the others, so it has no column; the
+    others have theirs."""
+    assert panel.known.shares is not None
+    seen = CNNDigits()(train).logits
+    assert seen is not None
+    panel = Panel(CNNDigits(), train[seen.argmax(1) < 5], None, device=CPU)
+    model = Memorizer(Memorizer.Config(), digits.spec)
+    model.fit(train[seen.argmax(1) >= 5], train)
+    assert panel.panel(model, 10).keys() == {DISTANCE, RECALL, COVERAGE, DUPLICATES, REAL_DUPLICATES, MODES}
+
+
+def test_too_few_images_to_hold_samples_against(train: Tensor) -> None:
+    """Five images have no fifth neighbour."""
+    with pytest.raises(
+        InputError, match=r"at least 6 training images .* but there are 5; leave monitor_every at 0"
+    ):
+        Panel(CNNDigits(), train[: FEWEST - 1], None, device=CPU)
+
+
+@pytest.fixture
+def only_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the extractors that load; all others are not at hand."""
+    here: list[str] = []
+
+    def load(name: str, device: torch.device, precision: str) -> object:
+        if name not in here:
+            raise MetricFailed(f"fetch {name} first", status="unavailable")
+        judge = CNNDigits(device)
+        monkeypatch.setattr(judge, "name", name, raising=False)
+        return judge
+
+    monkeypatch.setattr(monitor, "load_extractor", load)
+    return here
+
+
+def test_who_looks(only_here: list[str]) -> None:
+    """The dataset's own judge if it is at hand, else the first network that was asked for, loaded ones as they are;
+    with none at all the sentence gives every reason."""
+    nobody = Judges({}, {})
+    only_here += ["first", "second"]
+    assert choose_judge("mnist", ["first", "second"], nobody, CPU, "float32").name == "first"
+    only_here += ["cnn_mnist"]
+    assert choose_judge("mnist", ["first", "second"], nobody, CPU, "float32").name == "cnn_mnist"
+    loaded = CNNDigits()
+    assert choose_judge("digits", ["first"], Judges({"cnn_digits": loaded}, {}), CPU, "float32") is loaded
+    only_here.clear()
+    with pytest.raises(
+        InputError, match=r"none is at hand \(cnn_mnist: fetch cnn_mnist first; first: fetch first"
+    ):
+        choose_judge("mnist", ["first"], nobody, CPU, "float32")
