@@ -29,6 +29,7 @@ from benchbench.results.record import SCHEMA_VERSION
 RUN = "run.json"
 METRICS = "metrics.csv"
 FAILED = "failed.json"
+DETACHABLE = (".safetensors", ".png")  # may be taken out of a cell, to publish numbers without weights and pictures
 
 
 class Store:
@@ -44,7 +45,7 @@ class Store:
     def find(self, dataset: str, model: str, key: str) -> Path | None:
         """The folder of a finished cell, every file of which is as it was written; None where there is none.
 
-        Raises `InputError` for a damaged one: it is neither served nor silently replaced.
+        Weights and pictures may have been taken away; what is there must be what was written. Raises `InputError` for a damaged one: it is neither served nor silently replaced.
         """
         folder = self.cell_dir(dataset, model, key)
         if not folder.exists() or _only_failed(folder):
@@ -55,6 +56,8 @@ class Store:
         if METRICS not in run["files"]:
             raise damaged(folder / RUN, f"does not list {METRICS}")
         for name, sha256 in run["files"].items():
+            if name.endswith(DETACHABLE) and not (folder / name).exists():
+                continue
             try:
                 same = file_sha256(folder / name) == sha256
             except OSError as error:

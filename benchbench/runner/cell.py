@@ -29,6 +29,7 @@ from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.describe import class_counts, duplicates_among_real, protocol
 from benchbench.runner.evidence import gather, reference
+from benchbench.runner.pictures import GRID, PAIRS, POOL, Pictured, nearest_training, write_pictures
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import measurement_rows, metric_rows
 from benchbench.runner.trained import prepare, summary, write_training
@@ -37,11 +38,6 @@ from benchbench.tasks.generation import SAMPLING_BATCH, generate, labels_to_ask
 from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
 from benchbench.tasks.speed import Measurement, measure_cost, measure_sampling
 from benchbench.training.state import TrainingResult
-from benchbench.views.grid import save_reconstructions, save_samples, save_samples_by_class
-
-GRID = 64  # images a panel of samples.png
-POOL = 256  # images among which those of each class are found for samples.png
-PAIRS = 32  # pairs in reconstructions.png
 
 
 class CellOutcome(NamedTuple):
@@ -56,9 +52,7 @@ class Scored:
     """All that a finished cell has to say, before it is written."""
 
     rows: list[Row]
-    samples: Tensor | None = None
-    asked: Tensor | None = None
-    reconstructions: tuple[Tensor, Tensor] | None = None
+    pictured: Pictured = Pictured()
     classes: dict[str, Any] | None = None
     duplicates_among_real: dict[str, float] = field(default_factory=dict)
 
@@ -110,7 +104,7 @@ def run_cell(
             "source": plan.dataset.source,
         },
         "extractors": plan.judges.describe(),
-        "protocol": protocol(plan, model, training, asked=scored.asked is not None, device=device),
+        "protocol": protocol(plan, model, training, asked=scored.pictured.asked is not None, device=device),
         "classes": scored.classes,
         "duplicates_among_real": scored.duplicates_among_real,
         "monitor": monitor,
@@ -126,11 +120,7 @@ def run_cell(
     with store.write(dataset_name, model_name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
         write_training(folder, model_name, model, training)
-        title = f"{model_name} {plan.variant}".strip()
-        _save_samples(folder / "samples.png", plan, scored, title)
-        if scored.reconstructions is not None:
-            originals, outputs = scored.reconstructions
-            save_reconstructions(folder / "reconstructions.png", _hwc(originals), _hwc(outputs), title)
+        write_pictures(folder, plan, scored.pictured)
     store.clear_work(plan.training_key)
     return CellOutcome(store.cell_dir(dataset_name, model_name, plan.key), cached=False)
 
@@ -139,19 +129,6 @@ def _ended_by_collapse(plan: Plan, training: TrainingResult | None) -> bool:
     return (
         training is not None and training.collapse is not None and plan.recipe.training.on_collapse == "stop"
     )
-
-
-def _save_samples(path: Path, plan: Plan, scored: Scored, title: str) -> None:
-    if scored.samples is None:
-        return
-    held_out = plan.dataset.held_out
-    beside = torch.from_numpy(permutation(0, len(held_out))[:POOL])
-    generated, real = _hwc(scored.samples), _hwc(held_out.images[beside])
-    if scored.asked is None or held_out.labels is None:
-        save_samples(path, generated, real, title)
-        return
-    asked, labels = scored.asked[: len(generated)].numpy(), held_out.labels[beside].numpy()
-    save_samples_by_class(path, generated, asked, real, labels, plan.dataset.classes, title)
 
 
 def evaluate(
@@ -218,9 +195,7 @@ def evaluate(
     rows += measurement_rows(plan, "generation", [*speed, *measure_cost(model, device=device)])
     return Scored(
         rows,
-        samples,
-        asked,
-        shown,
+        Pictured(samples, asked, nearest_training(evidence), shown),
         class_counts(plan.dataset.name, plan.dataset.classes, evidence),
         real_twins,
     )
@@ -283,7 +258,3 @@ def _reconstructions(
     with torch.inference_mode():
         outputs = model.reconstruct(originals.to(device)).cpu()
     return pairs, (originals, outputs)
-
-
-def _hwc(images: Tensor) -> Any:
-    return images.permute(0, 2, 3, 1).cpu().numpy()

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from pydantic import BaseModel, Field, ValidationError
 from benchbench.core.errors import CellFailed, InputError, unknown_name
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.toml import read_toml
 from benchbench.results.load import load_runs
 from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
@@ -129,12 +129,7 @@ class SuiteCell:
 
 def load_suite(path: Path) -> Suite:
     """The suite in a TOML file; `InputError` names what is wrong with it."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the suite {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"the suite {path} is not valid TOML: {error}") from error
+    content = read_toml(path, "suite")
     try:
         suite = Suite(**content)
     except ValidationError as error:

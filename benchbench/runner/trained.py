@@ -78,11 +78,12 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
 
 def trained_before(plan: Plan, store: Store) -> Path | None:
     """A finished cell whose weights came from the same training, asked for other numbers then. One that nobody
-    looked at while it trained will not do for a plan that looks."""
+    looked at while it trained will not do for a plan that looks, nor one whose weights were taken away."""
     dataset, model = plan.dataset.name, plan.recipe.model
     for folder in store.cells(dataset, model):
         run = read_run_json(folder / RUN)
-        if run.get("training_key") == plan.training_key and (plan.watcher is None or run.get("monitor")):
+        same = run.get("training_key") == plan.training_key and (folder / WEIGHTS).exists()
+        if same and (plan.watcher is None or run.get("monitor")):
             return store.find(dataset, model, folder.name)
     return None
 

@@ -70,6 +70,19 @@ def save_samples_by_class(
     _save(_framed(title, _beside(blocks)), path)
 
 
+def save_neighbours(path: Path | str, samples: Images, nearest: Sequence[Images], title: str) -> None:
+    """`neighbours.png`: a line a sample, with its nearest training images, the nearest first; `nearest` has the
+    images of one sample each."""
+    _check("samples", samples)
+    lines = [
+        _tiled(np.concatenate([sample[None], own]), 1 + len(own))
+        for sample, own in zip(samples, nearest, strict=True)
+    ]
+    half = -(-len(lines) // 2)  # two columns of lines: wide rather than tall, as the other pictures are
+    blocks = [_stacked(part, GAP) for part in (lines[:half], lines[half:]) if part]
+    _save(_framed(f"{title}{_scale_note(samples)}", _beside(blocks)), path)
+
+
 def save_reconstructions(
     path: Path | str, originals: Images, outputs: Images, title: str, *, rows: int = 4, columns: int = 8
 ) -> None:

@@ -291,3 +291,23 @@ def test_records_are_read_without_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_weights_and_pictures_may_be_taken_away(tmp_path: Path, make_row: MakeRow) -> None:
+    """A store is published without them: the cell is still found, and what is left is still checked."""
+    store, row = Store(tmp_path), make_row()
+    with store.write(row.dataset, row.model, row.cell, {}) as folder:
+        write_rows(folder / "metrics.csv", [row])
+        for name in ("weights.safetensors", "samples.png", "curves.csv"):
+            (folder / name).write_text(name)
+    cell = store.cell_dir(row.dataset, row.model, row.cell)
+    (cell / "weights.safetensors").unlink()
+    (cell / "samples.png").unlink()
+    assert store.find(row.dataset, row.model, row.cell) == cell
+    (cell / "samples.png").write_text("another")
+    with pytest.raises(InputError, match=r"samples\.png"):
+        store.find(row.dataset, row.model, row.cell)
+    (cell / "samples.png").unlink()
+    (cell / "curves.csv").unlink()
+    with pytest.raises(InputError, match=r"curves\.csv"):
+        store.find(row.dataset, row.model, row.cell)

@@ -43,6 +43,7 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     assert sorted(p.name for p in path.iterdir()) == [
         "curves.csv",
         "metrics.csv",
+        "neighbours.png",
         "reconstructions.png",
         "run.json",
         "samples.png",
