@@ -6,6 +6,13 @@ Records are written by the store's own code, with the columns, protocols and run
 values; every hundredth lacks its Fréchet distance, so that models differ in their seeds. fsync is left out while
 they are written, and nothing is cached between the lines of the table: each starts from the files or from the frame
 that was loaded. Processor time is the number to look at on a busy machine; all of it is one thread.
+
+10,000 records of 20 numbers on a busy two-core EPYC, pandas 3.1, wall and processor seconds:
+
+    load_results                          15.9 s      8.2 s
+    load_runs                              3.2 s      1.7 s
+    leaderboard, as markdown               3.1 s      2.0 s
+    check against itself                  34.3 s     21.5 s
 """
 
 from __future__ import annotations

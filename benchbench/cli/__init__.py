@@ -86,4 +86,6 @@ def _sentence(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(f"benchbench: {text}", err=True)
+    """On stderr. A name in it, which anybody may have written, must not move the cursor."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    click.echo(f"benchbench: {shown}", err=True)

@@ -29,6 +29,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.toml import read_toml
 
 DEFAULT_GATE = """\
 # What `benchbench check` lets pass. This file is what holds without --tolerance; copy it and change it.
@@ -149,12 +150,7 @@ def load_gate(path: Path | None = None) -> Gate:
     """
     if path is None:
         return _validated(tomllib.loads(DEFAULT_GATE))
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the gate {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"the gate {path} is not valid TOML: {error}") from error
+    content = read_toml(path, "gate")
     try:
         return _validated(content)
     except InputError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from benchbench.results.record import Row
 from benchbench.results.store import FAILED, METRICS, RUN
 from benchbench.results.tables import read_rows, to_frame
 
+Record = tuple[Path, dict[str, Any]]  # a record's folder and what its run.json says
+
 
 def load_results(path: Path | str) -> pd.DataFrame:
     """One line a number for every record below `path`, with the columns of `results.record.Row` in order.
@@ -30,10 +32,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     empty table with the same columns. Raises `InputError` for a folder that is not there, a damaged or edited
     record, a cell that is there twice, or another schema version; the message names the file.
     """
-    rows: list[Row] = []
-    for folder, run in records(Path(path)):
-        rows += _rows(folder, run)
-    return to_frame(rows)
+    return results_of(records(Path(path)))
 
 
 def load_runs(path: Path | str) -> pd.DataFrame:
@@ -41,10 +40,17 @@ def load_runs(path: Path | str) -> pd.DataFrame:
 
     Joins with `load_results` on `cell`. Raises as `load_results` does.
     """
-    runs = [
-        {**{k: v for k, v in run.items() if k != "files"}, "path": str(folder)}
-        for folder, run in records(Path(path))
-    ]
+    return runs_of(records(Path(path)))
+
+
+def results_of(found: Iterable[Record]) -> pd.DataFrame:
+    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
+    return to_frame([row for folder, run in found for row in _rows(folder, run)])
+
+
+def runs_of(found: Iterable[Record]) -> pd.DataFrame:
+    """`load_runs` of what `records` found."""
+    runs = [{**{k: v for k, v in run.items() if k != "files"}, "path": str(folder)} for folder, run in found]
     return pd.json_normalize(runs) if runs else pd.DataFrame({"cell": pd.array([], "string"), "path": []})
 
 
@@ -64,7 +70,7 @@ def load_failures(path: Path | str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=[*columns, "path"])
 
 
-def records(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def records(root: Path) -> Iterator[Record]:
     """(folder, run.json) of every record below `root`, in the order of their folders; raises as `load_results`."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
@@ -93,15 +99,30 @@ def _unreadable(error: OSError) -> None:
     raise InputError(f"cannot read the folder {error.filename}: {error.strerror}; grant the right or move it")
 
 
+def read_file(folder: Path, run: dict[str, Any], name: str) -> bytes:
+    """A file of a record, as it was written; `InputError` where it is gone or its sha256 is another."""
+    content = _read(folder / name)
+    _check_sha256(folder / name, content, run)
+    return content
+
+
 def _rows(folder: Path, run: dict[str, Any]) -> list[Row]:
     path = folder / METRICS
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise damaged(path, f"cannot be read ({error.strerror})") from error
+    content = _read(path)
     rows = read_rows(path, content)  # first: it says best what is wrong with an edited table
-    if hashlib.sha256(content).hexdigest() != run["files"].get(METRICS):
-        raise damaged(path, f"is not what {RUN} lists (its sha256 differs)")
+    _check_sha256(path, content, run)
     if any(row.cell != run["cell"] for row in rows):
         raise damaged(path, f"holds rows of another cell than {run['cell']}")
     return rows
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise damaged(path, f"cannot be read ({error.strerror})") from error
+
+
+def _check_sha256(path: Path, content: bytes, run: dict[str, Any]) -> None:
+    if hashlib.sha256(content).hexdigest() != run["files"].get(path.name):
+        raise damaged(path, f"is not what {RUN} lists (its sha256 differs)")

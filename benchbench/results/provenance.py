@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -128,6 +128,16 @@ def read_run_json(path: Path | str) -> dict[str, Any]:
     if not isinstance(run.get("cell"), str) or not isinstance(run.get("files"), dict):
         raise damaged(path, "does not name its cell and files")
     return run
+
+
+def demand(path: Path, run: Mapping[str, Any], fields: Iterable[str]) -> None:
+    """`InputError` where the run.json at `path` does not state one of `fields`, dotted names such as data.train.n."""
+    for field in fields:
+        found: Any = run
+        for name in field.split("."):
+            if not isinstance(found, dict) or name not in found:
+                raise damaged(path, f"does not state {field}")
+            found = found[name]
 
 
 def damaged(path: Path, what: str) -> InputError:

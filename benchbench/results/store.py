@@ -29,7 +29,10 @@ from benchbench.results.record import SCHEMA_VERSION
 RUN = "run.json"
 METRICS = "metrics.csv"
 FAILED = "failed.json"
-DETACHABLE = (".safetensors", ".png")  # may be taken out of a cell, to publish numbers without weights and pictures
+DETACHABLE = (
+    ".safetensors",
+    ".png",
+)  # may be taken out of a cell, to publish numbers without weights and pictures
 
 
 class Store:
@@ -45,7 +48,8 @@ class Store:
     def find(self, dataset: str, model: str, key: str) -> Path | None:
         """The folder of a finished cell, every file of which is as it was written; None where there is none.
 
-        Weights and pictures may have been taken away; what is there must be what was written. Raises `InputError` for a damaged one: it is neither served nor silently replaced.
+        Weights and pictures may have been taken away; what is there must be what was written. Raises `InputError`
+        for a damaged one: it is neither served nor silently replaced.
         """
         folder = self.cell_dir(dataset, model, key)
         if not folder.exists() or _only_failed(folder):

@@ -52,7 +52,7 @@ class Scored:
     """All that a finished cell has to say, before it is written."""
 
     rows: list[Row]
-    pictured: Pictured = Pictured()
+    pictured: Pictured = field(default_factory=Pictured)
     classes: dict[str, Any] | None = None
     duplicates_among_real: dict[str, float] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from benchbench.core.baselines import baselines_folder
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.registry import MODELS
+from benchbench.core.toml import read_toml
 from benchbench.models.build import configure, validated
 from benchbench.training.config import TrainingConfig
 
@@ -87,12 +88,7 @@ def _resolve(model: str, dataset: str | None, sections: Mapping[str, Mapping[str
 
 
 def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"the recipe {path} is not valid TOML: {error}") from error
+    content = read_toml(path, "recipe")
     for key in content:
         if key not in {"dataset", "model", "training"}:
             raise InputError(f"{path}: {unknown_name('section', key, ['dataset', 'model', 'training'])}")

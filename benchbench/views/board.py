@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchbench.results.compare import PROTOCOL, QUESTION
+from benchbench.results.compare import PROTOCOL
 from benchbench.results.ranks import Rank, Runs, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.text import (
@@ -58,11 +58,13 @@ def boards(frame: pd.DataFrame) -> Iterator[Board]:
     """The boards of a table from `load_results`, by dataset and task. Rows are ordered by the first column,
     best first; ties and models without a number there by name."""
     summary = summarise(frame)
-    for (dataset, task), asked in summary.groupby(["dataset", "task"], sort=True):
-        yield _board(plain(f"{dataset}: {task}"), asked, frame)
+    runs = dict(iter(frame[frame["status"] == "ok"].groupby(["dataset", "task"])))
+    for which, asked in summary.groupby(["dataset", "task"], sort=True):
+        yield _board(plain(": ".join(map(str, which))), asked, runs.get(which, frame[:0]))
 
 
-def _board(title: str, asked: pd.DataFrame, frame: pd.DataFrame) -> Board:
+def _board(title: str, asked: pd.DataFrame, runs: pd.DataFrame) -> Board:
+    """The board of one question. asked: its lines of a summary; runs: the rows behind them that hold a number."""
     asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
     numbers, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
@@ -80,7 +82,7 @@ def _board(title: str, asked: pd.DataFrame, frame: pd.DataFrame) -> Board:
     seeds = asked.groupby("name")["n_seeds"].max()
     entries = [_entries(column, failures) for column in columns]
     names = sorted(set(asked["name"]), key=lambda name: (_place(columns[0], name), name))
-    ranks = _ranks(columns[0], frame)
+    ranks = _ranks(columns[0], runs)
     if ranks:
         single = " (one run a model: noise of training is not in it)" if seeds.max() == 1 else ""
         notes.append(
@@ -98,22 +100,22 @@ def _board(title: str, asked: pd.DataFrame, frame: pd.DataFrame) -> Board:
     )
 
 
-def _ranks(column: pd.DataFrame, frame: pd.DataFrame) -> dict[str, Rank]:
+def _ranks(column: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Rank]:
     """The rank interval of each model that has a number in this column; none where no two can be told apart."""
     first = column.iloc[0]
     if len(column) < 2 or pd.isna(first["higher_is_better"]):
         return {}
-    same = frame["status"] == "ok"
-    for name in [*QUESTION, *PROTOCOL]:
-        same &= frame[name].isna() if pd.isna(first[name]) else (frame[name] == first[name]).fillna(False)
-    runs = {}
-    for name, *who in column[["name", *MODEL]].itertuples(index=False):
-        own = frame[same & (frame[MODEL[0]] == who[0]) & (frame[MODEL[1]] == who[1])]
+    for name in ["metric", *PROTOCOL]:
+        runs = runs[runs[name].isna() if pd.isna(first[name]) else (runs[name] == first[name]).fillna(False)]
+    found = {}
+    for who, own in runs.sort_values("cell").groupby(MODEL):
         low, high = own["low"].iloc[0], own["high"].iloc[0]
         interval = None if pd.isna(low) or pd.isna(high) else (float(low), float(high))
-        by_seed = own.groupby("seed")["value"].mean().astype(float)
-        runs[str(name)] = Runs({int(seed): value for seed, value in by_seed.items()}, interval)
-    ranks = rank_intervals(runs, bool(first["higher_is_better"]))
+        by_seed = own.groupby("seed")["value"].mean()
+        found[model_name(*map(str, who))] = Runs(
+            dict(zip(map(int, by_seed.index), map(float, by_seed), strict=True)), interval
+        )
+    ranks = rank_intervals(found, bool(first["higher_is_better"]))
     return ranks if len(set(ranks.values())) > 1 else {}
 
 

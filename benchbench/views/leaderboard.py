@@ -16,11 +16,16 @@ import pandas as pd
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.results.summary import summarise
 from benchbench.views.board import Board, Entry, boards
+from benchbench.views.text import escape_markdown
 
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",  # the default font has other signs in these three places, and no ²
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "²": r"$^2$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     **{character: rf"\{character}" for character in "&%$#_{}"},
@@ -69,12 +74,9 @@ def _render(board: Board, syntax: _Syntax) -> str:
     return syntax.board(syntax.escape(board.title), [header, *rows], notes)
 
 
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|~#&$!])", r"\\\1", text)
-
-
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    return re.sub(r"(?<!\w)-(?=\d)", "$-$", escaped)  # a minus, not a hyphen
 
 
 def _markdown(title: str, rows: list[list[str]], notes: list[str]) -> str:
@@ -87,16 +89,17 @@ def _markdown(title: str, rows: list[list[str]], notes: list[str]) -> str:
 
 def _latex(title: str, rows: list[list[str]], notes: list[str]) -> str:
     header, *body = [f"{' & '.join(row)} \\\\" for row in rows]
-    # An opening bracket right after \\ would be read as its optional argument.
+    # What follows \\ must not begin with a bracket or a star, which would be read as its arguments.
     return "\n".join(
         [
+            r"% needs \usepackage{booktabs}",
             r"\begin{table}",
             rf"\caption{{{title}. {'; '.join(notes)}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}",
             r"\toprule",
             header,
             r"\midrule",
-            *[f"{{}}{line}" if line.startswith("[") else line for line in body],
+            *[f"{{}}{line}" if line.startswith(("[", "*")) else line for line in body],
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
@@ -121,7 +124,7 @@ def _html(title: str, rows: list[list[str]], notes: list[str]) -> str:
 
 
 _SYNTAXES = {
-    "markdown": _Syntax(_escape_markdown, "**{}**", "<u>{}</u>", _markdown),
+    "markdown": _Syntax(escape_markdown, "**{}**", "<u>{}</u>", _markdown),
     "latex": _Syntax(_escape_latex, r"\textbf{{}}", r"\underline{{}}", _latex),
     "html": _Syntax(html.escape, "<strong>{}</strong>", "<u>{}</u>", _html),
 }

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchbench.core.errors import InputError
-from benchbench.results.load import load_failures, load_results, records
+from benchbench.results.load import load_failures, read_file, records, results_of
+from benchbench.results.provenance import demand
 from benchbench.results.ranks import pareto_front
+from benchbench.results.store import RUN
 from benchbench.results.summary import MODEL, summarise
 from benchbench.results.words import mode_words
 from benchbench.views import figures
@@ -56,6 +59,12 @@ WATCHED = (
     "monitor_duplicate_rate",
 )
 MOST_CURVES = 9
+# What the page says of every record, by its name in run.json.
+STATED = (
+    *("model", "variant", "dataset", "seed", "extractors", "data.fingerprint", "data.notes"),
+    *("data.train.n", "data.held_out.n", "machine.device", "machine.device_name", "machine.cores"),
+    *(f"provenance.{name}" for name in ("benchbench", "code_revision", "python", "packages")),
+)
 
 
 @dataclass(frozen=True)
@@ -109,10 +118,12 @@ class _Section:
 def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     """The page, as text. Raises `InputError` as `load_results` does, and for a folder without records."""
     root = Path(root)
-    frame = load_results(root)
+    runs = list(records(root))
+    for folder, run in runs:
+        demand(folder / RUN, run, STATED)
+    frame = results_of(runs)
     if frame.empty:
         raise InputError(f"there are no records below {root}; run something with --out {root} first")
-    runs = list(records(root))
     summary = summarise(frame)
     summary = summary.assign(name=[model_name(*who) for who in summary[MODEL].itertuples(index=False)])
     looks = {name: place for place, name in enumerate(sorted(set(summary["name"])))}
@@ -265,9 +276,9 @@ def _model(name: str, runs: Sequence[tuple[Path, dict[str, Any]]], frame: pd.Dat
             words.append(plain(f"seed {run['seed']}: {said}"))
     folder, first = runs[0]
     pictures = [
-        _Picture(plain(f"{name}, seed {first['seed']}: {caption}"), _data_uri(folder / file))
+        _Picture(plain(f"{name}, seed {first['seed']}: {caption}"), _data_uri(read_file(folder, first, file)))
         for file, caption in PICTURES.items()
-        if file in first["files"]
+        if file in first["files"] and (folder / file).exists()  # records are published without pictures
     ]
     return _Model(plain(name), words, [*_curves(name, runs), *_classes(name, runs)], pictures, _facts(runs))
 
@@ -276,7 +287,7 @@ def _curves(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[_Fig
     tables, alarms = {}, {}
     for folder, run in runs:
         if "curves.csv" in run["files"]:
-            tables[int(run["seed"])] = pd.read_csv(folder / "curves.csv")
+            tables[int(run["seed"])] = pd.read_csv(BytesIO(read_file(folder, run, "curves.csv")))
             if collapse := run.get("collapse"):
                 alarms[int(run["seed"])] = Alarm(int(collapse["step"]), str(collapse["words"]))
     if not tables:
@@ -394,5 +405,5 @@ def _without(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _data_uri(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -79,3 +80,35 @@ def test_an_empty_table_has_an_empty_summary() -> None:
     summary = summarise(to_frame([]))
     assert len(summary) == 0
     assert str(summary.dtypes["value"]) == "Float64"
+
+
+def test_many_groups_at_once_are_each_what_they_are_alone(make_row: MakeRow) -> None:
+    """All lines are computed together. Each must be what NumPy gives for its own values, collected by hand: two
+    datasets, three models, protocols that hold nulls, seeds that failed. Rounding alone differs, 1e-12."""
+    rng = np.random.default_rng(0)
+    rows, expected, failed = [], {}, {}
+    asked = itertools.product(("a", "b"), ("x", "y", "z"), (500, None), ("judge", None), range(6))
+    for i, (dataset, model, n_images, extractor, seed) in enumerate(asked):
+        value = float(rng.normal()) if rng.random() < 0.7 else None
+        made = {"n_images": n_images, "extractor": extractor}
+        named = {"dataset": dataset, "model": model, "seed": seed, "cell": f"{i:016x}"}
+        rows.append(make_row(**named, **made, value=value))
+        if value is None:
+            failed[dataset, model] = failed.get((dataset, model), 0) + 1
+        else:
+            expected.setdefault((dataset, model, n_images, extractor), []).append(value)
+    shuffled = to_frame([rows[i] for i in rng.permutation(len(rows))])
+    lines = summarise(shuffled).astype(object)
+    lines = lines.where(lines.notna(), None).to_dict("records")
+    found = {
+        tuple(line[name] for name in ("dataset", "model", "n_images", "extractor")): line for line in lines
+    }
+    assert found.keys() == expected.keys()
+    assert len(found) == len(lines) == 24
+    for which, values in expected.items():
+        line, n = found[which], len(values)
+        assert (line["n_seeds"], line["n_failed"]) == (n, failed[which[:2]])
+        assert line["value"] == pytest.approx(np.mean(values), rel=1e-12)
+        if n > 1:
+            half = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
+            assert line["high"] - line["low"] == pytest.approx(2 * half, rel=1e-12)
