@@ -16,6 +16,7 @@ from benchbench.core.errors import InputError
 from benchbench.views.grid import (
     FRAME,
     image_grid,
+    save_neighbours,
     save_reconstructions,
     save_samples,
     save_samples_by_class,
@@ -172,3 +173,19 @@ def test_real_photographs_survive(shared_data: Path, tmp_path: Path) -> None:
     for n, photo in enumerate(photos):
         tile = picture[top : top + 64, left + 66 * n : left + 66 * n + 64]
         np.testing.assert_array_equal(tile[::2, ::2], photo)
+
+
+def test_neighbours_are_a_line_a_sample(tmp_path: Path) -> None:
+    """Flat colours at known places: sample 0 is red and leads its line, its neighbours follow; two samples stand in
+    two columns, so the second sample's line begins right of the first one's end."""
+    red, green, blue = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+
+    def flat(*colours: tuple[int, int, int]) -> Any:
+        return np.stack([np.full((8, 8, 3), colour, np.uint8) for colour in colours])
+
+    save_neighbours(tmp_path / "n.png", flat(red, blue), [flat(green, green), flat(red, green)], "t")
+    picture = np.asarray(Image.open(tmp_path / "n.png"))
+    middle = picture[picture.shape[0] - 50]  # through the images, which are the last 64 rows and a margin
+    seen = [tuple(map(int, pixel)) for pixel in middle if tuple(map(int, pixel)) in {red, green, blue}]
+    order = [colour for i, colour in enumerate(seen) if i == 0 or seen[i - 1] != colour]
+    assert order == [red, green, blue, red, green]

@@ -1,0 +1,39 @@
+"""Nearest training images: the planted copy is found, by the distance that NumPy computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchbench.features.moments import Moments
+from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.runner.pictures import COPIED, NEAREST, nearest_training
+
+
+def side(features: torch.Tensor | None) -> FeatureEvidence:
+    """Evidence of one judge; only the features are read here."""
+    return FeatureEvidence(Moments.zeros(1), features)
+
+
+def test_a_copied_training_image_is_its_nearest() -> None:
+    """Sample i equals training row 3i: the first neighbour. The others follow NumPy's full sort of distances."""
+    rng = np.random.default_rng(0)
+    real = torch.from_numpy(rng.normal(size=(40, 5)).astype(np.float32))
+    made = real[torch.arange(0, 30, 3)].clone()
+    found = nearest_training(Evidence({"net": side(made)}, {"net": side(real)}))
+    assert found is not None
+    assert found.judge == "net"
+    assert found.indices.shape == (COPIED, NEAREST)
+    assert found.indices[:, 0].tolist() == list(range(0, 3 * COPIED, 3))
+    distances = np.linalg.norm(made.numpy()[:COPIED, None] - real.numpy()[None], axis=2)
+    assert found.indices.tolist() == distances.argsort(axis=1)[:, :NEAREST].tolist()
+
+
+def test_few_training_images_are_all_shown_and_none_without_features() -> None:
+    """Three reference rows give three neighbours; a judge that kept moments alone gives no picture."""
+    features = torch.eye(3)
+    found = nearest_training(Evidence({"net": side(features)}, {"net": side(features)}))
+    assert found is not None
+    assert found.indices.shape == (3, 3)
+    assert nearest_training(Evidence({"net": side(None)}, {"net": side(features)})) is None
+    assert nearest_training(Evidence({"net": side(features)}, {})) is None
