@@ -27,7 +27,7 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.results.compare import with_fingerprints
-from benchbench.results.load import load_failures, load_results, load_runs
+from benchbench.results.load import load_failures, records, results_of, runs_of
 from benchbench.results.record import COLUMNS
 from benchbench.results.store import FAILED, METRICS, RUN
 
@@ -82,12 +82,13 @@ def _select(text: str, results: Path, at_hand: Callable[[], _Records]) -> _Recor
 
 
 def _read(path: Path) -> _Records:
-    rows = load_results(path)
+    found = list(records(path))
+    rows = results_of(found)
     if rows.empty:
         raise InputError(
             f"there are no records below {path}; name a folder that benchbench wrote results into"
         )
-    return with_fingerprints(rows, load_runs(path)), load_failures(path)
+    return with_fingerprints(rows, runs_of(found)), load_failures(path)
 
 
 def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame) -> _Records:
