@@ -9,10 +9,13 @@ An image counts for a mode only if it is a picture of one dot: its distance to t
 all channels and relative to the norm of the dot, is at most `TOLERANCE`. That lets pass a dot half as bright, a third
 wider or narrower, or on a background of 8 grey levels; a blank image, noise, two dots or a smear is not let pass.
 
-features: the centre (x, y) in units of the plane. logits: −d²/2σ² for each mode, d the distance to it: the log
-density of that Gaussian, up to a constant; an image that is no dot has `NO_DOT` less. So the largest logit of an
-image within three standard deviations of a mode, which is what Srivastava et al. 2017 (VEEGAN) call of high quality,
-is at least −4.5. Scope: square images of 24 to 128 pixels, as the datasets can be drawn.
+features: the centre (x, y) in units of the plane, and how little of a dot the image is: its distance to the
+ideal dot, so scaled that the tolerance is as far from 0 as neighbouring modes are from each other. Without that
+third coordinate noise, whose brightest spot may lie anywhere, would be close to real points in every distance.
+logits: −d²/2σ² for each mode, d the distance to it: the log density of that Gaussian, up to a constant; an
+image that is no dot has `NO_DOT` less. So the largest logit of an image within three standard deviations of a
+mode, which is what Srivastava et al. 2017 (VEEGAN) call of high quality, is at least −4.5. Scope: square images
+of 24 to 128 pixels, as the datasets can be drawn.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ _STEPS = (
 
 
 class DotFinder(nn.Module):
-    """uint8 RGB N×3×S×S -> features float32 N×2 and logits float32 N×K, as the module says."""
+    """uint8 RGB N×3×S×S -> features float32 N×3 and logits float32 N×K, as the module says."""
 
     centres: Tensor
 
@@ -46,6 +49,7 @@ class DotFinder(nn.Module):
         super().__init__()
         self.layout = layout
         self.register_buffer("centres", torch.tensor(layout.centres, dtype=torch.float32))
+        self.spacing = float(nn.functional.pdist(self.centres).min())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = images.to(torch.float32)
@@ -55,10 +59,11 @@ class DotFinder(nn.Module):
         rows, columns = profiles(centre, size)
         ideal = PEAK * rows[:, None, :, None] * columns[:, None, None, :]
         norm = PEAK * math.sqrt(3 * math.pi) * DOT * size / SIDE  # ∫ exp(−r²/w²) = π w², in three channels
-        is_dot = (x - ideal).flatten(1).norm(dim=1) <= TOLERANCE * norm
+        unlike = (x - ideal).flatten(1).norm(dim=1) / (TOLERANCE * norm)  # 1 is the last that counts as a dot
         squares = (points[:, None] - self.centres).square().sum(dim=2)
         logits = -squares / (2 * self.layout.sigma**2)
-        return points, torch.where(is_dot[:, None], logits, logits - NO_DOT)
+        features = torch.cat([points, self.spacing * unlike[:, None]], dim=1)
+        return features, torch.where(unlike[:, None] <= 1, logits, logits - NO_DOT)
 
 
 def _dot_centres(grey: Tensor) -> Tensor:
@@ -79,7 +84,7 @@ def _dot_centres(grey: Tensor) -> Tensor:
 
 
 class _Modes(FrozenExtractor):
-    dim = 2
+    dim = 3
     resize = "none"
     batch_size = 256
 
@@ -88,6 +93,7 @@ class _Modes(FrozenExtractor):
     def __init__(self, device: torch.device | str = "cpu") -> None:
         """Always at hand; the digest is of the constants that say what counts."""
         constants = {"layout": asdict(self.layout), "dot": DOT, "tolerance": TOLERANCE, "steps": _STEPS}
+        constants["features"] = "x, y, unlike a dot"
         super().__init__(DotFinder(self.layout), device, digest(constants), "closed form, no weights")
 
     def forward(self, images: Tensor) -> Features:
