@@ -108,7 +108,7 @@ def test_few_images_fail_single_metrics_and_not_the_call(run: Run, tmp_path: Pat
     assert nothing.code == 4
     assert "none of the metrics could be computed" in nothing.err
     assert "record: " in nothing.out
-    frame = benchbench.benchbench.load_results(tmp_path / "results")
+    frame = benchbench.load_results(tmp_path / "results")
     assert (frame.set_index("metric")["status"] == "ok").sum() == 1
 
 
@@ -154,7 +154,7 @@ def test_pairs(run: Run, tmp_path: Path) -> None:
     write(tmp_path / "restored", pictures(12, 1) // 2)
     done = run("evaluate", "restored", "--reference", "real", "--metrics", "ssim,psnr,mse")
     assert done.code == 0
-    frame = benchbench.benchbench.load_results(tmp_path / "results")
+    frame = benchbench.load_results(tmp_path / "results")
     assert set(frame["metric"]) == {"ssim", "psnr", "mse"}
     assert (frame["task"] == "paired").all()
     equal = run("evaluate", "real", "--reference", "real", "--metrics", "psnr,mse")
