@@ -8,7 +8,7 @@ ranked by the first column, each with the places that the numbers allow.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -52,6 +52,44 @@ class Board:
     rows: list[tuple[str, list[Entry | None]]]
     ranks: list[str]
     notes: list[str]
+
+
+def by_aspects(board: Board) -> list[Board]:
+    """The same board in parts that fit a page, one an aspect; a board of one aspect stays as it is.
+
+    A part has the models that have something there, the ranks where their column is, and of the notes on protocols
+    those that its headings point to.
+    """
+    aspects = list(dict.fromkeys(board.aspects))
+    if len(aspects) == 1:
+        return [board]
+    parts = []
+    for aspect in aspects:
+        chosen = [place for place, own in enumerate(board.aspects) if own == aspect]
+        kept = [
+            place
+            for place, (_, entries) in enumerate(board.rows)
+            if any(entries[column] for column in chosen)
+        ]
+        headings = [board.headings[column] for column in chosen]
+        leads = 0 in chosen
+        parts.append(
+            Board(
+                f"{board.title}: {plain(aspect).replace('_', ' ')}",
+                headings,
+                [aspect] * len(chosen),
+                [(board.rows[row][0], [board.rows[row][1][column] for column in chosen]) for row in kept],
+                [board.ranks[row] for row in kept] if board.ranks and leads else [],
+                [note for note in board.notes if _belongs(note, headings, leads)],
+            )
+        )
+    return parts
+
+
+def _belongs(note: str, headings: Sequence[str], leads: bool) -> bool:
+    if note.startswith("["):
+        return any(heading.endswith(note[: note.index("]") + 1]) for heading in headings)
+    return leads or note.startswith("intervals:")
 
 
 def boards(frame: pd.DataFrame) -> Iterator[Board]:

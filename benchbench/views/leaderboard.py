@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.results.summary import summarise
-from benchbench.views.board import Board, Entry, boards
+from benchbench.views.board import Board, Entry, boards, by_aspects
 from benchbench.views.text import escape_markdown
 
 _LATEX = {
@@ -45,8 +45,9 @@ class _Syntax:
 def leaderboard(frame: pd.DataFrame, *, format: str = "markdown") -> str:
     """All boards of a table from `load_results`, as "markdown", "latex" (booktabs), "html" or "csv".
 
-    Means over seeds with their interval, the best of a column bold, the second underlined. CSV is the tidy
-    summary instead, every digit kept. Raises `InputError` for an unknown format or an empty table.
+    One table an aspect, as wide as a page bears. Means over seeds with their interval, the best of a column
+    bold, the second underlined. CSV is the tidy summary instead, every digit kept. Raises `InputError` for
+    an unknown format or an empty table.
     """
     if frame.empty:
         raise InputError("there are no numbers to rank: the results are empty")
@@ -54,7 +55,9 @@ def leaderboard(frame: pd.DataFrame, *, format: str = "markdown") -> str:
         return summarise(frame).to_csv(index=False, lineterminator="\n")
     if format not in _SYNTAXES:
         raise unknown_name("format", format, ["csv", *_SYNTAXES])
-    return "\n".join(_render(board, _SYNTAXES[format]) for board in boards(frame))
+    return "\n".join(
+        _render(part, _SYNTAXES[format]) for board in boards(frame) for part in by_aspects(board)
+    )
 
 
 def _render(board: Board, syntax: _Syntax) -> str:

@@ -76,5 +76,5 @@ def by_aspect(frame: pd.DataFrame) -> pd.Series:
 
 
 def not_leading(frame: pd.DataFrame) -> pd.Series:
-    """Sort key: the distances that the field ranks by come first."""
-    return ~frame["metric"].str.match("fid|fd_").astype(bool)
+    """Sort key: the distances that the field ranks by come first; their limit at infinity stands beside the others."""
+    return ~frame["metric"].str.match("(fid|fd_)(?!.*infinity)").astype(bool)

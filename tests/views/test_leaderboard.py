@@ -225,3 +225,34 @@ def test_ranks_and_front_stand_on_the_board(make_row: MakeRow) -> None:
     for place, model in enumerate(values, start=1):
         assert f"| {model} (4 seeds) | {place} |" in text
     assert "Pareto front of fd ↓ and sampling\\_rate: best, worst" in text
+
+
+def test_a_board_of_several_aspects_is_one_table_each(make_row: MakeRow) -> None:
+    """By hand: quality and diversity part; a model that has nothing in an aspect is not in its table; each table has
+    the protocol notes its headings point to; the limit at infinity never leads."""
+    plain = {"low": None, "high": None, "interval": None}
+    recall = {
+        "metric": "recall_efficientnet_lite0",
+        "aspect": "diversity",
+        "higher_is_better": True,
+        "n_reference": 7,
+    }
+    rows = [
+        make_row(value=13.0, metric="fd_infinity_efficientnet_lite0", **plain),
+        make_row(value=14.0, metric="fd_efficientnet_lite0", **plain),
+        make_row(value=9.0, model="gan", cell="b" * 16, **plain),
+        make_row(value=0.5, **{**recall, **plain}),
+    ]
+    assert leaderboard(to_frame(rows)) == (
+        "### digits: generation: quality\n\n"
+        "| model | fd ↓ \\[1\\] | fd\\_infinity ↓ \\[1\\] |\n"
+        "| --- | ---: | ---: |\n"
+        "| gan | **9.000** |  |\n"
+        "| vae | <u>14.00</u> | **13.00** |\n\n"
+        "\\[1\\] 1000 images against 1437, efficientnet\\_lite0, bicubic-antialias-128, float32  \n\n"
+        "### digits: generation: diversity\n\n"
+        "| model | recall ↑ \\[2\\] |\n"
+        "| --- | ---: |\n"
+        "| vae | **0.5000** |\n\n"
+        "\\[2\\] 1000 images against 7, efficientnet\\_lite0, bicubic-antialias-128, float32  \n"
+    )
