@@ -79,19 +79,14 @@ def plane(
                 markersize=7,
                 capsize=3,
                 linewidth=1.2,
-            )
-            axis.annotate(
-                plain(name),
-                (x.value, y.value),
-                textcoords="offset points",
-                xytext=(7, 6),
-                fontsize=9,
-                parse_math=False,
+                label=plain(name).replace("$", r"\$"),  # a pair of $ would be read as mathematics
             )
         if log_x:
             axis.set_xscale("log")
         axis.set_xlabel(plain(x_name), parse_math=False)
         axis.set_ylabel(plain(y_name), parse_math=False)
+        # Beside the axes: models that fail alike lie on one spot, where names would cover each other.
+        figure.legend(loc="outside lower left", ncols=2, fontsize=8, frameon=False)
         axis.margins(0.12)
         axis.grid(alpha=0.25)
         return _svg(figure)
