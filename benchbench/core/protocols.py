@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 from torch import Tensor, nn
@@ -75,11 +75,57 @@ class Autoencoder(Generator, Protocol):
         """`decode(encode(images))`."""
 
 
+Direction = Literal["AtoB", "BtoA"]
+
+
 @runtime_checkable
 class Translator(Protocol):
-    """Turns images of one domain into another; `direction` is "AtoB" or "BtoA"."""
+    """Turns images of one domain into another.
 
-    def translate(self, images: Tensor, direction: str) -> Tensor: ...
+    directions: those it can do, in the order they are evaluated. paired: whether it learns from pairs, images of both
+    domains that show the same thing; a model that does not is never shown which images belong together.
+    """
+
+    directions: Sequence[Direction]
+    paired: bool
+
+    def translate(self, images: Tensor, direction: Direction, rng: ImageRng) -> Tensor:
+        """What `images` (of A for "AtoB") are in the other domain, of the same shape. All randomness comes from `rng`,
+        whose length is that of `images`; a deterministic model draws nothing. `InputError` for a direction that is
+        not among `directions`."""
+
+
+@runtime_checkable
+class Cyclic(Translator, Protocol):
+    """Translates there and back without rounding in between."""
+
+    def cycle(self, images: Tensor, direction: Direction, disturb: Callable[[Tensor], Tensor]) -> Tensor:
+        """`images` translated in `direction` and back again. `disturb` is applied to the translation on its way back,
+        float32 in [-1, 1], N×channels×H×W, the same shape out (Chu et al. 2017: what the model hides there is lost
+        to rounding and noise)."""
+
+
+@runtime_checkable
+class Hinted(Translator, Protocol):
+    """Takes some points of the truth as hints, as a person who colours line art would click them."""
+
+    def translate_hinted(
+        self, images: Tensor, direction: Direction, rng: ImageRng, truth: Tensor, hints: int
+    ) -> Tensor:
+        """As `translate`, but the colours of `truth` (uint8 RGB, aligned) are known at `hints` points of each image,
+        which `rng` draws. Without hints it is `translate`."""
+
+
+@runtime_checkable
+class Stylizer(Protocol):
+    """Shows a content in the style of a picture."""
+
+    def show_styles(self, styles: Tensor) -> None:
+        """The pictures (uint8 RGB, of the size of the contents) whose styles are asked for from now on; called once,
+        before training. As many as `ImageSpec.n_classes` said."""
+
+    def stylize(self, contents: Tensor, style: int, rng: ImageRng) -> Tensor:
+        """`contents` in the style of picture number `style`; randomness as in `Translator.translate`."""
 
 
 @runtime_checkable
@@ -107,13 +153,16 @@ class Batch:
     """What a loss sees: `x` float32 in [-1, 1], N×channels×H×W, on the training device; `labels` int64 (N,)
     or None; `step` counts optimiser steps from 0, `total_steps` is the planned end. `augment` is the
     differentiable augmentation that was asked for: a model with a discriminator applies it to whatever its
-    discriminator sees, real or generated, and nowhere else (Zhao et al. 2020, equations 4 and 5)."""
+    discriminator sees, real or generated, and nowhere else (Zhao et al. 2020, equations 4 and 5). For a `Translator`
+    `x` is of domain A and `y` of domain B, in the same form; row i of both shows the same thing if the model is
+    `paired`, else they are drawn independently and may differ in number."""
 
     x: Tensor
     labels: Tensor | None
     step: int
     total_steps: int
     augment: Callable[[Tensor], Tensor] = unchanged
+    y: Tensor | None = None
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.cache import Decoded, cached
 from benchbench.data.dataset import Dataset, Split
-from benchbench.data.decode import conversion_notes, decode_images
+from benchbench.data.decode import Cut, conversion_notes, decode_images
 from benchbench.data.fingerprint import combine
 from benchbench.data.splits import halves
 
@@ -32,8 +32,9 @@ class Part:
 
     title: "train", "test", … for progress and errors. total: number of images. items: yields (name for
     errors, file content or path) of each, every time it is called. labels: one an image, indices or names, or
-    None. identity: JSON-able, changes when any byte of the files does. classes: names by label index, where
-    the files say so. notes: what a reader of the record should know of the files.
+    None. identity: JSON-able, changes when any byte of the files does, and with `cut`. classes: names by label
+    index, where the files say so. notes: what a reader of the record should know of the files. cut: what to
+    take of each image before it is brought to size, None for all of it.
     """
 
     title: str
@@ -43,13 +44,19 @@ class Part:
     identity: Any
     classes: Sequence[str] | None = None
     notes: Sequence[str] = ()
+    cut: Cut | None = None
 
     def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
         """All images, brought to size×size unless it is None; from the decode cache where possible."""
         return cached(
             {"files": self.identity, "size": size},
             lambda: decode_images(
-                self.items(), self.total, size=size, title=f"decode {self.title}", progress=progress
+                self.items(),
+                self.total,
+                size=size,
+                cut=self.cut,
+                title=f"decode {self.title}",
+                progress=progress,
             ),
             progress,
         )
@@ -102,13 +109,7 @@ def assemble(
 
     `groups` (one part only): keys of images that must stay on one side of the split.
     """
-    total = sum(len(part.images) for part in decoded)
-    conversions = {
-        key: sum(part.conversions.get(key, 0) for part in decoded)
-        for part in decoded
-        for key in part.conversions
-    }
-    notes = [*notes, *conversion_notes(conversions, total)]
+    notes = [*notes, *notes_on(decoded)]
     if len(decoded) == 1:
         (part,), (own,) = decoded, labels
         sides = halves(part.digests, own, groups)
@@ -116,7 +117,7 @@ def assemble(
             "the source has no split of its own: split in halves, seeded, the same images on one side"
         )
         train, held_out = (
-            _select(part, own, side, title) for side, title in zip(sides, ("train", "held-out"), strict=True)
+            select(part, own, side, title) for side, title in zip(sides, ("train", "held-out"), strict=True)
         )
     else:
         if decoded[0].images.shape[1:] != decoded[1].images.shape[1:]:
@@ -126,7 +127,7 @@ def assemble(
                 "--size N resizes and crops all to N×N"
             )
         train, held_out = (
-            _split(torch.from_numpy(part.images), own, part.digests, title)
+            to_split(torch.from_numpy(part.images), own, part.digests, title)
             for part, own, title in zip(decoded, labels, ("train", "held-out"), strict=True)
         )
     return Dataset(
@@ -140,13 +141,25 @@ def assemble(
     )
 
 
-def _select(part: Decoded, labels: list[int] | None, indices: list[int], title: str) -> Split:
+def notes_on(decoded: Sequence[Decoded]) -> list[str]:
+    """One sentence for each kind of conversion, over all parts."""
+    conversions = {
+        key: sum(part.conversions.get(key, 0) for part in decoded)
+        for part in decoded
+        for key in part.conversions
+    }
+    return conversion_notes(conversions, sum(len(part.images) for part in decoded))
+
+
+def select(part: Decoded, labels: list[int] | None, indices: list[int], title: str) -> Split:
+    """The images of `part` at `indices`, in that order; `InputError` if they are too few for a split."""
     images = torch.from_numpy(part.images[np.asarray(indices, np.int64)])
     own = None if labels is None else [labels[i] for i in indices]
-    return _split(images, own, [part.digests[i] for i in indices], title)
+    return to_split(images, own, [part.digests[i] for i in indices], title)
 
 
-def _split(images: Tensor, labels: list[int] | None, digests: list[bytes], title: str) -> Split:
+def to_split(images: Tensor, labels: list[int] | None, digests: list[bytes], title: str) -> Split:
+    """Images N×3×H×W with their `pixel_digests`; `InputError` if they are too few for a split."""
     if len(images) < 2:
         raise InputError(
             f"the {title} split has {len(images)} image(s), too few for any statistic; at least 2 are needed"

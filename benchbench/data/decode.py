@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
@@ -45,6 +45,9 @@ CONVERSIONS = {
 }
 """What `decode_image` may report about an image, as the end of a sentence."""
 
+Cut = Callable[[Image.Image], Image.Image]
+"""Takes a part out of an image, upright and in RGB; `UnusableError` if it cannot."""
+
 CHUNK = 64  # images a thread takes at a time: tiny images would otherwise spend their time in the queue
 BLOCK = 64 * CHUNK  # images read ahead at most, so that memory does not grow with their number
 
@@ -53,16 +56,18 @@ class UnusableError(Exception):
     """An image that is refused; the message is the end of a sentence that begins with its name."""
 
 
-def decode_image(encoded: bytes | Path, size: int | None = None) -> tuple[NDArray[np.uint8], list[str]]:
+def decode_image(
+    encoded: bytes | Path, size: int | None = None, cut: Cut | None = None
+) -> tuple[NDArray[np.uint8], list[str]]:
     """One image file as uint8 H×W×3, and the keys of `CONVERSIONS` that apply; `UnusableError` if refused.
 
-    `size`: the side of the square it is brought to, None for its own size.
+    `size`: the side of the square it is brought to, None for its own size. `cut`: what to take of it first.
     """
     try:
         with Image.open(BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
             _refuse(image)
             image.load()
-            return _to_rgb(image, size)
+            return _to_rgb(image, size, cut)
     except UnidentifiedImageError as error:
         empty = not encoded if isinstance(encoded, bytes) else encoded.stat().st_size == 0
         raise UnusableError("is empty" if empty else "is not an image that can be read") from error
@@ -98,7 +103,7 @@ def _refuse(image: Image.Image) -> None:
         raise UnusableError(f"is {image.mode}; convert it to RGB first, through the colour profile you mean")
 
 
-def _to_rgb(image: Image.Image, size: int | None) -> tuple[NDArray[np.uint8], list[str]]:
+def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> tuple[NDArray[np.uint8], list[str]]:
     applied = ["jpeg"] if image.format in ("JPEG", "MPO") else []
     turned = ImageOps.exif_transpose(image)
     if image.getexif().get(0x0112, 1) != 1:
@@ -112,6 +117,8 @@ def _to_rgb(image: Image.Image, size: int | None) -> tuple[NDArray[np.uint8], li
         white = Image.new("RGBA", turned.size, "white")
         turned = Image.alpha_composite(white, turned.convert("RGBA"))
     rgb = turned.convert("RGB")
+    if cut is not None:
+        rgb = cut(rgb)
     if size is not None and rgb.size != (size, size):
         applied.append("resized")
         rgb = _fit(rgb, size)
@@ -123,6 +130,7 @@ def decode_images(
     total: int,
     *,
     size: int | None = None,
+    cut: Cut | None = None,
     title: str = "decode",
     progress: Progress = SILENT,
 ) -> tuple[NDArray[np.uint8], dict[str, int]]:
@@ -140,7 +148,7 @@ def decode_images(
     def decode_chunk(
         chunk: list[tuple[str, bytes | Path]],
     ) -> list[tuple[NDArray[np.uint8], list[str]] | str]:
-        return [_decoded_or_reason(encoded, size) for _, encoded in chunk]
+        return [_decoded_or_reason(encoded, size, cut) for _, encoded in chunk]
 
     with (
         _strict_pillow(),
@@ -207,9 +215,11 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
 
 
-def _decoded_or_reason(encoded: bytes | Path, size: int | None) -> tuple[NDArray[np.uint8], list[str]] | str:
+def _decoded_or_reason(
+    encoded: bytes | Path, size: int | None, cut: Cut | None
+) -> tuple[NDArray[np.uint8], list[str]] | str:
     try:
-        return decode_image(encoded, size)
+        return decode_image(encoded, size, cut)
     except UnusableError as error:
         return str(error)
 

@@ -8,7 +8,8 @@ Layouts:
 and in each of them, either class folders (`cat/001.png`, `cat/more/002.png`: the label is "cat") or images
 directly (no labels), not both. Images are files that end in one of `SUFFIXES`, in either case; hidden files
 and folders are skipped, other files counted in the notes. The order is that of the relative paths. Links are
-followed; a folder that was already visited is not entered again.
+followed; a folder that was already visited is not entered again. Two domains of images (trainA/, trainB/, …)
+are read by `data.paired_folder`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ HELD_OUT = ("test", "val")
 
 def load_folder(path: Path, name: str, size: int | None = None, progress: Progress = SILENT) -> Dataset:
     """The dataset in the folder `path`; `InputError` if there is none or an image in it cannot be used."""
-    if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else "is not there"
-        raise InputError(f"folder:{path}: {path} {what}")
+    require_folder("folder", path)
     held_out = [path / title for title in HELD_OUT if (path / title).is_dir()]
     if held_out and not (path / "train").is_dir():
         raise InputError(
@@ -52,6 +51,13 @@ def load_folder(path: Path, name: str, size: int | None = None, progress: Progre
         notes=[note for part in parts for note in part.notes],
         source={"kind": "folder", "path": tidy(path), "size": size},
     )
+
+
+def require_folder(kind: str, path: Path) -> None:
+    """`InputError` if `path`, given as `kind`:PATH, is no folder."""
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "is not there"
+        raise InputError(f"{kind}:{path}: {path} {what}")
 
 
 def read_part(folder: Path, title: str) -> Part:

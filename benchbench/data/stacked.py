@@ -20,7 +20,6 @@ import torch
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.assemble import assemble
 from benchbench.data.cache import Decoded
-from benchbench.data.catalogue import Source
 from benchbench.data.dataset import Dataset
 from benchbench.data.digits import Digits
 from benchbench.data.fingerprint import pixel_digests
@@ -37,7 +36,7 @@ STACKED = (
 
 
 class _Stacked:
-    base: ClassVar[type[Source]]
+    base: ClassVar[type[Digits | MNIST]]
 
     def load(self, size: int | None = None, progress: Progress = SILENT) -> Dataset:
         """10,000 + 10,000 images with labels 0..999, at whatever sizes the base dataset has."""
