@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,9 +12,9 @@ from benchbench.core.images import to_signed
 from benchbench.training.config import TrainingConfig
 
 
-def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
-    """The order of the `n` images in an epoch, a function of (seed, epoch, n)."""
-    return _generator(seed, epoch).permutation(n)
+def epoch_order(seed: int, epoch: int, n: int, stream: int = 0) -> np.ndarray:
+    """The order of the `n` images in an epoch, a function of (seed, epoch, n, stream); streams are independent."""
+    return _generator(seed, epoch, stream).permutation(n)
 
 
 def balanced_order(seed: int, epoch: int, labels: np.ndarray) -> np.ndarray:
@@ -33,9 +35,20 @@ def balanced_order(seed: int, epoch: int, labels: np.ndarray) -> np.ndarray:
     return generator.permutation(np.concatenate(chosen))
 
 
-def _generator(seed: int, epoch: int) -> np.random.Generator:
+def _generator(seed: int, epoch: int, stream: int = 0) -> np.random.Generator:
     # Counter values from 2^63 up are never an image's index; 2^63 itself is `core.seeds.permutation`'s.
-    return np.random.Generator(np.random.Philox(key=np.array([seed, 2**63 + 1 + epoch], dtype=np.uint64)))
+    key = np.array([seed, 2**63 + 2**62 * stream + 1 + epoch], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+@dataclass(frozen=True)
+class Other:
+    """The other domain of a translator. images, held_out: uint8 RGB N×3×H×W, of the size of the first domain's.
+    aligned: row i shows what row i of the first domain shows, and the model may know it."""
+
+    images: Tensor
+    held_out: Tensor
+    aligned: bool
 
 
 class Batches:
@@ -53,10 +66,11 @@ class Batches:
         channels: int,
         seed: int,
         device: torch.device,
+        stream: int = 0,
     ) -> None:
         self.images = images.to(device)
         self.labels = None if labels is None else labels.to(device)
-        self.batch_size, self.channels, self.seed = config.batch_size, channels, seed
+        self.batch_size, self.channels, self.seed, self.stream = config.batch_size, channels, seed, stream
         self._balance = labels.cpu().numpy() if config.class_balanced and labels is not None else None
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
         self.epoch_length = len(self._rows(0))
@@ -64,17 +78,40 @@ class Batches:
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor | None]:
         """Batch `number` of the training, from 0: images float32 in [-1, 1], N×channels×H×W, and labels."""
-        epoch, position = divmod(number, self.per_epoch)
-        rows = self._rows(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
+        rows = self.rows(number)
         labels = None if self.labels is None else self.labels[rows]
         return to_signed(self.images[rows], self.channels), labels
+
+    def rows(self, number: int) -> Tensor:
+        """Which images batch `number` holds: int64 indices on the device."""
+        epoch, position = divmod(number, self.per_epoch)
+        return self._rows(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
 
     def _rows(self, epoch: int) -> Tensor:
         if self._epoch != epoch:
             order = (
-                epoch_order(self.seed, epoch, len(self.images))
+                epoch_order(self.seed, epoch, len(self.images), self.stream)
                 if self._balance is None
                 else balanced_order(self.seed, epoch, self._balance)
             )
             self._order, self._epoch = torch.from_numpy(order).to(self.images.device), epoch
         return self._order
+
+
+class OtherBatches:
+    """The batches of domain B that go with those of domain A."""
+
+    def __init__(self, other: Other, first: Batches, config: TrainingConfig) -> None:
+        device = first.images.device
+        self._images, self._first, self._own = other.images.to(device), first, None
+        if not other.aligned:
+            # A stream of its own: with the first domain's order, equal numbers of images would come out as pairs.
+            self._own = Batches(
+                self._images, None, config, channels=first.channels, seed=first.seed, device=device, stream=1
+            )
+
+    def __getitem__(self, number: int) -> Tensor:
+        """Batch `number`: float32 in [-1, 1], N×channels×H×W."""
+        if self._own is not None:
+            return self._own[number][0]
+        return to_signed(self._images[self._first.rows(number)], self._first.channels)

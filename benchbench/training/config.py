@@ -36,7 +36,7 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         default=(0.9, 0.999), description="Adam's decay rates; the first is the momentum of sgd"
     )
     weight_decay: float = Field(default=0.0, ge=0)
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule: Literal["constant", "cosine", "linear", "constant_then_linear"] = "constant"
     warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up before the schedule")
     clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm; none = off")
     ema_decay: float = Field(

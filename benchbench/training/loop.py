@@ -35,7 +35,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Batch, Observant, Trainable
 from benchbench.core.seeds import permutation
 from benchbench.training.alarm import collapse_at
-from benchbench.training.batches import Batches
+from benchbench.training.batches import Batches, Other, OtherBatches
 from benchbench.training.checkpoint import load_checkpoint, save_checkpoint
 from benchbench.training.config import TrainingConfig
 from benchbench.training.diffaugment import diffaugment
@@ -65,21 +65,23 @@ def train(
     identity: Mapping[str, Any],
     progress: Progress = SILENT,
     monitor: Monitor | None = None,
+    other: Other | None = None,
 ) -> TrainingResult:
     """Train `model` in place, leaving it in eval mode on `device` with the weights to hand out.
 
     images, held_out: uint8 RGB N×3×H×W. labels: int64 (N,) or None. workdir: where `checkpoint.pt` lives;
     None for no checkpoints. identity: JSON-able facts that must not change between sittings (model,
     hyper-parameters, data fingerprint); the training config and the seed are added here. monitor: looks at the
-    model every `config.monitor_every` steps and at the end; never where that is 0.
+    model every `config.monitor_every` steps and at the end; never where that is 0. other: the other domain of a
+    translator, whose `images` are then of domain A.
 
     Raises `InputError` for an impossible request or a checkpoint of something else, `CellFailed` when a
     loss is not finite.
     """
-    check_request(model, images, labels, held_out, config, device, monitor)
+    check_request(model, images, labels, held_out, config, device, monitor, other)
     with isolated(device):
         seed_generators(seed, device)
-        loop = _Loop(model, images, labels, held_out, config, seed, device, monitor)
+        loop = _Loop(model, images, labels, held_out, config, seed, device, monitor, other)
         identity = {**identity, "seed": seed, "n_images": len(images), "training": config.hyper()}
         return loop.run(workdir, identity, progress)
 
@@ -97,6 +99,7 @@ class _Loop:
         seed: int,
         device: torch.device,
         monitor: Monitor | None,
+        other: Other | None,
     ) -> None:
         assert isinstance(model, Trainable)
         if device.type == "cuda":
@@ -105,10 +108,13 @@ class _Loop:
         self.trainable: Trainable = model
         self.config, self.device = config, device
         self.monitor = monitor if config.monitor_every else None
-        self.channels = 1 if is_grey(images) and is_grey(held_out) else 3
+        everything = [images, held_out, *([other.images, other.held_out] if other else [])]
+        self.channels = 1 if all(map(is_grey, everything)) else 3
         self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
-        # Sources may be sorted by class: a shuffled choice, the same for every seed.
-        self.held_out = held_out[torch.from_numpy(permutation(0, len(held_out))[:N_STATISTICS])].to(device)
+        self.others = OtherBatches(other, self.batches, config) if other else None
+        self.held_out = _some(held_out).to(device)
+        # Pairs that are not aligned say nothing of a held-out loss, but one that needs none ignores them.
+        self.held_out_other = _some(other.held_out).to(device) if other else None
         self.players = dict(model.players())
         self.total = config.total_steps(self.batches.epoch_length, lambda step: batches_in(self.turns(step)))
         self.parameters = {
@@ -202,7 +208,8 @@ class _Loop:
 
     def batch(self, number: int) -> Batch:
         x, labels = self.batches[number]
-        return Batch(x, labels, self.state.step, self.total, self.augment)
+        y = None if self.others is None else self.others[number]
+        return Batch(x, labels, self.state.step, self.total, self.augment, y)
 
     def augment(self, x: Tensor) -> Tensor:
         self.augmented = True
@@ -306,7 +313,8 @@ class _Loop:
         """The only player's loss on the held-out images, with the same noise every epoch."""
         seed_generators(0, self.device)
         x = to_signed(self.held_out, self.channels)
-        batch = Batch(x, None, self.total, self.total)  # as at the end: no warm-up moves the goal posts
+        y = None if self.held_out_other is None else to_signed(self.held_out_other, self.channels)
+        batch = Batch(x, None, self.total, self.total, y=y)  # as at the end: no warm-up moves the goal posts
         return float(self.trainable.loss(next(iter(self.players)), batch)[0])
 
     @contextmanager
@@ -348,6 +356,7 @@ class _Loop:
         cuda = self.device.type == "cuda"
         return {
             "model": self.model.state_dict(),
+            "transient": transient_buffers(self.model),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "ema": (self.ema.state, self.ema.updates) if self.ema else None,
             "scaler": self.scaler.state_dict(),
@@ -360,6 +369,8 @@ class _Loop:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         self.model.load_state_dict(saved["model"])
+        for name, buffer in transient_buffers(self.model).items():
+            buffer.copy_(saved["transient"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(saved["optimizers"][name])
         if self.ema:
@@ -372,6 +383,18 @@ class _Loop:
             torch.cuda.set_rng_state(saved["rng_cuda"], self.device)
         self.state = RunState(**saved["run"])
         self.shown = _in_short(self.state.curves[-1]) if self.state.curves else {}
+
+
+def transient_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """What changes while training and is no part of the weights, for example a pool of generated images: the buffers
+    that the state dict leaves out."""
+    kept = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name not in kept}
+
+
+def _some(images: Tensor) -> Tensor:
+    """At most `N_STATISTICS` images. Sources may be sorted by class: a shuffled choice, the same for every seed."""
+    return images[torch.from_numpy(permutation(0, len(images))[:N_STATISTICS])]
 
 
 def batches_in(turns: Sequence[str]) -> int:

@@ -26,11 +26,14 @@ def lr_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
     """What the learning rate is multiplied with in step `step` (from 0).
 
     (step + 1) / warmup_steps during the warm-up; then 1 (constant), or from 1 down to 0 at `total_steps` as
-    half a cosine (Loshchilov & Hutter 2017, equation 5, one cycle) or a straight line.
+    half a cosine (Loshchilov & Hutter 2017, equation 5, one cycle), a straight line, or 1 for the first half of
+    the way and a straight line for the second (Zhu et al. 2017, appendix 7.1).
     """
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     if config.schedule == "constant":
         return 1.0
     done = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1 - done
+    if config.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    return 1 - done if config.schedule == "linear" else min(1.0, 2 * (1 - done))

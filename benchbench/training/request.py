@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
-from benchbench.core.protocols import Standing, Trainable
+from benchbench.core.protocols import Standing, Trainable, Translator
+from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
 from benchbench.training.monitor import Monitor
 from benchbench.training.standing import batch_norms
@@ -21,6 +22,7 @@ def check_request(
     config: TrainingConfig,
     device: torch.device,
     monitor: Monitor | None,
+    other: Other | None = None,
 ) -> None:
     """Raise `InputError` for what cannot be done."""
     name = type(model).__name__
@@ -34,6 +36,8 @@ def check_request(
         raise InputError(
             f"precision {config.precision} needs a CUDA device but training runs on {device.type}; use fp32"
         )
+    if isinstance(model, Translator):
+        _check_domains(model, images, held_out, other)
     players = model.players()
     for player in config.player_lr:
         if player not in players:
@@ -59,4 +63,24 @@ def check_request(
         raise InputError(
             f"monitor_every={config.monitor_every} asks for looks at what {name} generates but nobody was "
             "given to look; leave it at 0, or pass a monitor"
+        )
+
+
+def _check_domains(model: Translator, images: Tensor, held_out: Tensor, other: Other | None) -> None:
+    name = type(model).__name__
+    if other is None:
+        raise InputError(f"{name} turns one domain into another but was given one domain only")
+    for title, a, b in (("training", images, other.images), ("held-out", held_out, other.held_out)):
+        check_images(b, f"{title} images of the other domain")
+        if not len(b):
+            raise InputError(f"the other domain has no {title} images")
+        if a.shape[2:] != b.shape[2:]:
+            raise InputError(
+                f"the {title} images of one domain are {a.shape[3]}×{a.shape[2]} but those of the other are "
+                f"{b.shape[3]}×{b.shape[2]}; resize them to one size"
+            )
+    if model.paired and not (other.aligned and len(images) == len(other.images)):
+        raise InputError(
+            f"{name} learns from pairs but the {len(images)} and {len(other.images)} training images of the two "
+            "domains are not paired; use a model for unpaired images, for example cyclegan"
         )

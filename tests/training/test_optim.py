@@ -24,6 +24,7 @@ from benchbench.training.optim import lr_factor, make_optimizer
         # through
         ("constant", [0.25, 1.0, 1.0, 1.0, 1.0, 1.0]),
         ("linear", [0.25, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        ("constant_then_linear", [0.25, 1.0, 1.0, 1.0, 1.0, 0.5]),
         ("cosine", [0.25, 1.0, 1.0, 0.5 + 2**-1.5, 0.5, 0.5 - 2**-1.5]),
     ],
 )
