@@ -11,7 +11,7 @@ import torch
 
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import FIELD_NAMES, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import FIELD_NAMES, Evidence, FeatureEvidence, Metric, PairEvidence
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "metrics").glob("*.md"))
@@ -32,7 +32,7 @@ def mentions(name: str, text: str) -> bool:
 def row(metric: type[Metric]) -> list[str]:
     """The cells of the index table, after the name."""
     meaning = " ".join((inspect.getdoc(metric) or "").split("\n\n")[0].split())
-    needs = ", ".join(sorted(metric.needs))
+    needs = ", ".join(sorted(metric().needs))  # of the family as it comes
     source = metric.source.split(";")[0]
     return [metric.aspect, BETTER[metric.higher_is_better], needs, source, meaning]
 
@@ -63,7 +63,16 @@ def details_of(name: str) -> set[str]:
     x, y, z = (torch.randn(1000, 4, generator=torch.Generator().manual_seed(seed)) for seed in range(3))
     sides = [{judge: FeatureEvidence(Moments.of(side), side, side)} for side in (x, y, z)]
     asked = torch.zeros(1000, dtype=torch.int64)
-    estimate = metric_class(judge).compute(Evidence(sides[0], sides[1], held_out=sides[2], asked=asked))
+    everything = Evidence(
+        sides[0],
+        sides[1],
+        held_out=sides[2],
+        asked=asked,
+        pairs=PairEvidence({metric_class(judge).name: torch.ones(2)}),
+        sources=sides[1],
+        variants={judge: x.reshape(500, 2, 4)},
+    )
+    estimate = metric_class(judge).compute(everything)
     return {detail.removesuffix(f"_{judge}") for detail in estimate.details}
 
 

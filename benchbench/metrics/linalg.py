@@ -54,6 +54,22 @@ def check_pair(x: Tensor, y: Tensor, minimum: int = 2) -> None:
         )
 
 
+def check_directions(features: Tensor) -> None:
+    """`MetricFailed` where a row of features N×D is all zeros, which has no direction."""
+    zero = int((features == 0).all(1).sum())
+    if zero:
+        raise MetricFailed(
+            f"{zero} of {len(features)} images have features of length 0, which have no direction"
+        )
+
+
+def unit_rows(features: Tensor) -> Tensor:
+    """Rows of features N×D at length 1, float64."""
+    x = features.double()
+    unit: Tensor = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return unit
+
+
 def nuclear_norm(matrix: Tensor) -> float:
     """The sum of the singular values."""
     return float(torch.linalg.svdvals(matrix).sum())

@@ -19,7 +19,15 @@ from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
 
 Aspect = Literal["quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"]
-Need = Literal["moments", "features", "logits", "pairs"]
+Need = Literal[
+    "moments", "features", "logits", "pairs", "hints", "cycle", "identity", "style", "sources", "variants"
+]
+"""What a metric reads. Of each extractor: moments, features, logits. Values of pairs of images: `pairs` (an output and
+its right answer), `hints` (the same, made with hints), `cycle` (an image and what came back), `identity` (an image
+of the target domain and its translation), `style` (an output and the style asked for). `sources`: features of what was
+translated; `variants`: features of several outputs of one source."""
+OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "sources", "variants"})
+"""What only a model that turns images into others can be asked for; images alone do not have it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ class Evidence:
     """All that metrics may read. `generated`, `reference` and `held_out` by extractor name; an extractor that is
     not at hand or could not read the images left its failure instead. `held_out` is real images that no model
     saw, there where a metric `needs_held_out` and the run has them. `asked` is the class, int64 (N,), that each
-    generated image was asked to be, None where nobody asked."""
+    generated image was asked to be, None where nobody asked. Of a translation: `sources` is what each generated image
+    was made from, in their order; `variants` the features, float32 N×k×D, of k outputs of each of some sources."""
 
     generated: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     reference: Mapping[str, FeatureEvidence] = field(default_factory=dict)
@@ -63,6 +72,8 @@ class Evidence:
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
     held_out: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     asked: Tensor | None = None
+    sources: Mapping[str, FeatureEvidence] = field(default_factory=dict)
+    variants: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

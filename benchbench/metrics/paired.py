@@ -3,7 +3,8 @@
 The pure functions take uint8 batches N×3×H×W or N×1×H×W and give float64 (N,) on the same device, so that an
 evaluator streams batches through them; no value depends on the batch it came in. `y_channel` and
 `crop_border` are the conventions of super-resolution papers; a number made with them has another name: `psnr_y`
-and `ssim_y` are metrics of their own, and any paired metric takes a suffix, as in "psnr_y_crop4".
+and `ssim_y` are metrics of their own, and any paired metric takes a suffix, as in "psnr_y_crop4". So does what a model
+made with hints from the truth: "psnr_hints5".
 
 The metrics average values over pairs. PSNR is the mean of per-image PSNRs, as the field reports it, not the
 PSNR of the mean MSE, which is lower. The interval is Student's t over images: it speaks of other images from
@@ -20,7 +21,7 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Estimate, Evidence, Metric, PairEvidence
+from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.ssim import ms_ssim_planes, ssim_planes
 
 
@@ -131,22 +132,27 @@ class PairReader:
 class PairedMetric(Metric):
     """Mean over pairs of what `per_image` gave; the evaluator streams the pairs through `of_pairs`.
 
-    crop_border: pixels cut off each side first, which is part of the name.
+    role: which pairs it is shown (see `metric.Need`). crop_border: pixels cut off each side first. hints: points of the
+    truth that a model may see. Both are part of the name.
     """
 
-    aspect = "paired"
-    needs = frozenset({"pairs"})
+    aspect: ClassVar[Aspect] = "paired"
+    role: ClassVar[Need] = "pairs"
     needs_reference = False
     uses_extractor = False
     why_infinite: ClassVar[str] = ""
 
-    def __init__(self, extractor: str | None = None, crop_border: int = 0) -> None:
+    def __init__(self, extractor: str | None = None, crop_border: int = 0, hints: int = 0) -> None:
         super().__init__(extractor)
         self.crop_border = crop_border
+        self.hints = hints
+        # Read by whoever plans; a property here would hide that other metrics declare it on the class.
+        self.needs = frozenset({self.role, "hints"} if hints else {self.role})  # type: ignore[misc]
 
     @property
     def name(self) -> str:
-        return f"{self.family}_crop{self.crop_border}" if self.crop_border else self.family
+        crop = f"_crop{self.crop_border}" if self.crop_border else ""
+        return self.family + crop + (f"_hints{self.hints}" if self.hints else "")
 
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:

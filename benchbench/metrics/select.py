@@ -18,12 +18,18 @@ from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, Need
 from benchbench.metrics.paired import PairedMetric
 
-# What a paper would report of any generator, and whether it collapsed. Everything else is asked for by name or with
-# "all".
+# What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
+# Everything else is asked for by name or with "all".
 STANDARD = (
     "fd", "is", "kd", "precision", "recall", "density", "coverage", "duplicate_rate",
     "modes", "class_kl", "high_quality", "conditional_accuracy", "ssim", "psnr", "mse",
 )  # fmt: skip
+TRANSLATION = (
+    "ssim", "psnr", "mse", "mae", "pose_error", "psnr_hints5", "psnr_hints20", "ssim_hints5", "ssim_hints20",
+    "fd", "kd", "precision", "recall", "content_distance", "conditional_accuracy", "input_diversity",
+    "cycle_mae", "cycle_growth_rounded", "cycle_growth_noise", "identity_mae",
+)  # fmt: skip
+STYLIZATION = ("gram_distance", "content_distance", "artfd")
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,22 @@ class Outcome:
 
 
 def select_metrics(
-    names: Iterable[str], extractors: Sequence[str], class_judge: str | None = None
+    names: Iterable[str],
+    extractors: Sequence[str],
+    class_judge: str | None = None,
+    standard: Sequence[str] = STANDARD,
 ) -> list[Metric]:
     """The metrics behind `names`, each once, sorted by full name.
 
     A full name brings its own extractor; families are paired with each of `extractors` that they are defined
     on. A family asked for by name of which none is: `InputError`; in a set such as `all` it is left out.
-    class_judge: an extractor for the families that are not defined on every one, those on classes.
+    class_judge: an extractor for the families that are not defined on every one, those on classes. standard: what
+    `standard` stands for in this task.
     """
     known = set(METRICS.names())
     chosen: dict[str, Metric] = {}
     for asked in names:
-        for name in _expand(asked, known):
+        for name in _expand(asked, known, standard):
             built = _build(name, known, extractors, class_judge)
             if not built and name == asked:
                 raise _wrong_extractors(name, extractors)
@@ -59,9 +69,9 @@ def select_metrics(
     return [chosen[name] for name in sorted(chosen)]
 
 
-def _expand(asked: str, known: set[str]) -> Sequence[str]:
+def _expand(asked: str, known: set[str], standard: Sequence[str]) -> Sequence[str]:
     if asked == "standard":
-        return STANDARD
+        return standard
     if asked == "all":
         return sorted(known)
     return (asked,)
@@ -75,9 +85,12 @@ def _build(name: str, known: set[str], extractors: Sequence[str], class_judge: s
         if class_judge is not None and family.extractors != "*":
             extractors = [*extractors, class_judge]
         return [family(extractor) for extractor in extractors if family.defined_on(extractor)]
-    cropped = re.fullmatch(r"(\w+)_crop([1-9]\d*)", name)
-    if cropped and cropped[1] in known and issubclass(family := METRICS.get(cropped[1]), PairedMetric):
-        return [family(crop_border=int(cropped[2]))]
+    suffixed = re.fullmatch(r"(\w+?)(?:_crop([1-9]\d*))?(?:_hints([1-9]\d*))?", name)
+    if suffixed and suffixed[1] in known:
+        family = METRICS.get(suffixed[1])
+        if issubclass(family, PairedMetric) and family.role == "pairs":
+            crop, hints = (int(number or 0) for number in suffixed.groups()[1:])
+            return [family(crop_border=crop, hints=hints)]
     # A full name: try each family on each extractor there is, which also finds aliases such as "fid".
     everything = {
         metric.name: metric

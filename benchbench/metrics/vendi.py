@@ -20,10 +20,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.errors import InputError
 from benchbench.core.seeds import permutation
 from benchbench.metrics.intervals import positive_estimate
-from benchbench.metrics.linalg import EPS, check_features
+from benchbench.metrics.linalg import EPS, check_directions, check_features, unit_rows
 from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
 
 _ROWS = 1024  # rows turned to float64 at a time
@@ -76,7 +76,7 @@ def vendi_standard_error(features: Tensor, seed: int = 0) -> float:
         kept = group != left_out
         n_kept = int(kept.sum())
         if dual:
-            x = _unit_rows(features[~kept])
+            x = unit_rows(features[~kept])
             smaller = (n * matrix - x.T @ x) / n_kept
         else:
             smaller = matrix[kept][:, kept] * n / n_kept
@@ -90,12 +90,6 @@ def vendi_standard_error(features: Tensor, seed: int = 0) -> float:
     return math.sqrt(sum(squares) / groups)
 
 
-def _unit_rows(features: Tensor) -> Tensor:
-    x = features.double()
-    unit: Tensor = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
-    return unit
-
-
 def _slices(n: int) -> Iterator[slice]:
     return (slice(start, start + _ROWS) for start in range(0, n, _ROWS))
 
@@ -103,18 +97,14 @@ def _slices(n: int) -> Iterator[slice]:
 def _small_matrix(features: Tensor) -> tuple[Tensor, bool]:
     """XᵀX/n if that is the smaller matrix (dual), else XXᵀ/n; and which."""
     check_features(features, "the features", 1)
-    zero = int((features == 0).all(1).sum())
-    if zero:
-        raise MetricFailed(
-            f"{zero} of {len(features)} images have features of length 0, which have no direction"
-        )
+    check_directions(features)
     n, d = features.shape
     if n <= d:
-        x = _unit_rows(features)
+        x = unit_rows(features)
         return x @ x.T / n, False
     total = torch.zeros(d, d, dtype=torch.float64, device=features.device)
     for some in _slices(n):
-        x = _unit_rows(features[some])
+        x = unit_rows(features[some])
         for start in range(0, d, _COLUMNS):
             columns = slice(start, start + _COLUMNS)
             total[columns, start:].addmm_(x[:, columns].T, x[:, start:])

@@ -225,3 +225,24 @@ def test_a_border_that_leaves_nothing_fails_its_metric_alone() -> None:
     with pytest.raises(MetricFailed, match="cannot cut a border of 10 pixels off images of 20×20"):
         cut.compute(found)
     assert whole.compute(found).value > 0
+
+
+def test_hints_are_another_number_of_another_name() -> None:
+    """The same function on other pairs: name, need and value are apart from those without hints, and from other
+    numbers of hints."""
+    some = [PSNR(), PSNR(hints=5), PSNR(crop_border=3, hints=20)]
+    assert [metric.name for metric in some] == ["psnr", "psnr_hints5", "psnr_crop3_hints20"]
+    assert [set(metric.needs) for metric in some] == [{"pairs"}, {"pairs", "hints"}, {"pairs", "hints"}]
+    found = evidence(psnr=[10.0, 20.0], psnr_hints5=[20.0, 40.0])
+    assert [metric.compute(found).value for metric in some[:2]] == [15, 30]
+
+
+def test_a_metric_needs_the_pairs_of_its_role() -> None:
+    """A class that says whose pairs it is shown needs those, and no comparison with the truth."""
+
+    class OfCycle(MAE):
+        family = "of_cycle"
+        role = "cycle"
+
+    assert set(OfCycle().needs) == {"cycle"}
+    assert set(MAE().needs) == {"pairs"}

@@ -10,7 +10,7 @@ import torch
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, FeatureEvidence, Metric, Need
-from benchbench.metrics.select import balanced, needs_of, score, select_metrics
+from benchbench.metrics.select import STYLIZATION, TRANSLATION, balanced, needs_of, score, select_metrics
 
 LITE = "efficientnet_lite0"
 
@@ -123,6 +123,41 @@ def test_a_border_is_part_of_the_name() -> None:
     for name in ("psnr_crop0", "psnr_crop", "psnr_crop4_crop4", "fd_crop4", f"fd_{LITE}_crop4"):
         with pytest.raises(InputError, match=f"unknown metric '{name}'"):
             select_metrics([name], [LITE])
+
+
+def test_hints_are_part_of_the_name() -> None:
+    """What a model may see of the truth is another number, and whoever plans learns that hints are needed; the suffix
+    stands after that of a border."""
+    found = select_metrics(["psnr_hints5", "psnr", "ssim_crop2_hints20"], [LITE])
+    assert [(m.name, m.family, set(m.needs)) for m in found] == [
+        ("psnr", "psnr", {"pairs"}),
+        ("psnr_hints5", "psnr", {"pairs", "hints"}),
+        ("ssim_crop2_hints20", "ssim", {"pairs", "hints"}),
+    ]
+    for name in ("psnr_hints0", "psnr_hints", "psnr_hints5_crop2", "psnr_hints5_hints5", f"fd_{LITE}_hints5"):
+        with pytest.raises(InputError, match=f"unknown metric '{name}'"):
+            select_metrics([name], [LITE])
+
+
+def test_only_comparisons_with_the_truth_have_suffixes() -> None:
+    """A cycle has no right answer to take hints from, and its errors are gathered under one name."""
+    for name in ("cycle_mae_hints5", "cycle_mae_crop2", "identity_mae_hints5", "cycle_growth_noise_crop1"):
+        with pytest.raises(InputError, match=f"unknown metric '{name}'"):
+            select_metrics([name], [LITE])
+
+
+def test_standard_depends_on_the_task() -> None:
+    """The word stands for what the task says; the sets of translation and stylization are names that there are, and
+    what reads an extractor is computed on the one that was named. Other words mean what they always do."""
+    translation = [m.name for m in select_metrics(["standard"], [LITE], standard=TRANSLATION)]
+    assert {f"fd_{LITE}", "cycle_growth_noise", "psnr_hints20", f"input_diversity_{LITE}"} <= set(translation)
+    assert not {f"is_{LITE}", f"coverage_{LITE}"} & set(translation)
+    assert [m.name for m in select_metrics(["standard"], [LITE], standard=("psnr_hints5", "mse"))] == [
+        "mse",
+        "psnr_hints5",
+    ]
+    assert {m.family for m in select_metrics(["standard"], [LITE], standard=STYLIZATION)} == set(STYLIZATION)
+    assert [m.name for m in select_metrics(["psnr"], [LITE], standard=TRANSLATION)] == ["psnr"]
 
 
 def test_unknown_metric_names_the_nearest() -> None:
