@@ -111,7 +111,7 @@ class _CNN(FrozenExtractor):
     def _locate(self) -> tuple[Path, str, str]:
         """The file, how its sha256 must begin, and where it comes from in words."""
         dataset = self.name.removeprefix("cnn_")
-        env = f"BENCHBENCH_{self.name.upper()}_WEIGHTS"
+        env = f"BENCHBENCH_{self.name.upper().replace('-', '_')}_WEIGHTS"  # a shell knows no hyphens
         if given := os.environ.get(env):
             if not Path(given).is_file():
                 raise MetricFailed(f"{env} names {given}, which is not a file", status="unavailable")
@@ -159,3 +159,13 @@ class CNNCIFAR10(_CNN):
     name = "cnn_cifar10"
     size = 32
     resize = "bilinear-antialias-32"
+
+
+class CNNOpenMojiTones(_CNN):
+    """The project's own judge of skin tones, light or dark; its weights are shipped, its accuracy is in their card."""
+
+    name = "cnn_openmoji-tones"
+    size = 32
+    n_logits = 2
+    resize = "bilinear-antialias-32"
+    sha256 = "6cf6218a235b86e94e3dd8fdc04949c33e15b8e5f6268fb5c4ed0aca287ee4a0"

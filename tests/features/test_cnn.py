@@ -15,7 +15,7 @@ from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
 from benchbench.features import cnn as module
-from benchbench.features.cnn import CNNCIFAR10, CNNMNIST, CNNDigits, FoldedCNN
+from benchbench.features.cnn import CNNCIFAR10, CNNMNIST, CNNDigits, CNNOpenMojiTones, FoldedCNN
 from benchbench.models.build import build_model
 from benchbench.training.weights import save_weights
 
@@ -24,8 +24,8 @@ ENV = "BENCHBENCH_CNN_CIFAR10_WEIGHTS"
 
 @pytest.fixture(autouse=True)
 def _no_weights_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for judge in (CNNDigits, CNNMNIST, CNNCIFAR10):
-        monkeypatch.delenv(f"BENCHBENCH_{judge.name.upper()}_WEIGHTS", raising=False)
+    for judge in (CNNDigits, CNNOpenMojiTones, CNNMNIST, CNNCIFAR10):
+        monkeypatch.delenv(f"BENCHBENCH_{judge.name.upper().replace(chr(45), chr(95))}_WEIGHTS", raising=False)
 
 
 def trained(spec: ImageSpec, convs: int = 1) -> Any:
@@ -65,18 +65,23 @@ def test_it_is_the_network_that_was_trained(
     torch.testing.assert_close(seen.logits, logits, rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
 
 
-def test_shipped_weights_are_as_good_as_their_card_says() -> None:
-    """884 of the 899 held-out digits, as baselines/cnn-digits/card.md has it; another processor may round a
-    tie the other way, so two images either way are let pass."""
-    judge = CNNDigits()
-    held_out = load_dataset("digits").held_out
+@pytest.mark.parametrize(
+    ("judge_class", "dataset", "right"), [(CNNDigits, "digits", 884), (CNNOpenMojiTones, "openmoji-tones", 323)]
+)
+def test_shipped_weights_are_as_good_as_their_card_says(
+    judge_class: type[CNNDigits | CNNOpenMojiTones], dataset: str, right: int
+) -> None:
+    """884 of the 899 held-out digits and 323 of 330 tones, as the cards have it; another processor may round a tie
+    the other way, so two images either way are let pass."""
+    judge = judge_class()
+    held_out = load_dataset(dataset).held_out
     logits = judge(held_out.images).logits
     assert logits is not None
     assert held_out.labels is not None
-    assert abs(int((logits.argmax(1) == held_out.labels).sum()) - 884) <= 2
+    assert abs(int((logits.argmax(1) == held_out.labels).sum()) - right) <= 2
     described = judge.describe()
-    assert described["weights_sha256"] == CNNDigits.sha256
-    assert described["weights_source"] == "shipped, baselines/cnn-digits"
+    assert described["weights_sha256"] == judge_class.sha256
+    assert described["weights_source"] == f"shipped, baselines/cnn-{dataset}"
     assert described["resize"] == "bilinear-antialias-32"
 
 

@@ -1,0 +1,87 @@
+"""Feed-forward style transfer (Johnson, Alahi, Fei-Fei 2016): one network a style, trained on many contents.
+
+The networks are the `resnet_generator`, that of the same paper with instance norm (Ulyanov et al. 2016). They are
+independent of each other and see the same batches; one optimiser serves all, for Adam keeps each parameter's statistics
+apart. Style pictures are a buffer among the weights: loaded weights know what they were trained for.
+
+Trade-off: milliseconds an image, but as many networks as styles, and a style that was not trained is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from benchbench.core.errors import InputError
+from benchbench.core.images import quantize
+from benchbench.core.protocols import Batch, ImageSpec
+from benchbench.core.seeds import ImageRng
+from benchbench.models.perceptual_loss import PerceptualConfig, StyledByPictures
+from benchbench.models.resnet_generator import ResnetGenerator
+
+RANGE = 2  # from black to white: any image can be reached from any other
+
+
+class FastStyle(StyledByPictures):
+    """Feed-forward style transfer: one small residual network for each style."""
+
+    reference: ClassVar[str] = "Johnson, Alahi & Fei-Fei 2016, Perceptual Losses for Real-Time Style Transfer"
+
+    class Config(PerceptualConfig):
+        """The paper's networks have width 32 and 5 blocks."""
+
+        width: int = Field(
+            default=32, ge=4, description="channels at full size, four times as many at a quarter"
+        )
+        blocks: int = Field(default=5, ge=1, description="residual blocks at a quarter of the sides")
+
+    config: Config
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        self.networks = nn.ModuleList(
+            ResnetGenerator(spec.channels, spec.channels, config.width, config.blocks)
+            for _ in range(spec.n_classes)
+        )
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As every module's; `InputError` where the weights were trained for other style pictures than it was shown."""
+        theirs = state_dict.get("styles")
+        if self.styles.any() and theirs is not None and not torch.equal(self.styles.cpu(), theirs.cpu()):
+            raise InputError(
+                "these weights were trained for other style pictures than those of the dataset; "
+                "use the dataset and --size they were trained on, or leave --weights out to train"
+            )
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def stylize(self, contents: Tensor, style: int, rng: ImageRng) -> Tensor:
+        """One pass through the network of that style; draws nothing."""
+        return quantize(self.turn(self.content(contents), self.checked(style)))
+
+    def turn(self, x: Tensor, style: int) -> Tensor:
+        """Float images in [-1, 1], N×channels×H×W, to float32 images of that style, the same shape, around [-1, 1]."""
+        change: Tensor = self.networks[style](x)
+        return x + RANGE * change
+
+    def players(self) -> Mapping[str, nn.Module]:
+        """All networks together."""
+        return {"networks": self.networks}
+
+    def turns(self, step: int) -> Sequence[str]:
+        """One turn a step."""
+        return ("networks",)
+
+    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum over styles of L of the batch in that style; logs the means of its parts over styles."""
+        x = batch.x.expand(-1, self.spec.channels, -1, -1)  # grey contents, coloured styles
+        with torch.no_grad():
+            target = self.perceptual(x.device)(x).content
+        parts = [
+            self.loss_parts(self.turn(x, k), target, self.grams(k)) for k in range(len(self.networks))
+        ]
+        logs = {name: torch.stack([own[name].detach() for own in parts]).mean() for name in parts[0]}
+        return torch.stack([self.weighted(own) for own in parts]).sum(), logs

@@ -1,0 +1,245 @@
+"""Style transfer: the loss is the weighted sum it says, an optimisation lowers it, each row stands by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchbench.core.errors import CellFailed, InputError
+from benchbench.core.images import to_signed
+from benchbench.core.protocols import Batch, ImageSpec, Stylizer, Trainable
+from benchbench.core.seeds import ImageRng
+from benchbench.features.perceptual import gram, gram_distance, load_perceptual
+from benchbench.models.build import build_model, variant
+from benchbench.models.fast_style import FastStyle
+from benchbench.models.nst import NST
+from benchbench.models.perceptual_loss import total_variation
+from benchbench.training.config import TrainingConfig
+from benchbench.training.loop import train
+from benchbench.training.weights import load_weights, save_weights
+
+CPU = torch.device("cpu")
+SPEC = ImageSpec(32, 32, grey=False, n_classes=2)
+
+
+def pictures(n: int, seed: int = 0) -> Tensor:
+    """uint8 N×3×32×32: 4×4 blocks of colour, with some grain."""
+    rng = torch.Generator().manual_seed(seed)
+    blocks = (
+        torch.randint(20, 230, (n, 3, 4, 4), generator=rng).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    )
+    return (blocks + torch.randint(0, 20, (n, 3, 32, 32), generator=rng)).to(torch.uint8)
+
+
+STYLES, CONTENTS = pictures(2, seed=1), pictures(3, seed=2)
+
+
+def nst(**hyper: Any) -> NST:
+    model = NST(NST.Config(**{"steps": 8, **hyper}), SPEC)
+    model.show_styles(STYLES)
+    return model
+
+
+def fast(**hyper: Any) -> FastStyle:
+    torch.manual_seed(0)
+    return FastStyle(FastStyle.Config(**{"width": 4, "blocks": 1, **hyper}), SPEC)
+
+
+def styled(model: Stylizer, contents: Tensor, style: int = 0, start: int = 0) -> Tensor:
+    """As the task calls it; `start` is the number of the first image."""
+    with torch.inference_mode():
+        return model.stylize(contents, style, ImageRng(0, range(start, start + len(contents))))
+
+
+def test_total_variation_by_hand() -> None:
+    """Rows 0 and 2, down a step of 2 everywhere (2² = 4), across none: 4; of a flat image 0."""
+    image = torch.tensor([[[[0.0, 0, 0], [2, 2, 2]]]])
+    assert float(total_variation(image)) == 4
+    assert float(total_variation(torch.ones(2, 3, 4, 4))) == 0
+
+
+def test_loss_at_the_content() -> None:
+    """Of the content itself the content part is 0, the style part its Gram distance to the picture and the total
+    variation its own, each computed here from `gram` and slices; the loss is their weighted sum. float32 sums of up to
+    32² terms in the same order but for the weighting: 1e-5."""
+    model = nst(content_weight=2, style_weight=3, tv_weight=5)
+    perceptual = load_perceptual("efficientnet_lite0", CPU)
+    x = to_signed(CONTENTS[:1])
+    parts = model.loss_parts(x, perceptual(x).content, model.grams(1))
+    style = torch.stack(
+        [
+            (gram(own) - gram(wanted)).square().sum()
+            for own, wanted in zip(perceptual(x).style, perceptual(to_signed(STYLES[1:])).style, strict=True)
+        ]
+    ).mean()
+    variation = (x[:, :, 1:] - x[:, :, :-1]).square().mean() + (x[..., 1:] - x[..., :-1]).square().mean()
+    assert float(parts["content"]) == 0
+    assert float(parts["style"]) == pytest.approx(float(style), rel=1e-5)
+    assert float(model.weighted(parts)) == pytest.approx(float(3 * style + 5 * variation), rel=1e-5)
+
+
+@pytest.mark.parametrize("start", ["content", "noise"])
+def test_nst_is_deterministic_and_rows_are_independent(start: str) -> None:
+    """Each image is an optimisation of its own: bit for bit the same alone, in a batch, and again."""
+    model = nst(start=start, steps=3)
+    whole = styled(model, CONTENTS)
+    assert whole.shape == CONTENTS.shape
+    assert whole.dtype == torch.uint8
+    for i in range(len(CONTENTS)):
+        assert torch.equal(styled(model, CONTENTS[i : i + 1], start=i), whole[i : i + 1])
+    assert not torch.equal(whole, CONTENTS)
+
+
+def test_nst_reaches_the_style_and_keeps_the_content() -> None:
+    """60 steps of L-BFGS take more than nine tenths of the Gram distance away, to the style that was asked for, and
+    leave the content nearer than the other contents are; without any weight on style the image stays."""
+    model, perceptual = nst(steps=60), load_perceptual("efficientnet_lite0", CPU)
+
+    def distance(images: Tensor, style: int) -> float:
+        with torch.no_grad():
+            return float(gram_distance(perceptual(to_signed(images)).style, model.grams(style)).mean())
+
+    for style in (0, 1):
+        made = styled(model, CONTENTS[:1], style)
+        assert distance(made, style) < 0.1 * distance(CONTENTS[:1], style)
+        content, *others = perceptual(to_signed(CONTENTS)).content
+        found = perceptual(to_signed(made)).content[0]
+        assert all((found - content).square().mean() < (other - content).square().mean() for other in others)
+    same = nst(style_weight=1e-12, tv_weight=0)
+    assert int((styled(same, CONTENTS[:1]).int() - CONTENTS[:1].int()).abs().max()) <= 1
+
+
+def test_nst_has_nothing_to_train_or_save() -> None:
+    """No parameters, the network among them; a stylizer and not trainable."""
+    model = nst()
+    assert isinstance(model, Stylizer)
+    assert not isinstance(model, Trainable)
+    assert not list(model.parameters())
+    assert len(styled(model, CONTENTS[:0])) == 0
+
+
+def test_nst_that_diverges_says_so() -> None:
+    """A weight that float32 cannot hold makes the first gradient infinite."""
+    with pytest.raises(CellFailed, match="diverged; lower style_weight"):
+        styled(nst(style_weight=1e39), CONTENTS[:1])
+
+
+def test_fast_style_has_a_network_for_each_style() -> None:
+    """Two styles, two generators, one player; the perceptual network is none of its parameters or weights."""
+    model = fast()
+    assert len(model.networks) == 2
+    assert list(model.players()) == ["networks"]
+    assert {id(p) for p in model.parameters()} == {id(p) for p in model.players()["networks"].parameters()}
+    assert {key.split(".")[0] for key in model.state_dict()} == {"networks", "styles"}
+
+
+def test_fast_style_loss_is_the_sum_over_styles() -> None:
+    """Each network's own loss, computed from the shared parts; and the gradient of a style reaches its network alone:
+    with the other network replaced, it is the same. Exact: the same operations."""
+    model = fast()
+    model.show_styles(STYLES)
+    x = to_signed(CONTENTS)
+    loss, logs = model.loss("networks", Batch(x, None, 0, 1))
+    target = load_perceptual("efficientnet_lite0", CPU)(x).content
+    each = [
+        model.weighted(model.loss_parts(net(x), target, model.grams(k)))
+        for k, net in enumerate(model.networks)
+    ]
+    assert torch.equal(loss, torch.stack(each).sum())
+    assert set(logs) == {"content", "style", "total_variation"}
+    assert not any(value.requires_grad for value in logs.values())
+
+    def gradient() -> Tensor:
+        model.zero_grad()
+        model.loss("networks", Batch(x, None, 0, 1))[0].backward()
+        grad = next(model.networks[0].parameters()).grad
+        assert grad is not None
+        return grad.clone()
+
+    before = gradient()
+    assert float(before.abs().max()) > 0
+    nn.init.zeros_(model.networks[1].layers[-2].weight)
+    assert torch.equal(gradient(), before)
+
+
+def test_fast_style_rows_are_independent() -> None:
+    """Instance norm sees one image: the batch changes the last digits of convolutions at most, one grey level."""
+    model = fast().eval()
+    model.show_styles(STYLES)
+    whole = styled(model, CONTENTS, 1)
+    for i in range(len(CONTENTS)):
+        assert int((styled(model, CONTENTS[i : i + 1], 1)[0].int() - whole[i].int()).abs().max()) <= 1
+    assert not torch.equal(whole, styled(model, CONTENTS, 0))
+
+
+def test_fast_style_learns(tmp_path: Path) -> None:
+    """25 steps of the real loop on three contents halve the loss; the weights carry the styles, and come back whole."""
+    model = fast(width=8)
+    model.show_styles(STYLES)
+    config = TrainingConfig(steps=25, batch_size=3, lr=5e-3)
+    result = train(model, CONTENTS, None, CONTENTS, config, seed=0, device=CPU, workdir=None, identity={})
+    losses = [row["loss"] for row in result.curves]
+    assert losses[-1] < losses[0] / 2
+    save_weights(model, tmp_path / "w.safetensors")
+    again = fast(width=8)
+    again.show_styles(STYLES)
+    load_weights(again, tmp_path / "w.safetensors")
+    assert torch.equal(styled(again.eval(), CONTENTS), styled(model, CONTENTS))
+    stranger = fast(width=8)
+    stranger.show_styles(pictures(2, seed=9))
+    with pytest.raises(InputError, match="trained for other style pictures"):
+        load_weights(stranger, tmp_path / "w.safetensors")
+
+
+def test_grey_contents_in_coloured_styles() -> None:
+    """A training batch of grey contents has one channel where the styles make the model one of three."""
+    model = fast()
+    model.show_styles(STYLES)
+    loss, _ = model.loss("networks", Batch(to_signed(CONTENTS, 1), None, 0, 1))
+    assert torch.isfinite(loss)
+
+
+def test_grey_throughout() -> None:
+    """One channel inside, R = G = B outside."""
+    grey = STYLES[:, :1].repeat(1, 3, 1, 1)
+    spec = ImageSpec(32, 32, grey=True, n_classes=2)
+    for model in (NST(NST.Config(steps=2), spec), FastStyle(FastStyle.Config(width=4, blocks=1), spec)):
+        model.show_styles(grey)
+        made = styled(model.eval(), CONTENTS[:, :1].repeat(1, 3, 1, 1))
+        assert torch.equal(made[:, 0], made[:, 1])
+        assert torch.equal(made[:, 0], made[:, 2])
+
+
+@pytest.mark.parametrize("name", ["nst", "fast-style"])
+def test_bad_input(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data without styles, images too small for one, a network that is not there, pictures or contents of another size,
+    a style that does not exist: one sentence each."""
+    with pytest.raises(InputError, match="dataset has none; try --dataset photographs"):
+        build_model(name, {}, ImageSpec(32, 32, grey=False, n_classes=0))
+    with pytest.raises(InputError, match="at least 32×32 pixels but these are 28×28"):
+        build_model(name, {}, ImageSpec(28, 28, grey=False, n_classes=2))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("BENCHBENCH_VGG16_WEIGHTS", raising=False)
+    with pytest.raises(
+        InputError, match="BENCHBENCH_VGG16_WEIGHTS to it; or leave network at efficientnet_lite0"
+    ):
+        build_model(name, {"network": "vgg16"}, SPEC)
+    model = build_model(name, {}, SPEC)
+    assert isinstance(model, NST | FastStyle)
+    with pytest.raises(InputError, match="style pictures 2×3×32×32 but these are 1×3×32×32"):
+        model.show_styles(STYLES[:1])
+    model.show_styles(STYLES)
+    with pytest.raises(InputError, match="built for 32×32 images but these are 16×32"):
+        styled(model, CONTENTS[..., :16])
+    with pytest.raises(InputError, match="there is no style 2; this model was shown 2"):
+        styled(model, CONTENTS, 2)
+
+
+def test_the_network_is_on_record() -> None:
+    """The config of a run names the network, and the variant does where it is not the default."""
+    assert NST.Config().model_dump()["network"] == "efficientnet_lite0"
+    assert variant("nst", {"network": "vgg19"}) == "network=vgg19"
