@@ -14,6 +14,7 @@ Scope: one run each speaks of two trained models and not of other seeds, and the
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -68,7 +69,7 @@ class Line:
 @dataclass(frozen=True)
 class Pair:
     """A unit of A and one of B. refused: why a number of both is not compared. a_only, b_only: the metrics that
-    the other side does not have."""
+    the other side does not have, with their task where another one has that metric too."""
 
     a: Unit
     b: Unit
@@ -137,10 +138,13 @@ def _pair(
             lines.append(Line(*key, left, right, "failed", _failures(left, right)))
         elif key in alike:
             lines.append(_tested(*key, left, right))
+    often = Counter(metric for _, metric in {*ours, *theirs})
     a_only, b_only = (
         tuple(
             sorted(
-                metric for task, metric in some if (task, metric) not in others and some[task, metric].by_seed
+                metric if often[metric] == 1 else f"{metric} ({task})"
+                for task, metric in some
+                if (task, metric) not in others and some[task, metric].by_seed
             )
         )
         for some, others in ((ours, theirs), (theirs, ours))

@@ -26,6 +26,7 @@ from benchbench.views.text import (
     number,
     plain,
     protocol,
+    task_words,
 )
 
 RATE = "sampling_rate"
@@ -98,7 +99,8 @@ def boards(frame: pd.DataFrame) -> Iterator[Board]:
     summary = summarise(frame)
     runs = dict(iter(frame[frame["status"] == "ok"].groupby(["dataset", "task"])))
     for which, asked in summary.groupby(["dataset", "task"], sort=True):
-        yield _board(plain(": ".join(map(str, which))), asked, runs.get(which, frame[:0]))
+        dataset, task = map(str, which)
+        yield _board(f"{plain(dataset)}: {task_words(task)}", asked, runs.get(which, frame[:0]))
 
 
 def _board(title: str, asked: pd.DataFrame, runs: pd.DataFrame) -> Board:

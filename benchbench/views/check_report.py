@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.gate import Finding, Report
-from benchbench.views.text import arrow, escape_markdown, interval, model_name, number, plain
+from benchbench.views.text import arrow, direction, escape_markdown, interval, model_name, number, plain
 
 MOST = 200  # lines a section of the summary; GitHub shows no more than a megabyte
 # Title of each section and what belongs there, in the order of the page.
@@ -115,7 +115,7 @@ def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> li
 def _metric(finding: Finding) -> str:
     unit = f" ({finding.unit})" if finding.unit else ""
     name = finding.metric or "whole model"
-    return f"{name}{unit} {arrow(finding.higher_is_better)}".rstrip()
+    return f"{name}{unit} {arrow(finding.higher_is_better)}".rstrip() + direction(finding.task)
 
 
 def _numbers(finding: Finding) -> tuple[str, str, str]:
@@ -146,4 +146,5 @@ def _whose(finding: Finding) -> str:
 
 
 def _full_name(finding: Finding) -> str:
-    return f"{finding.metric} of {_whose(finding)}" if finding.metric else _whose(finding)
+    whose = _whose(finding) + direction(finding.task)
+    return f"{finding.metric} of {whose}" if finding.metric else whose

@@ -25,7 +25,16 @@ from benchbench.results.pairs import Side
 from benchbench.results.statistics import Difference
 from benchbench.results.verdicts import LARGE, LEVEL, POWER, Comparison, Line, Pair, Verdict
 from benchbench.views.table import folded
-from benchbench.views.text import ASPECTS, escape_markdown, heading, model_name, number, plain, protocol
+from benchbench.views.text import (
+    ASPECTS,
+    direction,
+    escape_markdown,
+    heading,
+    model_name,
+    number,
+    plain,
+    protocol,
+)
 
 OVERALL = "Over models and datasets"
 COLUMNS = ("metric", "A", "B", "A − B", "p", "verdict on A")
@@ -197,7 +206,8 @@ def _cells(line: Line, notes: list[str]) -> list[str]:
     apart = "" if found is None else _with_interval(found.value, None if exact else (found.low, found.high))
     judge = line.labels.protocol.get("extractor")  # which the note names
     metric = line.metric.removesuffix(f"_{judge}") if judge else line.metric
-    name = f"{heading(asdict(line.labels) | {'metric': metric})} [{notes.index(note) + 1}]"
+    shown = heading(asdict(line.labels) | {"metric": metric}) + direction(line.task)
+    name = f"{shown} [{notes.index(note) + 1}]"
     return [name, _value(line.a), _value(line.b), apart, _p(line.p), _verdict(line)]
 
 
@@ -254,7 +264,7 @@ def _unmatched(compared: Compared) -> list[str]:
 def _across_cells(line: Across) -> list[str]:
     labels = {"metric": line.metric, "unit": line.unit, "higher_is_better": line.higher_is_better}
     return [
-        heading(labels),
+        heading(labels) + direction(line.task),
         f"{line.n_units} pairs",
         _with_interval(line.iqm, line.iqm_interval),
         "" if line.improvement is None else _with_interval(line.improvement, line.improvement_interval),

@@ -7,6 +7,7 @@ The same images give the same bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -99,6 +100,78 @@ def save_reconstructions(
     _save(_framed(heading, _stacked(pairs, SPACE // 2)), path)
 
 
+def save_translations(
+    path: Path | str,
+    panels: Sequence[tuple[str, Sequence[tuple[str, Images]]]],
+    title: str,
+    *,
+    rows: int = 24,
+) -> None:
+    """`translations.png`: a line an image, with what became of it beside it, in labelled columns.
+
+    panels: (heading, columns), one a direction, one above the other; columns: (label, uint8 N×H×W×3), from left to
+    right, all of a panel of one shape. The first `rows` lines of each panel are drawn, in blocks side by side, so that
+    the picture is about as wide as it is tall. Raises `InputError` without panels or columns, for columns that do not
+    match, and as `image_grid`.
+    """
+    if not panels or not all(columns for _, columns in panels):
+        raise InputError(
+            "a picture of translations needs at least one panel, and each panel a column of images"
+        )
+    for heading, columns in panels:
+        for label, images in columns:
+            _check(label, images)
+        if len(shapes := {images.shape for _, images in columns}) > 1:
+            found = " and ".join("×".join(map(str, shape)) for shape in sorted(shapes))
+            raise InputError(f"the columns of {heading!r} do not match: they have images of {found}")
+    blocks = math.ceil(math.sqrt(sum(min(rows, len(own[0][1])) / len(own) for _, own in panels)))
+    drawn = [
+        _captioned(f"{heading}{_scale_note(columns[0][1])}", _in_blocks(columns, rows, blocks))
+        for heading, columns in panels
+    ]
+    _save(_framed(title, _stacked(drawn, SPACE)), path)
+
+
+def _in_blocks(columns: Sequence[tuple[str, Images]], rows: int, blocks: int) -> Image.Image:
+    """Labelled columns of at most `rows` images, cut into `blocks` pieces that stand side by side."""
+    shown = min(rows, len(columns[0][1]))
+    lines = -(-shown // blocks)
+    return _beside(
+        [
+            _beside(
+                [
+                    _captioned(label, _tiled(images[start : min(start + lines, shown)], 1))
+                    for label, images in columns
+                ],
+                GAP,
+            )
+            for start in range(0, shown, lines)
+        ]
+    )
+
+
+def save_stylizations(
+    path: Path | str, contents: Images, styles: Images, outputs: Sequence[Images], title: str
+) -> None:
+    """`stylizations.png`: a line a content, a column a style, the style pictures on top and the contents on the left.
+
+    contents: uint8 N×H×W×3; styles: K×H×W×3; outputs: one N×H×W×3 a style. `InputError` for images that do not match.
+    """
+    for label, images in (("contents", contents), ("styles", styles), *(("outputs", own) for own in outputs)):
+        _check(label, images)
+    shape = contents.shape
+    if styles.shape[1:] != shape[1:] or [own.shape for own in outputs] != [shape] * len(styles):
+        raise InputError(
+            f"a picture of stylizations needs one output of each of {len(contents)} contents for each of {len(styles)} "
+            "styles, all of one size"
+        )
+    corner = np.full_like(contents[:1], 255)
+    lines = [np.concatenate([corner, styles])]
+    lines += [np.stack([contents[i], *(own[i] for own in outputs)]) for i in range(len(contents))]
+    heading = f"{title}: contents on the left, styles on top{_scale_note(contents)}"
+    _save(_framed(heading, _tiled(np.concatenate(lines), 1 + len(styles))), path)
+
+
 def image_grid(
     panels: Sequence[tuple[str, Images]], path: Path | str, title: str, *, columns: int = 8
 ) -> None:
@@ -158,12 +231,12 @@ def _stacked(blocks: Sequence[Image.Image], gap: int) -> Image.Image:
     return picture
 
 
-def _beside(blocks: Sequence[Image.Image]) -> Image.Image:
-    width = sum(b.width for b in blocks) + SPACE * (len(blocks) - 1)
+def _beside(blocks: Sequence[Image.Image], gap: int = SPACE) -> Image.Image:
+    width = sum(b.width for b in blocks) + gap * (len(blocks) - 1)
     picture, left = Image.new("RGB", (width, max(b.height for b in blocks)), PAPER), 0
     for block in blocks:
         picture.paste(block, (left, 0))
-        left += block.width + SPACE
+        left += block.width + gap
     return picture
 
 

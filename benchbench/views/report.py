@@ -35,6 +35,7 @@ from benchbench.views.figures import Point
 from benchbench.views.text import (
     arrow,
     by_aspect,
+    direction,
     heading,
     interval,
     model_name,
@@ -42,12 +43,14 @@ from benchbench.views.text import (
     number,
     plain,
     protocol,
+    task_words,
 )
 
 PICTURES = {
     "samples.png": "generated samples beside real images",
     "neighbours.png": "samples with their nearest training images",
     "reconstructions.png": "reconstructions below their originals",
+    "translations.png": "translations beside their sources",
 }
 # What a look at training shows first; a curves.csv may hold more.
 WATCHED = (
@@ -161,6 +164,8 @@ def _section(
     for folder, run in own:
         by_model.setdefault(model_name(run["model"], run["variant"]), []).append((folder, run))
     lead = _lead(summary)
+    if len(lead):  # of several directions, those numbers that go with it
+        summary = summary[summary["task"].map(direction).isin(["", direction(lead.iloc[0]["task"])])]
     order = list(lead.sort_values("value", ascending=not _higher(lead))["name"]) if len(lead) else []
     names = [*order, *sorted(set(by_model) - set(order))]
     models = [
@@ -178,8 +183,10 @@ def _lead(summary: pd.DataFrame) -> pd.DataFrame:
     ]
     if numbers.empty:
         return numbers
-    ordered = numbers.assign(lead=not_leading).sort_values(["lead", "metric"], kind="stable")
-    lead: pd.DataFrame = numbers[numbers["metric"] == ordered.iloc[0]["metric"]].drop_duplicates("name")
+    ordered = numbers.assign(lead=not_leading).sort_values(["lead", "metric", "task"], kind="stable")
+    best = ordered.iloc[0]
+    alike = (numbers["metric"] == best["metric"]) & (numbers["task"] == best["task"])
+    lead: pd.DataFrame = numbers[alike].drop_duplicates("name")
     return lead
 
 
@@ -191,7 +198,7 @@ def _in_words(summary: pd.DataFrame, lead: pd.DataFrame, order: Sequence[str]) -
     """A few plain sentences: who leads, who covers most, who is fastest."""
     if not order:
         return []
-    metric = lead.iloc[0]["metric"]
+    metric = lead.iloc[0]["metric"] + direction(lead.iloc[0]["task"])
     first = lead[lead["name"] == order[0]].iloc[0]
     said = [
         f"{order[0]} has the best {metric} of {len(order)} model{'' if len(order) == 1 else 's'}: "
@@ -228,10 +235,11 @@ def _apart(a: Any, b: Any) -> bool | None:
 
 def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int]) -> list[_Figure]:
     found = []
+    way = direction(lead.iloc[0]["task"]) if len(lead) else ""
     for extractor in sorted(set(summary["extractor"].dropna())):
         pair = [_points(summary, f"{metric}_{extractor}") for metric in ("recall", "precision")]
         if both := _both(*pair):
-            label = f"precision against recall on {extractor}"
+            label = f"precision against recall on {extractor}{way}"
             svg = figures.plane(both, "recall ↑", "precision ↑", looks)
             found.append(
                 _Figure(f"Quality against diversity: {label}. Up and right is better.", Markup(svg), label)
@@ -247,10 +255,8 @@ def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int])
             front = [name for name, on_it in zip(both, kept, strict=True) if on_it]
             x_name = "sampling rate, images/s ↑"
             svg = figures.plane(both, x_name, f"{metric} {arrow(higher)}", looks, log_x=True, front=front)
-            caption = (
-                f"Quality against throughput; the dashed line joins the Pareto front: {', '.join(front)}."
-            )
-            found.append(_Figure(plain(caption), Markup(svg), f"{plain(metric)} against sampling rate"))
+            caption = f"Quality against throughput; the dashed line joins the Pareto front{way}: {', '.join(front)}."
+            found.append(_Figure(plain(caption), Markup(svg), f"{plain(metric)} against sampling rate{way}"))
     return found
 
 
@@ -324,6 +330,13 @@ def _shares(counts: Sequence[int]) -> list[float]:
     return [count / total if total else 0.0 for count in counts]
 
 
+def _splits(data: dict[str, Any]) -> str:
+    """How many images there are, of each domain where there are two."""
+    if "domains" in data:
+        return "; ".join(f"{name}: {_splits(own)}" for name, own in data["domains"].items())
+    return f"{data['train']['n']} training, {data['held_out']['n']} held out"
+
+
 def _facts(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str]]:
     """Where the numbers come from, as (what, which)."""
     _, first = runs[0]
@@ -338,10 +351,7 @@ def _facts(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str]]
     facts = [
         ("cells", ", ".join(f"{run['cell']} (seed {run['seed']})" for _, run in runs)),
         ("code", f"benchbench {provenance['benchbench']}, revision {provenance['code_revision']}"),
-        (
-            "data",
-            f"fingerprint {data['fingerprint'][:16]}, {data['train']['n']} training, {data['held_out']['n']} held out",
-        ),
+        ("data", f"fingerprint {data['fingerprint'][:16]}, {_splits(data)}"),
         ("notes on the data", "; ".join(data["notes"])),
         ("judges", judges),
         ("weights of the first seed", weights or "none"),
@@ -371,7 +381,7 @@ def _lines(summary: pd.DataFrame) -> list[_Line]:
             lines.append(
                 _Line(
                     plain(row["dataset"]),
-                    plain(row["task"]),
+                    task_words(row["task"]),
                     plain(row["name"]),
                     heading(row),
                     plain(row["aspect"]).replace("_", " "),

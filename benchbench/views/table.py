@@ -19,6 +19,7 @@ from benchbench.core.errors import InputError
 from benchbench.views.board import Board, Entry, boards
 from benchbench.views.text import (
     by_aspect,
+    direction,
     heading,
     interval,
     model_name,
@@ -47,8 +48,11 @@ def metrics_table(frame: pd.DataFrame) -> Table:
     for rows in runs:
         if len(runs) > 1:
             table.add_row(Text(_run_name(rows), style="bold underline"))
-        for _, aspect in rows.assign(place=by_aspect).groupby("place", sort=True):
-            table.add_row(Text(plain(aspect.iloc[0]["aspect"]).replace("_", " "), style="bold"))
+        parts = rows.assign(place=by_aspect, way=rows["task"].map(direction)).groupby(
+            ["place", "way"], sort=True
+        )
+        for (_, way), aspect in parts:
+            table.add_row(Text(plain(aspect.iloc[0]["aspect"]).replace("_", " ") + str(way), style="bold"))
             ordered = aspect.assign(lead=not_leading).sort_values("lead", kind="stable")
             for row in ordered.to_dict("records"):
                 note = _note(row)

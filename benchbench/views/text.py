@@ -69,6 +69,25 @@ def protocol(row: Any) -> str:
     return ", ".join(parts)
 
 
+def task_words(task: str) -> str:
+    """A task as people say it.
+
+    >>> task_words("translation_AtoB"), task_words("generation")
+    ('translation, A to B', 'generation')
+    """
+    return plain(re.sub(r"_([AB])to([AB])$", r", \1 to \2", task))
+
+
+def direction(task: str) -> str:
+    """What tells the numbers of two tasks apart that have the same metrics: ", A to B", or nothing.
+
+    >>> direction("translation_AtoB"), direction("reconstruction")
+    (', A to B', '')
+    """
+    found = re.search(r", [AB] to [AB]$", task_words(task))
+    return found[0] if found else ""
+
+
 def by_aspect(frame: pd.DataFrame) -> pd.Series:
     """Sort key: the place of each row's aspect in `ASPECTS`, unknown ones last."""
     places = {aspect: place for place, aspect in enumerate(ASPECTS)}
@@ -76,5 +95,7 @@ def by_aspect(frame: pd.DataFrame) -> pd.Series:
 
 
 def not_leading(frame: pd.DataFrame) -> pd.Series:
-    """Sort key: the distances that the field ranks by come first; their limit at infinity stands beside the others."""
-    return ~frame["metric"].str.match("(fid|fd_)(?!.*infinity)").astype(bool)
+    """Sort key: the distances that the field ranks by come first (their limit at infinity stands beside the others),
+    and last where no translator beats one that changes nothing."""
+    leading = frame["metric"].str.match("(fid|fd_)(?!.*infinity)").astype(int)
+    return 1 - leading + frame["metric"].str.match("cycle_|identity_mae|content_distance").astype(int)

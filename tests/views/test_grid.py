@@ -20,6 +20,7 @@ from benchbench.views.grid import (
     save_reconstructions,
     save_samples,
     save_samples_by_class,
+    save_translations,
 )
 
 Images = npt.NDArray[np.uint8]
@@ -189,3 +190,63 @@ def test_neighbours_are_a_line_a_sample(tmp_path: Path) -> None:
     seen = [tuple(map(int, pixel)) for pixel in middle if tuple(map(int, pixel)) in {red, green, blue}]
     order = [colour for i, colour in enumerate(seen) if i == 0 or seen[i - 1] != colour]
     assert order == [red, green, blue, red, green]
+
+
+def test_translations_are_a_line_an_image(tmp_path: Path) -> None:
+    """Two directions of five images, three and two columns: each image of a line is level with its first column and to
+    the right of the one before; a panel is below the one above it, and what is beyond `rows` is not drawn. √(4/3 + 4/2)
+    is 1.8, so the four lines stand in two blocks of two."""
+    panels = [
+        (
+            "A to B",
+            [("input", _numbered(5, 32)), ("out", _numbered(5, 32, 50)), ("truth", _numbered(5, 32, 100))],
+        ),
+        ("B to A", [("input", _numbered(5, 32, 150)), ("output of twenty hints", _numbered(5, 32, 200))]),
+    ]
+    save_translations(tmp_path / "t.png", panels, "cyclegan", rows=4)
+    tiles = _tiles(_read(tmp_path / "t.png"))
+    assert sorted(tiles) == [first + n for first in range(0, 250, 50) for n in range(4)]
+    assert {tile[2:] for tile in tiles.values()} == {(64, 64)}
+    for line in range(4):
+        for columns in ((0, 50, 100), (150, 200)):
+            places = [tiles[first + line][:2] for first in columns]
+            assert len({top for _, top in places}) == 1
+            assert [left for left, _ in places] == sorted({left for left, _ in places})
+    for first in (0, 150):
+        tops, lefts = ([tiles[first + n][side] for n in range(4)] for side in (1, 0))
+        assert tops[0] == tops[2] < tops[1] == tops[3]
+        assert lefts[0] == lefts[1] < lefts[2] == lefts[3]
+    assert tiles[1][1] + 64 < tiles[150][1]
+    assert (
+        tiles[200][0] + 150 < tiles[152][0]
+    )  # a label wider than its column moves the next block, not under it
+
+
+def test_translations_are_wider_than_tall(tmp_path: Path) -> None:
+    """As a cell leaves them: 24 lines of four columns, both ways. By arithmetic four blocks of 4 · 66 px beside each
+    other and twice six lines of 66 px; on a screen that is what fits."""
+    columns = [(label, _numbered(24, 32)) for label in ("input", "output", "cycle", "truth")]
+    save_translations(tmp_path / "t.png", [("A to B", columns), ("B to A", columns)], "cyclegan")
+    height, width = _read(tmp_path / "t.png").shape[:2]
+    assert 4 * 4 * 66 < width < 1300
+    assert 2 * 6 * 66 < height < width
+
+
+@pytest.mark.parametrize(
+    ("panels", "why"),
+    [
+        ([], "at least one panel"),
+        ([("A to B", [])], "each panel a column"),
+        (
+            [("A to B", [("input", _numbered(3, 8)), ("output", _numbered(2, 8))])],
+            "columns of 'A to B' do not match",
+        ),
+        ([("A to B", [("input", _numbered(3, 8)), ("output", _numbered(3, 9))])], "3×8×8×3 and 3×9×9×3"),
+        ([("A to B", [("input", _numbered(3, 8)[:0])])], "'input' must be uint8 N×H×W×3"),
+    ],
+)
+def test_translations_that_do_not_match_are_named(tmp_path: Path, panels: Any, why: str) -> None:
+    """No panel, no column, another number of images, another size, no image: one sentence, and no file."""
+    with pytest.raises(InputError, match=why):
+        save_translations(tmp_path / "t.png", panels, "cyclegan")
+    assert list(tmp_path.iterdir()) == []
