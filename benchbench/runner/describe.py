@@ -11,12 +11,37 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchbench.core.protocols import Generator
 from benchbench.core.seeds import ImageRng
+from benchbench.data.dataset import Dataset
+from benchbench.data.domains import Domains
 from benchbench.metrics.metric import Evidence
 from benchbench.metrics.mode_collapse import ALIKE, DuplicateRate, has_twin, typical_distance
 from benchbench.metrics.modes import class_histogram, class_judge
 from benchbench.metrics.select import Outcome, balanced
 from benchbench.runner.plan import Plan
 from benchbench.training.state import TrainingResult
+
+
+def describe_data(dataset: Dataset | Domains) -> dict[str, Any]:
+    """What the images are: fingerprints, numbers, notes, source."""
+    if isinstance(dataset, Domains):
+        own: dict[str, Any] = {
+            "domains": {side.name: _splits(side) for side in (dataset.a, dataset.b)},
+            "paired": {"train": dataset.paired_train, "held_out": dataset.paired_held_out},
+        }
+    else:
+        own = _splits(dataset)
+    return {
+        "fingerprint": dataset.fingerprint,
+        **own,
+        "canonical": dataset.canonical,
+        "notes": list(dataset.notes),
+        "source": dataset.source,
+    }
+
+
+def _splits(dataset: Dataset) -> dict[str, Any]:
+    sides = {"train": dataset.train, "held_out": dataset.held_out}
+    return {name: {"n": len(side), "fingerprint": side.fingerprint} for name, side in sides.items()}
 
 
 def protocol(

@@ -17,7 +17,7 @@ from benchbench.core.hashing import digest
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.fingerprint import combine_in_order
 from benchbench.data.streams import ImageStream, pairs
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import OF_MODELS, Evidence, FeatureEvidence, Metric
 from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.key import cell_key
@@ -54,9 +54,9 @@ class Evaluation:
         """What the reference is called."""
         return self.reference.name
 
-    def counts(self, paired: bool) -> Counts:
+    def counts(self, metric: Metric) -> Counts:
         """What went into a number."""
-        if paired:
+        if "pairs" in metric.needs:
             return Counts("paired", self.samples.n, None)
         return Counts("generation", self.samples.n, self.reference.n)
 
@@ -98,7 +98,8 @@ def score_images(
     plan: Evaluation, *, device: torch.device, batch_size: int | None = None, progress: Progress = SILENT
 ) -> Scored:
     """One pass over the samples, the reference from its cache, and all metrics."""
-    reader = PairReader({m.name: m.of_pairs for m in plan.metrics if isinstance(m, PairedMetric)})
+    of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"pairs"}]
+    reader = PairReader({m.name: m.of_pairs for m in of_pairs})
     generated, failures, shown = gather(
         _batches(plan, reader, device, batch_size or BATCH),
         plan.samples.n,
@@ -127,7 +128,7 @@ def score_images(
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
     beside = _first_images(plan.reference.images)
-    return Scored(list(metric_rows(plan, outcomes)), _notes(plan, shown, beside), shown, beside)
+    return Scored(list(metric_rows(plan, outcomes, plan.counts)), _notes(plan, shown, beside), shown, beside)
 
 
 def _batches(plan: Evaluation, reader: PairReader, device: torch.device, batch_size: int) -> Iterator[Tensor]:
@@ -163,7 +164,9 @@ def _real(
 
 
 def _lacking(metric: Metric, reference: Reference) -> str | None:
-    """What a metric needs of the reference that it does not have."""
+    """What a metric needs that images and this reference do not have."""
+    if metric.needs & OF_MODELS:
+        return "this asks a model that turns images into others; see benchbench run --model cyclegan"
     if reference.statistics is not None and metric.needs_reference and "moments" not in metric.needs:
         return "the reference is statistics (a mean and a covariance) and this needs its images; give those"
     if metric.needs_held_out and reference.held_out is None:

@@ -87,5 +87,33 @@ def reference(
     return sides
 
 
+def sources(
+    images: Tensor,
+    extractors: Mapping[str, Extractor],
+    metrics: Sequence[Metric],
+    *,
+    batch_size: int | None = None,
+    progress: Progress = SILENT,
+) -> Sides:
+    """The features of what outputs were made from (uint8 RGB N×3×H×W), for the metrics that compare with them; row i
+    belongs to image i."""
+    readers = {metric.extractor for metric in metrics if "sources" in metric.needs}
+    return {
+        name: _evidence(
+            reference_features(
+                images,
+                judge,
+                need_features=True,
+                need_logits=False,
+                batch_size=batch_size,
+                progress=progress,
+                title=f"{name} on sources",
+            )
+        )
+        for name, judge in extractors.items()
+        if name in readers
+    }
+
+
 def _evidence(found: Extracted) -> FeatureEvidence:
     return FeatureEvidence(found.moments, found.features, found.logits)

@@ -19,20 +19,22 @@ from benchbench.core.baselines import published_weights
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.protocols import Classifier, Generator, Trainable
-from benchbench.core.registry import EXTRACTORS
-from benchbench.data.catalogue import load_dataset
+from benchbench.core.protocols import Classifier, Generator, Trainable, Translator
+from benchbench.core.registry import EXTRACTORS, MODELS
+from benchbench.data.catalogue import load_dataset, load_domains
 from benchbench.data.dataset import Dataset
+from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import class_judge
-from benchbench.metrics.select import select_metrics
+from benchbench.metrics.select import STYLIZATION, TRANSLATION, select_metrics
 from benchbench.models.build import build_model, variant
 from benchbench.models.code import code_hash
 from benchbench.results.key import cell_key
 from benchbench.runner.judges import Judges, load_judges
 from benchbench.runner.monitor import choose_judge, describe_panel
 from benchbench.runner.rows import Counts
+from benchbench.tasks.translation import task_name
 from benchbench.training.recipe import Recipe, load_recipe
 
 DEFAULT_EXTRACTOR = "efficientnet_lite0"
@@ -48,7 +50,7 @@ class Plan:
     recipe: Recipe
     config: BaseModel
     variant: str
-    dataset: Dataset
+    dataset: Dataset | Domains
     metrics: Sequence[Metric]
     judges: Judges
     watcher: Extractor | None
@@ -71,11 +73,23 @@ class Plan:
         """The dataset's name."""
         return self.dataset.name
 
-    def counts(self, paired: bool) -> Counts:
+    @property
+    def one_domain(self) -> Dataset:
+        """The dataset of a model of one kind of images."""
+        assert isinstance(self.dataset, Dataset)
+        return self.dataset
+
+    @property
+    def two_domains(self) -> Domains:
+        """The dataset of a model that turns images into others."""
+        assert isinstance(self.dataset, Domains)
+        return self.dataset
+
+    def counts(self, metric: Metric) -> Counts:
         """What went into a number: held-out images and their reconstructions, or samples against `train`."""
-        if paired:
-            return Counts("reconstruction", len(self.dataset.held_out), None)
-        return Counts("generation", self.n_samples, len(self.dataset.train))
+        if "pairs" in metric.needs:
+            return Counts("reconstruction", len(self.one_domain.held_out), None)
+        return Counts("generation", self.n_samples, len(self.one_domain.train))
 
     def build(self) -> nn.Module:
         """The model, freshly initialised from the seed."""
@@ -120,7 +134,10 @@ def make_plans(
     own_judge = None if extractors else class_judge(dataset, EXTRACTORS.names())
     extractors = extractors or [DEFAULT_EXTRACTOR]
     chosen = select_metrics(metrics, extractors, own_judge)
-    data = load_dataset(dataset, size=size, progress=progress)
+    data = _load(MODELS.get(model), model, dataset, size, progress)
+    if isinstance(data, Domains):
+        standard = STYLIZATION if data.styles else TRANSLATION
+        chosen = select_metrics(metrics, extractors, own_judge, standard)
     probe = build_model(resolved.model, resolved.hyper, data.spec)
     config = probe.config
     if not isinstance(config, BaseModel):
@@ -128,9 +145,12 @@ def make_plans(
     if weights is not None and not isinstance(probe, Trainable):
         raise InputError(f"the model {model!r} has no weights to load; leave --weights out")
     weights_sha256 = None if weights is None else _sha256_of(weights)
-    tasks = ["generation", "reconstruction"]
-    n_samples = samples or min(len(data.train), MAX_DEFAULT_SAMPLES)
-    if isinstance(probe, Classifier):
+    if isinstance(data, Domains):
+        tasks, largest = _tasks(probe, data), max(len(data.a.held_out), len(data.b.held_out))
+    else:
+        tasks, largest = ["generation", "reconstruction"], len(data.train)
+    n_samples = samples or min(largest, MAX_DEFAULT_SAMPLES)
+    if isinstance(probe, Classifier) and isinstance(data, Dataset):
         if samples is not None:
             raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
         tasks, n_samples, chosen = ["classification"], len(data.held_out), []
@@ -142,7 +162,10 @@ def make_plans(
         training = {**resolved.training.hyper(), "training_version": TRAINING_VERSION}
         if resolved.training.monitor_every:
             if not isinstance(probe, Generator):
-                raise InputError(f"the model {model!r} draws no images to look at; leave monitor_every at 0")
+                raise InputError(
+                    f"the model {model!r} draws no images from nothing to look at; leave monitor_every at 0"
+                )
+            assert isinstance(data, Dataset)
             watcher = choose_judge(dataset, extractors, judges, device, precision)
             if "monitor_every" in training:  # what is seen decides which weights are handed out
                 training["panel"] = describe_panel(watcher, len(data.train))
@@ -189,6 +212,38 @@ def make_plans(
             )
         )
     return plans
+
+
+def _load(
+    model_class: type, model: str, dataset: str, size: int | None, progress: Progress
+) -> Dataset | Domains:
+    """The dataset as the model takes it: two domains for one that turns images into others."""
+    if not (hasattr(model_class, "translate") or hasattr(model_class, "stylize")):
+        return load_dataset(dataset, size=size, progress=progress)
+    domains = load_domains(dataset, size=size, progress=progress)
+    if domains.styles and not hasattr(model_class, "stylize"):
+        raise InputError(
+            f"{dataset} holds contents and styles, and the model {model!r} turns one domain into another; "
+            "use nst or fast-style"
+        )
+    if not domains.styles and not hasattr(model_class, "translate"):
+        raise InputError(
+            f"the model {model!r} needs contents and styles, and {dataset} holds two domains; use photographs"
+        )
+    if getattr(model_class, "paired", False) and not domains.paired_train:
+        raise InputError(
+            f"the model {model!r} learns from pairs but the training images of {dataset} are not paired; use a "
+            "model for unpaired images, for example cyclegan"
+        )
+    return domains
+
+
+def _tasks(probe: nn.Module, data: Domains) -> list[str]:
+    """What will be done with a model that turns images into others."""
+    if data.styles:
+        return ["stylization"]
+    assert isinstance(probe, Translator)
+    return [task_name(direction) for direction in probe.directions]
 
 
 def _judged(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from benchbench.metrics.metric import Estimate
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
 from benchbench.results.record import Row
 from benchbench.runner.judges import Judges
@@ -35,15 +35,14 @@ class Cell(Protocol):
     def seed(self) -> int: ...
     @property
     def judges(self) -> Judges: ...
-    def counts(self, paired: bool) -> Counts: ...
 
 
-def metric_rows(cell: Cell, outcomes: Iterable[Outcome]) -> Iterator[Row]:
-    """One row a metric, and one for each number that belongs beside it."""
+def metric_rows(cell: Cell, outcomes: Iterable[Outcome], counts: Callable[[Metric], Counts]) -> Iterator[Row]:
+    """One row a metric, and one for each number that belongs beside it. counts: what went into a metric."""
     for outcome in outcomes:
         metric = outcome.metric
         judge = cell.judges.extractors.get(metric.extractor or "")
-        task, generated, real = cell.counts("pairs" in metric.needs)
+        task, generated, real = counts(metric)
         reference = real if metric.needs_reference else None
         if reference is not None and metric.balanced:
             reference = min(reference, generated)

@@ -17,11 +17,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from benchbench.core.progress import Progress
-from benchbench.core.protocols import Fittable, Trainable
+from benchbench.core.protocols import Fittable, Stylizer, Trainable, Translator
+from benchbench.data.domains import Domains
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
+from benchbench.training.batches import Other
 from benchbench.training.loop import train
 from benchbench.training.state import TrainingResult
 from benchbench.training.weights import load_weights, save_weights
@@ -47,8 +49,11 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     """The model of the plan on `device`, ready to be asked."""
     model = plan.build().to(device)
     training, monitor = None, None
+    if isinstance(plan.dataset, Domains) and plan.dataset.styles:
+        assert isinstance(model, Stylizer)
+        model.show_styles(plan.dataset.b.train.images)
     if isinstance(model, Fittable):
-        model.fit(plan.dataset.train.images, plan.dataset.held_out.images)
+        model.fit(plan.one_domain.train.images, plan.one_domain.held_out.images)
     elif plan.weights is not None:
         load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
     elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
@@ -56,7 +61,12 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         training, monitor = read_training(before), read_run_json(before / RUN)["monitor"]
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
-        split, panel = plan.dataset.train, None
+        data, other, panel = plan.dataset, None, None
+        if isinstance(data, Domains):
+            if isinstance(model, Translator):
+                other = Other(data.b.train.images, data.b.held_out.images, model.paired)
+            data = data.a
+        split = data.train
         if plan.watcher is not None:
             panel = Panel(plan.watcher, split.images, split.labels, device=device, progress=progress)
             monitor = {"every": plan.recipe.training.monitor_every, **panel.describe()}
@@ -64,7 +74,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             model,
             split.images,
             split.labels,
-            plan.dataset.held_out.images,
+            data.held_out.images,
             plan.recipe.training,
             seed=plan.seed,
             device=device,
@@ -72,6 +82,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             identity=plan.identity,
             progress=progress,
             monitor=panel,
+            other=other,
         )
     return Prepared(model.eval(), training, monitor)
 

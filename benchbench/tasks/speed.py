@@ -45,14 +45,23 @@ class Measurement:
 def measure_sampling(
     model: Generator, *, device: torch.device, batch_size: int, seed: int = 0
 ) -> list[Measurement]:
+    """`measure_rates` of samples. Includes drawing the latents and quantising, as a user pays for them."""
+    return measure_rates(
+        lambda n: model.sample(n, ImageRng(seed, range(n), device)), device=device, batch_size=batch_size
+    )
+
+
+def measure_rates(
+    make: Callable[[int], object], *, device: torch.device, batch_size: int
+) -> list[Measurement]:
     """Images/s at `batch_size` (median and range of five) and the latency of one image (p50, p95).
 
-    Includes drawing the latents and quantising, as a user pays for them; excludes writing files.
+    make: makes so many images and hands them out as uint8; writing files is not counted.
     """
 
     def sample(n: int) -> None:
         with torch.inference_mode():
-            model.sample(n, ImageRng(seed, range(n), device))
+            make(n)
 
     rates = [batch_size / seconds for seconds in _times(lambda: sample(batch_size), REPEATS, device)]
     latencies = [1e3 * seconds for seconds in _times(lambda: sample(1), LATENCY_REPEATS, device)]
