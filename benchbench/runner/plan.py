@@ -232,8 +232,9 @@ def _load(
         )
     if getattr(model_class, "paired", False) and not domains.paired_train:
         raise InputError(
-            f"the model {model!r} learns from pairs but the training images of {dataset} are not paired; use a "
-            "model for unpaired images, for example cyclegan"
+            f"the model {model!r} learns from pairs but the training images of {dataset} are not paired "
+            f"({len(domains.a.train)} in {domains.a.name}, {len(domains.b.train)} in {domains.b.name}; partners have "
+            "the same file name, but for a final _A or _B); use a model for unpaired images, for example cyclegan"
         )
     return domains
 

@@ -158,18 +158,7 @@ class _Way:
 
     def outputs(self, which: Tensor | None = None, *, repeat: int = 0, hints: int = 0) -> Iterator[Tensor]:
         """The outputs of the sources in these places, of all by default, in batches."""
-        return translate(
-            self.model,
-            self.sources,
-            self.direction,
-            seed=self.plan.seed,
-            device=self.device,
-            batch_size=self.batch_size or TRANSLATION_BATCH,
-            which=which,
-            repeat=repeat,
-            truth=self.truth,
-            hints=hints,
-        )
+        return self._translated(self.sources, which=which, repeat=repeat, truth=self.truth, hints=hints)
 
     def panel(self) -> TranslationPanel:
         """Some sources beside what became of them."""
@@ -194,6 +183,18 @@ class _Way:
         if self.truth is not None:
             columns.append(("truth", self.truth[which]))
         return TranslationPanel(f"{self.source.name} to {self.target.name}", columns)
+
+    def _translated(self, images: Tensor, **options: Any) -> Iterator[Tensor]:
+        batch_size = self.batch_size or TRANSLATION_BATCH
+        return translate(
+            self.model,
+            images,
+            self.direction,
+            seed=self.plan.seed,
+            device=self.device,
+            batch_size=batch_size,
+            **options,
+        )
 
     def _options(self) -> dict[str, Any]:
         return {"batch_size": self.batch_size, "progress": self.progress}
@@ -222,14 +223,7 @@ class _Way:
             made = self.outputs(hints=hints)
             parts.append(compare(made, self.truth, per_image, f"with {hints} hints", self.progress))
         if of_identity := self._per_image("identity", 0):
-            same = translate(
-                self.model,
-                self.targets,
-                self.direction,
-                seed=self.plan.seed,
-                device=self.device,
-                batch_size=self.batch_size or TRANSLATION_BATCH,
-            )
+            same = self._translated(self.targets)
             parts.append(
                 compare(same, self.targets, of_identity, "translating the target domain", self.progress)
             )

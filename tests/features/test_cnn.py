@@ -25,7 +25,9 @@ ENV = "BENCHBENCH_CNN_CIFAR10_WEIGHTS"
 @pytest.fixture(autouse=True)
 def _no_weights_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     for judge in (CNNDigits, CNNOpenMojiTones, CNNMNIST, CNNCIFAR10):
-        monkeypatch.delenv(f"BENCHBENCH_{judge.name.upper().replace(chr(45), chr(95))}_WEIGHTS", raising=False)
+        monkeypatch.delenv(
+            f"BENCHBENCH_{judge.name.upper().replace(chr(45), chr(95))}_WEIGHTS", raising=False
+        )
 
 
 def trained(spec: ImageSpec, convs: int = 1) -> Any:
@@ -66,7 +68,8 @@ def test_it_is_the_network_that_was_trained(
 
 
 @pytest.mark.parametrize(
-    ("judge_class", "dataset", "right"), [(CNNDigits, "digits", 884), (CNNOpenMojiTones, "openmoji-tones", 323)]
+    ("judge_class", "dataset", "right"),
+    [(CNNDigits, "digits", 884), (CNNOpenMojiTones, "openmoji-tones", 323)],
 )
 def test_shipped_weights_are_as_good_as_their_card_says(
     judge_class: type[CNNDigits | CNNOpenMojiTones], dataset: str, right: int
