@@ -32,7 +32,7 @@ class NST(StyledByPictures):
     class Config(PerceptualConfig):
         """As `PerceptualConfig`, with how the image is found."""
 
-        steps: int = Field(default=200, ge=1, description="of L-BFGS, each with one gradient")
+        iterations: int = Field(default=200, ge=1, description="of L-BFGS, each with one gradient")
         start: Literal["content", "noise"] = "content"
 
     config: Config
@@ -62,8 +62,8 @@ class NST(StyledByPictures):
         x = start.clone().requires_grad_(True)
         optimizer = torch.optim.LBFGS(
             [x],
-            max_iter=self.config.steps,
-            max_eval=self.config.steps,
+            max_iter=self.config.iterations,
+            max_eval=self.config.iterations,
             tolerance_grad=0,
             tolerance_change=0,
             history_size=HISTORY,

@@ -109,12 +109,12 @@ class StyledByPictures(nn.Module):
             "total_variation": total_variation(x),
         }
 
-    def weighted(self, parts: dict[str, Tensor]) -> Tensor:
-        """The loss L."""
+    def weighted(self, parts: dict[str, Tensor], ramp: float = 1.0) -> Tensor:
+        """The loss L, with `ramp` times its style weight."""
         own = self.config
         return (
             own.content_weight * parts["content"]
-            + own.style_weight * parts["style"]
+            + ramp * own.style_weight * parts["style"]
             + own.tv_weight * parts["total_variation"]
         )
 

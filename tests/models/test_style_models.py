@@ -18,6 +18,7 @@ from benchbench.models.build import build_model, variant
 from benchbench.models.fast_style import FastStyle
 from benchbench.models.nst import NST
 from benchbench.models.perceptual_loss import total_variation
+from benchbench.tasks.speed import measure_cost
 from benchbench.training.config import TrainingConfig
 from benchbench.training.loop import train
 from benchbench.training.weights import load_weights, save_weights
@@ -39,7 +40,7 @@ STYLES, CONTENTS = pictures(2, seed=1), pictures(3, seed=2)
 
 
 def nst(**hyper: Any) -> NST:
-    model = NST(NST.Config(**{"steps": 8, **hyper}), SPEC)
+    model = NST(NST.Config(**{"iterations": 8, **hyper}), SPEC)
     model.show_styles(STYLES)
     return model
 
@@ -85,7 +86,7 @@ def test_loss_at_the_content() -> None:
 @pytest.mark.parametrize("start", ["content", "noise"])
 def test_nst_is_deterministic_and_rows_are_independent(start: str) -> None:
     """Each image is an optimisation of its own: bit for bit the same alone, in a batch, and again."""
-    model = nst(start=start, steps=3)
+    model = nst(start=start, iterations=3)
     whole = styled(model, CONTENTS)
     assert whole.shape == CONTENTS.shape
     assert whole.dtype == torch.uint8
@@ -95,9 +96,9 @@ def test_nst_is_deterministic_and_rows_are_independent(start: str) -> None:
 
 
 def test_nst_reaches_the_style_and_keeps_the_content() -> None:
-    """60 steps of L-BFGS take more than nine tenths of the Gram distance away, to the style that was asked for, and
-    leave the content nearer than the other contents are; without any weight on style the image stays."""
-    model, perceptual = nst(steps=60), load_perceptual("efficientnet_lite0", CPU)
+    """120 iterations of L-BFGS take more than three quarters of the Gram distance to the style away and leave
+    the content nearer than the other contents are; without any weight on style the image stays."""
+    model, perceptual = nst(iterations=120), load_perceptual("efficientnet_lite0", CPU)
 
     def distance(images: Tensor, style: int) -> float:
         with torch.no_grad():
@@ -105,7 +106,7 @@ def test_nst_reaches_the_style_and_keeps_the_content() -> None:
 
     for style in (0, 1):
         made = styled(model, CONTENTS[:1], style)
-        assert distance(made, style) < 0.1 * distance(CONTENTS[:1], style)
+        assert distance(made, style) < 0.25 * distance(CONTENTS[:1], style)
         content, *others = perceptual(to_signed(CONTENTS)).content
         found = perceptual(to_signed(made)).content[0]
         assert all((found - content).square().mean() < (other - content).square().mean() for other in others)
@@ -120,6 +121,19 @@ def test_nst_has_nothing_to_train_or_save() -> None:
     assert not isinstance(model, Trainable)
     assert not list(model.parameters())
     assert len(styled(model, CONTENTS[:0])) == 0
+
+
+def test_operations_of_an_optimisation_are_counted() -> None:
+    """Backward passes too, though the speed protocol counts under `no_grad`: 4 iterations take twice those of 2
+    but for the targets, which are made once (a forward pass of content and style, a tenth to a third of 6 to 12)."""
+    counts = []
+    for iterations in (2, 4):
+        model = nst(iterations=iterations)
+        once = lambda model=model: model.stylize(CONTENTS[:1], 0, ImageRng(0, [0]))  # noqa: E731
+        cost = {found.metric: found.estimate.value for found in measure_cost(model, device=CPU, once=once)}
+        assert cost["parameters"] == 0
+        counts.append(cost["flops_per_image"])
+    assert 1.5 < counts[1] / counts[0] < 2
 
 
 def test_nst_that_diverges_says_so() -> None:
@@ -143,7 +157,7 @@ def test_fast_style_loss_is_the_sum_over_styles() -> None:
     model = fast()
     model.show_styles(STYLES)
     x = to_signed(CONTENTS)
-    loss, logs = model.loss("networks", Batch(x, None, 0, 1))
+    loss, logs = model.loss("networks", Batch(x, None, 1, 1))
     target = load_perceptual("efficientnet_lite0", CPU)(x).content
     each = [
         model.weighted(model.loss_parts(net(x), target, model.grams(k)))
@@ -155,7 +169,7 @@ def test_fast_style_loss_is_the_sum_over_styles() -> None:
 
     def gradient() -> Tensor:
         model.zero_grad()
-        model.loss("networks", Batch(x, None, 0, 1))[0].backward()
+        model.loss("networks", Batch(x, None, 1, 1))[0].backward()
         grad = next(model.networks[0].parameters()).grad
         assert grad is not None
         return grad.clone()
@@ -164,6 +178,19 @@ def test_fast_style_loss_is_the_sum_over_styles() -> None:
     assert float(before.abs().max()) > 0
     nn.init.zeros_(model.networks[1].layers[-2].weight)
     assert torch.equal(gradient(), before)
+
+
+def test_style_weight_rises() -> None:
+    """From 0 at the first step by a line to the whole at half of the training, and it stays there. The style part of
+    the same images is what the loss has more than at step 0; float32 sums: 1e-5."""
+    model = fast(content_weight=0, tv_weight=0)
+    model.show_styles(STYLES)
+    x = to_signed(CONTENTS[:1])
+    with torch.no_grad():
+        losses = [
+            float(model.loss("networks", Batch(x, None, step, 100))[0]) for step in (0, 10, 25, 50, 100)
+        ]
+    assert losses == pytest.approx([0, losses[-1] / 5, losses[-1] / 2, losses[-1], losses[-1]], rel=1e-5)
 
 
 def test_fast_style_rows_are_independent() -> None:
@@ -177,10 +204,11 @@ def test_fast_style_rows_are_independent() -> None:
 
 
 def test_fast_style_learns(tmp_path: Path) -> None:
-    """25 steps of the real loop on three contents halve the loss; the weights carry the styles, and come back whole."""
-    model = fast(width=8)
+    """20 steps of the real loop on three contents halve the loss of the first; the weights carry the styles, and come
+    back whole."""
+    model = fast(width=8, style_warmup=0)
     model.show_styles(STYLES)
-    config = TrainingConfig(steps=25, batch_size=3, lr=5e-3)
+    config = TrainingConfig(steps=20, batch_size=3, lr=5e-3)
     result = train(model, CONTENTS, None, CONTENTS, config, seed=0, device=CPU, workdir=None, identity={})
     losses = [row["loss"] for row in result.curves]
     assert losses[-1] < losses[0] / 2
@@ -207,7 +235,7 @@ def test_grey_throughout() -> None:
     """One channel inside, R = G = B outside."""
     grey = STYLES[:, :1].repeat(1, 3, 1, 1)
     spec = ImageSpec(32, 32, grey=True, n_classes=2)
-    for model in (NST(NST.Config(steps=2), spec), FastStyle(FastStyle.Config(width=4, blocks=1), spec)):
+    for model in (NST(NST.Config(iterations=2), spec), FastStyle(FastStyle.Config(width=4, blocks=1), spec)):
         model.show_styles(grey)
         made = styled(model.eval(), CONTENTS[:, :1].repeat(1, 3, 1, 1))
         assert torch.equal(made[:, 0], made[:, 1])

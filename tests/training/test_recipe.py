@@ -164,4 +164,6 @@ def test_shipped_recipes() -> None:
         defaults = load_recipe(model, None, overrides=[]).training.model_dump()
         config = recipes.MODELS.get(model).Config().model_dump()
         assert not [key for key, value in recipe.hyper.items() if value == config[key]]
-        assert not [key for key in content["training"] if recipe.training.model_dump()[key] == defaults[key]]
+        assert not [
+            key for key in content.get("training", {}) if recipe.training.model_dump()[key] == defaults[key]
+        ]

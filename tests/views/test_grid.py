@@ -20,6 +20,7 @@ from benchbench.views.grid import (
     save_reconstructions,
     save_samples,
     save_samples_by_class,
+    save_stylizations,
     save_translations,
 )
 
@@ -250,3 +251,31 @@ def test_translations_that_do_not_match_are_named(tmp_path: Path, panels: Any, w
     with pytest.raises(InputError, match=why):
         save_translations(tmp_path / "t.png", panels, "cyclegan")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stylizations_are_a_matrix(tmp_path: Path) -> None:
+    """Flat 64×64 images in colours of their own: read left to right and down, the picture shows two styles, then each
+    content with what became of it in either style. Nothing is enlarged or lost: every colour has its 64² pixels."""
+    contents, styles = _numbered(3, 64), _numbered(2, 64, offset=50)
+    outputs = [_numbered(3, 64, offset=100), _numbered(3, 64, offset=150)]
+    save_stylizations(tmp_path / "s.png", contents, styles, outputs, "title")
+    picture = _read(tmp_path / "s.png")
+    tinted = (picture[..., 0] == 255) & (picture[..., 2] == 0)
+    colours, counts = np.unique(picture[tinted][:, 1], return_counts=True)
+    assert dict(zip(colours.tolist(), counts.tolist(), strict=True)) == dict.fromkeys(
+        [0, 1, 2, 50, 51, 100, 101, 102, 150, 151, 152], 64 * 64
+    )
+    places = {colour: np.argwhere(tinted & (picture[..., 1] == colour))[0] for colour in colours.tolist()}
+    in_order = sorted(places, key=lambda colour: (places[colour][0], places[colour][1]))
+    assert in_order == [50, 51, 0, 100, 150, 1, 101, 151, 2, 102, 152]
+    assert places[50][1] == places[100][1]
+
+
+def test_stylizations_that_do_not_match(tmp_path: Path) -> None:
+    """One output too few, and styles of another size: one sentence, and no file."""
+    contents, styles = _numbered(2, 8), _numbered(2, 8)
+    with pytest.raises(InputError, match="one output of each of 2 contents for each of 2 styles"):
+        save_stylizations(tmp_path / "s.png", contents, styles, [contents], "title")
+    with pytest.raises(InputError, match="all of one size"):
+        save_stylizations(tmp_path / "s.png", contents, _numbered(2, 16), [contents] * 2, "title")
+    assert not any(tmp_path.iterdir())
