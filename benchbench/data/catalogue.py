@@ -69,8 +69,9 @@ def load_domains(spec: str, *, size: int | None = None, progress: Progress = SIL
     found = _load(spec, size, progress)
     if not isinstance(found, Domains):
         raise InputError(
-            f"{spec} has one domain of images, two are needed; openmoji-lines and openmoji-tones have two, and so "
-            "have folder:PATH with trainA/, trainB/, testA/ and testB/, and pairs:PATH with side-by-side pairs"
+            f"{spec} has one domain of images, two are needed; openmoji-lines, openmoji-tones and photographs "
+            "have two, and so have folder:PATH with trainA/, trainB/, testA/ and testB/, and pairs:PATH with "
+            "side-by-side pairs"
         )
     return found
 

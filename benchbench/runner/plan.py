@@ -163,7 +163,8 @@ def make_plans(
         if resolved.training.monitor_every:
             if not isinstance(probe, Generator):
                 raise InputError(
-                    f"the model {model!r} draws no images from nothing to look at; leave monitor_every at 0"
+                    f"the model {model!r} draws no images from noise, and the monitor looks at those; "
+                    "leave monitor_every at 0"
                 )
             assert isinstance(data, Dataset)
             watcher = choose_judge(dataset, extractors, judges, device, precision)
