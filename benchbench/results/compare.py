@@ -66,7 +66,8 @@ def comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> tuple[list[Questio
             if len(left[field] | right[field]) > 1
         ]
         if differing:
-            refused[question] = f"{question[2]} on {question[0]}: {', '.join(differing)}"
+            dataset, task, metric = question
+            refused[question] = f"{metric} of {task} on {dataset}: {', '.join(differing)}"
     return [question for question in shared if question not in refused], refused
 
 

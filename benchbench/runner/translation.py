@@ -45,10 +45,8 @@ from benchbench.tasks.translation import (
 )
 from benchbench.training.state import TrainingResult
 
-VARIANT_SOURCES, VARIANTS = (
-    64,
-    8,
-)  # sources that are translated several times for `input_diversity`, and how often
+VARIANT_SOURCES = 64  # images that are translated several times for `input_diversity`
+VARIANTS = 8  # times
 SHOWN = 24  # lines of a panel of translations.png
 SHOWN_VARIANTS = 4
 
@@ -179,7 +177,7 @@ class _Way:
                 seed=self.plan.seed,
                 device=self.device,
             )
-            columns.append(("and back", _whole(back)))
+            columns.append(("back", _whole(back)))
         if self.truth is not None:
             columns.append(("truth", self.truth[which]))
         return TranslationPanel(f"{self.source.name} to {self.target.name}", columns)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Cyclic, ImageSpec, Trainable, Translator
@@ -304,3 +305,35 @@ def test_resumes_with_its_pools(order: tuple[str, str], tmp_path: Path) -> None:
         model.state_dict() | transient_buffers(model) for model in (whole, resumed)
     ]
     assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
+
+
+def test_learns_to_recolour_without_pairs() -> None:
+    """A: red squares on white, B: blue ones, places and sizes drawn independently in both. After 100 steps at 12 pixels
+    a recoloured square is nearer to itself in the other colour than the picture it was made from, both ways: by a
+    quarter here (four seeds gave 0.39 to 0.50 of its error). White for every input would be 1.2 times as far away."""
+    red, blue = (0.8, -0.8, -0.8), (-0.8, -0.8, 0.8)
+
+    def squares(n: int, colour: tuple[float, ...], g: torch.Generator) -> Tensor:
+        x = torch.ones(n, 3, 12, 12)
+        for image in x:
+            top, left, side = (int(torch.randint(a, b, (), generator=g)) for a, b in ((1, 5), (1, 5), (4, 7)))
+            image[:, top : top + side, left : left + side] = torch.tensor(colour)[:, None, None]
+        return x
+
+    model = build(width=12, disc_width=12)
+    optimizers = {
+        name: torch.optim.Adam(part.parameters(), lr=2e-3, betas=(0.5, 0.999))
+        for name, part in model.players().items()
+    }
+    g = torch.Generator().manual_seed(0)
+    for step in range(100):
+        batch = Batch(squares(8, red, g), None, step, 100, y=squares(8, blue, g))
+        for player in model.turns(step):
+            optimizers[player].zero_grad()
+            model.loss(player, batch)[0].backward()
+            optimizers[player].step()
+    for way, here, there in (("AtoB", red, blue), ("BtoA", blue, red)):
+        source, truth = (squares(16, colour, torch.Generator().manual_seed(9)) for colour in (here, there))
+        with torch.inference_mode():
+            made = model.turn(source, way, ImageRng(0, range(0)))  # type: ignore[arg-type]
+        assert F.l1_loss(made, truth) < 0.75 * F.l1_loss(source, truth)

@@ -38,7 +38,9 @@ def test_equal_protocols_compare(make_row: MakeRow) -> None:
 def test_the_field_that_differs_is_named(make_row: MakeRow, field: str, value: Any, shown: str) -> None:
     """Each field of the protocol alone is enough, in either direction; the exit code is 3."""
     a, b = to_frame([make_row()]), to_frame([make_row(**{field: value})])
-    with pytest.raises(NothingComparable, match=f"fd_efficientnet_lite0 on digits: {shown}") as caught:
+    with pytest.raises(
+        NothingComparable, match=f"fd_efficientnet_lite0 of generation on digits: {shown}"
+    ) as caught:
         check_comparable(a, b)
     assert caught.value.exit_code == 3
     with pytest.raises(NothingComparable, match=field):

@@ -184,7 +184,7 @@ def test_incomparable_numbers_are_named_and_the_others_compared(runs: Runs) -> N
     b = [*runs(B, model="gan", n_images=5000), *runs(B, model="gan", metric="ssim")]
     (pair,) = compare(to_frame(a), to_frame(b)).pairs
     assert [line.metric for line in pair.lines] == ["ssim"]
-    assert pair.refused == ("fd_efficientnet_lite0 on digits: n_images is 1000 against 5000",)
+    assert pair.refused == ("fd_efficientnet_lite0 of generation on digits: n_images is 1000 against 5000",)
     assert (pair.a_only, pair.b_only) == (("psnr",), ())
 
 
@@ -193,7 +193,7 @@ def test_incomparable_numbers_are_named_and_the_others_compared(runs: Runs) -> N
     [
         (
             {"n_images": 5000},
-            "not made the same way: fd_efficientnet_lite0 on digits: n_images is 1000 against 5000",
+            "not made the same way: fd_efficientnet_lite0 of generation on digits: n_images is 1000 against 5000",
         ),
         ({"dataset": "mnist"}, "A has vae on digits, B has gan on mnist"),
         ({"metric": "psnr"}, "A has fd_efficientnet_lite0, B has psnr"),
@@ -227,7 +227,7 @@ def test_speed_on_another_machine_is_refused(runs: Runs) -> None:
     )
     (pair,) = compare(a, b).pairs
     assert [line.metric for line in pair.lines] == ["fd_efficientnet_lite0"]
-    assert pair.refused == ("sampling_rate on digits: machine is cores 2 against cores 4",)
+    assert pair.refused == ("sampling_rate of generation on digits: machine is cores 2 against cores 4",)
 
 
 def test_one_model_a_side_meets_whatever_its_variant(runs: Runs) -> None:

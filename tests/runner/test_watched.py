@@ -297,5 +297,5 @@ def test_what_is_named_is_all_that_is_read(tmp_path: Path) -> None:
 
 def test_a_classifier_draws_nothing_to_look_at(tmp_path: Path) -> None:
     """Refused before anything is trained."""
-    with pytest.raises(InputError, match="'cnn' draws no images from noise, .*; leave monitor_every at 0"):
+    with pytest.raises(InputError, match=r"'cnn' draws no images from noise, .*; leave monitor_every at 0"):
         run_cells("cnn", "digits", out=tmp_path, device="cpu", overrides=["monitor_every=5"])
