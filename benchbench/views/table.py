@@ -40,7 +40,7 @@ def metrics_table(frame: pd.DataFrame) -> Table:
     runs = [rows for _, rows in frame.groupby("cell", sort=False)]
     title = Text(_run_name(runs[0])) if len(runs) == 1 else None
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
-    table.add_column("metric", no_wrap=True)
+    table.add_column("metric", overflow="fold", min_width=16)  # the only column that may be too wide
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("interval", no_wrap=True)
     table.add_column("note", no_wrap=True)

@@ -129,6 +129,13 @@ def test_many_metrics_fit_a_terminal(make_row: MakeRow) -> None:
     assert all(number(1234.5 + n) in text for n in range(4))
 
 
+def test_a_small_number_with_a_long_name_fits_a_terminal(make_row: MakeRow) -> None:
+    """80 columns, a name of 32 and an interval of 24: the name is folded, the numbers are not cut."""
+    row = make_row(metric="cycle_growth_rounded_under_noise", value=-2.463e-6, low=-3.399e-6, high=-1.527e-6)
+    text = _shown(metrics_table(to_frame([row])), width=80)
+    assert _line(text, "cycle_").endswith("-2.463e-06 [-3.399e-06, -1.527e-06] [1]")
+
+
 @pytest.mark.parametrize("view", [metrics_table, frame_table])
 def test_no_numbers_is_said(view: Callable[..., Any]) -> None:
     """An empty table on screen would look like a finished run."""
