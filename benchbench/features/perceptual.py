@@ -61,7 +61,9 @@ class Perceptual:
     def __call__(self, x: Tensor) -> Maps:
         """float32 images in [-1, 1], N×{1,3}×H×W, to their maps; gradients reach `x`. `InputError` below 32 pixels."""
         self.check_size(*x.shape[2:])
-        return self.read(x.expand(-1, 3, -1, -1))
+        # Sums over thousands of places leave the range of float16, so a training in half precision is whole here.
+        with torch.autocast(x.device.type, enabled=False):
+            return self.read(x.float().expand(-1, 3, -1, -1))
 
     def check_size(self, height: int, width: int) -> None:
         """`InputError` for images that are too small to have a style."""
@@ -80,7 +82,8 @@ def gram(maps: Tensor) -> Tensor:
     """
     n, c, h, w = maps.shape
     flat = maps.reshape(n, c, h * w)
-    return flat @ flat.transpose(1, 2) / (c * h * w)
+    with torch.autocast(maps.device.type, enabled=False):
+        return flat @ flat.transpose(1, 2) / (c * h * w)
 
 
 def gram_distance(maps: Sequence[Tensor], grams: Sequence[Tensor]) -> Tensor:

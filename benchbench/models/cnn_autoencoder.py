@@ -20,9 +20,8 @@ from torch.nn import functional as F
 
 from benchbench.core.protocols import Batch, Direction, ImageSpec
 from benchbench.core.seeds import ImageRng
-from benchbench.models.dcgan import channels_by_level
+from benchbench.models.dcgan import SLOPE, channels_by_level
 from benchbench.models.translator import ImageToImage, OneWayConfig, both_domains, conv_weights, mirrored
-from benchbench.models.unet import SLOPE
 
 
 class CNNAutoencoder(ImageToImage):

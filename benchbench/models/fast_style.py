@@ -1,8 +1,9 @@
 """Feed-forward style transfer (Johnson, Alahi, Fei-Fei 2016): one network a style, trained on many contents.
 
-The networks are the `resnet_generator`, that of the same paper with instance norm (Ulyanov et al. 2016). They are
-independent of each other and see the same batches; one optimiser serves all, for Adam keeps each parameter's statistics
-apart. Style pictures are a buffer among the weights: loaded weights know what they were trained for.
+The networks are the `resnet_generator`, the descendant of the paper's by Zhu et al. 2017: instance norm (Ulyanov et al.
+2016), and 7×7 in place of 9×9 kernels at both ends. They are independent of each other and see the same batches; one
+optimiser serves all, for Adam keeps each parameter's statistics apart. Style pictures are a buffer among the weights:
+loaded weights know what they were trained for.
 
 A network that sees the whole style weight from its first step makes a texture and never learns to show the content, at
 least in the few hundred steps of a CPU: the weight rises linearly from 0 (the paper's is constant, over 40,000 steps).
@@ -82,7 +83,8 @@ class FastStyle(StyledByPictures):
         with torch.no_grad():
             target = self.perceptual(x.device)(x).content
         parts = [
-            self.loss_parts(network(x), target, self.grams(k)) for k, network in enumerate(self.networks)
+            self.loss_parts(network(x).float(), target, self.grams(k))
+            for k, network in enumerate(self.networks)
         ]
         logs = {name: torch.stack([own[name].detach() for own in parts]).mean() for name in parts[0]}
         warmup = self.config.style_warmup * batch.total_steps

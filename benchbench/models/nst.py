@@ -32,7 +32,7 @@ class NST(StyledByPictures):
     class Config(PerceptualConfig):
         """As `PerceptualConfig`, with how the image is found."""
 
-        iterations: int = Field(default=200, ge=1, description="of L-BFGS, each with one gradient")
+        iterations: int = Field(default=200, ge=1, description="of L-BFGS, a gradient each")
         start: Literal["content", "noise"] = "content"
 
     config: Config
@@ -63,7 +63,7 @@ class NST(StyledByPictures):
         optimizer = torch.optim.LBFGS(
             [x],
             max_iter=self.config.iterations,
-            max_eval=self.config.iterations,
+            max_eval=self.config.iterations + 1,  # with as many as iterations the last would not move
             tolerance_grad=0,
             tolerance_change=0,
             history_size=HISTORY,

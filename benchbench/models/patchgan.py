@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
+from benchbench.models.dcgan import SLOPE, channels_by_level
 from benchbench.models.translator import conv_weights
-from benchbench.models.unet import NORMS, SLOPE, WIDEST, Norm
+from benchbench.models.unet import NORMS, Norm
 
 KERNEL = 4
 
@@ -36,7 +37,7 @@ class PatchGAN(nn.Module):
                 f"{3 * 2**layers}×{3 * 2**layers} pixels but these are {spec.width}×{spec.height}; "
                 "lower disc_layers or resize the dataset"
             )
-        channels = [width * min(2**level, WIDEST) for level in range(layers + 1)]
+        channels = channels_by_level(width, layers + 1)
         stack: list[nn.Module] = []
         for level, (before, after) in enumerate(zip([in_channels, *channels], channels, strict=False)):
             stride = 2 if level < layers else 1

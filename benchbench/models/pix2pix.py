@@ -5,14 +5,14 @@ The adversarial loss is the cross-entropy on a PatchGAN's logits with the genera
 and the discriminator's is divided by 2 (section 3.3). The discriminator judges (input, output) concatenated, real or
 generated; DiffAugment acts on that concatenation, so that what moves an output moves its input.
 
-Two differences from the paper:
+Differences from the paper:
 
 - Dropout, the paper's only noise, is on in training alone. The paper keeps it when testing and finds "only minor
   stochasticity" (section 3.1); a deterministic model is easier to compare.
 - Batch norms of the generator use their running statistics when testing, where the paper uses those of the test batch:
   an image must not depend on who is beside it.
-
-The generator moves first and the discriminator judges what it has made, in place of making it again.
+- Training pairs are mirrored and not jittered: random crops of an enlarged icon of 32 pixels would blur its lines.
+- The generator moves first and the discriminator judges what it has made, in place of making it again.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from benchbench.core.protocols import Batch, Direction, ImageSpec
 from benchbench.core.seeds import ImageRng
 from benchbench.models.cnn_autoencoder import conv_encoder
-from benchbench.models.dcgan import channels_by_level
+from benchbench.models.dcgan import SLOPE, channels_by_level
 from benchbench.models.translator import ImageToImage, OneWayConfig, both_domains, conv_weights, mirrored
-from benchbench.models.unet import SLOPE, UNet
+from benchbench.models.unet import UNet
 from benchbench.models.vae import VAEConfig, free_bits_kl, gaussian_nats
 
 

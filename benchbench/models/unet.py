@@ -18,10 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchbench.models.dcgan import SLOPE, channels_by_level
 from benchbench.models.translator import conv_weights
-
-SLOPE = 0.2  # of the rectifiers on the way down, below zero
-WIDEST = 8  # times the first width
 
 Norm = Literal["batch", "instance"]
 NORMS: dict[Norm, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
@@ -48,7 +46,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.factor = 2**depth
-        channels = [width * min(2**level, WIDEST) for level in range(depth)]
+        channels = channels_by_level(width, depth)
         make_norm = NORMS[norm]
         self.down = nn.ModuleList()
         for level, (before, after) in enumerate(zip([in_channels, *channels], channels, strict=False)):

@@ -64,7 +64,8 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         data, other, panel = plan.dataset, None, None
         if isinstance(data, Domains):
             if isinstance(model, Translator):
-                other = Other(data.b.train.images, data.b.held_out.images, model.paired)
+                sides = data.b.train.images, data.b.held_out.images
+                other = Other(*sides, aligned=model.paired, held_out_aligned=data.paired_held_out)
             data = data.a
         split = data.train
         if plan.watcher is not None:

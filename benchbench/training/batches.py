@@ -44,11 +44,13 @@ def _generator(seed: int, epoch: int, stream: int = 0) -> np.random.Generator:
 @dataclass(frozen=True)
 class Other:
     """The other domain of a translator. images, held_out: uint8 RGB N×3×H×W, of the size of the first domain's.
-    aligned: row i shows what row i of the first domain shows, and the model may know it."""
+    aligned: row i of `images` shows what row i of the first domain shows, and the model may know it; held_out_aligned:
+    the same of `held_out`."""
 
     images: Tensor
     held_out: Tensor
     aligned: bool
+    held_out_aligned: bool = False
 
 
 class Batches:
@@ -109,6 +111,10 @@ class OtherBatches:
             self._own = Batches(
                 self._images, None, config, channels=first.channels, seed=first.seed, device=device, stream=1
             )
+
+    def __len__(self) -> int:
+        """Images of the domain."""
+        return len(self._images)
 
     def __getitem__(self, number: int) -> Tensor:
         """Batch `number`: float32 in [-1, 1], N×channels×H×W."""

@@ -20,6 +20,7 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     images (batch statistics and gradient noise never jump). A dataset smaller than a batch is one batch. Where
     a player moves several times a step, each time on a fresh batch, an epoch is a pass of the player that
     moves most. `class_balanced` is the one exception from "at most once": see `batches.balanced_order`.
+    Of two unpaired domains it is a pass over A; B goes through its own passes meanwhile.
     """
 
     steps: int | None = Field(default=None, ge=1, description="optimiser steps")

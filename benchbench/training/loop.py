@@ -83,6 +83,8 @@ def train(
         seed_generators(seed, device)
         loop = _Loop(model, images, labels, held_out, config, seed, device, monitor, other)
         identity = {**identity, "seed": seed, "n_images": len(images), "training": config.hyper()}
+        if other is not None:
+            identity["n_other"] = len(other.images)
         return loop.run(workdir, identity, progress)
 
 
@@ -113,7 +115,6 @@ class _Loop:
         self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
         self.others = OtherBatches(other, self.batches, config) if other else None
         self.held_out = _some(held_out).to(device)
-        # Pairs that are not aligned say nothing of a held-out loss, but one that needs none ignores them.
         self.held_out_other = _some(other.held_out).to(device) if other else None
         self.players = dict(model.players())
         self.total = config.total_steps(self.batches.epoch_length, lambda step: batches_in(self.turns(step)))
@@ -136,11 +137,12 @@ class _Loop:
         if workdir is not None and (saved := load_checkpoint(workdir, identity)) is not None:
             self.restore(saved)
             progress.note(f"training goes on from step {self.state.step} of {self.total} ({workdir})")
-        if self.batches.epoch_length < self.config.batch_size:
-            progress.note(
-                f"the {self.batches.epoch_length} training images are fewer than "
-                f"batch_size={self.config.batch_size}: every step sees all of them"
-            )
+        for n in {self.batches.epoch_length, *([len(self.others)] if self.others else [])}:
+            if n < self.config.batch_size:
+                progress.note(
+                    f"the {n} training images are fewer than batch_size={self.config.batch_size}: "
+                    "every step sees all of them"
+                )
         state = self.state
         trainable_flags = [(p, p.requires_grad) for p in self.model.parameters()]
         try:

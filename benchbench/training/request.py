@@ -37,7 +37,7 @@ def check_request(
             f"precision {config.precision} needs a CUDA device but training runs on {device.type}; use fp32"
         )
     if isinstance(model, Translator):
-        _check_domains(model, images, held_out, other)
+        _check_domains(model, images, held_out, config, other)
     players = model.players()
     for player in config.player_lr:
         if player not in players:
@@ -66,7 +66,9 @@ def check_request(
         )
 
 
-def _check_domains(model: Translator, images: Tensor, held_out: Tensor, other: Other | None) -> None:
+def _check_domains(
+    model: Translator, images: Tensor, held_out: Tensor, config: TrainingConfig, other: Other | None
+) -> None:
     name = type(model).__name__
     if other is None:
         raise InputError(f"{name} turns one domain into another but was given one domain only")
@@ -83,4 +85,18 @@ def _check_domains(model: Translator, images: Tensor, held_out: Tensor, other: O
         raise InputError(
             f"{name} learns from pairs but the {len(images)} and {len(other.images)} training images of the two "
             "domains are not paired; use a model for unpaired images, for example cyclegan"
+        )
+    if (
+        model.paired
+        and config.patience
+        and not (other.held_out_aligned and len(held_out) == len(other.held_out))
+    ):
+        raise InputError(
+            f"patience asks for a loss on held-out pairs but the {len(held_out)} and {len(other.held_out)} held-out "
+            "images of the two domains are not paired; leave patience at 0"
+        )
+    if model.paired and "color" in config.diffaugment.split(","):
+        raise InputError(
+            f"the discriminator of {name} sees input and output as one image, whose colours diffaugment=color would "
+            "mix; use translation and cutout"
         )

@@ -17,8 +17,9 @@ class TrainingResult:
     with `_<player>` appended where there are several players, and the model's own logs, all averaged over the
     turns since the row before. At the end of an epoch the model's `epoch_statistics` and, with early stopping,
     `held_out_loss`; at a look the monitor's panel.
-    images_per_second: real images drawn, median over epochs, of the optimiser steps alone, without the first
-    epoch where there are more. seconds: of the optimiser steps, over all sittings; looking does not count.
+    images_per_second: real images drawn (of two domains, those of A), median over epochs, of the optimiser steps alone,
+    without the first epoch where there are more. seconds: of the optimiser steps, over all sittings; looking does not
+    count.
     stopped_early: by `patience`, or by the alarm with `on_collapse=stop`. peak_memory_mib: allocated on the
     device for CUDA, else the largest resident set of this process at the end of an epoch.
     collapse: the first alarm as `step`, `rule` and `words` (`training.alarm.Collapse`), None where there was

@@ -59,6 +59,11 @@ def load_weights(model: nn.Module, path: Path, allow_pickle: bool = False) -> st
         raise InputError(
             f"the weights {path} do not fit {type(model).__name__}: {shown}{_advice(model, config)}"
         )
+    asked = getattr(getattr(model, "config", None), "direction", None)
+    if (made_for := config.get("direction", asked)) != asked:  # such weights fit and do the opposite
+        raise InputError(
+            f"the weights {path} are of direction {made_for} but the model of {asked}; use --set direction={made_for}"
+        )
     model.load_state_dict(tensors)
     return file_sha256(path)
 

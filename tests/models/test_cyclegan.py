@@ -201,6 +201,7 @@ def test_augmentation_is_on_all_the_discriminators_see() -> None:
     assert sorted(seen[2:]) == [3, 3, 4, 4]
     for way in BOTH:
         torch.testing.assert_close(logs[f"d_real_{way}"], logs[f"d_fake_{way}"])
+        assert model.pools[way].images.any()  # the pool keeps what was made, and each look augments anew
     model.loss("generators", batch_of())[0].backward()
     assert any(p.grad.any() for p in model.generators.parameters() if p.grad is not None)
 

@@ -162,6 +162,15 @@ def test_pairs_are_mirrored_together() -> None:
         assert torch.equal(turned, torch.where(flipped.view(-1, 1, 1, 1), plain.flip(3), plain))
 
 
+def test_a_training_pair_stays_a_pair() -> None:
+    """Each target is its own input: so is what the model makes its triples of, mirrored rows and others."""
+    model, batch = build(), batch_of()
+    torch.manual_seed(0)
+    triple = model.make(Batch(batch.x, None, 0, 10, y=batch.x))
+    assert torch.equal(triple.condition, triple.target)
+    assert not torch.equal(triple.target, batch.x)
+
+
 def test_noise_is_of_training_alone() -> None:
     """Dropout draws in a loss from torch's global generators, and nothing draws in `translate`."""
 

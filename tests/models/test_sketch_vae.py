@@ -98,6 +98,18 @@ def test_warm_up_and_free_bits_by_hand() -> None:
     )  # a difference of 1e4s
 
 
+def test_a_training_pair_stays_a_pair() -> None:
+    """Each target is its own sketch: so the recognition network sees the same image twice, mirrored or not."""
+    model, batch = build(), batch_of()
+    seen: list[Tensor] = []
+    model.recognition.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    torch.manual_seed(0)
+    model.loss("vae", Batch(batch.x, None, 0, 10, y=batch.x))
+    sketch, target = seen[0].chunk(2, dim=1)
+    assert torch.equal(sketch, target)
+    assert not torch.equal(target, batch.x)
+
+
 def test_who_sees_what() -> None:
     """The prior is a function of the sketch alone and so is a translation; the recognition network also sees the
     image. Each by its gradient."""

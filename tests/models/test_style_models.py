@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,15 @@ def test_nst_is_deterministic_and_rows_are_independent(start: str) -> None:
     for i in range(len(CONTENTS)):
         assert torch.equal(styled(model, CONTENTS[i : i + 1], start=i), whole[i : i + 1])
     assert not torch.equal(whole, CONTENTS)
+
+
+def test_an_iteration_is_an_update() -> None:
+    """Before rounding, for the first step of L-BFGS is of length 1 in L1 at most: less than a level a pixel."""
+    content = to_signed(CONTENTS[:1])
+    models = [nst(iterations=n) for n in (1, 2, 3)]
+    made = [model._optimise(content, content, model.grams(0)) for model in models]
+    for before, after in itertools.pairwise([content, *made]):
+        assert not torch.equal(before, after)
 
 
 def test_nst_reaches_the_style_and_keeps_the_content() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +91,19 @@ def test_unaligned_rows_are_drawn_on_their_own() -> None:
 
 @pytest.mark.parametrize("n", [3, 7, 50])
 def test_domains_of_other_sizes(n: int) -> None:
-    """B goes through its own epochs while A goes through its own: after enough batches every image of B came, and
-    none that is not there; fewer images than a batch are one batch."""
+    """B goes through its own epochs while A goes through its own: none that is not there, each at most once an epoch,
+    and after 40 epochs all of them, in orders that differ (that one of 7 was left out of all has a probability below 7
+    (3/7)^40); fewer images than a batch are one batch."""
     config = TrainingConfig(batch_size=4)
     first = Batches(numbered(20), None, config, channels=3, seed=1, device=CPU)
     others = OtherBatches(Other(numbered(n), numbered(n), aligned=False), first, config)
     per_epoch = max(1, n // 4)
-    batches = [levels(others[number]) for number in range(5 * per_epoch)]
+    batches = [levels(others[number]) for number in range(40 * per_epoch)]
     assert {len(batch) for batch in batches} == {min(n, 4)}
-    for epoch in range(5):
-        own = [level for batch in batches[epoch * per_epoch : (epoch + 1) * per_epoch] for level in batch]
-        assert len(set(own)) == len(own)
-    assert {level for batch in batches for level in batch} <= set(range(n))
+    orders = [list(chain(*batches[start : start + per_epoch])) for start in range(0, len(batches), per_epoch)]
+    assert all(len(set(order)) == len(order) for order in orders)
+    assert len(set(map(tuple, orders))) > 1
+    assert {level for order in orders for level in order} == set(range(n))
 
 
 def test_a_resumed_training_has_its_transient_buffers(tmp_path: Path) -> None:
@@ -148,3 +150,23 @@ def test_impossible_requests(paired: bool, other: Other | None, words: str) -> N
     """Each is one sentence, before anything is computed."""
     with pytest.raises(InputError, match=words):
         trained(Brightener(paired), other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "aligned"), [(numbered(20), False), (numbered(1), True), (numbered(6), False)]
+)
+def test_early_stopping_needs_held_out_pairs(held_out: Tensor, aligned: bool) -> None:
+    """Training pairs and held-out images that are none, or of another number: the loss would be of wrong pairs. A
+    model that needs no pairs may stop early on them, and with real pairs one that does."""
+    other = Other(numbered(20), held_out, aligned=True, held_out_aligned=aligned)
+    with pytest.raises(InputError, match=f"20 and {len(held_out)} held-out images .* leave patience at 0"):
+        trained(Brightener(paired=True), other, patience=2)
+    trained(Brightener(paired=False), other, patience=2)
+    trained(Brightener(paired=True), Other(numbered(20), numbered(20), True, True), patience=2)
+
+
+def test_colours_of_input_and_output_are_not_augmented_as_one() -> None:
+    """One mean over both images' channels would carry one's colours into the other."""
+    pairs = Other(numbered(20), numbered(20), aligned=True)
+    with pytest.raises(InputError, match="diffaugment=color would mix; use translation and cutout"):
+        trained(Brightener(paired=True), pairs, diffaugment="translation,color")

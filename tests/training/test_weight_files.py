@@ -97,6 +97,21 @@ def test_mismatches_are_listed(tmp_path: Path) -> None:
     assert equal(model, untouched)
 
 
+def test_weights_of_the_other_direction(tmp_path: Path) -> None:
+    """They fit in every shape and would do the opposite of what was asked for."""
+
+    def one_way(direction: str) -> nn.Module:
+        torch.manual_seed(0)
+        return build_model("cnn-autoencoder", {"width": 2, "direction": direction}, ImageSpec(8, 8, False, 0))
+
+    save_weights(one_way("BtoA"), tmp_path / "w.safetensors", name="cnn-autoencoder")
+    load_weights(one_way("BtoA"), tmp_path / "w.safetensors")
+    with pytest.raises(
+        InputError, match="are of direction BtoA but the model of AtoB; use --set direction=BtoA"
+    ):
+        load_weights(one_way("AtoB"), tmp_path / "w.safetensors")
+
+
 def test_missing_and_unknown_keys(tmp_path: Path) -> None:
     """The first three, and how many more."""
     state = make().state_dict()
