@@ -8,7 +8,7 @@ from benchbench.core.progress import Progress
 from benchbench.core.protocols import Classifier
 from benchbench.metrics.prdc import share_estimate
 from benchbench.runner.plan import Plan
-from benchbench.runner.rows import measurement_rows
+from benchbench.runner.rows import Counts, measurement_rows, metric_rows
 from benchbench.runner.scored import Scored, training_rows
 from benchbench.tasks.classification import CLASSIFICATION_BATCH, classify
 from benchbench.tasks.speed import Measurement, measure_cost
@@ -42,5 +42,7 @@ def evaluate_classification(
         once=lambda: model.classify(held_out.images[:1].to(device)),
     )
     found = Measurement("accuracy", "quality", "", True, accuracy, len(held_out))
-    rows = measurement_rows(plan, "classification", [found, *cost])
+    counts = Counts("classification", len(held_out), None)
+    rows = [*metric_rows(plan, plan.lacking, lambda metric: counts)]
+    rows += measurement_rows(plan, "classification", [found, *cost])
     return Scored([*rows, *training_rows(plan, training)])

@@ -22,6 +22,7 @@ from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.key import cell_key
 from benchbench.results.record import Row
+from benchbench.runner.applies import OF_TRANSLATORS
 from benchbench.runner.evidence import Failures, Sides, gather, reference
 from benchbench.runner.judges import Judges
 from benchbench.runner.rows import Counts, metric_rows
@@ -166,7 +167,7 @@ def _real(
 def _lacking(metric: Metric, reference: Reference) -> str | None:
     """What a metric needs that images and this reference do not have."""
     if metric.needs & OF_MODELS:
-        return "this asks a model that turns images into others; see benchbench run --model cyclegan"
+        return OF_TRANSLATORS
     if reference.statistics is not None and metric.needs_reference and "moments" not in metric.needs:
         return "the reference is statistics (a mean and a covariance) and this needs its images; give those"
     if metric.needs_held_out and reference.held_out is None:

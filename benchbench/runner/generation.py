@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Autoencoder
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
-from benchbench.metrics.modes import ConditionalAccuracy
+from benchbench.metrics.metric import Evidence, PairEvidence
 from benchbench.metrics.paired import PairedMetric
 from benchbench.metrics.select import score
 from benchbench.runner.describe import class_counts, duplicates_among_real
@@ -68,14 +67,13 @@ def evaluate_generation(
     pairs, shown = None, None
     if isinstance(model, Autoencoder):
         pairs, shown = _reconstructions(plan, model, device, batch_size, progress)
-    scorable = [metric for metric in plan.metrics if _applies(metric, pairs is not None, asked is not None)]
-    with progress.stage("computing metrics", len(scorable), "metric") as stage:
+    with progress.stage("computing metrics", len(plan.metrics), "metric") as stage:
         evidence = Evidence(generated, real, pairs, {**plan.judges.failures, **failures}, fresh, asked)
-        outcomes = score(scorable, evidence, seed=plan.seed)
+        outcomes = score(plan.metrics, evidence, seed=plan.seed)
         real_twins = duplicates_among_real(evidence, outcomes, plan.seed)
-        stage.advance(len(scorable))
+        stage.advance(len(plan.metrics))
 
-    rows = [*metric_rows(plan, outcomes, plan.counts), *training_rows(plan, training)]
+    rows = [*metric_rows(plan, [*outcomes, *plan.lacking], plan.counts), *training_rows(plan, training)]
     n = min(SAMPLING_BATCH, plan.n_samples)
     speed = measure_sampling(model, device=device, batch_size=n)  # type: ignore[arg-type]
     rows += measurement_rows(plan, "generation", [*speed, *measure_cost(model, device=device)])
@@ -84,16 +82,6 @@ def evaluate_generation(
         Pictured(samples, asked, nearest_training(evidence), shown),
         class_counts(data.name, data.classes, evidence),
         real_twins,
-    )
-
-
-def _applies(metric: Metric, has_pairs: bool, has_asked: bool) -> bool:
-    """Whether a metric has a meaning for this model: reconstructions are of autoencoders, classes that were asked for
-    of conditional generators."""
-    return (
-        not metric.needs & OF_MODELS
-        and (has_pairs or "pairs" not in metric.needs)
-        and (has_asked or not isinstance(metric, ConditionalAccuracy))
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from benchbench.core.errors import MetricFailed
 from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.metrics.metric import Metric
+from benchbench.metrics.paired import PairedMetric
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class Judges:
     def precision(self, metric: Metric) -> str | None:
         """In which precision the network that a metric reads computes; None where it reads none."""
         judge = self.extractors.get(metric.extractor or "")
-        return judge.describe()["precision"] if judge else None
+        if judge is None:
+            return None
+        # One on pairs reads the network's maps by itself, never in less.
+        return "float32" if isinstance(metric, PairedMetric) else str(judge.describe()["precision"])
 
 
 def load_judges(metrics: Sequence[Metric], device: torch.device, precision: str = "float32") -> Judges:

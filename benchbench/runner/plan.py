@@ -6,7 +6,7 @@ which its record is stored. Runtime knobs (device, batch sizes) are not part of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,11 @@ from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import class_judge
-from benchbench.metrics.select import STYLIZATION, TRANSLATION, select_metrics
+from benchbench.metrics.select import STYLIZATION, TRANSLATION, Outcome, select_metrics
 from benchbench.models.build import build_model, variant
 from benchbench.models.code import code_hash
 from benchbench.results.key import cell_key
+from benchbench.runner.applies import lacking
 from benchbench.runner.judges import Judges, load_judges
 from benchbench.runner.monitor import choose_judge, describe_panel
 from benchbench.runner.rows import Counts
@@ -44,14 +45,16 @@ TRAINING_VERSION = 1  # raised whenever the loop would make other weights from t
 
 @dataclass(frozen=True)
 class Plan:
-    """One cell, resolved. `identity` is what the weights come from, `training_key` its digest, `key` names the
-    whole cell. `watcher` judges samples while the model trains, None where nobody looks."""
+    """One cell, resolved. `metrics` have a meaning for this model on this data; `lacking` are those that the user
+    named and that have none. `identity` is what the weights come from, `training_key` its digest, `key` names the whole
+    cell. `watcher` judges samples while the model trains, None where nobody looks."""
 
     recipe: Recipe
     config: BaseModel
     variant: str
     dataset: Dataset | Domains
     metrics: Sequence[Metric]
+    lacking: Sequence[Outcome]
     judges: Judges
     watcher: Extractor | None
     n_samples: int
@@ -138,6 +141,7 @@ def make_plans(
     if isinstance(data, Domains):
         standard = STYLIZATION if data.styles else TRANSLATION
         chosen = select_metrics(metrics, extractors, own_judge, standard)
+    named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(metrics)}
     probe = build_model(resolved.model, resolved.hyper, data.spec)
     config = probe.config
     if not isinstance(config, BaseModel):
@@ -153,8 +157,11 @@ def make_plans(
     if isinstance(probe, Classifier) and isinstance(data, Dataset):
         if samples is not None:
             raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
-        tasks, n_samples, chosen = ["classification"], len(data.held_out), []
-    chosen, judges = _judged(chosen, own_judge, metrics, device, precision, progress)
+        tasks, n_samples = ["classification"], len(data.held_out)
+        chosen = [metric for metric in chosen if metric.name in named]
+    chosen, judges = _judged(chosen, own_judge, named, device, precision, progress)
+    reasons = {metric.name: reason for metric in chosen if (reason := lacking(metric, probe, data))}
+    unmet = [Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named & set(reasons)]
     code = code_hash(type(probe))
     hyper = config.model_dump(mode="json")
     training, watcher = None, None
@@ -189,7 +196,12 @@ def make_plans(
             weights_sha256=weights_sha256,
             dataset_fingerprint=data.fingerprint,
             task={"names": tasks},
-            metrics=[judges.specification(metric) for metric in chosen],
+            metrics=[
+                *map(judges.specification, chosen),
+                *(
+                    {"failed": outcome.metric.name} for outcome in unmet
+                ),  # a set such as `standard` has no such row
+            ],
             n_samples=n_samples,
             seed=seed,
         )
@@ -199,7 +211,8 @@ def make_plans(
                 config=config,
                 variant=variant(resolved.model, config),
                 dataset=data,
-                metrics=chosen,
+                metrics=[metric for metric in chosen if metric.name not in reasons],
+                lacking=unmet,
                 judges=judges,
                 watcher=watcher,
                 n_samples=n_samples,
@@ -251,16 +264,16 @@ def _tasks(probe: nn.Module, data: Domains) -> list[str]:
 def _judged(
     chosen: list[Metric],
     own_judge: str | None,
-    asked: Sequence[str],
+    named: Collection[str],
     device: torch.device,
     precision: str,
     progress: Progress,
 ) -> tuple[list[Metric], Judges]:
     """The metrics and their extractors. `own_judge`, which nobody named, computes in float32 whatever the others do;
-    where its weights are not at hand, of its metrics only those that are `asked` for by name stay, as unavailable."""
+    where its weights are not at hand, of its metrics only those that the user `named` stay, as unavailable."""
     own = load_judges([metric for metric in chosen if metric.extractor == own_judge], device)
     if own_judge in own.failures:
-        kept = [m for m in chosen if m.extractor != own_judge or not {m.family, m.name}.isdisjoint(asked)]
+        kept = [m for m in chosen if m.extractor != own_judge or m.name in named]
         if len(kept) < len(chosen):
             progress.note(f"metrics on classes are left out: {own.failures[own_judge].reason}")
         chosen = kept

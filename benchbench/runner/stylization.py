@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Stylizer
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.metric import Evidence, Metric, Need
+from benchbench.metrics.metric import Evidence, Metric
 from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.record import Row
@@ -22,8 +22,6 @@ from benchbench.runner.scored import Scored, training_rows
 from benchbench.tasks.speed import measure_cost
 from benchbench.tasks.stylization import TASK, rates, stylize, tiles
 from benchbench.training.state import TrainingResult
-
-_GIVEN: frozenset[Need] = frozenset({"moments", "features", "logits", "style", "sources"})
 
 
 def evaluate_stylization(
@@ -44,18 +42,19 @@ def evaluate_stylization(
     origins = contents.repeat(len(styles), 1, 1, 1)
     asked = styles.repeat_interleave(len(contents), 0)
 
-    applicable = [metric for metric in plan.metrics if metric.needs <= _GIVEN and not metric.needs_held_out]
     options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
     rows: list[Row] = []
     # Whatever reads the reference compares distributions, and two pictures are none: it sees tiles of all images.
     for of_tiles in (False, True):
-        metrics = [metric for metric in applicable if metric.needs_reference == of_tiles]
+        metrics = [metric for metric in plan.metrics if metric.needs_reference == of_tiles]
         if metrics:
             shown = [tiles(images) if of_tiles else images for images in (outputs, origins, asked, styles)]
             counts = Counts(TASK, len(shown[0]), len(shown[3]))
             outcomes = _scored(plan, metrics, *shown, device=device, **options)
             rows += metric_rows(plan, outcomes, lambda metric, counts=counts: counts)  # type: ignore[misc]
 
+    unmet = Counts(TASK, len(outputs), None)
+    rows += metric_rows(plan, plan.lacking, lambda metric: unmet)
     first = contents[:1].to(device)
     once = lambda: model.stylize(first, 0, ImageRng(plan.seed, [0], device))  # noqa: E731
     cost = measure_cost(model, device=device, once=once)

@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.progress import Progress
-from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
+from benchbench.core.protocols import Cyclic, Direction, Translator
 from benchbench.core.seeds import permutation
 from benchbench.data.domains import Domains
 from benchbench.features.extract import extract
 from benchbench.metrics.cycle import CYCLE
 from benchbench.metrics.metric import Evidence, Metric, Need, PairEvidence
-from benchbench.metrics.modes import ConditionalAccuracy, class_judge
 from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import score
 from benchbench.results.record import Row
@@ -94,19 +93,7 @@ class _Way:
         self.sources = self.source.held_out.images[chosen]
         self.targets = self.target.held_out.images
         self.truth = self.targets[chosen] if data.paired_held_out else None
-        self.metrics = [metric for metric in plan.metrics if self._applies(metric)]
-
-    def _applies(self, metric: Metric) -> bool:
-        """Whether a metric has a meaning for this model and these images."""
-        given: set[Need] = {"moments", "features", "logits", "identity", "sources", "variants"}
-        if self.truth is not None:
-            given |= {"pairs", "hints"} if isinstance(self.model, Hinted) else {"pairs"}
-        if isinstance(self.model, Cyclic):
-            given.add("cycle")
-        if isinstance(metric, ConditionalAccuracy):
-            # Only a judge of these very domains knows the class that was asked for.
-            return metric.extractor == class_judge(self.plan.dataset.name, [metric.extractor or ""])
-        return metric.needs <= given and not metric.needs_held_out
+        self.metrics = plan.metrics
 
     def rows(self) -> list[Row]:
         """All numbers of this direction."""
@@ -137,7 +124,7 @@ class _Way:
         cost = measure_cost(self.model, device=self.device, once=lambda: self._first(1))  # type: ignore[arg-type]
         speed = measure_rates(self._first, device=self.device, batch_size=n)
         return [
-            *metric_rows(plan, outcomes, self.counts),
+            *metric_rows(plan, [*outcomes, *plan.lacking], self.counts),
             *measurement_rows(plan, task_name(self.direction), [*speed, *cost]),
         ]
 

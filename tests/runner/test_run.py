@@ -244,3 +244,29 @@ def test_every_metric_ranks_real_above_collapsed_and_noise(tmp_path: Path) -> No
             assert row["real"] > row["collapsed"], family
     assert families["precision"]["collapsed"] == 1
     assert families["recall"]["collapsed"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("model", "named", "reason"),
+    [
+        ("noise", "mse", "this model gives nothing back"),
+        ("noise", "cycle_mae", "a model that turns images into others"),
+        ("noise", "conditional_accuracy", "asked for classes"),
+        ("cnn", "fd", "names classes and draws no images"),
+    ],
+)
+def test_a_named_metric_without_a_meaning_says_why(
+    model: str, named: str, reason: str, tmp_path: Path
+) -> None:
+    """A row without a value, in the table and in the key: the same command again is that record, and the same cell
+    without the name another."""
+    options: dict[str, Any] = {"out": tmp_path, "device": "cpu"}
+    options |= {"overrides": ["training.steps=1"]} if model == "cnn" else {"samples": 16}
+    ((path, _),) = run_cells(model, "digits", metrics=[named], **options)
+    rows = benchbench.load_results(path)
+    (row,) = rows[rows["metric"].str.startswith(named)].to_dict("records")
+    assert row["status"] == "failed"
+    assert pd.isna(row["value"])
+    assert reason in row["reason"]
+    ((again, cached),) = run_cells(model, "digits", metrics=[named], **options)
+    assert (again, cached) == (path, True)

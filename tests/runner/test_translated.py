@@ -9,23 +9,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from benchbench.core.errors import InputError
+from benchbench.core.seeds import permutation
+from benchbench.features.efficientnet_lite0 import EfficientNetLite0
+from benchbench.metrics.frechet import frechet_distance_from_features
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.run import run_cells
 
-N, SIDE = 12, 16
+N, N_TRAIN = 12, 15
+LITE0 = "efficientnet_lite0"
+TASKS = ("translation_AtoB", "translation_BtoA")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """trainA/ … testB/: 12 pairs each; B is A with its colours turned round (red is blue)."""
+    """trainA/ … testB/: 15 and 12 pairs of 16×16; B is A with its colours turned round (red is blue)."""
     root = tmp_path_factory.mktemp("data") / "swapped"
     rng = np.random.default_rng(0)
-    for split in ("train", "test"):
-        for i in range(N):
+    for split, n in (("train", N_TRAIN), ("test", N)):
+        for i in range(n):
             blocks = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
             for domain, picture in (("A", blocks), ("B", blocks[..., ::-1])):
                 path = root / f"{split}{domain}" / f"{i}_{domain}.png"
@@ -39,6 +45,14 @@ def run(model: str, folder: Path, out: Path, **options: Any) -> tuple[Path, pd.D
     return path, load_results(path)
 
 
+def held_out(folder: Path) -> list[np.ndarray]:
+    """The pictures of testA and testB in the order of a dataset, that of their names: uint8 N×16×16×3."""
+    return [
+        np.stack([np.asarray(Image.open(path)) for path in sorted((folder / f"test{domain}").iterdir())])
+        for domain in "AB"
+    ]
+
+
 def values(frame: pd.DataFrame, task: str) -> pd.Series:
     return frame[frame["task"] == task].set_index("metric")["value"]
 
@@ -46,23 +60,24 @@ def values(frame: pd.DataFrame, task: str) -> pd.Series:
 def test_identity_is_the_control_that_is_known(folder: Path, tmp_path: Path) -> None:
     """Output = input: cycle and identity error are 0, so is the content distance and the diversity; the pixel error
     is that of the two domains, computed here with NumPy from the files; the mean absolute difference of red and blue
-    in one direction is that in the other. The Fréchet distance is that of the sources to the targets, above 0."""
+    in one direction is that in the other. The Fréchet distance is that of the held-out sources to the held-out
+    targets, whose features are taken here in one batch: their last digits depend on it, 1e-4."""
     path, frame = run("identity", folder, tmp_path)
     assert sorted(file.name for file in path.iterdir()) == ["metrics.csv", "run.json", "translations.png"]
     assert (frame["status"] == "ok").all(), frame[frame["status"] != "ok"][["metric", "reason"]].to_string()
-    pictures = [
-        np.stack([np.asarray(Image.open(folder / f"test{d}" / f"{i}_{d}.png"), float) for i in range(N)])
-        for d in ("A", "B")
-    ]
-    expected = np.abs(pictures[0] - pictures[1]).mean() / 255
-    for task in ("translation_AtoB", "translation_BtoA"):
+    a, b = held_out(folder)
+    expected = np.abs(a.astype(float) - b).mean() / 255
+    judge = EfficientNetLite0()
+    features = [judge(torch.from_numpy(x).movedim(3, 1)).features for x in (a, b)]
+    distance = frechet_distance_from_features(*features)
+    for task in TASKS:
         found = values(frame, task)
         assert found["mae"] == pytest.approx(expected, rel=1e-12)
         assert found["cycle_mae"] == found["identity_mae"] == found["cycle_growth_rounded"] == 0
         assert found["content_distance_efficientnet_lite0"] == pytest.approx(0, abs=1e-12)
         assert found["input_diversity_efficientnet_lite0"] == 0
         assert found["cycle_growth_noise"] > 0
-        assert found["fd_efficientnet_lite0"] > 1
+        assert found[f"fd_{LITE0}"] == pytest.approx(distance, rel=1e-4)
         assert "conditional_accuracy" not in " ".join(
             found.index
         )  # nobody knows the classes of these domains
@@ -106,7 +121,8 @@ def test_numbers_do_not_depend_on_the_batch(folder: Path, tmp_path: Path) -> Non
 
 
 def test_fewer_samples_are_fewer_sources(folder: Path, tmp_path: Path) -> None:
-    """`samples` limits what is translated; the reference stays whole."""
+    """`samples` limits what is translated, to a seeded choice each of which keeps its own right answer; the reference
+    stays whole. The mean of five absolute differences is taken here with NumPy."""
     _, frame = run("identity", folder, tmp_path, samples=5, metrics=["fd", "mae", "identity_mae"])
     own = frame[frame["task"] == "translation_AtoB"].set_index("metric")
     assert (
@@ -114,6 +130,20 @@ def test_fewer_samples_are_fewer_sources(folder: Path, tmp_path: Path) -> None:
         own.loc["fd_efficientnet_lite0", "n_reference"],
     ) == (5, N)
     assert (own.loc["mae", "n_images"], own.loc["identity_mae", "n_images"]) == (5, N)
+    chosen = permutation(0, N)[:5]
+    a, b = (images[chosen].astype(float) for images in held_out(folder))
+    assert own.loc["mae", "value"] == pytest.approx(np.abs(a - b).mean() / 255, rel=1e-12)
+
+
+def test_the_class_that_was_asked_for_is_the_target_domain(tmp_path: Path) -> None:
+    """An image that is left as it is looks like its own domain: the judge of the skin tones, right 98 times of 100,
+    sees the other one hardly ever. With the labels exchanged it would see it nearly always."""
+    out = run_cells(
+        "identity", "openmoji-tones", out=tmp_path, device="cpu", metrics=["conditional_accuracy"]
+    )
+    frame = load_results(out[0][0])
+    for task in TASKS:
+        assert values(frame, task)["conditional_accuracy_cnn_openmoji-tones"] < 0.1
 
 
 def test_unpaired_domains_have_no_truth(folder: Path, tmp_path: Path) -> None:
@@ -126,7 +156,11 @@ def test_unpaired_domains_have_no_truth(folder: Path, tmp_path: Path) -> None:
     _, frame = run("identity", other, tmp_path / "out")
     assert not {"mae", "ssim", "pose_error"} & set(frame["metric"])
     assert {"fd_efficientnet_lite0", "cycle_mae"} <= set(frame["metric"])
-    with pytest.raises(InputError, match=r"not paired \(12 in A, 12 in B; .* for example cyclegan"):
+    _, frame = run("identity", other, tmp_path / "out", metrics=["mae", "cycle_mae"])
+    rows = frame[frame["task"] == "translation_BtoA"].set_index("metric")
+    assert (rows.loc["cycle_mae", "status"], rows.loc["mae", "status"]) == ("ok", "failed")
+    assert "the held-out images of the two domains are not paired" in rows.loc["mae", "reason"]
+    with pytest.raises(InputError, match=r"not paired \(15 in A, 15 in B; .* for example cyclegan"):
         run("pix2pix", other, tmp_path / "out")
 
 
