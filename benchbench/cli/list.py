@@ -26,7 +26,12 @@ def list_things(what: str) -> None:
         source = getattr(thing, "reference", getattr(thing, "source", ""))
         table.add_row(name, escape("".join(summary)), escape(source if isinstance(source, str) else ""))
     if what == "datasets":
-        table.add_row(escape("folder:PATH"), "Images in a folder, flat, by class, or in train/ and test/", "")
+        table.add_row(
+            escape("folder:PATH"),
+            "Images in a folder, flat, by class, or in train/ and test/; two domains in trainA/ trainB/ testA/ testB/",
+            "",
+        )
+        table.add_row(escape("pairs:PATH"), "Two domains side by side in each image of train/ and test/", "")
         table.add_row(
             escape("parquet:PATH"), "A parquet file or a folder of them, image bytes in a column", ""
         )

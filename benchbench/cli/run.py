@@ -11,7 +11,7 @@ from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT, PRECISION
 
 @click.command()
 @click.option("--model", required=True, help="A model's name; see `benchbench list models`.")
-@click.option("--dataset", required=True, help="A dataset's name, folder:PATH or parquet:PATH.")
+@click.option("--dataset", required=True, help="A dataset's name, folder:PATH, pairs:PATH or parquet:PATH.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds to run."
 )

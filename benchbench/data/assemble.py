@@ -100,22 +100,23 @@ def assemble(
     labels: Sequence[list[int] | None],
     *,
     classes: Sequence[str] = (),
-    groups: Sequence[str] | None = None,
+    sides: tuple[list[int], list[int]] | None = None,
     canonical: bool | None = None,
     notes: Sequence[str] = (),
     source: dict[str, Any],
 ) -> Dataset:
     """A dataset of one decoded part, which is split in halves, or of two: train and held-out.
 
-    `groups` (one part only): keys of images that must stay on one side of the split.
+    `sides` (one part only): indices of its halves, where they do not follow from its pixels and labels alone.
     """
     notes = [*notes, *notes_on(decoded)]
     if len(decoded) == 1:
         (part,), (own,) = decoded, labels
-        sides = halves(part.digests, own, groups)
+        sides = sides or halves(part.digests, own)
         notes.append(
             "the source has no split of its own: split in halves, seeded, the same images on one side"
         )
+        notes += copies_note(*([part.digests[i] for i in side] for side in sides))
         train, held_out = (
             select(part, own, side, title) for side, title in zip(sides, ("train", "held-out"), strict=True)
         )
@@ -126,6 +127,7 @@ def assemble(
                 f"train images are {w0}×{h0} but held-out images are {w1}×{h1}; "
                 "--size N resizes and crops all to N×N"
             )
+        notes += copies_note(*(part.digests for part in decoded))
         train, held_out = (
             to_split(torch.from_numpy(part.images), own, part.digests, title)
             for part, own, title in zip(decoded, labels, ("train", "held-out"), strict=True)
@@ -149,6 +151,22 @@ def notes_on(decoded: Sequence[Decoded]) -> list[str]:
         for key in part.conversions
     }
     return conversion_notes(conversions, sum(len(part.images) for part in decoded))
+
+
+def copies_note(train: Sequence[bytes], held_out: Sequence[bytes], *, of: str = "") -> list[str]:
+    """One sentence if `held_out` images (of the domain `of`) are also `train` images, by their `pixel_digests`.
+
+    >>> copies_note([b"1", b"2"], [b"2", b"3", b"2"], of="A")
+    ['2 of 3 held-out images of A are, pixel by pixel, in training']
+    """
+    known = set(train)
+    copies = sum(digest in known for digest in held_out)
+    whose = f" of {of}" if of else ""
+    return (
+        [f"{copies} of {len(held_out)} held-out images{whose} are, pixel by pixel, in training"]
+        if copies
+        else []
+    )
 
 
 def select(part: Decoded, labels: list[int] | None, indices: list[int], title: str) -> Split:

@@ -16,7 +16,7 @@ arguments that satisfies `Source`. A plugin author writes one like this:
 
 `data.assemble` splits what has no split and computes the fingerprints; `data.folder`, `data.paired_folder` and
 `data.parquet` read the usual layouts. A source of two domains of images, such as `openmoji-lines`, returns
-`Domains`: `load_domains` hands them out, and `load_dataset` pools them, labelled by domain.
+`Domains`: `load_domains` hands them out, and `load_dataset` pools them, labelled by domain, if neither is styles.
 """
 
 from __future__ import annotations
@@ -54,14 +54,21 @@ class Source(Protocol):
 
 
 def load_dataset(spec: str, *, size: int | None = None, progress: Progress = SILENT) -> Dataset:
-    """The dataset that `spec` names, two domains pooled; `InputError` if there is none or it cannot be used.
+    """The dataset that `spec` names, two domains pooled; `InputError` if there is none or it cannot be used, as
+    contents and styles cannot: the styles are in both splits.
 
     size: the side in pixels. Sources that can render at any size do; images of a given size are cropped
     to the centred square and resized by Pillow's LANCZOS filter, and the notes say so. None keeps the
     source's own.
     """
     found = _load(spec, size, progress)
-    return found.pooled() if isinstance(found, Domains) else found
+    if not isinstance(found, Domains):
+        return found
+    if found.styles:
+        raise InputError(
+            f"{spec} holds contents and styles, not one set of images; use it with nst, fast-style or identity"
+        )
+    return found.pooled()
 
 
 def load_domains(spec: str, *, size: int | None = None, progress: Progress = SILENT) -> Domains:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from benchbench.core.images import is_grey
 from benchbench.core.protocols import ImageSpec
 
 
@@ -60,9 +60,5 @@ class Dataset:
     def spec(self) -> ImageSpec:
         """What a model is told before it is built."""
         images = self.train.images
-        grey = all(
-            torch.equal(part[:, 0], part[:, 1]) and torch.equal(part[:, 0], part[:, 2])
-            for split in (self.train, self.held_out)
-            for part in torch.split(split.images, 8192)
-        )
+        grey = is_grey(images) and is_grey(self.held_out.images)
         return ImageSpec(images.shape[2], images.shape[3], grey, len(self.classes))

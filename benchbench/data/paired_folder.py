@@ -27,7 +27,7 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import Part, notes_on, tidy, to_split
+from benchbench.data.assemble import Part, copies_note, notes_on, tidy, to_split
 from benchbench.data.cache import Decoded
 from benchbench.data.dataset import Dataset
 from benchbench.data.decode import UnusableError
@@ -168,12 +168,13 @@ def _domains(
         )
         return Dataset(NAMES[k], train, held_out)
 
+    copies = [note for k in (0, 1) for note in copies_note(*(two[k].digests for two in splits), of=NAMES[k])]
     return Domains(
         name=name,
         a=domain(0),
         b=domain(1),
         paired_train=paired[0],
         paired_held_out=paired[1],
-        notes=[*notes, *notes_on([decoded for two in splits for decoded in two])],
+        notes=[*notes, *notes_on([decoded for two in splits for decoded in two]), *copies],
         source={"kind": kind, "path": tidy(path), "size": size},
     )

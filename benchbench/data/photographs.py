@@ -33,7 +33,7 @@ TRAINING = ("chelsea.png", "rocket.jpg", "motorcycle_left.png", "retina.jpg", "h
 SCALES = (1.0, 0.75, 0.5)  # side of a crop, in shorter sides of its photograph
 STEP = 0.25  # the largest distance between neighbouring crops, in sides of the crop
 SIDE = 128
-SMALLEST, LARGEST = 32, 300  # below, nothing can be recognised; the smallest photograph is 451×300
+SMALLEST, LARGEST = 32, 256  # below, nothing can be recognised; the gravel that is shown is 256×256
 
 Picture = NDArray[np.uint8]  # H×W×3
 
@@ -53,8 +53,8 @@ class Photographs:
         side = SIDE if size is None else size
         if not SMALLEST <= side <= LARGEST:
             raise InputError(
-                f"photographs are shown at {SMALLEST} to {LARGEST} pixels, as the smallest of them is {LARGEST} high; "
-                f"choose such a --size instead of {side}"
+                f"photographs are shown at {SMALLEST} to {LARGEST} pixels, as the smallest of them, the gravel, is "
+                f"{LARGEST} wide; choose such a --size instead of {side}"
             )
         content = Dataset(
             "content", _split(_crops(side)), _split(_squares(dict.fromkeys(CONTENTS, 1.0), side))

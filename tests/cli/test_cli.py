@@ -39,6 +39,18 @@ def test_list_names_what_is_registered(what: str) -> None:
         assert len(line.split(maxsplit=1)) == 2, f"{name} has no description"
 
 
+def test_ways_to_bring_images_are_named() -> None:
+    """Each prefix that the catalogue knows is in `run --help` and has a line in the list, and so has the layout of two
+    domains."""
+    from benchbench.data.catalogue import PATHS
+
+    asked, listed = benchbench("run", "--help").stdout, benchbench("list", "datasets").stdout
+    for kind in PATHS:
+        assert f"{kind}:PATH" in asked
+        assert [line for line in listed.splitlines() if line.startswith(f"{kind}:PATH")]
+    assert "trainA/" in listed
+
+
 def test_doctor_says_what_is_there_and_what_is_missing() -> None:
     """The bundled network is at hand by its sha256; CIFAR-10 says how to get it where it is not."""
     done = benchbench("doctor")
@@ -58,6 +70,7 @@ def test_doctor_says_what_is_there_and_what_is_missing() -> None:
         (["run", "--model", "vae", "--dataset", "digits", "--samples", "1"], "--samples 1 is too few"),
         (["run", "--model", "vae", "--dataset", "folder:nowhere"], "nowhere"),
         (["run", "--model", "vae", "--dataset", "digits", "--device", "cuda:9"], "'cuda:9' is not there"),
+        (["run", "--model", "vae", "--dataset", "photographs"], "holds contents and styles, not one set"),
         (["list", "modles"], "models"),
     ],
 )

@@ -105,6 +105,14 @@ def test_a_dataset_is_no_two_domains() -> None:
         load_domains("digit")
 
 
+def test_contents_and_styles_are_not_pooled() -> None:
+    """The styles of `photographs` are in both splits, so pooled they would be held out and in training."""
+    with pytest.raises(
+        InputError, match=r"photographs holds contents and styles.*use it with nst, fast-style or"
+    ):
+        load_dataset("photographs", size=32)
+
+
 def test_load_dataset_pools(write_image, tmp_path) -> None:
     """The same images by either way in."""
     for i, name in enumerate(

@@ -69,6 +69,18 @@ def test_copies_of_an_image_stay_on_one_side(write_image, tmp_path: Path) -> Non
     assert not train & held_out
 
 
+def test_copies_in_training_are_counted(write_image, tmp_path: Path) -> None:
+    """A split of one's own is kept as it is: of three held-out images one is, under another name and in another class,
+    a training image. Without it there is no note; the fingerprint is of pixels and labels, not of notes."""
+    for name, seed in {"train/cat/1": 1, "train/dog/2": 2, "test/cat/3": 3, "test/dog/4": 4}.items():
+        write_image(f"{name}.png", seed=seed)
+    assert not [note for note in load_dataset(f"folder:{tmp_path}").notes if "pixel by pixel" in note]
+    write_image("test/dog/copy.bmp", seed=1)
+    dataset = load_dataset(f"folder:{tmp_path}")
+    assert "1 of 3 held-out images are, pixel by pixel, in training" in dataset.notes
+    assert dataset.held_out.fingerprint == fingerprint(dataset.held_out.images, dataset.held_out.labels)
+
+
 def test_train_alone_is_halved(write_image, tmp_path: Path) -> None:
     """A source without a held-out part has no split of its own, and the record says so."""
     for i in range(4):

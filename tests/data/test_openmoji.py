@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchbench.data import openmoji
+from benchbench.core.errors import InputError
+from benchbench.data import decode, openmoji
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.openmoji import CLASSES, emoji_class, emoji_files, family, render, svg_text
 
@@ -28,6 +30,15 @@ def test_all_of_them_load() -> None:
         assert split.labels is not None
         assert set(split.labels.tolist()) == set(range(len(CLASSES)))
     assert dataset.source["licence"] == "https://creativecommons.org/licenses/by-sa/4.0/"
+
+
+def test_more_than_fits_into_memory(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    """4,495 emoji of 512×512 in three colours are 3.3 GiB, by hand; here 2 GiB are free."""
+    monkeypatch.setattr(decode.psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * 2**30))
+    with pytest.raises(
+        InputError, match=r"512×512 need 3\.3 GiB .* 2\.0 GiB are free; choose a smaller --size"
+    ):
+        load_dataset("openmoji", size=512)
 
 
 def test_no_family_is_on_both_sides(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:

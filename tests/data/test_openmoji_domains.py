@@ -10,11 +10,11 @@ import resvg_py
 import torch
 from PIL import Image
 
-from benchbench.data import openmoji_domains
+from benchbench.data import openmoji, openmoji_domains
 from benchbench.data.catalogue import load_domains
 from benchbench.data.domains import Domains
 from benchbench.data.fingerprint import pixel_digests
-from benchbench.data.openmoji import drawn, emoji_files, family
+from benchbench.data.openmoji import OpenMoji, drawn, emoji_files, family
 from benchbench.data.openmoji_domains import OpenMojiLines, OpenMojiTones, tone_pairs
 
 SIZE = 32
@@ -170,3 +170,68 @@ def test_other_sizes(size: int, source: type, monkeypatch: pytest.MonkeyPatch) -
     for domain in (domains.a, domains.b):
         for split in (domain.train, domain.held_out):
             assert split.images.shape == (pairs, 3, size, size)
+
+
+DECISIVE = (
+    "1F234 1F235 1F3FB 1F3FC 2734 2747",  # by family, equal line art at 32×32 and not at 64×64
+    "2605 2B50 E053 E054 E065 1F30C",  # the other way round
+    "20E3 1F7E6",  # equal pictures at 64×64 only
+    "1F4A7 1FA78",  # equal line art at 16×16 only
+    "1F44A 1F44B 1F44C 1F44D 1F590 1F64F 1F34E 1F34F 1F680 1F682 267B 262F 2B1B 2B1C",  # others, to have two halves
+)
+
+
+@pytest.mark.parametrize("source", [OpenMoji, OpenMojiLines, OpenMojiTones])
+@pytest.mark.parametrize("size", [16, 64])
+def test_the_split_is_the_same_at_every_size(
+    size: int, source: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is held out at 32×32 is held out at 16 and 64, and what is left out stays so, though other drawings are
+    equal there. Rows are recognised by their pixels; where two emoji look the same, a row may be either, so with as
+    many rows as at 32×32 each emoji that is there must be found."""
+    files = [file for file in FILES if file.stem.split("-")[0] in " ".join(DECISIVE).split()]
+    for module in (openmoji, openmoji_domains):
+        monkeypatch.setattr(module, "emoji_files", lambda: files)
+
+    def sides(side: int) -> list[tuple[int, set[str]]]:
+        loaded = source().load(side)
+        pictures, lines = drawn(files, side).digests, drawn(files, side, layer="line").digests
+        row = {file.stem: i for i, file in enumerate(files)}
+        found: dict[tuple[bytes, ...], set[str]] = {}
+        for code, i in row.items():
+            dark = row.get(code.replace("1F3FB", "1F3FF"), i)
+            for key in ((pictures[i],), (lines[i], pictures[i]), (pictures[i], pictures[dark])):
+                found.setdefault(key, set()).add(code)
+        domains = (loaded.a, loaded.b) if isinstance(loaded, Domains) else (loaded,)
+        rows = [
+            list(zip(*(pixel_digests(getattr(d, split).images) for d in domains), strict=True))
+            for split in ("train", "held_out")
+        ]
+        return [(len(keys), set().union(*(found[key] for key in keys))) for keys in rows]
+
+    for (n, codes), (expected, at_32) in zip(sides(size), sides(32), strict=True):
+        assert n == expected
+        assert at_32 <= codes
+
+
+@pytest.mark.parametrize(
+    ("source", "codes", "of"),
+    [(OpenMoji, "20E3 1F7E6 1F34E 1F355", ""), (OpenMojiLines, "2605 2B50 1F34E 1F355", " of line")],
+)
+def test_copies_at_another_size_are_counted(
+    source: type, codes: str, of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two emoji are of two classes, so on different sides, and differ at 32×32; at 64×64 their pictures, or
+    their line arts, are equal in every pixel: one of the two held-out rows is in training, and the notes say so."""
+    files = [file for file in FILES if file.stem in codes.split()]
+    for module in (openmoji, openmoji_domains):
+        monkeypatch.setattr(module, "emoji_files", lambda: files)
+    layer = "line" if of else None
+    for size, equal in ((32, False), (64, True)):
+        pictures = dict(
+            zip((file.stem for file in files), drawn(files, size, layer=layer).images, strict=True)
+        )
+        one, other = (pictures[code] for code in codes.split()[:2])
+        assert np.array_equal(one, other) == equal
+        copies = [note for note in source().load(size).notes if "pixel by pixel" in note]
+        assert copies == [f"1 of 2 held-out images{of} are, pixel by pixel, in training"] * equal

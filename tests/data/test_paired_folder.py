@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -88,6 +89,35 @@ def test_equal_names_are_pairs_in_the_order_of_a(fill: Fill, tmp_path: Path) -> 
     ):
         assert torch.equal(domains.a.train.images[row], pixels(tmp_path / "trainA" / name_a))
         assert torch.equal(domains.b.train.images[row], pixels(tmp_path / "trainB" / name_b))
+
+
+@pytest.mark.parametrize(("copies", "domain"), [(0, "A"), (1, "A"), (2, "B")])
+def test_copies_in_training_are_counted(fill: Fill, tmp_path: Path, copies: int, domain: str) -> None:
+    """Training images saved among the three held-out ones once more, as BMP, which is lossless too: so many of three,
+    and nothing is left out. Without any there is no note, nor is there for what only the other domain has."""
+    names = [f"{i}.bmp" for i in range(3)]
+    fill(**{f"test{side}": names for side in "AB"})
+    for i in range(copies):
+        Image.open(tmp_path / f"train{domain}/train{domain}-{i + 1}.png").save(
+            tmp_path / f"test{domain}/{i}.bmp"
+        )
+    other = "AB".replace(domain, "")
+    shutil.copy(tmp_path / f"train{domain}/train{domain}-1.png", tmp_path / f"test{other}/0.png")
+    (tmp_path / f"test{other}/0.bmp").unlink()
+    domains = load_domains(f"folder:{tmp_path}")
+    assert [len(d.held_out) for d in (domains.a, domains.b)] == [3, 3]
+    assert [note for note in domains.notes if "pixel by pixel" in note] == [
+        f"{copies} of 3 held-out images of {domain} are, pixel by pixel, in training"
+    ] * (copies > 0)
+
+
+def test_copied_halves_are_counted(write_pair, tmp_path: Path) -> None:
+    """A pair that is in train/ and in test/: one of two on both sides."""
+    for name, seed in {"train/1.png": 1, "train/2.png": 2, "test/1.png": 1, "test/3.png": 3}.items():
+        write_pair(name, seed=seed)
+    assert load_domains(f"pairs:{tmp_path}").notes == [
+        f"1 of 2 held-out images of {name} are, pixel by pixel, in training" for name in "AB"
+    ]
 
 
 def test_some_partners_are_not_enough(fill: Fill, tmp_path: Path) -> None:

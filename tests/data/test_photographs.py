@@ -74,17 +74,26 @@ def test_crops(domains: Domains) -> None:
     assert np.array_equal(domains.a.train.images[:4], np.stack(expected))
 
 
-def test_crops_are_never_enlarged() -> None:
-    """At 300 pixels every photograph still gives its whole height, but halves of the cat (150) are left out."""
-    large = load_domains("photographs", size=300)
-    assert large.a.train.images.shape[2:] == (300, 300)
+def test_nothing_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No square that is brought to the largest size is smaller, and the smallest is just as large: the stones, the
+    middle 256 pixels of 512. Halves and three quarters of the cat (150, 225) are left out."""
+    sides: list[int] = []
+
+    def noted(images: np.ndarray, size: int) -> np.ndarray:
+        sides.append(min(images.shape[2:]))
+        return resize_images(images, size)
+
+    monkeypatch.setattr(photographs, "resize_images", noted)
+    large = load_domains("photographs", size=256)
+    assert large.b.train.images.shape[2:] == (256, 256)
     assert len(large.a.train) < 200
+    assert min(sides) == 256
 
 
-@pytest.mark.parametrize("size", [16, 301])
+@pytest.mark.parametrize("size", [16, 257])
 def test_sizes_that_show_nothing(size: int) -> None:
-    """Below 32 there is no style to see, above 300 the cat would be enlarged."""
-    with pytest.raises(InputError, match=f"32 to 300 pixels.*instead of {size}"):
+    """Below 32 there is no style to see, above 256 the stones would be enlarged."""
+    with pytest.raises(InputError, match=f"32 to 256 pixels.*256 wide.*instead of {size}"):
         load_domains("photographs", size=size)
 
 
