@@ -23,7 +23,8 @@ from benchbench.views.text import arrow, plain
 
 # Okabe & Ito 2008: told apart by people who do not see red and green alike, on white and on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#B8A900")
-MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*"  # 7 and 8 colours: 56 models are told apart
+SHORT = 32  # letters of a name that leave room for another in a line of the legend
 _INK = "#010203"  # stands for the page's own colour until the SVG is written
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "benchbench",
@@ -86,7 +87,8 @@ def plane(
         axis.set_xlabel(plain(x_name), parse_math=False)
         axis.set_ylabel(plain(y_name), parse_math=False)
         # Beside the axes: models that fail alike lie on one spot, where names would cover each other.
-        figure.legend(loc="outside lower left", ncols=2, fontsize=8, frameon=False)
+        columns = 2 if max(map(len, points)) <= SHORT else 1
+        figure.legend(loc="outside lower left", ncols=columns, fontsize=8, frameon=False)
         axis.margins(0.12)
         axis.grid(alpha=0.25)
         return _svg(figure)

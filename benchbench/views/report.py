@@ -51,6 +51,7 @@ PICTURES = {
     "neighbours.png": "samples with their nearest training images",
     "reconstructions.png": "reconstructions below their originals",
     "translations.png": "translations beside their sources",
+    "stylizations.png": "contents on the left in the styles on top",
 }
 # What a look at training shows first; a curves.csv may hold more.
 WATCHED = (
@@ -65,7 +66,7 @@ MOST_CURVES = 9
 # What the page says of every record, by its name in run.json.
 STATED = (
     *("model", "variant", "dataset", "seed", "extractors", "data.fingerprint", "data.notes"),
-    *("data.train.n", "data.held_out.n", "machine.device", "machine.device_name", "machine.cores"),
+    *("machine.device", "machine.device_name", "machine.cores"),
     *(f"provenance.{name}" for name in ("benchbench", "code_revision", "python", "packages")),
 )
 
@@ -124,6 +125,8 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     runs = list(records(root))
     for folder, run in runs:
         demand(folder / RUN, run, STATED)
+        sides = [f"data.domains.{name}" for name in run["data"].get("domains", ())] or ["data"]
+        demand(folder / RUN, run, [f"{side}.{split}.n" for side in sides for split in ("train", "held_out")])
     frame = results_of(runs)
     if frame.empty:
         raise InputError(f"there are no records below {root}; run something with --out {root} first")

@@ -97,5 +97,5 @@ def by_aspect(frame: pd.DataFrame) -> pd.Series:
 def not_leading(frame: pd.DataFrame) -> pd.Series:
     """Sort key: the distances that the field ranks by come first (their limit at infinity stands beside the others),
     and last where no translator beats one that changes nothing."""
-    leading = frame["metric"].str.match("(fid|fd_)(?!.*infinity)").astype(int)
+    leading = frame["metric"].str.match("(fid|fd_|gram_distance)(?!.*infinity)").astype(int)
     return 1 - leading + frame["metric"].str.match("cycle_|identity_mae|content_distance").astype(int)

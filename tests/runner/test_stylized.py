@@ -19,6 +19,7 @@ from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.run import run_cells
 from benchbench.tasks.stylization import tiles
+from benchbench.views.report import render_report
 
 SIZE = 32
 LITE0 = "efficientnet_lite0"
@@ -65,6 +66,11 @@ def test_nst(tmp_path: Path) -> None:
     record = read_run_json(path / "run.json")
     assert record["config"]["network"] == LITE0
     assert record["training"] is None
+    text = render_report(tmp_path)
+    assert (
+        f"nst iterations=40 has the best gram_distance_{LITE0} of 2 models" in text
+    )  # not doing nothing, as of artfd
+    assert text.count("data:image/png;base64,") == 2
     assert set(record["data"]["domains"]) == {"content", "style"}
     with Image.open(path / "stylizations.png") as picture:
         assert picture.width > 3 * 64

@@ -19,6 +19,8 @@ from benchbench.metrics.frechet import frechet_distance_from_features
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.run import run_cells
+from benchbench.views.board import boards
+from benchbench.views.report import render_report
 
 N, N_TRAIN = 12, 15
 LITE0 = "efficientnet_lite0"
@@ -104,6 +106,17 @@ def test_a_trained_model_answers_from_its_record(folder: Path, tmp_path: Path) -
     assert other != path
     assert set(frame["task"]) == {"translation_BtoA", "training"}
     assert frame["variant"].str.contains("direction=BtoA").all()
+
+
+def test_views_of_two_domains(folder: Path, tmp_path: Path) -> None:
+    """A report on such records counts the images of each domain, names both directions and shows the picture; a board
+    has each direction by itself."""
+    run("identity", folder, tmp_path, metrics=["mae", "fd"])
+    text = render_report(tmp_path)
+    assert f"A: {N_TRAIN} training, {N} held out; B: {N_TRAIN} training, {N} held out" in text
+    assert text.count("data:image/png;base64,") == 1
+    titles = [board.title for board in boards(load_results(tmp_path))]
+    assert [title.partition(": ")[2] for title in titles] == ["translation, A to B", "translation, B to A"]
 
 
 def test_numbers_do_not_depend_on_the_batch(folder: Path, tmp_path: Path) -> None:

@@ -160,6 +160,12 @@ def test_figures_are_svg_without_a_fixed_size() -> None:
     assert drawn[0] == plane(points, "x", "y $a_b$ <c>", looks, front=["a", "b"])
 
 
+def test_models_beyond_the_eighth_have_their_own_look() -> None:
+    """Two figures of one point each, alike but for the number of the look: 56 different ones."""
+    point = {"a": (Point(0.1), Point(0.2))}
+    assert len({plane(point, "x", "y", {"a": number}) for number in range(56)}) == 56
+
+
 PROBE = (Path(__file__).parent / "report_probe.js").read_text(encoding="utf-8")
 
 
