@@ -20,6 +20,10 @@ from benchbench.metrics.linalg import check_directions, check_pair, unit_rows
 from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
 from benchbench.metrics.paired import mean_over_images
 
+# The same image in another batch has float32 features that differ by 1e-6 of their length: no distance, and one that
+# a gate must not call a change.
+ROUNDING = 1e-10
+
 
 def cosine_distance(x: Tensor, y: Tensor) -> Tensor:
     """1 − cos between row i of `x` and row i of `y`, features N×D: float64 (N,) in [0, 2], 0 for the same
@@ -68,7 +72,8 @@ class ContentDistance(Metric):
                 f"{self.name} compares outputs with what they were made from; this task has none"
             )
         sides = (features_of(side, self.extractor) for side in (evidence.generated, evidence.sources))
-        return mean_over_images(cosine_distance(*sides))
+        distances = cosine_distance(*sides)
+        return mean_over_images(distances.where(distances > ROUNDING, torch.zeros_like(distances)))
 
 
 class InputDiversity(Metric):

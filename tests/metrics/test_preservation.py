@@ -80,6 +80,17 @@ def test_content_is_compared_row_by_row() -> None:
     assert metric.compute(Evidence(generated=side(sources), sources=side(sources))).value == 0
 
 
+def test_rounding_of_features_is_no_distance() -> None:
+    """Features that differ by 1e-6 of their length, as another batch makes them, have a distance of 0; by 1e-3 about
+    ½·1e-6, the square of the angle's tangent by hand, to its next term."""
+    source = torch.tensor([[1.0, 0.0]])
+    metric = ContentDistance("net")
+    for off, expected in ((1e-6, 0.0), (1e-3, 0.5e-6)):
+        outputs = torch.tensor([[1.0, off]])
+        found = metric.compute(Evidence(generated=side(outputs), sources=side(source))).value
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_what_has_no_direction_is_no_number() -> None:
     """Zero vectors, NaN, one output of each input, another number of sources: each is named."""
     x = gaussian(3, 4)
