@@ -21,6 +21,14 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["BENCHBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that only this test uses."""
+    folder = tmp_path_factory.mktemp("own_cache")
+    monkeypatch.setenv("BENCHBENCH_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data, if this machine has one; tests that need it skip where it is absent."""

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchbench.data import cache
-
 Writer = Callable[..., Path]
 
 
@@ -26,15 +24,6 @@ def write_image(tmp_path: Path) -> Writer:
         return path
 
     return write
-
-
-@pytest.fixture
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder that only this test uses."""
-    folder = tmp_path_factory.mktemp("own_cache")
-    monkeypatch.setenv("BENCHBENCH_CACHE", str(folder))
-    assert cache.cache_folder() == folder
-    return folder
 
 
 class Notes:
