@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from benchbench.core.errors import InputError
+from benchbench.core.hashing import digest
 from benchbench.core.protocols import ImageSpec
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.fingerprint import combine, pixel_digests
@@ -57,11 +59,9 @@ class Domains:
                     "pairs; give both as many, in the same order, or do not call them paired"
                 )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Identity of the images and of what belongs together; independent of the order of files."""
-        from benchbench.core.hashing import digest
-
         paired = {"train": self.paired_train, "held_out": self.paired_held_out}
         sides = [(self.a.train, self.b.train, "train"), (self.a.held_out, self.b.held_out, "held_out")]
         return digest(

@@ -23,7 +23,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.images import quantize, to_signed
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.metric import Estimate, Evidence, Metric
-from benchbench.metrics.paired import PairedMetric, mae, mean_over_images
+from benchbench.metrics.paired import MAE, mean_over_images
 
 # Keys of `PairEvidence.values`. On its way back the translation is rounded to 8 bits, is as the model made
 # it, or gets noise and is rounded then.
@@ -48,26 +48,20 @@ def add_noise(x: Tensor, rng: ImageRng) -> Tensor:
     return x + NOISE * 2 / 255 * rng.normal(*x.shape[1:]).to(x)
 
 
-class CycleMAE(PairedMetric):
+class CycleMAE(MAE):
     """Mean absolute error of what comes back of an image, through 8-bit images, intensities in [0, 1]."""
 
     family = CYCLE
     role = "cycle"
-    unit = "intensity"
-    higher_is_better = False
     source = "Zhu et al. 2017, eq. 2"
-    per_image = staticmethod(mae)
 
 
-class IdentityMAE(PairedMetric):
+class IdentityMAE(MAE):
     """Mean absolute error between an image of the target domain and its translation, intensities in [0, 1]."""
 
     family = "identity_mae"
     role = "identity"
-    unit = "intensity"
-    higher_is_better = False
     source = "Zhu et al. 2017, section 5.2"
-    per_image = staticmethod(mae)
 
 
 class CycleGrowth(Metric):

@@ -69,15 +69,20 @@ def luma(images: Tensor) -> Tensor:
     return (images.double() * weights[:, None, None]).sum(1, keepdim=True) + 16
 
 
+def check_one_shape(x: Tensor, y: Tensor) -> None:
+    """`InputError` for two batches of images that cannot be paired."""
+    if x.shape != y.shape:
+        shapes = " and ".join("×".join(map(str, images.shape)) for images in (x, y))
+        raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
+
+
 def _pair(x: Tensor, y: Tensor, y_channel: bool, crop_border: int) -> tuple[Tensor, Tensor]:
     """The two sides, checked, cropped and in the channels asked for."""
     for images in (x, y):
         shape = "×".join(map(str, images.shape))
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise InputError(f"paired images must be uint8 N×3×H×W or N×1×H×W but are {images.dtype} {shape}")
-    if x.shape != y.shape:
-        shapes = " and ".join("×".join(map(str, images.shape)) for images in (x, y))
-        raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
+    check_one_shape(x, y)
     if y_channel and x.shape[1] != 3:
         raise InputError("the Y channel is made from RGB; these images have one channel")
     x, y = _cropped(x, crop_border), _cropped(y, crop_border)

@@ -27,9 +27,8 @@ from scipy.ndimage import distance_transform_edt
 from skimage.feature import canny
 from torch import Tensor
 
-from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
-from benchbench.metrics.paired import PairedMetric, luma
+from benchbench.metrics.paired import PairedMetric, check_one_shape, luma
 
 Mask = npt.NDArray[np.bool_]
 
@@ -68,9 +67,7 @@ def pose_error(x: Tensor, y: Tensor) -> Tensor:
     """
     check_images(x)
     check_images(y)
-    if x.shape != y.shape:
-        shapes = " and ".join("×".join(map(str, images.shape)) for images in (x, y))
-        raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
+    check_one_shape(x, y)
     distances = [chamfer_distance(a, b) for a, b in zip(edges(x), edges(y), strict=True)]
     return torch.tensor(distances, dtype=torch.float64)
 

@@ -21,6 +21,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images, to_signed
 from benchbench.core.protocols import ImageSpec
 from benchbench.features.perceptual import Perceptual, gram, gram_distance, load_perceptual
+from benchbench.models.translator import signed_images
 
 
 class PerceptualConfig(BaseModel, extra="forbid", frozen=True):
@@ -67,14 +68,7 @@ class StyledByPictures(nn.Module):
 
     def content(self, contents: Tensor) -> Tensor:
         """uint8 RGB of the size the model was built for to float32 on its device."""
-        check_images(contents, "contents")
-        size = (self.spec.height, self.spec.width)
-        if contents.shape[2:] != size:
-            raise InputError(
-                f"this model was built for {size[1]}×{size[0]} images but these are "
-                f"{contents.shape[3]}×{contents.shape[2]}; resize them or build it for that size"
-            )
-        return to_signed(contents.to(self.styles.device), self.spec.channels)
+        return signed_images(contents, self.spec, self.styles.device, "contents")
 
     def checked(self, style: int) -> int:
         """`style` if there is such a picture."""

@@ -26,6 +26,17 @@ def opposite(direction: Direction) -> Direction:
     return BOTH[1 - BOTH.index(direction)]
 
 
+def signed_images(images: Tensor, spec: ImageSpec, device: torch.device, title: str = "images") -> Tensor:
+    """uint8 RGB of the size in `spec` to float32 in [-1, 1] with its channels, on `device`."""
+    check_images(images, title)
+    if images.shape[2:] != (spec.height, spec.width):
+        raise InputError(
+            f"this model was built for {spec.width}×{spec.height} images but these are "
+            f"{images.shape[3]}×{images.shape[2]}; resize them or train a model of that size"
+        )
+    return to_signed(images.to(device), spec.channels)
+
+
 class OneWayConfig(BaseModel, extra="forbid", frozen=True):
     """What models of one direction share."""
 
@@ -62,15 +73,7 @@ class ImageToImage(nn.Module):
 
     def signed(self, images: Tensor) -> Tensor:
         """uint8 RGB of the size the model was built for to float32 on the model's device."""
-        check_images(images)
-        size = (self.spec.height, self.spec.width)
-        if images.shape[2:] != size:
-            raise InputError(
-                f"this model was built for {size[1]}×{size[0]} images but these are "
-                f"{images.shape[3]}×{images.shape[2]}; resize them or train a model of that size"
-            )
-        device = next(self.parameters(), images).device
-        return to_signed(images.to(device), self.spec.channels)
+        return signed_images(images, self.spec, next(self.parameters(), images).device)
 
     def checked(self, direction: Direction) -> Direction:
         """`direction` if this model has it."""

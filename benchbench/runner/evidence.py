@@ -13,7 +13,7 @@ from benchbench.data.image_stream import ImageStream
 from benchbench.features.extract import Extracted, Reader, rebatch
 from benchbench.features.extractor import Extractor
 from benchbench.features.reference_cache import reference_features
-from benchbench.metrics.metric import FeatureEvidence, Metric
+from benchbench.metrics.metric import FeatureEvidence, Metric, Need
 from benchbench.metrics.select import needs_of
 
 Sides = dict[str, FeatureEvidence]
@@ -73,17 +73,7 @@ def reference(
         needs = needs_of([metric for metric in metrics if metric.needs_reference], name)
         if not needs:
             continue
-        sides[name] = _evidence(
-            reference_features(
-                images,
-                judge,
-                need_features="features" in needs,
-                need_logits="logits" in needs,
-                batch_size=batch_size,
-                progress=progress,
-                title=f"{name} on reference images",
-            )
-        )
+        sides[name] = _known(images, judge, needs, batch_size, progress, f"{name} on reference images")
     return sides
 
 
@@ -99,20 +89,32 @@ def sources(
     belongs to image i."""
     readers = {metric.extractor for metric in metrics if "sources" in metric.needs}
     return {
-        name: _evidence(
-            reference_features(
-                images,
-                judge,
-                need_features=True,
-                need_logits=False,
-                batch_size=batch_size,
-                progress=progress,
-                title=f"{name} on sources",
-            )
-        )
+        name: _known(images, judge, {"features"}, batch_size, progress, f"{name} on sources")
         for name, judge in extractors.items()
         if name in readers
     }
+
+
+def _known(
+    images: Tensor | ImageStream,
+    judge: Extractor,
+    needs: set[Need],
+    batch_size: int | None,
+    progress: Progress,
+    title: str,
+) -> FeatureEvidence:
+    """What a judge says of images that the cache may have seen before."""
+    return _evidence(
+        reference_features(
+            images,
+            judge,
+            need_features="features" in needs,
+            need_logits="logits" in needs,
+            batch_size=batch_size,
+            progress=progress,
+            title=title,
+        )
+    )
 
 
 def _evidence(found: Extracted) -> FeatureEvidence:

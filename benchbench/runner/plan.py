@@ -161,7 +161,9 @@ def make_plans(
         chosen = [metric for metric in chosen if metric.name in named]
     chosen, judges = _judged(chosen, own_judge, named, device, precision, progress)
     reasons = {metric.name: reason for metric in chosen if (reason := lacking(metric, probe, data))}
-    unmet = [Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named & set(reasons)]
+    unmet = [
+        Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named and m.name in reasons
+    ]
     code = code_hash(type(probe))
     hyper = config.model_dump(mode="json")
     training, watcher = None, None
@@ -198,9 +200,8 @@ def make_plans(
             task={"names": tasks},
             metrics=[
                 *map(judges.specification, chosen),
-                *(
-                    {"failed": outcome.metric.name} for outcome in unmet
-                ),  # a set such as `standard` has no such row
+                # A set such as `standard` has no such row.
+                *({"failed": outcome.metric.name} for outcome in unmet),
             ],
             n_samples=n_samples,
             seed=seed,

@@ -27,9 +27,9 @@ CUTOUT = 1 / 2  # of a side, what is cut out
 def diffaugment(policy: str) -> Callable[[Tensor], Tensor]:
     """The augmentation of `policy`: names separated by commas, applied in that order; "" leaves images as they
     are. Raises `InputError` for a name that is none of color, translation, cutout."""
-    if not policy.strip():
+    names = policy_names(policy)
+    if not names:
         return unchanged
-    names = [name.strip() for name in policy.split(",")]
     for name in names:
         if name not in _POLICIES:
             raise unknown_name("augmentation", name, _POLICIES)
@@ -40,6 +40,11 @@ def diffaugment(policy: str) -> Callable[[Tensor], Tensor]:
         return x
 
     return augment
+
+
+def policy_names(policy: str) -> list[str]:
+    """The augmentations that `policy` names, in that order."""
+    return [name.strip() for name in policy.split(",")] if policy.strip() else []
 
 
 def brightness(x: Tensor, amount: Tensor) -> Tensor:

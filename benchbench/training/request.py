@@ -10,6 +10,7 @@ from benchbench.core.images import check_images
 from benchbench.core.protocols import Standing, Trainable, Translator
 from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
+from benchbench.training.diffaugment import policy_names
 from benchbench.training.monitor import Monitor
 from benchbench.training.standing import batch_norms
 
@@ -95,7 +96,7 @@ def _check_domains(
             f"patience asks for a loss on held-out pairs but the {len(held_out)} and {len(other.held_out)} held-out "
             "images of the two domains are not paired; leave patience at 0"
         )
-    if model.paired and "color" in config.diffaugment.split(","):
+    if model.paired and "color" in policy_names(config.diffaugment):
         raise InputError(
             f"the discriminator of {name} sees input and output as one image, whose colours diffaugment=color would "
             "mix; use translation and cutout"

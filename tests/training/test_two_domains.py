@@ -168,5 +168,6 @@ def test_early_stopping_needs_held_out_pairs(held_out: Tensor, aligned: bool) ->
 def test_colours_of_input_and_output_are_not_augmented_as_one() -> None:
     """One mean over both images' channels would carry one's colours into the other."""
     pairs = Other(numbered(20), numbered(20), aligned=True)
-    with pytest.raises(InputError, match="diffaugment=color would mix; use translation and cutout"):
-        trained(Brightener(paired=True), pairs, diffaugment="translation,color")
+    for policy in ("translation,color", "translation, color"):
+        with pytest.raises(InputError, match="diffaugment=color would mix; use translation and cutout"):
+            trained(Brightener(paired=True), pairs, diffaugment=policy)
