@@ -39,6 +39,9 @@ class Dataset:
     canonical: True/False where the canonical fingerprint is known, None where nobody can say.
     notes: what a reader of the record should know, for example that pixels were re-encoded as JPEG.
     source: provenance for run.json (paths without the user's home, package versions, options such as size).
+    native: side in pixels at which the pictures hold all that they show; 8 for digits that were enlarged from 8×8.
+    None where nobody knows.
+    judge: the extractor by which models of this dataset are ranked; None for the default one.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Dataset:
     canonical: bool | None = None
     notes: Sequence[str] = ()
     source: dict[str, Any] = field(default_factory=dict)
+    native: int | None = None
+    judge: str | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
+from benchbench.core.scales import Range, Scale
 from benchbench.features.moments import Moments
 
 Aspect = Literal["quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"]
@@ -80,13 +81,15 @@ class Evidence:
 class Estimate:
     """A number and how sure we are. `interval` names level and method, e.g. "95% bootstrap"; None with no
     interval. `details` holds numbers that belong beside it, e.g. {"fd_infinity": …}; they become rows of their
-    own, named as their keys say."""
+    own, named as their keys say. `ends`: the metric's range where it is known only with the evidence, such as the
+    number of classes; else that of the metric holds."""
 
     value: float
     low: float | None = None
     high: float | None = None
     interval: str | None = None
     details: Mapping[str, Estimate] = field(default_factory=dict)
+    ends: Range | None = None
 
 
 # What the field calls a family on the network it was published with. Any other pairing is another metric and
@@ -123,6 +126,8 @@ class Metric:
     aspect: ClassVar[Aspect]
     unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool | None]  # None where the best value lies in between
+    scale: ClassVar[Scale] = "linear"  # on which its spread is even, whatever its size
+    ends: ClassVar[Range] = (None, None)  # the smallest and the largest value it can take
     version: ClassVar[int] = 1  # raised whenever the same images would give another number
     needs: ClassVar[frozenset[Need]]  # of both sides, unless `needs_reference` says otherwise
     needs_reference: ClassVar[bool] = True

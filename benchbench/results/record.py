@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from benchbench.core.scales import Scale
+
 SCHEMA_VERSION = 1
 
 Status = Literal["ok", "failed", "unavailable"]
@@ -37,6 +39,10 @@ class Row:
     status: Status
     reason: str | None
     metric_version: int
+    scale: Scale | None = None  # on which its spread is even (`core.scales`); None in records that don't say
+    minimum: float | None = None  # the smallest and the largest value that the metric can take
+    maximum: float | None = None
+    headline: bool = False  # whether models of this dataset and task are ranked and gated by it
 
     def __post_init__(self) -> None:
         numbers = (self.value, self.low, self.high)
@@ -53,3 +59,4 @@ class Row:
 
 
 COLUMNS: tuple[str, ...] = tuple(Row.__dataclass_fields__)
+OLDER = COLUMNS[: COLUMNS.index("scale")]  # what records had before numbers said their scale

@@ -12,14 +12,15 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 from pandas.api.types import pandas_dtype
 
 from benchbench.core.files import atomic_write
+from benchbench.core.scales import Scale
 from benchbench.results.provenance import damaged
-from benchbench.results.record import COLUMNS, Row
+from benchbench.results.record import COLUMNS, OLDER, Row
 
 
 def _parse_bool(text: str) -> bool:
@@ -30,17 +31,23 @@ def _parse_status(text: str) -> str:
     return {"ok": "ok", "failed": "failed", "unavailable": "unavailable"}[text]
 
 
+def _parse_scale(text: str) -> str:
+    return {name: name for name in get_args(Scale)}[text]
+
+
 # Annotation without "| None" -> how a field is parsed, and its dtype in a frame. Nullable dtypes throughout:
 # a missing number is <NA>, never NaN.
 _KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "str": (str, "string"),
     "Status": (_parse_status, "string"),
+    "Scale": (_parse_scale, "string"),
     "int": (int, "Int64"),
     "float": (float, "Float64"),
     "bool": (_parse_bool, "boolean"),
 }
 _ANNOTATIONS = {field.name: str(field.type) for field in fields(Row)}
-_PARSERS = [
+_Parser = tuple[str, bool, Callable[[str], Any], str]  # name, nullable, parse, dtype
+_PARSERS: list[_Parser] = [
     (name, "None" in annotation, *_KINDS[annotation.removesuffix(" | None")])
     for name, annotation in _ANNOTATIONS.items()
 ]
@@ -78,9 +85,10 @@ def read_rows(path: Path | str, content: bytes | None = None) -> list[Row]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise damaged(path, f"is not a CSV table ({error})") from error
     header = table[0] if table else []
-    if header != list(COLUMNS):
+    if header not in (list(COLUMNS), list(OLDER)):
         raise damaged(path, _wrong_header(header))
-    rows = [_parse(path, number, record) for number, record in enumerate(table[1:], start=2)]
+    parsers = _PARSERS[: len(header)]
+    rows = [_parse(path, number, record, parsers) for number, record in enumerate(table[1:], start=2)]
     duplicate = _first_duplicate(rows)
     if duplicate is not None:
         raise damaged(path, f"has two rows for {duplicate.metric} in task {duplicate.task}")
@@ -107,11 +115,11 @@ def _to_text(value: Any, column: str) -> str:
     return str(value)
 
 
-def _parse(path: Path, number: int, record: list[str]) -> Row:
-    if len(record) != len(COLUMNS):
-        raise damaged(path, f"row {number} has {len(record)} fields where {len(COLUMNS)} belong")
+def _parse(path: Path, number: int, record: list[str], parsers: Sequence[_Parser]) -> Row:
+    if len(record) != len(parsers):
+        raise damaged(path, f"row {number} has {len(record)} fields where {len(parsers)} belong")
     values: dict[str, Any] = {}
-    for text, (name, nullable, parse, _) in zip(record, _PARSERS, strict=True):
+    for text, (name, nullable, parse, _) in zip(record, parsers, strict=True):
         try:
             values[name] = None if nullable and text == "" else parse(text)
         except (ValueError, KeyError) as error:
@@ -123,7 +131,8 @@ def _parse(path: Path, number: int, record: list[str]) -> Row:
 
 
 def _wrong_header(header: list[str]) -> str:
-    missing = [name for name in COLUMNS if name not in header]
+    missing = [name for name in OLDER if name not in header]
+    missing = missing or ([name for name in COLUMNS if name not in header] if len(header) > len(OLDER) else [])
     unknown = [name for name in header if name not in COLUMNS]
     if missing:
         return f"lacks the column(s) {', '.join(missing)}"

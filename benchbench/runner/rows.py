@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
+from benchbench.core.scales import Range
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
 from benchbench.results.record import Row
@@ -57,10 +58,11 @@ def metric_rows(cell: Cell, outcomes: Iterable[Outcome], counts: Callable[[Metri
             "resize": judge.resize if judge else None,
             "precision": cell.judges.precision(metric),
             "metric_version": metric.version,
+            "scale": metric.scale,
         }
-        yield _row(cell, metric.name, outcome.estimate, outcome.status, outcome.reason, **shared)
+        yield _row(cell, metric.name, outcome.estimate, outcome.status, outcome.reason, metric.ends, **shared)
         for name, detail in (outcome.estimate.details if outcome.estimate else {}).items():
-            yield _row(cell, name, detail, "ok", None, **shared)
+            yield _row(cell, name, detail, "ok", None, metric.ends, **shared)
 
 
 def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement]) -> Iterator[Row]:
@@ -72,6 +74,7 @@ def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement])
             found.estimate,
             "ok",
             None,
+            found.ends,
             task=task,
             aspect=found.aspect,
             unit=found.unit,
@@ -82,12 +85,20 @@ def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement])
             resize=None,
             precision=None,
             metric_version=1,
+            scale=found.scale,
         )
 
 
 def _row(
-    cell: Cell, metric: str, estimate: Estimate | None, status: Any, reason: str | None, **shared: Any
+    cell: Cell,
+    metric: str,
+    estimate: Estimate | None,
+    status: Any,
+    reason: str | None,
+    ends: Range,
+    **shared: Any,
 ) -> Row:
+    minimum, maximum = (estimate.ends if estimate else None) or ends
     return Row(
         cell=cell.key,
         model=cell.model,
@@ -101,5 +112,7 @@ def _row(
         interval=estimate.interval if estimate else None,
         status=status,
         reason=reason,
+        minimum=minimum,
+        maximum=maximum,
         **shared,
     )

@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchbench.core.device import synchronize
 from benchbench.core.protocols import Generator
+from benchbench.core.scales import Range, Scale
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.metric import Aspect, Estimate
 
@@ -32,7 +33,7 @@ LATENCY_REPEATS = 50
 @dataclass(frozen=True)
 class Measurement:
     """One number that is no metric on evidence, with what its row in the record says. `n_images` is what it was
-    measured on (a batch, or one image)."""
+    measured on (a batch, or one image). Rates and sizes are positive and scatter in proportion."""
 
     metric: str
     aspect: Aspect
@@ -40,6 +41,8 @@ class Measurement:
     higher_is_better: bool | None
     estimate: Estimate
     n_images: int | None = None
+    scale: Scale = "log"
+    ends: Range = (0.0, None)
 
 
 def measure_sampling(
