@@ -103,7 +103,7 @@ def test_a_duplicate_is_not_written(make_row: MakeRow, tmp_path: Path) -> None:
         ("12.5", "much", "row 2 has 'much' as its value"),
         ("12.5", "nan", "row 2 is impossible"),
         (",12.5,", ",,", "row 2 is impossible"),
-        ("false", "no", "row 2 has 'no' as its higher_is_better"),
+        ("false,1000", "no,1000", "row 2 has 'no' as its higher_is_better"),
         (",ok,", ",fine,", "row 2 has 'fine' as its status"),
         ("12.5", '"12.5', "is not a CSV table"),
     ],
