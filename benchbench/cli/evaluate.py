@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT, PRECISION
+from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, NAME, OUT, PRECISION
 from benchbench.core.errors import CellFailed
 
 
@@ -18,9 +18,11 @@ from benchbench.core.errors import CellFailed
 @METRICS
 @click.option(
     "--extractor",
-    help="Networks; comma-separated.  [default: efficientnet_lite0, or that of the statistics]",
+    help="Networks; comma-separated.  [default: as `benchbench run` on the reference's dataset, else "
+    "efficientnet_lite0, or that of the statistics]",
 )
 @PRECISION
+@NAME
 @click.option("--samples", type=int, help="Only the first so many images; for a generator, how many to draw.")
 @click.option(
     "--size", type=click.IntRange(min=8), help="Bring the images of both sides to this side in pixels."
@@ -33,7 +35,8 @@ from benchbench.core.errors import CellFailed
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    help="Of a generator's noise and of the choice among reference images.",
+    help="Of a generator's noise and of the choice among reference images; samples of one --name under several "
+    "seeds are replicates.",
 )
 @click.option(
     "--allow-pickle", is_flag=True, help="Let .npz and .npy files run code; only for files you trust."
@@ -47,6 +50,7 @@ def evaluate(
     metrics: str,
     extractor: str | None,
     precision: str,
+    name: str | None,
     samples: int | None,
     size: int | None,
     kind: str | None,
@@ -65,6 +69,7 @@ def evaluate(
       benchbench evaluate samples.npz --reference real/ --metrics all --extractor inception_v3,dinov2_vit_b_14
       benchbench evaluate gen.ts --kind torchscript --latent 128 --reference cifar10 --samples 50000
       benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
+      benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1
 
     Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name, or images at the
     same place. A metric that cannot be computed is marked failed with its reason; the exit code is 4 only if
@@ -81,6 +86,7 @@ def evaluate(
         metrics,
         extractors=extractor,
         precision=precision,
+        name=name,
         samples=samples,
         size=size,
         kind=kind,

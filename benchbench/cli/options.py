@@ -8,6 +8,7 @@ import click
 
 from benchbench.core.precision import PRECISIONS
 
+NAME = click.option("--name", help="What tables call these rows, in place of the model and its variant.")
 METRICS = click.option(
     "--metrics", default="standard", show_default=True, help="Names, 'standard' or 'all'; comma-separated."
 )
@@ -29,3 +30,20 @@ PRECISION = click.option(
     show_default=True,
     help="What the extractors compute in; the record names it.",
 )
+
+
+class Share(click.ParamType):
+    """`10%` or `0.1`, as a number above 0."""
+
+    name = "share"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The share as a float."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share < 10:
+            self.fail(f"{text!r} is no share above 0; write 10% or 0.1", param, ctx)
+        return share

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT, PRECISION
+from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, NAME, OUT, PRECISION
 
 
 @click.command()
@@ -40,10 +40,11 @@ from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, OUT, PRECISION
 @METRICS
 @click.option(
     "--extractor",
-    help="Networks; comma-separated.  [default: efficientnet_lite0, and for metrics on classes the dataset's own "
-    "judge]",
+    help="Networks; comma-separated.  [default: the dataset's own judge, where it names one, and "
+    "efficientnet_lite0]",
 )
 @PRECISION
+@NAME
 @OUT
 @DEVICE
 @BATCH_SIZE
@@ -64,6 +65,7 @@ def run(
     metrics: str,
     extractor: str | None,
     precision: str,
+    name: str | None,
     out: Path,
     device: str,
     batch_size: int | None,
@@ -97,6 +99,7 @@ def run(
         metrics=metrics.split(","),
         extractors=extractor.split(",") if extractor else None,
         precision=precision,
+        name=name,
         out=out,
         device=device,
         batch_size=batch_size,

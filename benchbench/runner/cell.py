@@ -12,15 +12,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from benchbench.core.device import describe_machine
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Classifier
 from benchbench.data.domains import Domains
-from benchbench.results.provenance import collect_provenance, read_run_json, utc_now
+from benchbench.results.provenance import read_run_json
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.classification import evaluate_classification
-from benchbench.runner.describe import describe_data, protocol
+from benchbench.runner.describe import before, describe_data, facts, is_control, protocol
 from benchbench.runner.generation import evaluate_generation
 from benchbench.runner.pictures import write_pictures
 from benchbench.runner.plan import Plan
@@ -56,8 +55,7 @@ def run_cell(
             )
         return CellOutcome(found, cached=True)
 
-    provenance = collect_provenance()
-    machine = describe_machine(device)
+    run = before(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
@@ -65,31 +63,29 @@ def run_cell(
     trained = time.perf_counter()
     scored = evaluate(plan, model, training, device=device, batch_size=batch_size, progress=progress)
 
-    run: dict[str, Any] = {
-        "provenance": provenance,
-        "machine": machine,
-        "variant": plan.variant,
-        "seed": plan.seed,
-        "n_samples": plan.n_samples,
+    run |= facts(
+        plan,
+        describe_data(plan.dataset, plan.notes),
+        control=is_control(model_name),
+        status="collapsed" if _ended_by_collapse(plan, training) else "finished",
+    )
+    run |= {
         "recipe": plan.recipe.model_dump(mode="json"),
         "config": plan.config.model_dump(mode="json"),
         "code_hash": plan.identity["code"],
         "training_key": plan.training_key,
         "weights_loaded_sha256": plan.weights_sha256,
-        "data": describe_data(plan.dataset),
-        "extractors": plan.judges.describe(),
+        "selected_on": None if training is None else training.selected_on,
         "protocol": protocol(plan, model, training, asked=scored.pictured.asked is not None, device=device),
         "classes": scored.classes,
         "duplicates_among_real": scored.duplicates_among_real,
         "monitor": monitor,
         "collapse": None if training is None else training.collapse,
-        "status": "collapsed" if _ended_by_collapse(plan, training) else "finished",
         "training": None if training is None else summary(training),
         "seconds": {
             "training": round(trained - start, 3),
             "evaluation": round(time.perf_counter() - trained, 3),
         },
-        "finished": utc_now(),
     }
     with store.write(dataset_name, model_name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)

@@ -1,15 +1,18 @@
-"""What run.json says of a cell beside its rows: the choices that change numbers, and what became of the modes."""
+"""What run.json says of a cell beside its rows: what every record states, made by `run` or by `evaluate`, the choices
+that change numbers, and what became of the modes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from benchbench.core.device import describe_machine
 from benchbench.core.protocols import Generator
+from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
@@ -17,26 +20,86 @@ from benchbench.metrics.metric import Evidence
 from benchbench.metrics.mode_collapse import ALIKE, DuplicateRate, has_twin, typical_distance
 from benchbench.metrics.modes import class_histogram, class_judge
 from benchbench.metrics.select import Outcome, balanced
+from benchbench.results.provenance import collect_provenance, utc_now
+from benchbench.runner.judges import Judges
 from benchbench.runner.plan import Plan
 from benchbench.training.state import TrainingResult
 
+CONTROLS = frozenset({"real", "memorizer", "collapsed", "noise", "identity"})
+"""Ours; a plugin's model says `control = True` of itself."""
 
-def describe_data(dataset: Dataset | Domains) -> dict[str, Any]:
-    """What the images are: fingerprints, numbers, notes, source."""
+
+class Labelled(Protocol):
+    """What every record states of its cell, whoever made the images."""
+
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, str | None]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
+    @property
+    def judges(self) -> Judges: ...
+
+
+def before(device: torch.device) -> dict[str, Any]:
+    """What is known before the work begins: where the code comes from, the machine and its load."""
+    return {"provenance": collect_provenance(), "machine": describe_machine(device)}
+
+
+def facts(
+    cell: Labelled, data: Mapping[str, Any], *, control: bool = False, status: str = "finished"
+) -> dict[str, Any]:
+    """What every run.json states beside `before`. data: as `describe_data` has it. control: whether this is a
+    landmark and no contestant."""
+    return {
+        "name": cell.name,
+        "variant": cell.variant,
+        "settings": dict(cell.settings),
+        "control": control,
+        "seed": cell.seed,
+        "n_samples": cell.n_samples,
+        "data": dict(data),
+        "extractors": cell.judges.describe(),
+        "status": status,
+        "finished": utc_now(),
+    }
+
+
+def is_control(model: str) -> bool:
+    """Whether the registered model of that name is a control row, whose place is known before it is measured."""
+    return model in CONTROLS or bool(getattr(MODELS.get(model), "control", False))
+
+
+def describe_data(dataset: Dataset | Domains, notes: Iterable[str] = ()) -> dict[str, Any]:
+    """What the images are: fingerprints, numbers, size, source, and `notes` beside the dataset's own."""
     if isinstance(dataset, Domains):
+        images = dataset.a.train.images
         own: dict[str, Any] = {
             "domains": {side.name: _splits(side) for side in (dataset.a, dataset.b)},
             "paired": {"train": dataset.paired_train, "held_out": dataset.paired_held_out},
         }
     else:
-        own = _splits(dataset)
+        images, own = dataset.train.images, _splits(dataset)
+    if "decoder" in dataset.source:  # where pixels depend on it, a source says so
+        own["decoder"] = dataset.source["decoder"]
     return {
         "fingerprint": dataset.fingerprint,
         **own,
+        "size": size_text(images),
         "canonical": dataset.canonical,
-        "notes": list(dataset.notes),
+        "notes": [*dataset.notes, *notes],
         "source": dataset.source,
     }
+
+
+def size_text(images: Tensor) -> str:
+    """Width and height of N×3×H×W as records state them: "32×32"."""
+    return f"{images.shape[3]}×{images.shape[2]}"
 
 
 def _splits(dataset: Dataset) -> dict[str, Any]:

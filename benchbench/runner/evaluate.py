@@ -15,13 +15,14 @@ A metric that cannot be computed (too few images for k = 5, say) is a row with i
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import torch
 
-from benchbench.core.device import describe_machine, resolve_device
+from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT, Progress
@@ -30,11 +31,13 @@ from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.select import select_metrics
 from benchbench.results.load import load_results
-from benchbench.results.provenance import collect_provenance, read_run_json, utc_now
+from benchbench.results.provenance import read_run_json
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
+from benchbench.runner.describe import before, describe_data, facts, size_text
 from benchbench.runner.evaluation import Evaluation, Scored, score_images
-from benchbench.runner.judges import load_judges
+from benchbench.runner.judges import Chosen, choose_extractors, enlarged_notes, load_chosen
+from benchbench.runner.labels import checked_name
 from benchbench.runner.sources import Reference, Samples, open_reference, open_samples
 from benchbench.views.grid import image_grid
 
@@ -73,6 +76,7 @@ def evaluate_images(
     *,
     extractors: str | Sequence[str] | None = None,
     precision: str = "float32",
+    name: str | None = None,
     out: Path | str | None = None,
     seed: int = 0,
     size: int | None = None,
@@ -86,51 +90,57 @@ def evaluate_images(
 
     metrics: names, "standard" or "all", in a list or with commas; metrics on pairs are computed only if named,
     and then image i is held against the reference image of its name (or place). extractors: likewise, by default
-    efficientnet_lite0, or the network of the reference's statistics (inception_v3 where these do not say).
-    precision: what they compute in, float32, bfloat16 or float16. out: the folder for the record. seed: of a
-    generator's noise, and of the choice of as many reference images as samples for the metrics that need it. size:
-    bring the images of both sides to size×size. source: name, samples, kind, latent and classes of
-    `runner.sources.open_samples`.
+    those of `run` on the reference's dataset, else efficientnet_lite0, or the network of the reference's statistics
+    (inception_v3 where these do not say). precision: what they compute in, float32, bfloat16 or float16. name: what
+    rows call whatever made the images, instead of where they lie. out: the folder for the record. seed: of a
+    generator's noise, and of the choice of as many reference images as samples for the metrics that need it; samples of
+    one name under several seeds are replicates. size: bring the images of both sides to size×size. source: samples,
+    kind, latent and classes of `runner.sources.open_samples`.
 
     `InputError` for anything that cannot be used; nothing is then written.
     """
+    name = checked_name(name)
     store = None if out is None else Store(Path(out))
     if store is not None:
         store.check_writable()
     where = resolve_device(device)
     against = open_reference(reference, size=size, allow_pickle=allow_pickle, progress=progress)
-    chosen = _select(_names(metrics), _names(extractors or _default_extractor(against)))
+    readers = _extractors(extractors, against, where)
+    chosen = _select(_names(metrics), readers)
     samples = open_samples(
         images, seed=seed, size=size, allow_pickle=allow_pickle, device=where, progress=progress, **source
     )
     _check_numbers(samples, against, chosen)
-    limited = source.get("samples") is not None
-    judges = load_judges(chosen, where, precision)
-    plan = Evaluation(samples, against, chosen, judges, seed, limited)
+    named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(_names(metrics))}
+    chosen, judges = load_chosen(chosen, readers, named, where, precision, progress)
+    plan = Evaluation(
+        samples,
+        against,
+        chosen,
+        judges,
+        readers.names,
+        seed,
+        name,
+        limited=source.get("samples") is not None,
+        judge_notes=[*readers.notes, *enlarged_notes(against.dataset, judges)],
+    )
     if against.statistics is not None:
         for judge in plan.judges.extractors.values():
             against.statistics.check(judge)
     if against.images is not None:
         against.images.look(progress)
-    before = None if store is None else _finished(plan, store, progress)
-    if before is not None:
-        return Evaluated(load_results(before), read_run_json(before / RUN)["notes"], before, cached=True)
+    done = None if store is None else _finished(plan, store, progress)
+    if done is not None:
+        return Evaluated(load_results(done), _notes_of(read_run_json(done / RUN)), done, cached=True)
 
-    provenance, start = collect_provenance(), time.perf_counter()
+    run, start = before(where), time.perf_counter()
     scored = score_images(plan, device=where, batch_size=batch_size, progress=progress)
     if store is None:
         return Evaluated(to_frame(scored.rows), scored.notes, None, cached=False)
-    run = {
-        "provenance": provenance,
-        "machine": describe_machine(where),
-        "samples": {
-            "n": samples.n,
-            "fingerprint": samples.fingerprint,
-            "size": list(scored.samples.shape[2:]),
-            "options": {name: value for name, value in source.items() if value is not None},
-            "generator_sha256": file_sha256(str(images)) if source.get("kind") == "torchscript" else None,
-        },
-        "seconds": {"evaluation": round(time.perf_counter() - start, 3)},
+    run["seconds"] = {"evaluation": round(time.perf_counter() - start, 3)}
+    run["samples"] = {
+        "options": {option: value for option, value in source.items() if value is not None},
+        "generator_sha256": file_sha256(str(images)) if source.get("kind") == "torchscript" else None,
     }
     path = _record(plan, scored, run, store)
     return Evaluated(load_results(path), scored.notes, path, cached=False)
@@ -138,24 +148,14 @@ def evaluate_images(
 
 def _record(plan: Evaluation, scored: Scored, run: dict[str, Any], store: Store) -> Path:
     """Write the record; `run` is what only the caller knows of it. Returns its folder."""
-    against = plan.reference
-    run |= {
-        "variant": plan.variant,
-        "seed": plan.seed,
-        "n_samples": plan.samples.n,
-        "request": plan.request,
-        "data": {
-            "fingerprint": against.fingerprint,
-            "n": against.n,
-            "imported": against.imported,
-            "statistics_sha256": against.statistics.sha256 if against.statistics else None,
-            "size": None if scored.real is None else list(scored.real.shape[2:]),
-        },
-        "notes": scored.notes,
-        "extractors": plan.judges.describe(),
-        "finished": utc_now(),
+    samples = plan.samples
+    run |= {**facts(plan, _data(plan.reference, scored)), "request": plan.request}
+    run["samples"] |= {
+        "n": samples.n,
+        "fingerprint": samples.fingerprint,
+        "size": size_text(scored.samples),
     }
-    with store.write(plan.dataset_name, plan.model, plan.key, run) as folder:
+    with store.write(plan.dataset_name, samples.name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
         panels = [("samples", scored.samples), ("reference", scored.real)]
         image_grid(
@@ -163,13 +163,33 @@ def _record(plan: Evaluation, scored: Scored, run: dict[str, Any], store: Store)
             folder / "samples.png",
             f"{plan.model} against {plan.dataset_name}",
         )
-    return store.cell_dir(plan.dataset_name, plan.model, plan.key)
+    return store.cell_dir(plan.dataset_name, samples.name, plan.key)
 
 
-def _select(names: Sequence[str], extractors: Sequence[str]) -> list[Metric]:
+def _data(against: Reference, scored: Scored) -> dict[str, Any]:
+    """What the reference is, as `describe_data` says it of the data of a run. Statistics know no size: theirs is that
+    of the samples that were held against them."""
+    whole = {} if against.dataset is None else describe_data(against.dataset)
+    return {
+        **whole,
+        "fingerprint": against.fingerprint,
+        "n": against.n,
+        "imported": against.imported,
+        "statistics_sha256": against.statistics.sha256 if against.statistics else None,
+        "size": size_text(scored.samples if scored.real is None else scored.real),
+        "notes": scored.notes,
+    }
+
+
+def _notes_of(run: Mapping[str, Any]) -> list[str]:
+    """The notes in a run.json, which older ones have beside `data`."""
+    return list(run["data"].get("notes", run.get("notes", [])))
+
+
+def _select(names: Sequence[str], readers: Chosen) -> list[Metric]:
     """As `select_metrics`; but the sets of metrics leave out those on pairs, which not any two folders are, and
     those on classes that were asked for, which nobody did of images that are there."""
-    chosen = select_metrics(names, extractors)
+    chosen = select_metrics(names, readers.names, readers.own)
     return [
         metric
         for metric in chosen
@@ -178,11 +198,12 @@ def _select(names: Sequence[str], extractors: Sequence[str]) -> list[Metric]:
     ]
 
 
-def _default_extractor(against: Reference) -> str:
-    if against.statistics is None:
-        return "efficientnet_lite0"
-    known = against.statistics.extractor
-    return "inception_v3" if known is None else known["name"]
+def _extractors(asked: str | Sequence[str] | None, against: Reference, device: torch.device) -> Chosen:
+    names = None if asked is None else _names(asked)
+    if names is None and against.statistics is not None:
+        known = against.statistics.extractor
+        names = ["inception_v3" if known is None else known["name"]]
+    return choose_extractors(names, against.dataset, device)
 
 
 def _names(names: str | Sequence[str]) -> Sequence[str]:
@@ -205,9 +226,9 @@ def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None
     """The record of this evaluation, if there is one; the samples are read only if there may be one."""
     asked_before = any(
         read_run_json(folder / RUN).get("request") == plan.request
-        for folder in store.cells(plan.dataset_name, plan.model)
+        for folder in store.cells(plan.dataset_name, plan.samples.name)
     )
     if not asked_before or plan.samples.once:
         return None
     plan.samples.look(progress)
-    return store.find(plan.dataset_name, plan.model, plan.key)
+    return store.find(plan.dataset_name, plan.samples.name, plan.key)

@@ -34,21 +34,36 @@ BATCH = 64  # images at once where no extractor has a preference
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation, resolved; its `key` is known when the images of both sides have been read. limited: only
-    the first samples were asked for, so their partners are the first of the reference."""
+    """One evaluation, resolved; its `key` is known when the images of both sides have been read. ranked_on: extractors
+    as in `runner.plan.Plan`. name: what the owner calls whatever made the samples. limited: only the first samples were
+    asked for, so their partners are the first of the reference. judge_notes: what a reader should know of the
+    extractors on this data."""
 
     samples: ImageStream
     reference: Reference
     metrics: Sequence[Metric]
     judges: Judges
+    ranked_on: Sequence[str]
     seed: int
+    name: str | None = None
     limited: bool = False
+    judge_notes: Sequence[str] = ()
     variant: str = ""
 
     @property
     def model(self) -> str:
-        """What the samples are called: there is no model here, only what it left."""
-        return self.samples.name
+        """What rows call the samples: there is no model here, only what it left."""
+        return self.name or self.samples.name
+
+    @property
+    def n_samples(self) -> int:
+        """How many samples there are."""
+        return self.samples.n
+
+    @property
+    def settings(self) -> dict[str, str | None]:
+        """What tells two sources of samples apart; known when they have been read."""
+        return {"images": self.samples.fingerprint[:8], "source": self.samples.name}
 
     @property
     def dataset_name(self) -> str:
@@ -182,7 +197,7 @@ def _first_images(stream: ImageStream | None) -> Tensor | None:
 def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
     """What a reader of the record should know: of each side, and of the two together."""
     sides = ((plan.model, plan.samples.notes), (plan.dataset_name, plan.reference.notes))
-    notes = [f"{name}: {note}" for name, side in sides for note in side]
+    notes = [*(f"{name}: {note}" for name, side in sides for note in side), *plan.judge_notes]
     if real is None or plan.reference.images is None:
         return notes
     if samples.shape[2:] != real.shape[2:]:

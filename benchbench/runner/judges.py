@@ -1,17 +1,26 @@
-"""The extractors of a cell: loaded once, described for its record and its key."""
+"""The extractors of a cell: chosen for its dataset, loaded once, described for its record and its key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from benchbench.core.errors import MetricFailed
-from benchbench.features.extractor import Extractor, load_extractor
+from benchbench.core.progress import SILENT, Progress
+from benchbench.core.registry import EXTRACTORS
+from benchbench.data.dataset import Dataset
+from benchbench.data.domains import Domains
+from benchbench.features.extractor import Extractor, enlarged_note, load_extractor
 from benchbench.metrics.metric import Metric
+from benchbench.metrics.modes import class_judge
 from benchbench.metrics.paired import PairedMetric
+
+DEFAULT_EXTRACTOR = "efficientnet_lite0"
+# Judges of points and of triple digits, which have no class of ImageNet.
+_ALONE = "modes_"
 
 
 @dataclass(frozen=True)
@@ -50,11 +59,94 @@ class Judges:
         return "float32" if isinstance(metric, PairedMetric) else str(judge.describe()["precision"])
 
 
-def load_judges(metrics: Sequence[Metric], device: torch.device, precision: str = "float32") -> Judges:
-    """The extractors that `metrics` read, each once, in this precision; `InputError` for one that cannot."""
+@dataclass(frozen=True)
+class Chosen:
+    """Which extractors the metrics of a cell read.
+
+    names: those of every family, the one that ranks the dataset's models first. own: the judge of the dataset's own
+    classes, for the families that are not defined on every extractor; None where extractors were asked for. loaded:
+    those that had to be loaded to know it, in float32. notes: what a reader of the record should know.
+    """
+
+    names: Sequence[str]
+    own: str | None = None
+    loaded: Mapping[str, Extractor] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+def choose_extractors(
+    asked: Sequence[str] | None, dataset: Dataset | Domains | None, device: torch.device
+) -> Chosen:
+    """Those that were asked for; else the judge that the dataset names and efficientnet_lite0, the judge alone on
+    points and stacked sets; efficientnet_lite0 where the dataset names none or its judge's weights are not at hand,
+    and where there is no dataset."""
+    if asked:
+        return Chosen(asked)
+    if dataset is None:
+        return Chosen([DEFAULT_EXTRACTOR])
+    own = class_judge(dataset.name, EXTRACTORS.names())
+    judge = dataset.judge if isinstance(dataset, Dataset) else None
+    if judge is None or judge == DEFAULT_EXTRACTOR:
+        return Chosen([DEFAULT_EXTRACTOR], own)
+    try:
+        loaded = load_extractor(judge, device)
+    except MetricFailed as failure:
+        note = (
+            f"models of {dataset.name} are ranked on {judge}, which is not at hand; these numbers are on "
+            f"{DEFAULT_EXTRACTOR} ({failure.reason})"
+        )
+        return Chosen([DEFAULT_EXTRACTOR], own, notes=[note])
+    names = [judge] if judge.startswith(_ALONE) else [judge, DEFAULT_EXTRACTOR]
+    return Chosen(names, own, {judge: loaded})
+
+
+def load_chosen(
+    metrics: Sequence[Metric],
+    chosen: Chosen,
+    named: Collection[str],
+    device: torch.device,
+    precision: str,
+    progress: Progress = SILENT,
+) -> tuple[list[Metric], Judges]:
+    """The metrics and their extractors. `chosen.own`, which nobody named, computes in float32 whatever the others do;
+    where its weights are not at hand, of its metrics only those that the user `named` stay, as unavailable."""
+    mine = [metric for metric in metrics if metric.extractor == chosen.own]
+    own = load_judges(mine, device, loaded=chosen.loaded)
+    kept = list(metrics)
+    if chosen.own in own.failures:
+        kept = [metric for metric in metrics if metric.extractor != chosen.own or metric.name in named]
+        if len(kept) < len(metrics):
+            progress.note(f"metrics on classes are left out: {own.failures[chosen.own].reason}")
+        if not any(metric.extractor == chosen.own for metric in kept):
+            own = Judges({}, {})
+    others = [metric for metric in kept if metric.extractor != chosen.own]
+    rest = load_judges(others, device, precision, chosen.loaded if precision == "float32" else {})
+    return kept, Judges(own.extractors | rest.extractors, own.failures | rest.failures)
+
+
+def enlarged_notes(data: Dataset | Domains | None, judges: Judges) -> list[str]:
+    """A sentence for each extractor that looks at far more pixels than the pictures of `data` hold."""
+    if data is None:
+        return []
+    native = data.native if isinstance(data, Dataset) else data.a.native
+    sides = {name: getattr(judge, "input_side", None) for name, judge in judges.extractors.items()}
+    return [note for name in sorted(sides) if (note := enlarged_note(native, sides[name], name)) is not None]
+
+
+def load_judges(
+    metrics: Sequence[Metric],
+    device: torch.device,
+    precision: str = "float32",
+    loaded: Mapping[str, Extractor] | None = None,
+) -> Judges:
+    """The extractors that `metrics` read, each once, in this precision; `InputError` for one that cannot. loaded: those
+    that are there already."""
     extractors: dict[str, Extractor] = {}
     failures: dict[str, MetricFailed] = {}
     for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
+        if loaded and name in loaded:
+            extractors[name] = loaded[name]
+            continue
         try:
             extractors[name] = load_extractor(name, device, precision)
         except MetricFailed as failure:

@@ -6,10 +6,10 @@ which its record is stored. Runtime knobs (device, batch sizes) are not part of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import BaseModel
@@ -26,19 +26,25 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
-from benchbench.metrics.modes import class_judge
-from benchbench.metrics.select import STYLIZATION, TRANSLATION, Outcome, select_metrics
-from benchbench.models.build import build_model, variant
+from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, Outcome, select_metrics
+from benchbench.models.build import build_model
 from benchbench.models.code import code_hash
 from benchbench.results.key import cell_key
 from benchbench.runner.applies import lacking
-from benchbench.runner.judges import Judges, load_judges
+from benchbench.runner.judges import (
+    DEFAULT_EXTRACTOR,
+    Chosen,
+    Judges,
+    choose_extractors,
+    enlarged_notes,
+    load_chosen,
+)
+from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_judge, describe_panel
 from benchbench.runner.rows import Counts
 from benchbench.tasks.translation import task_name
 from benchbench.training.recipe import Recipe, load_recipe
 
-DEFAULT_EXTRACTOR = "efficientnet_lite0"
 MAX_DEFAULT_SAMPLES = 10_000
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
 
@@ -46,16 +52,23 @@ TRAINING_VERSION = 1  # raised whenever the loop would make other weights from t
 @dataclass(frozen=True)
 class Plan:
     """One cell, resolved. `metrics` have a meaning for this model on this data; `lacking` are those that the user
-    named and that have none. `identity` is what the weights come from, `training_key` its digest, `key` names the whole
-    cell. `watcher` judges samples while the model trains, None where nobody looks."""
+    named and that have none. `name` is what its owner calls it, None for the model's own; `variant` what was set away
+    from the shipped recipe, "" under a name; `settings` all that tells two recipes apart. `ranked_on` are the
+    extractors by which models of this dataset are ranked, first one first. `identity` is what the weights come from,
+    `training_key` its digest, `key` names the whole cell. `watcher` judges samples while the model trains, None where
+    nobody looks. `notes`: what a reader should know of these extractors on this data."""
 
     recipe: Recipe
     config: BaseModel
+    name: str | None
     variant: str
+    settings: dict[str, str | None]
     dataset: Dataset | Domains
     metrics: Sequence[Metric]
     lacking: Sequence[Outcome]
     judges: Judges
+    ranked_on: Sequence[str]
+    notes: Sequence[str]
     watcher: Extractor | None
     n_samples: int
     seed: int
@@ -68,8 +81,8 @@ class Plan:
 
     @property
     def model(self) -> str:
-        """The model's name."""
-        return self.recipe.model
+        """What rows call it."""
+        return self.name or self.recipe.model
 
     @property
     def dataset_name(self) -> str:
@@ -116,15 +129,18 @@ def make_plans(
     metrics: Sequence[str] = ("standard",),
     extractors: Sequence[str] | None = None,
     precision: str = "float32",
+    name: str | None = None,
     device: torch.device,
     progress: Progress = SILENT,
 ) -> list[Plan]:
     """One plan a seed. Everything that can be refused is refused here, cheapest first.
 
-    extractors: what the metrics read; None is efficientnet_lite0 and, for metrics on classes alone, the judge of
-    the dataset's own classes where its weights are at hand. pretrained: load the weights that ship with the
-    baseline instead of training.
+    extractors: what the metrics read; None is the judge that the dataset names and efficientnet_lite0
+    (`runner.judges.choose_extractors`), and for metrics on classes alone the judge of the dataset's own classes where
+    its weights are at hand. pretrained: load the weights that ship with the baseline instead of training. name: what
+    rows call the model, instead of its own name and variant.
     """
+    name = checked_name(name)
     if samples is not None and samples < 2:
         raise InputError(f"--samples {samples} is too few: a distribution needs at least 2 images")
     resolved = load_recipe(model, dataset, path=recipe, overrides=overrides)
@@ -134,14 +150,10 @@ def make_plans(
                 "--pretrained and --weights both say where the weights come from; give one of them"
             )
         weights = published_weights(model, dataset)
-    own_judge = None if extractors else class_judge(dataset, EXTRACTORS.names())
-    extractors = extractors or [DEFAULT_EXTRACTOR]
-    chosen = select_metrics(metrics, extractors, own_judge)
+    select_metrics(
+        metrics, extractors or EXTRACTORS.names()
+    )  # a typing error is told before any image is read
     data = _load(MODELS.get(model), model, dataset, size, progress)
-    if isinstance(data, Domains):
-        standard = STYLIZATION if data.styles else TRANSLATION
-        chosen = select_metrics(metrics, extractors, own_judge, standard)
-    named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(metrics)}
     probe = build_model(resolved.model, resolved.hyper, data.spec)
     config = probe.config
     if not isinstance(config, BaseModel):
@@ -149,36 +161,18 @@ def make_plans(
     if weights is not None and not isinstance(probe, Trainable):
         raise InputError(f"the model {model!r} has no weights to load; leave --weights out")
     weights_sha256 = None if weights is None else _sha256_of(weights)
-    if isinstance(data, Domains):
-        tasks, largest = _tasks(probe, data), max(len(data.a.held_out), len(data.b.held_out))
-    else:
-        tasks, largest = ["generation", "reconstruction"], len(data.train)
-    n_samples = samples or min(largest, MAX_DEFAULT_SAMPLES)
-    if isinstance(probe, Classifier) and isinstance(data, Dataset):
-        if samples is not None:
-            raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
-        tasks, n_samples = ["classification"], len(data.held_out)
-        chosen = [metric for metric in chosen if metric.name in named]
-    chosen, judges = _judged(chosen, own_judge, named, device, precision, progress)
-    reasons = {metric.name: reason for metric in chosen if (reason := lacking(metric, probe, data))}
-    unmet = [
-        Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named and m.name in reasons
-    ]
-    code = code_hash(type(probe))
-    hyper = config.model_dump(mode="json")
+    trained = isinstance(probe, Trainable) and weights is None
+    code, hyper = code_hash(type(probe)), config.model_dump(mode="json")
+    label = variant(resolved, trained=trained, weights_sha256=weights_sha256, published=pretrained)
+    tasks, n_samples = _work(probe, model, data, samples)
+    scoring = _scoring(probe, data, metrics, extractors, device, precision, progress)
     training, watcher = None, None
-    if isinstance(probe, Trainable) and weights is None:
+    if trained:
         training = {**resolved.training.hyper(), "training_version": TRAINING_VERSION}
-        if resolved.training.monitor_every:
-            if not isinstance(probe, Generator):
-                raise InputError(
-                    f"the model {model!r} draws no images from noise, and the monitor looks at those; "
-                    "leave monitor_every at 0"
-                )
-            assert isinstance(data, Dataset)
-            watcher = choose_judge(dataset, extractors, judges, device, precision)
-            if "monitor_every" in training:  # what is seen decides which weights are handed out
-                training["panel"] = describe_panel(watcher, len(data.train))
+        watcher = _watcher(probe, resolved, dataset, data, scoring, device, precision)
+        if watcher is not None and "monitor_every" in training:
+            # What is seen decides which weights are handed out.
+            training["panel"] = describe_panel(watcher, len(data.train))  # type: ignore[union-attr]
 
     plans = []
     for seed in seeds:
@@ -197,12 +191,8 @@ def make_plans(
             training=training,
             weights_sha256=weights_sha256,
             dataset_fingerprint=data.fingerprint,
-            task={"names": tasks},
-            metrics=[
-                *map(judges.specification, chosen),
-                # A set such as `standard` has no such row.
-                *({"failed": outcome.metric.name} for outcome in unmet),
-            ],
+            task={"names": tasks} if name is None else {"names": tasks, "name": name},
+            metrics=scoring.specifications,
             n_samples=n_samples,
             seed=seed,
         )
@@ -210,11 +200,17 @@ def make_plans(
             Plan(
                 recipe=resolved,
                 config=config,
-                variant=variant(resolved.model, config),
+                name=name,
+                variant=label if name is None else "",
+                settings=settings(
+                    code, hyper, resolved.training, trained=trained, weights_sha256=weights_sha256
+                ),
                 dataset=data,
-                metrics=[metric for metric in chosen if metric.name not in reasons],
-                lacking=unmet,
-                judges=judges,
+                metrics=scoring.metrics,
+                lacking=scoring.lacking,
+                judges=scoring.judges,
+                ranked_on=scoring.extractors.names,
+                notes=scoring.notes,
                 watcher=watcher,
                 n_samples=n_samples,
                 seed=seed,
@@ -227,6 +223,94 @@ def make_plans(
             )
         )
     return plans
+
+
+class _Scoring(NamedTuple):
+    """The metrics of a cell, those that have a meaning and those that were named and have none, and who reads for them.
+    `specifications`: what the key says of them."""
+
+    metrics: list[Metric]
+    lacking: list[Outcome]
+    extractors: Chosen
+    judges: Judges
+    specifications: list[dict[str, Any]]
+    notes: list[str]
+
+
+def _scoring(
+    probe: nn.Module,
+    data: Dataset | Domains,
+    names: Sequence[str],
+    asked: Sequence[str] | None,
+    device: torch.device,
+    precision: str,
+    progress: Progress,
+) -> _Scoring:
+    """What is asked of `probe` on `data`, the extractors loaded."""
+    classifies = isinstance(probe, Classifier) and isinstance(data, Dataset)
+    # No extractor sees anything of a classifier; it may be the very one that is missing.
+    extractors = choose_extractors(asked or ([DEFAULT_EXTRACTOR] if classifies else None), data, device)
+    standard: Sequence[str] = STANDARD
+    if isinstance(data, Domains):
+        standard = STYLIZATION if data.styles else TRANSLATION
+    chosen = select_metrics(names, extractors.names, extractors.own, standard)
+    named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(names)}
+    if classifies:
+        chosen = [metric for metric in chosen if metric.name in named]
+    chosen, judges = load_chosen(chosen, extractors, named, device, precision, progress)
+    reasons = {metric.name: reason for metric in chosen if (reason := lacking(metric, probe, data))}
+    unmet = [
+        Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named and m.name in reasons
+    ]
+    for note in extractors.notes:
+        progress.note(note)
+    return _Scoring(
+        metrics=[metric for metric in chosen if metric.name not in reasons],
+        lacking=unmet,
+        extractors=extractors,
+        judges=judges,
+        specifications=[
+            *map(judges.specification, chosen),
+            # A set such as `standard` has no such row.
+            *({"failed": outcome.metric.name} for outcome in unmet),
+        ],
+        notes=[*extractors.notes, *enlarged_notes(data, judges)],
+    )
+
+
+def _watcher(
+    probe: nn.Module,
+    recipe: Recipe,
+    dataset: str,
+    data: Dataset | Domains,
+    scoring: _Scoring,
+    device: torch.device,
+    precision: str,
+) -> Extractor | None:
+    """Who judges samples while the model trains; None where nobody was asked to look."""
+    if not recipe.training.monitor_every:
+        return None
+    if not isinstance(probe, Generator):
+        raise InputError(
+            f"the model {recipe.model!r} draws no images from noise, and the monitor looks at those; "
+            "leave monitor_every at 0"
+        )
+    assert isinstance(data, Dataset)
+    return choose_judge(dataset, scoring.extractors.names, scoring.judges, device, precision)
+
+
+def _work(
+    probe: nn.Module, model: str, data: Dataset | Domains, samples: int | None
+) -> tuple[list[str], int]:
+    """What will be done with the model, and on how many images."""
+    if isinstance(data, Dataset) and isinstance(probe, Classifier):
+        if samples is not None:
+            raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
+        return ["classification"], len(data.held_out)
+    if isinstance(data, Dataset):
+        return ["generation", "reconstruction"], samples or min(len(data.train), MAX_DEFAULT_SAMPLES)
+    largest = max(len(data.a.held_out), len(data.b.held_out))
+    return _tasks(probe, data), samples or min(largest, MAX_DEFAULT_SAMPLES)
 
 
 def _load(
@@ -260,27 +344,6 @@ def _tasks(probe: nn.Module, data: Domains) -> list[str]:
         return ["stylization"]
     assert isinstance(probe, Translator)
     return [task_name(direction) for direction in probe.directions]
-
-
-def _judged(
-    chosen: list[Metric],
-    own_judge: str | None,
-    named: Collection[str],
-    device: torch.device,
-    precision: str,
-    progress: Progress,
-) -> tuple[list[Metric], Judges]:
-    """The metrics and their extractors. `own_judge`, which nobody named, computes in float32 whatever the others do;
-    where its weights are not at hand, of its metrics only those that the user `named` stay, as unavailable."""
-    own = load_judges([metric for metric in chosen if metric.extractor == own_judge], device)
-    if own_judge in own.failures:
-        kept = [m for m in chosen if m.extractor != own_judge or m.name in named]
-        if len(kept) < len(chosen):
-            progress.note(f"metrics on classes are left out: {own.failures[own_judge].reason}")
-        chosen = kept
-        own = load_judges([metric for metric in chosen if metric.extractor == own_judge], device)
-    others = load_judges([metric for metric in chosen if metric.extractor != own_judge], device, precision)
-    return chosen, Judges(own.extractors | others.extractors, own.failures | others.failures)
 
 
 def _sha256_of(path: Path) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from benchbench.core.scales import Range
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
 from benchbench.results.record import Row
+from benchbench.runner.headlines import families, headline
 from benchbench.runner.judges import Judges
 from benchbench.tasks.speed import Measurement
 
@@ -35,18 +36,23 @@ class Cell(Protocol):
     @property
     def seed(self) -> int: ...
     @property
+    def metrics(self) -> Sequence[Metric]: ...
+    @property
     def judges(self) -> Judges: ...
+    @property
+    def ranked_on(self) -> Sequence[str]: ...
 
 
 def metric_rows(cell: Cell, outcomes: Iterable[Outcome], counts: Callable[[Metric], Counts]) -> Iterator[Row]:
-    """One row a metric, and one for each number that belongs beside it. counts: what went into a metric."""
+    """One row a metric, and one for each number that belongs beside it. counts: what went into a metric; one that is
+    `balanced` was shown as many images of both sides."""
     for outcome in outcomes:
         metric = outcome.metric
         judge = cell.judges.extractors.get(metric.extractor or "")
         task, generated, real = counts(metric)
         reference = real if metric.needs_reference else None
         if reference is not None and metric.balanced:
-            reference = min(reference, generated)
+            reference = generated = min(reference, generated)
         shared: dict[str, Any] = {
             "task": task,
             "aspect": metric.aspect,
@@ -60,7 +66,17 @@ def metric_rows(cell: Cell, outcomes: Iterable[Outcome], counts: Callable[[Metri
             "metric_version": metric.version,
             "scale": metric.scale,
         }
-        yield _row(cell, metric.name, outcome.estimate, outcome.status, outcome.reason, metric.ends, **shared)
+        leads = metric.name == headline(task, cell.metrics, cell.ranked_on)
+        yield _row(
+            cell,
+            metric.name,
+            outcome.estimate,
+            outcome.status,
+            outcome.reason,
+            metric.ends,
+            headline=leads,
+            **shared,
+        )
         for name, detail in (outcome.estimate.details if outcome.estimate else {}).items():
             yield _row(cell, name, detail, "ok", None, metric.ends, **shared)
 
@@ -86,6 +102,7 @@ def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement])
             precision=None,
             metric_version=1,
             scale=found.scale,
+            headline=found.metric in families(task),
         )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.catalogue import folder_name, load_dataset
+from benchbench.data.dataset import Dataset
 from benchbench.data.fingerprint import combine_in_order
 from benchbench.data.streams import ImageStream, dataset_spec, from_dataset, from_tensors, open_images
 from benchbench.features.statistics_file import Statistics, holds_statistics, load_statistics
@@ -22,7 +23,6 @@ Samples = ImageStream | Tensor | Iterable[Tensor] | str | Path
 def open_samples(
     images: Samples,
     *,
-    name: str = "images",
     samples: int | None = None,
     kind: str | None = None,
     latent: int | None = None,
@@ -33,7 +33,7 @@ def open_samples(
     device: torch.device | str = "cpu",
     progress: Progress = SILENT,
 ) -> ImageStream:
-    """The images to be judged: what `data.streams.open_images` takes, or uint8 tensors N×3×H×W under `name`.
+    """The images to be judged: what `data.streams.open_images` takes, or uint8 tensors N×3×H×W, called "images".
 
     samples: the first so many, in the order of the source (of file names, for files); for a generator, how many
     to make; for an iterator it has to be given. kind, latent, classes, seed, size, allow_pickle, device: as
@@ -58,7 +58,7 @@ def open_samples(
         return stream if samples is None or generates else stream.first(samples)
     if size is not None:
         raise InputError("a size is for files and datasets; bring images in memory to one size yourself")
-    stream = _in_memory(images, name, samples)
+    stream = _in_memory(images, "images", samples)
     return stream if samples is None else stream.first(samples)
 
 
@@ -67,15 +67,15 @@ class Reference:
     """What samples are held against: images, or the statistics of some.
 
     name: of the dataset where this is its training split, so that such numbers stand beside those of `run`.
-    images, statistics: one of them is None. held_out: the other split where this is a training split.
-    fingerprint: of the whole dataset where there is one, else of the images or the file.
+    images, statistics: one of them is None. dataset: of which this is a split. held_out: the other split where this is
+    a training split. fingerprint: of the whole dataset then, else of the images or the file.
     """
 
     name: str
     images: ImageStream | None
     statistics: Statistics | None = None
+    dataset: Dataset | None = None
     held_out: ImageStream | None = None
-    dataset_fingerprint: str | None = None
 
     @property
     def n(self) -> int | None:
@@ -95,7 +95,9 @@ class Reference:
         if self.statistics is not None:
             return self.statistics.fingerprint or self.statistics.sha256
         assert self.images is not None
-        return self.dataset_fingerprint or self.images.fingerprint
+        if self.dataset is not None and self.held_out is not None:
+            return self.dataset.fingerprint
+        return self.images.fingerprint
 
     @property
     def identity(self) -> str:
@@ -133,9 +135,8 @@ def open_reference(
         dataset = load_dataset(found[0], size=size, progress=progress)
         images = from_dataset(dataset, found[1])
         if found[1] != "train":
-            return Reference(images.name, images)
-        held_out = from_dataset(dataset, "held_out")
-        return Reference(dataset.name, images, held_out=held_out, dataset_fingerprint=dataset.fingerprint)
+            return Reference(images.name, images, dataset=dataset)
+        return Reference(dataset.name, images, dataset=dataset, held_out=from_dataset(dataset, "held_out"))
     path = Path(spec).expanduser()
     if holds_statistics(path):
         statistics = load_statistics(path)

@@ -59,6 +59,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     extractors: list[str] | None = None
     precision: Precision | None = None
     recipe: Path | None = None
+    name: str | None = None
     set: dict[str, Any] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:
@@ -192,7 +193,21 @@ def plan_suite(
             stage.advance()
     if not cells:
         raise InputError("the suite excludes every cell; there is nothing to run")
+    _check_names(cells)
     return cells
+
+
+def _check_names(cells: Sequence[SuiteCell]) -> None:
+    """`InputError` where one name is given to two models on one dataset: their rows would pass for one model's."""
+    named: dict[tuple[str, str], str] = {}
+    for cell in cells:
+        if (name := cell.options.get("name")) is not None:
+            other = named.setdefault((cell.stored_as, name), cell.model)
+            if other != cell.model:
+                raise InputError(
+                    f"{other} and {cell.model} on {cell.dataset} would both be called {name!r}; give a name with "
+                    "[[override]] and match the one model it is for"
+                )
 
 
 class Watcher(Protocol):
@@ -240,6 +255,8 @@ def run_suite(
             cell = by_job[outcome.job]
             if outcome.reason is not None:
                 facts = {"seed": cell.seed, "reason": outcome.reason, "when": utc_now()}
+                if name := cell.options.get("name"):
+                    facts["model"] = name  # a failed cell is called what its rows would have been
                 store.record_failure(cell.stored_as, cell.model, cell.key, facts)
                 failures.append(f"{cell.name}: {outcome.reason}")
             watch.ended(cell.name, outcome.seconds, outcome.reason)
