@@ -1,9 +1,9 @@
 """Feed-forward style transfer (Johnson, Alahi, Fei-Fei 2016): one network a style, trained on many contents.
 
 The networks are the `resnet_generator`, the descendant of the paper's by Zhu et al. 2017: instance norm (Ulyanov et al.
-2016), and 7×7 in place of 9×9 kernels at both ends. They are independent of each other and see the same batches; one
-optimiser serves all, for Adam keeps each parameter's statistics apart. Style pictures are a buffer among the weights:
-loaded weights know what they were trained for.
+2016), and 7×7 in place of 9×9 kernels at both ends. They see the same batches and are independent of each other: each
+is a player with an optimiser and a gradient norm of its own, so a style is learned as if it were alone. Style pictures
+are a buffer among the weights: loaded weights know what they were trained for.
 
 A network that sees the whole style weight from its first step makes a texture and never learns to show the content, at
 least in the few hundred steps of a CPU: the weight rises linearly from 0 (the paper's is constant, over 40,000 steps).
@@ -70,23 +70,20 @@ class FastStyle(StyledByPictures):
         return quantize(self.networks[self.checked(style)](self.content(contents)))
 
     def players(self) -> Mapping[str, nn.Module]:
-        """All networks together."""
-        return {"networks": self.networks}
+        """One network a style."""
+        return {f"style{k}": network for k, network in enumerate(self.networks)}
 
     def turns(self, step: int) -> Sequence[str]:
-        """One turn a step."""
-        return ("networks",)
+        """One turn of each in a step."""
+        return tuple(self.players())
 
     def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum over styles of L of the batch in that style; logs the means of its parts over styles."""
+        """L of the batch in the player's style; logs its parts."""
+        style = int(player.removeprefix("style"))
         x = batch.x.expand(-1, self.spec.channels, -1, -1)  # grey contents, coloured styles
         with torch.no_grad():
             target = self.perceptual(x.device)(x).content
-        parts = [
-            self.loss_parts(network(x).float(), target, self.grams(k))
-            for k, network in enumerate(self.networks)
-        ]
-        logs = {name: torch.stack([own[name].detach() for own in parts]).mean() for name in parts[0]}
+        parts = self.loss_parts(self.networks[style](x).float(), target, self.grams(style))
         warmup = self.config.style_warmup * batch.total_steps
         ramp = min(1.0, batch.step / warmup) if warmup else 1.0
-        return torch.stack([self.weighted(own, ramp) for own in parts]).sum(), logs
+        return self.weighted(parts, ramp), {name: part.detach() for name, part in parts.items()}

@@ -7,6 +7,12 @@ Trade-offs: at most 2,000 samples against the training split, and neighbourhoods
 numbers compare with each other along a run, not with the record, whose counts are larger. The seed of the noise is
 none that a run can have: what is looked at is never what is scored.
 
+Where weights are selected by the distance (`checkpoint=best`) it is the distance to a validation part of the training
+split, on which nothing is trained (`training.validation`): the nearest weights to the images they were trained on
+would be those that remember most. Everything else, which only the alarm reads, is against the whole training split, of
+which a tenth could not even show that a class is missing. The reference of the record stays the whole training
+split too, so that the row compares with others: a tenth of it, or what the record names, was looked at.
+
 Scope: the judge is the classifier of the dataset's own classes where its weights are at hand (it is also the cheapest),
 else the first extractor that was asked for; then there are no classes to report.
 """
@@ -32,6 +38,7 @@ from benchbench.metrics.frechet import frechet_distance
 from benchbench.metrics.mode_collapse import (
     ALIKE,
     class_kl,
+    class_shares,
     has_twin,
     typical_distance,
 )
@@ -48,20 +55,22 @@ from benchbench.training.monitor import (
     REAL_DUPLICATES,
     RECALL,
 )
+from benchbench.training.validation import validation_parts
 
 SAMPLES = 2000
 NEIGHBOURS = 1000  # images a side among which neighbours are looked for
 FEWEST = 6  # with 5 neighbours each
 SEED = 2**32  # of the noise and of choices; runs have seeds below it
-VERSION = 1  # raised whenever the same model would get other numbers
+VERSION = 2  # raised whenever the same model would get other numbers
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the real images: moments of all, features of some, the class shares of all (None where the
-    judge knows no classes), the distance below which two images count as one, and the share of `features` that have
-    another so close."""
+    """What is known of the real images: how many they are, moments of those the distance is taken to, features of
+    some, the class shares of all (None where the judge knows no classes), the distance below which two images count as
+    one, and the share of `features` that have another so close."""
 
+    n: int
     moments: Moments
     features: Tensor
     shares: Tensor | None
@@ -69,8 +78,9 @@ class Known:
     duplicates: float
 
     @classmethod
-    def of(cls, real: Extracted, judge: str) -> Known:
-        """From all that `judge` says of the real images; `InputError` for fewer than 6 of them."""
+    def of(cls, real: Extracted, judge: str, selected_by: Tensor | None = None) -> Known:
+        """From all that `judge` says of the real images; `InputError` for fewer than 6 of them. selected_by: rows of
+        those the distance is taken to, int64; all by default."""
         assert real.features is not None
         if real.moments.n < FEWEST:
             raise InputError(
@@ -82,7 +92,8 @@ class Known:
         shares = None
         if real.logits is not None and ModesCovered.defined_on(judge):
             shares = class_histogram(real.logits, judge).double() / len(real.logits)
-        return cls(real.moments, some, shares, alike, _share(has_twin(some, alike)))
+        moments = real.moments if selected_by is None else Moments.of(real.features[selected_by])
+        return cls(real.moments.n, moments, some, shares, alike, _share(has_twin(some, alike)))
 
 
 def panel_numbers(generated: Extracted, known: Known, judge: str) -> dict[str, float]:
@@ -105,8 +116,19 @@ def panel_numbers(generated: Extracted, known: Known, judge: str) -> dict[str, f
         numbers[MODES] = float(len(labels.unique()))
         # Of a class that no real image has, KL is infinite: then it has no value in this row.
         if len(labels) and bool((known.shares[labels] > 0).all()):
-            numbers[CLASS_KL] = max(0.0, class_kl(labels, known.shares))
+            numbers[CLASS_KL] = max(0.0, class_kl(labels, known.shares) - _kl_bias(labels, known))
     return numbers
+
+
+def _kl_bias(labels: Tensor, known: Known) -> float:
+    """What two finite samples add to the KL of their class shares, to first order: (m − 1)/2N for m classes seen among
+    N samples (Miller 1955), and (Σ p/q − 1)/2M for shares q of M real images. With 1,000 classes and 2,000 samples it
+    is a quarter of a nat, for a generator that stands on one class nothing."""
+    assert known.shares is not None
+    shares = class_shares(labels, len(known.shares))
+    held = shares > 0
+    ratio = float((shares[held] / known.shares[held]).sum())
+    return (int(held.sum()) - 1) / (2 * len(labels)) + (ratio - 1) / (2 * known.n)
 
 
 def _share(hits: Tensor) -> float:
@@ -123,9 +145,11 @@ class Panel:
         labels: Tensor | None,
         *,
         device: torch.device,
+        selects: bool = False,
         progress: Progress = SILENT,
     ) -> None:
-        """images, labels: the training split, uint8 RGB N×3×H×W and int64 (N,) or None."""
+        """images, labels: the training split, uint8 RGB N×3×H×W and int64 (N,) or None. selects: whether weights are
+        chosen by the distance, which is then that to the validation part."""
         real = reference_features(
             images,
             judge,
@@ -136,7 +160,8 @@ class Panel:
         )
         self.judge, self.labels, self.device = judge, labels, device
         self.n = panel_size(len(images))
-        self.known = Known.of(real, judge.name)
+        rows = validation_parts(images, labels).validation if selects else None
+        self.known = Known.of(real, judge.name, rows)
 
     def panel(self, model: nn.Module, step: int) -> dict[str, float]:
         """Numbers by column of `training.monitor`; the same model gives the same numbers at every step."""
@@ -149,7 +174,7 @@ class Panel:
 
     def describe(self) -> dict[str, Any]:
         """`describe_panel` of this one."""
-        return describe_panel(self.judge, self.known.moments.n)
+        return {**describe_panel(self.judge, self.known.n), "distance_to": self.known.moments.n}
 
 
 def panel_size(n_train: int) -> int:

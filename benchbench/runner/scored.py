@@ -11,7 +11,7 @@ from benchbench.results.record import Row
 from benchbench.runner.pictures import Pictured
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import measurement_rows
-from benchbench.tasks.speed import Measurement
+from benchbench.tasks.speed import Measurement, busy_row
 from benchbench.training.state import TrainingResult
 
 
@@ -26,9 +26,16 @@ class Scored:
 
 
 def training_rows(plan: Plan, training: TrainingResult | None) -> Iterator[Row]:
-    """How fast the model was trained, where it was."""
-    if training is not None:
-        rate = Estimate(training.images_per_second)
-        batch = plan.recipe.training.batch_size
-        found = Measurement("training_rate", "throughput", "images/s", True, rate, batch)
-        yield from measurement_rows(plan, "training", [found])
+    """How fast the model was trained, where it was: images that went in, of the player that saw most, and steps, each
+    with one turn of the generator or of the only player."""
+    if training is None:
+        return
+    batch = plan.recipe.training.batch_size
+    images, steps = Estimate(training.images_per_second), Estimate(training.steps_per_second)
+    found = [
+        Measurement("training_rate", "throughput", "images/s", True, images, batch),
+        Measurement("training_steps_rate", "throughput", "steps/s", True, steps, batch),
+    ]
+    if training.machine_busy is not None:
+        found.append(busy_row(training.machine_busy))
+    yield from measurement_rows(plan, "training", found)

@@ -8,6 +8,7 @@ them again.
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from benchbench.results.provenance import read_run_json
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
+from benchbench.training.alarm import first_collapse
 from benchbench.training.batches import Other
 from benchbench.training.loop import train
 from benchbench.training.state import TrainingResult
@@ -64,12 +66,18 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         data, other, panel = plan.dataset, None, None
         if isinstance(data, Domains):
             if isinstance(model, Translator):
-                sides = data.b.train.images, data.b.held_out.images
-                other = Other(*sides, aligned=model.paired, held_out_aligned=data.paired_held_out)
+                other = Other(data.b.train.images, data.b.held_out.images, aligned=model.paired)
             data = data.a
         split = data.train
         if plan.watcher is not None:
-            panel = Panel(plan.watcher, split.images, split.labels, device=device, progress=progress)
+            panel = Panel(
+                plan.watcher,
+                split.images,
+                split.labels,
+                device=device,
+                selects=plan.recipe.training.checkpoint == "best",
+                progress=progress,
+            )
             monitor = {"every": plan.recipe.training.monitor_every, **panel.describe()}
         training = train(
             model,
@@ -123,8 +131,14 @@ def summary(training: TrainingResult) -> dict[str, Any]:
 
 
 def read_training(cell: Path) -> TrainingResult:
-    """What `write_training` and `summary` put down."""
+    """What `write_training` and `summary` put down, the curves judged again: a record says what the present alarm
+    says. Where an alarm of its time ended the training, that one stays."""
     # pyarrow rounds correctly, so what was written is what is read.
     curves: Any = pd.read_csv(cell / CURVES, engine="pyarrow").to_dict("records")
     best = load_file(cell / BEST) if (cell / BEST).is_file() else None
-    return TrainingResult(curves=curves, best_weights=best, **read_run_json(cell / RUN)["training"])
+    run = read_run_json(cell / RUN)
+    found = TrainingResult(curves=curves, best_weights=best, **run["training"])
+    if run["status"] == "collapsed":
+        return found
+    collapse = first_collapse(curves)
+    return replace(found, collapse=None if collapse is None else dict(vars(collapse)))

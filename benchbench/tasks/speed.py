@@ -1,8 +1,8 @@
 """The speed protocol: how fast, how large, how dear.
 
-Rates are medians over repeats after a warm-up, with their range; the machine and its load are in the record
-beside them, since a rate means nothing without them. Throughput is measured at a stated batch size, latency
-on one image.
+Rates are medians over repeats after a warm-up, with their range; the machine and how busy others kept it are in the
+record beside them, since a rate means nothing without them. Throughput is measured at a stated batch size, latency
+on one image. What takes part in making an image is not assumed, it is watched while one is made.
 """
 
 from __future__ import annotations
@@ -11,15 +11,21 @@ import resource
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchbench.core.busy import Busy
 from benchbench.core.device import synchronize
 from benchbench.core.protocols import Generator
 from benchbench.core.scales import Range, Scale
@@ -28,12 +34,14 @@ from benchbench.metrics.metric import Aspect, Estimate
 
 REPEATS = 5
 LATENCY_REPEATS = 50
+SHORTEST = 0.5  # seconds over which other programs are watched: the kernel counts in hundredths
 
 
 @dataclass(frozen=True)
 class Measurement:
     """One number that is no metric on evidence, with what its row in the record says. `n_images` is what it was
-    measured on (a batch, or one image). Rates and sizes are positive and scatter in proportion."""
+    measured on (a batch, or one image). Rates and sizes are positive and scatter in proportion. `version` is raised
+    when the same name comes to mean another quantity."""
 
     metric: str
     aspect: Aspect
@@ -43,6 +51,7 @@ class Measurement:
     n_images: int | None = None
     scale: Scale = "log"
     ends: Range = (0.0, None)
+    version: int = 1
 
 
 def measure_sampling(
@@ -57,7 +66,8 @@ def measure_sampling(
 def measure_rates(
     make: Callable[[int], object], *, device: torch.device, batch_size: int
 ) -> list[Measurement]:
-    """Images/s at `batch_size` (median and range of five) and the latency of one image (p50, p95).
+    """Images/s at `batch_size` (median and range of five), the latency of one image (p50, p95), and how many cores
+    other programs kept busy meanwhile.
 
     make: makes so many images and hands them out as uint8; writing files is not counted.
     """
@@ -66,15 +76,25 @@ def measure_rates(
         with torch.inference_mode():
             make(n)
 
+    busy, started = Busy(), time.perf_counter()
     rates = [batch_size / seconds for seconds in _times(lambda: sample(batch_size), REPEATS, device)]
     latencies = [1e3 * seconds for seconds in _times(lambda: sample(1), LATENCY_REPEATS, device)]
+    while time.perf_counter() - started < SHORTEST:
+        sample(batch_size)
+    others, seconds = busy.others()
     p50, p95 = np.percentile(latencies, [50, 95])
     rate = Estimate(statistics.median(rates), min(rates), max(rates), f"range of {REPEATS} repeats")
     return [
         Measurement("sampling_rate", "throughput", "images/s", True, rate, batch_size),
         Measurement("latency_p50", "throughput", "ms", False, Estimate(float(p50)), 1),
         Measurement("latency_p95", "throughput", "ms", False, Estimate(float(p95)), 1),
+        busy_row(others / seconds),
     ]
+
+
+def busy_row(cores: float) -> Measurement:
+    """`machine_busy`: how many cores programs other than this one kept busy while it was timed, the mean."""
+    return Measurement("machine_busy", "cost", "cores", None, Estimate(cores))
 
 
 def measure_cost(
@@ -82,33 +102,85 @@ def measure_cost(
 ) -> list[Measurement]:
     """What the model takes, and how busy the machine was.
 
-    Parameters; floating-point operations to sample one image, or to do what `once` does (2 a multiply-add;
-    convolutions and matrix products, counted by torch's FlopCounterMode); the peak memory of this process so
-    far; the machine's load over the last minute, which says how far to trust the rates beside it.
+    Parameters that are read to sample one image, or to do what `once` does, and all of them (a discriminator and an
+    encoder are only trained with); the floating-point operations of it (2 a multiply-add; convolutions and matrix
+    products, counted by torch's FlopCounterMode); the peak memory; the machine's load over the last minute.
     """
-    parameters = float(sum(p.numel() for p in model.parameters()))
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        if once is not None:
-            once()
-        else:
-            model.sample(1, ImageRng(0, [0], device))  # type: ignore[operator]
+
+    def sample() -> object:
+        return model.sample(1, ImageRng(0, [0], device))  # type: ignore[operator]
+
+    work = once or sample
+    counter, used = FlopCounterMode(display=False), _Used(model)
+    with torch.no_grad(), counter, used:
+        work()
+    everything = float(sum(p.numel() for p in model.parameters()))
     return [
-        Measurement("parameters", "cost", "", False, Estimate(parameters)),
+        Measurement("parameters_sampling", "cost", "", False, Estimate(float(used.numel())), 1),
+        Measurement("parameters_training", "cost", "", False, Estimate(everything)),
         Measurement("flops_per_image", "cost", "FLOP", False, Estimate(float(counter.get_total_flops())), 1),
-        _peak_memory(device),
+        _peak_memory(model, work, device),
         Measurement("machine_load", "cost", "runnable processes", None, Estimate(psutil.getloadavg()[0])),
     ]
 
 
-def _peak_memory(device: torch.device) -> Measurement:
-    # The allocator's peak on CUDA and the resident set's elsewhere are different quantities: two names.
+class _Used(TorchDispatchMode):
+    """Sees which parameters of a model any operation reads. Hooks on modules would miss a parameter that is no
+    module's weight, and count one whose module only passes by."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        # By storage: an operation may be handed a view, or a detached alias.
+        self._sizes: Counter[int] = Counter()
+        for parameter in model.parameters():
+            self._sizes[_storage(parameter)] += parameter.numel()
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for leaf in tree_leaves((args, kwargs or {})):
+            if isinstance(leaf, Tensor) and leaf.layout == torch.strided:
+                self._seen.add(_storage(leaf))
+        return func(*args, **(kwargs or {}))
+
+    def numel(self) -> int:
+        """Numbers in the parameters seen."""
+        return sum(size for storage, size in self._sizes.items() if storage in self._seen)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _peak_memory(model: nn.Module, work: Callable[[], object], device: torch.device) -> Measurement:
+    """On CUDA what the allocator had handed out at the peak of one `work()` beyond what was there before, and the
+    weights: the same whether they were trained or loaded, and whatever judges lie beside them. Elsewhere nobody counts
+    allocations, so it is the largest resident set of this process so far, interpreter, data and judges included. Two
+    quantities, two names."""
     if device.type == "cuda":
-        peak, name = torch.cuda.max_memory_allocated(device), "peak_memory_cuda"
-    else:
-        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
-        peak, name = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "peak_memory_rss"
-    return Measurement(name, "cost", "MiB", False, Estimate(peak / 2**20))
+        weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+        synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        with torch.no_grad():
+            work()
+        synchronize(device)
+        peak, name = torch.cuda.max_memory_allocated(device) - before + weights, "peak_memory_cuda"
+        return Measurement(name, "cost", "MiB", False, Estimate(peak / 2**20), 1, version=2)
+    return Measurement("peak_memory_rss", "cost", "MiB", False, Estimate(own_peak_rss() / 2**20), version=2)
+
+
+def own_peak_rss() -> int:
+    """The largest resident set of this process so far, bytes.
+
+    Linux keeps `ru_maxrss` when a process becomes another program: a child of a large process would report its
+    parent's. VmHWM starts anew there.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024  # kibibytes, whatever their name
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _times(work: Callable[[], None], repeats: int, device: torch.device) -> list[float]:

@@ -1,8 +1,9 @@
 """The alarm for mode collapse: stated rules on the rows of `curves.csv`.
 
-Pattern: a pure function of the rows so far, asked after every look of the monitor; the first answer is the
-alarm. It reads the panels (rows that a look has filled) and no metric, so a finished `curves.csv` can be judged
-again. Five rules, each on what a panel has; a column that is missing silences the rules that need it:
+Pattern: a pure function of the rows so far and of how many looks are planned, asked after every look of the
+monitor; the first answer is the alarm. It reads the panels (rows that a look has filled) and no metric, so a
+finished `curves.csv` can be judged again (`first_collapse`). Five rules, each on what a panel has; a column that is
+missing silences the rules that need it:
 
 1. fall: coverage, the number of modes, or the effective share of classes dropped from the best level by a
    share of it, and stayed there.
@@ -20,15 +21,17 @@ number of modes fails to be, robust against the one stray sample that makes a mo
 Against noise: a level is what held for `window` panels in a row, both the best one and the present one, so one
 lucky or unlucky panel moves neither; a share must drop by `least` too, six standard errors of a share among
 1,000 samples at its noisiest. Rules 3 to 5 look at the level alone, which is also that of an untrained
-generator: they speak from panel `start` on, and only while the distance has found no new best for `window`
-panels. A training that still improves does not alarm.
+generator: they speak from panel `start` on, or from three quarters of the panels that are planned where these are
+fewer, and only while the distance has found no new best for `window` panels. The last panel is always judged, with as
+many panels as there are: no later one can make good, so there it is enough that the last distance is not the
+best. A training that still improves does not alarm, also where it ends too early.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, isfinite
+from math import ceil, exp, isfinite
 
 from benchbench.training.monitor import (
     CLASS_KL,
@@ -50,7 +53,7 @@ class CollapseRule:
     """Thresholds. `window` and `start` count panels, the others are shares.
 
     window: how long a level must hold. A GAN without weight average swings from look to look.
-    start: panels before rules 3 to 5 speak.
+    start: the panel from which on rules 3 to 5 speak. part: of the planned panels, where that is earlier.
     fall: of the best level, what rules 1 and 2 allow. Swings of healthy runs stay within a third.
     least: what a share must have fallen by at least, in itself; 6·√(p(1 - p)/1000) is at most 0.095.
     least_modes: modes lost at least: fewer come and go with single samples.
@@ -65,6 +68,7 @@ class CollapseRule:
 
     window: int = 3
     start: int = 8
+    part: float = 0.75
     fall: float = 0.4
     least: float = 0.1
     least_modes: float = 2.0
@@ -85,23 +89,32 @@ class Collapse:
     words: str
 
 
-def collapse_at(rows: Rows, rule: CollapseRule | None = None) -> Collapse | None:
+def collapse_at(rows: Rows, planned: int, rule: CollapseRule | None = None) -> Collapse | None:
     """Whether the last panel among `rows` (`curves.csv`, in order) completes a collapse; None if not.
 
-    Of several rules the first in the module's order answers. Values that are missing or not finite count as not
-    measured.
+    planned: how many panels the training ends with; one with that number, or a higher one, is its last. Of several
+    rules the first in the module's order answers. Values that are missing or not finite count as not measured.
     """
     rule = rule or CollapseRule()
-    panels = [row for row in rows if any(isfinite(row.get(column, float("nan"))) for column in _JUDGED)]
+    panels = [row for row in rows if _is_panel(row)]
     if not panels:
         return None
     found = _fall(panels, rule) or _drift(panels, rule)
-    if found is None and len(panels) >= rule.start and _stalled(panels, rule):
+    last = len(panels) >= planned
+    may_speak = last or len(panels) >= min(rule.start, ceil(rule.part * planned))
+    if found is None and may_speak and _stalled(panels, rule, last):
         found = _saturation(panels, rule) or _duplicates(panels, rule) or _never(panels, rule)
     if found is None:
         return None
     name, words = found
     return Collapse(int(panels[-1]["step"]), name, words)
+
+
+def first_collapse(rows: Rows, rule: CollapseRule | None = None) -> Collapse | None:
+    """The first alarm of a finished training with this `curves.csv`; None where there is none."""
+    ends = [end for end, row in enumerate(rows, start=1) if _is_panel(row)]
+    answers = (collapse_at(rows[:end], len(ends), rule) for end in ends)
+    return next((found for found in answers if found is not None), None)
 
 
 def effective_share(class_kl: float) -> float:
@@ -111,6 +124,10 @@ def effective_share(class_kl: float) -> float:
 
 _JUDGED = (COVERAGE, MODES, CLASS_KL, DISTANCE, RECALL, DUPLICATES)
 _Found = tuple[str, str]
+
+
+def _is_panel(row: Mapping[str, float]) -> bool:
+    return any(isfinite(row.get(column, float("nan"))) for column in _JUDGED)
 
 
 def _column(panels: Rows, column: str) -> list[float]:
@@ -153,31 +170,37 @@ def _drift(panels: Rows, rule: CollapseRule) -> _Found | None:
     )
 
 
-def _stalled(panels: Rows, rule: CollapseRule) -> bool:
-    """Whether the distance found no new best in the last `window` panels; so too where nobody measures it."""
+def _stalled(panels: Rows, rule: CollapseRule, last: bool) -> bool:
+    """Whether the distance found no new best in the last `window` panels, or in the last one where it is the
+    `last` of the training; so too where nobody measures it. One look alone shows no improvement."""
+    window = 1 if last else rule.window
     distance = _column(panels, DISTANCE)
-    recent, before = distance[-rule.window :], distance[: -rule.window]
-    return not before or min(recent) >= min(before)
+    recent, before = distance[-window:], distance[:-window]
+    if not before:
+        return last or not distance
+    return min(recent) >= min(before)
 
 
 def _saturation(panels: Rows, rule: CollapseRule) -> _Found | None:
-    losses = _column(panels, DISCRIMINATOR_LOSS)[-rule.window :]
+    window = min(rule.window, len(panels))
+    losses = _column(panels, DISCRIMINATOR_LOSS)[-window:]
     # Below zero is a Wasserstein critic that sees a difference: it has no bound and does not saturate.
-    if len(losses) < rule.window or not all(0 <= loss < rule.saturated for loss in losses):
+    if len(losses) < window or not all(0 <= loss < rule.saturated for loss in losses):
         return None
     return "saturation", (
-        f"the discriminator's loss stayed below {rule.saturated:g} for {rule.window} looks and the distance "
+        f"the discriminator's loss stayed below {rule.saturated:g} for {_looks(window)} and the distance "
         "found no new best: the generator is told nothing any more"
     )
 
 
 def _duplicates(panels: Rows, rule: CollapseRule) -> _Found | None:
+    window = min(rule.window, len(panels))
     real = max(_column(panels, REAL_DUPLICATES), default=0.0)  # the same in every panel
-    excess = [rate - real for rate in _column(panels, DUPLICATES)[-rule.window :]]
-    if len(excess) < rule.window or min(excess) < rule.duplicates:
+    excess = [rate - real for rate in _column(panels, DUPLICATES)[-window:]]
+    if len(excess) < window or min(excess) < rule.duplicates:
         return None
     return "duplicates", (
-        f"at least {min(excess):.0%} of the samples had a near-twin in each of {rule.window} looks, beyond "
+        f"at least {min(excess):.0%} of the samples had a near-twin in each of {_looks(window)}, beyond "
         "what real images have"
     )
 
@@ -185,7 +208,7 @@ def _duplicates(panels: Rows, rule: CollapseRule) -> _Found | None:
 def _never(panels: Rows, rule: CollapseRule) -> _Found | None:
     kl, modes = _column(panels, CLASS_KL), _column(panels, MODES)
     if modes and not any(modes):
-        return "never", f"no sample was of any class in {len(panels)} looks"
+        return "never", f"no sample was of any class in {_looks(len(panels))}"
     if kl:
         best, most = effective_share(min(kl)), rule.never_classes
         what = "the effective share of classes"
@@ -196,9 +219,15 @@ def _never(panels: Rows, rule: CollapseRule) -> _Found | None:
         return None
     if best > most:
         return None
-    return "never", f"{what} was never above {best:.2g} in {len(panels)} looks"
+    return "never", f"{what} was never above {best:.2g} in {_looks(len(panels))}"
 
 
 def _from_to(drop: tuple[float, float], rule: CollapseRule) -> str:
     best, now = drop
-    return f"fell from {best:.3g} to {now:.3g} and below, for {rule.window} looks ({1 - now / best:.0%} less)"
+    return (
+        f"fell from {best:.3g} to {now:.3g} and below, for {_looks(rule.window)} ({1 - now / best:.0%} less)"
+    )
+
+
+def _looks(n: int) -> str:
+    return "1 look" if n == 1 else f"{n} looks"

@@ -44,13 +44,11 @@ def _generator(seed: int, epoch: int, stream: int = 0) -> np.random.Generator:
 @dataclass(frozen=True)
 class Other:
     """The other domain of a translator. images, held_out: uint8 RGB N×3×H×W, of the size of the first domain's.
-    aligned: row i of `images` shows what row i of the first domain shows, and the model may know it; held_out_aligned:
-    the same of `held_out`."""
+    aligned: row i of `images` shows what row i of the first domain shows, and the model may know it."""
 
     images: Tensor
     held_out: Tensor
     aligned: bool
-    held_out_aligned: bool = False
 
 
 class Batches:

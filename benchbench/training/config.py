@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from benchbench.training.diffaugment import diffaugment
 
 DEFAULT_EPOCHS = 20
+VALIDATION = 1  # raised whenever `training.validation` would set other images aside
 
 
 class TrainingConfig(BaseModel, extra="forbid", frozen=True):
@@ -57,13 +58,15 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         default="warn", description="what an alarm of `training.alarm` does; stop = end the training there"
     )
     checkpoint: Literal["last", "best"] = Field(
-        default="last", description="which weights are handed out; best = lowest distance the monitor saw"
+        default="last",
+        description="which weights are handed out; best = lowest distance to a validation part of the training "
+        "images that the monitor saw",
     )
     patience: int = Field(
         default=0,
         ge=0,
-        description="stop after this many epochs without a lower held-out loss and hand out the weights of "
-        "the best one; 0 = off; for models with one player",
+        description="stop after this many epochs without a lower loss on a validation part of the training images "
+        "and hand out the weights of the best one; 0 = off; for models with one player",
     )
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     checkpoint_every: int = Field(
@@ -89,6 +92,11 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
             raise ValueError("patience and checkpoint=best choose different weights; give one of them")
         return self
 
+    @property
+    def selects(self) -> bool:
+        """Whether other weights than the last may be handed out: then a validation part is set aside."""
+        return bool(self.patience) or self.checkpoint == "best"
+
     def steps_per_epoch(self, n_images: int) -> int:
         """Full batches in `n_images`, at least one."""
         return max(1, n_images // self.batch_size)
@@ -112,4 +120,7 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         watches where it only watches."""
         only_watched = self.checkpoint == "last" and self.on_collapse == "warn"
         watching = {"monitor_every", "on_collapse"} if only_watched else set()
-        return self.model_dump(mode="json", exclude={"checkpoint_every"} | watching)
+        hyper = self.model_dump(mode="json", exclude={"checkpoint_every"} | watching)
+        if self.selects:
+            hyper["validation"] = VALIDATION
+        return hyper

@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,9 +28,10 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.busy import Busy
 from benchbench.core.device import synchronize
 from benchbench.core.errors import CellFailed, InputError
-from benchbench.core.images import is_grey, to_signed
+from benchbench.core.images import is_grey
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Batch, Observant, Trainable
 from benchbench.core.seeds import permutation
@@ -46,8 +47,9 @@ from benchbench.training.optim import lr_factor, make_optimizer
 from benchbench.training.request import check_request
 from benchbench.training.standing import measure_batch_norms
 from benchbench.training.state import RunState, TrainingResult
+from benchbench.training.validation import Validation, set_aside
 
-N_STATISTICS = 256  # held-out images that `epoch_statistics` and the held-out loss look at
+N_STATISTICS = 256  # held-out images that `epoch_statistics` looks at
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _SHOWN = {"distance": DISTANCE, "coverage": COVERAGE, "modes": MODES}  # beside the loss, while training
 
@@ -74,6 +76,9 @@ def train(
     hyper-parameters, data fingerprint); the training config and the seed are added here. monitor: looks at the
     model every `config.monitor_every` steps and at the end; never where that is 0. other: the other domain of a
     translator, whose `images` are then of domain A.
+
+    Where `config.selects` among the weights, it does so by a validation part of the training images and trains on the
+    rest (`training.validation`). Nothing is chosen by held-out images: `epoch_statistics` of them are logged.
 
     Raises `InputError` for an impossible request or a checkpoint of something else, `CellFailed` when a
     loss is not finite.
@@ -112,10 +117,12 @@ class _Loop:
         self.monitor = monitor if config.monitor_every else None
         everything = [images, held_out, *([other.images, other.held_out] if other else [])]
         self.channels = 1 if all(map(is_grey, everything)) else 3
+        self.validation: Validation | None = None
+        if config.selects:
+            images, labels, other, self.validation = set_aside(images, labels, other)
         self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
         self.others = OtherBatches(other, self.batches, config) if other else None
         self.held_out = _some(held_out).to(device)
-        self.held_out_other = _some(other.held_out).to(device) if other else None
         self.players = dict(model.players())
         self.total = config.total_steps(self.batches.epoch_length, lambda step: batches_in(self.turns(step)))
         self.parameters = {
@@ -128,9 +135,10 @@ class _Loop:
         self.ema = EMA(model, config.ema_decay) if config.ema_decay else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.policy, self.augmented = diffaugment(config.diffaugment), False
-        self.early: dict[str, Tensor] | None = None  # of the epoch with the lowest held-out loss
+        self.early: dict[str, Tensor] | None = None  # of the epoch with the lowest validation loss
         self.best: dict[str, Tensor] | None = None  # of the look with the lowest distance
         self.shown: dict[str, float] = {}
+        self.busy = Busy()
         self.state = RunState()
 
     def run(self, workdir: Path | None, identity: Mapping[str, Any], progress: Progress) -> TrainingResult:
@@ -169,6 +177,8 @@ class _Loop:
             collapse=state.collapse,
             best_step=state.best_step,
             best_weights=self.best if self.config.checkpoint == "last" else None,
+            selected_on=None if self.validation is None else self.validation.words,
+            machine_busy=state.others_busy / state.watched if state.watched else None,
         )
 
     def turns(self, step: int) -> Sequence[str]:
@@ -274,24 +284,28 @@ class _Loop:
             if epoch_ended and isinstance(self.model, Observant):
                 row |= self.model.epoch_statistics(self.held_out)
             if epoch_ended and config.patience:
-                row["held_out_loss"] = self.held_out_loss()
-                self.watch_held_out(row["held_out_loss"])
+                row["validation_loss"] = self.validation_loss()
+                self.watch_validation(row["validation_loss"])
             if self.monitor is not None and (last or state.stopped or state.step % every == 0):
                 panel = self.monitor.panel(self.model, state.step)
                 self.watch_distance(panel)
         state.curves.append(row | (panel or {}))
         if panel is not None:
             self.shown = _in_short(panel)
-            if state.collapse is None and (found := collapse_at(state.curves)):
+            planned = 0 if state.stopped else ceil(self.total / every)  # no look comes after a stop
+            if state.collapse is None and (found := collapse_at(state.curves, planned)):
                 state.collapse = dict(vars(found))
                 state.stopped |= config.on_collapse == "stop"
                 progress.note(f"mode collapse at step {found.step}: {found.words}")
         if epoch_ended or state.stopped:
             state.speeds.append(state.epoch_images / state.epoch_seconds)
             state.epoch_images, state.epoch_seconds = 0, 0.0
+            others, seconds = self.busy.others()
+            state.others_busy += others
+            state.watched += seconds
             state.memory_mib = max(state.memory_mib, _memory_mib(self.device))
 
-    def watch_held_out(self, loss: float) -> None:
+    def watch_validation(self, loss: float) -> None:
         """Early stopping: keep the weights of the best epoch, stop when there was none for long."""
         state = self.state
         if loss < state.best_loss:
@@ -311,13 +325,16 @@ class _Loop:
             self.state.best_distance, self.state.best_step = distance, self.state.step
             self.best = self.copy()
 
-    def held_out_loss(self) -> float:
-        """The only player's loss on the held-out images, with the same noise every epoch."""
+    def validation_loss(self) -> float:
+        """The only player's loss on the validation part, a mean over images, with the same noise every epoch."""
+        assert self.validation is not None
         seed_generators(0, self.device)
-        x = to_signed(self.held_out, self.channels)
-        y = None if self.held_out_other is None else to_signed(self.held_out_other, self.channels)
-        batch = Batch(x, None, self.total, self.total, y=y)  # as at the end: no warm-up moves the goal posts
-        return float(self.trainable.loss(next(iter(self.players)), batch)[0])
+        player, total = next(iter(self.players)), 0.0
+        for x, labels, y in self.validation.pieces(self.channels, self.device):
+            # As at the end of the training: no warm-up moves the goal posts.
+            batch = Batch(x, labels, self.total, self.total, y=y)
+            total += len(x) * float(self.trainable.loss(player, batch)[0])
+        return total / len(self.validation)
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
@@ -335,7 +352,8 @@ class _Loop:
             self.model.load_state_dict(self.ema.state)
         self.model.eval()
         if n := self.config.standing_statistics:
-            measure_batch_norms(self.model, n, self.config.batch_size, self.device)
+            labels = self.batches.labels
+            measure_batch_norms(self.model, n, self.config.batch_size, self.device, labels)
 
     def copy(self) -> dict[str, Tensor]:
         """The weights that are in the model now, on the CPU."""

@@ -87,15 +87,6 @@ def _check_domains(
             f"{name} learns from pairs but the {len(images)} and {len(other.images)} training images of the two "
             "domains are not paired; use a model for unpaired images, for example cyclegan"
         )
-    if (
-        model.paired
-        and config.patience
-        and not (other.held_out_aligned and len(held_out) == len(other.held_out))
-    ):
-        raise InputError(
-            f"patience asks for a loss on held-out pairs but the {len(held_out)} and {len(other.held_out)} held-out "
-            "images of the two domains are not paired; leave patience at 0"
-        )
     if model.paired and "color" in policy_names(config.diffaugment):
         raise InputError(
             f"the discriminator of {name} sees input and output as one image, whose colours diffaugment=color would "

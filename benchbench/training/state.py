@@ -16,12 +16,15 @@ class TrainingResult:
     the last batch drawn, from 0), `step` (steps done); `loss`, `lr` and `grad_norm` (before clipping), each
     with `_<player>` appended where there are several players, and the model's own logs, all averaged over the
     turns since the row before. At the end of an epoch the model's `epoch_statistics` and, with early stopping,
-    `held_out_loss`; at a look the monitor's panel.
+    `validation_loss`; at a look the monitor's panel.
     images_per_second: real images drawn (of two domains, those of A), median over epochs, of the optimiser steps alone,
     without the first epoch where there are more. seconds: of the optimiser steps, over all sittings; looking does not
     count.
-    stopped_early: by `patience`, or by the alarm with `on_collapse=stop`. peak_memory_mib: allocated on the
-    device for CUDA, else the largest resident set of this process at the end of an epoch.
+    machine_busy: cores that other programs kept busy meanwhile, the mean over this training with its looks.
+    selected_on: by which images the weights were selected among those of the training ("validation, 224 of 898
+    training images"), None where the last ones are handed out. stopped_early: by `patience`, or by the alarm with
+    `on_collapse=stop`. peak_memory_mib: allocated on the device for CUDA, else the largest resident set of this
+    process at the end of an epoch.
     collapse: the first alarm as `step`, `rule` and `words` (`training.alarm.Collapse`), None where there was
     none. best_step: steps done at the lowest distance that the monitor saw. best_weights: those of that step,
     as they would have been handed out then, on the CPU; None where they were handed out (`checkpoint=best`) or nobody
@@ -37,6 +40,13 @@ class TrainingResult:
     collapse: dict[str, Any] | None = None
     best_step: int | None = None
     best_weights: dict[str, Tensor] | None = None
+    selected_on: str | None = None
+    machine_busy: float | None = None
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps of the whole training by the seconds they took."""
+        return self.n_steps / self.seconds
 
 
 @dataclass
@@ -53,7 +63,9 @@ class RunState:
     speeds: list[float] = field(default_factory=list)  # images a second, by epoch
     seconds: float = 0.0
     memory_mib: float = 0.0
-    best_loss: float = float("inf")  # held-out, for early stopping
+    others_busy: float = 0.0  # core-seconds that other programs took
+    watched: float = 0.0  # seconds over which that was counted
+    best_loss: float = float("inf")  # on the validation part, for early stopping
     bad_epochs: int = 0
     best_distance: float = float("inf")  # what the monitor saw
     best_step: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -214,11 +215,12 @@ def test_a_watched_game_resumes_exactly(toys: Any, tmp_path: Path, checkpoint: s
     augmentation, balanced classes, standing statistics and a monitor that looks every second step. 2 turns a
     step and 5 batches an epoch: the kill at step 4, after 8 batches, is no end of an epoch, and the first sitting
     saw the looks at 2 and 4. Weights, the best weights, all rows and the step of the best look agree bit for
-    bit."""
+    bit. With checkpoint=best 7 of 28 images are set aside, so that an epoch has as many batches."""
+    n = 28 if checkpoint == "best" else 22
     settings = EVERYTHING | {
         "steps": 9, "epochs": None, "checkpoint_every": 1, "monitor_every": 2, "checkpoint": checkpoint,
         "diffaugment": "color,translation,cutout", "class_balanced": True, "standing_statistics": 3,
-        "labels": torch.arange(22) % 2,
+        "images": pictures(n), "labels": torch.arange(n) % 2,
     }  # fmt: skip
 
     def make() -> nn.Module:
@@ -256,14 +258,29 @@ def test_ema_weights_are_handed_out() -> None:
 
 
 def test_early_stopping_hands_out_the_best_epoch() -> None:
-    """The held-out loss is (w - 0.8)², the training loss w. SGD of 0.02 a step, 5 an epoch, takes w from 1 to
-    0.9, 0.8, 0.7, 0.6: epoch 1 is best, patience 2 stops after epoch 3, and w = 0.8 comes back."""
+    """The validation loss is (w - 0.8)², the training loss w. SGD of 0.02 a step, 5 an epoch (of the 21 images of 28
+    that are left), takes w from 1 to 0.9, 0.8, 0.7, 0.6: epoch 1 is best, patience 2 stops after epoch 3, and
+    w = 0.8 comes back."""
     model = seeded(_Overfitting)
-    result = go(model, epochs=50, optimizer="sgd", betas=(0, 0), lr=0.02, patience=2)
+    result = go(model, images=pictures(28), epochs=50, optimizer="sgd", betas=(0, 0), lr=0.02, patience=2)
     assert result.stopped_early
     assert [row["epoch"] for row in result.curves] == [0, 1, 2, 3]
+    losses = [(w - 0.8) ** 2 for w in (0.9, 0.8, 0.7, 0.6)]
+    assert [row["validation_loss"] for row in result.curves] == pytest.approx(losses, abs=1e-6)
     assert model.w.item() == pytest.approx(0.8, abs=1e-5)
+    assert result.selected_on == "validation, 7 of 28 training images"
     assert not go(seeded(_Overfitting), epochs=2, patience=2).stopped_early
+
+
+def test_steps_per_second() -> None:
+    """Steps by their seconds, and nothing was selected; the cores of others are a number of cores."""
+    result = go(seeded(_Ramp))
+    assert result.steps_per_second == 10 / result.seconds
+    assert result.selected_on is None
+    assert result.machine_busy is not None
+    assert (
+        0 <= result.machine_busy <= (os.cpu_count() or 1) * 1.1
+    )  # the kernel counts in hundredths of a second
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

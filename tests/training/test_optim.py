@@ -12,7 +12,7 @@ from torch import nn
 
 from benchbench.core.errors import InputError
 from benchbench.models.build import validated
-from benchbench.training.config import TrainingConfig
+from benchbench.training.config import VALIDATION, TrainingConfig
 from benchbench.training.ema import EMA, ema_decay_at
 from benchbench.training.optim import lr_factor, make_optimizer
 
@@ -132,7 +132,16 @@ def test_hyper_leaves_out_what_changes_no_number() -> None:
         ]
         assert keys[0] == TrainingConfig.model_validate(decides | {"monitor_every": 50}).hyper()
         assert {key for key in keys[0] if keys[0][key] != keys[1][key]} == {"monitor_every"}
-        assert keys[0].keys() == default.hyper().keys() | watching
+        selected = {"validation"} if "checkpoint" in decides else set()
+        assert keys[0].keys() == default.hyper().keys() | watching | selected
+
+
+def test_hyper_of_a_selection() -> None:
+    """Weights that are selected on a validation part are trained on fewer images than before it was set aside: another
+    identity, which weights that nobody selected do not get."""
+    assert TrainingConfig(patience=2).hyper()["validation"] == VALIDATION
+    assert "validation" not in TrainingConfig().hyper()
+    assert "validation" not in TrainingConfig(monitor_every=5, on_collapse="stop").hyper()
 
 
 @pytest.mark.parametrize(

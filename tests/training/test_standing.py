@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.seeds import ImageRng
 from benchbench.training.standing import measure_batch_norms
 
 CPU = torch.device("cpu")
@@ -59,3 +60,47 @@ def test_looks_alike(inference: bool) -> None:
         torch.randn(3)
         measure_batch_norms(second, 2, 4, CPU)
     assert torch.equal(first.seen.running_mean, second.seen.running_mean)
+
+
+class Asked(Tiny):
+    """Its batch norm sees the class it was asked for, in all three features."""
+
+    conditional = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Tensor] = []
+        self.latents: list[Tensor] = []
+
+    def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        self.asked.append(labels)
+        self.latents.append(rng.normal(1))
+        seen: Tensor = self.seen(labels[:, None].float().expand(-1, 3))
+        return seen
+
+
+def test_conditional_models_are_asked_for_training_shares() -> None:
+    """Classes 0, 1 and 3 occur 60, 30 and 10 times of 100: ten batches of 20 hold exactly twice as many of each, so
+    the running mean is (30 + 3 · 10)/100 = 0.6, to float32, where uniform labels would give 4/3. Nobody
+    calls `standing_pass`; every image has latents of its own, which no run with a seed below 2^32 has."""
+    labels = torch.tensor([0] * 60 + [1] * 30 + [3] * 10)
+    model = Asked()
+    measure_batch_norms(model, 10, 20, CPU, labels)
+    asked = torch.cat(model.asked)
+    assert asked.bincount().tolist() == [120, 60, 0, 20]
+    torch.testing.assert_close(model.seen.running_mean, torch.full((3,), 0.6), atol=1e-6, rtol=1e-6)
+    assert not model.inputs
+    latents = torch.cat(model.latents)
+    assert len(latents.unique()) == 200
+    assert not torch.isin(latents, ImageRng(0, range(200)).normal(1)).any()
+
+
+@pytest.mark.parametrize("labels", [None, torch.zeros(9, dtype=torch.int64)])
+def test_nobody_is_asked_who_cannot_be(labels: Tensor | None) -> None:
+    """Without labels, and a model that is not conditional as it was configured: `standing_pass` as ever."""
+    model = Asked()
+    model.conditional = labels is None
+    measure_batch_norms(model, 2, 4, CPU, labels)
+    assert not model.asked
+    assert [len(x) for x in model.inputs] == [4, 4]

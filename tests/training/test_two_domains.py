@@ -152,17 +152,41 @@ def test_impossible_requests(paired: bool, other: Other | None, words: str) -> N
         trained(Brightener(paired), other)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("held_out", "aligned"), [(numbered(20), False), (numbered(1), True), (numbered(6), False)]
-)
-def test_early_stopping_needs_held_out_pairs(held_out: Tensor, aligned: bool) -> None:
-    """Training pairs and held-out images that are none, or of another number: the loss would be of wrong pairs. A
-    model that needs no pairs may stop early on them, and with real pairs one that does."""
-    other = Other(numbered(20), held_out, aligned=True, held_out_aligned=aligned)
-    with pytest.raises(InputError, match=f"20 and {len(held_out)} held-out images .* leave patience at 0"):
-        trained(Brightener(paired=True), other, patience=2)
-    trained(Brightener(paired=False), other, patience=2)
-    trained(Brightener(paired=True), Other(numbered(20), numbered(20), True, True), patience=2)
+def test_early_stopping_keeps_pairs_together() -> None:
+    """B's image i is A's plus 100 levels. Five of twenty pairs are set aside: none of them is trained on, and the loss
+    they are judged by, which is called in eval mode, sees partners. Held-out pairs are not needed for it."""
+
+    class Judged(Brightener):
+        judged: list[tuple[list[int], list[int]]]
+
+        def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+            if self.training:
+                return super().loss(player, batch)
+            assert batch.y is not None
+            self.judged.append((levels(batch.x), levels(batch.y)))
+            return batch.x.mean(), {}
+
+    model = Judged(paired=True)
+    model.judged = []
+    trained(model, Other(numbered(20) + 100, numbered(1), aligned=True), patience=2)
+    x, y = model.judged[0]
+    assert [level + 100 for level in x] == y
+    assert len(x) == 5
+    assert all([level + 100 for level in x] == y for x, y in model.seen)
+    assert not {level for x, _ in model.seen for level in x} & set(x)
+
+
+def test_early_stopping_on_two_domains_of_other_sizes() -> None:
+    """Of 20 and of 50 images a quarter each is set aside; as many as both have are judged together, and each domain is
+    trained on the rest."""
+    model = Brightener(paired=False)
+    trained(model, Other(numbered(50), numbered(20), aligned=False), patience=2)
+    judged = [(x, y) for x, y in model.seen if len(x) == 5]
+    assert judged
+    assert all(len(y) == 5 for _, y in judged)
+    learned = [(x, y) for x, y in model.seen if len(x) == 4]
+    assert not {level for x, _ in learned for level in x} & set(judged[0][0])
+    assert not {level for _, y in learned for level in y} & set(judged[0][1])
 
 
 def test_colours_of_input_and_output_are_not_augmented_as_one() -> None:

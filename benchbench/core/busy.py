@@ -1,0 +1,34 @@
+"""How busy a machine is with other work: what a rate measured meanwhile has to be read beside."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+# Those in which a core does something. guest is part of user; time that the host of a virtual machine takes (steal) is
+# work of others too.
+_WORK = ("user", "nice", "system", "irq", "softirq", "steal")
+
+
+class Busy:
+    """Processor time that everybody else has taken since this was made (or last read), from the kernel's own count.
+
+    The kernel counts in hundredths of a second a core, so a reading over less than a second is a rough one.
+    """
+
+    def __init__(self) -> None:
+        self._start = _now()
+
+    def others(self) -> tuple[float, float]:
+        """(core-seconds of other programs, seconds) since the last reading. The first by the second is the number of
+        cores that others kept busy."""
+        before, self._start = self._start, _now()
+        everybody, own, wall = (after - was for after, was in zip(self._start, before, strict=True))
+        return max(0.0, everybody - own), wall
+
+
+def _now() -> tuple[float, float, float]:
+    """Core-seconds of all programs, core-seconds of this process with its threads, and the clock."""
+    times = psutil.cpu_times()
+    return sum(getattr(times, name, 0.0) for name in _WORK), time.process_time(), time.perf_counter()
