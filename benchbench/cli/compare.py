@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.options import Share
+
 
 @click.command()
 @click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("b", metavar="B", required=False)
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -25,22 +27,62 @@ import click
     show_default=True,
     help="How to write it.",
 )
-def compare(a: str, b: str, results: Path, format_: str) -> None:
+@click.option(
+    "--margin",
+    type=Share(),
+    default="10%",
+    show_default=True,
+    help="A difference that counts as none, a share of B.",
+)
+@click.option("--plan", is_flag=True, help="Say instead how many seeds and images would show --smallest.")
+@click.option(
+    "--smallest",
+    type=Share(),
+    default="10%",
+    show_default=True,
+    help="With --plan: the difference to be found.",
+)
+def compare(
+    a: str, b: str | None, results: Path, format_: str, margin: float, plan: bool, smallest: float
+) -> None:
     """Say number by number whether A is better than B.
 
     A and B are folders of records or cells; groups such as model=vae,dataset=digits; keys of cells; or revisions,
     as git:REV (the results at hand as they were) or REV:FOLDER.
+
+    With --plan: how many seeds a side, and images a run, would show a difference of --smallest, for each number of A
+    (and B), by the spreads in the records.
     """
     from rich.console import Console
 
+    from benchbench.results import planning
     from benchbench.results.across import across
+    from benchbench.results.load import load_results
     from benchbench.results.select_records import select
     from benchbench.results.verdicts import compare as compare_rows
     from benchbench.views import comparison as view
+    from benchbench.views import planning as planning_view
 
-    left, right = select([a, b], results)
-    comparison = compare_rows(left.rows, right.rows)
-    compared = view.Compared(a, b, comparison, across(comparison), [*left.failed("A"), *right.failed("B")])
+    chosen = select([a] if b is None else [a, b], results)
+    known = load_results(results) if results.is_dir() else None
+    if plan:
+        planned = planning.plan([side.rows for side in chosen], smallest, known)
+        if format_ == "terminal":
+            Console().print(planning_view.table(planned, smallest))
+        else:
+            write_plan = {
+                "markdown": planning_view.markdown,
+                "csv": planning_view.as_csv,
+                "json": planning_view.as_json,
+            }
+            click.echo(write_plan[format_](planned, smallest), nl=False)
+        return
+    if b is None:
+        raise click.UsageError("compare needs A and B; with --plan A alone will do")
+    left, right = chosen
+    comparison = compare_rows(left.rows, right.rows, margin, known)
+    failed = [*left.failed("A"), *right.failed("B")]
+    compared = view.Compared(a, b, comparison, across(comparison), failed, (left.settings, right.settings))
     if format_ == "terminal":
         Console().print(view.table(compared))
     else:

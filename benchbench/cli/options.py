@@ -32,7 +32,7 @@ PRECISION = click.option(
 )
 
 
-class Share(click.ParamType):
+class Share(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases of click
     """`10%` or `0.1`, as a number above 0."""
 
     name = "share"

@@ -1,7 +1,7 @@
-"""Over models and datasets: one line a metric for everything that was compared (Agarwal et al. 2021).
+"""Over models and datasets: one line a metric for everything that was compared.
 
-Two numbers: the interquartile mean of the differences, which no single dataset rules, and the probability of
-improvement, which has no unit. Metrics are never averaged together, and
+Two numbers: the mean of the middle half of the differences (their mean, where there are fewer than four), and the
+probability of improvement (Agarwal et al. 2021), which has no unit. Metrics are never averaged together, and
 neither are versions or protocols of one; how many images a dataset was judged by may differ.
 """
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchbench.results.compare import COUNTED
-from benchbench.results.pairs import Side
+from benchbench.results.conditions import COUNTED
+from benchbench.results.numbers import Number
 from benchbench.results.statistics import (
     Floats,
     Statistic,
-    iqm_difference,
+    middle_mean_difference,
     probability_of_improvement,
     stratified_bootstrap,
 )
@@ -30,7 +30,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Across:
-    """One metric over `n_units` pairs. iqm: interquartile mean of A − B, in the metric's unit. improvement: the
+    """One metric over `n_units` pairs. middle: mean of the middle half of A − B, in the metric's unit. improvement: the
     odds that a run of A is better than one of B, None for a metric without a direction. Intervals are None where
     a unit has one seed on a side."""
 
@@ -39,8 +39,8 @@ class Across:
     unit: str
     higher_is_better: bool | None
     n_units: int
-    iqm: float
-    iqm_interval: Interval | None
+    middle: float
+    middle_interval: Interval | None
     improvement: float | None
     improvement_interval: Interval | None
 
@@ -58,7 +58,8 @@ def across(comparison: Comparison) -> list[Across]:
 
 def _line(lines: Sequence[Line]) -> Across:
     first = lines[0]
-    paired = [line.a.by_seed.keys() == line.b.by_seed.keys() for line in lines]
+    # Runs of one model before and after a change may share what a seed decides, two models share nothing.
+    paired = [line.difference is not None and line.difference.method.startswith("paired") for line in lines]
     a, b = (
         [_over_seeds(side) for side in sides]
         for sides in zip(*((line.a, line.b) for line in lines), strict=True)
@@ -78,12 +79,12 @@ def _line(lines: Sequence[Line]) -> Across:
         first.a.unit,
         direction,
         len(lines),
-        float(iqm_difference(a, b)),
-        interval(iqm_difference, a, b),
+        float(middle_mean_difference(a, b)),
+        interval(middle_mean_difference, a, b),
         float(probability_of_improvement(*better)) if known else None,
         interval(probability_of_improvement, *better) if known else None,
     )
 
 
-def _over_seeds(side: Side) -> Floats:
+def _over_seeds(side: Number) -> Floats:
     return np.array([side.by_seed[seed] for seed in sorted(side.by_seed)])

@@ -10,14 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from benchbench.core.errors import InputError
+from benchbench.results.conditions import FACTS, facts_of, measured
+from benchbench.results.older import completed
 from benchbench.results.provenance import damaged, read_run_json
+from benchbench.results.recipes import told_apart
 from benchbench.results.record import Row
 from benchbench.results.store import FAILED, METRICS, RUN
 from benchbench.results.tables import read_rows, to_frame
@@ -26,9 +29,11 @@ Record = tuple[Path, dict[str, Any]]  # a record's folder and what its run.json 
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
-    """One line a number for every record below `path`, with the columns of `results.record.Row` in order.
+    """One line a number for every record below `path`: the columns of `results.record.Row` in order, then what its
+    run.json says of it (`results.conditions.FACTS`).
 
-    Sorted by folder. Dtypes are pandas' nullable ones: a failed number's value is <NA>. No records give an
+    Sorted by folder. Runs that share model and variant and were not made by one recipe get variants that say what
+    differs (`results.recipes`). Dtypes are pandas' nullable ones: a failed number's value is <NA>. No records give an
     empty table with the same columns. Raises `InputError` for a folder that is not there, a damaged or edited
     record, a cell that is there twice, or another schema version; the message names the file.
     """
@@ -45,7 +50,34 @@ def load_runs(path: Path | str) -> pd.DataFrame:
 
 def results_of(found: Iterable[Record]) -> pd.DataFrame:
     """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
-    return to_frame([row for folder, run in found for row in _rows(folder, run)])
+    found = list(found)
+    rows = [(row, run) for folder, run in found for row in _rows(folder, run)]
+    facts = {str(run["cell"]): facts_of(run) for _, run in found}
+    frame = _with_facts(completed(to_frame([row for row, _ in rows])), facts)
+    return told_apart(frame, [run for _, run in found])
+
+
+def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The table with the columns of `FACTS`."""
+    own = [facts[cell] for cell in frame["cell"]]
+    columns: dict[str, Any] = {name: [fact[name] for fact in own] for name in FACTS}
+    columns["judge"] = [
+        None if pd.isna(name) else fact["judge"].get(name)
+        for fact, name in zip(own, frame["extractor"], strict=True)
+    ]
+    columns["machine"] = [
+        machine if depends else None
+        for machine, depends in zip(columns["machine"], measured(frame), strict=True)
+    ]
+    # What the load was at the end of a cell counts as well as before it.
+    cores = {cell: fact["cores"] for cell, fact in facts.items()}
+    ends = frame[(frame["metric"] == "machine_load") & (frame["status"] == "ok")]
+    at_end = {c: v / cores[c] for c, v in zip(ends["cell"], ends["value"], strict=True) if cores[c]}
+    columns["load"] = [
+        max((x for x in (load, at_end.get(cell)) if x is not None), default=None)
+        for load, cell in zip(columns["load"], frame["cell"], strict=True)
+    ]
+    return frame.assign(**{name: pd.array(columns[name], dtype=dtype) for name, dtype in FACTS.items()})
 
 
 def runs_of(found: Iterable[Record]) -> pd.DataFrame:

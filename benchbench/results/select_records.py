@@ -19,15 +19,16 @@ import io
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
-from benchbench.results.compare import with_fingerprints
-from benchbench.results.load import load_failures, records, results_of, runs_of
+from benchbench.results.load import load_failures, records, results_of
+from benchbench.results.numbers import Unit
+from benchbench.results.recipes import settings_of
 from benchbench.results.record import COLUMNS
 from benchbench.results.store import FAILED, METRICS, RUN
 
@@ -36,11 +37,24 @@ MOST_NAMED = 8  # models in an error message
 
 @dataclass(frozen=True)
 class Selection:
-    """What one text names. rows: as `with_fingerprints` has them. failures: as `load_failures` has them."""
+    """What one text names. rows: as `load_results` has them. failures: as `load_failures` has them. recipes: what tells
+    the recipe of each cell apart (`recipes.settings_of`)."""
 
     name: str
     rows: pd.DataFrame
     failures: pd.DataFrame
+    recipes: Mapping[str, Mapping[str, str]]
+
+    @property
+    def settings(self) -> dict[Unit, Mapping[str, str]]:
+        """Of each unit the settings of its first cell."""
+        firsts = self.rows.drop_duplicates([*Unit._fields])
+        return {
+            Unit(str(row["dataset"]), str(row["model"]), str(row["variant"])): self.recipes.get(
+                row["cell"], {}
+            )
+            for row in firsts.to_dict("records")
+        }
 
     def failed(self, side: str) -> list[str]:
         """`vae on digits, seed 3, of A failed: the loss is no number`: a sentence a cell without a record."""
@@ -60,7 +74,8 @@ def select(texts: Sequence[str], results: Path) -> list[Selection]:
     return [Selection(text, *_select(text, results, at_hand)) for text in texts]
 
 
-_Records = tuple[pd.DataFrame, pd.DataFrame]  # rows, failures
+_Recipes = dict[str, dict[str, str]]
+_Records = tuple[pd.DataFrame, pd.DataFrame, _Recipes]  # rows, failures, settings by cell
 
 
 def _select(text: str, results: Path, at_hand: Callable[[], _Records]) -> _Records:
@@ -88,10 +103,10 @@ def _read(path: Path) -> _Records:
         raise InputError(
             f"there are no records below {path}; name a folder that benchbench wrote results into"
         )
-    return with_fingerprints(rows, runs_of(found)), load_failures(path)
+    return rows, load_failures(path), {str(run["cell"]): settings_of(run) for _, run in found}
 
 
-def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame) -> _Records:
+def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes) -> _Records:
     cells = sorted(cell for cell in rows["cell"].unique() if cell.startswith(key))
     if len(cells) != 1:
         if cells:
@@ -99,10 +114,12 @@ def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame) -
                 f"{key} begins the keys of {len(cells)} cells, such as {cells[0]} and {cells[1]}; say more"
             )
         raise InputError(f"no cell has the key {key}; {_there_is(results, rows)}")
-    return rows[rows["cell"] == cells[0]], failures[:0]
+    return rows[rows["cell"] == cells[0]], failures[:0], recipes
 
 
-def _group(text: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame) -> _Records:
+def _group(
+    text: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes
+) -> _Records:
     for column, value in _conditions(text).items():
         chosen = rows[_texts(rows[column]) == value]
         if chosen.empty:
@@ -113,7 +130,7 @@ def _group(text: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame)
         rows = chosen
         if column in failures.columns:
             failures = failures[_texts(failures[column]) == value]
-    return rows, failures
+    return rows, failures, recipes
 
 
 def _conditions(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Over seeds: one line per model and protocol, with the mean and how sure we are of it.
+"""Over seeds: one line per model and set of conditions, with the mean and how sure we are of it.
 
 Pattern: every line gets a number, and all lines are computed at once by it. Groups of ten thousand records are many
 and small, and a loop over them is a hundred times slower.
@@ -8,34 +8,43 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from benchbench.core.errors import InputError
-from benchbench.results.compare import PROTOCOL, QUESTION
+from benchbench.core.scales import Range, Scale, to_scale
+from benchbench.results.conditions import CONDITIONS, FACTS, MEASURED, QUESTION, SAME
+from benchbench.results.record import OLDER
+from benchbench.results.tables import DTYPES
+from benchbench.results.testing import Z, seeds_interval
 
 MODEL = ["model", "variant"]
-_LABELS = ["aspect", "unit", "higher_is_better"]
-_MEASURED = ("throughput", "cost")  # by the clock: another run gives another value of the same thing
+_LABELS = ["aspect", "higher_is_better", "scale", "minimum", "maximum", "headline", "control"]
 _NUMBERS = {
     "value": "Float64",
     "low": "Float64",
     "high": "Float64",
     "interval": "string",
+    "median": "Float64",
     "n_seeds": "Int64",
     "n_failed": "Int64",
+    "n_collapsed": "Int64",
+    "load": "Float64",
 }
+_OTHER = {name: dtype for name, dtype in {**DTYPES, **FACTS}.items() if name not in OLDER}
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """One line per (dataset, task, metric, model, variant, protocol) of a table from `load_results`.
+    """One line per (dataset, task, metric, model, variant, conditions) of a table from `load_results`.
 
-    `value` is the mean over seeds. With two seeds or more the interval is Student's, mean ± t(0.975, n - 1)
-    s/√n, and named so; with one it is that run's own. `n_failed` counts the runs of that model without a
-    number; a model that has none at all keeps a line with value <NA>. Numbers of different protocols are
-    never averaged. Cells that share a seed (run again with more metrics) count as one run; `InputError` where
-    their values differ, since two recipes under one name are no seeds.
+    `value` is the mean over seeds. With two seeds or more the interval is Student's on the metric's own scale, so
+    that it lies in the metric's range and holds the value, and its spread is not taken to be less than that within
+    a run. With one run it is that run's own; a control, whose seeds are no trainings, shows a run's own too.
+    `n_failed` counts the runs of that model without a number, `n_collapsed` those whose alarm fired; a model that
+    has no number at all keeps a line with value <NA>. Numbers under different conditions are never averaged. Cells
+    that share a seed (run again with more metrics) count as one run; `InputError` where their values differ, since
+    two recipes under one name are no seeds.
     """
     who = [*QUESTION, *MODEL]
+    frame = complete(frame)
     rows = frame.sort_values("cell", kind="stable", ignore_index=True)
     rows["asked"] = rows.groupby(who, sort=True, dropna=False).ngroup()
     failed = rows["status"] != "ok"
@@ -43,41 +52,119 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         rows.drop_duplicates("asked").set_index("asked").assign(n_failed=failed.groupby(rows["asked"]).sum())
     )
     numbers = rows[~failed].copy()
-    numbers["line"] = numbers.groupby(["asked", *PROTOCOL], sort=True, dropna=False).ngroup()
+    numbers["line"] = numbers.groupby(["asked", *CONDITIONS], sort=True, dropna=False).ngroup()
     lines = _over_seeds(numbers)
     empty = firsts[~firsts.index.isin(numbers["asked"])].reset_index()
-    lines = pd.concat([lines, empty[["asked", *PROTOCOL]].assign(n_seeds=0)]).sort_values(
+    lines = pd.concat([lines, empty[["asked", *CONDITIONS]].assign(n_seeds=0, n_collapsed=0)]).sort_values(
         "asked", kind="stable"
     )
     lines = lines.join(firsts[[*who, *_LABELS, "n_failed"]], on="asked")
-    columns = [*who, *_LABELS, *PROTOCOL]
+    columns = [*who, *_LABELS, *CONDITIONS]
     dtypes = {name: frame.dtypes[name] for name in columns} | _NUMBERS
     return lines[[*columns, *_NUMBERS]].reset_index(drop=True).astype(dtypes)
 
 
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with every column that a frame may lack which was not loaded from records, null."""
+    missing = {
+        name: pd.array([None] * len(frame), dtype=dtype)  # type: ignore[call-overload]
+        for name, dtype in _OTHER.items()
+        if name not in frame.columns
+    }
+    whole = frame.assign(**missing)
+    return whole.assign(headline=whole["headline"].fillna(False), control=whole["control"].fillna(False))
+
+
 def _over_seeds(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Mean and interval of each `line` of rows that hold a number, with its protocol and what it was `asked`."""
+    """Mean and interval of each `line` of rows that hold a number, with its conditions and what it was `asked`."""
     firsts = numbers.drop_duplicates("line").set_index("line").sort_index()
     values = numbers["value"].astype(float)
     by_seed = values.groupby([numbers["line"], numbers["seed"]]).agg(["mean", "min", "max"])
-    clocked = firsts["aspect"].isin(_MEASURED).reindex(by_seed.index.get_level_values("line")).to_numpy()
+    clocked = firsts["aspect"].isin(MEASURED).reindex(by_seed.index.get_level_values("line")).to_numpy()
     spread = (by_seed["max"] - by_seed["min"]).to_numpy()
-    differing = by_seed.index[~clocked & (spread > 1e-6 * by_seed["mean"].abs().to_numpy())]
+    differing = by_seed.index[~clocked & (spread > SAME * by_seed["mean"].abs().to_numpy())]
     if len(differing):
         raise _contradiction(numbers[numbers["line"] == differing[0][0]])
-    over = by_seed["mean"].groupby(level="line").agg(["mean", "std", "size"])
+    over = by_seed["mean"].groupby(level="line").agg(["mean", "median", "min", "size"])
+    moved = _moved(numbers, firsts, over["min"])
     n = over["size"].to_numpy()
-    one = n == 1
-    half = stats.t.ppf(0.975, np.maximum(n - 1, 1)) * over["std"].to_numpy() / np.sqrt(n)
-    own = numbers.groupby("line").agg({"low": "min", "high": "max"}).astype("Float64")
-    named = pd.Series([f"95% t over {k} seeds" for k in n], over.index, dtype="string")
-    return firsts[["asked", *PROTOCOL]].assign(
-        value=over["mean"],
-        low=own["low"].where(one, over["mean"] - half),
-        high=own["high"].where(one, over["mean"] + half),
-        interval=firsts["interval"].where(one, named),
-        n_seeds=over["size"],
+    low, high = _bounds(
+        firsts, over["mean"].to_numpy(), moved["variance"].to_numpy(), n, moved["scale"].to_numpy()
     )
+    own = numbers.groupby("line").agg({"low": "min", "high": "max"}).astype("Float64")
+    single = (n == 1) | (firsts["control"].to_numpy(bool) & own["low"].notna().to_numpy())
+    named = pd.Series(
+        [f"95% t over {k} seeds{_ON[s]}" for k, s in zip(n, moved["scale"], strict=True)],
+        over.index,
+        dtype="string",
+    )
+    return (
+        firsts[["asked", *CONDITIONS]]
+        .assign(
+            value=over["mean"],
+            low=own["low"].where(single, low),
+            high=own["high"].where(single, high),
+            interval=firsts["interval"].where(single, named),
+            median=over["median"],
+            n_seeds=over["size"],
+            n_collapsed=numbers[numbers["collapse"].notna()].groupby("line")["seed"].nunique(),
+            load=numbers.groupby("line")["load"].max(),
+        )
+        .fillna({"n_collapsed": 0})
+    )
+
+
+_ON = {"linear": "", "log": ", log scale", "sqrt": ", root scale", "arcsine": ", arcsine scale"}
+
+
+def _moved(numbers: pd.DataFrame, firsts: pd.DataFrame, least: pd.Series) -> pd.DataFrame:
+    """Of each line the scale on which it is worked, and the variance there over seeds, never less than that within a
+    run."""
+    scale = firsts["scale"].fillna("linear").astype(object)
+    # A logarithm needs positive values: the square root is its neighbour that does not.
+    scale = scale.where((scale != "log") | (least > 0), "sqrt")
+    line = numbers["line"].to_numpy()
+    ends = numbers[["minimum", "maximum"]].to_numpy(float, na_value=np.nan)
+    whole = numbers[["low", "value", "high"]].to_numpy(float, na_value=np.nan)
+    whole[~numbers["interval"].str.startswith("95%").fillna(False).to_numpy(bool), ::2] = np.nan
+    on = scale.reindex(line).to_numpy()
+    y = np.full_like(whole, np.nan)
+    for name in set(on):
+        some = on == name
+        x = whole[some]
+        if name == "arcsine":
+            low, high = ends[some].T[:, :, None]
+            y[some] = to_scale((x - low) / (high - low), "arcsine", (0.0, 1.0))
+        else:
+            y[some] = to_scale(x, name)
+    below, here, above = y.T
+    half = np.where(np.isfinite(below), (above - below) / 2, above - here)
+    table = pd.DataFrame(
+        {"line": line, "seed": numbers["seed"].to_numpy(), "y": here, "within": (half / Z) ** 2}
+    )
+    by_seed = table.groupby(["line", "seed"]).mean().groupby(level="line")
+    found = by_seed.agg({"y": "var", "within": "mean"})
+    return pd.DataFrame({"scale": scale, "variance": found.max(axis=1)}).reindex(firsts.index)
+
+
+def _bounds(
+    firsts: pd.DataFrame,
+    mean: np.ndarray[tuple[int], np.dtype[np.float64]],
+    variance: np.ndarray[tuple[int], np.dtype[np.float64]],
+    n: np.ndarray[tuple[int], np.dtype[np.int64]],
+    scale: np.ndarray[tuple[int], np.dtype[np.object_]],
+) -> tuple[pd.Series, pd.Series]:
+    low, high = np.full(len(mean), np.nan), np.full(len(mean), np.nan)
+    ends = [
+        tuple(None if pd.isna(end) else float(end) for end in limits)
+        for limits in zip(firsts["minimum"], firsts["maximum"], strict=True)
+    ]
+    places: dict[tuple[Scale, Range], list[int]] = {}
+    for place, (name, (minimum, maximum)) in enumerate(zip(scale, ends, strict=True)):
+        places.setdefault((name, (minimum, maximum)), []).append(place)
+    for (name, limits), some in places.items():
+        low[some], high[some] = seeds_interval(mean[some], variance[some], n[some], name, limits)
+    return tuple(pd.Series(ends, firsts.index, dtype="Float64") for ends in (low, high))  # type: ignore[return-value]
 
 
 def _contradiction(same: pd.DataFrame) -> InputError:
@@ -85,5 +172,5 @@ def _contradiction(same: pd.DataFrame) -> InputError:
     return InputError(
         f"{first['model']} on {first['dataset']} has several values of {first['metric']} for one seed "
         f"(cells {', '.join(sorted(same['cell'].unique()))}): these were run with different settings; "
-        "load them apart"
+        "load them apart, or give them names with --name"
     )

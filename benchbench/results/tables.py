@@ -32,7 +32,8 @@ def _parse_status(text: str) -> str:
 
 
 def _parse_scale(text: str) -> str:
-    return {name: name for name in get_args(Scale)}[text]
+    names: dict[str, str] = {name: name for name in get_args(Scale)}
+    return names[text]
 
 
 # Annotation without "| None" -> how a field is parsed, and its dtype in a frame. Nullable dtypes throughout:
@@ -132,7 +133,9 @@ def _parse(path: Path, number: int, record: list[str], parsers: Sequence[_Parser
 
 def _wrong_header(header: list[str]) -> str:
     missing = [name for name in OLDER if name not in header]
-    missing = missing or ([name for name in COLUMNS if name not in header] if len(header) > len(OLDER) else [])
+    missing = missing or (
+        [name for name in COLUMNS if name not in header] if len(header) > len(OLDER) else []
+    )
     unknown = [name for name in header if name not in COLUMNS]
     if missing:
         return f"lacks the column(s) {', '.join(missing)}"

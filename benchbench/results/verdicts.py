@@ -1,69 +1,67 @@
 """Two sets of records against each other: a difference for each number, and what to make of it.
 
 Pattern: every model of A stands against its counterpart in B on a dataset, and every number that both have under
-one protocol is compared. What cannot be compared is kept and named: refused, failed, or only on one side.
+equal conditions is asked of `testing`. What cannot be compared is kept and named: refused, failed, or only on one side.
 
-A is *better* or *worse* where the test says so at `LEVEL`, corrected by Holm for all numbers tested of that
-pair. Where it does not, the interval decides: *no detectable difference* where it leaves out differences of more
-than `LARGE` standard deviations over seeds, *cannot say* where it does not. The latter comes with the seeds a
-side that would show the seen difference with odds of `POWER`, if it is what it seems to be.
+What is tested together is what one decision hangs on: the headline of a task alone, the rest of what is said of the
+images by Holm, cost and speed by Holm. What only restates another number is shown without a test.
 
-Scope: one run each speaks of two trained models and not of other seeds, and the line says so.
+Verdicts. *better* or *worse*: p, corrected, is at most `LEVEL`. *equal*: the difference is shown to be less than a
+stated margin (two one-sided tests). *cannot say*: neither is shown; the smallest difference that these runs would
+have shown stands beside it. *differ as sets of images*: one run a side of models that are trained; another seed of
+either is another model, so that nothing more can be said.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from benchbench.core.errors import NothingComparable
-from benchbench.results.compare import COUNTED, comparable
-from benchbench.results.pairs import Numbers, Side, Unit, matches, numbers, units
-from benchbench.results.statistics import (
-    Difference,
-    difference,
-    difference_from_intervals,
-    holm,
-    seeds_needed,
-)
+from benchbench.results.conditions import COUNTED
+from benchbench.results.numbers import Asked, Number, Numbers, Unit, failures, family, numbers, pair
+from benchbench.results.testing import Difference, Pool, Pools, counted, difference, holm, spreads
 
 LEVEL = 0.05
-POWER = 0.8
-LARGE = 2.0
-ROUNDING = 1e-6  # relative; what another machine or library may change in the last digits
+MARGIN = 0.1  # of the value of B, for "equal"; and a hundredth of the metric's range where it has two ends
 
-Verdict = Literal["better", "worse", "differs", "no detectable difference", "cannot say", "failed"]
+Verdict = Literal[
+    "better", "worse", "differs", "equal", "differ as sets of images", "cannot say", "not tested", "failed"
+]
 
 
 @dataclass(frozen=True)
 class Line:
     """One number of A against the same of B.
 
-    difference: A − B, None where nothing tells how sure it is. p: corrected, None where nothing was tested.
-    seeds: how many a side would settle what is not settled; None where that is no question of seeds. note: how
-    this was found, or why not.
+    difference: A − B, None where nothing tells how sure it is. p: corrected, None where nothing was tested. smallest:
+    the least difference for the worse that these runs would have shown with odds of 80%, None where nothing was tested.
+    note: how this was found, or why not. a, b: without a value where the number failed.
     """
 
     task: str
     metric: str
-    a: Side
-    b: Side
+    a: Number
+    b: Number
     verdict: Verdict
     note: str
     difference: Difference | None = None
     p: float | None = None
-    seeds: int | None = None
+    smallest: float | None = None
 
     @property
-    def labels(self) -> Side:
+    def labels(self) -> Number:
         """The side that states aspect, unit and direction: either, where both have the number."""
         return self.a if self.a.aspect else self.b
+
+    @property
+    def family(self) -> str | None:
+        """With which other lines of its pair it was tested (`numbers.family`)."""
+        return family(Asked(self.task, self.metric), self.labels)
 
 
 @dataclass(frozen=True)
@@ -81,35 +79,57 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """pairs: sorted. a_only, b_only: the units that have no counterpart."""
+    """pairs: sorted. a_only, b_only: the units that have no counterpart. margin: of "equal", a share of B's value."""
 
     pairs: tuple[Pair, ...]
     a_only: tuple[Unit, ...]
     b_only: tuple[Unit, ...]
+    margin: float = MARGIN
 
 
-def compare(a: pd.DataFrame, b: pd.DataFrame) -> Comparison:
-    """Two tables with the columns of `with_fingerprints` against each other.
+def compare(
+    a: pd.DataFrame, b: pd.DataFrame, margin: float = MARGIN, known: pd.DataFrame | None = None
+) -> Comparison:
+    """Two tables from `load_results` against each other.
+
+    known: all records at hand, whose models say how far seeds scatter on a dataset; None for those of A and B.
 
     Raises `NothingComparable`, which says why, where no number is left to compare, and `InputError` for records
-    that contradict each other (see `summarise`).
+    that contradict each other.
     """
     ours, theirs = numbers(a), numbers(b)
-    rows = [dict(iter(side.groupby(list(Unit._fields)))) for side in (a, b)]
-    pairs = []
-    for left, right in matches(a, b):
-        alike, refused = comparable(rows[0][left], rows[1][right])
-        keys = {(task, metric) for _, task, metric in alike}
-        pairs.append(_pair(left, right, ours[left], theirs[right], keys, tuple(refused.values())))
+    pools = spreads([ours, theirs, *([] if known is None else [numbers(known)])])
+    lost = [failures(rows) for rows in (a, b)]
+    pairs = [
+        _pair(left, right, ours, theirs, [side.get(unit, {}) for side, unit in zip(lost, (left, right), strict=True)],
+              pools, margin)
+        for left, right in _matches(ours, theirs)
+    ]  # fmt: skip
     met = ({pair.a for pair in pairs}, {pair.b for pair in pairs})
-    left_out = (
-        tuple(unit for unit in units(side) if unit not in seen)
-        for side, seen in zip((a, b), met, strict=True)
+    a_only, b_only = (
+        tuple(sorted(side.keys() - seen)) for side, seen in zip((ours, theirs), met, strict=True)
     )
-    comparison = Comparison(tuple(pairs), *left_out)
+    comparison = Comparison(tuple(pairs), a_only, b_only, margin)
     if all(line.verdict == "failed" for pair in pairs for line in pair.lines):
         raise NothingComparable(_why_nothing(comparison))
     return comparison
+
+
+def _matches(ours: Numbers, theirs: Numbers) -> Iterator[tuple[Unit, Unit]]:
+    """The units of two tables that stand against each other, sorted.
+
+    Where either side holds one model, it is this against that, whatever their names, dataset by dataset; with
+    several variants there, those of the same name. Else model and variant are the same.
+    """
+    if len({unit.model for unit in ours}) > 1 or len({unit.model for unit in theirs}) > 1:
+        yield from ((unit, unit) for unit in sorted(ours) if unit in theirs)
+        return
+    for dataset in sorted({unit.dataset for unit in ours} & {unit.dataset for unit in theirs}):
+        left, right = ([unit for unit in sorted(side) if unit.dataset == dataset] for side in (ours, theirs))
+        if len(left) == len(right) == 1:
+            yield left[0], right[0]
+        else:
+            yield from ((x, y) for x in left for y in right if x.variant == y.variant)
 
 
 def _why_nothing(comparison: Comparison) -> str:
@@ -129,125 +149,120 @@ def _why_nothing(comparison: Comparison) -> str:
 
 
 def _pair(
-    a: Unit, b: Unit, ours: Numbers, theirs: Numbers, alike: set[tuple[str, str]], refused: tuple[str, ...]
+    a: Unit,
+    b: Unit,
+    ours: Numbers,
+    theirs: Numbers,
+    lost: Sequence[Mapping[Asked, Number]],
+    pools: Pools,
+    margin: float,
 ) -> Pair:
-    lines = []
-    for key in sorted({*ours, *theirs}):
-        left, right = ours.get(key, Side()), theirs.get(key, Side())
-        if any(side.value is None and side.n_failed for side in (left, right)):
-            lines.append(Line(*key, left, right, "failed", _failures(left, right)))
-        elif key in alike:
-            lines.append(_tested(*key, left, right))
-    often = Counter(metric for _, metric in {*ours, *theirs})
+    lines: list[Line] = []
+    refused: list[str] = []
+    same_model = a == b
+    for paired in pair(ours[a], theirs[b]):
+        asked = paired.asked
+        for x, y in paired.pairs:
+            lines.append(_line(asked, x, y, same_model, pools(a, asked, x), lost))
+        if paired.apart is not None:
+            refused.append(f"{asked.metric} of {asked.task} on {a.dataset}: {paired.apart}")
+        elif not paired.pairs and (any(asked in side for side in lost)):
+            sides = [held[asked][0] if held[asked] else side.get(asked, Number({})) for held, side in
+                     ((ours[a], lost[0]), (theirs[b], lost[1]))]  # fmt: skip
+            lines.append(Line(*asked, sides[0], sides[1], "failed", _failed_note(lost, asked, sides)))
+    often = Counter(asked.metric for asked in {*ours[a], *theirs[b]})
     a_only, b_only = (
-        tuple(
-            sorted(
-                metric if often[metric] == 1 else f"{metric} ({task})"
-                for task, metric in some
-                if (task, metric) not in others and some[task, metric].by_seed
-            )
-        )
-        for some, others in ((ours, theirs), (theirs, ours))
-    )
-    return Pair(a, b, tuple(_judged(lines)), refused, a_only, b_only)
+        tuple(sorted(
+            asked.metric if often[asked.metric] == 1 else f"{asked.metric} ({asked.task})"
+            for asked in some if asked not in others and some[asked]
+        ))
+        for some, others in ((ours[a], theirs[b]), (theirs[b], ours[a]))
+    )  # fmt: skip
+    return Pair(a, b, tuple(_judged(sorted(lines, key=_place), margin)), tuple(refused), a_only, b_only)
 
 
-def _failures(a: Side, b: Side) -> str:
+def _place(line: Line) -> tuple[str, str]:
+    return line.task, line.metric
+
+
+def _failed_note(lost: Sequence[Mapping[Asked, Number]], asked: Asked, sides: Sequence[Number]) -> str:
     """`1 of 3 runs of A failed: too few images`; nothing where none did."""
-    return "; ".join(
-        f"{side.n_failed} of {side.n_failed + len(side.by_seed)} runs of {name} failed: {side.reason}"
-        for name, side in (("A", a), ("B", b))
-        if side.n_failed
-    )
+    said = []
+    for name, side, number in zip("AB", lost, sides, strict=True):
+        if (failed := side.get(asked)) is not None:
+            n = len(failed.failed)
+            said.append(
+                f"{n} of {n + len(number.by_seed)} runs of {name} failed: {next(iter(failed.failed.values()))}"
+            )
+    return "; ".join(said)
 
 
-def _tested(task: str, metric: str, a: Side, b: Side) -> Line:
+def _line(
+    asked: Asked, x: Number, y: Number, same_model: bool, pool: Pool, lost: Sequence[Mapping[Asked, Number]]
+) -> Line:
     """The line of a number that both have, not judged yet."""
-    found, note = _difference(metric, a, b)
-    note = "; ".join(filter(None, [note, _failures(a, b)]))
-    return Line(task, metric, a, b, "cannot say", note, found)
+    if asked.metric in COUNTED:
+        found: Difference | None = counted(x, y)
+    else:
+        found = difference(x, y, same_model=same_model, pool=pool)
+    said = "nothing says how far its runs scatter" if found is None else found.method
+    note = "; ".join(filter(None, [said, _failed_note(lost, asked, (x, y))]))
+    return Line(*asked, x, y, "cannot say", note, found)
 
 
-def _difference(metric: str, a: Side, b: Side) -> tuple[Difference | None, str]:
-    """A − B and how it was found; None where nothing tells how sure it is."""
-    x, y = list(a.by_seed.values()), list(b.by_seed.values())
-    apart = float(np.mean(x) - np.mean(y))
-    if metric in COUNTED:
-        return Difference(apart, apart, apart, float(apart == 0), "counted"), "counted, not estimated"
-    if len(x) == len(y) == 1:
-        left, right = _interval(a), _interval(b)
-        if left is None or right is None:
-            return None, "one run each without a confidence interval"
-        found = difference_from_intervals(left, right)
-        return (
-            found,
-            f"{found.method}, within-run uncertainty only: these two trained models, not other seeds",
-        )
-    if paired := a.by_seed.keys() == b.by_seed.keys():
-        y = [b.by_seed[seed] for seed in a.by_seed]
-        if np.allclose(x, y, rtol=ROUNDING, atol=0):
-            return Difference(apart, apart, apart, 1.0, "equal in every seed"), "equal in every seed"
-    found = difference(x, y, paired)
-    return found, found.method
-
-
-def _interval(side: Side) -> tuple[float, float, float] | None:
-    """A run's own interval if it is one of 95% confidence, and not, say, the range of five repeats."""
-    if (
-        side.value is None
-        or side.low is None
-        or side.high is None
-        or not (side.interval or "").startswith("95%")
-    ):
-        return None
-    return (side.value, side.low, side.high) if side.low <= side.value <= side.high else None
-
-
-def _judged(lines: Sequence[Line]) -> Iterator[Line]:
-    """The lines with p, verdict and seeds. Those of one pair are one family for Holm's correction."""
-    asked = [i for i, line in enumerate(lines) if line.verdict != "failed" and line.metric not in COUNTED]
-    raw = {i: found.p for i in asked if (found := lines[i].difference) is not None}
-    adjusted = dict(zip(raw, holm(list(raw.values())).tolist(), strict=True))
-    settled = sum(p <= LEVEL for p in adjusted.values())
-    level = LEVEL / max(1, len(asked) - settled)  # what the next one to be settled has to reach
+def _judged(lines: Sequence[Line], margin: float) -> Iterator[Line]:
+    """The lines with p, verdict and the smallest difference that would have been seen."""
+    asked: dict[str, list[int]] = {}
     for i, line in enumerate(lines):
-        found, p = line.difference, adjusted.get(i)
+        if line.verdict != "failed" and line.difference is not None and line.family is not None:
+            asked.setdefault(
+                line.family if line.family != "headline" else f"headline {line.task}", []
+            ).append(i)
+    adjusted: dict[int, tuple[float, int]] = {}
+    for places in asked.values():
+        raw = [found.p for i in places if (found := lines[i].difference) is not None]
+        adjusted |= {i: (float(p), len(places)) for i, p in zip(places, holm(raw), strict=True)}
+    for i, line in enumerate(lines):
         if line.verdict == "failed":
             yield line
-        elif found is None:
-            paired = line.a.by_seed.keys() == line.b.by_seed.keys()
-            yield replace(line, seeds=seeds_needed(LARGE, paired, level, POWER))
-        elif (found.p if p is None else p) <= LEVEL:
-            yield replace(line, p=p, verdict=_direction(found.value, line.labels.higher_is_better))
+        elif line.metric in COUNTED:
+            yield replace(line, verdict=_counted(line))
+        elif i not in adjusted:
+            yield replace(line, verdict="cannot say" if line.family else "not tested")
         else:
-            verdict, seeds = _unsettled(line.a, line.b, found, level)
-            yield replace(line, p=p, verdict=verdict, seeds=seeds)
+            yield _verdict(line, *adjusted[i], margin)
+
+
+def _counted(line: Line) -> Verdict:
+    assert line.difference is not None
+    if line.difference.p:
+        return "equal"
+    return _direction(line.difference.value, line.labels.higher_is_better)
+
+
+def _verdict(line: Line, p: float, tests: int, margin: float) -> Line:
+    found = line.difference
+    assert found is not None
+    higher = bool(line.labels.higher_is_better)
+    smallest = found.detectable(LEVEL / 2 / tests, not higher)
+    judged = replace(line, p=p, smallest=smallest)
+    if found.kind == "images":
+        return replace(
+            judged, verdict="differ as sets of images" if p <= LEVEL else "cannot say", smallest=None
+        )
+    if p <= LEVEL:
+        return replace(judged, verdict=_direction(found.shift, line.labels.higher_is_better))
+    return replace(judged, verdict="equal" if found.within(_margin(line, margin)) else "cannot say")
+
+
+def _margin(line: Line, share: float) -> float:
+    """The difference that counts as none: a share of B's value, and at least a tenth of that of the metric's range."""
+    low, high = line.b.ends
+    width = 0.0 if low is None or high is None else high - low
+    return max(share * abs(line.b.mean), share / 10 * width)
 
 
 def _direction(value: float, higher_is_better: bool | None) -> Verdict:
     if higher_is_better is None:
         return "differs"
     return "better" if (value > 0) == higher_is_better else "worse"
-
-
-def _unsettled(a: Side, b: Side, found: Difference, level: float) -> tuple[Verdict, int | None]:
-    """Verdict and seeds for a difference that was tested and not found."""
-    if len(a.by_seed) == len(b.by_seed) == 1:
-        return "no detectable difference", None
-    paired = a.by_seed.keys() == b.by_seed.keys()
-    spread = _spread(a, b, paired)
-    if max(spread, abs(found.value)) <= ROUNDING * abs(a.value or 0.0):
-        return "no detectable difference", None  # all values are one
-    possible = max(abs(found.low), abs(found.high))
-    verdict: Verdict = "cannot say" if possible > LARGE * spread else "no detectable difference"
-    effect = abs(found.value) / spread if spread else math.inf
-    return verdict, seeds_needed(effect, paired, level, POWER)
-
-
-def _spread(a: Side, b: Side, paired: bool) -> float:
-    """Standard deviation over seeds: of the differences in pairs, else of either side, pooled."""
-    if paired:
-        return float(np.std([a.by_seed[seed] - b.by_seed[seed] for seed in a.by_seed], ddof=1))
-    samples = [np.array(list(side.by_seed.values())) for side in (a, b)]
-    squares = sum(float(((x - x.mean()) ** 2).sum()) for x in samples)
-    return math.sqrt(squares / (sum(map(len, samples)) - 2))

@@ -1,21 +1,24 @@
 """Boards: what the comparison tables show, before it is text of any format.
 
-One board a (dataset, task): models down, metrics across. A column is a metric under one protocol, so that
-numbers which may not be compared never share a column; the protocols are numbered notes below. Models are
-ranked by the first column, each with the places that the numbers allow.
+One board a (dataset, task, aspect): models down, metrics across, the headline first. On one board every metric was made
+under one set of conditions: rows that were made otherwise stand on a board of their own, whose title names what
+differs. Models are ranked by the headline, each with the places that the numbers allow; controls stand below a rule,
+as landmarks, and win nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
-from benchbench.results.compare import PROTOCOL
-from benchbench.results.ranks import Rank, Runs, pareto_front, rank_intervals
-from benchbench.results.summary import MODEL, summarise
+from benchbench.results.conditions import BUSY, CONDITIONS, WORDS, conditions_of, short
+from benchbench.results.numbers import numbers
+from benchbench.results.ranks import Rank, pareto_front, rank_intervals
+from benchbench.results.summary import MODEL, complete, summarise
 from benchbench.views.text import (
     arrow,
     by_aspect,
@@ -30,6 +33,7 @@ from benchbench.views.text import (
 )
 
 RATE = "sampling_rate"
+DAGGER = "†"
 
 
 @dataclass(frozen=True)
@@ -43,135 +47,193 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """headings and aspects: one a column; rows: a model's name and an `Entry` or None a column; ranks: one a row,
-    "" for a model without one, and none at all where nothing is ranked; notes: one line each for the protocols,
-    by the number in the headings, for the methods of the intervals, the ranks and the Pareto front."""
+    """headings: one a column; rows: a model's name and an `Entry` or None a column, of which the last `n_controls`
+    are controls; ranks: one a row, "" for a model without one, and none at all where nothing is ranked; notes: one
+    line each for the protocols, by the number in the headings, for the methods of the intervals, the ranks and
+    whatever a reader has to know."""
 
     title: str
+    aspect: str
     headings: list[str]
-    aspects: list[str]
     rows: list[tuple[str, list[Entry | None]]]
-    ranks: list[str]
-    notes: list[str]
-
-
-def by_aspects(board: Board) -> list[Board]:
-    """The same board in parts that fit a page, one an aspect; a board of one aspect stays as it is.
-
-    A part has the models that have something there, the ranks where their column is, and of the notes on protocols
-    those that its headings point to.
-    """
-    aspects = list(dict.fromkeys(board.aspects))
-    if len(aspects) == 1:
-        return [board]
-    parts = []
-    for aspect in aspects:
-        chosen = [place for place, own in enumerate(board.aspects) if own == aspect]
-        kept = [
-            place
-            for place, (_, entries) in enumerate(board.rows)
-            if any(entries[column] for column in chosen)
-        ]
-        headings = [board.headings[column] for column in chosen]
-        leads = 0 in chosen
-        parts.append(
-            Board(
-                f"{board.title}: {plain(aspect).replace('_', ' ')}",
-                headings,
-                [aspect] * len(chosen),
-                [(board.rows[row][0], [board.rows[row][1][column] for column in chosen]) for row in kept],
-                [board.ranks[row] for row in kept] if board.ranks and leads else [],
-                [note for note in board.notes if _belongs(note, headings, leads)],
-            )
-        )
-    return parts
-
-
-def _belongs(note: str, headings: Sequence[str], leads: bool) -> bool:
-    if note.startswith("["):
-        return any(heading.endswith(note[: note.index("]") + 1]) for heading in headings)
-    return leads or note.startswith("intervals:")
+    n_controls: int = 0
+    ranks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def boards(frame: pd.DataFrame) -> Iterator[Board]:
-    """The boards of a table from `load_results`, by dataset and task. Rows are ordered by the first column,
+    """The boards of a table from `load_results`, by dataset, task and aspect. Rows are ordered by the first column,
     best first; ties and models without a number there by name."""
-    summary = summarise(frame)
-    runs = dict(iter(frame[frame["status"] == "ok"].groupby(["dataset", "task"])))
-    for which, asked in summary.groupby(["dataset", "task"], sort=True):
+    for which, asked in complete(frame).groupby(["dataset", "task"], sort=True):
         dataset, task = map(str, which)
-        yield _board(f"{plain(dataset)}: {task_words(task)}", asked, runs.get(which, frame[:0]))
+        title = f"{plain(dataset)}: {task_words(task)}"
+        aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
+        for (_, aspect), rows in aspects:
+            words = f": {plain(aspect).replace('_', ' ')}" if len(aspects) > 1 else ""
+            parts = apart(rows)
+            for told, part in parts:
+                differs = f" ({told})" if told else ""
+                front = _front(asked, part) if len(parts) == 1 else []
+                yield _board(f"{title}{words}{differs}", str(aspect), part, front)
 
 
-def _board(title: str, asked: pd.DataFrame, runs: pd.DataFrame) -> Board:
-    """The board of one question. asked: its lines of a summary; runs: the rows behind them that hold a number."""
+def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of one dataset in parts within which every metric has one set of conditions, each with the fields in
+    which it differs from the others, in words.
+
+    Cell by cell: one joins the first part that made all the metrics they share alike.
+    """
+    good = rows[rows["status"] == "ok"]
+    made: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {}
+    asked = zip(good["cell"], good["task"], good["metric"], conditions_of(good), strict=True)
+    for cell, task, metric, conditions in asked:
+        made.setdefault(str(cell), {})[f"{task} {metric}"] = conditions
+    parts: list[dict[str, tuple[tuple[str, str], ...]]] = []
+    where: dict[str, int] = {}
+    # Cells with the most metrics first, so that a record of few meets the part that it belongs to.
+    for cell in sorted(made, key=lambda cell: (-len(made[cell]), cell)):
+        own = made[cell]
+        fitting = (i for i, part in enumerate(parts) if all(part.get(m, c) == c for m, c in own.items()))
+        place = next(fitting, len(parts))
+        if place == len(parts):
+            parts.append({})
+        parts[place].update(own)
+        where[cell] = place
+    if len(parts) < 2:
+        return [("", rows)]
+    differ = _fields(parts)
+    chosen = rows["cell"].map(lambda cell: where.get(str(cell), 0))
+    found = [(_told(part, differ), rows[chosen == i]) for i, part in enumerate(parts)]
+    return sorted(found, key=lambda named: named[0])
+
+
+def _fields(parts: Sequence[Mapping[str, tuple[tuple[str, str], ...]]]) -> list[str]:
+    """The conditions in which two parts made one metric differently."""
+    found = set()
+    for metric in {metric for part in parts for metric in part}:
+        same = [dict(part[metric]) for part in parts if metric in part]
+        found |= {name for name in CONDITIONS if len({conditions[name] for conditions in same}) > 1}
+    if "n_images" in found:  # a balanced metric then saw other numbers of reference images too
+        found.discard("n_reference")
+    return [name for name in CONDITIONS if name in found]
+
+
+def _told(part: Mapping[str, tuple[tuple[str, str], ...]], fields: Sequence[str]) -> str:
+    """ "the reference data 1a2b3c4d, n_images 500"."""
+    said = []
+    for name in fields:
+        values = sorted({dict(conditions)[name] for conditions in part.values()} - {"none"})
+        said.append(
+            f"{WORDS.get(name, name)} {' and '.join(short(name, value) for value in values) or 'not stated'}"
+        )
+    return plain(", ".join(said))
+
+
+def _board(title: str, aspect: str, runs: pd.DataFrame, front: Sequence[str]) -> Board:
+    asked = summarise(runs)
     asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
-    numbers, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
+    good, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
-    lost = failures[~failures["metric"].isin(numbers["metric"])]
-    placed = pd.concat([numbers, lost]).assign(place=by_aspect, lead=not_leading)
-    key = ["place", "lead", "metric", *PROTOCOL]
-    ordered = placed.sort_values(key, kind="stable")
-    columns = [column for _, column in ordered.groupby(key, sort=False, dropna=False)]
+    lost = failures[~failures["metric"].isin(good["metric"])]
+    placed = pd.concat([good, lost]).assign(lead=not_leading)
+    placed = placed.assign(behind=~placed["headline"].fillna(False).astype(bool))
+    columns = [column for _, column in placed.groupby(["behind", "lead", "metric"], sort=True)]
     firsts = [column.iloc[0] for column in columns]
     protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
     numbered = {text: f" [{n}]" if text else "" for n, text in enumerate(protocols, start=1)}
-    notes = [f"{mark.strip()} {text}" for text, mark in numbered.items() if text]
-    if methods := sorted(set(numbers["interval"].dropna())):
-        notes.append(plain(f"intervals: {'; '.join(methods)}"))
-    seeds = asked.groupby("name")["n_seeds"].max()
+    controls = set(asked.loc[asked["control"].fillna(False).astype(bool), "name"])
     entries = [_entries(column, failures) for column in columns]
-    names = sorted(set(asked["name"]), key=lambda name: (_place(columns[0], name), name))
+    names = sorted(set(asked["name"]), key=lambda name: (name in controls, _place(columns[0], name), name))
     ranks = _ranks(columns[0], runs)
-    if ranks:
-        single = " (one run a model: noise of training is not in it)" if seeds.max() == 1 else ""
-        notes.append(
-            f"rank: by {_short(firsts[0])}, the places that 95% confidence in all of them allows{single}"
-        )
-    if front := _front(columns):
-        notes.append(f"Pareto front of {_short(firsts[0])} and {RATE}: {', '.join(front)}")
+    seeds = asked.groupby("name")[["n_seeds", "n_collapsed"]].max()
+    notes = [f"{mark.strip()} {text}" for text, mark in numbered.items() if text]
     return Board(
         title,
+        aspect,
         [_short(first) + numbered[protocol(first)] for first in firsts],
-        [str(first["aspect"]) for first in firsts],
-        [(_with_seeds(name, seeds[name]), [column.get(name) for column in entries]) for name in names],
+        [(_with_seeds(name, *seeds.loc[name]), [column.get(name) for column in entries]) for name in names],
+        len(controls),
         [str(ranks.get(name, "")) for name in names] if ranks else [],
-        notes,
+        notes + list(_notes(asked, runs, firsts[0], ranks, controls, front)),
     )
 
 
-def _ranks(column: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Rank]:
-    """The rank interval of each model that has a number in this column; none where no two can be told apart."""
-    first = column.iloc[0]
-    if len(column) < 2 or pd.isna(first["higher_is_better"]):
-        return {}
-    for name in ["metric", *PROTOCOL]:
-        runs = runs[runs[name].isna() if pd.isna(first[name]) else (runs[name] == first[name]).fillna(False)]
-    found = {}
-    for who, own in runs.sort_values("cell").groupby(MODEL):
-        low, high = own["low"].iloc[0], own["high"].iloc[0]
-        interval = None if pd.isna(low) or pd.isna(high) else (float(low), float(high))
-        by_seed = own.groupby("seed")["value"].mean()
-        found[model_name(*map(str, who))] = Runs(
-            dict(zip(map(int, by_seed.index), map(float, by_seed), strict=True)), interval
+def _notes(
+    asked: pd.DataFrame,
+    runs: pd.DataFrame,
+    first: pd.Series,
+    ranks: Mapping[str, Rank],
+    controls: set[str],
+    front: Sequence[str],
+) -> Iterator[str]:
+    """What a reader of the board has to know."""
+    if methods := sorted(set(asked["interval"].dropna())):
+        yield plain(f"intervals: {'; '.join(methods)}")
+    if controls:
+        yield plain(f"landmarks, not ranked: {', '.join(sorted(controls))}; intervals of a run")
+    if ranks:
+        yield (
+            f"rank: by {_short(first)}, the places that 95% confidence in all of them allows; "
+            "the spread over seeds is pooled over the models where a model has fewer than five"
         )
+    elif bool(first["headline"]) and asked["n_seeds"].max() == 1 and len(set(asked["name"]) - controls) > 1:
+        yield "no ranks: one run a model does not tell what another seed would do"
+    for name, said in _collapses(runs):
+        yield plain(f"collapsed: {name}: {said}")
+    if (runs["aspect"] == "throughput").any() and (runs["load"].fillna(0) > BUSY).any():
+        yield (
+            f"{DAGGER} timed while other programs were at work (more than {BUSY:g} runnable processes a core): "
+            "not ranked"
+        )
+    if runs["interval"].fillna("").str.contains("rank-deficient").any():
+        yield "fewer images than the network has features: the distance is biased, real images from real ones too"
+    if front:
+        yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(front)}")
+
+
+def _collapses(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Model and what happened, a line a model whose alarm fired."""
+    fired = runs[runs["collapse"].notna()].drop_duplicates("cell")
+    for who, own in fired.groupby(MODEL, sort=True):
+        told = [
+            f"seed {seed}: {words}" for seed, words in sorted(zip(own["seed"], own["collapse"], strict=True))
+        ]
+        yield model_name(*map(str, who)), "; ".join(told)
+
+
+def _ranks(column: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Rank]:
+    """The rank interval of each model that has a headline in this column; none where no two can be told apart."""
+    first = column.iloc[0]
+    if pd.isna(first["higher_is_better"]) or not first["headline"]:
+        return {}
+    found = {
+        model_name(unit.model, unit.variant): same[0]
+        for unit, held in numbers(runs[runs["metric"] == first["metric"]]).items()
+        for same in held.values()
+        if same
+    }
     ranks = rank_intervals(found, bool(first["higher_is_better"]))
     return ranks if len(set(ranks.values())) > 1 else {}
 
 
-def _front(columns: list[pd.DataFrame]) -> list[str]:
-    """The models that none beats in both the first column and the rate of sampling, by name; none where either
-    is missing."""
-    rates = [column for column in columns if column.iloc[0]["metric"] == RATE and len(column) > 1]
-    direction = columns[0].iloc[0]["higher_is_better"]
-    if len(rates) != 1 or pd.isna(direction):
+def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:
+    """The models that none beats in both the headline and the rate of sampling, by name; none where either is missing,
+    or rates were taken on several machines or a busy one. Controls take no part."""
+    if not part["headline"].fillna(False).any():
         return []
-    both = (
-        columns[0].merge(rates[0], on="name", suffixes=("", "_rate")).dropna(subset=["value", "value_rate"])
+    rates = asked[(asked["metric"] == RATE) & (asked["status"] == "ok")]
+    if rates.empty or len(apart(rates)) > 1 or (rates["load"].fillna(0) > BUSY).any():
+        return []
+    lines = summarise(pd.concat([part[part["headline"].fillna(False)], rates]))
+    lines = lines[lines["value"].notna() & ~lines["control"].fillna(False)]
+    lines = lines.assign(name=[model_name(*who) for who in lines[MODEL].itertuples(index=False)])
+    lead, speed = (
+        lines[lines["headline"].fillna(False) == led].drop_duplicates("name") for led in (True, False)
     )
-    if len(both) < 2:
+    both = lead.merge(speed, on="name", suffixes=("", "_rate"))
+    if len(both) < 2 or pd.isna(both.iloc[0]["higher_is_better"]):
         return []
-    quality = both["value"].astype(float) * (1 if direction else -1)
+    quality = both["value"].astype(float) * (1 if both.iloc[0]["higher_is_better"] else -1)
     front = pareto_front(quality, both["value_rate"].astype(float))
     return sorted(both["name"][front])
 
@@ -184,8 +246,10 @@ def _short(row: pd.Series) -> str:
     return heading({**row, "metric": metric})
 
 
-def _with_seeds(name: str, n_seeds: int) -> str:
-    return f"{name} ({n_seeds} seeds)" if n_seeds > 1 else name
+def _with_seeds(name: str, n_seeds: Any, n_collapsed: Any) -> str:
+    said = [f"{n_seeds} seeds"] if n_seeds > 1 else []
+    said += [f"{n_collapsed} collapsed" if n_seeds > 1 else "collapsed"] if n_collapsed else []
+    return f"{name} ({', '.join(said)})" if said else name
 
 
 def _place(column: pd.DataFrame, name: str) -> float:
@@ -199,12 +263,26 @@ def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
     """Model name -> what stands in this column. First and second share their rank with equal values."""
     first = column.iloc[0]
     entries = {name: Entry("failed") for name in failures.loc[failures["metric"] == first["metric"], "name"]}
-    ranks: dict[float, int] = {}
-    if not pd.isna(first["higher_is_better"]):
-        values = sorted(set(column["value"].dropna()), reverse=bool(first["higher_is_better"]))
-        ranks = {float(value): rank for rank, value in enumerate(values[:2], start=1)}
-    for row in column[column["value"].notna()].to_dict("records"):
-        failed = f" ({row['n_failed']} failed)" if row["n_failed"] else ""
-        rank = ranks.get(float(row["value"]), 0)
-        entries[row["name"]] = Entry(number(row["value"]) + failed, interval(row), rank)
+    good = column[column["value"].notna()]
+    busy = (good["aspect"] == "throughput") & (good["load"].fillna(0) > BUSY)
+    marks = _marks(good[~busy & ~good["control"].fillna(False)])
+    for row, doubtful in zip(good.to_dict("records"), busy, strict=True):
+        text = number(row["value"])
+        if row["n_collapsed"] and row["n_seeds"] > 1 and number(row["median"]) != text:
+            text += f" (median {number(row['median'])})"  # which a dead seed does not move
+        text += f" ({row['n_failed']} failed)" if row["n_failed"] else ""
+        rank = 0 if doubtful or row["control"] else marks.get(float(row["value"]), 0)
+        entries[row["name"]] = Entry(text + (DAGGER if doubtful else ""), interval(row), rank)
     return entries
+
+
+def _marks(contest: pd.DataFrame) -> dict[float, int]:
+    """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie."""
+    first = contest.iloc[0] if len(contest) > 1 else None
+    if first is None or pd.isna(first["higher_is_better"]):
+        return {}
+    values = sorted(set(contest["value"].astype(float)), reverse=bool(first["higher_is_better"]))
+    often = contest["value"].astype(float).value_counts()
+    if any(2 * often[value] > len(contest) for value in values[:1]):
+        return {}
+    return {value: rank for rank, value in enumerate(values[:2], start=1) if 2 * often[value] <= len(contest)}

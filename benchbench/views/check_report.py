@@ -55,6 +55,9 @@ def table(report: Report) -> Group:
     rest = [f for f in report.findings if f.verdict not in ("ok", "not gated")]
     reasons = [Text(plain(f"{f.verdict}: {_full_name(f)}: {f.reason}")) for f in rest]
     notes = [Text(plain(f"note: {note}")) for note in report.notes]
+    if any(_smallest(finding) for finding in report.findings):
+        said = "sees: the smallest worsening that this check would have failed, with odds of 80% where it is tested"
+        notes.append(Text(said))
     return Group(*(_model_table(name, found) for name, found in models.items()), *reasons, *notes)
 
 
@@ -63,11 +66,13 @@ def _model_table(name: str, found: Sequence[Finding]) -> Table:
     shown.add_column("metric", overflow="fold")
     for heading in ("baseline", "candidate", "change"):
         shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("sees", justify="right", no_wrap=True)
     shown.add_column("verdict", no_wrap=True)
     for finding in found:
         assert finding.baseline is not None
         assert finding.candidate is not None
         cells = [_metric(finding), number(finding.baseline), number(finding.candidate), _change(finding)]
+        cells.append(_smallest(finding))
         style = _STYLES.get(finding.verdict, "")
         shown.add_row(*(Text(plain(cell)) for cell in cells), Text(finding.verdict, style=style))
     return shown
@@ -83,7 +88,18 @@ def _seeds(found: Sequence[Finding]) -> str:
 
 
 def _section(title: str, found: Sequence[Finding]) -> list[str]:
-    columns = ["model", "dataset", "metric", "baseline", "candidate", "change", "95% interval", "rule", "why"]
+    columns = [
+        "model",
+        "dataset",
+        "metric",
+        "baseline",
+        "candidate",
+        "change",
+        "95% interval",
+        "sees",
+        "rule",
+        "why",
+    ]
     rows = [
         [
             model_name(f.model, f.variant),
@@ -91,6 +107,7 @@ def _section(title: str, found: Sequence[Finding]) -> list[str]:
             _metric(f),
             *_numbers(f),
             interval({"low": f.low, "high": f.high}),
+            _smallest(f),
             f.rule,
             f.reason,
         ]
@@ -114,7 +131,7 @@ def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> li
 
 def _metric(finding: Finding) -> str:
     unit = f" ({finding.unit})" if finding.unit else ""
-    name = finding.metric or "whole model"
+    name = (finding.metric or "whole model") + (" (headline)" if finding.headline else "")
     return f"{name}{unit} {arrow(finding.higher_is_better)}".rstrip() + direction(finding.task)
 
 
@@ -135,6 +152,15 @@ def _change(finding: Finding) -> str:
         return ""
     share = f" ({finding.change / abs(finding.baseline):+.1%})" if finding.baseline and finding.change else ""
     return f"{'+' if finding.change > 0 else ''}{number(finding.change)}{share}"
+
+
+def _smallest(finding: Finding) -> str:
+    """The least worsening that this check would have failed, as a share of the baseline where it has one."""
+    if finding.smallest is None or finding.verdict not in ("ok", "regression", "cannot tell"):
+        return ""
+    if not finding.baseline:
+        return number(finding.smallest)
+    return f"{finding.smallest / abs(finding.baseline):.0%}"
 
 
 def _over_seeds(value: float, seeds: Sequence[int]) -> str:

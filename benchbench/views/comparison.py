@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -20,10 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.across import Across
-from benchbench.results.compare import COUNTED
-from benchbench.results.pairs import Side
-from benchbench.results.statistics import Difference
-from benchbench.results.verdicts import LARGE, LEVEL, POWER, Comparison, Line, Pair, Verdict
+from benchbench.results.conditions import COUNTED
+from benchbench.results.numbers import Number, Unit
+from benchbench.results.testing import POWER, Difference, over_seeds
+from benchbench.results.verdicts import LEVEL, Comparison, Line, Pair, Verdict
 from benchbench.views.table import folded
 from benchbench.views.text import (
     ASPECTS,
@@ -40,19 +40,24 @@ OVERALL = "Over models and datasets"
 COLUMNS = ("metric", "A", "B", "A − B", "p", "verdict on A")
 NARROW = ("metric", "value", "A − B", "verdict on A")  # what fits a terminal of 80 columns
 WIDTHS = {"metric": 14, "A − B": 18, "verdict on A": 14}  # so that common values stay on one line of 80
-ACROSS = ("metric", "over", "A − B, interquartile mean", "probability that A is better")
+ACROSS = ("metric", "over", "A − B, mean of the middle half", "probability that A is better")
 STYLES = {"better": "bold green", "worse": "bold red", "failed": "red"}
+
+
+Settings = Mapping[Unit, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Everything there is to show. a, b: what was asked for. failed: sentences on cells without a record."""
+    """Everything there is to show. a, b: what was asked for. failed: sentences on cells without a record. settings: of
+    the units of A and of B, what tells their recipes apart."""
 
     a: str
     b: str
     comparison: Comparison
     across: Sequence[Across]
     failed: Sequence[str] = ()
+    settings: tuple[Settings, Settings] = ({}, {})
 
 
 def table(compared: Compared) -> Group:
@@ -70,7 +75,7 @@ def table(compared: Compared) -> Group:
                 shown.add_row(
                     Text(folded(name, 14)), Text(f"A {a}\nB {b}"), Text(apart.replace(" [", "\n[")), said
                 )
-        parts += [Text(), shown, *map(Text, [*_numbered(notes), *_left_out(pair)])]
+        parts += [Text(), shown, *map(Text, [*_numbered(notes), *_differ(compared, pair), *_left_out(pair)])]
     if compared.across:
         shown = _table(OVERALL, ACROSS)
         for across in compared.across:
@@ -87,7 +92,9 @@ def markdown(compared: Compared) -> str:
     for pair in compared.comparison.pairs:
         notes: list[str] = []
         rows = [_cells(line, notes) for _, lines in _by_aspect(pair.lines) for line in lines]
-        texts += _markdown_table(_title(pair), COLUMNS, rows, [*_numbered(notes), *_left_out(pair)])
+        texts += _markdown_table(
+            _title(pair), COLUMNS, rows, [*_numbered(notes), *_differ(compared, pair), *_left_out(pair)]
+        )
     if compared.across:
         texts += _markdown_table(OVERALL, ACROSS, map(_across_cells, compared.across), [])
     texts.append([f"- {escape_markdown(line)}" for line in [*_unmatched(compared), *_explained(compared)]])
@@ -120,6 +127,7 @@ def as_json(compared: Compared) -> str:
                 "a": pair.a._asdict(),
                 "b": pair.b._asdict(),
                 "numbers": _records(pair),
+                "differ_in": _differ(compared, pair),
                 "refused": pair.refused,
                 "a_only": pair.a_only,
                 "b_only": pair.b_only,
@@ -145,8 +153,9 @@ def _records(pair: Pair) -> list[dict[str, Any]]:
             "higher_is_better": line.labels.higher_is_better,
             **line.labels.protocol,
             "verdict": line.verdict,
+            "family": line.family,
             "p_holm": line.p,
-            "seeds_needed": line.seeds,
+            "smallest": line.smallest,
             "note": line.note,
             "difference": _difference(line.difference),
             "a": {"model": pair.a.model, "variant": pair.a.variant, **_side(line.a)},
@@ -156,19 +165,26 @@ def _records(pair: Pair) -> list[dict[str, Any]]:
     ]
 
 
+_STATED = ("value", "low", "high", "p", "kind", "method", "scale")  # of a difference
+
+
 def _difference(found: Difference | None) -> dict[str, Any]:
-    facts = (
-        {"value": None, "low": None, "high": None, "p": None, "method": None}
-        if found is None
-        else asdict(found)
-    )
+    facts = {name: None if found is None else getattr(found, name) for name in _STATED}
     return {name: None if isinstance(x, float) and math.isinf(x) else x for name, x in facts.items()}
 
 
-def _side(side: Side) -> dict[str, Any]:
-    shown = ("value", "low", "high", "interval", "n_failed", "reason")
-    by_seed = {str(seed): value for seed, value in side.by_seed.items()}
-    return {**{name: getattr(side, name) for name in shown}, "by_seed": by_seed}
+def _side(side: Number) -> dict[str, Any]:
+    low, high, interval = over_seeds(side) or (None, None, None)
+    return {
+        "value": side.mean if side.by_seed else None,
+        "low": low,
+        "high": high,
+        "interval": interval,
+        "n_failed": len(side.failed),
+        "reason": next(iter(side.failed.values()), None),
+        "collapsed": " ".join(map(str, side.collapsed)),
+        "by_seed": {str(seed): side.by_seed[seed] for seed in sorted(side.by_seed)},
+    }
 
 
 def _who(compared: Compared) -> str:
@@ -208,15 +224,14 @@ def _cells(line: Line, notes: list[str]) -> list[str]:
     metric = line.metric.removesuffix(f"_{judge}") if judge else line.metric
     shown = heading(asdict(line.labels) | {"metric": metric}) + direction(line.task)
     name = f"{shown} [{notes.index(note) + 1}]"
-    return [name, _value(line.a), _value(line.b), apart, _p(line.p), _verdict(line)]
+    return [name, _value(line.a, exact), _value(line.b, exact), apart, _p(line.p), _verdict(line)]
 
 
-def _value(side: Side) -> str:
-    if side.value is None:
-        return "failed" if side.n_failed else ""
-    return _with_interval(
-        side.value, None if side.low is None or side.high is None else (side.low, side.high)
-    )
+def _value(side: Number, exact: bool) -> str:
+    if not side.by_seed:
+        return "failed" if side.failed else ""
+    found = None if exact else over_seeds(side)
+    return _with_interval(side.mean, found and found[:2])
 
 
 def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
@@ -234,14 +249,26 @@ def _p(p: float | None) -> str:
 
 
 def _verdict(line: Line) -> str:
-    if line.verdict == "cannot say":
-        return f"cannot say ({'no number of' if line.seeds is None else line.seeds} seeds)"
-    single = len(line.a.by_seed) == len(line.b.by_seed) == 1 and line.p is not None
-    return f"{line.verdict} (one run)" if single else line.verdict
+    """The verdict; where nothing was found, with the smallest difference that would have been."""
+    if line.verdict not in ("cannot say", "equal") or line.smallest is None or not line.b.by_seed:
+        return line.verdict
+    share = abs(line.smallest / line.b.mean) if line.b.mean else math.inf
+    seen = f"{share:.0%}" if share < 10 else number(line.smallest)
+    return f"{line.verdict} (sees {seen})"
 
 
 def _numbered(notes: Sequence[str]) -> list[str]:
     return [f"[{n}] {note}" for n, note in enumerate(notes, start=1)]
+
+
+def _differ(compared: Compared, pair: Pair) -> list[str]:
+    """ "A and B differ in lr: 0.001 against 0.0005": of one model, the settings that are not the same on both sides."""
+    a, b = (own.get(unit, {}) for own, unit in zip(compared.settings, (pair.a, pair.b), strict=True))
+    if not a or not b or pair.a.model != pair.b.model:
+        return []
+    names = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
+    said = [f"{name}: {a.get(name, 'none')} against {b.get(name, 'none')}" for name in names]
+    return [plain(f"A and B differ in {', '.join(said)}")] if said else []
 
 
 def _left_out(pair: Pair) -> list[str]:
@@ -266,7 +293,7 @@ def _across_cells(line: Across) -> list[str]:
     return [
         heading(labels) + direction(line.task),
         f"{line.n_units} pairs",
-        _with_interval(line.iqm, line.iqm_interval),
+        _with_interval(line.middle, line.middle_interval),
         "" if line.improvement is None else _with_interval(line.improvement, line.improvement_interval),
     ]
 
@@ -274,19 +301,31 @@ def _across_cells(line: Across) -> list[str]:
 def _explained(compared: Compared) -> list[str]:
     """What a reader has to know to read the tables."""
     said = [
-        f"Intervals are of 95%. Better and worse speak of A, where p is {LEVEL} or less. p is corrected for the "
-        "numbers tested of one table (Holm); the intervals are not."
+        f"Intervals are of 95%. Better and worse speak of A, where p is {LEVEL} or less. p is corrected (Holm) within "
+        "what one decision hangs on: a headline alone, what else is said of the images, cost and speed."
     ]
     lines = [line for pair in compared.comparison.pairs for line in pair.lines]
-    if any(line.verdict == "cannot say" for line in lines):
+    verdicts = {line.verdict for line in lines}
+    if "cannot say" in verdicts or "equal" in verdicts:
         said.append(
-            f"Cannot say: a difference of more than {LARGE:g} standard deviations over seeds was not found, but is "
-            "possible. So many seeds a side find the seen difference, or one of that size where no spread is known, "
-            f"with odds of {POWER:.0%}."
+            "In brackets: the smallest difference for the worse, as a share of B, that these runs would have shown "
+            f"with odds of {POWER:.0%}. How many seeds a stated one takes: --plan --smallest 10%."
         )
+    if "equal" in verdicts:
+        said.append(
+            f"Equal: shown to differ by less than {compared.comparison.margin:.0%} of B (two one-sided tests at 5%), "
+            "or a tenth of that of the metric's range."
+        )
+    if "differ as sets of images" in verdicts:
+        said.append(
+            "One run a side compares two sets of images; another seed of either model is another model."
+        )
+    if "not tested" in verdicts:
+        said.append("Not tested: restates the number beside it, or has no better direction.")
     if compared.across:
         said.append(
-            "Over models and datasets: Agarwal et al. 2021, intervals by a stratified bootstrap over seeds; none "
+            "Over models and datasets: the mean of the middle half of the differences (of all, below four), and the "
+            "probability of improvement of Agarwal et al. 2021; intervals by a stratified bootstrap over seeds, none "
             "where a model has one seed."
         )
     return said

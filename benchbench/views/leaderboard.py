@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.results.summary import summarise
-from benchbench.views.board import Board, Entry, boards, by_aspects
+from benchbench.views.board import Board, Entry, boards
 from benchbench.views.text import escape_markdown
 
 _LATEX = {
@@ -26,6 +26,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "²": r"$^2$",
+    "†": r"$\dagger$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     **{character: rf"\{character}" for character in "&%$#_{}"},
@@ -34,20 +35,21 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class _Syntax:
-    """How one format writes: text made safe, the best, the second best, and a whole board from its cells."""
+    """How one format writes: text made safe, the best, the second best, and a whole board from its title, its cells,
+    its notes and the number of controls at its end."""
 
     escape: Callable[[str], str]
     best: str
     second: str
-    board: Callable[[str, list[list[str]], list[str]], str]
+    board: Callable[[str, list[list[str]], list[str], int], str]
 
 
 def leaderboard(frame: pd.DataFrame, *, format: str = "markdown") -> str:
     """All boards of a table from `load_results`, as "markdown", "latex" (booktabs), "html" or "csv".
 
-    One table an aspect, as wide as a page bears. Means over seeds with their interval, the best of a column
-    bold, the second underlined. CSV is the tidy summary instead, every digit kept. Raises `InputError` for
-    an unknown format or an empty table.
+    One table an aspect, as wide as a page bears. Means over seeds with their interval, the best of a column bold,
+    the second underlined, controls below a rule. CSV is the tidy summary instead, every digit kept. Raises
+    `InputError` for an unknown format or an empty table.
     """
     if frame.empty:
         raise InputError("there are no numbers to rank: the results are empty")
@@ -55,9 +57,7 @@ def leaderboard(frame: pd.DataFrame, *, format: str = "markdown") -> str:
         return summarise(frame).to_csv(index=False, lineterminator="\n")
     if format not in _SYNTAXES:
         raise unknown_name("format", format, ["csv", *_SYNTAXES])
-    return "\n".join(
-        _render(part, _SYNTAXES[format]) for board in boards(frame) for part in by_aspects(board)
-    )
+    return "\n".join(_render(board, _SYNTAXES[format]) for board in boards(frame))
 
 
 def _render(board: Board, syntax: _Syntax) -> str:
@@ -74,7 +74,7 @@ def _render(board: Board, syntax: _Syntax) -> str:
         for i, (name, entries) in enumerate(board.rows)
     ]
     notes = [syntax.escape(note) for note in board.notes]
-    return syntax.board(syntax.escape(board.title), [header, *rows], notes)
+    return syntax.board(syntax.escape(board.title), [header, *rows], notes, board.n_controls)
 
 
 def _escape_latex(text: str) -> str:
@@ -82,15 +82,23 @@ def _escape_latex(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "$-$", escaped)  # a minus, not a hyphen
 
 
-def _markdown(title: str, rows: list[list[str]], notes: list[str]) -> str:
+def _ruled(lines: list[str], n_controls: int, rule: str) -> list[str]:
+    """`lines` with a rule above the controls, where there is anything above it."""
+    place = len(lines) - n_controls
+    return [*lines[:place], rule, *lines[place:]] if n_controls and place else lines
+
+
+def _markdown(title: str, rows: list[list[str]], notes: list[str], n_controls: int) -> str:
     rule = "|".join([" --- ", *[" ---: "] * (len(rows[0]) - 1)])
     header, *body = [f"| {' | '.join(row)} |" for row in rows]
+    # Markdown has no rule within a table; a row of dashes is read as one.
+    body = _ruled(body, n_controls, f"| {' | '.join(['–'] * len(rows[0]))} |")
     return "\n".join(
         [f"### {title}", "", header, f"|{rule}|", *body, "", *[f"{note}  " for note in notes], ""]
     )
 
 
-def _latex(title: str, rows: list[list[str]], notes: list[str]) -> str:
+def _latex(title: str, rows: list[list[str]], notes: list[str], n_controls: int) -> str:
     header, *body = [f"{' & '.join(row)} \\\\" for row in rows]
     # What follows \\ must not begin with a bracket or a star, which would be read as its arguments.
     return "\n".join(
@@ -102,7 +110,11 @@ def _latex(title: str, rows: list[list[str]], notes: list[str]) -> str:
             r"\toprule",
             header,
             r"\midrule",
-            *[f"{{}}{line}" if line.startswith(("[", "*")) else line for line in body],
+            *_ruled(
+                [f"{{}}{line}" if line.startswith(("[", "*")) else line for line in body],
+                n_controls,
+                r"\midrule",
+            ),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
@@ -111,7 +123,7 @@ def _latex(title: str, rows: list[list[str]], notes: list[str]) -> str:
     )
 
 
-def _html(title: str, rows: list[list[str]], notes: list[str]) -> str:
+def _html(title: str, rows: list[list[str]], notes: list[str], n_controls: int) -> str:
     def line(cells: list[str], tag: str) -> str:
         return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
 
@@ -120,7 +132,7 @@ def _html(title: str, rows: list[list[str]], notes: list[str]) -> str:
         [
             f"<table>\n<caption>{title}</caption>",
             f"<thead>{line(header, 'th')}</thead>\n<tbody>",
-            *[line(row, "td") for row in body],
+            *_ruled([line(row, "td") for row in body], n_controls, "</tbody>\n<tbody>"),
             f"</tbody>\n</table>\n<p>{'<br>'.join(notes)}</p>\n",
         ]
     )

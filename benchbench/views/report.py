@@ -1,6 +1,6 @@
 """The report: everything below a folder of records as one HTML file that needs nothing else.
 
-Pattern: records become plain values (`_Section`, `_Model`, `_Line`), figures become SVG text, pictures become data
+Pattern: records become plain values (`_Section`, `ReportModel`, `_Line`), figures become SVG text, pictures become data
 URIs, and `report.html.j2` lays them out with every name escaped. The page reads without JavaScript; with it the
 table sorts and filters. The same records give the same bytes.
 
@@ -10,10 +10,8 @@ curves are of the first seed's record of each model, so the page stays a size th
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from io import BytesIO
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +20,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchbench.core.errors import InputError
-from benchbench.results.load import load_failures, read_file, records, results_of
-from benchbench.results.provenance import demand
+from benchbench.results.conditions import BUSY
+from benchbench.results.load import Record, load_failures, records, results_of
+from benchbench.results.numbers import numbers
 from benchbench.results.ranks import pareto_front
-from benchbench.results.store import RUN
 from benchbench.results.summary import MODEL, summarise
-from benchbench.results.words import mode_words
+from benchbench.results.testing import Pool, difference
+from benchbench.results.verdicts import LEVEL
 from benchbench.views import figures
-from benchbench.views.board import RATE
-from benchbench.views.curves import Alarm
+from benchbench.views.board import RATE, apart
 from benchbench.views.figures import Point
+from benchbench.views.report_model import ReportFigure, ReportModel, check_stated, report_model
 from benchbench.views.text import (
     arrow,
     by_aspect,
@@ -44,30 +43,6 @@ from benchbench.views.text import (
     plain,
     protocol,
     task_words,
-)
-
-PICTURES = {
-    "samples.png": "generated samples beside real images",
-    "neighbours.png": "samples with their nearest training images",
-    "reconstructions.png": "reconstructions below their originals",
-    "translations.png": "translations beside their sources",
-    "stylizations.png": "contents on the left in the styles on top",
-}
-# What a look at training shows first; a curves.csv may hold more.
-WATCHED = (
-    "loss",
-    "monitor_distance",
-    "monitor_recall",
-    "monitor_coverage",
-    "monitor_modes",
-    "monitor_duplicate_rate",
-)
-MOST_CURVES = 9
-# What the page says of every record, by its name in run.json.
-STATED = (
-    *("model", "variant", "dataset", "seed", "extractors", "data.fingerprint", "data.notes"),
-    *("machine.device", "machine.device_name", "machine.cores"),
-    *(f"provenance.{name}" for name in ("benchbench", "code_revision", "python", "packages")),
 )
 
 
@@ -90,43 +65,19 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class _Figure:
-    caption: str
-    svg: Markup
-    label: str
-
-
-@dataclass(frozen=True)
-class _Picture:
-    caption: str
-    uri: str
-
-
-@dataclass(frozen=True)
-class _Model:
-    name: str
-    words: list[str]
-    figures: list[_Figure] = field(default_factory=list)
-    pictures: list[_Picture] = field(default_factory=list)
-    facts: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class _Section:
     dataset: str
     summary: list[str]
-    figures: list[_Figure]
-    models: list[_Model]
+    figures: list[ReportFigure]
+    models: list[ReportModel]
 
 
 def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     """The page, as text. Raises `InputError` as `load_results` does, and for a folder without records."""
     root = Path(root)
     runs = list(records(root))
-    for folder, run in runs:
-        demand(folder / RUN, run, STATED)
-        sides = [f"data.domains.{name}" for name in run["data"].get("domains", ())] or ["data"]
-        demand(folder / RUN, run, [f"{side}.{split}.n" for side in sides for split in ("train", "held_out")])
+    for found in runs:
+        check_stated(found)
     frame = results_of(runs)
     if frame.empty:
         raise InputError(f"there are no records below {root}; run something with --out {root} first")
@@ -143,8 +94,9 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     return environment.get_template("report.html.j2").render(
         title=plain(title),
         sections=[
-            _section(str(dataset), own, frame[frame["dataset"] == dataset], runs, looks)
-            for dataset, own in summary.groupby("dataset", sort=True)
+            section
+            for dataset, own in frame.groupby("dataset", sort=True)
+            for section in _sections(str(dataset), own, runs, looks)
         ],
         lines=_lines(summary),
         failures=[plain(failure) for failure in failures],
@@ -155,88 +107,113 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     )
 
 
-def _section(
-    dataset: str,
-    summary: pd.DataFrame,
-    frame: pd.DataFrame,
-    runs: Sequence[tuple[Path, dict[str, Any]]],
-    looks: Mapping[str, int],
-) -> _Section:
-    own = [(folder, run) for folder, run in runs if run["dataset"] == dataset]
-    by_model: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
-    for folder, run in own:
-        by_model.setdefault(model_name(run["model"], run["variant"]), []).append((folder, run))
+def _sections(
+    dataset: str, frame: pd.DataFrame, runs: Sequence[Record], looks: Mapping[str, int]
+) -> Iterator[_Section]:
+    """A section a dataset; where its records were not all made under the same conditions, one for each of them."""
+    judged = frame[~frame["aspect"].isin(["throughput", "cost"])]
+    parts = apart(judged if len(judged) else frame)
+    for told, part in parts:
+        cells = set(part["cell"]) if len(parts) > 1 else set(frame["cell"])
+        own = [found for found in runs if found[1]["cell"] in cells]
+        title = f"{dataset} ({told})" if told else dataset
+        yield _section(title, frame[frame["cell"].isin(cells)], own, looks)
+
+
+def _section(title: str, frame: pd.DataFrame, runs: Sequence[Record], looks: Mapping[str, int]) -> _Section:
+    summary = summarise(frame)
+    summary = summary.assign(name=[model_name(*who) for who in summary[MODEL].itertuples(index=False)])
+    names = {
+        str(cell): model_name(*who)
+        for cell, *who in frame.drop_duplicates("cell")[["cell", *MODEL]].itertuples(index=False)
+    }
+    by_model: dict[str, list[Record]] = {}
+    for folder, run in runs:
+        if run["cell"] in names:
+            by_model.setdefault(names[run["cell"]], []).append((folder, run))
     lead = _lead(summary)
     if len(lead):  # of several directions, those numbers that go with it
         summary = summary[summary["task"].map(direction).isin(["", direction(lead.iloc[0]["task"])])]
-    order = list(lead.sort_values("value", ascending=not _higher(lead))["name"]) if len(lead) else []
-    names = [*order, *sorted(set(by_model) - set(order))]
+    ordered = (
+        lead.sort_values(["control", "value"], ascending=[True, not _higher(lead)]) if len(lead) else lead
+    )
+    order = list(ordered["name"]) if len(lead) else []
     models = [
-        _model(name, sorted(by_model[name], key=lambda found: int(found[1]["seed"])), frame)
-        for name in names
+        report_model(name, sorted(by_model[name], key=lambda found: int(found[1]["seed"])), frame)
+        for name in [*order, *sorted(set(by_model) - set(order))]
         if name in by_model
     ]
-    return _Section(plain(dataset), _in_words(summary, lead, order), _planes(summary, lead, looks), models)
+    words = [plain(sentence) for sentence in _in_words(summary, frame, lead)]
+    return _Section(plain(title), words, _planes(summary, lead, looks), models)
 
 
 def _lead(summary: pd.DataFrame) -> pd.DataFrame:
-    """The lines of the number that models are ranked by: the first Fréchet distance, else the first quality."""
-    numbers = summary[
-        (summary["aspect"] == "quality") & summary["value"].notna() & summary["higher_is_better"].notna()
-    ]
-    if numbers.empty:
-        return numbers
-    ordered = numbers.assign(lead=not_leading).sort_values(["lead", "metric", "task"], kind="stable")
-    best = ordered.iloc[0]
-    alike = (numbers["metric"] == best["metric"]) & (numbers["task"] == best["task"])
-    lead: pd.DataFrame = numbers[alike].drop_duplicates("name")
-    return lead
+    """The lines of the headline, by which models are ranked; where no record states one, of the first quality."""
+    stated = summary[summary["value"].notna() & summary["higher_is_better"].notna()]
+    lines = stated[stated["headline"].fillna(False)]
+    if lines.empty:
+        lines = stated[stated["aspect"] == "quality"].assign(lead=not_leading)
+        if lines.empty:
+            return lines
+        lines = lines.sort_values(["lead", "metric", "task"], kind="stable")
+    best = lines.sort_values("task", kind="stable").iloc[0] if "lead" not in lines else lines.iloc[0]
+    alike = (stated["metric"] == best["metric"]) & (stated["task"] == best["task"])
+    lead: pd.DataFrame = stated[alike].drop_duplicates("name")
+    return lead.assign(control=lead["control"].fillna(False).astype(bool))
 
 
 def _higher(lines: pd.DataFrame) -> bool:
     return bool(lines.iloc[0]["higher_is_better"])
 
 
-def _in_words(summary: pd.DataFrame, lead: pd.DataFrame, order: Sequence[str]) -> list[str]:
-    """A few plain sentences: who leads, who covers most, who is fastest."""
-    if not order:
-        return []
+def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) -> Iterator[str]:
+    """A few plain sentences: who leads and how surely, who covers most, who is fastest, who collapsed."""
+    if lead.empty:
+        return
+    models = lead[~lead["control"]].sort_values("value", ascending=not _higher(lead))
     metric = lead.iloc[0]["metric"] + direction(lead.iloc[0]["task"])
-    first = lead[lead["name"] == order[0]].iloc[0]
-    said = [
-        f"{order[0]} has the best {metric} of {len(order)} model{'' if len(order) == 1 else 's'}: "
-        f"{number(first['value'])} {interval(first)}".rstrip()
-        + "."
-    ]
-    if len(order) > 1:
-        second = lead[lead["name"] == order[1]].iloc[0]
-        apart = _apart(first, second)
-        said.append(
-            f"{order[1]} follows with {number(second['value'])} {interval(second)}".rstrip()
-            + (
-                "; the intervals do not overlap."
-                if apart
-                else "; the intervals overlap."
-                if apart is False
-                else "."
-            )
-        )
+    if len(models):
+        first = models.iloc[0]
+        best = f"{number(first['value'])} {interval(first)}".rstrip()
+        among = f" of {len(models)} models" if len(models) > 1 else ""
+        yield f"{first['name']} has the best {metric}{among}: {best}."
+    if len(models) > 1:
+        second = models.iloc[1]
+        follows = f"{number(second['value'])} {interval(second)}".rstrip()
+        yield f"{second['name']} follows with {follows}{_told_apart(frame, lead, first['name'], second['name'])}."
+    for row in lead[lead["control"]].sort_values("name").to_dict("records"):
+        yield f"Landmark: {row['name']} has {number(row['value'])} {interval(row)}".rstrip() + "."
+    busy = (summary["aspect"] == "throughput") & (summary["load"].fillna(0) > BUSY)
+    contest = summary[~summary["control"].fillna(False).astype(bool) & summary["value"].notna() & ~busy]
     for start, what in (("coverage_", "covers most of the reference"), (RATE, "samples fastest")):
-        lines = summary[summary["metric"].str.startswith(start) & summary["value"].notna()]
-        if len(lines) > 1:
-            best = lines.sort_values(["value", "name"]).iloc[-1]
-            unit = f" {best['unit']}" if best["unit"] else ""
-            said.append(f"{best['name']} {what}: {best['metric']} {number(best['value'])}{unit}.")
-    return [plain(sentence) for sentence in said]
+        lines = contest[contest["metric"].str.startswith(start)]
+        if len(lines) > 1 and lines["machine"].nunique(dropna=False) == 1 and lines["metric"].nunique() == 1:
+            best_row = lines.sort_values(["value", "name"]).iloc[-1]
+            unit = f" {best_row['unit']}" if best_row["unit"] else ""
+            yield f"{best_row['name']} {what}: {best_row['metric']} {number(best_row['value'])}{unit}."
+    for row in lead[lead["n_collapsed"] > 0].to_dict("records"):
+        median = f"; the median over seeds is {number(row['median'])}" if row["n_seeds"] > 1 else ""
+        yield f"{row['name']} collapsed in {row['n_collapsed']} of {row['n_seeds']} seeds{median}."
 
 
-def _apart(a: Any, b: Any) -> bool | None:
-    if pd.isna(a["low"]) or pd.isna(b["low"]):
-        return None
-    return bool(a["high"] < b["low"] or b["high"] < a["low"])
+def _told_apart(frame: pd.DataFrame, lead: pd.DataFrame, first: str, second: str) -> str:
+    """Whether another seed could turn two models round, as a half sentence."""
+    rows = frame[(frame["metric"] == lead.iloc[0]["metric"]) & (frame["task"] == lead.iloc[0]["task"])]
+    found = {
+        model_name(unit.model, unit.variant): same[0]
+        for unit, held in numbers(rows).items()
+        for same in held.values()
+        if same
+    }
+    if first not in found or second not in found or found[first].conditions != found[second].conditions:
+        return ""
+    apart = difference(found[first], found[second], pool=Pool.of(found.values()))
+    if apart is None or apart.kind == "images":
+        return "; one run each does not tell what another seed would do"
+    return "; the two are told apart" if apart.p <= LEVEL else "; other seeds could turn the two round"
 
 
-def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int]) -> list[_Figure]:
+def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int]) -> list[ReportFigure]:
     found = []
     way = direction(lead.iloc[0]["task"]) if len(lead) else ""
     for extractor in sorted(set(summary["extractor"].dropna())):
@@ -245,22 +222,36 @@ def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int])
             label = f"precision against recall on {extractor}{way}"
             svg = figures.plane(both, "recall ↑", "precision ↑", looks)
             found.append(
-                _Figure(f"Quality against diversity: {label}. Up and right is better.", Markup(svg), label)
+                ReportFigure(
+                    f"Quality against diversity: {label}. Up and right is better.", Markup(svg), label
+                )
             )
-    if len(lead):
+    rates = summary[(summary["metric"] == RATE) & summary["value"].notna()]
+    if len(lead) and len(rates) and rates["machine"].nunique(dropna=False) == 1:
         metric, higher = lead.iloc[0]["metric"], _higher(lead)
-        both = _both(_points(summary, RATE), _points(summary, metric))
-        if both:
-            sign = 1 if higher else -1
-            kept = pareto_front(
-                [x.value for x, _ in both.values()], [sign * y.value for _, y in both.values()]
-            )
-            front = [name for name, on_it in zip(both, kept, strict=True) if on_it]
+        if both := _both(_points(summary, RATE), _points(summary, metric)):
+            front = [] if (rates["load"].fillna(0) > BUSY).any() else _front(both, lead, higher)
             x_name = "sampling rate, images/s ↑"
             svg = figures.plane(both, x_name, f"{metric} {arrow(higher)}", looks, log_x=True, front=front)
-            caption = f"Quality against throughput; the dashed line joins the Pareto front{way}: {', '.join(front)}."
-            found.append(_Figure(plain(caption), Markup(svg), f"{plain(metric)} against sampling rate{way}"))
+            told = (
+                f"; the dashed line joins the Pareto front{way}: {', '.join(front)}"
+                if front
+                else "; some rates were taken while other programs were at work, so there is no Pareto front"
+            )
+            label = f"{plain(metric)} against sampling rate{way}"
+            found.append(ReportFigure(plain(f"Quality against throughput{told}."), Markup(svg), label))
     return found
+
+
+def _front(both: Mapping[str, tuple[Point, Point]], lead: pd.DataFrame, higher: bool) -> list[str]:
+    """The models that none beats in both; controls take no part."""
+    controls = set(lead.loc[lead["control"], "name"])
+    names = [name for name in both if name not in controls]
+    if not names:
+        return []
+    sign = 1 if higher else -1
+    kept = pareto_front([both[n][0].value for n in names], [sign * both[n][1].value for n in names])
+    return [name for name, on_it in zip(names, kept, strict=True) if on_it]
 
 
 def _points(summary: pd.DataFrame, metric: str) -> dict[str, Point]:
@@ -275,97 +266,6 @@ def _points(summary: pd.DataFrame, metric: str) -> dict[str, Point]:
 
 def _both(x: Mapping[str, Point], y: Mapping[str, Point]) -> dict[str, tuple[Point, Point]]:
     return {name: (x[name], y[name]) for name in x if name in y}
-
-
-def _model(name: str, runs: Sequence[tuple[Path, dict[str, Any]]], frame: pd.DataFrame) -> _Model:
-    words = []
-    for _, run in runs:
-        said = mode_words(run, frame[frame["cell"] == run["cell"]])
-        if said:
-            words.append(plain(f"seed {run['seed']}: {said}"))
-    folder, first = runs[0]
-    pictures = [
-        _Picture(plain(f"{name}, seed {first['seed']}: {caption}"), _data_uri(read_file(folder, first, file)))
-        for file, caption in PICTURES.items()
-        if file in first["files"] and (folder / file).exists()  # records are published without pictures
-    ]
-    return _Model(plain(name), words, [*_curves(name, runs), *_classes(name, runs)], pictures, _facts(runs))
-
-
-def _curves(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[_Figure]:
-    tables, alarms = {}, {}
-    for folder, run in runs:
-        if "curves.csv" in run["files"]:
-            tables[int(run["seed"])] = pd.read_csv(BytesIO(read_file(folder, run, "curves.csv")))
-            if collapse := run.get("collapse"):
-                alarms[int(run["seed"])] = Alarm(int(collapse["step"]), str(collapse["words"]))
-    if not tables:
-        return []
-    columns = [column for column in next(iter(tables.values())).columns if column not in ("epoch", "step")]
-    first = [column for column in columns if column.startswith(WATCHED)]
-    names = [*first, *(column for column in columns if column not in first and not column.startswith("lr"))]
-    names = [
-        column
-        for column in names
-        if any(table[column].notna().any() for table in tables.values() if column in table)
-    ]
-    caption = f"Training of {name}, a line a seed" + ("; dashed: collapse alarm" if alarms else "") + "."
-    svg = figures.curves(tables, names[:MOST_CURVES], alarms)
-    return [_Figure(plain(caption), Markup(svg), plain(f"training curves of {name}"))]
-
-
-def _classes(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[_Figure]:
-    seen = [run["classes"] for _, run in runs if (run.get("classes") or {}).get("reference")]
-    if not seen:
-        return []
-    first = seen[0]
-    made = [sum(counts) for counts in zip(*(own["generated"] for own in seen), strict=True)]
-    real = [sum(counts) for counts in zip(*(own["reference"] for own in seen), strict=True)]
-    svg = figures.histogram(_shares(made), _shares(real), first["names"])
-    caption = (
-        f"Classes of {name}'s samples as {first['judge']} sees them, all seeds together, beside real images."
-    )
-    return [_Figure(plain(caption), Markup(svg), plain(f"class histogram of {name}"))]
-
-
-def _shares(counts: Sequence[int]) -> list[float]:
-    total = sum(counts)
-    return [count / total if total else 0.0 for count in counts]
-
-
-def _splits(data: dict[str, Any]) -> str:
-    """How many images there are, of each domain where there are two."""
-    if "domains" in data:
-        return "; ".join(f"{name}: {_splits(own)}" for name, own in data["domains"].items())
-    return f"{data['train']['n']} training, {data['held_out']['n']} held out"
-
-
-def _facts(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str]]:
-    """Where the numbers come from, as (what, which)."""
-    _, first = runs[0]
-    provenance, machine, data = first["provenance"], first["machine"], first["data"]
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()))
-    judges = "; ".join(
-        f"{name}, weights {str(said.get('weights_sha256', said.get('unavailable')))[:16]}, {said.get('resize', '')}"
-        for name, said in sorted(first["extractors"].items())
-    )
-    weights = first["files"].get("weights.safetensors") or first.get("weights_loaded_sha256")
-    made = first.get("protocol") or {}
-    facts = [
-        ("cells", ", ".join(f"{run['cell']} (seed {run['seed']})" for _, run in runs)),
-        ("code", f"benchbench {provenance['benchbench']}, revision {provenance['code_revision']}"),
-        ("data", f"fingerprint {data['fingerprint'][:16]}, {_splits(data)}"),
-        ("notes on the data", "; ".join(data["notes"])),
-        ("judges", judges),
-        ("weights of the first seed", weights or "none"),
-        (
-            "choices that change numbers",
-            ", ".join(f"{key}: {value}" for key, value in made.items() if value is not None),
-        ),
-        ("machine", f"{machine['device_name']}, {machine['cores']} cores, {machine['device']}"),
-        ("packages", f"Python {provenance['python']}, {packages}"),
-    ]
-    return [(what, plain(which)) for what, which in facts if which]
 
 
 def _lines(summary: pd.DataFrame) -> list[_Line]:
@@ -416,7 +316,3 @@ def _without(frame: pd.DataFrame) -> list[str]:
         plain(f"{row['metric']} is {row['status']} ({row['n']}): {row['reason']}")
         for row in counts.to_dict("records")
     ]
-
-
-def _data_uri(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode()

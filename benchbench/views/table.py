@@ -69,32 +69,27 @@ def metrics_table(frame: pd.DataFrame) -> Table:
 def frame_table(frame: pd.DataFrame) -> Group:
     """Models side by side, one table per dataset, task and aspect: mean over seeds, best in bold with a `*`.
 
-    Only numbers of one protocol share a column; the protocols are listed below.
+    Only numbers made under one set of conditions share a table.
     """
     if frame.empty:
         raise InputError("there are no numbers to compare: the results are empty")
     parts: list[Any] = []
     for board in boards(frame):
-        for aspect in dict.fromkeys(board.aspects):
-            parts.append(_aspect_table(board, aspect))
-        parts += map(Text, board.notes)
+        parts += [_board_table(board), *map(Text, board.notes)]
     return Group(*parts)
 
 
-def _aspect_table(board: Board, aspect: str) -> Table:
-    chosen = [index for index, name in enumerate(board.aspects) if name == aspect]
-    title = Text(f"{board.title}: {plain(aspect).replace('_', ' ')}")
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+def _board_table(board: Board) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=Text(board.title), title_justify="left")
     table.add_column("model", overflow="fold", min_width=9)
-    ranks = board.ranks if 0 in chosen else []  # beside the column they are made by
-    if ranks:
+    if board.ranks:
         table.add_column("rank", justify="right", no_wrap=True)
-    for index in chosen:
-        table.add_column(Text(folded(board.headings[index])), justify="right", overflow="fold")
-    for row, (name, entries) in enumerate(board.rows):
-        shown = [entries[index] for index in chosen]
-        if any(entry is not None for entry in shown):
-            table.add_row(Text(name), *map(Text, ranks[row : row + 1]), *map(_entry, shown))
+    for heading_ in board.headings:
+        table.add_column(Text(folded(heading_)), justify="right", overflow="fold")
+    for place, (name, entries) in enumerate(board.rows):
+        if place and place == len(board.rows) - board.n_controls:
+            table.add_section()
+        table.add_row(Text(name), *map(Text, board.ranks[place : place + 1]), *map(_entry, entries))
     return table
 
 

@@ -1,0 +1,178 @@
+"""Under which conditions a number was made. Two numbers stand beside each other where all of them are equal.
+
+Every view asks this one tuple: rows that differ in it are never averaged, ranked or tested together, and whoever
+refuses says which field differs. What was measured by the clock or took memory is also a property of the machine; what
+is counted is the same on every one.
+
+Beside its own columns a table from `load_results` has what `run.json` says of each number (`FACTS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pandas as pd
+
+from benchbench.core.errors import InputError, NothingComparable
+
+QUESTION = ["dataset", "task", "metric"]
+PROTOCOL = ["n_images", "n_reference", "extractor", "resize", "precision", "metric_version"]
+CONDITIONS = ["data", "size", *PROTOCOL, "judge", "decoder", "unit", "machine"]
+WORDS = {"data": "the reference data", "size": "the size", "judge": "the weights of the extractor"}
+"""What people call a field that its column does not name well."""
+
+FACTS = {
+    "data": "string",  # fingerprint of the dataset
+    "size": "string",  # of the images, "32×32"
+    "judge": "string",  # sha256 of the extractor's weights, the first 16 digits
+    "decoder": "string",  # what decoded the images, where it matters
+    "machine": "string",  # in words, of what depends on it
+    "load": "Float64",  # runnable processes a core while the cell ran; above `BUSY` others were at work
+    "control": "boolean",  # a landmark, whose seeds are no trainings
+    "collapse": "string",  # the alarm's words, null where it was silent
+}
+"""What run.json adds to a number, with its dtype."""
+
+MEASURED = ("throughput", "cost")  # aspects that depend on the machine, `COUNTED` apart
+COUNTED = ("parameters", "parameters_sampling", "parameters_training", "flops_per_image")
+RESTATED = (
+    "*_infinity*",
+    "*_subsets*",
+    "*_one_split*",
+)  # names of numbers that restate the one they stand beside
+# Runnable processes a core, from which on others were at work; what is measured takes up to one a core itself.
+BUSY = 1.2
+SAME = 1e-6  # relative: two runs of the same thing differ by rounding alone
+_MACHINE = ("device", "device_name", "processor", "cores", "threads", "memory_gib")
+
+Question = tuple[str, str, str]  # dataset, task, metric
+Conditions = tuple[tuple[str, str], ...]  # (field, value), in the order of `CONDITIONS`; a null is "none"
+
+
+def facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The `FACTS` that a `run.json` states of all its numbers, and the machine's `cores`; `judge` by extractor."""
+    machine = run.get("machine") or {}
+    collapse = run.get("collapse")
+    judges = {
+        name: str(told["weights_sha256"])[:16]
+        for name, told in (run.get("extractors") or {}).items()
+        if isinstance(told, Mapping) and told.get("weights_sha256")
+    }
+    data = run.get("data") or {}
+    return {
+        "data": data.get("fingerprint"),
+        "size": data.get("size") if isinstance(data.get("size"), str) else None,
+        "judge": judges,
+        "decoder": data.get("decoder"),
+        "machine": _machine([machine.get(name) for name in _MACHINE]),
+        "load": _a_core(machine.get("load_1min"), machine.get("cores")),
+        "cores": machine.get("cores"),
+        "control": bool(run.get("control", run.get("model") in _OLDER_CONTROLS)),
+        "collapse": None if not collapse else str(collapse.get("words")),
+    }
+
+
+# Records from before run.json said so.
+_OLDER_CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity")
+
+
+def measured(rows: pd.DataFrame) -> pd.Series:
+    """Which rows depend on the machine, boolean."""
+    return rows["aspect"].isin(MEASURED) & ~rows["metric"].isin(COUNTED)
+
+
+def restated(metric: str) -> bool:
+    """Whether a number only restates another one of its record, such as `fd_infinity` beside `fd`."""
+    return any(fnmatchcase(metric, pattern) for pattern in RESTATED)
+
+
+def condition_columns(rows: pd.DataFrame) -> pd.DataFrame:
+    """`CONDITIONS` of each row as text, a null or a column that is not there as "none"."""
+    whole = rows.reindex(columns=CONDITIONS)
+    return pd.DataFrame({name: whole[name].astype("string").fillna("none") for name in CONDITIONS})
+
+
+def conditions_of(rows: pd.DataFrame) -> list[Conditions]:
+    """The conditions of each row, in its order."""
+    texts = condition_columns(rows)
+    columns = [[(name, text) for text in texts[name].to_numpy(object)] for name in CONDITIONS]
+    return list(zip(*columns, strict=True))
+
+
+def differences(a: Sequence[Conditions], b: Sequence[Conditions]) -> str:
+    """ "n_images is 1000 against 5000, …": the fields in which two sides differ, with their values."""
+    sides = [{name: sorted({dict(one)[name] for one in side}) for name in CONDITIONS} for side in (a, b)]
+    said = [
+        f"{WORDS.get(name, name)} is {_values(name, sides[0][name])} against {_values(name, sides[1][name])}"
+        for name in CONDITIONS
+        if len({*sides[0][name], *sides[1][name]}) > 1
+    ]
+    return ", ".join(said) or "the conditions are mixed in another way"
+
+
+def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Question]:
+    """The (dataset, task, metric) that both tables answer, sorted, after checking that they may be compared.
+
+    Failed rows hold no number and are left out. Raises `NothingComparable` when the tables share no question, or when a
+    condition differs within a shared one; the message names metric, field and both values. Raises `InputError` for
+    a table that lacks a column.
+    """
+    a, b = _by_question(a_rows), _by_question(b_rows)
+    shared = sorted(a.keys() & b.keys())
+    if not shared:
+        raise NothingComparable(
+            f"the two share no number: one has {_listed(a)}, the other {_listed(b)}; "
+            "compare runs of the same metric on the same dataset"
+        )
+    refused = [
+        f"{metric} of {task} on {dataset}: {differences(sorted(a[question]), sorted(b[question]))}"
+        for question in shared
+        for dataset, task, metric in [question]
+        if len(a[question] | b[question]) > 1
+    ]
+    if refused:
+        raise NothingComparable(
+            f"these numbers were not made the same way: {'; '.join(refused)}; run both alike"
+        )
+    return shared
+
+
+def _by_question(rows: pd.DataFrame) -> dict[Question, set[Conditions]]:
+    missing = [name for name in [*QUESTION, *PROTOCOL, "status"] if name not in rows.columns]
+    if missing:
+        raise InputError(f"a table of results lacks the column(s) {', '.join(missing)}")
+    numbers = rows[rows["status"] == "ok"]
+    found: dict[Question, set[Conditions]] = {}
+    asked = zip(*(numbers[name] for name in QUESTION), strict=True)
+    for question, made in zip(asked, conditions_of(numbers), strict=True):
+        found.setdefault((question[0], question[1], question[2]), set()).add(made)
+    return found
+
+
+def _listed(found: Mapping[Question, Any]) -> str:
+    names = sorted({f"{metric} on {dataset}" for dataset, _, metric in found})
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return (", ".join(names[:4]) or "none") + more
+
+
+def _values(name: str, values: Sequence[str]) -> str:
+    """Values side by side; of a fingerprint the first digits, which tell two apart."""
+    return " and ".join(short(name, value) for value in values)
+
+
+def short(name: str, value: str) -> str:
+    """A value of the field `name` as people read it."""
+    return value[:8] if name in ("data", "judge") and value != "none" else value
+
+
+def _machine(facts: Sequence[Any]) -> str:
+    """`device cpu, device_name AMD EPYC, …`. Which of several equal accelerators ran it makes no difference."""
+    texts = ["unknown" if x is None else f"{x:.0f}" if isinstance(x, float) else str(x) for x in facts]
+    texts[0] = texts[0].split(":")[0]
+    return ", ".join(f"{name} {text}" for name, text in zip(_MACHINE, texts, strict=True))
+
+
+def _a_core(load: Any, cores: Any) -> float | None:
+    return float(load) / cores if isinstance(load, int | float) and isinstance(cores, int) and cores else None

@@ -1,0 +1,61 @@
+"""What records from before numbers said their scale, range and headline would have said.
+
+Only names that such records can hold are here, and a record that says anything itself is left alone.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import pandas as pd
+
+from benchbench.core.scales import Range, Scale
+
+_SHARE: tuple[Scale, Range] = ("arcsine", (0.0, 1.0))
+_POSITIVE: tuple[Scale, Range] = ("log", (0.0, None))
+_ROOT: tuple[Scale, Range] = ("sqrt", (0.0, None))
+# The first pattern that fits counts.
+_SCALES: tuple[tuple[str, tuple[Scale, Range]], ...] = (
+    *((name, ("sqrt", (None, None))) for name in ("fd_infinity*", "fid_infinity*", "kd*", "kid*")),
+    *((f"{name}*", _SHARE) for name in ("precision", "recall", "coverage", "duplicate_rate", "high_quality")),
+    *((f"{name}*", _SHARE) for name in ("conditional_accuracy", "authenticity", "class_tv")),
+    *((f"{name}*", _ROOT) for name in ("density", "class_kl")),
+    *((f"{name}*", ("arcsine", (-1.0, 1.0))) for name in ("ssim", "ms_ssim")),
+    *(
+        (f"{name}*", _POSITIVE)
+        for name in ("fd", "fid", "sfid", "mse", "mae", "lpips", "cmmd", "swd", "mind")
+    ),
+    *((f"{name}*", ("log", (1.0, None))) for name in ("is", "inception_score", "vendi")),
+    ("modes*", _ROOT),
+    *((name, _POSITIVE) for name in ("sampling_rate", "training_rate", "latency_*", "peak_memory_*")),
+    *((name, _POSITIVE) for name in ("parameters", "flops_per_image", "machine_load")),
+)
+_HEADLINES = ("fid", "fd_*", "gram_distance*")  # and none at infinity
+
+
+def completed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns `scale`, `minimum`, `maximum` and `headline` filled for records that lack them."""
+    silent = rows["scale"].isna()
+    if not silent.any():
+        return rows
+    known = {name: _known(str(name)) for name in rows.loc[silent, "metric"].unique()}
+    told = [known.get(name) if lacks else None for name, lacks in zip(rows["metric"], silent, strict=True)]
+    found = rows.assign(
+        scale=rows["scale"].fillna(pd.Series([t and t[0] for t in told], rows.index, dtype="string")),
+        minimum=rows["minimum"].fillna(pd.Series([t and t[1][0] for t in told], rows.index, dtype="Float64")),
+        maximum=rows["maximum"].fillna(pd.Series([t and t[1][1] for t in told], rows.index, dtype="Float64")),
+    )
+    return found.assign(headline=found["headline"] | _headlines(found, silent))
+
+
+def _known(metric: str) -> tuple[Scale, Range] | None:
+    return next((said for pattern, said in _SCALES if fnmatchcase(metric, pattern)), None)
+
+
+def _headlines(rows: pd.DataFrame, silent: pd.Series) -> pd.Series:
+    """Of each cell and task whose rows say nothing, the first Fréchet or Gram distance."""
+    leads = rows["metric"].map(
+        lambda name: "infinity" not in name and any(fnmatchcase(name, pattern) for pattern in _HEADLINES)
+    )
+    chosen = rows[silent & leads].drop_duplicates(["cell", "task"]).index
+    return pd.Series(rows.index.isin(chosen), rows.index, dtype="boolean")

@@ -1,0 +1,114 @@
+"""Whose numbers are seeds of one thing: rows of one label are told apart where they were not made by one recipe.
+
+Seeds are replicates of a recipe. Two runs under one model and variant that differ in code, weights or any setting
+are two recipes, whatever their seeds, and get labels that say what differs: `vae lr=0.0005` beside `vae lr=0.001`.
+A name that the owner gave (`--name`) is the owner's word that its runs are one recipe. What is left, several values
+for one seed, is told apart by the images, and at last by the cell: nothing is averaged that contradicts itself, and
+no such pair keeps the other models from their board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from benchbench.results.conditions import MEASURED, QUESTION, SAME, condition_columns
+
+LABEL = ["dataset", "model", "variant"]
+_OWN = ("images", "source")  # of what `evaluate` was shown: other images under another seed are a replicate
+# Settings of training that no weight depends on.
+_NOT_MADE_BY = ("monitor_every", "checkpoint_every", "on_collapse")
+
+
+def settings_of(run: Mapping[str, Any]) -> dict[str, str]:
+    """All that tells two recipes apart, as text by name: `settings` of run.json, or for an older record what can be
+    read from the rest of it."""
+    if isinstance(stated := run.get("settings"), Mapping):
+        return {str(name): _text(value) for name, value in stated.items()}
+    weights, samples = run.get("weights_loaded_sha256"), run.get("samples") or {}
+    found = {
+        "code": str(run.get("code_hash"))[:8] if run.get("code_hash") else None,
+        "weights": str(weights)[:8] if weights else None,
+        "images": str(samples["fingerprint"])[:8] if samples.get("fingerprint") else None,
+        **(run.get("config") or {}),
+    }
+    if not weights:
+        training = (run.get("recipe") or {}).get("training") or {}
+        found |= {name: value for name, value in training.items() if name not in _NOT_MADE_BY}
+    return {name: _text(value) for name, value in found.items() if value is not None}
+
+
+def told_apart(rows: pd.DataFrame, runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """`rows` with variants that say what differs, where one label stands for several recipes.
+
+    rows: a table of numbers with `FACTS`. runs: the `run.json` of each of its cells.
+    """
+    by_cell = {str(run["cell"]): settings_of(run) for run in runs if not run.get("name")}
+    labels = rows.drop_duplicates("cell")[["cell", "seed", *LABEL]]
+    extra: dict[str, str] = {}
+    for _, same in labels.groupby(LABEL, sort=False):
+        if len(same) > 1:
+            extra |= _differing({cell: by_cell[cell] for cell in same["cell"] if cell in by_cell}, _OWN)
+    rows = _with(rows, extra)
+    clashing = _contradictions(rows)
+    if clashing:
+        images = {str(run["cell"]): settings_of(run) for run in runs}
+        extra = {}
+        for cells in clashing:
+            own = _differing(
+                {cell: {k: v for k, v in images[cell].items() if k in _OWN} for cell in cells}, ()
+            )
+            distinct = len(set(own.values())) == len(cells)
+            extra |= own if distinct else {cell: f"cell={cell}" for cell in cells}
+        rows = _with(rows, extra)
+    return rows
+
+
+def _differing(settings: Mapping[str, Mapping[str, str]], ignored: Iterable[str]) -> dict[str, str]:
+    """Cell -> "lr=0.001,width=8": its values of the settings that are not the same in all cells."""
+    names = sorted({name for own in settings.values() for name in own} - set(ignored))
+    differ = [name for name in names if len({own.get(name, "none") for own in settings.values()}) > 1]
+    if not differ:
+        return {}
+    return {
+        cell: ",".join(f"{name}={own.get(name, 'none')}" for name in differ) for cell, own in settings.items()
+    }
+
+
+def _with(rows: pd.DataFrame, extra: Mapping[str, str]) -> pd.DataFrame:
+    """What `extra` says of a cell, added to its variant; what the variant says already is not said twice."""
+    if not extra:
+        return rows
+
+    def joined(variant: str, more: str) -> str:
+        said = {piece.partition("=")[0] for piece in variant.split(",")}
+        new = [piece for piece in more.split(",") if piece.partition("=")[0] not in said]
+        return ",".join(filter(None, [variant, *new]))
+
+    added = [
+        joined(variant, extra[cell]) if cell in extra else variant
+        for variant, cell in zip(rows["variant"], rows["cell"], strict=True)
+    ]
+    return rows.assign(variant=pd.array(added, dtype="string"))
+
+
+def _contradictions(rows: pd.DataFrame) -> list[list[str]]:
+    """The cells of every label and seed that have two values of one number under one set of conditions."""
+    numbers = rows[(rows["status"] == "ok") & ~rows["aspect"].isin(MEASURED)]
+    who = ["model", "variant", "seed"]
+    repeated = numbers[numbers.duplicated([*QUESTION, *who], keep=False)]
+    if repeated.empty:
+        return []
+    whole = repeated[["cell", "value", *QUESTION, *who]].join(condition_columns(repeated), rsuffix="_of")
+    keys = [name for name in whole.columns if name not in ("cell", "value")]
+    values = whole.groupby(keys, sort=False)["value"].agg(["min", "max"])
+    wrong = values[(values["max"] - values["min"]) > SAME * values[["min", "max"]].abs().max(axis=1)]
+    where = wrong.reset_index()[["dataset", *who]].drop_duplicates()
+    cells = repeated.merge(where, on=["dataset", *who])
+    return [sorted(set(own["cell"])) for _, own in cells.groupby(["dataset", *who], sort=True)]
+
+
+def _text(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else "none" if value is None else str(value)

@@ -1,0 +1,179 @@
+"""The report's page on one model: what happened to its modes, its curves and classes, its pictures, where its numbers
+come from. Reads the records of one model, one a seed; pictures and facts are those of the first."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from benchbench.results.load import Record, read_file
+from benchbench.results.provenance import demand
+from benchbench.results.store import RUN
+from benchbench.results.words import mode_words
+from benchbench.views import figures
+from benchbench.views.curves import Alarm
+from benchbench.views.text import plain
+
+PICTURES = {
+    "samples.png": "generated samples beside real images",
+    "neighbours.png": "samples with their nearest training images",
+    "reconstructions.png": "reconstructions below their originals",
+    "translations.png": "translations beside their sources",
+    "stylizations.png": "contents on the left in the styles on top",
+}
+# What a look at training shows first; a curves.csv may hold more.
+WATCHED = (
+    "loss",
+    "monitor_distance",
+    "monitor_recall",
+    "monitor_coverage",
+    "monitor_modes",
+    "monitor_duplicate_rate",
+)
+MOST_CURVES = 9
+# What the page says of every record, by its name in run.json.
+STATED = (
+    *("model", "variant", "dataset", "seed", "extractors", "data.fingerprint"),
+    *("machine.device", "machine.device_name", "machine.cores"),
+    *(f"provenance.{name}" for name in ("benchbench", "code_revision", "python", "packages")),
+)
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    caption: str
+    svg: Markup
+    label: str
+
+
+@dataclass(frozen=True)
+class ReportPicture:
+    caption: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class ReportModel:
+    name: str
+    words: list[str]
+    figures: list[ReportFigure] = field(default_factory=list)
+    pictures: list[ReportPicture] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
+
+
+def check_stated(found: Record) -> None:
+    """`InputError` where a record does not say what its page needs."""
+    folder, run = found
+    demand(folder / RUN, run, STATED)
+    data = run["data"]
+    if "train" in data or "domains" in data:
+        sides = [f"data.domains.{name}" for name in data.get("domains", ())] or ["data"]
+        demand(folder / RUN, run, [f"{side}.{split}.n" for side in sides for split in ("train", "held_out")])
+
+
+def report_model(name: str, runs: Sequence[tuple[Path, dict[str, Any]]], frame: pd.DataFrame) -> ReportModel:
+    words = []
+    for _, run in runs:
+        said = mode_words(run, frame[frame["cell"] == run["cell"]])
+        if said:
+            words.append(plain(f"seed {run['seed']}: {said}"))
+    folder, first = runs[0]
+    pictures = [
+        ReportPicture(
+            plain(f"{name}, seed {first['seed']}: {caption}"), _data_uri(read_file(folder, first, file))
+        )
+        for file, caption in PICTURES.items()
+        if file in first["files"] and (folder / file).exists()  # records are published without pictures
+    ]
+    return ReportModel(
+        plain(name), words, [*_curves(name, runs), *_classes(name, runs)], pictures, _facts(runs)
+    )
+
+
+def _curves(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[ReportFigure]:
+    tables, alarms = {}, {}
+    for folder, run in runs:
+        if "curves.csv" in run["files"]:
+            tables[int(run["seed"])] = pd.read_csv(BytesIO(read_file(folder, run, "curves.csv")))
+            if collapse := run.get("collapse"):
+                alarms[int(run["seed"])] = Alarm(int(collapse["step"]), str(collapse["words"]))
+    if not tables:
+        return []
+    columns = [column for column in next(iter(tables.values())).columns if column not in ("epoch", "step")]
+    first = [column for column in columns if column.startswith(WATCHED)]
+    names = [*first, *(column for column in columns if column not in first and not column.startswith("lr"))]
+    names = [
+        column
+        for column in names
+        if any(table[column].notna().any() for table in tables.values() if column in table)
+    ]
+    caption = f"Training of {name}, a line a seed" + ("; dashed: collapse alarm" if alarms else "") + "."
+    svg = figures.curves(tables, names[:MOST_CURVES], alarms)
+    return [ReportFigure(plain(caption), Markup(svg), plain(f"training curves of {name}"))]
+
+
+def _classes(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[ReportFigure]:
+    seen = [run["classes"] for _, run in runs if (run.get("classes") or {}).get("reference")]
+    if not seen:
+        return []
+    first = seen[0]
+    made = [sum(counts) for counts in zip(*(own["generated"] for own in seen), strict=True)]
+    real = [sum(counts) for counts in zip(*(own["reference"] for own in seen), strict=True)]
+    svg = figures.histogram(_shares(made), _shares(real), first["names"])
+    caption = (
+        f"Classes of {name}'s samples as {first['judge']} sees them, all seeds together, beside real images."
+    )
+    return [ReportFigure(plain(caption), Markup(svg), plain(f"class histogram of {name}"))]
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    total = sum(counts)
+    return [count / total if total else 0.0 for count in counts]
+
+
+def _splits(data: dict[str, Any]) -> str:
+    """How many images there are, of each domain where there are two."""
+    if "domains" in data:
+        return "; ".join(f"{name}: {_splits(own)}" for name, own in data["domains"].items())
+    if "train" not in data:  # images that were only evaluated
+        return f"{data['n']} reference images" if data.get("n") else "statistics"
+    return f"{data['train']['n']} training, {data['held_out']['n']} held out"
+
+
+def _facts(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str]]:
+    """Where the numbers come from, as (what, which)."""
+    _, first = runs[0]
+    provenance, machine, data = first["provenance"], first["machine"], first["data"]
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()))
+    judges = "; ".join(
+        f"{name}, weights {str(said.get('weights_sha256', said.get('unavailable')))[:16]}, {said.get('resize', '')}"
+        for name, said in sorted(first["extractors"].items())
+    )
+    weights = first["files"].get("weights.safetensors") or first.get("weights_loaded_sha256")
+    made = first.get("protocol") or {}
+    facts = [
+        ("cells", ", ".join(f"{run['cell']} (seed {run['seed']})" for _, run in runs)),
+        ("code", f"benchbench {provenance['benchbench']}, revision {provenance['code_revision']}"),
+        ("data", f"fingerprint {data['fingerprint'][:16]}, {_splits(data)}"),
+        ("notes on the data", "; ".join([*data.get("notes", ()), *first.get("notes", ())])),
+        ("judges", judges),
+        ("weights of the first seed", weights or "none"),
+        (
+            "choices that change numbers",
+            ", ".join(f"{key}: {value}" for key, value in made.items() if value is not None),
+        ),
+        ("machine", f"{machine['device_name']}, {machine['cores']} cores, {machine['device']}"),
+        ("packages", f"Python {provenance['python']}, {packages}"),
+    ]
+    return [(what, plain(which)) for what, which in facts if which]
+
+
+def _data_uri(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
