@@ -410,9 +410,9 @@ def _notes(found: Matched, findings: Sequence[Finding], gate: Gate) -> Iterable[
 
 def _collapses(pair: Pair) -> Iterable[str]:
     old, new = pair.baseline, pair.candidate
-    if len(new.collapsed) * max(1, len(old.by_seed)) > len(old.collapsed) * max(1, len(new.by_seed)):
+    if len(new.collapsed) * len(old.by_seed) > len(old.collapsed) * len(new.by_seed):
         yield (
-            f"{pair.question.unit}: the collapse alarm fired in {len(new.collapsed)} of {len(new.by_seed)} seeds of
-            " f"the candidate ({', '.join(map(str, new.collapsed))}) and {len(old.collapsed)} of {len(old.by_seed)}
-            of the " "baseline."
+            f"{pair.question.unit}: the collapse alarm fired in {len(new.collapsed)} of {len(new.by_seed)} seeds "
+            f"of the candidate ({', '.join(map(str, new.collapsed))}) and in {len(old.collapsed)} of "
+            f"{len(old.by_seed)} of the baseline."
         )
