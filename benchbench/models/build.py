@@ -1,4 +1,4 @@
-"""From a name and hyper-parameters to a model, and back to the short text that names a variant."""
+"""From a name and hyper-parameters to a model."""
 
 from __future__ import annotations
 
@@ -47,18 +47,3 @@ def build_model(name: str, overrides: Mapping[str, Any], spec: ImageSpec) -> nn.
     """
     model: nn.Module = MODELS.get(name)(configure(name, overrides), spec)
     return model
-
-
-def variant(name: str, config: BaseModel | Mapping[str, Any]) -> str:
-    """The hyper-parameters that differ from the defaults of `name`: "beta=2,latent=16"; "" for none.
-
-    config: the model's config, or hyper-parameters by name.
-    """
-    values = config.model_dump() if isinstance(config, BaseModel) else config
-    chosen = configure(name, values).model_dump()
-    defaults = configure(name, {}).model_dump()
-    return ",".join(f"{key}={_short(chosen[key])}" for key in sorted(chosen) if chosen[key] != defaults[key])
-
-
-def _short(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)

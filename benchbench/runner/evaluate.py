@@ -55,7 +55,8 @@ class Evaluated(NamedTuple):
 def evaluate(
     images: Samples, reference: Samples, metrics: str | Sequence[str] = "standard", **options: Any
 ) -> pd.DataFrame:
-    """Score `images` against `reference`: one line a number, with the columns of `load_results`.
+    """Score `images` against `reference`: one line a number, with the columns of `results.record.Row`, of a record that
+    was written also those that `load_results` adds.
 
     images, reference: a spec as on the command line ("samples/", "samples.zip", "cifar10:train", …) or uint8 RGB
     tensors N×3×H×W, one or several; the reference may also be an .npz of statistics. options: the keyword

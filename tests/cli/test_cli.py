@@ -71,6 +71,7 @@ def test_doctor_says_what_is_there_and_what_is_missing() -> None:
         (["run", "--model", "vae", "--dataset", "folder:nowhere"], "nowhere"),
         (["run", "--model", "vae", "--dataset", "digits", "--device", "cuda:9"], "'cuda:9' is not there"),
         (["run", "--model", "vae", "--dataset", "photographs"], "holds contents and styles, not one set"),
+        (["run", "--model", "vae", "--dataset", "digits", "--name", "beta=4"], "comma or an equals sign"),
         (["list", "modles"], "models"),
     ],
 )

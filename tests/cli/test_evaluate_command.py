@@ -97,6 +97,20 @@ def test_a_table_and_where_the_record_is(run: Run, tmp_path: Path) -> None:
     assert "note: folder-made: 1 of 8 images were grey" in again.err
 
 
+def test_a_name_stands_in_the_table(run: Run, tmp_path: Path) -> None:
+    """`--name` is what the rows say, in the table and in the record; it is none that could not be selected."""
+    write(tmp_path / "made", pictures(6, 2))
+    asked = ("evaluate", "made", "--reference", "real", "--metrics", "fd", "--seed", "3")
+    done = run(*asked, "--name", "MyDDPM")
+    assert done.code == 0
+    assert done.out.splitlines()[0].startswith("MyDDPM on folder-real, seed 3")
+    frame = benchbench.load_results(tmp_path / "results")
+    assert (set(frame["model"]), set(frame["seed"])) == ({"MyDDPM"}, {3})
+    done = run(*asked, "--name", "a,b")
+    assert done.code == 2
+    assert "--name 'a,b' holds a comma or an equals sign" in done.err
+
+
 def test_few_images_fail_single_metrics_and_not_the_call(run: Run, tmp_path: Path) -> None:
     """Three images: the distance stands, the Inception Score and precision fail with their reasons, exit 0. If
     nothing stands: exit 4, and the record has the reasons."""

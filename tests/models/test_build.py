@@ -1,4 +1,4 @@
-"""Names and hyper-parameters to models, variants, and the identity of code."""
+"""Names and hyper-parameters to models, and the identity of code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
-from benchbench.models.build import build_model, configure, variant
+from benchbench.models.build import build_model
 from benchbench.models.code import code_hash
 from benchbench.models.controls import Noise
 from benchbench.models.vae import MLPVAE, ConvVAE
@@ -43,22 +43,6 @@ def test_mistakes_are_one_sentence(name: str, hyper: dict[str, object], message:
         build_model(name, hyper, SPEC)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "hyper", "expected"),
-    [
-        ("vae", {}, ""),
-        ("vae", {"latent": 32}, ""),  # the default, said aloud
-        ("beta-vae", {"latent": 16, "beta": 8}, "beta=8,latent=16"),
-        ("beta-vae", {"beta": 0.25}, "beta=0.25"),
-        ("collapsed", {"modes": 2}, "modes=2"),
-    ],
-)
-def test_variant(name: str, hyper: dict[str, float], expected: str) -> None:
-    """Only what differs from the defaults, sorted; the same from a dict and from a config."""
-    assert variant(name, hyper) == expected
-    assert variant(name, configure(name, hyper)) == expected
 
 
 @pytest.fixture

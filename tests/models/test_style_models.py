@@ -15,13 +15,15 @@ from benchbench.core.images import to_signed
 from benchbench.core.protocols import Batch, ImageSpec, Stylizer, Trainable
 from benchbench.core.seeds import ImageRng
 from benchbench.features.perceptual import gram, gram_distance, load_perceptual
-from benchbench.models.build import build_model, variant
+from benchbench.models.build import build_model
 from benchbench.models.fast_style import FastStyle
 from benchbench.models.nst import NST
 from benchbench.models.perceptual_loss import total_variation
+from benchbench.runner.labels import variant
 from benchbench.tasks.speed import measure_cost
 from benchbench.training.config import TrainingConfig
 from benchbench.training.loop import train
+from benchbench.training.recipe import load_recipe
 from benchbench.training.weights import load_weights, save_weights
 
 CPU = torch.device("cpu")
@@ -278,6 +280,9 @@ def test_bad_input(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_network_is_on_record() -> None:
-    """The config of a run names the network, and the variant does where it is not the default."""
+    """The config of a run names the network, and so does the label of its rows where it is not that of the recipe."""
     assert NST.Config().model_dump()["network"] == "efficientnet_lite0"
-    assert variant("nst", {"network": "vgg19"}) == "network=vgg19"
+    assert (
+        variant(load_recipe("nst", "photographs", overrides=["network=vgg19"]), trained=False)
+        == "network=vgg19"
+    )

@@ -3,6 +3,7 @@ record, and every way to ask for something impossible."""
 
 from __future__ import annotations
 
+import json
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -26,10 +27,12 @@ from benchbench.data.fingerprint import fingerprint
 from benchbench.features.efficientnet_lite0 import EfficientNetLite0
 from benchbench.features.extract import extract
 from benchbench.models.build import build_model
-from benchbench.results.compare import check_comparable, with_fingerprints
-from benchbench.results.load import load_results, load_runs
+from benchbench.results.conditions import check_comparable
+from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
+from benchbench.results.record import COLUMNS
 from benchbench.runner.evaluate import Evaluated, evaluate_images
+from benchbench.runner.run import run_cells
 from benchbench.runner.statistics import prepare_reference
 from benchbench.tasks.generation import generate
 
@@ -157,7 +160,7 @@ def test_a_reference_that_nothing_reads_is_not_shown_to_the_network(seen: list[i
 
 def test_the_record_is_whole_and_answers_the_second_call(tmp_path: Path, seen: list[int]) -> None:
     """Files and fields as `run` leaves them. The same call shows the network nothing; without `out` the same rows
-    come back but nothing is written."""
+    come back, less what only a record states, and nothing is written."""
     folder = write_folder(tmp_path / "mine", SAMPLES)
     out = tmp_path / "results"
     first = evaluated(folder, REAL, ["fd", "kd"], out=out)
@@ -167,7 +170,7 @@ def test_the_record_is_whole_and_answers_the_second_call(tmp_path: Path, seen: l
     assert sorted(file.name for file in first.path.iterdir()) == ["metrics.csv", "run.json", "samples.png"]
     run = read_run_json(first.path / "run.json")
     assert (run["data"]["n"], run["data"]["fingerprint"]) == (32, fingerprint(REAL))
-    assert run["samples"]["size"] == run["data"]["size"] == [16, 16]
+    assert run["samples"]["size"] == run["data"]["size"] == "16×16"
     assert run["extractors"][LITE]["weights_sha256"] == EfficientNetLite0("cpu").weights_sha256
     seen.clear()
     again = evaluated(folder, REAL, ["kd", "fd"], out=out)
@@ -176,7 +179,7 @@ def test_the_record_is_whole_and_answers_the_second_call(tmp_path: Path, seen: l
     assert seen == []
     pd.testing.assert_frame_equal(benchbench.load_results(out), again.rows)
     loose = benchbench.evaluate(folder, REAL, ["fd", "kd"], device="cpu")
-    pd.testing.assert_frame_equal(loose, first.rows)
+    pd.testing.assert_frame_equal(loose, first.rows[list(COLUMNS)])
     assert len(list(out.rglob("run.json"))) == 1
 
 
@@ -201,6 +204,98 @@ def test_what_changes_the_record(tmp_path: Path) -> None:
     assert benchbench.load_results(tmp_path)["cell"].nunique() == len(asked)
 
 
+def test_a_name_is_in_the_rows_and_the_source_in_the_folder(tmp_path: Path) -> None:
+    """Two folders of one last name, `a/samples` and `b/samples`: as they come their rows share a label, under names
+    they do not, and seeds are replicates. run.json tells them apart by their images; the place in the store stays that
+    of the source, and the record answers to its name alone."""
+    folders = [write_folder(tmp_path / x / "samples", pictures(8, seed)) for x, seed in (("a", 1), ("b", 2))]
+    out = tmp_path / "out"
+    asked: list[tuple[Path, dict[str, Any]]] = [
+        (folders[0], {}),
+        (folders[0], {"name": "MyDDPM"}),
+        (folders[1], {"name": "MyDDPM", "seed": 1}),
+        (folders[1], {"name": "Other"}),
+    ]
+    paths = [evaluated(folder, REAL, out=out, **options).path for folder, options in asked]
+    assert {path.parent.name for path in paths if path} == {"folder-samples"}
+    runs = [read_run_json(path / "run.json") for path in paths if path]
+    assert [run["name"] for run in runs] == [None, "MyDDPM", "MyDDPM", "Other"]
+    prints = [fingerprint(pictures(8, seed))[:8] for seed in (1, 1, 2, 2)]
+    assert [run["settings"] for run in runs] == [{"images": x, "source": "folder-samples"} for x in prints]
+    frames = [load_results(path) for path in paths if path]
+    assert [set(frame["model"]) for frame in frames] == [
+        {"folder-samples"},
+        {"MyDDPM"},
+        {"MyDDPM"},
+        {"Other"},
+    ]
+    assert [set(frame["seed"]) for frame in frames] == [{0}, {0}, {1}, {0}]
+    assert all(set(frame["variant"]) == {""} for frame in frames)
+    again = evaluated(folders[0], REAL, out=out, name="MyDDPM")
+    assert (again.path, again.cached) == (paths[1], True)
+    with pytest.raises(InputError, match="comma or an equals sign"):
+        evaluated(folders[0], REAL, name="a=b")
+
+
+def test_the_record_states_what_one_of_run_states(tmp_path: Path) -> None:
+    """Against a dataset: what any record says of itself, under the names that `run` uses; fields of training are no
+    part of it. The notes of both sides are among those on the data."""
+    out, options = tmp_path / "out", {"metrics": ["mse"], "samples": 8, "device": "cpu"}
+    ((path, _),) = run_cells("noise", "ring8", out=out, **options)
+    theirs = read_run_json(path / "run.json")
+    found = evaluated(SAMPLES, "ring8", ["modes"], out=out)
+    assert found.path is not None
+    ours = read_run_json(found.path / "run.json")
+    of_models = {
+        "recipe", "config", "code_hash", "training_key", "weights_loaded_sha256", "selected_on", "protocol", "classes",
+        "duplicates_among_real", "monitor", "collapse", "training",
+    }  # fmt: skip
+    assert theirs.keys() - ours.keys() == of_models
+    assert theirs["data"].keys() <= ours["data"].keys()
+    for name in ("fingerprint", "size", "train", "held_out"):
+        assert ours["data"][name] == theirs["data"][name]
+    assert ours["machine"].keys() == theirs["machine"].keys()
+    assert (ours["control"], ours["status"], ours["name"]) == (False, "finished", None)
+    assert ours["data"]["notes"] == found.notes
+    assert any("each network resizes both" in note for note in found.notes)
+
+
+def test_notes_of_an_older_record_are_found(tmp_path: Path) -> None:
+    """Records once had their notes beside `data`: such a record still answers, with its notes."""
+    first = evaluated(SAMPLES, REAL, samples=8, out=tmp_path)
+    assert first.path is not None
+    file = first.path / "run.json"
+    run = read_run_json(file)
+    run["notes"] = run["data"].pop("notes")
+    file.write_text(json.dumps(run))
+    again = evaluated(SAMPLES, REAL, samples=8, out=tmp_path)
+    assert again.cached
+    assert again.notes == ["images: the first 8 of 24 images"]
+
+
+class TestHeadline:
+    def test_a_dataset_is_judged_by_its_own(self) -> None:
+        """Where nobody says by what: the judge of the dataset, which brings its classes along, and no general network
+        on points."""
+        rows = evaluated(SAMPLES, "ring8", "standard").rows.set_index("metric")
+        assert list(rows.index[rows["headline"]]) == ["fd_modes_ring8"]
+        assert {"modes_ring8", "class_kl_modes_ring8", "high_quality_modes_ring8"} <= set(rows.index)
+        assert "conditional_accuracy_modes_ring8" not in rows.index
+        assert set(rows["extractor"]) == {"modes_ring8"}
+
+    def test_other_references(self) -> None:
+        """The first extractor asked for; of pairs the first of psnr, ssim, mse; of both one each."""
+        for extractors, leads in (
+            (None, f"fd_{LITE}"),
+            ([LITE, "cnn_digits"], f"fd_{LITE}"),
+            (["cnn_digits", LITE], "fd_cnn_digits"),
+        ):
+            rows = evaluated(SAMPLES, REAL, ["fd", "kd"], extractors=extractors).rows
+            assert list(rows.loc[rows["headline"], "metric"]) == [leads]
+        rows = evaluated(REAL, 255 - REAL, "mse,ssim,fd").rows
+        assert set(rows.loc[rows["headline"], "metric"]) == {"ssim", f"fd_{LITE}"}
+
+
 def test_a_training_split_stands_beside_the_runs_on_it(tmp_path: Path) -> None:
     """The images that the `real` control draws, scored as a tensor: the same board as its run (dataset, task,
     protocol and data fingerprint, so the two compare) and the same numbers, to the 1e-9 of sums in other
@@ -215,7 +310,7 @@ def test_a_training_split_stands_beside_the_runs_on_it(tmp_path: Path) -> None:
     names = [f"fd_{LITE}", f"recall_{LITE}"]
     theirs = values(benchbench.load_results(tmp_path / "run"))
     assert values(ours.rows)[names].tolist() == pytest.approx(theirs[names].tolist(), rel=1e-9)
-    tables = [with_fingerprints(load_results(tmp_path / x), load_runs(tmp_path / x)) for x in ("run", "ours")]
+    tables = [load_results(tmp_path / x) for x in ("run", "ours")]
     assert check_comparable(*tables) == [("folder-data", "generation", name) for name in names]
 
 

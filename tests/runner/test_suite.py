@@ -134,6 +134,30 @@ def test_done_cells_are_skipped_and_a_failure_stops_nothing(
     assert len(set(load_results(store.root)["cell"])) == 3
 
 
+def test_a_name_reaches_the_rows_and_the_failure(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """One of two cells is named: its rows are, or the reason that there are none; the other is not touched. A name for
+    two models on one dataset is refused before anything runs."""
+    text = TEXT.replace("samples = 20", 'samples = 20\nname = "Mine"')
+    store, watch = Store(tmp_path / "out"), Watch()
+    cells = plan_suite(load_suite(suite_file(text)), store, device=CPU)
+    plain = plan_suite(load_suite(suite_file(TEXT)), store, device=CPU)
+    assert [a.key == b.key for a, b in zip(cells, plain, strict=True)] == [True, True, False]
+    with pytest.raises(CellFailed):
+        run_suite(cells, store, Inline({"noise on digits, seed 0": "no"}), device="cpu", watch=watch)
+    assert load_failures(store.root)["model"].tolist() == ["Mine"]
+    run_suite(
+        plan_suite(load_suite(suite_file(text)), store, device=CPU),
+        store,
+        Inline(),
+        device="cpu",
+        watch=watch,
+    )
+    assert set(load_results(store.root)["model"]) == {"real", "Mine"}
+    both = TEXT.replace("[settings]", '[settings]\nname = "Mine"')
+    with pytest.raises(InputError, match="real and noise on digits would both be called 'Mine'"):
+        plan_suite(load_suite(suite_file(both)), store, device=CPU)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,0 +1,111 @@
+"""Rows: which of them is the headline, and what they say went into a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from benchbench.metrics.metric import Estimate, Metric
+from benchbench.metrics.select import Outcome, select_metrics
+from benchbench.runner.headlines import HEADLINES, headline
+from benchbench.runner.judges import Judges
+from benchbench.runner.rows import Counts, measurement_rows, metric_rows
+from benchbench.tasks.speed import Measurement
+
+LITE, DIGITS = "efficientnet_lite0", "cnn_digits"
+
+
+@dataclass
+class Cell:
+    """What rows ask of a cell."""
+
+    metrics: Sequence[Metric]
+    ranked_on: Sequence[str] = (LITE,)
+    key: str = "00112233"
+    model: str = "vae"
+    variant: str = ""
+    dataset_name: str = "digits"
+    seed: int = 0
+    judges: Judges = field(default_factory=lambda: Judges({}, {}))
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "extractors", "expected"),
+    [
+        ("generation", ["standard"], [DIGITS, LITE], "fd_cnn_digits"),
+        ("generation", ["standard"], [LITE, DIGITS], "fd_efficientnet_lite0"),
+        ("generation", ["fd"], ["inception_v3", LITE], "fid"),
+        (
+            "generation",
+            ["fid", "fd_dinov2_vit_b_14"],
+            [DIGITS, LITE],
+            "fd_dinov2_vit_b_14",
+        ),  # by name, the rest
+        ("generation", ["kd", "is"], [LITE], None),
+        ("reconstruction", ["standard"], [LITE], "psnr"),
+        ("reconstruction", ["mse", "ssim"], [LITE], "ssim"),
+        ("translation_AtoB", ["ssim", "psnr", "fd", "ssim_hints5"], [LITE], "ssim"),
+        ("translation_BtoA", ["fd", "kd", "ssim_hints5"], [LITE], "fd_efficientnet_lite0"),
+        (
+            "stylization",
+            ["artfd", "content_distance", "gram_distance"],
+            [LITE],
+            "gram_distance_efficientnet_lite0",
+        ),
+        ("paired", ["mse", "ssim", "psnr"], [LITE], "psnr"),
+        ("paired", ["mse", "ssim"], [LITE], "ssim"),
+        ("paired", ["psnr_crop4", "psnr", "mse"], [LITE], "psnr"),
+        ("paired", ["mae"], [LITE], None),
+        ("training", ["fd"], [LITE], None),
+    ],
+)
+def test_headline(task: str, names: list[str], extractors: list[str], expected: str | None) -> None:
+    """By the rules of the table: the first family of the task that is there, on the first extractor of the dataset."""
+    assert headline(task, select_metrics(names, extractors), extractors) == expected
+
+
+def test_one_headline_a_task() -> None:
+    """Of all rows of a cell, the details of the headline among them, one number is ranked; the accuracy of a classifier
+    is one too, and a failed headline stays the headline."""
+    metrics = select_metrics(["fd", "kd", "psnr", "ssim"], [LITE])
+    of_pairs = {"psnr", "ssim"}
+    estimate = Estimate(1.0, details={"fd_infinity_efficientnet_lite0": Estimate(0.5)})
+    outcomes = [
+        Outcome(m, None, "failed", "no luck") if m.name == "psnr" else Outcome(m, estimate) for m in metrics
+    ]
+    cell = Cell(metrics)
+    rows = list(
+        metric_rows(
+            cell, outcomes, lambda m: Counts("reconstruction" if m.name in of_pairs else "generation", 4, 9)
+        )
+    )
+    rows += measurement_rows(
+        cell,
+        "classification",
+        [Measurement(name, "quality", "", True, Estimate(0.5)) for name in ("accuracy", "sampling_rate")],
+    )
+    found = {(row.task, row.metric) for row in rows if row.headline}
+    assert found == {
+        ("generation", "fd_efficientnet_lite0"),
+        ("reconstruction", "psnr"),
+        ("classification", "accuracy"),
+    }
+
+
+def test_the_table_names_families_that_there_are() -> None:
+    """Every family in it is registered, but for accuracy, which the task of classification measures itself."""
+    for task, families in HEADLINES.items():
+        for family in families:
+            assert family == "accuracy" or select_metrics([family], [LITE]), (task, family)
+
+
+@pytest.mark.parametrize(("generated", "real"), [(24, 16), (16, 24), (16, 16)])
+def test_a_balanced_metric_saw_as_many_of_both_sides(generated: int, real: int) -> None:
+    """`balanced`: the smaller of the two numbers on both sides. Others saw all, one without a reference none of it."""
+    metrics = select_metrics(["fd", "precision", "vendi"], [LITE])
+    outcomes = [Outcome(metric, Estimate(0.5)) for metric in metrics]
+    rows = metric_rows(Cell(metrics), outcomes, lambda metric: Counts("generation", generated, real))
+    found = {row.metric.removesuffix(f"_{LITE}"): (row.n_images, row.n_reference) for row in rows}
+    assert found == {"fd": (generated, real), "precision": (16, 16), "vendi": (generated, None)}
