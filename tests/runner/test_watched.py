@@ -24,10 +24,11 @@ from benchbench.core.registry import MODELS, Registry
 from benchbench.core.seeds import ImageRng
 from benchbench.data.digits import Digits
 from benchbench.features.cnn import CNNDigits
-from benchbench.results.provenance import read_run_json
+from benchbench.results.provenance import read_run_json, write_run_json
 from benchbench.results.words import mode_words
 from benchbench.runner.monitor import Panel
 from benchbench.runner.run import run_cells
+from benchbench.runner.trained import read_training
 from benchbench.tasks.generation import asked_labels
 from benchbench.training import loop
 from benchbench.training.alarm import Collapse
@@ -116,7 +117,8 @@ def test_a_conditional_run_asks_for_the_training_distribution(tmp_path: Path) ->
     assert right > 0.8
     assert rows.loc["modes_cnn_digits", "value"] == 10
     protocol = {"ema": 0, "batch_norm": None, "labels": "training distribution", "checkpoint": "last"}
-    assert described["protocol"] == {**protocol, "precision": "fp32"}
+    assert described["protocol"].items() >= {**protocol, "precision": "fp32"}.items()
+    assert described["training"]["selected_on"] is None
     classes = described["classes"]
     assert classes["judge"] == "cnn_digits"
     assert classes["names"] == list("0123456789")
@@ -194,7 +196,7 @@ def test_a_record_that_nobody_watched_says_so(tmp_path: Path) -> None:
 def _alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alarm goes off at the second look whatever it saw; the distance is the step, so the first look is best."""
 
-    def collapse_at(curves: Sequence[Mapping[str, float]]) -> Collapse | None:
+    def collapse_at(curves: Sequence[Mapping[str, float]], planned: int) -> Collapse | None:
         step = int(curves[-1]["step"])
         return Collapse(step, "fall", "coverage fell from 0.9 to 0.2") if step >= 20 else None
 
@@ -232,7 +234,8 @@ def test_a_run_that_the_alarm_ended_is_marked(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_alarm")
 def test_a_warned_run_goes_on_and_the_best_can_be_handed_out(tmp_path: Path) -> None:
     """Warned at 20, trained to 40, not marked. With checkpoint=best the weights are those of step 10 alone, in a cell
-    of its own whose protocol says so."""
+    of its own whose protocol says so, and of a training on the 674 images that are left of 898: not those of step 10
+    of the other."""
     warned, described = run(tmp_path / "a", "monitor_every=10")
     assert (described["status"], described["collapse"]["step"]) == ("finished", 20)
     assert described["training"]["n_steps"] == 40
@@ -240,7 +243,37 @@ def test_a_warned_run_goes_on_and_the_best_can_be_handed_out(tmp_path: Path) -> 
     assert best != warned
     assert chosen["protocol"]["checkpoint"] == "best"
     assert not (best / "best.safetensors").exists()
-    assert torch.equal(weights(best), weights(warned, "best"))
+    assert chosen["training"]["selected_on"] == "validation, 224 of 898 training images"
+    assert chosen["training"]["best_step"] == 10
+    assert chosen["monitor"]["distance_to"] == 224
+    assert not torch.equal(weights(best), weights(warned, "best"))
+
+
+def test_reused_weights_are_judged_by_the_present_alarm(tmp_path: Path) -> None:
+    """A cell says that nothing was amiss, but its curves are those of a painter of one class: read again, the last of
+    five looks says so. One whose alarm was a false one has none; one whose alarm ended the training keeps it."""
+    path, described = run(tmp_path, "monitor_every=8")
+    file = path / "curves.csv"
+    curves = pd.read_csv(file).assign(
+        monitor_duplicate_rate=0.0
+    )  # a painter of ten pictures does repeat itself
+    curves.to_csv(file, index=False)
+    looks = curves["monitor_distance"].notna()
+    assert looks.sum() == 5
+    assert read_training(path).collapse is None
+    false = {"step": 8, "rule": "fall", "words": "a false alarm"}
+    told = described | {"collapse": false, "training": described["training"] | {"collapse": false}}
+    write_run_json(path / "run.json", told)
+    assert read_training(path).collapse is None
+
+    sick = curves.assign(monitor_modes=1.0, monitor_class_kl=2.3)
+    sick.loc[looks, "monitor_distance"] = [5.0, 9.0, 2.0, 5.0, 9.0]
+    sick.to_csv(file, index=False)
+    found = read_training(path).collapse
+    assert found is not None
+    assert (found["step"], found["rule"]) == (40, "never")
+    write_run_json(path / "run.json", told | {"status": "collapsed"})
+    assert read_training(path).collapse == false
 
 
 def test_the_command_takes_the_two_settings(tmp_path: Path) -> None:
@@ -277,13 +310,14 @@ def test_a_judge_that_is_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_judge_that_nobody_named_computes_in_float32(tmp_path: Path) -> None:
-    """bfloat16 is asked of the networks; the judge of grid25 is a closed form that knows no such thing, and the rows
-    say what each computed in."""
+    """bfloat16 is asked of the networks; the dataset's own judge, which is there unasked, stays in float32, and the
+    rows say what each computed in."""
     options: dict[str, Any] = {"samples": 16, "device": "cpu", "precision": "bfloat16", "out": tmp_path}
-    ((path, _),) = run_cells("noise", "grid25", metrics=["is", "modes"], **options)
+    ((path, _),) = run_cells("noise", "digits", metrics=["fd", "modes"], **options)
     rows = benchbench.load_results(path).set_index("metric")
-    assert rows.loc["is_efficientnet_lite0", "precision"] == "bfloat16"
-    assert rows.loc["modes_grid25", "precision"] == "float32"
+    assert rows.loc["fd_efficientnet_lite0", "precision"] == "bfloat16"
+    assert rows.loc["fd_cnn_digits", "precision"] == "float32"
+    assert rows.loc["modes_cnn_digits", "precision"] == "float32"
 
 
 def test_what_is_named_is_all_that_is_read(tmp_path: Path) -> None:
