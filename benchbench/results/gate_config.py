@@ -4,10 +4,10 @@
 
     [headline]              # the number by which the models of a dataset and task are ranked
     relative = 0.15         # worse by more than this, and
-    worse_with = 0.95       # by more than another seed explains
+    worse_with = 0.97       # by more than another seed explains
 
     [default]               # every other metric that nothing below speaks of
-    worse_with = 0.95
+    worse_with = 0.97
 
     [metric."fd_*"]         # by name, or a pattern of names; of several that fit, the last one counts
     within = 0.02           # a band around the baseline: better fails too
@@ -42,7 +42,7 @@ DEFAULT_GATE = """\
 # A rule says one thing:
 #   relative = 0.05     fails when the mean over seeds is worse by more than 5% of the baseline's
 #   absolute = 0.01     fails when the mean over seeds is worse by more than 0.01, in the metric's own unit
-#   worse_with = 0.95   fails when the number is worse with this confidence, all such rules of a check taken together
+#   worse_with = 0.97   fails when the number is worse with this confidence, all such rules of a check taken together
 #   within = 0.02       fails when the mean leaves a band of 2% around the baseline's, for better or worse
 #   between = [1, 2]    fails when the mean of the candidate lies outside, whatever the baseline's
 #   ignore = true       is shown, and never fails
@@ -59,12 +59,12 @@ assumed_spread = 0.15
 # The one number of a dataset and task by which its models are ranked; the records say which.
 [headline]
 relative = 0.15
-worse_with = 0.95
+worse_with = 0.97
 
 # Everything else that is said of the images. What only restates another number (fd_infinity beside fd) is never gated
 # by this.
 [default]
-worse_with = 0.95
+worse_with = 0.97
 
 # By name or pattern; of several patterns that fit, the last one counts, and it comes before all sections.
 # Counted, not measured: the same code gives the same number on any machine.
@@ -145,8 +145,8 @@ class Gate(BaseModel, extra="forbid", frozen=True):
 
     missing: Missing = "metric"
     assumed_spread: float = Field(default=0.15, gt=0, allow_inf_nan=False)
-    headline: Rule = Rule(relative=0.15, worse_with=0.95)
-    default: Rule = Rule(worse_with=0.95)
+    headline: Rule = Rule(relative=0.15, worse_with=0.97)
+    default: Rule = Rule(worse_with=0.97)
     metric: dict[str, Rule] = {}
     speed: Rule = Rule(relative=0.25)
     memory: Rule = Rule(relative=0.1)

@@ -77,20 +77,23 @@ def _planned(unit: Unit, asked: Asked, number: Number, smallest: float, pool: Po
     value = number.mean
     scale = "sqrt" if number.scale == "log" and min(number.values) <= 0 else number.scale
     own = len(number.by_seed) >= FEW
-    variance = (
-        Pool((tuple(number.values),)).variance(scale, number.ends)
-        if own
-        else pool.variance(scale, number.ends)
-    )
-    if variance is None:
+    prior = pool.prior(scale, number.ends, [number.values])
+    moved = to_scale(number.values, scale, number.ends)
+    if own or (prior is None and len(moved) > 1):
+        variance, source = float(moved.var(ddof=1)), f"{len(moved)} seeds of its own"
+    elif prior is not None:
+        seen = float(((moved - moved.mean()) ** 2).sum())
+        variance = (prior.degrees * prior.variance + seen) / (prior.degrees + len(moved) - 1)
+        source = prior.source
+    else:
         return None
-    within = min(within_run(number, scale), variance.value)
+    within = min(within_run(number, scale), variance)
     worse = value * (1 + smallest) if not number.higher_is_better else value * (1 - smallest)
     here, there, above = (float(x) for x in to_scale([value, worse, value * (1 + 1e-3)], scale, number.ends))
     if not math.isfinite(there) or there == here:
         return None
     slope = abs(above - here) / (abs(value) * 1e-3) if value and above != here else math.nan
-    total = max(variance.value, within)
+    total = max(variance, within)
     n_images = number.protocol["n_images"]
     beyond = total - within
     enough = None
@@ -110,7 +113,7 @@ def _planned(unit: Unit, asked: Asked, number: Number, smallest: float, pool: Po
         abs(worse - value),
         math.sqrt(total) / slope / abs(value) if slope and math.isfinite(slope) else math.sqrt(total),
         within / total if total else 0.0,
-        f"{len(number.by_seed)} seeds of its own" if own else variance.source,
+        source,
         n_images,
         seeds(n_images),
         enough,

@@ -5,14 +5,14 @@
 **Scale.** Differences are taken on the scale on which the metric's spread is even (`core.scales`) and moved back, so
 that no bound leaves the metric's range.
 
-**Spread.** What a claim about a model has to overcome is the spread over seeds. A side's own seeds say it where
-there are five or more. With fewer it is pooled over the models of the dataset that are at hand (Student's
-assumption, that they scatter alike on that scale), unless this model scatters more than they do beyond chance (F
-test, 5%): then its own counts. Nowhere is it taken to be less than the spread within a run, which its own interval
-states: seeds that happen to agree, or agree in a share of 0 or 1, have not shown that there is no noise.
+**Spread.** What a claim about a model has to overcome is the spread over seeds. A side's own seeds say it where there
+are five or more. With fewer they are pooled with what the models of the dataset that are at hand say, by empirical
+Bayes: the more alike those scatter, the more their word counts (Smyth 2004). Nowhere is it taken to be less than the
+spread within a run, which its own interval states: seeds that happen to agree, or agree in a share of 0 or 1, have not
+shown that there is no noise.
 
-**Test.** Two models: never paired by seed, since two architectures share nothing but the integer; Welch's t test, or
-Student's where the spread is pooled. One model before and after: paired by seed only where a seed effect shows (the
+**Test.** Two models: never paired by seed, since two architectures share nothing but the integer; Welch's t test
+on those spreads. One model before and after: paired by seed only where a seed effect shows (the
 values of equal seeds are correlated, 5%) and helps. Controls are not trained: their images are all there is of them, so
 their own interval is their uncertainty, however many seeds there are. One run a side of two trained models compares
 two sets of images and nothing else (Zou & Donner 2008).
@@ -42,7 +42,9 @@ Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 POWER = 0.8
 FEW = 5  # seeds; with fewer a side's own spread is a guess
-BEYOND_CHANCE = 0.05  # level of the F test on spreads and of the test for a seed effect
+SEED_EFFECT = 0.01  # level at which equal seeds are said to go together
+CAUTION = 1.5  # standard errors
+LEAST = 1e-4  # of the mean variance: what one of agreeing runs counts as among the others
 Z = float(special.ndtri((1 + CONFIDENCE) / 2))
 
 Kind = Literal["seeds", "images", "counted", "equal"]
@@ -53,7 +55,7 @@ class Difference:
     """A − B. value, low, high: in the metric's own unit, bounds of 95%, infinite where nothing bounds it. p: two-sided,
     of "no difference". kind: what it speaks of; "images" of two sets of images and not of other seeds. error, degrees,
     shift: the difference on its scale, its standard error and the error's degrees of freedom, infinite where it is
-    known. method: in words."""
+    known. least: the smallest p that these runs could have given. method: in words."""
 
     value: float
     low: float
@@ -67,6 +69,7 @@ class Difference:
     scale: Scale = "linear"
     ends: Range = (None, None)
     base: float = 0.0  # B's place on the scale
+    least: float = 0.0
 
     def one_sided(self, higher: bool) -> float:
         """p of "A is not higher than B", or, without `higher`, of "not lower"."""
@@ -76,12 +79,11 @@ class Difference:
         """The smallest change, in the metric's unit, that a one-sided test at `level` finds with odds of `power`:
         upwards where `higher`, else downwards. None where the range ends before it."""
         if self.error == 0:
-            return 0.0
+            return 0.0 if self.least / 2 <= level else None
         needed = (_t(1 - level, self.degrees) + _t(power, self.degrees)) * self.error
         moved = self.base + (needed if higher else -needed)
-        if self.scale == "arcsine" and not 0 <= moved <= math.pi / 2:
-            return None
-        if self.scale == "sqrt" and self.ends[0] == 0 and moved < 0:
+        end = self.ends[1 if higher else 0]
+        if end is not None and needed > abs(float(to_scale(end, self.scale, self.ends)) - self.base):
             return None
         there, here = (float(from_scale(x, self.scale, self.ends)) for x in (moved, self.base))
         return abs(there - here)
@@ -92,11 +94,14 @@ class Difference:
         if self.kind == "images":
             return False
         if self.error == 0:
-            return abs(self.value) <= margin
+            return -margin <= self.low and self.high <= margin
         here = float(from_scale(self.base, self.scale, self.ends))
         low, high = (float(to_scale(here + m, self.scale, self.ends)) - self.base for m in (-margin, margin))
-        if not math.isfinite(low):  # a margin that takes a positive number below 0
+        # A margin that reaches the end of the metric's range leaves nothing beyond it.
+        if not math.isfinite(low) or (self.ends[0] is not None and here - margin <= self.ends[0]):
             low = -math.inf
+        if self.ends[1] is not None and here + margin >= self.ends[1]:
+            high = math.inf
         t = _t(CONFIDENCE, self.degrees) * self.error
         return low < self.shift - t and self.shift + t < high
 
@@ -118,18 +123,45 @@ class Pool:
         values = {tuple(n.values) for n in numbers if not n.control and len(n.by_seed) > 1}
         return cls(tuple(sorted(values)), assumed)
 
-    def variance(
-        self, scale: Scale, ends: Range, without: Sequence[Sequence[float]] = ()
-    ) -> _Variance | None:
-        """Pooled over the groups but those of `without`; None where nothing is left."""
-        skipped = {tuple(values) for values in without}
-        kept = [to_scale(values, scale, ends) for values in self.groups if values not in skipped]
-        kept = [moved for moved in kept if np.isfinite(moved).all()]
-        degrees = sum(len(moved) - 1 for moved in kept)
-        if not degrees:
+    def prior(self, scale: Scale, ends: Range, without: Sequence[Sequence[float]] = ()) -> Prior | None:
+        """What the models but those of `without` say of the spread of another; None with fewer than two.
+
+        Empirical Bayes (Smyth 2004, section 6.2): log variances scatter by chance, as their degrees of freedom say, and
+        beyond it as models differ. The more they differ, the fewer degrees of freedom the prior is worth.
+        """
+        known = {tuple(values) for values in without}
+        moved = [to_scale(values, scale, ends) for values in self.groups if values not in known]
+        kept = [values for values in moved if np.isfinite(values).all()]
+        if len(kept) < 2:
             return None
-        squares = sum(float(((moved - moved.mean()) ** 2).sum()) for moved in kept)
-        return _Variance(squares / degrees, degrees, f"pooled over {len(kept)} models")
+        degrees = np.array([len(values) - 1 for values in kept], dtype=float)
+        variances = np.array([values.var(ddof=1) for values in kept])
+        total = float(degrees.sum())
+        if not variances.any():
+            return Prior(0.0, total, len(kept))
+        # Runs that happen to agree have no logarithm; they count as little, not as nothing.
+        variances = np.maximum(variances, LEAST * float(np.mean(variances)))
+        logs = np.log(variances) - special.digamma(degrees / 2) + np.log(degrees / 2)
+        # How much models differ is itself seen in few of them: some standard errors more, to be on the safe side.
+        seen = float(logs.var(ddof=1)) * (1 + CAUTION * math.sqrt(2 / (len(kept) - 1)))
+        beyond = seen - float(special.polygamma(1, degrees / 2).mean())
+        worth = min(2 * _inverse_trigamma(beyond), total) if beyond > 0 else total
+        centre = float(logs.mean()) + float(special.digamma(worth / 2)) - math.log(worth / 2)
+        return Prior(math.exp(centre), worth, len(kept))
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The variance of one run over seeds that models of a dataset have, and how many degrees of freedom it is worth."""
+
+    variance: float
+    degrees: float
+    n_models: int
+
+    @property
+    def source(self) -> str:
+        """In words."""
+        return f"pooled with {self.n_models} models"
 
 
 Pools = Callable[[Unit, Asked, Number], Pool]
@@ -154,6 +186,10 @@ class _Variance:
     value: float
     degrees: float
     source: str
+    shared: bool = False  # one estimate for both sides
+
+
+_NOTHING = _Variance(0.0, 0.0, "own")
 
 
 @dataclass(frozen=True)
@@ -280,12 +316,14 @@ def _equal(a: float, b: float) -> bool:
 
 def _equal_difference(
     plain: Difference, x: _Side, y: _Side, same_model: bool, pool: Pool | None
-) -> Difference:
+) -> Difference | None:
     """Equal in every seed. What a difference could have been is still bounded by the noise, except where the numbers
     are of the same runs."""
-    found = None if same_model else _unpaired(x, y, plain, same_model, pool)
-    if found is None:
+    if same_model:
         return replace(plain, method="equal in every seed", kind="equal", shift=0.0)
+    found = _unpaired(x, y, plain, same_model, pool)
+    if found is None:
+        return None
     return replace(
         found, p=1.0, method="equal in every seed", kind=found.kind if found.kind == "images" else "equal"
     )
@@ -302,7 +340,7 @@ def _paired(x: _Side, y: _Side, plain: Difference, pool: Pool | None) -> Differe
         return None
     r = float(np.clip(np.corrcoef(u, v)[0, 1], -1, 1))
     t = math.inf if r == 1 else r * math.sqrt((n - 2) / (1 - r * r))
-    if not float(special.stdtr(n - 2, -t)) < BEYOND_CHANCE:
+    if not float(special.stdtr(n - 2, -t)) < SEED_EFFECT:
         return None
     error = float(apart.std(ddof=1)) / math.sqrt(n)
     # Equal differences in all seeds are equal to rounding alone.
@@ -323,7 +361,7 @@ def _unpaired(
     sources: list[str] = []
     spread = _spread(trained, same_model, pool, plain.scale, plain.ends)
     if spread is None and pool is not None and pool.assumed is not None:
-        spread = [_assumed(pool.assumed, y)] * len(trained)
+        spread = [_assumed(pool.assumed, y.number, plain.scale)] * len(trained)
     if trained and spread is None:
         return None
     for side in (x, y):
@@ -331,12 +369,15 @@ def _unpaired(
             if not side.number.intervals and side.own is None:
                 return None
             # Its seeds are no trainings: one run's interval is all its uncertainty.
-            value = side.within if side.number.intervals else side.own or 0.0
-            parts.append(_Variance(value, math.inf, ""))
+            if side.number.intervals:
+                parts.append(_Variance(side.within, math.inf, "own"))
+            else:
+                parts.append(_Variance(side.own or 0.0, side.n - 1, "own"))
             continue
         assert spread is not None
         chosen = spread[trained.index(side)]
-        parts.append(_Variance(max(chosen.value, side.within) / side.n, chosen.degrees, chosen.source))
+        value = max(chosen.value, side.within) / side.n
+        parts.append(_Variance(value, chosen.degrees, chosen.source, chosen.shared))
         sources.append(chosen.source)
     if not all(math.isfinite(part.value) for part in parts):
         return None
@@ -353,14 +394,22 @@ def _unpaired(
 
 def _without_spread(x: _Side, y: _Side, plain: Difference) -> Difference | None:
     """All runs of either side agree and state no noise either: evidence by the number of orders alone."""
-    trained = [side for side in (x, y) if not side.number.control]
-    if not trained:  # what two controls state of themselves is certain
-        return replace(plain, p=0.0, method="two controls without any noise")
+    if _equal(x.number.mean, y.number.mean):
+        plain = replace(plain, kind="equal", shift=0.0)
+    p = 1.0 if plain.kind == "equal" else 0.0
+    if x.number.control and y.number.control:  # what two controls state of themselves is certain
+        return replace(plain, p=p, method="two controls without any noise")
     if min(x.n, y.n) < 2:
         return None
-    p = min(1.0, 2 / math.comb(x.n + y.n, x.n))
+    least = min(1.0, 2 / math.comb(x.n + y.n, x.n))
+    shown = least <= 1 - CONFIDENCE
     return replace(
-        plain, p=p, method=f"all runs of a side agree, {x.n} against {y.n} seeds (exact permutation)"
+        plain,
+        low=plain.value if shown else -math.inf,
+        high=plain.value if shown else math.inf,
+        p=max(p, least),
+        least=least,
+        method=f"all runs of a side agree, {x.n} against {y.n} seeds (exact permutation)",
     )
 
 
@@ -368,33 +417,33 @@ def _spread(
     trained: Sequence[_Side], same_model: bool, pool: Pool | None, scale: Scale, ends: Range
 ) -> list[_Variance] | None:
     """The variance over seeds of each trained side, None where nothing tells one."""
-    own = [_Variance(s.own, s.n - 1, "own") if s.own is not None else None for s in trained]
-    known = [v for v in own if v is not None]
-    both = None
-    if known:
-        degrees = sum(v.degrees for v in known)
-        both = _Variance(sum(v.value * v.degrees for v in known) / degrees, degrees, "own")
-    if known and len(known) == len(own) and all(s.n >= FEW for s in trained):
-        return [both] * len(own) if same_model and both else known
-    together = pool.variance(scale, ends) if pool else None
-    if together is None or (both is not None and together.degrees <= both.degrees):
-        if both is None:
-            return None
-        # A side with one run has to borrow the other's spread; two with several, of two models, have their own.
-        return [both] * len(own) if same_model or len(known) < len(own) else known
-    others = pool.variance(scale, ends, [s.number.values for s in trained]) if pool else None
-    if others is not None and any(v.value > others.value * _f(v.degrees, others.degrees) for v in known):
-        return [v or both or together for v in own]
-    return [together] * len(own)
+    own = [_Variance(s.own, s.n - 1, "own") if s.own is not None else _NOTHING for s in trained]
+    if not trained:
+        return own
+    # An unchanged model scatters alike on both sides; two models need not.
+    if same_model or any(v is _NOTHING for v in own):
+        degrees = sum(v.degrees for v in own)
+        value = sum(v.value * v.degrees for v in own) / degrees if degrees else 0.0
+        own = [_Variance(value, degrees, "own", shared=True)] * len(own)
+    prior = pool.prior(scale, ends, [side.number.values for side in trained]) if pool else None
+    if all(s.n >= FEW for s in trained) or prior is None:
+        return own if all(v.degrees for v in own) else None
+    return [
+        _Variance(
+            (prior.degrees * prior.variance + v.degrees * v.value) / (prior.degrees + v.degrees),
+            prior.degrees + v.degrees,
+            prior.source,
+            v.shared,
+        )
+        for v in own
+    ]
 
 
-def _assumed(relative: float, side: _Side) -> _Variance:
+def _assumed(relative: float, number: Number, scale: Scale) -> _Variance:
     """The variance on the scale of a spread of so large a share of the value."""
-    number = side.number
-    there = side.number.mean * (1 + relative)
+    there = number.mean * (1 + relative)
     if number.ends[1] is not None and there > number.ends[1]:
         there = number.mean * (1 - relative)
-    scale: Scale = "sqrt" if number.scale == "log" and number.mean <= 0 else number.scale
     here, moved = to_scale([number.mean, there], scale, number.ends)
     return _Variance(float(moved - here) ** 2, math.inf, f"taken to be {relative:.0%}")
 
@@ -426,14 +475,13 @@ def _bounded(plain: Difference, error: float, degrees: float, method: str) -> Di
 
 
 def _degrees(parts: Sequence[_Variance]) -> float:
-    """Welch and Satterthwaite's; parts that share one pooled variance have its degrees together."""
-    total = sum(part.value for part in parts)
-    by_source: dict[tuple[str, float], float] = {}
+    """Welch and Satterthwaite's; parts that share one variance have its degrees together."""
+    together: dict[tuple[str, float], float] = {}
     for index, part in enumerate(parts):
-        key = (part.source if part.source.startswith("pooled") else f"{index}", part.degrees)
-        by_source[key] = by_source.get(key, 0.0) + part.value
-    unsure = sum(v**2 / degrees for (_, degrees), v in by_source.items())
-    return total**2 / unsure if unsure else math.inf
+        key = ("shared" if part.shared else f"{index}", part.degrees)
+        together[key] = together.get(key, 0.0) + part.value
+    unsure = sum(v**2 / degrees for (_, degrees), v in together.items())
+    return sum(part.value for part in parts) ** 2 / unsure if unsure else math.inf
 
 
 def _t(quantile: float, degrees: float) -> float:
@@ -445,6 +493,13 @@ def _tail(t: float, degrees: float) -> float:
     return float(special.ndtr(-t) if math.isinf(degrees) else special.stdtr(degrees, -t))
 
 
-def _f(numerator: float, denominator: float) -> float:
-    """How many times larger a variance has to be to be so beyond chance."""
-    return float(special.fdtri(numerator, denominator, 1 - BEYOND_CHANCE))
+def _inverse_trigamma(y: float) -> float:
+    """x with trigamma(x) = y > 0, by Newton's method on 1/trigamma, which is convex (Smyth 2004, appendix)."""
+    x = 0.5 + 1 / y
+    for _ in range(50):
+        first = float(special.polygamma(1, x))
+        step = first * (1 - first / y) / float(special.polygamma(2, x))
+        x += step
+        if -step / x < 1e-8:
+            break
+    return x
