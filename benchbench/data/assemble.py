@@ -104,10 +104,13 @@ def assemble(
     canonical: bool | None = None,
     notes: Sequence[str] = (),
     source: dict[str, Any],
+    native: int | None = None,
+    judge: str | None = None,
 ) -> Dataset:
     """A dataset of one decoded part, which is split in halves, or of two: train and held-out.
 
     `sides` (one part only): indices of its halves, where they do not follow from its pixels and labels alone.
+    The rest as in `Dataset`.
     """
     notes = [*notes, *notes_on(decoded)]
     if len(decoded) == 1:
@@ -140,6 +143,8 @@ def assemble(
         canonical=canonical,
         notes=tuple(notes),
         source=source,
+        native=native,
+        judge=judge,
     )
 
 

@@ -22,6 +22,8 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.fingerprint import pixel_digests
 
 SIDE = 32
+NATIVE = 8
+"""Side of the originals: all that the enlarged pictures show."""
 
 
 class Digits:
@@ -50,6 +52,8 @@ class Digits:
                 f"8×8 originals with 17 grey levels, enlarged to {SIDE}×{SIDE} by Pillow's bicubic filter"
             ],
             source={"kind": "package", "package": f"scikit-learn {sklearn.__version__}", "size": SIDE},
+            native=NATIVE,
+            judge="cnn_digits",
         )
 
 

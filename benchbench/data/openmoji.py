@@ -164,6 +164,7 @@ class OpenMoji:
             sides=halves(digests, labels, [family(code) for code in codes]),
             notes=[f"{VARIANTS_NOTE} are on one side of the split", *split_notes(size)],
             source=provenance(size),
+            native=size,  # drawn from vectors, whatever the size
         )
 
 

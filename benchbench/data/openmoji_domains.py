@@ -150,7 +150,7 @@ def _in_halves(
             select(decoded, None, [rows[k] for k in side], f"{title} {split}")
             for side, split in ((train, "train"), (held_out, "held-out"))
         )
-        return Dataset(title, learned, kept)
+        return Dataset(title, learned, kept, native=size)
 
     copies = (
         copies_note(*([decoded.digests[rows[k]] for k in side] for side in (train, held_out)), of=title)

@@ -57,13 +57,16 @@ class Photographs:
                 f"{LARGEST} wide; choose such a --size instead of {side}"
             )
         content = Dataset(
-            "content", _split(_crops(side)), _split(_squares(dict.fromkeys(CONTENTS, 1.0), side))
+            "content",
+            _split(_crops(side)),
+            _split(_squares(dict.fromkeys(CONTENTS, 1.0), side)),
+            native=side,
         )
         styles = _split(_squares(STYLES, side))
         return Domains(
             name="photographs",
             a=content,
-            b=Dataset("style", styles, styles),
+            b=Dataset("style", styles, styles, native=side),
             paired_train=False,
             paired_held_out=False,
             styles=True,

@@ -134,6 +134,8 @@ class _Points:
                 f"as a dot of width {DOT * size / SIDE:g} pixels, {layout.unit * size / SIDE:g} pixels a unit"
             ],
             source={"kind": "generated", "seed": SEED, "size": size},
+            native=size,
+            judge=f"modes_{self.name}",
         )
 
     def _draw(self, n: int, split: int, size: int) -> tuple[Decoded, list[int]]:

@@ -66,6 +66,8 @@ class _Stacked:
                 "base": {"fingerprint": base.fingerprint, **base.source},
                 "size": size,
             },
+            native=base.native,
+            judge=f"modes_stacked-{base.name}",
         )
 
 

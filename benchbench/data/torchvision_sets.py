@@ -40,11 +40,14 @@ TIMEOUT_S = 30.0
 
 
 class _TorchvisionSet:
-    """What the two have in common. `name` is also the class's in torchvision, in lower case."""
+    """What the two have in common. `name` is also the class's in torchvision, in lower case; `side` and `judged_by` are
+    what `Dataset` calls `native` and `judge`."""
 
     downloads: ClassVar[bool] = True
     name: ClassVar[str]
     title: ClassVar[str]
+    side: ClassVar[int]
+    judged_by: ClassVar[str | None] = None
     classes: ClassVar[tuple[str, ...]]
 
     def load(self, size: int | None = None, progress: Progress = SILENT) -> Dataset:
@@ -80,6 +83,8 @@ class _TorchvisionSet:
             canonical=canonical,
             notes=notes,
             source={**source, "size": size},
+            native=self.side,
+            judge=self.judged_by,
         )
 
     def _resized(self, native: Decoded, size: int, progress: Progress) -> Decoded:
@@ -144,6 +149,8 @@ class MNIST(_TorchvisionSet):
     licence: ClassVar[str] = "CC BY-SA 3.0"
     name = "mnist"
     title = "MNIST"
+    side = 28
+    judged_by = "cnn_mnist"
     classes = tuple("0123456789")
 
     def _resized(self, native: Decoded, size: int, progress: Progress) -> Decoded:
@@ -168,6 +175,7 @@ class CIFAR10(_TorchvisionSet):
     licence: ClassVar[str] = "no licence stated; for research use"
     name = "cifar10"
     title = "CIFAR10"
+    side = 32
     classes = (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
     )  # fmt: skip

@@ -83,7 +83,7 @@ class _CNN(FrozenExtractor):
     n_logits = 10
     batch_size = 64
 
-    size: ClassVar[int]
+    input_side: ClassVar[int]
     sha256: ClassVar[str] = ""
 
     def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
@@ -129,8 +129,9 @@ class _CNN(FrozenExtractor):
         x = images.to(torch.float32)
         if self.network.channels == 1:
             x = x.mean(dim=1, keepdim=True)  # exact where R = G = B
-        if x.shape[2:] != (self.size, self.size):
-            x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
+        if x.shape[2:] != (self.input_side, self.input_side):
+            side = (self.input_side, self.input_side)
+            x = F.interpolate(x, side, mode="bilinear", antialias=True, align_corners=False)
         x = x.contiguous(memory_format=torch.channels_last)
         return Features(*self.network(x.div_(127.5).sub_(1).to(self.dtype)))
 
@@ -139,7 +140,7 @@ class CNNDigits(_CNN):
     """The project's own classifier of digits; its weights are shipped, its accuracy is in their card."""
 
     name = "cnn_digits"
-    size = 32
+    input_side = 32
     resize = "bilinear-antialias-32"
     sha256 = "b0b2d75fc4ebc86452be7ff5e10f464c9f19bff89cdd0f0d530d30fe73b74f0b"
 
@@ -148,7 +149,7 @@ class CNNMNIST(_CNN):
     """The project's own classifier of MNIST; its weights are shipped, its accuracy is in their card."""
 
     name = "cnn_mnist"
-    size = 28
+    input_side = 28
     resize = "bilinear-antialias-28"
     sha256 = "6232d65205582994d2974fed7c68dd2938f2289adf0c8505904c2559b688ba8d"
 
@@ -157,7 +158,7 @@ class CNNCIFAR10(_CNN):
     """The project's own classifier of CIFAR-10; train it once with `benchbench run --model cnn`."""
 
     name = "cnn_cifar10"
-    size = 32
+    input_side = 32
     resize = "bilinear-antialias-32"
 
 
@@ -165,7 +166,7 @@ class CNNOpenMojiTones(_CNN):
     """The project's own judge of skin tones, light or dark; its weights are shipped, its accuracy is in their card."""
 
     name = "cnn_openmoji-tones"
-    size = 32
+    input_side = 32
     n_logits = 2
     resize = "bilinear-antialias-32"
     sha256 = "6cf6218a235b86e94e3dd8fdc04949c33e15b8e5f6268fb5c4ed0aca287ee4a0"

@@ -116,6 +116,7 @@ class EfficientNetLite0(FrozenExtractor):
     dim = 1280
     n_logits = 1000
     resize = "bicubic-antialias-128"
+    input_side = SIZE
     batch_size = 16
 
     def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:

@@ -32,6 +32,7 @@ class Extractor(Protocol):
     dim: ClassVar[int]
     n_logits: ClassVar[int]
     resize: ClassVar[str]  # the preprocessing by name, as records state it, e.g. "bicubic-antialias-128"
+    input_side: ClassVar[int | None]  # in pixels, what every image is brought to; None: it comes as it is
     batch_size: ClassVar[int]  # how many images a call are fastest on a CPU; changes no number
     weights_sha256: str
 
@@ -64,3 +65,24 @@ def load_extractor(name: str, device: torch.device | str = "cpu", precision: str
     else:
         raise InputError(f"{name} computes in float32 only; leave --precision {precision} out")
     return extractor
+
+
+def enlarged_note(native: int | None, input_side: int | None, name: str) -> str | None:
+    """What a record says of an extractor that looks at more than twice the pixels a side that its images hold.
+
+    native: `Dataset.native`. input_side: of the extractor `name`. None where one of them is None, or there is nothing
+    to say. Between the two lies what no image of the data has, and what the extractor sees all the same: digits with
+    two grey levels of checkerboard are as far from digits as a VAE's (`docs/ordering.md`).
+
+    >>> enlarged_note(8, 128, "efficientnet_lite0")  # doctest: +NORMALIZE_WHITESPACE
+    'efficientnet_lite0 looks at 128×128 pixels, 16 times as many a side as these 8×8 pictures hold: what it sees above
+    that resolution is no property of the data'
+    >>> enlarged_note(64, 128, "efficientnet_lite0") is None
+    True
+    """
+    if native is None or input_side is None or input_side <= 2 * native:
+        return None
+    return (
+        f"{name} looks at {input_side}×{input_side} pixels, {input_side / native:.3g} times as many a side as these "
+        f"{native}×{native} pictures hold: what it sees above that resolution is no property of the data"
+    )

@@ -37,6 +37,7 @@ class FrozenExtractor:
     dim: ClassVar[int]
     n_logits: ClassVar[int]
     resize: ClassVar[str]
+    input_side: ClassVar[int | None] = None
     batch_size: ClassVar[int]
 
     def __init__(

@@ -86,6 +86,7 @@ class InceptionV3(FrozenExtractor):
     dim = 2048
     n_logits = 1008
     resize = "tf1"
+    input_side = SIZE
     batch_size = 8
 
     network_class: ClassVar[type[nn.Module]] = FoldedInception

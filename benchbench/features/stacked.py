@@ -46,6 +46,7 @@ class ModesStackedDigits(_Stacked):
     name = "modes_stacked-digits"
     judge = CNNDigits
     resize = CNNDigits.resize
+    input_side = CNNDigits.input_side
 
 
 class ModesStackedMNIST(_Stacked):
@@ -54,3 +55,4 @@ class ModesStackedMNIST(_Stacked):
     name = "modes_stacked-mnist"
     judge = CNNMNIST
     resize = CNNMNIST.resize
+    input_side = CNNMNIST.input_side

@@ -32,6 +32,7 @@ from benchbench.features.weights import WeightsFile, read_state_dict, wrong_shap
 class _At224(FrozenExtractor):
     n_logits = 0
     resize = "tf1-224"
+    input_side = 224
     batch_size = 8
 
     weights: ClassVar[WeightsFile]

@@ -8,6 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from benchbench.core.errors import InputError
+from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.digits import render
 
@@ -21,6 +22,14 @@ def test_counts() -> None:
     train, held_out = (torch.bincount(s.labels, minlength=10) for s in (dataset.train, dataset.held_out))
     assert (train + held_out).tolist() == np.bincount(load_digits().target).tolist()
     assert (train - held_out).abs().max() <= 1
+
+
+def test_what_they_show() -> None:
+    """All there is comes from scikit-learn's own images, whatever the size; the judge is one there is."""
+    dataset = load_dataset("digits")
+    assert (dataset.native, dataset.native) == load_digits().images.shape[1:]
+    assert dataset.judge == "cnn_digits"
+    assert dataset.judge in EXTRACTORS.names()
 
 
 def test_golden_halves() -> None:

@@ -52,6 +52,10 @@ def test_no_family_is_on_both_sides(monkeypatch: pytest.MonkeyPatch, own_cache: 
 
     monkeypatch.setattr(openmoji, "render", number)
     dataset = load_dataset("openmoji", size=2)
+    assert (dataset.native, dataset.judge) == (
+        2,
+        None,
+    )  # drawn at the size that is asked for, by the default judge
     sides = []
     for split in (dataset.train, dataset.held_out):
         numbers = split.images[:, 0].contiguous().numpy().reshape(len(split), 4).view(np.uint32)[:, 0]

@@ -76,6 +76,7 @@ def test_dataset(source: type[Ring8 | Grid25]) -> None:
     dataset = source().load()
     k = len(source.layout.centres)
     assert dataset.name == source.name
+    assert (dataset.native, dataset.judge) == (32, f"modes_{source.name}")
     assert dataset.classes == tuple(f"mode {i}" for i in range(k))
     assert dataset.spec.grey
     for split in (dataset.train, dataset.held_out):
@@ -129,6 +130,7 @@ def test_golden(source: type[Ring8 | Grid25]) -> None:
 def test_sizes() -> None:
     """Any side from 24 to 128 is drawn, the same points in the same order of labels; others are refused."""
     small = Ring8().load(24)
+    assert small.native == 24
     assert small.train.images.shape == (5000, 3, 24, 24)
     assert torch.equal(small.train.labels, Ring8().load().train.labels)
     assert "0.9 pixels" in small.notes[0]
