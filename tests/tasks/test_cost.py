@@ -125,6 +125,34 @@ def test_memory_is_the_childs_own() -> None:
     assert inherited >= 600
 
 
+def test_memory_of_a_device_is_the_models_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An allocator that holds 1,000 MiB of others (judges, what training left) and 7 more at the peak of the call,
+    which the peak of before, 5,000, does not hide: 7 MiB and the weights, 2^20 float32 numbers and a buffer of as
+    many: 15."""
+    model = nn.Linear(1024, 1024, bias=False)
+    model.register_buffer("table", torch.zeros(2**20))
+    peak = [5000]
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 1000 * 2**20)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: peak.__setitem__(0, 1000))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: peak[0] * 2**20)
+
+    def once() -> None:
+        peak[0] = max(peak[0], 1007)
+
+    (found,) = [
+        m
+        for m in measure_cost(model, device=torch.device("cuda"), once=once)
+        if m.metric.startswith("peak_memory")
+    ]
+    assert (found.metric, found.estimate.value, found.version, found.n_images) == (
+        "peak_memory_cuda",
+        15,
+        2,
+        1,
+    )
+
+
 def test_memory_counts_what_this_process_touches() -> None:
     """After 200 MiB were written it is no smaller than they are, and never smaller than before: a peak only rises."""
     before = own_peak_rss()
