@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.results.conditions import BUSY, CONDITIONS, WORDS, conditions_of, short
+from benchbench.results.conditions import BUSY, CONDITIONS, MEASURED, WORDS, conditions_of, short
 from benchbench.results.numbers import numbers
 from benchbench.results.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
@@ -81,13 +81,16 @@ def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Rows of one dataset in parts within which every metric has one set of conditions, each with the fields in
     which it differs from the others, in words.
 
-    Cell by cell: one joins the first part that made all the metrics they share alike.
+    Cell by cell: one joins the first part that made all the metrics they share alike, on the same data.
     """
     good = rows[rows["status"] == "ok"]
     made: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {}
     asked = zip(good["cell"], good["task"], good["metric"], conditions_of(good), strict=True)
     for cell, task, metric, conditions in asked:
-        made.setdefault(str(cell), {})[f"{task} {metric}"] = conditions
+        own = made.setdefault(str(cell), {})
+        own[f"{task} {metric}"] = conditions
+        # Two cells that share no metric share their data all the same.
+        own[str(task)] = tuple((name, x if name in ("data", "size") else "none") for name, x in conditions)
     parts: list[dict[str, tuple[tuple[str, str], ...]]] = []
     where: dict[str, int] = {}
     # Cells with the most metrics first, so that a record of few meets the part that it belongs to.
@@ -176,10 +179,13 @@ def _notes(
             f"rank: by {_short(first)}, the places that 95% confidence in all of them allows; "
             "the spread over seeds is pooled over the models where a model has fewer than five"
         )
-    elif bool(first["headline"]) and asked["n_seeds"].max() == 1 and len(set(asked["name"]) - controls) > 1:
-        yield "no ranks: one run a model does not tell what another seed would do"
-    for name, said in _collapses(runs):
-        yield plain(f"collapsed: {name}: {said}")
+    elif bool(first["headline"]) and len(set(asked.loc[asked["value"].notna(), "name"]) - controls) > 1:
+        alone = asked["n_seeds"].max() == 1
+        why = "one run a model does not tell what another seed would do" if alone else "no two are told apart"
+        yield f"no ranks: {why}"
+    if first["aspect"] not in MEASURED:
+        for name, said in _collapses(runs):
+            yield plain(f"collapsed: {name}: {said}")
     if (runs["aspect"] == "throughput").any() and (runs["load"].fillna(0) > BUSY).any():
         yield (
             f"{DAGGER} timed while other programs were at work (more than {BUSY:g} runnable processes a core): "
@@ -264,16 +270,30 @@ def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
     first = column.iloc[0]
     entries = {name: Entry("failed") for name in failures.loc[failures["metric"] == first["metric"], "name"]}
     good = column[column["value"].notna()]
-    busy = (good["aspect"] == "throughput") & (good["load"].fillna(0) > BUSY)
-    marks = _marks(good[~busy & ~good["control"].fillna(False)])
-    for row, doubtful in zip(good.to_dict("records"), busy, strict=True):
-        text = number(row["value"])
-        if row["n_collapsed"] and row["n_seeds"] > 1 and number(row["median"]) != text:
-            text += f" (median {number(row['median'])})"  # which a dead seed does not move
-        text += f" ({row['n_failed']} failed)" if row["n_failed"] else ""
+    lines = good.to_dict("records")
+    busy = [is_busy(row) for row in lines]
+    marks = _marks(good[~good["control"].fillna(False) & ~pd.Series(busy, good.index, dtype=bool)])
+    for row, doubtful in zip(lines, busy, strict=True):
         rank = 0 if doubtful or row["control"] else marks.get(float(row["value"]), 0)
-        entries[row["name"]] = Entry(text + (DAGGER if doubtful else ""), interval(row), rank)
+        median = f" (median {median})" if (median := dead_median(row)) else ""
+        failed = f" ({row['n_failed']} failed)" if row["n_failed"] else ""
+        text = number(row["value"]) + (DAGGER if doubtful else "") + median + failed
+        entries[row["name"]] = Entry(text, interval(row), rank)
     return entries
+
+
+def dead_median(row: Mapping[Any, Any]) -> str:
+    """Of a line of `summarise` the median over seeds, which a dead one does not move; "" where none collapsed, or where
+    it reads like the mean."""
+    if not row["n_collapsed"] or row["n_seeds"] < 2 or row["aspect"] in MEASURED:
+        return ""
+    median = number(row["median"])
+    return "" if median == number(row["value"]) else median
+
+
+def is_busy(row: Mapping[Any, Any]) -> bool:
+    """Whether this is what a clock said while other programs were at work."""
+    return bool(row["aspect"] == "throughput" and not pd.isna(row["load"]) and row["load"] > BUSY)
 
 
 def _marks(contest: pd.DataFrame) -> dict[float, int]:
@@ -281,8 +301,8 @@ def _marks(contest: pd.DataFrame) -> dict[float, int]:
     first = contest.iloc[0] if len(contest) > 1 else None
     if first is None or pd.isna(first["higher_is_better"]):
         return {}
-    values = sorted(set(contest["value"].astype(float)), reverse=bool(first["higher_is_better"]))
     often = contest["value"].astype(float).value_counts()
-    if any(2 * often[value] > len(contest) for value in values[:1]):
+    if 2 * often.max() > len(contest):
         return {}
-    return {value: rank for rank, value in enumerate(values[:2], start=1) if 2 * often[value] <= len(contest)}
+    values = sorted(often.index, reverse=bool(first["higher_is_better"]))
+    return {value: rank for rank, value in enumerate(values[:2], start=1)}

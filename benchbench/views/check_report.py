@@ -14,8 +14,19 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from benchbench.results.conditions import SAME
 from benchbench.results.gate import Finding, Report
-from benchbench.views.text import arrow, direction, escape_markdown, interval, model_name, number, plain
+from benchbench.views.table import folded
+from benchbench.views.text import (
+    arrow,
+    direction,
+    escape_markdown,
+    interval,
+    model_name,
+    number,
+    percent,
+    plain,
+)
 
 MOST = 200  # lines a section of the summary; GitHub shows no more than a megabyte
 # Title of each section and what belongs there, in the order of the page.
@@ -56,25 +67,29 @@ def table(report: Report) -> Group:
     reasons = [Text(plain(f"{f.verdict}: {_full_name(f)}: {f.reason}")) for f in rest]
     notes = [Text(plain(f"note: {note}")) for note in report.notes]
     if any(_smallest(finding) for finding in report.findings):
-        said = "sees: the smallest worsening that this check would have failed, with odds of 80% where it is tested"
+        said = (
+            "sees: the smallest worsening that this check would have failed, as a share of the baseline, with odds of "
+            "80% where it is tested; none: no possible one"
+        )
         notes.append(Text(said))
-    return Group(*(_model_table(name, found) for name, found in models.items()), *reasons, *notes)
+    tables = [part for name, found in models.items() for part in (_model_table(name, found), Text())]
+    return Group(*tables, *reasons, *notes)
 
 
 def _model_table(name: str, found: Sequence[Finding]) -> Table:
-    shown = Table(box=box.SIMPLE_HEAD, title=Text(f"{name}, {_seeds(found)}"), title_justify="left")
-    shown.add_column("metric", overflow="fold")
-    for heading in ("baseline", "candidate", "change"):
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    shown.title = Text(f"{name}, {_seeds(found)}")
+    shown.add_column("metric", overflow="fold", min_width=13)  # the only column that may be too wide
+    for heading in ("baseline", "candidate", "change", "sees"):
         shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("sees", justify="right", no_wrap=True)
     shown.add_column("verdict", no_wrap=True)
     for finding in found:
         assert finding.baseline is not None
         assert finding.candidate is not None
-        cells = [_metric(finding), number(finding.baseline), number(finding.candidate), _change(finding)]
-        cells.append(_smallest(finding))
-        style = _STYLES.get(finding.verdict, "")
-        shown.add_row(*(Text(plain(cell)) for cell in cells), Text(finding.verdict, style=style))
+        change = _change(finding).replace(" (", "\n(")
+        cells = [number(finding.baseline), number(finding.candidate), change, _smallest(finding)]
+        verdict = Text(finding.verdict, style=_STYLES.get(finding.verdict, ""))
+        shown.add_row(Text(folded(plain(_metric(finding)), 24)), *map(Text, cells), verdict)
     return shown
 
 
@@ -150,17 +165,25 @@ def _change(finding: Finding) -> str:
     """ "+2.500 (+25.0%)"."""
     if finding.change is None:
         return ""
-    share = f" ({finding.change / abs(finding.baseline):+.1%})" if finding.baseline and finding.change else ""
-    return f"{'+' if finding.change > 0 else ''}{number(finding.change)}{share}"
+    sign = "+" if finding.change > 0 else ""
+    if not finding.baseline or not finding.change:
+        return f"{sign}{number(finding.change)}"
+    share = finding.change / abs(finding.baseline)
+    told = f"{share:+.1%}" if abs(share) < 10 else f"{sign}{percent(share)}"
+    return f"{sign}{number(finding.change)} ({told})"
 
 
 def _smallest(finding: Finding) -> str:
-    """The least worsening that this check would have failed, as a share of the baseline where it has one."""
-    if finding.smallest is None or finding.verdict not in ("ok", "regression", "cannot tell"):
+    """The least worsening that this check would have failed, as a share of the baseline where it has one; "none" where
+    it was tested and no possible one would have."""
+    if finding.verdict not in ("ok", "regression", "cannot tell"):
         return ""
+    if finding.smallest is None:
+        return "none" if finding.p is not None and finding.change and finding.low is not None else ""
     if not finding.baseline:
         return number(finding.smallest)
-    return f"{finding.smallest / abs(finding.baseline):.0%}"
+    share = finding.smallest / abs(finding.baseline)
+    return percent(share if share > SAME else 0)  # where nothing is allowed, rounding is
 
 
 def _over_seeds(value: float, seeds: Sequence[int]) -> str:

@@ -32,6 +32,7 @@ from benchbench.views.text import (
     heading,
     model_name,
     number,
+    percent,
     plain,
     protocol,
 )
@@ -70,7 +71,7 @@ def table(compared: Compared) -> Group:
             shown.add_row(Text(plain(aspect).replace("_", " "), style="bold"))
             for line in lines:
                 name, a, b, apart, p, verdict = _cells(line, notes)
-                said = Text(verdict, style=STYLES.get(line.verdict, ""))
+                said = Text(verdict.replace(" (", "\n("), style=STYLES.get(line.verdict, ""))
                 said.append(f"\np {p}" if p else "", style="not bold default")
                 shown.add_row(
                     Text(folded(name, 14)), Text(f"A {a}\nB {b}"), Text(apart.replace(" [", "\n[")), said
@@ -250,11 +251,16 @@ def _p(p: float | None) -> str:
 
 def _verdict(line: Line) -> str:
     """The verdict; where nothing was found, with the smallest difference that would have been."""
-    if line.verdict not in ("cannot say", "equal") or line.smallest is None or not line.b.by_seed:
+    if line.verdict not in ("cannot say", "equal") or line.p is None or not _of_seeds(line):
         return line.verdict
-    share = abs(line.smallest / line.b.mean) if line.b.mean else math.inf
-    seen = f"{share:.0%}" if share < 10 else number(line.smallest)
+    if line.smallest is None:
+        return f"{line.verdict} (sees none)"
+    seen = percent(line.smallest / abs(line.b.mean)) if line.b.mean else number(line.smallest)
     return f"{line.verdict} (sees {seen})"
+
+
+def _of_seeds(line: Line) -> bool:
+    return line.difference is not None and line.difference.kind != "images"
 
 
 def _numbered(notes: Sequence[str]) -> list[str]:
@@ -308,8 +314,9 @@ def _explained(compared: Compared) -> list[str]:
     verdicts = {line.verdict for line in lines}
     if "cannot say" in verdicts or "equal" in verdicts:
         said.append(
-            "In brackets: the smallest difference for the worse, as a share of B, that these runs would have shown "
-            f"with odds of {POWER:.0%}. How many seeds a stated one takes: --plan --smallest 10%."
+            "In brackets: the smallest difference for the worse, as a share of B (in its unit where B is 0), that these "
+            f"runs would have shown with odds of {POWER:.0%}; none where the range ends before it. How many seeds a "
+            "stated one takes: --plan --smallest 10%."
         )
     if "equal" in verdicts:
         said.append(

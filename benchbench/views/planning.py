@@ -15,7 +15,7 @@ from rich.text import Text
 
 from benchbench.results.planning import Planned
 from benchbench.views.table import folded
-from benchbench.views.text import direction, escape_markdown, model_name, number, plain
+from benchbench.views.text import direction, escape_markdown, model_name, number, percent, plain
 
 COLUMNS = ("metric", "value", "difference", "spread", "of images", "seeds a side", "with images", "or")
 
@@ -24,14 +24,15 @@ def table(planned: Sequence[Planned], smallest: float) -> Group:
     """For the terminal: a table a model and dataset."""
     parts: list[Any] = [Text(_title(smallest))]
     for unit, lines in _by_unit(planned):
-        shown = Table(
-            box=box.SIMPLE_HEAD, title=Text(unit), title_justify="left", show_edge=False, padding=(0, 1, 0, 0)
-        )
-        for name in COLUMNS:
-            shown.add_column(folded(name, 10), overflow="fold")
+        # One space between columns, so that eight of them have room in 80 columns.
+        shown = Table(box=box.SIMPLE_HEAD, title_justify="left", show_edge=False, padding=0)
+        shown.title = Text(unit)
+        shown.add_column("metric", overflow="fold", min_width=13)
+        for name in COLUMNS[1:]:
+            shown.add_column(folded(name, 7), justify="right", no_wrap=True)
         for line in lines:
-            name, *cells = _cells(line)
-            shown.add_row(Text(folded(name, 16)), *map(Text, cells))
+            name, *cells, other = _cells(line)
+            shown.add_row(Text(folded(name, 16)), *map(Text, cells), Text(other.replace("with ", "with\n")))
         parts += [Text(), shown, Text(_source(lines))]
     return Group(*parts, Text(), *map(Text, _explained()))
 
@@ -82,7 +83,7 @@ def _cells(line: Planned) -> list[str]:
         line.asked.metric + direction(line.asked.task) + (" (headline)" if line.headline else ""),
         number(line.value),
         number(line.smallest),
-        f"{line.spread:.1%}" if line.value else number(line.spread),
+        percent(line.spread) if line.value else number(line.spread),
         f"{line.of_images:.0%}",
         _seeds(line.seeds),
         "" if line.n_images is None else str(line.n_images),
@@ -93,11 +94,11 @@ def _cells(line: Planned) -> list[str]:
 
 
 def _seeds(n: int | None) -> str:
-    return "over a million" if n is None else str(n)
+    return "> 10⁶" if n is None else str(n)
 
 
 def _title(smallest: float) -> str:
-    return f"To find a difference of {smallest:.3g} of the value between two models, at 5% with odds of 80%:"
+    return f"To find a difference of {percent(smallest)} of the value between two models, at 5% with odds of 80%:"
 
 
 def _source(lines: Sequence[Planned]) -> str:

@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchbench.core.errors import InputError
-from benchbench.results.conditions import BUSY
+from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, short
 from benchbench.results.load import Record, load_failures, records, results_of
 from benchbench.results.numbers import numbers
 from benchbench.results.ranks import pareto_front
@@ -28,7 +28,7 @@ from benchbench.results.summary import MODEL, summarise
 from benchbench.results.testing import Pool, difference
 from benchbench.results.verdicts import LEVEL
 from benchbench.views import figures
-from benchbench.views.board import RATE, apart
+from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy
 from benchbench.views.figures import Point
 from benchbench.views.report_model import ReportFigure, ReportModel, check_stated, report_model
 from benchbench.views.text import (
@@ -60,6 +60,7 @@ class _Line:
     interval: str
     bar: tuple[float, float, float] | None
     seeds: int
+    collapsed: int
     protocol: str
     method: str
 
@@ -279,6 +280,7 @@ def _lines(summary: pd.DataFrame) -> list[_Line]:
             "value", ascending=pd.isna(higher) or not higher, na_position="last", kind="stable"
         )
         ends = pd.concat([column["low"], column["high"], column["value"]]).dropna().astype(float)
+        differ = [name for name in _UNSAID if column[name].nunique(dropna=False) > 1]
         for row in ordered.to_dict("records"):
             missing = pd.isna(row["value"])
             lines.append(
@@ -288,18 +290,35 @@ def _lines(summary: pd.DataFrame) -> list[_Line]:
                     plain(row["name"]),
                     heading(row),
                     plain(row["aspect"]).replace("_", " "),
-                    "failed" if missing else number(row["value"]),
+                    "failed" if missing else number(row["value"]) + (DAGGER if is_busy(row) else ""),
                     None if missing else float(row["value"]),
                     interval(row),
                     None
                     if missing or pd.isna(row["low"])
                     else _bar(row, float(ends.min()), float(ends.max())),
                     int(row["n_seeds"]),
-                    protocol(row),
+                    int(row["n_collapsed"]),
+                    _made_by(row, differ),
                     "" if pd.isna(row["interval"]) else plain(row["interval"]),
                 )
             )
     return lines
+
+
+_UNSAID = [name for name in CONDITIONS if name not in (*PROTOCOL, "unit")]
+
+
+def _made_by(row: Mapping[Any, Any], differ: Sequence[str]) -> str:
+    """The protocol, with those conditions that tell this line from another one of its metric, and what else keeps it
+    from being held against the others."""
+    said = [protocol(row)]
+    if not pd.isna(row["value"]):
+        known = [(name, "not stated" if pd.isna(row[name]) else str(row[name])) for name in differ]
+        said += [plain(f"{WORDS.get(name, name)} {short(name, value)}") for name, value in known]
+    said += [f"the median over seeds is {median}"] if (median := dead_median(row)) else []
+    said += ["landmark"] if row["control"] else []
+    said += [f"{DAGGER} timed while other programs were at work"] if is_busy(row) else []
+    return "; ".join(filter(None, said))
 
 
 def _bar(row: Mapping[Any, Any], least: float, most: float) -> tuple[float, float, float]:

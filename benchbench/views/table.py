@@ -7,11 +7,14 @@ a style or a link.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -67,42 +70,87 @@ def metrics_table(frame: pd.DataFrame) -> Table:
 
 
 def frame_table(frame: pd.DataFrame) -> Group:
-    """Models side by side, one table per dataset, task and aspect: mean over seeds, best in bold with a `*`.
+    """Models side by side, one board per dataset, task and aspect: mean over seeds, best in bold with a `*`.
 
-    Only numbers made under one set of conditions share a table.
+    Only numbers made under one set of conditions share a board. A board takes the width that it is given: columns
+    that have no room beside the names stand below, with the names again, and no number is ever broken.
     """
     if frame.empty:
         raise InputError("there are no numbers to compare: the results are empty")
     parts: list[Any] = []
     for board in boards(frame):
-        parts += [_board_table(board), *map(Text, board.notes)]
+        parts += [*([Text()] if parts else []), _BoardTable(board), Text(), *map(Text, board.notes)]
     return Group(*parts)
 
 
-def _board_table(board: Board) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=Text(board.title), title_justify="left")
-    table.add_column("model", overflow="fold", min_width=9)
-    if board.ranks:
-        table.add_column("rank", justify="right", no_wrap=True)
-    for heading_ in board.headings:
-        table.add_column(Text(folded(heading_)), justify="right", overflow="fold")
-    for place, (name, entries) in enumerate(board.rows):
-        if place and place == len(board.rows) - board.n_controls:
+HEADING = 13  # characters a line of a board's heading; "efficientnet_", the longest piece of common names
+
+
+@dataclass(frozen=True)
+class _BoardTable:
+    board: Board
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names = [folded(name, max(20, options.max_width // 3)) for name, _ in self.board.rows]
+        columns = [
+            (folded(heading_, HEADING), [_entry(entries[place]) for _, entries in self.board.rows])
+            for place, heading_ in enumerate(self.board.headings)
+        ]
+        ranks = [("rank", [Text(rank) for rank in self.board.ranks])] if self.board.ranks else []
+        room = options.max_width - _width(("model", names))
+        for part, some in enumerate(_fitting([*ranks, *columns], room)):
+            if part:
+                yield Text()
+            yield _board_table("" if part else self.board.title, names, some, self.board.n_controls)
+
+
+_Column = tuple[str, Sequence[Text | str]]  # heading and cells
+
+
+def _width(column: _Column) -> int:
+    """Of a column and the space on its right, in characters."""
+    return max(cell_len(line) for cell in (column[0], *column[1]) for line in str(cell).splitlines()) + 2
+
+
+def _fitting(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
+    """`columns` in runs of which each fits into `room` characters, where it is more than one column."""
+    some: list[_Column] = []
+    for column in columns:
+        if some and sum(map(_width, [*some, column])) > room + 1:  # nothing follows the last one
+            yield some
+            some = []
+        some.append(column)
+    yield some
+
+
+def _board_table(title: str, names: Sequence[str], columns: Sequence[_Column], n_controls: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.title = Text(title) if title else None
+    table.add_column("model", overflow="fold")
+    for heading_, _ in columns:
+        table.add_column(Text(heading_), justify="right", no_wrap=True)
+    for place, name in enumerate(names):
+        if place and place == len(names) - n_controls:
             table.add_section()
-        table.add_row(Text(name), *map(Text, board.ranks[place : place + 1]), *map(_entry, entries))
+        table.add_row(Text(name), *(cells[place] for _, cells in columns))
     return table
 
 
 def _entry(entry: Entry | None) -> Text:
+    """With a median, or how many runs failed, on a line of its own."""
     if entry is None:
         return Text("")
-    return Text(f"{entry.text} *", style="bold") if entry.rank == 1 else Text(f"{entry.text}  ")
+    value, *more = re.split(r" (?=\()", entry.text)
+    text = Text(f"{value} *" if entry.rank == 1 else f"{value}  ", style="bold" if entry.rank == 1 else "")
+    for said in more:
+        text.append(f"\n{said}", style="not bold")
+    return text
 
 
 def folded(heading: str, width: int = 18) -> str:
-    """`heading` in lines of about `width`, broken at spaces and after underscores."""
+    """`heading` in lines of about `width`, broken at spaces and after underscores and commas."""
     lines = [""]
-    for piece in re.findall(r"[^_\s]*_|[^_\s]+\s*", heading):
+    for piece in re.findall(r"[^_,\s]*[_,]\s*|[^_,\s]+\s*", heading):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
             lines.append("")
         lines[-1] += piece

@@ -23,6 +23,16 @@ def number(value: float) -> str:
     return f"{value:.{max(0, 3 - exponent)}f}" if -5 <= exponent < 9 else f"{value:.3e}"
 
 
+def percent(share: float) -> str:
+    """A share with two digits or more; what is not nothing never looks like it.
+
+    >>> percent(0.0043), percent(0.043), percent(0.25), percent(2.843), percent(12345), percent(0)
+    ('0.43%', '4.3%', '25%', '284%', '1.2e+06%', '0%')
+    """
+    hundredths = 100 * share
+    return f"{hundredths:.0f}%" if 10 <= abs(hundredths) < 1e5 else f"{hundredths:.2g}%"
+
+
 def arrow(higher_is_better: Any) -> str:
     """↑ where more is better, ↓ where less is, nothing where neither is."""
     return "" if pd.isna(higher_is_better) else "↑" if higher_is_better else "↓"
