@@ -314,9 +314,9 @@ def _explained(compared: Compared) -> list[str]:
     verdicts = {line.verdict for line in lines}
     if "cannot say" in verdicts or "equal" in verdicts:
         said.append(
-            "In brackets: the smallest difference for the worse, as a share of B (in its unit where B is 0), that these "
-            f"runs would have shown with odds of {POWER:.0%}; none where the range ends before it. How many seeds a "
-            "stated one takes: --plan --smallest 10%."
+            "In brackets: the smallest difference for the worse, as a share of B (in its unit where B is 0), that "
+            f"these runs would have shown with odds of {POWER:.0%}; none where the range ends before it. How many "
+            "seeds a stated one takes: --plan --smallest 10%."
         )
     if "equal" in verdicts:
         said.append(
