@@ -56,6 +56,8 @@ class CMMD(Metric):
     family = "cmmd"
     aspect = "quality"
     higher_is_better = False
+    scale = "log"  # of the biased estimate, which is never negative
+    ends = (0.0, None)
     needs = frozenset({"features"})
     extractors = "clip_*"
     source = "Jayasumana et al. 2024"

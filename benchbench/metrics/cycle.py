@@ -70,6 +70,8 @@ class CycleGrowth(Metric):
     aspect = "paired"
     unit = "intensity"
     higher_is_better = False
+    scale = "linear"  # a difference of two errors, of either sign
+    ends = (-1.0, 1.0)
     needs = frozenset({"cycle"})
     needs_reference = False
     uses_extractor = False
@@ -80,7 +82,7 @@ class CycleGrowth(Metric):
         growth = self._errors(evidence, self.disturbed) - self._errors(evidence, CYCLE_EXACT)
         if not len(growth):
             raise MetricFailed("there are no pairs of images")
-        return mean_over_images(growth)
+        return mean_over_images(growth, self.ends)
 
     def _errors(self, evidence: Evidence, name: str) -> Tensor:
         pairs = evidence.pairs

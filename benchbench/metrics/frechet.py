@@ -23,7 +23,7 @@ Scope: pure functions on float32 or float64 features, N×D, CPU or CUDA; all ari
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -179,13 +179,16 @@ class FrechetDistance(Metric):
     family = "fd"
     aspect = "quality"
     higher_is_better = False
+    scale = "log"  # a squared distance
+    ends = (0.0, None)
     needs = frozenset({"moments", "features"})
     source = "Heusel et al. 2017, eq. (6); interval: Efron 1982, ch. 6; infinity: Chong & Forsyth 2020"
 
     def compute(self, evidence: Evidence) -> Estimate:
         """FD from the moments; with the generated features also a delta-method interval on the log scale, and
         FD at infinity where there are enough images (otherwise it has no row: it would be no estimate of it). A
-        reference that is moments alone is taken as exact."""
+        reference that is moments alone is taken as exact. With at most as many images as dimensions on a side its
+        covariance is singular and FD is mostly bias: the interval's name says so."""
         assert self.extractor is not None
         generated, reference = evidence.generated[self.extractor], evidence.reference[self.extractor]
         x, y = generated.features, reference.features
@@ -204,8 +207,11 @@ class FrechetDistance(Metric):
         if len(x) >= infinity_minimum(a.dim):
             limit = fd_infinity(x, real, delta_error=error)
             name = full_name("fd_infinity", self.extractor)
-            details[name] = normal_estimate(limit.value, limit.standard_error, f"delta and line fit{exact}")
-        return positive_estimate(value, error, f"delta{exact}", details)
+            found = normal_estimate(limit.value, limit.standard_error, f"delta and line fit{exact}")
+            # An extrapolation may pass 0, where there is no log.
+            details[name] = replace(found, scale="sqrt", ends=(None, None))
+        deficient = ", rank-deficient (N <= D)" if min(a.n, b.n) <= a.dim else ""
+        return positive_estimate(value, error, f"delta{exact}{deficient}", details)
 
 
 def moments_of(features: Tensor) -> Moments:

@@ -20,7 +20,7 @@ Scope: log-softmax in float64, so confident logits underflow to 0 · −∞ nowh
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from scipy import stats
@@ -28,9 +28,9 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
-from benchbench.metrics.intervals import positive_estimate
+from benchbench.metrics.intervals import positive_estimate, within
 from benchbench.metrics.linalg import check_features
-from benchbench.metrics.metric import Estimate, Evidence, Metric, full_name
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, full_name
 
 SPLITS = 10
 
@@ -87,24 +87,35 @@ class InceptionScore(Metric):
     family = "is"
     aspect = "quality"
     higher_is_better = True
+    scale = "log"  # the exponential of a divergence; its upper end is the number of classes
+    ends = (1.0, None)
+    # A blank image has logits of −1e6 there, all alike after the softmax: noise would be as confident as a dot.
+    not_on = POINT_JUDGES
+    standard_on = (
+        "cnn_* modes_*"  # a network that was trained on other classes than the images show says little
+    )
     needs = frozenset({"logits"})
     needs_reference = False
     source = "Salimans et al. 2016, section 4; one split: Barratt & Sharma 2018"
 
     def compute(self, evidence: Evidence) -> Estimate:
         """Mean over 10 splits with Student's t over them, and beside it the one-split score."""
+        self.check_defined()
         assert self.extractor is not None
         logits = evidence.generated[self.extractor].logits
         if logits is None:
             raise MetricFailed(f"{self.name} needs logits and {self.extractor} has no classifier")
         split = inception_score(logits)
         whole = inception_score(logits, splits=1)
-        detail = positive_estimate(whole.value, whole.standard_error, "delta")
+        ends = (1.0, float(logits.shape[1]))
+        detail = replace(positive_estimate(whole.value, whole.standard_error, "delta"), ends=ends)
         half = float(stats.t.ppf(0.975, SPLITS - 1)) * split.standard_error
-        return Estimate(
+        estimate = Estimate(
             split.value,
             split.value - half,
             split.value + half,
             f"95% t over {SPLITS} splits",
-            {full_name("is_one_split", self.extractor): detail},
+            {full_name("is_one_split", self.extractor): within(detail, ends)},
+            ends,
         )
+        return within(estimate, ends)

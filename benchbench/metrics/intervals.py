@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import NormalDist
 
+from benchbench.core.scales import Range
 from benchbench.metrics.metric import Estimate
 
 Z95 = NormalDist().inv_cdf(0.975)
@@ -40,3 +42,26 @@ def positive_estimate(
         return Estimate(value, 0.0, value + Z95 * standard_error, f"95% {method}", details or {})
     factor = math.exp(Z95 * standard_error / value)
     return Estimate(value, value / factor, value * factor, f"95% {method}", details or {})
+
+
+def wilson_interval(hits: float, n: float) -> tuple[float, float]:
+    """Wilson's 95% interval of a share (Wilson 1927): within [0, 1], with a width at 0 and 1. Neither number need be
+    whole, so that `n` can be what so many dependent trials are worth."""
+    share, z = hits / n, Z95
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
+
+
+def within(estimate: Estimate, ends: Range) -> Estimate:
+    """The same number with value and interval cut to the range that it can have, which rounding and a symmetric
+    interval pass; the interval still holds the value."""
+    value = _cut(estimate.value, ends)
+    low = None if estimate.low is None else min(_cut(estimate.low, ends), value)
+    high = None if estimate.high is None else max(_cut(estimate.high, ends), value)
+    return replace(estimate, value=value, low=low, high=high)
+
+
+def _cut(x: float, ends: Range) -> float:
+    x = x if ends[0] is None else max(x, ends[0])
+    return x if ends[1] is None else min(x, ends[1])

@@ -31,7 +31,7 @@ from benchbench.features.frozen import full_float32
 from benchbench.metrics.gram import Kernel, Side, rounding_error, sums_across, sums_within
 from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import Estimate, Evidence, Metric, full_name
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, full_name
 from benchbench.metrics.neighbours import mean_row
 
 SUBSETS = 100
@@ -121,6 +121,9 @@ class KernelDistance(Metric):
     family = "kd"
     aspect = "quality"
     higher_is_better = False
+    scale = "sqrt"  # a squared distance, but unbiased: of either sign near 0
+    ends = (None, None)
+    not_on = POINT_JUDGES  # the cube of how unlike a dot an image is leaves no place for anything else
     needs = frozenset({"features"})
     balanced = True  # unbiased at any count; a Gram matrix of 50,000 reference images would buy little
     source = "Bińkowski et al. 2018; interval: Hoeffding's decomposition"
@@ -128,6 +131,7 @@ class KernelDistance(Metric):
     def compute(self, evidence: Evidence) -> Estimate:
         """Full-sample unbiased MMD², and beside it the field's mean over 100 subsets of 1,000 (seed 0) where
         both sides have that many images."""
+        self.check_defined()
         assert self.extractor is not None
         x, y = evidence.generated[self.extractor].features, evidence.reference[self.extractor].features
         if x is None or y is None:

@@ -61,5 +61,7 @@ class LPIPS(PairedMetric):
 
     family = "lpips"
     higher_is_better = False
+    scale = "log"  # a distance
+    ends = (0.0, None)
     source = "Zhang et al. 2018, eq. 1"
     per_image = staticmethod(lpips)

@@ -50,7 +50,8 @@ def ratio_of_medians(ours: Tensor, theirs: Tensor, seed: int = 0) -> Estimate:
     if not below.all():
         return Estimate(value)
     low, high = np.percentile(above / below, [2.5, 97.5])
-    return Estimate(value, float(low), float(high), "95% bootstrap over generated and held-out images")
+    interval = "95% bootstrap over generated and held-out images"
+    return Estimate(value, min(float(low), value), max(float(high), value), interval)
 
 
 def _median_redrawn(values: Tensor, rng: np.random.Generator) -> np.ndarray:
@@ -64,19 +65,18 @@ def authentic(train: Tensor, fake: Tensor) -> Tensor:
     """Which generated images are authentic (Alaa et al. 2022, "How faithful is your synthetic data?").
 
     train: features N×D; fake: M×D -> bool (M,). An image is authentic when it lies farther from its nearest
-    training image than that training image lies from the nearest other one; a tie is authentic, so that N
-    equal training images accuse nobody.
+    training image than that training image lies from the nearest other one. A tie is a copy, as in Alaa et al.'s and in
+    later implementations: a training image that is there twice lies at 0 from its twin, and so does what copies it,
+    and images that are there twice are those that models memorise.
     """
     check_pair(fake, train, 1)
     spacing = kth_neighbour(train)[0]
     distance, nearest = kth_neighbour(fake, 1, train)
-    return distance >= spacing[nearest]
+    return distance > spacing[nearest]
 
 
 def authpct(train: Tensor, fake: Tensor) -> float:
-    """Percentage of generated images that are authentic, 0..100; see `authentic`. 0 for copies of distinct
-    images.
-    """
+    """Percentage of generated images that are authentic, 0..100; see `authentic`. 0 for copies."""
     return 100 * float(authentic(train, fake).double().mean())
 
 
@@ -148,6 +148,9 @@ class Authenticity(Metric):
     family = "authenticity"
     aspect = "memorization"
     higher_is_better = True
+    scale = "arcsine"  # a share
+    ends = (0.0, 1.0)
+    version = 2  # 1 took a tie for authentic
     needs = frozenset({"features"})
     source = "Alaa et al. 2022, authenticity"
 
@@ -192,6 +195,8 @@ class NNDistanceRatio(_AgainstHeldOut):
     """Median distance to the nearest training image, generated over held-out: 1 is ideal, 0 is copying."""
 
     family = "nn_distance_ratio"
+    scale = "log"  # a ratio
+    ends = (0.0, None)
     source = "ratio of medians, ours; distances as in Meehan et al. 2020"
 
     def compute(self, evidence: Evidence) -> Estimate:
@@ -202,6 +207,8 @@ class DataCopying(_AgainstHeldOut):
     """C_T, z score of data-copying: 0 is ideal, far below copying, far above underfitting."""
 
     family = "ct"
+    scale = "linear"  # a z score
+    ends = (None, None)
     unit = "z"
     source = "Meehan et al. 2020, C_T with one cell"
 

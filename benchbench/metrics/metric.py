@@ -31,6 +31,11 @@ OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "
 """What only a model that turns images into others can be asked for; images alone do not have it."""
 
 
+POINT_JUDGES = "modes_ring8 modes_grid25"
+"""Judges of dots. Their third feature, how unlike a dot an image is, sets every generated image apart from all real
+ones: whatever looks at single distances is ruled by it."""
+
+
 @dataclass(frozen=True)
 class FeatureEvidence:
     """What an extractor said about one set of images.
@@ -82,7 +87,7 @@ class Estimate:
     """A number and how sure we are. `interval` names level and method, e.g. "95% bootstrap"; None with no
     interval. `details` holds numbers that belong beside it, e.g. {"fd_infinity": …}; they become rows of their
     own, named as their keys say. `ends`: the metric's range where it is known only with the evidence, such as the
-    number of classes; else that of the metric holds."""
+    number of classes; `scale`: that of a detail that is not compared on the metric's own; else the metric's hold."""
 
     value: float
     low: float | None = None
@@ -90,6 +95,7 @@ class Estimate:
     interval: str | None = None
     details: Mapping[str, Estimate] = field(default_factory=dict)
     ends: Range | None = None
+    scale: Scale | None = None
 
 
 # What the field calls a family on the network it was published with. Any other pairing is another metric and
@@ -136,6 +142,8 @@ class Metric:
     extractors: ClassVar[str] = (
         "*"  # which ones it is defined on, as globs of their names with spaces between
     )
+    not_on: ClassVar[str] = ""  # globs of those among them on which it says nothing
+    standard_on: ClassVar[str] = "*"  # on which of them the set `standard` has it
     balanced: ClassVar[bool] = False  # only fair between sets of one size: see `select.balanced`
     source: ClassVar[str]  # paper and equation
 
@@ -150,11 +158,21 @@ class Metric:
     @classmethod
     def defined_on(cls, extractor: str) -> bool:
         """Whether the family is defined on the extractor of that name."""
-        return any(fnmatchcase(extractor, pattern) for pattern in cls.extractors.split())
+        return matches(extractor, cls.extractors) and not matches(extractor, cls.not_on)
+
+    def check_defined(self) -> None:
+        """`MetricFailed` where the extractor is one of those on which the family says nothing."""
+        if self.extractor is not None and not self.defined_on(self.extractor):
+            raise MetricFailed(f"{self.family} is not defined on {self.extractor}")
 
     def compute(self, evidence: Evidence) -> Estimate:
         """The number. Raises `MetricFailed` with a reason; never returns NaN or a placeholder."""
         raise NotImplementedError
+
+
+def matches(name: str, globs: str) -> bool:
+    """Whether one of the globs, which have spaces between them, is that name's."""
+    return any(fnmatchcase(name, pattern) for pattern in globs.split())
 
 
 def features_of(sides: Mapping[str, FeatureEvidence], extractor: str | None) -> Tensor:

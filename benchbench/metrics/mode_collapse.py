@@ -19,11 +19,10 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images
-from benchbench.metrics.intervals import positive_estimate
+from benchbench.metrics.intervals import positive_estimate, wilson_interval, within
 from benchbench.metrics.linalg import check_features, check_pair
-from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, features_of
 from benchbench.metrics.neighbours import count_within, kth_neighbour, mean_row, tiles
-from benchbench.metrics.prdc import share_estimate
 
 BINS = 100
 _IMAGES_PER_BIN = 10  # fewer real images than this a bin, and the z test is no longer normal
@@ -184,6 +183,19 @@ def _support(alike: Tensor) -> Estimate:
     return positive_estimate(1 / share, math.sqrt(variance) / share**2, "u-statistic over generated images")
 
 
+def twins(features: Tensor, real: Tensor) -> Tensor:
+    """Which images N×D have a near-twin among them: closer than 5% of the typical distance between `real` ones M×D."""
+    return has_twin(features, ALIKE * typical_distance(real))
+
+
+def _twin_share(alike: Tensor) -> Estimate:
+    """The share of True in bool (N,), and Wilson's interval for N/2 trials: twins come in pairs at least."""
+    count, n = int(alike.sum()), len(alike)
+    return Estimate(
+        count / n, *wilson_interval(count / 2, n / 2), "95% Wilson over pairs of generated images"
+    )
+
+
 class DuplicateRate(Metric):
     """Share of generated images with a near-twin among them: closer than 5% of the real images' typical
     distance.
@@ -191,14 +203,46 @@ class DuplicateRate(Metric):
 
     family = "duplicate_rate"
     aspect = "mode_collapse"
-    higher_is_better = False
+    higher_is_better = (
+        None  # of simple pictures real ones have twins too: `DuplicateExcess` is held against theirs
+    )
+    scale = "arcsine"  # a share
+    ends = (0.0, 1.0)
     needs = frozenset({"features"})
     source = "in the spirit of Arora & Zhang 2017; threshold ours"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        fake = features_of(evidence.generated, self.extractor)
-        threshold = ALIKE * typical_distance(features_of(evidence.reference, self.extractor))
-        return share_estimate(has_twin(fake, threshold), "generated images")
+        fake, real = (features_of(side, self.extractor) for side in (evidence.generated, evidence.reference))
+        return _twin_share(twins(fake, real))
+
+
+class DuplicateExcess(Metric):
+    """How much larger the share of images with a near-twin is among generated than among as many real images."""
+
+    family = "duplicate_excess"
+    aspect = "mode_collapse"
+    higher_is_better = False
+    scale = "arcsine"  # of two shares, 0 where the generated images have fewer twins
+    ends = (0.0, 1.0)
+    needs = frozenset({"features"})
+    balanced = True
+    not_on = POINT_JUDGES  # where a few hundred real images have a near-twin each
+    source = "in the spirit of Arora & Zhang 2017; threshold ours"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        """The difference cut at 0; interval: Newcombe's (1998) of a difference, from those of the two shares."""
+        self.check_defined()
+        fake, real = (features_of(side, self.extractor) for side in (evidence.generated, evidence.reference))
+        ours, theirs = (_twin_share(twins(side, real)) for side in (fake, real))
+        difference = ours.value - theirs.value
+        assert ours.low is not None
+        assert ours.high is not None
+        assert theirs.low is not None
+        assert theirs.high is not None
+        below = math.hypot(ours.value - ours.low, theirs.high - theirs.value)
+        above = math.hypot(ours.high - ours.value, theirs.value - theirs.low)
+        interval = "95% Newcombe over pairs of generated and real images"
+        return within(Estimate(difference, difference - below, difference + above, interval), self.ends)
 
 
 class NDB(Metric):
@@ -209,6 +253,8 @@ class NDB(Metric):
     family = "ndb"
     aspect = "mode_collapse"
     higher_is_better = False
+    scale = "arcsine"  # a share of bins
+    ends = (0.0, 1.0)
     needs = frozenset({"features"})
     source = "Richardson & Weiss 2018, NDB/K"
 
@@ -225,10 +271,12 @@ class BirthdaySupport(Metric):
     aspect = "mode_collapse"
     unit = "images"
     higher_is_better = True
+    scale = "log"  # one over a share of pairs
+    ends = (1.0, None)
     needs = frozenset({"features"})
     source = "Arora & Zhang 2017; threshold ours"
 
     def compute(self, evidence: Evidence) -> Estimate:
         fake = features_of(evidence.generated, self.extractor)
         threshold = ALIKE * typical_distance(features_of(evidence.reference, self.extractor))
-        return _support(count_within(fake, threshold))
+        return within(_support(count_within(fake, threshold)), self.ends)

@@ -15,26 +15,29 @@ The arithmetic is in `mode_collapse`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import torch
+from scipy.stats import binom
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.intervals import positive_estimate
+from benchbench.core.scales import Range, Scale
+from benchbench.metrics.intervals import normal_estimate, positive_estimate, within
 from benchbench.metrics.linalg import check_features
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, FeatureEvidence, Metric
 from benchbench.metrics.mode_collapse import class_kl, class_shares, class_tv
 from benchbench.metrics.prdc import share_estimate
 
-GAUSSIANS = ("modes_ring8", "modes_grid25")
+GAUSSIANS = tuple(POINT_JUDGES.split())
 """Judges whose logits are −d²/2σ², so that an image can belong to no class."""
 WITHIN = -4.5
 """−d²/2σ² at three standard deviations, d = 3σ."""
-REDRAWS = 2000
+_TERMS = 12  # of the alternating series of `_new_classes`
 DELTA = "delta over generated and reference images"
 
 
@@ -60,19 +63,62 @@ def class_histogram(logits: Tensor, judge: str) -> Tensor:
     return torch.bincount(classes[classes >= 0], minlength=logits.shape[1])
 
 
-def modes_estimate(labels: Tensor, n_classes: int, seed: int = 0) -> Estimate:
-    """Classes with at least one of the labels int64 (N,), and how many of them another draw would find. A label
-    of −1 is an image of no class.
+def modes_estimate(labels: Tensor, n_classes: int) -> Estimate:
+    """Classes with at least one of the labels int64 (N,), the observed richness. A label of −1 is an image of no
+    class.
 
-    Interval: 95% percentiles over 2,000 bootstrap draws of N labels. A draw can lose a class and never gains
-    one, so the upper end is the value itself: classes too rare to have been seen are not in it.
+    The interval is of how many classes N images show on average, which the value estimates without bias, not of how
+    many the generator has: it says what another N images would give. Variance: a class is seen with probability
+    1 − q, q = (1 − p)ᴺ, so that Σ q(1 − q) bounds the variance from above (classes crowd each other out). That sum is
+    how many classes a second N images would add (Colwell et al. 2004), and these are estimated twice, the larger
+    number counting: by `_new_classes` and by `_unseen_variance`. Value ± 1.96 standard deviations, cut to 0 … K.
     """
-    kinds = n_classes + int((labels < 0).any())
-    shares = class_shares(torch.where(labels < 0, n_classes, labels), kinds).cpu().numpy()
-    drawn = np.random.default_rng(seed).multinomial(len(labels), shares, size=REDRAWS)[:, :n_classes]
-    low, high = np.percentile((drawn > 0).sum(axis=1), [2.5, 97.5])
-    value = float((shares[:n_classes] > 0).sum())
-    return Estimate(value, float(low), float(high), "95% bootstrap over generated images")
+    counts = torch.bincount(labels[labels >= 0], minlength=n_classes).cpu().numpy()
+    if len(counts) > n_classes or not len(labels):
+        class_shares(labels, n_classes)  # says what is wrong
+    value = float((counts > 0).sum())
+    error = math.sqrt(max(_new_classes(counts), _unseen_variance(counts, len(labels))))
+    ends = (0.0, float(n_classes))
+    estimate = replace(normal_estimate(value, error, "of observed richness over generated images"), ends=ends)
+    return within(estimate, ends)
+
+
+def _new_classes(counts: np.ndarray) -> float:
+    """How many classes not yet seen a second sample of as many images would show: Good & Toulmin's (1956) series
+    f₁ − f₂ + f₃ …, f_k the classes with k images, with the binomial weights of Efron & Thisted 1976 that tame it."""
+    total = 0.0
+    for k in range(1, _TERMS + 1):
+        weight = float(binom.sf(k - 1, _TERMS, 0.5))
+        total -= (-1) ** k * weight * float((counts == k).sum())
+    return max(total, 0.0)
+
+
+def _unseen_variance(counts: np.ndarray, n: int) -> float:
+    """Σ q(1 − q), q = exp(−n p), with the shares of seen classes adjusted for what was not seen (Chao et al. 2013,
+    "Entropy and the species accumulation curve", appendix) and Chao's (1984) f₁²/2f₂ unseen classes, which share
+    the rest."""
+    seen = counts[counts > 0].astype(float)
+    once, twice = float((seen == 1).sum()), float((seen == 2).sum())
+    unseen = (n - 1) / n * (once**2 / (2 * twice) if twice else once * (once - 1) / 2)
+    rest = once / n * (n * unseen / (n * unseen + once)) if unseen else 0.0
+    missed = (1 - seen / n) ** n
+    lost = float((seen / n * missed).sum())
+    shares = seen / n * (1 - (rest / lost if lost else 0.0) * missed)
+    q = np.exp(-n * np.append(shares, rest / unseen if unseen else 0.0))
+    return float((np.append(np.ones_like(seen), unseen) * q * (1 - q)).sum())
+
+
+def kl_bias(labels: Tensor, reference: Tensor, n_classes: int) -> float:
+    """How much larger than the truth `class_kl` of finite samples is, in nats, to first order; arguments as
+    `kl_standard_error`.
+
+    (K − 1)/2N for the K classes among the N generated images (Miller 1955, Madow) and (Σ p/q − 1)/2M for the M real
+    ones: where both have the same shares (K − 1)/2 · (1/N + 1/M).
+    """
+    p, q = class_shares(labels, n_classes), class_shares(reference, n_classes)
+    held = p > 0
+    of_real = float((p[held] / q[held]).sum()) - 1
+    return (int(held.sum()) - 1) / (2 * len(labels)) + of_real / (2 * len(reference))
 
 
 def kl_standard_error(labels: Tensor, reference: Tensor, n_classes: int) -> float:
@@ -103,6 +149,8 @@ def _standard_error(p: Tensor, on_p: Tensor, n: int, q: Tensor, on_q: Tensor, m:
 
 
 class _OnClasses(Metric):
+    scale: ClassVar[Scale] = "arcsine"  # shares; `ClassKL` is none
+    ends: ClassVar[Range] = (0.0, 1.0)
     needs = frozenset({"logits"})
     extractors = "cnn_* modes_*"
     wrong_judge: ClassVar[str] = (
@@ -143,6 +191,7 @@ class ModesCovered(_OnClasses):
     aspect = "mode_collapse"
     unit = "classes"
     higher_is_better = True
+    ends = (0.0, None)  # the upper one is the number of classes
     needs_reference = False
     source = "Srivastava et al. 2017 and Lin et al. 2018, stacked MNIST"
 
@@ -152,19 +201,22 @@ class ModesCovered(_OnClasses):
 
 
 class ClassKL(_OnClasses):
-    """KL divergence of the generated images' class shares from the real images', under one classifier."""
+    """KL divergence of the generated images' class shares from the real images', less its bias; by one classifier."""
 
     family = "class_kl"
     aspect = "mode_collapse"
     unit = "nats"
     higher_is_better = False
-    source = "Srivastava et al. 2017 and Lin et al. 2018, stacked MNIST"
+    scale = "sqrt"  # a divergence, which reaches 0
+    ends = (0.0, None)
+    version = 2  # 1 left the bias of finite samples in
+    source = "Srivastava et al. 2017 and Lin et al. 2018, stacked MNIST; bias: Miller 1955"
 
     def compute(self, evidence: Evidence) -> Estimate:
+        """`class_kl` less `kl_bias`, cut at 0; interval: ± 1.96 standard errors of that, cut at 0 as well."""
         fake, real, n = self.labels_of_both(evidence)
-        # Rounding may leave −1e-17 for equal shares.
-        value = max(0.0, class_kl(fake, class_shares(real, n)))
-        return positive_estimate(value, kl_standard_error(fake, real, n), DELTA)
+        value = class_kl(fake, class_shares(real, n)) - kl_bias(fake, real, n)
+        return within(normal_estimate(value, kl_standard_error(fake, real, n), DELTA), self.ends)
 
 
 class ClassTV(_OnClasses):
@@ -177,12 +229,8 @@ class ClassTV(_OnClasses):
 
     def compute(self, evidence: Evidence) -> Estimate:
         fake, real, n = self.labels_of_both(evidence)
-        estimate = positive_estimate(
-            class_tv(fake, class_shares(real, n)), tv_standard_error(fake, real, n), DELTA
-        )
-        if estimate.high is None:
-            return estimate
-        return replace(estimate, high=min(1.0, estimate.high))
+        value = class_tv(fake, class_shares(real, n))
+        return within(positive_estimate(value, tv_standard_error(fake, real, n), DELTA), self.ends)
 
 
 class HighQuality(_OnClasses):

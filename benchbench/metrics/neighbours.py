@@ -30,6 +30,8 @@ from benchbench.metrics.linalg import check_features, check_pair
 from benchbench.metrics.products import float64_rows, product
 
 TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes over it stay in cache
+# Of one in which the nearest are sought: torch's topk only sorts part of a row with 64 columns for each one asked for.
+_WIDE = 2048
 _SPARE = 4  # candidates kept beyond k: more of them, fewer rows that need the float64 product
 _PAIRS = 32  # pairs computed at once: half a MiB of differences at D = 2048, which stays in cache
 _TIE = 1e-12  # squared distances that agree to this are equal: a few times the float64 rounding of a sum
@@ -38,9 +40,9 @@ _OPEN_SHARE = (
 )
 
 
-def tiles(n: int) -> Iterator[slice]:
-    """0..n-1 in slices of `TILE`, the last one as short as it falls."""
-    return (slice(start, start + TILE) for start in range(0, n, TILE))
+def tiles(n: int, size: int = TILE) -> Iterator[slice]:
+    """0..n-1 in slices of `size`, the last one as short as it falls."""
+    return (slice(start, start + size) for start in range(0, n, size))
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,31 @@ class Side:
         return Side(self.x[part], self.low[part], self.slack[part])
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The rows of a set that are nearest to each of its rows, itself among them. low: float32 U×width, lower bounds of
+    the squared distances, ascending. index: int64 U×width. side: what the bounds are made of."""
+
+    low: Tensor
+    index: Tensor
+    side: Side
+
+    @classmethod
+    def of(cls, x: Merged, width: int) -> Candidates:
+        """`width` for each row, all of them where there are fewer."""
+        side = Side.of(x.rows, mean_row(x.rows), torch.float32)
+        with full_float32():
+            low, index = _nearest_in_self(side, min(width, len(x.rows)))
+        return cls(low, index, side)
+
+    @property
+    def squares(self) -> Tensor:
+        """The squared distances themselves as float32 has them, U×width; 0 to the row itself, and never below."""
+        found = self.low + (self.side.slack[:, None] + self.side.slack[self.index]) / 2
+        rows = torch.arange(len(found), device=found.device)
+        return found.clamp_(min=0).masked_fill_(self.index == rows[:, None], 0)
+
+
 def mean_row(rows: Tensor) -> Tensor:
     """The mean row in float64, (D,), without a float64 copy of all rows."""
     total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
@@ -135,8 +162,11 @@ def kth_neighbour(x: Tensor, k: int = 1, y: Tensor | None = None) -> tuple[Tenso
     return squares.sqrt()[merged.inverse], index[merged.inverse]
 
 
-def merged_kth_neighbour(x: Merged, k: int, y: Merged | None = None) -> tuple[Tensor, Tensor]:
-    """`kth_neighbour` of each merged row, as squared distances; the caller has checked the input."""
+def merged_kth_neighbour(
+    x: Merged, k: int, y: Merged | None = None, near: Candidates | None = None
+) -> tuple[Tensor, Tensor]:
+    """`kth_neighbour` of each merged row, as squared distances; the caller has checked the input. near: candidates
+    among `x` itself that were found before, more than k of them where there are."""
     own = y is None
     target = x if y is None else y
     everything = torch.arange(len(x.rows), device=x.rows.device)
@@ -152,7 +182,12 @@ def merged_kth_neighbour(x: Merged, k: int, y: Merged | None = None) -> tuple[Te
         queries = side if symmetric else Side.of(x.rows[open_rows], centre, dtype)
         width = min(k + own + _SPARE, len(target.rows))
         with full_float32():
-            low, candidates = _nearest_in_self(side, width) if symmetric else _nearest(queries, side, width)
+            if near is not None and dtype == torch.float32:
+                low, candidates = near.low, near.index
+            elif symmetric:
+                low, candidates = _nearest_in_self(side, width)
+            else:
+                low, candidates = _nearest(queries, side, width)
         found, which, certain = _settle(x.rows, target, open_rows, low, candidates, queries, side, k, own)
         squares[open_rows], index[open_rows] = found, target.first[which]
         # In float64 the order of what remains uncertain differs by less than `_TIE`.
@@ -176,7 +211,7 @@ def _nearest(queries: Side, side: Side, width: int) -> tuple[Tensor, Tensor]:
     """The `width` columns with the smallest lower bounds for each query: (bounds, indices), n×width."""
     low, index = _nothing_yet(len(queries.x), width, side.x)
     for rows in tiles(len(queries.x)):
-        for columns in tiles(len(side.x)):
+        for columns in tiles(len(side.x), _WIDE):
             tile = lower_bounds(queries[rows], side[columns])
             low[rows], index[rows] = _merge(low[rows], index[rows], tile, columns.start)
     return low, index
@@ -185,8 +220,8 @@ def _nearest(queries: Side, side: Side, width: int) -> tuple[Tensor, Tensor]:
 def _nearest_in_self(side: Side, width: int) -> tuple[Tensor, Tensor]:
     """`_nearest(side, side, width)` with each off-diagonal tile computed once and read both ways."""
     low, index = _nothing_yet(len(side.x), width, side.x)
-    for rows in tiles(len(side.x)):
-        for columns in tiles(len(side.x)):
+    for rows in tiles(len(side.x), _WIDE):
+        for columns in tiles(len(side.x), _WIDE):
             if columns.start < rows.start:
                 continue
             tile = lower_bounds(side[rows], side[columns])
@@ -262,18 +297,26 @@ def count_within(x: Tensor, threshold: float) -> Tensor:
 
 
 def closer_than(
-    x: Tensor, y: Tensor, a: Side, b: Side, centre: Tensor, limits: Sequence[Tensor]
+    x: Tensor,
+    y: Tensor,
+    a: Side,
+    b: Side,
+    centre: Tensor,
+    limits: Sequence[Tensor],
+    low: Tensor | None = None,
 ) -> list[tuple[Tensor, Tensor]]:
     """For each limit, the pairs (row of `x`, row of `y`) that are strictly closer, as two int64 lists of rows.
 
     x, y: the rows of one tile; a, b: their sides in float32. limits: squared distances, float64, each n×1
-    (one a row) or 1×m (one a column). Distances that agree with a limit to 1e-12 are ties, hence not closer.
+    (one a row) or 1×m (one a column). low: `lower_bounds` of the two sides, if they are at hand. Distances that agree
+    with a limit to 1e-12 are ties, hence not closer.
     """
-    low = lower_bounds(a, b)
+    if low is None:
+        low = lower_bounds(a, b)
     answers = []
     for exact_limit in (limit * (1 - _TIE) for limit in limits):
         limit = exact_limit.to(low.dtype)
-        i, j = _below(low, limit)
+        i, j = below(low, limit)
         closer = low[i, j] + a.slack[i] + b.slack[j] < limit.expand(low.shape)[i, j]
         open_pairs = (~closer).nonzero()[:, 0]
         if low.dtype == torch.float32 and len(open_pairs) > _OPEN_SHARE * low.numel():
@@ -285,7 +328,7 @@ def closer_than(
     return answers
 
 
-def _below(values: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+def below(values: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
     """Where `values` are below `limit` (n×1 or 1×m): the lines that have such a place are found first, for there
     are few and to look at every place costs far more than a minimum."""
     line, along = (0, 1) if limit.shape == (len(values), 1) else (1, 0)

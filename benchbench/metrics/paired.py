@@ -21,6 +21,8 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.scales import Range
+from benchbench.metrics.intervals import within
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.ssim import ms_ssim_planes, ssim_planes
 
@@ -100,14 +102,15 @@ def _difference(x: Tensor, y: Tensor) -> Tensor:
     return x.double() - y.double()
 
 
-def mean_over_images(values: Tensor) -> Estimate:
-    """The mean of one finite value an image with its 95% t interval; no interval for a single image."""
+def mean_over_images(values: Tensor, ends: Range) -> Estimate:
+    """The mean of one finite value an image with its 95% t interval, cut to the range `ends`; no interval for a single
+    image."""
     n = len(values)
     mean = float(values.double().mean())
     if n < 2:
-        return Estimate(mean)
+        return within(Estimate(mean), ends)
     half = float(student_t.ppf(0.975, n - 1)) * float(values.double().std()) / n**0.5
-    return Estimate(mean, mean - half, mean + half, "95% t over images")
+    return within(Estimate(mean, mean - half, mean + half, "95% t over images"), ends)
 
 
 class PairReader:
@@ -177,7 +180,7 @@ class PairedMetric(Metric):
         bad = int((~torch.isfinite(values)).sum())
         if bad:
             raise MetricFailed(f"{bad} of {len(values)} pairs have no finite {self.name}{self.why_infinite}")
-        return mean_over_images(values)
+        return mean_over_images(values, self.ends)
 
 
 class SSIM(PairedMetric):
@@ -185,6 +188,8 @@ class SSIM(PairedMetric):
 
     family = "ssim"
     higher_is_better = True
+    scale = "arcsine"  # has two ends
+    ends = (-1.0, 1.0)
     source = "Wang et al. 2004, eq. 13"
     per_image = staticmethod(ssim)
 
@@ -194,6 +199,8 @@ class MSSSIM(PairedMetric):
 
     family = "ms_ssim"
     higher_is_better = True
+    scale = "arcsine"  # has two ends
+    ends = (-1.0, 1.0)
     source = "Wang et al. 2003, eq. 7"
     per_image = staticmethod(ms_ssim)
 
@@ -204,6 +211,8 @@ class PSNR(PairedMetric):
     family = "psnr"
     unit = "dB"
     higher_is_better = True
+    scale = "linear"  # decibels are logarithms
+    ends = (0.0, None)  # of black against white
     source = "−10 log10 MSE, peak 1"
     per_image = staticmethod(psnr)
     why_infinite = ": their images are equal, so their PSNR is infinite; report mse instead"
@@ -215,6 +224,8 @@ class MSE(PairedMetric):
     family = "mse"
     unit = "intensity²"
     higher_is_better = False
+    scale = "log"  # errors scatter in proportion to their size
+    ends = (0.0, 1.0)
     source = "mean of (x − y)², intensities in [0, 1]"
     per_image = staticmethod(mse)
 
@@ -225,6 +236,8 @@ class MAE(PairedMetric):
     family = "mae"
     unit = "intensity"
     higher_is_better = False
+    scale = "log"  # errors scatter in proportion to their size
+    ends = (0.0, 1.0)
     source = "mean of |x − y|, intensities in [0, 1]"
     per_image = staticmethod(mae)
 
@@ -235,6 +248,8 @@ class PSNRY(PairedMetric):
     family = "psnr_y"
     unit = "dB"
     higher_is_better = True
+    scale = "linear"  # decibels are logarithms
+    ends = (0.0, None)  # of black against white
     source = "−10 log10 MSE of Y in 16..235, peak 255"
     why_infinite = PSNR.why_infinite
 
@@ -248,6 +263,8 @@ class SSIMY(PairedMetric):
 
     family = "ssim_y"
     higher_is_better = True
+    scale = "arcsine"  # has two ends
+    ends = (-1.0, 1.0)
     source = "Wang et al. 2004, eq. 13"
 
     @staticmethod

@@ -78,5 +78,7 @@ class PoseError(PairedMetric):
     family = "pose_error"
     unit = "px"
     higher_is_better = False
+    scale = "log"  # a distance
+    ends = (0.0, None)
     source = "Barrow et al. 1977, Chamfer distance; of edges by Canny 1986"
     per_image = staticmethod(pose_error)

@@ -1,9 +1,10 @@
 """Precision, recall, density and coverage: do the generated images lie among the real ones, and the reverse?
 
 A set of images is described by balls, one around each image's features, as wide as the distance to its k-th
-nearest neighbour in the same set (k = 5). Precision: share of generated images in some real ball. Recall:
-share of real images in some generated ball. Density: real balls a generated image lies in, over k. Coverage:
-share of real balls with a generated image in them.
+nearest neighbour in the same set. Precision: share of generated images in some real ball. Recall: share of real images
+in some generated ball. Density: real balls a generated image lies in, over k. Coverage: share of real balls with a
+generated image in them. k = 5, as Naeem et al. have it; Kynkäänniemi et al. published precision and recall with k = 3,
+which are the families `precision_k3` and `recall_k3`.
 
 All four come from one pass over the real-generated distances (`neighbours`), equal to the `prdc` package of
 Naeem et al.; boundaries do not count as inside, as there.
@@ -11,37 +12,52 @@ Naeem et al.; boundaries do not count as inside, as there.
 
 from __future__ import annotations
 
+import math
 import weakref
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from scipy.stats import binomtest
+from scipy.stats import t as student_t
 from torch import Tensor
 
+from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.intervals import normal_estimate
+from benchbench.metrics.halves import CUTS, HalvedOverlap, Halves, width_for
+from benchbench.metrics.intervals import wilson_interval
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, features_of
 from benchbench.metrics.neighbours import (
+    Candidates,
     Merged,
     Side,
     closer_than,
+    lower_bounds,
     mean_row,
     merged_kth_neighbour,
     tiles,
 )
+
+NAMES = ("precision", "recall", "density", "coverage")
+# n times the variance of such a number grows with n, since balls shrink: from 150 to 300 images a side by 0 to 45%, by
+# a tenth in the middle of a dozen pairs of Gaussians. What halves say is taken times this.
+_GROWTH = 1.15
+_HALF_SAMPLES = "95% half-samples of both sides"
 
 
 @dataclass(frozen=True)
 class Overlap:
     """What each image says. balls: int64 (n_fake,), real balls that a generated image lies in. recalled,
     covered: bool (n_real,), the real image lies in some generated ball; its own ball holds a generated image.
+    halves: float64 4×C×2, the four numbers of the two halves of each of C cuts, in the order of `NAMES`; None where
+    nobody asked.
     """
 
     k: int
     balls: Tensor
     recalled: Tensor
     covered: Tensor
+    halves: Tensor | None = None
 
     @property
     def inside(self) -> Tensor:
@@ -49,14 +65,21 @@ class Overlap:
         return self.balls > 0
 
 
-def overlap(real: Tensor, fake: Tensor, k: int = 5) -> Overlap:
-    """Compare two sets of features, floats N×D and M×D; k is the neighbour that sets the radius of a ball.
+def overlap(real: Tensor, fake: Tensor, k: int = 5, halves: bool = False) -> Overlap:
+    """Compare two sets of features, floats N×D and M×D; k is the neighbour that sets the radius of a ball. halves: also
+    compare halves of them, for the intervals.
 
     `MetricFailed` when a set has no more than k images or holds NaN, `InputError` for shapes that do not fit.
     """
     check_pair(fake, real, k + 1)
     inner, outer = Merged.of(real), Merged.of(fake)
-    real_limit, fake_limit = merged_kth_neighbour(inner, k)[0], merged_kth_neighbour(outer, k)[0]
+    near = [Candidates.of(side, width_for(k)) if halves else None for side in (inner, outer)]
+    real_limit, fake_limit = (
+        merged_kth_neighbour(side, k, near=some)[0] for side, some in zip((inner, outer), near, strict=True)
+    )
+    gather = None
+    if near[0] is not None and near[1] is not None:
+        gather = HalvedOverlap(Halves.of(inner, near[0], k, seed=0), Halves.of(outer, near[1], k, seed=1), k)
     centre = mean_row(inner.rows)
     a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
     balls = torch.zeros_like(outer.counts)
@@ -64,12 +87,16 @@ def overlap(real: Tensor, fake: Tensor, k: int = 5) -> Overlap:
     with full_float32():
         for i in tiles(len(inner.rows)):
             for j in tiles(len(outer.rows)):
+                low = lower_bounds(a[i], b[j])
                 limits = real_limit[i, None], fake_limit[None, j]
-                in_real, in_fake = closer_than(inner.rows[i], outer.rows[j], a[i], b[j], centre, limits)
+                in_real, in_fake = closer_than(inner.rows[i], outer.rows[j], a[i], b[j], centre, limits, low)
                 balls[j].index_add_(0, in_real[1], inner.counts[i][in_real[0]])
                 covered[i][in_real[0]] = True
                 recalled[i][in_fake[0]] = True
-    return Overlap(k, balls[outer.inverse], recalled[inner.inverse], covered[inner.inverse])
+                if gather is not None:
+                    gather.add(low, a[i], b[j], i, j)
+    found = None if gather is None else gather.values()
+    return Overlap(k, balls[outer.inverse], recalled[inner.inverse], covered[inner.inverse], found)
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
@@ -87,16 +114,16 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
     }
 
 
-# The four metrics of one run ask for the same overlap one after the other: the last one is kept, for as long
-# as the features live.
-_last: tuple[weakref.ref[Tensor], weakref.ref[Tensor], Overlap] | None = None
+# The metrics of one run ask for the same overlap one after the other: the last one of each k is kept, for as long as
+# the features live.
+_last: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor], Overlap]] = {}
 
 
-def _overlap_once(real: Tensor, fake: Tensor) -> Overlap:
-    global _last
-    if _last is None or _last[0]() is not real or _last[1]() is not fake:
-        _last = weakref.ref(real), weakref.ref(fake), overlap(real, fake)
-    return _last[2]
+def _overlap_once(real: Tensor, fake: Tensor, k: int) -> Overlap:
+    held = _last.get(k)
+    if held is None or held[0]() is not real or held[1]() is not fake:
+        held = _last[k] = weakref.ref(real), weakref.ref(fake), overlap(real, fake, k, halves=True)
+    return held[2]
 
 
 def share_estimate(hits: Tensor, of: str) -> Estimate:
@@ -104,19 +131,47 @@ def share_estimate(hits: Tensor, of: str) -> Estimate:
     and 1.
     """
     count, n = int(hits.sum()), len(hits)
-    interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
-    return Estimate(count / n, float(interval.low), float(interval.high), f"95% Wilson over {of}")
+    return Estimate(count / n, *wilson_interval(count, n), f"95% Wilson over {of}")
+
+
+def half_sample_estimate(
+    value: float, halves: Tensor, scale: Scale, ends: Range, least: Estimate
+) -> Estimate:
+    """`value` with the interval that its values on halves of the images (C×2, float64) say, on `scale`.
+
+    With d the difference of two halves, E d²/2 is the variance at half as many images, and a quarter of the mean d²
+    the variance at all of them, but for `_GROWTH`; Student's t has as many degrees of freedom as there are cuts.
+    least: an interval of the same value that is true of fixed balls; the result is never narrower.
+    """
+    moved = to_scale(halves.numpy(), scale, ends)
+    error = math.sqrt(_GROWTH * float(((moved[:, 0] - moved[:, 1]) ** 2).mean()) / 4)
+    centre, half = float(to_scale(value, scale, ends)), float(student_t.ppf(0.975, CUTS)) * error
+    low, high = (float(from_scale(end, scale, ends)) for end in (max(centre - half, 0.0), centre + half))
+    assert least.low is not None
+    assert least.high is not None
+    # Rounding on the way there and back may pass the value by 1e-16.
+    return Estimate(value, min(low, value, least.low), max(high, value, least.high), _HALF_SAMPLES)
 
 
 class _FromOverlap(Metric):
     needs = frozenset({"features"})
     higher_is_better = True
+    scale: ClassVar[Scale] = "arcsine"  # shares; `Density` is none
+    ends: ClassVar[Range] = (0.0, 1.0)
     balanced = True
+    not_on = POINT_JUDGES
+    k: ClassVar[int] = 5
 
     def overlap(self, evidence: Evidence) -> Overlap:
-        return _overlap_once(
-            features_of(evidence.reference, self.extractor), features_of(evidence.generated, self.extractor)
-        )
+        self.check_defined()
+        real, fake = (features_of(side, self.extractor) for side in (evidence.reference, evidence.generated))
+        return _overlap_once(real, fake, self.k)
+
+    def share(self, found: Overlap, hits: Tensor, row: int) -> Estimate:
+        """The share of True with an interval from both sides; row: which of the halves' numbers it is."""
+        least = share_estimate(hits, "images")
+        assert found.halves is not None
+        return half_sample_estimate(least.value, found.halves[row], self.scale, self.ends, least)
 
 
 class Precision(_FromOverlap):
@@ -124,10 +179,11 @@ class Precision(_FromOverlap):
 
     family = "precision"
     aspect = "quality"
-    source = "Kynkäänniemi et al. 2019, eqs. 1-2"
+    source = "Kynkäänniemi et al. 2019, eqs. 1-2; k as in Naeem et al. 2020"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        return share_estimate(self.overlap(evidence).inside, "generated images")
+        found = self.overlap(evidence)
+        return self.share(found, found.inside, NAMES.index("precision"))
 
 
 class Recall(_FromOverlap):
@@ -135,10 +191,27 @@ class Recall(_FromOverlap):
 
     family = "recall"
     aspect = "diversity"
-    source = "Kynkäänniemi et al. 2019, eqs. 1-2"
+    source = "Kynkäänniemi et al. 2019, eqs. 1-2; k as in Naeem et al. 2020"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        return share_estimate(self.overlap(evidence).recalled, "real images")
+        found = self.overlap(evidence)
+        return self.share(found, found.recalled, NAMES.index("recall"))
+
+
+class PrecisionK3(Precision):
+    """Share of generated images within the real manifold, k = 3, as Kynkäänniemi et al. published it."""
+
+    family = "precision_k3"
+    source = "Kynkäänniemi et al. 2019, eqs. 1-2"
+    k = 3
+
+
+class RecallK3(Recall):
+    """Share of real images within the generated manifold, k = 3, as Kynkäänniemi et al. published it."""
+
+    family = "recall_k3"
+    source = "Kynkäänniemi et al. 2019, eqs. 1-2"
+    k = 3
 
 
 class Density(_FromOverlap):
@@ -146,13 +219,21 @@ class Density(_FromOverlap):
 
     family = "density"
     aspect = "quality"
+    scale = "sqrt"  # a mean of counts, and 0 where no ball holds anything
+    ends = (0.0, None)
     source = "Naeem et al. 2020, section 3.1"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        result = self.overlap(evidence)
-        values = result.balls.double() / result.k
-        error = float(values.std()) / len(values) ** 0.5
-        return normal_estimate(float(values.mean()), error, "normal over generated images")
+        found = self.overlap(evidence)
+        value = float(found.balls.double().mean()) / found.k
+        # Density is precision times the balls around those inside: with these fixed, Wilson's width is that of a share.
+        share = share_estimate(found.inside, "images")
+        around = value / share.value if share.value else 1.0
+        assert share.low is not None
+        assert share.high is not None
+        least = Estimate(value, share.low * around, share.high * around)
+        assert found.halves is not None
+        return half_sample_estimate(value, found.halves[NAMES.index("density")], self.scale, self.ends, least)
 
 
 class Coverage(_FromOverlap):
@@ -163,4 +244,5 @@ class Coverage(_FromOverlap):
     source = "Naeem et al. 2020, section 3.2"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        return share_estimate(self.overlap(evidence).covered, "real images")
+        found = self.overlap(evidence)
+        return self.share(found, found.covered, NAMES.index("coverage"))

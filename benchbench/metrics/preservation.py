@@ -62,9 +62,11 @@ class ContentDistance(Metric):
     family = "content_distance"
     aspect = "quality"
     higher_is_better = False
+    scale = "log"  # a distance
+    ends = (0.0, 2.0)
     needs = frozenset({"features", "sources"})
     needs_reference = False
-    source = "Gatys et al. 2016, eq. 1; as a cosine distance of an extractor's features"
+    source = "ours; Gatys et al. 2016, eq. 1, compares maps of features, which keep places"
 
     def compute(self, evidence: Evidence) -> Estimate:
         if not evidence.sources:
@@ -73,7 +75,7 @@ class ContentDistance(Metric):
             )
         sides = (features_of(side, self.extractor) for side in (evidence.generated, evidence.sources))
         distances = cosine_distance(*sides)
-        return mean_over_images(distances.where(distances > ROUNDING, torch.zeros_like(distances)))
+        return mean_over_images(distances.where(distances > ROUNDING, torch.zeros_like(distances)), self.ends)
 
 
 class InputDiversity(Metric):
@@ -82,6 +84,8 @@ class InputDiversity(Metric):
     family = "input_diversity"
     aspect = "diversity"
     higher_is_better = True
+    scale = "sqrt"  # a mean squared distance, and 0 of every model that draws nothing
+    ends = (0.0, 2.0)
     needs = frozenset({"variants"})
     needs_reference = False
     source = "Zhu et al. 2017 (BicycleGAN), diversity; with features of an extractor instead of LPIPS"
@@ -92,4 +96,4 @@ class InputDiversity(Metric):
             raise MetricFailed(
                 f"{self.name} compares several outputs of one input; this task makes one of each"
             )
-        return mean_over_images(input_diversity(variants))
+        return mean_over_images(input_diversity(variants), self.ends)

@@ -15,13 +15,13 @@ from difflib import get_close_matches
 from benchbench.core.errors import InputError, MetricFailed, unknown_name
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, Need
+from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, Need, matches
 from benchbench.metrics.paired import PairedMetric
 
 # What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
 # Everything else is asked for by name or with "all".
 STANDARD = (
-    "fd", "is", "kd", "precision", "recall", "density", "coverage", "duplicate_rate",
+    "fd", "is", "kd", "precision", "recall", "density", "coverage", "duplicate_rate", "duplicate_excess",
     "modes", "class_kl", "high_quality", "conditional_accuracy", "ssim", "psnr", "mse",
 )  # fmt: skip
 TRANSLATION = (
@@ -29,7 +29,8 @@ TRANSLATION = (
     "fd", "kd", "precision", "recall", "content_distance", "conditional_accuracy", "input_diversity",
     "cycle_mae", "cycle_growth_rounded", "cycle_growth_noise", "identity_mae",
 )  # fmt: skip
-STYLIZATION = ("gram_distance", "content_distance", "artfd")
+# Not `artfd`: it puts doing nothing before every stylization that was tried (docs/metrics/style.md).
+STYLIZATION = ("gram_distance", "content_distance")
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ def select_metrics(
     A full name brings its own extractor; families are paired with each of `extractors` that they are defined
     on. A family asked for by name of which none is: `InputError`; in a set such as `all` it is left out.
     class_judge: an extractor for the families that are not defined on every one, those on classes. standard: what
-    `standard` stands for in this task.
+    `standard` stands for in this task; of a family that says little on most extractors it has those on which it is
+    `standard_on`.
     """
     known = set(METRICS.names())
     chosen: dict[str, Metric] = {}
     for asked in names:
         for name in _expand(asked, known, standard):
-            built = _build(name, known, extractors, class_judge)
+            built = _build(name, known, extractors, class_judge, asked == "standard")
             if not built and name == asked:
                 raise _wrong_extractors(name, extractors)
             for metric in built:
@@ -77,14 +79,17 @@ def _expand(asked: str, known: set[str], standard: Sequence[str]) -> Sequence[st
     return (asked,)
 
 
-def _build(name: str, known: set[str], extractors: Sequence[str], class_judge: str | None) -> list[Metric]:
+def _build(
+    name: str, known: set[str], extractors: Sequence[str], class_judge: str | None, standard: bool
+) -> list[Metric]:
     if name in known:
         family = METRICS.get(name)
         if not family.uses_extractor:
             return [family()]
-        if class_judge is not None and family.extractors != "*":
+        chosen = family.standard_on if standard else "*"
+        if class_judge is not None and {family.extractors, chosen} != {"*"}:
             extractors = [*extractors, class_judge]
-        return [family(extractor) for extractor in extractors if family.defined_on(extractor)]
+        return [family(name) for name in extractors if family.defined_on(name) and matches(name, chosen)]
     suffixed = re.fullmatch(r"(\w+?)(?:_crop([1-9]\d*))?(?:_hints([1-9]\d*))?", name)
     if suffixed and suffixed[1] in known:
         family = METRICS.get(suffixed[1])
@@ -118,9 +123,9 @@ def needs_of(metrics: Iterable[Metric], extractor: str) -> set[Need]:
     return {need for metric in metrics if metric.extractor == extractor for need in metric.needs}
 
 
-def score(metrics: Iterable[Metric], evidence: Evidence, seed: int = 0) -> list[Outcome]:
+def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
     """Compute every metric; one that fails is an outcome with its reason and does not stop the others."""
-    evidence_of = {False: evidence, True: balanced(evidence, seed)}
+    evidence_of = {False: evidence, True: balanced(evidence)}
     outcomes = []
     for metric in metrics:
         try:
@@ -132,23 +137,25 @@ def score(metrics: Iterable[Metric], evidence: Evidence, seed: int = 0) -> list[
     return outcomes
 
 
-def balanced(evidence: Evidence, seed: int = 0) -> Evidence:
-    """The same evidence with at most as many reference rows as generated ones.
+def balanced(evidence: Evidence) -> Evidence:
+    """The same evidence with equally many generated and reference rows of each extractor, as many as the smaller side
+    has.
 
     Metrics on neighbourhoods compare the spacing of two point sets, which shrinks as a set grows: they are
-    only fair between sets of one size (Naeem et al. 2020, section 5). The choice is seeded.
+    only fair between sets of one size (Naeem et al. 2020, section 5). Of the larger side those rows are kept that come
+    first in a permutation which depends on its number of rows alone: such a metric is a function of the images.
     """
-    reference = {}
-    for name, side in evidence.reference.items():
-        other = evidence.generated.get(name)
-        reference[name] = _first(side, other.moments.n, seed) if other else side
-    return replace(evidence, reference=reference)
+    generated, reference = dict(evidence.generated), dict(evidence.reference)
+    for name in generated.keys() & reference.keys():
+        n = min(generated[name].moments.n, reference[name].moments.n)
+        generated[name], reference[name] = _first(generated[name], n), _first(reference[name], n)
+    return replace(evidence, generated=generated, reference=reference)
 
 
-def _first(side: FeatureEvidence, n: int, seed: int) -> FeatureEvidence:
+def _first(side: FeatureEvidence, n: int) -> FeatureEvidence:
     if side.moments.n <= n:
         return side
-    rows = permutation(seed, side.moments.n)[:n]
+    rows = permutation(0, side.moments.n)[:n]
     return replace(
         side,
         features=None if side.features is None else side.features[rows],

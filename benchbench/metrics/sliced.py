@@ -130,6 +130,8 @@ class SlicedWasserstein(Metric):
     family = "swd"
     aspect = "quality"
     higher_is_better = False
+    scale = "log"  # a squared distance
+    ends = (0.0, None)
     needs = frozenset({"features"})
     balanced = True
     source = "Berthet et al. 2026 (MIND); interval: del Barrio & Loubes 2019"

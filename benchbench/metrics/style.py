@@ -39,6 +39,8 @@ class GramDistance(PairedMetric):
     aspect = "quality"
     role = "style"
     higher_is_better = False
+    scale = "log"  # a squared distance
+    ends = (0.0, None)
     uses_extractor = True
     extractors = "efficientnet_lite0 vgg16"
     source = "Johnson et al. 2016, eq. 4; Gatys et al. 2016, eq. 4"
@@ -71,6 +73,8 @@ class ArtFD(Metric):
     family = "artfd"
     aspect = "quality"
     higher_is_better = False
+    scale = "log"  # a product of two distances and one
+    ends = (1.0, None)
     needs = frozenset({"features", "sources"})
     source = "Wright & Ommer 2022 (ArtFID); with one extractor in the place of LPIPS and Inception"
 

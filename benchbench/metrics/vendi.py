@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.seeds import permutation
-from benchbench.metrics.intervals import positive_estimate
+from benchbench.metrics.intervals import positive_estimate, within
 from benchbench.metrics.linalg import EPS, check_directions, check_features, unit_rows
 from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
 
@@ -131,13 +132,17 @@ class Vendi(Metric):
     aspect = "diversity"
     unit = "images"
     higher_is_better = True
+    scale = "log"  # the exponential of an entropy; its upper end is the number of images or of dimensions
+    ends = (1.0, None)
     needs = frozenset({"features"})
     needs_reference = False
     source = "Friedman & Dieng 2023, def. 3.1"
 
     def compute(self, evidence: Evidence) -> Estimate:
         features = features_of(evidence.generated, self.extractor)
-        value = vendi_score(features)
-        if len(features) < 2:
-            return Estimate(value)
-        return positive_estimate(value, value * vendi_standard_error(features), "jackknife over 20 groups")
+        ends = (1.0, float(min(features.shape)))
+        estimate = Estimate(vendi_score(features))
+        if len(features) > 1:
+            error = estimate.value * vendi_standard_error(features)
+            estimate = positive_estimate(estimate.value, error, "jackknife over 20 groups")
+        return within(replace(estimate, ends=ends), ends)

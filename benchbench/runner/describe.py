@@ -17,7 +17,7 @@ from benchbench.core.seeds import ImageRng
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
 from benchbench.metrics.metric import Evidence
-from benchbench.metrics.mode_collapse import ALIKE, DuplicateRate, has_twin, typical_distance
+from benchbench.metrics.mode_collapse import DuplicateRate, twins
 from benchbench.metrics.modes import class_histogram, class_judge
 from benchbench.metrics.select import Outcome, balanced
 from benchbench.results.provenance import collect_provenance, utc_now
@@ -156,10 +156,10 @@ def class_counts(dataset: str, names: Sequence[str], evidence: Evidence) -> dict
     return None if counts["generated"] is None else {"judge": judge, "names": list(names), **counts}
 
 
-def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome], seed: int) -> dict[str, float]:
+def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome]) -> dict[str, float]:
     """Beside each duplicate rate, by extractor, the same share among as many real images: on simple pictures those
     have twins too."""
-    some = balanced(evidence, seed).reference
+    some = balanced(evidence).reference
     shares = {}
     for outcome in outcomes:
         name = outcome.metric.extractor
@@ -167,5 +167,5 @@ def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome], seed:
             everything, features = evidence.reference[name].features, some[name].features
             assert everything is not None
             assert features is not None
-            shares[name] = float(has_twin(features, ALIKE * typical_distance(everything)).double().mean())
+            shares[name] = float(twins(features, everything).double().mean())
     return shares

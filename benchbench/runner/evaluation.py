@@ -140,7 +140,7 @@ def score_images(
     outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
     with progress.stage("computing metrics", len(possible), "metric") as stage:
         evidence = Evidence(generated, real, reader.result(), failures, held_out)
-        outcomes += score(possible, evidence, seed=plan.seed)
+        outcomes += score(possible, evidence)
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
     beside = _first_images(plan.reference.images)

@@ -69,8 +69,8 @@ def evaluate_generation(
         pairs, shown = _reconstructions(plan, model, device, batch_size, progress)
     with progress.stage("computing metrics", len(plan.metrics), "metric") as stage:
         evidence = Evidence(generated, real, pairs, {**plan.judges.failures, **failures}, fresh, asked)
-        outcomes = score(plan.metrics, evidence, seed=plan.seed)
-        real_twins = duplicates_among_real(evidence, outcomes, plan.seed)
+        outcomes = score(plan.metrics, evidence)
+        real_twins = duplicates_among_real(evidence, outcomes)
         stage.advance(len(plan.metrics))
 
     rows = [*metric_rows(plan, [*outcomes, *plan.lacking], plan.counts), *training_rows(plan, training)]

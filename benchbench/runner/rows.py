@@ -116,6 +116,7 @@ def _row(
     **shared: Any,
 ) -> Row:
     minimum, maximum = (estimate.ends if estimate else None) or ends
+    shared |= {"scale": estimate.scale} if estimate and estimate.scale else {}
     return Row(
         cell=cell.key,
         model=cell.model,

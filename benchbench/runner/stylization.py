@@ -92,4 +92,4 @@ def _scored(
         {**plan.judges.failures, **failures},
         sources=sources(origins, judges, metrics, **options),
     )
-    return score(metrics, evidence, seed=plan.seed)
+    return score(metrics, evidence)

@@ -118,7 +118,7 @@ class _Way:
             variants=self._variants(),
         )
         with self.progress.stage("computing metrics", len(self.metrics), "metric") as stage:
-            outcomes = score(self.metrics, evidence, seed=plan.seed)
+            outcomes = score(self.metrics, evidence)
             stage.advance(len(self.metrics))
         n = min(TRANSLATION_BATCH, len(self.sources))
         cost = measure_cost(self.model, device=self.device, once=lambda: self._first(1))  # type: ignore[arg-type]

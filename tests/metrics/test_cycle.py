@@ -102,12 +102,12 @@ def test_what_is_hidden_is_lost_in_8_bits() -> None:
 
 
 def test_growth_is_paired_and_may_be_negative() -> None:
-    """By hand: differences −0.1 and 0.3 of two images have the mean 0.1 and s = 0.4/√2; t(0.975, 1) = 12.7062."""
-    values = {CYCLE: [0.1, 0.6], CYCLE_EXACT: [0.2, 0.3], CYCLE_NOISE: [0.0, 0.1]}
+    """By hand: differences 0.08 and 0.12 of two images have the mean 0.1 and s = 0.04/√2; t(0.975, 1) = 12.7062."""
+    values = {CYCLE: [0.28, 0.42], CYCLE_EXACT: [0.2, 0.3], CYCLE_NOISE: [0.0, 0.1]}
     pairs = PairEvidence({name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()})
     estimate = CycleGrowthRounded().compute(Evidence(pairs=pairs))
     assert estimate.value == pytest.approx(0.1)
-    assert estimate.high == pytest.approx(0.1 + 12.7062 * 0.4 / math.sqrt(2) / math.sqrt(2), abs=1e-4)
+    assert estimate.high == pytest.approx(0.1 + 12.7062 * 0.04 / math.sqrt(2) / math.sqrt(2), abs=1e-4)
     assert estimate.interval == "95% t over images"
     assert CycleGrowthNoise().compute(Evidence(pairs=pairs)).value == pytest.approx(-0.2)
 

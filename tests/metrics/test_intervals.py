@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from scipy.stats import binomtest
 
-from benchbench.metrics.intervals import normal_estimate, positive_estimate
+from benchbench.metrics.intervals import normal_estimate, positive_estimate, wilson_interval, within
+from benchbench.metrics.metric import Estimate
 
 
 def test_normal() -> None:
@@ -23,3 +25,22 @@ def test_positive() -> None:
     wide = positive_estimate(1e-13, 1e-9, "delta")
     assert (wide.low, wide.high) == pytest.approx((0.0, 1.96006e-9), rel=1e-4)
     assert positive_estimate(0.0, 0.1, "delta").interval is None
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (0, 50), (3, 4), (50, 50), (123, 1000)])
+def test_wilson(hits: int, n: int) -> None:
+    """Oracle: SciPy's Wilson interval, to rounding; both ends hold the share."""
+    expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    low, high = wilson_interval(hits, n)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert low <= hits / n <= high
+
+
+def test_within() -> None:
+    """By hand: each end is cut to the range, a value that rounding put outside comes back, and what has no interval
+    gets none; where the interval would miss the value it is widened to it."""
+    assert within(Estimate(0.5, -1.0, 2.0), (0.0, 1.0)) == Estimate(0.5, 0.0, 1.0)
+    assert within(Estimate(1 + 1e-16, 0.5, 2.0), (0.0, 1.0)) == Estimate(1.0, 0.5, 1.0)
+    assert within(Estimate(-0.2, -0.3, -0.1), (0.0, None)) == Estimate(0.0, 0.0, 0.0)
+    assert within(Estimate(3.0), (0.0, None)) == Estimate(3.0)
+    assert within(Estimate(3.0, 3.5, 4.0), (None, None)) == Estimate(3.0, 3.0, 4.0)

@@ -35,12 +35,24 @@ def test_distance_ratio() -> None:
 
 def test_authenticity_by_hand() -> None:
     """On a line with training points 0, 1, 5: 0.4 is nearer to 0 than 1 is: a copy. 8 is 3 from 5, whose own
-    neighbour is 4 away: a copy. 9.5 is 4.5 from it: authentic. 2 ties with 1's spacing of 1: authentic."""
+    neighbour is 4 away: a copy. 9.5 is 4.5 from it: authentic. 2 ties with 1's spacing of 1: a copy."""
     train = torch.tensor([[0.0], [1.0], [5.0]])
     fake = torch.tensor([[0.4], [8.0], [9.5], [2.0]])
-    assert authentic(train, fake).tolist() == [False, False, True, True]
-    assert authpct(train, fake) == 50
+    assert authentic(train, fake).tolist() == [False, False, True, False]
+    assert authpct(train, fake) == 25
     assert authpct(train, train) == 0
+
+
+def test_copies_of_images_that_are_there_twice() -> None:
+    """By hand: a training image and its twin lie at 0 from each other, and a copy of them at 0 too: not farther, so no
+    copy is authentic, whether every image is there twice, one of them is, or all are one. A fresh image at any distance
+    of a twin lies farther than 0: authentic."""
+    once = gaussian(0, 40)
+    some = torch.cat([once, once[:1]])
+    for train in (torch.cat([once, once]), some, once[:1].expand(30, -1).contiguous()):
+        assert authpct(train, train[:20]) == 0
+    assert authentic(some, once[:1] + 1e-3).tolist() == [True]
+    assert Authenticity.version == 2
 
 
 @settings(deadline=None, max_examples=15)

@@ -156,11 +156,14 @@ def evidence(**values: list[float]) -> Evidence:
 
 
 def test_estimate_is_the_mean_with_its_t_interval() -> None:
-    """Closed form for 1, 2, 3: mean 2, s = 1, t(0.975, 2) = 4.302653, half width 4.302653/√3."""
-    estimate = MSE().compute(evidence(mse=[1, 2, 3]))
-    assert estimate.value == 2
-    assert estimate.high == pytest.approx(2 + 4.302653 / math.sqrt(3), abs=1e-6)
-    assert estimate.low == pytest.approx(2 - 4.302653 / math.sqrt(3), abs=1e-6)
+    """Closed form for 0.4, 0.5, 0.6: mean 0.5, s = 0.1, t(0.975, 2) = 4.302653, half width 0.4302653/√3. Ten times
+    as far apart it would pass 0 and 1, where there are no such errors: the interval ends there."""
+    estimate = MSE().compute(evidence(mse=[0.4, 0.5, 0.6]))
+    assert estimate.value == pytest.approx(0.5)
+    assert estimate.high == pytest.approx(0.5 + 0.4302653 / math.sqrt(3), abs=1e-6)
+    assert estimate.low == pytest.approx(0.5 - 0.4302653 / math.sqrt(3), abs=1e-6)
+    wide = MSE().compute(evidence(mse=[0.0, 1.0]))
+    assert (wide.low, wide.value, wide.high) == (0, 0.5, 1)
     assert estimate.interval == "95% t over images"
     alone = MAE().compute(evidence(mae=[0.5]))
     assert (alone.value, alone.low, alone.interval) == (0.5, None, None)

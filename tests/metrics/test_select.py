@@ -10,6 +10,7 @@ import torch
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, FeatureEvidence, Metric, Need
+from benchbench.metrics.prdc import Coverage, prdc
 from benchbench.metrics.select import STYLIZATION, TRANSLATION, balanced, needs_of, score, select_metrics
 
 LITE = "efficientnet_lite0"
@@ -72,7 +73,7 @@ def test_a_class_judge_is_read_by_metrics_on_classes_alone() -> None:
     """`standard` on one network and the judge of the digits: what is defined on every network is computed on the one
     that was named, and the judge adds the classes. `high_quality` is of Gaussians, so grid25's judge adds it too."""
     for judge, classes in (
-        ("cnn_digits", {"modes", "class_kl", "conditional_accuracy"}),
+        ("cnn_digits", {"modes", "class_kl", "conditional_accuracy", "is"}),
         ("modes_grid25", {"modes", "class_kl", "conditional_accuracy", "high_quality"}),
     ):
         found = select_metrics(["standard"], [LITE], judge)
@@ -190,12 +191,75 @@ def test_an_absent_extractor_fails_its_metrics_only() -> None:
     assert there.status == "ok"
 
 
-def test_balanced_choice_is_seeded_and_without_repeats() -> None:
-    """The same seed picks the same rows; another seed others; no row twice."""
-    first, again, other = (balanced(evidence(5, 40), seed).reference["net"].features for seed in (0, 0, 1))
-    assert first is not None
-    assert again is not None
-    assert other is not None
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert len(torch.unique(first, dim=0)) == 5
+@pytest.mark.parametrize(("n", "m"), [(5, 40), (40, 5), (7, 7)])
+def test_balanced_sides_have_one_size(n: int, m: int) -> None:
+    """Whichever side is larger is cut to the other, to rows that are its own, no row twice, and the same ones each
+    time; the smaller side stays as it is. Moments are of all rows: balanced metrics do not read them."""
+    whole = evidence(n, m)
+    first, again = balanced(whole), balanced(whole)
+    for side in ("generated", "reference"):
+        one, two, full = (getattr(some, side)["net"] for some in (first, again, whole))
+        assert torch.equal(one.features, two.features)
+        assert torch.equal(one.features, one.logits)
+        assert len(one.features.unique(dim=0)) == len(one.features) == min(n, m)
+        assert {tuple(row) for row in one.features.tolist()} <= {tuple(row) for row in full.features.tolist()}
+        assert one.moments is full.moments
+    if n != m:
+        largest = first.reference if m > n else first.generated
+        features = largest["net"].features
+        assert features is not None
+        # A permutation of 40 rows that begins with 0 … 4 has probability 1e-8.
+        assert features[:, 0].tolist() != [2.0 * i for i in range(5)]
+
+
+def test_the_larger_side_does_not_help() -> None:
+    """A narrow generator, 300 real images: coverage rises with the number of samples where both sides are not cut to
+    one size, from 0.86 to 0.99 with ten times as many; as the metric is scored it stays within four binomial standard
+    deviations of 0.02 of each other."""
+    rng = torch.Generator().manual_seed(0)
+    real, fake = torch.randn(300, 6, generator=rng), 0.5 * torch.randn(3000, 6, generator=rng)
+    values = []
+    for n in (300, 3000):
+        sides = [{"net": FeatureEvidence(Moments.of(x), x)} for x in (fake[:n].contiguous(), real)]
+        (outcome,) = score([Coverage("net")], Evidence(*sides))
+        assert outcome.estimate is not None
+        values.append(outcome.estimate.value)
+    assert abs(values[0] - values[1]) < 0.08
+    assert prdc(real, fake)["coverage"] > 0.97
+
+
+def test_exclusions_of_extractors() -> None:
+    """What looks at single distances says nothing on the judges of dots: a set leaves it out, a name is refused with
+    those that can, a full name is a row with a reason. What counts modes stays."""
+    families = ["density", "coverage", "kd", "is", "precision", "recall", "precision_k3", "recall_k3"]
+    for judge in ("modes_ring8", "modes_grid25"):
+        found = {m.family for m in select_metrics(["all"], [judge])}
+        assert not found & {*families, "duplicate_excess"}
+        assert {"fd", "modes", "class_kl", "high_quality"} <= found
+        for family in families:
+            with pytest.raises(
+                InputError, match=rf"{family} is not defined on {judge}; .*--extractor: .*cnn_digits"
+            ):
+                select_metrics([family], [judge])
+    for family in ("density", "kd", "is"):
+        (metric,) = select_metrics([f"{family}_modes_grid25"], [LITE])
+        (outcome,) = score([metric], Evidence())
+        assert (outcome.status, outcome.reason) == ("failed", f"{family} is not defined on modes_grid25")
+    assert {m.family for m in select_metrics(["all"], ["modes_stacked-digits"])} >= set(families)
+
+
+def test_the_inception_score_of_a_stranger_is_not_standard() -> None:
+    """`standard` has `is` where the dataset's own classes are known; a name has it where it is asked for, and `all`
+    everywhere that it is defined."""
+    for extractors, judge, expected in (
+        ([LITE], None, []),
+        ([LITE], "cnn_digits", ["is_cnn_digits"]),
+        (["cnn_digits", LITE], "cnn_digits", ["is_cnn_digits"]),
+        (["cnn_digits", LITE], None, ["is_cnn_digits"]),
+        (["modes_grid25"], "modes_grid25", []),
+    ):
+        found = select_metrics(["standard"], extractors, judge)
+        assert [m.name for m in found if m.family == "is"] == expected
+    assert [m.name for m in select_metrics(["is"], [LITE], "cnn_digits")] == [f"is_{LITE}"]
+    assert [m.name for m in select_metrics(["inception_score"], [LITE])] == ["inception_score"]
+    assert f"is_{LITE}" in {m.name for m in select_metrics(["all"], [LITE], "cnn_digits")}

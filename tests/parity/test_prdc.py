@@ -17,7 +17,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics import neighbours
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.prdc import Coverage, Density, Precision, Recall, prdc
+from benchbench.metrics.prdc import Coverage, Density, Precision, PrecisionK3, Recall, RecallK3, prdc
 
 
 def gaussian(seed: int, n: int, d: int, scale: float = 1.0, offset: float = 0.0) -> Tensor:
@@ -142,7 +142,8 @@ def test_what_cannot_be_compared() -> None:
 
 
 def test_metrics_read_the_evidence() -> None:
-    """The classes give the function's numbers; a share's interval is Wilson's: for 0 of n, [0, z²/(n + z²)]."""
+    """The classes give the function's numbers; where no half says anything a share's interval is Wilson's: for 0 of n,
+    [0, z²/(n + z²)], and that of a density of 0 the same. k = 3 is the function's with k = 3."""
     real, fake = gaussian(0, 60, 5), gaussian(1, 50, 5, 0.8)
     evidence = Evidence(
         generated={"net": FeatureEvidence(Moments.of(fake), fake)},
@@ -155,11 +156,15 @@ def test_metrics_read_the_evidence() -> None:
         assert estimate.high is not None
         assert estimate.low <= estimate.value <= estimate.high
         assert estimate.low < estimate.high
+    for metric in (PrecisionK3("net"), RecallK3("net")):
+        family = metric.family.removesuffix("_k3")
+        assert metric.compute(evidence).value == pytest.approx(prdc(real, fake, 3)[family], abs=1e-12)
     far = Evidence(
         generated={"net": FeatureEvidence(Moments.of(fake), fake + 1e4)}, reference=evidence.reference
     )
     nothing = Precision("net").compute(far)
     assert (nothing.value, nothing.low) == (0, 0)
     assert nothing.high == pytest.approx(1.959964**2 / (50 + 1.959964**2), abs=1e-6)
+    assert Density("net").compute(far).high == nothing.high
     with pytest.raises(MetricFailed, match="no features"):
         Precision("other").compute(evidence)
