@@ -80,7 +80,7 @@ class Difference:
         upwards where `higher`, else downwards. None where the range ends before it."""
         if self.error == 0:
             return 0.0 if self.least / 2 <= level else None
-        needed = (_t(1 - level, self.degrees) + _t(power, self.degrees)) * self.error
+        needed = _noncentrality(level, power, self.degrees) * self.error
         moved = self.base + (needed if higher else -needed)
         end = self.ends[1 if higher else 0]
         if end is not None and needed > abs(float(to_scale(end, self.scale, self.ends)) - self.base):
@@ -228,7 +228,7 @@ def difference(
     )
     if a.by_seed.keys() == b.by_seed.keys() and all(_equal(a.by_seed[s], b.by_seed[s]) for s in shared):
         return _equal_difference(plain, x, y, same_model, pool)
-    if same_model and not a.control and (paired := _paired(x, y, plain, pool)) is not None:
+    if same_model and not (a.control or b.control) and (paired := _paired(x, y, plain, pool)) is not None:
         return paired
     return _unpaired(x, y, plain, same_model, pool)
 
@@ -487,6 +487,16 @@ def _degrees(parts: Sequence[_Variance]) -> float:
 def _t(quantile: float, degrees: float) -> float:
     """Of Student's t, or of the normal where the error is known."""
     return float(special.ndtri(quantile) if math.isinf(degrees) else special.stdtrit(degrees, quantile))
+
+
+def _noncentrality(level: float, power: float, degrees: float) -> float:
+    """By how many standard errors to differ, so that a one-sided t test at `level` finds it with odds of `power`."""
+    critical = _t(1 - level, degrees)
+    if math.isinf(degrees):
+        return critical + _t(power, degrees)
+    if critical > 100:  # then the spread of the error is all, and SciPy's search has no end
+        return critical * math.sqrt(2 * float(special.gammaincinv(degrees / 2, power)) / degrees)
+    return float(special.nctdtrinc(degrees, 1 - power, critical))
 
 
 def _tail(t: float, degrees: float) -> float:
