@@ -98,10 +98,12 @@ class _BoardTable:
         ]
         ranks = [("rank", [Text(rank) for rank in self.board.ranks])] if self.board.ranks else []
         room = options.max_width - _width(("model", names))
+        # Not the table's own title, which would be folded to the width of the table.
+        yield Text(self.board.title, style="table.title")
         for part, some in enumerate(_fitting([*ranks, *columns], room)):
             if part:
                 yield Text()
-            yield _board_table("" if part else self.board.title, names, some, self.board.n_controls)
+            yield _board_table(names, some, self.board.n_controls)
 
 
 _Column = tuple[str, Sequence[Text | str]]  # heading and cells
@@ -123,9 +125,8 @@ def _fitting(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
     yield some
 
 
-def _board_table(title: str, names: Sequence[str], columns: Sequence[_Column], n_controls: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")
-    table.title = Text(title) if title else None
+def _board_table(names: Sequence[str], columns: Sequence[_Column], n_controls: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("model", overflow="fold")
     for heading_, _ in columns:
         table.add_column(Text(heading_), justify="right", no_wrap=True)

@@ -84,8 +84,10 @@ def test_a_long_section_is_cut_and_says_so() -> None:
 def test_the_terminal_shows_numbers_and_reasons() -> None:
     """Both values and the change of what was compared, the reason of everything that is not fine, the notes."""
     text = shown(Report([OK, GONE, WORSE], ["mind the noise"]))
-    (line,) = [line for line in text.splitlines() if "fd (dB) ↓" in line]
-    assert line.split()[3:] == ["10.00", "12.50", "+2.500", "(+25.0%)", "regression"]
+    lines = text.splitlines()
+    (place,) = [n for n, line in enumerate(lines) if "fd (dB) ↓" in line]
+    assert lines[place].split()[3:] == ["10.00", "12.50", "+2.500", "regression"]
+    assert lines[place + 1].split() == ["(+25.0%)"]
     assert "vae on digits, 2 against 1 seeds" in text
     assert "regression: fd of vae on digits: worse by 2.5 (25.00%)" in text
     assert "not run: gan on digits: the candidate has no record" in text
