@@ -101,7 +101,7 @@ def _contradictions(rows: pd.DataFrame) -> list[list[str]]:
     repeated = numbers[numbers.duplicated([*QUESTION, *who], keep=False)]
     if repeated.empty:
         return []
-    whole = repeated[["cell", "value", *QUESTION, *who]].join(condition_columns(repeated), rsuffix="_of")
+    whole = repeated[["cell", "value", *QUESTION, *who]].join(condition_columns(repeated))
     keys = [name for name in whole.columns if name not in ("cell", "value")]
     values = whole.groupby(keys, sort=False)["value"].agg(["min", "max"])
     wrong = values[(values["max"] - values["min"]) > SAME * values[["min", "max"]].abs().max(axis=1)]

@@ -1,0 +1,111 @@
+"""Records from before numbers said their scale, range and headline."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchbench.core.hashing import file_sha256
+from benchbench.results.load import load_results
+from benchbench.results.older import completed
+from benchbench.results.record import COLUMNS, OLDER, Row
+from benchbench.results.tables import to_frame
+
+MakeRow = Callable[..., Row]
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_table_of_22_columns_is_read_and_completed(
+    tmp_path: Path, make_row: MakeRow, land: Callable[..., Path]
+) -> None:
+    """As the previous version wrote it: the same file without the four last columns, its sha256 mended. FD is compared
+    by ratio, a share by its arcsine, and of the two distances the first one leads."""
+    metrics = (
+        "fd_efficientnet_lite0",
+        "fd_infinity_efficientnet_lite0",
+        "precision_efficientnet_lite0",
+        "fd_cnn_digits",
+    )
+    folder = land(tmp_path, [make_row(metric=name) for name in metrics])
+    assert len(OLDER) == 22
+    assert COLUMNS[:22] == OLDER
+    path = folder / "metrics.csv"
+    lines = [line.split(",")[:22] for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run["files"]["metrics.csv"] = file_sha256(path)
+    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    found = load_results(tmp_path).set_index("metric")
+    assert found["scale"].tolist() == ["log", "sqrt", "arcsine", "log"]
+    assert found["minimum"].fillna(-math.inf).tolist() == [0.0, -math.inf, 0.0, 0.0]
+    assert found["maximum"].fillna(math.inf).tolist() == [math.inf, math.inf, 1.0, math.inf]
+    assert found["headline"].tolist() == [True, False, False, False]
+    assert found["value"].tolist() == [12.5] * 4
+
+
+@pytest.mark.parametrize(
+    ("metric", "scale", "low", "high"),
+    [
+        ("fid", "log", 0.0, None),
+        ("fid_infinity", "sqrt", None, None),
+        ("kd_dino", "sqrt", None, None),
+        ("density_x", "sqrt", 0.0, None),
+        ("ssim", "arcsine", -1.0, 1.0),
+        ("is_x", "log", 1.0, None),
+        ("modes_cnn_digits", "sqrt", 0.0, None),
+        ("latency_p95", "log", 0.0, None),
+        ("something_else", None, None, None),
+    ],
+)
+def test_what_older_numbers_would_have_said(
+    make_row: MakeRow, metric: str, scale: str | None, low: float | None, high: float | None
+) -> None:
+    """By what the metric is; of a name that nobody knows nothing is made up."""
+    found = completed(to_frame([make_row(metric=metric)]))
+    got = [
+        found[name].astype(object).where(found[name].notna(), None)[0]
+        for name in ("scale", "minimum", "maximum")
+    ]
+    assert got == [scale, low, high]
+
+
+def test_what_a_record_says_itself_stands(make_row: MakeRow) -> None:
+    """One row that says its scale, though another than this page would; an older one beside it is completed and leads,
+    and one of a cell that names its own headline does not."""
+    new = make_row(scale="linear", minimum=-1.0, headline=False)
+    old = make_row(cell="b" * 16)
+    found = completed(to_frame([new, old]))
+    assert found["scale"].tolist() == ["linear", "log"]
+    assert found["minimum"].tolist() == [-1.0, 0.0]
+    assert found["headline"].tolist() == [False, True]
+
+
+def test_each_task_of_a_cell_has_its_headline(make_row: MakeRow) -> None:
+    """Two tasks of one cell, distances in both, and a Gram distance where there is no other."""
+    rows = [
+        make_row(metric="kd_x"),
+        make_row(metric="fd_x"),
+        make_row(metric="fd_y"),
+        make_row(metric="gram_distance_vgg", task="stylization"),
+        make_row(metric="psnr", task="reconstruction"),
+    ]
+    assert completed(to_frame(rows))["headline"].tolist() == [False, True, False, True, False]
+
+
+def test_every_published_number_has_a_scale_on_which_it_is_possible() -> None:
+    """The store beside the package: each number that is tested has a scale (but PSNR, a logarithm already, that is
+    compared as it is), lies within its range, and where it is compared by ratio is not negative; every cell with a
+    distance has one headline a task. 1e-9 is rounding of shares."""
+    rows = load_results(ROOT / "results")
+    numbers = rows[(rows["status"] == "ok") & rows["higher_is_better"].notna()]
+    assert len(numbers) > 1000
+    assert set(numbers.loc[numbers["scale"].isna(), "metric"]) <= {"psnr"}
+    value = numbers["value"]
+    assert ((value >= numbers["minimum"] - 1e-9) | numbers["minimum"].isna()).all()
+    assert ((value <= numbers["maximum"] + 1e-9) | numbers["maximum"].isna()).all()
+    assert (value[numbers["scale"] == "log"] >= 0).all()
+    assert rows[rows["headline"]].groupby(["cell", "task"]).size().eq(1).all()
