@@ -242,7 +242,7 @@ def _transport(root1: Tensor, root2: Tensor) -> tuple[Tensor, Tensor]:
     product = root1.T @ root2
     squares, vectors = torch.linalg.eigh(product.T @ product)
     # A direction adds its singular value to the quadratic form, so those lost in rounding weigh nothing.
-    keep = squares > len(squares) * EPS * squares[-1]
+    keep = squares > len(squares) * EPS * squares[-1:].sum()  # of equal images there are no directions at all
     singular, vectors = squares[keep].sqrt(), vectors[:, keep]
     return root1 @ (product @ vectors / singular**1.5), root2 @ (vectors / singular.sqrt())
 

@@ -301,3 +301,26 @@ def test_bad_input_is_named() -> None:
         frechet_distance(zero, eye[:2], zero, eye)
     with pytest.raises(MetricFailed, match="negative eigenvalue"):
         frechet_distance(zero, eye, zero, -eye)
+
+
+def test_a_side_of_equal_images() -> None:
+    """Closed form: N equal images, more than dimensions, have the covariance 0, so FD = ‖μ₁ − μ₂‖² + tr Σ₂, and what
+    each image adds to it is finite."""
+    y = torch.randn(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.full((10, 2), 3.0, dtype=torch.float64)
+    expected = float((x[0] - y.mean(0)).square().sum() + y.var(0).sum())
+    assert frechet_distance_from_features(x, y) == pytest.approx(expected, rel=1e-12)
+    assert math.isfinite(frechet_standard_error(x, y))
+    assert frechet_standard_error(x, y) == pytest.approx(frechet_standard_error(y, x), rel=1e-12)
+
+
+def test_the_interval_says_where_covariances_are_singular() -> None:
+    """N ≤ D on either side: most of FD is bias there, and the interval's name says so; with more images it does not."""
+    rng = torch.Generator().manual_seed(0)
+    for n, m, deficient in ((8, 30, True), (30, 8, True), (9, 9, False)):
+        sides = [
+            {"net": FeatureEvidence(Moments.of(x), x)}
+            for x in (torch.randn(size, 8, generator=rng) for size in (n, m))
+        ]
+        interval = FrechetDistance("net").compute(Evidence(*sides)).interval
+        assert interval == "95% delta" + (", rank-deficient (N <= D)" if deficient else "")
