@@ -36,6 +36,7 @@ def test_a_classifier_leaves_its_accuracy_and_its_weights(tmp_path: Path) -> Non
     row = frame.loc["accuracy"]
     assert (row["task"], row["aspect"], row["n_images"]) == ("classification", "quality", 899)
     assert row["interval"] == "95% Wilson over held-out images"
+    assert list(frame.index[frame["headline"]]) == ["accuracy"]
     assert 0.3 < row["low"] < row["value"] < row["high"]
     assert row["value"] * 899 == pytest.approx(round(row["value"] * 899), abs=1e-9)
     # By hand: 9·(32·1·32² + 64·32·16² + 128·64·8²) + 1280 multiply-adds.
