@@ -51,7 +51,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     firsts = (
         rows.drop_duplicates("asked").set_index("asked").assign(n_failed=failed.groupby(rows["asked"]).sum())
     )
-    numbers = rows[~failed].copy()
+    numbers = _with_intervals_that_hold(rows[~failed].copy())
     numbers["line"] = numbers.groupby(["asked", *CONDITIONS], sort=True, dropna=False).ngroup()
     lines = _over_seeds(numbers)
     empty = firsts[~firsts.index.isin(numbers["asked"])].reset_index()
@@ -73,6 +73,13 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
     }
     whole = frame.assign(**missing)
     return whole.assign(headline=whole["headline"].fillna(False), control=whole["control"].fillna(False))
+
+
+def _with_intervals_that_hold(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Without the intervals that leave out their own value, which some older records have: they bound nothing."""
+    holds = (numbers["low"] <= numbers["value"]) & (numbers["value"] <= numbers["high"])
+    numbers.loc[~holds.fillna(False).astype(bool), ["low", "high", "interval"]] = pd.NA
+    return numbers
 
 
 def _over_seeds(numbers: pd.DataFrame) -> pd.DataFrame:
