@@ -218,9 +218,9 @@ def of_sets(fake: Tensor, real: Tensor) -> Evidence:
 
 
 def test_duplicate_excess_by_hand() -> None:
-    """100 real images, one axis each and so equally far apart, ten of them doubled: twins are 20 of 110. Generated: none,
-    as many, all. The excess is 0, 0 and the rest; Newcombe's interval from Wilson's of the two shares, of 55 pairs
-    each, by hand for the last: the share 1 has [55/(55 + z²), 1] and 20/110 = 10/55 its own upper end."""
+    """100 real images, one axis each and so equally far apart, ten of them doubled: twins are 20 of 110. Generated:
+    none, as many, all. The excess is 0, 0 and the rest; Newcombe's interval from Wilson's of the two shares, of 55
+    pairs each, by hand for the last: the share 1 has [55/(55 + z²), 1] and 20/110 = 10/55 its own upper end."""
     axes = torch.eye(110)
     real = torch.cat([axes[:100], axes[:10]])
     for fake, excess in ((axes, 0.0), (real + 0.0, 0.0), (torch.zeros(110, 110), 1 - 20 / 110)):
@@ -236,9 +236,10 @@ def test_duplicate_excess_by_hand() -> None:
 
 
 def test_intervals_of_twins_cover() -> None:
-    """By simulation: 150 draws of 300 images a side, generated ones with twins in some 20% and real ones in 5%. The mean
-    of rate and of excess lies in 90% or more of the 95% intervals (at a true 95% less has probability 0.5%). Taken image
-    by image, as Wilson's are elsewhere, the intervals of the rate held it in 85%, for twins come in pairs."""
+    """By simulation: 150 draws of 300 images a side, generated ones with twins in some 20% and real ones in 5%. The
+    mean of rate and of excess lies in 90% or more of the 95% intervals (at a true 95% less has probability 0.5%).
+    Taken image by image, as Wilson's are elsewhere, the intervals of the rate held it in 85%, for twins come in
+    pairs."""
     rows = []
     for draw in range(150):
         seen = of_sets(pictures(4 * draw, 300, 0.2), pictures(4 * draw + 2, 300, 0.05))
