@@ -14,7 +14,9 @@ import pytest
 import benchbench
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
+from benchbench.results.conditions import FACTS
 from benchbench.results.load import load_results, load_runs
+from benchbench.results.older import completed
 from benchbench.results.record import COLUMNS, Row
 from benchbench.results.tables import DTYPES, to_frame
 
@@ -23,7 +25,9 @@ Land = Callable[..., Path]
 
 
 def test_everything_below_is_one_table(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
-    """Three cells at three depths; the table is their rows, by folder, exactly as they were written."""
+    """Three cells at three depths; the table is their rows, by folder, exactly as they were written, with what
+    older records did not say (`results.older`) and what run.json says of them, which is nothing but that no model
+    here is a control."""
     cells = [
         [
             make_row(dataset="cifar10", cell="a" * 16),
@@ -35,6 +39,8 @@ def test_everything_below_is_one_table(tmp_path: Path, make_row: MakeRow, land: 
     for rows in reversed(cells):
         land(tmp_path / "lab" if rows[0].model == "gan" else tmp_path, rows)
     expected = to_frame([*cells[0], *cells[2], *cells[1]])
+    nothing = {name: pd.array([None] * 4, dtype=dtype) for name, dtype in FACTS.items()}
+    expected = completed(expected).assign(**nothing).assign(control=pd.array([False] * 4, dtype="boolean"))
     pd.testing.assert_frame_equal(load_results(tmp_path), expected)
     pd.testing.assert_frame_equal(benchbench.load_results(str(tmp_path)), expected)
 
@@ -50,8 +56,8 @@ def test_an_empty_folder_is_an_empty_table(tmp_path: Path) -> None:
     """The same columns and dtypes as a full one."""
     frame = load_results(tmp_path)
     assert len(frame) == 0
-    assert list(frame.columns) == list(COLUMNS)
-    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES
+    assert list(frame.columns) == [*COLUMNS, *FACTS]
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES | FACTS
     assert list(load_runs(tmp_path).columns) == ["cell", "path"]
 
 

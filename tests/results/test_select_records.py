@@ -75,7 +75,7 @@ def test_what_a_text_selects(repository: Path, text: str, models: list[str]) -> 
     selection = one(text)
     assert sorted(selection.rows["model"]) == models
     assert set(selection.rows["value"]) == {112.5 if "old" in text else 12.5}
-    assert set(selection.rows["data.fingerprint"]) == {"ab" * 32}
+    assert set(selection.rows["data"]) == {"ab" * 32}
     assert selection.name == text
 
 
