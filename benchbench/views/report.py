@@ -176,8 +176,8 @@ def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) ->
     if len(models):
         first = models.iloc[0]
         best = f"{number(first['value'])} {interval(first)}".rstrip()
-        among = f" of {len(models)} models" if len(models) > 1 else ""
-        yield f"{first['name']} has the best {metric}{among}: {best}."
+        one = len(models) == 1
+        yield f"{first['name']} has {metric if one else f'the best {metric} of {len(models)} models'}: {best}."
     if len(models) > 1:
         second = models.iloc[1]
         follows = f"{number(second['value'])} {interval(second)}".rstrip()
@@ -193,8 +193,8 @@ def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) ->
             unit = f" {best_row['unit']}" if best_row["unit"] else ""
             yield f"{best_row['name']} {what}: {best_row['metric']} {number(best_row['value'])}{unit}."
     for row in lead[lead["n_collapsed"] > 0].to_dict("records"):
-        median = f"; the median over seeds is {number(row['median'])}" if row["n_seeds"] > 1 else ""
-        yield f"{row['name']} collapsed in {row['n_collapsed']} of {row['n_seeds']} seeds{median}."
+        told = f"; the median over seeds is {median}" if (median := dead_median(row)) else ""
+        yield f"{row['name']} collapsed in {row['n_collapsed']} of {row['n_seeds']} seeds{told}."
 
 
 def _told_apart(frame: pd.DataFrame, lead: pd.DataFrame, first: str, second: str) -> str:

@@ -242,8 +242,8 @@ def test_equal_needs_a_margin(make_row: MakeRow) -> None:
 
 
 def test_where_no_worsening_would_have_been_seen(make_row: MakeRow) -> None:
-    """A share of about 5% whose seeds reach from 0 to 10% cannot fall far enough to be noticed. On the arcsine scale the
-    mean is 0.17, the standard deviation 0.16, and 3.19 standard errors are 0.33: "none", not silence."""
+    """A share of about 5% whose seeds reach from 0 to 10% cannot fall far enough to be noticed. On the arcsine scale
+    the mean is 0.17, the standard deviation 0.16, and 3.19 standard errors are 0.33: "none", not silence."""
     share = {"metric": "recall_efficientnet_lite0", "higher_is_better": True, "scale": "arcsine"}
     share |= {"minimum": 0.0, "maximum": 1.0}
     a, b = ([x + shift for x in (0.0, 0.0, 0.05, 0.1, 0.1)] for shift in (0.0, 0.005))

@@ -180,7 +180,8 @@ def test_a_check_says_which_direction() -> None:
 
 
 def test_a_report_ranks_one_direction_and_says_which(make_row: MakeRow, tmp_path: Path) -> None:
-    """pix2pix has the lowest distance of all, but of B to A; the words rank those that were asked the same question."""
+    """pix2pix has the lowest distance of all, but of B to A; the words speak of those that were asked the same
+    question, and the control that copies its input is a landmark there."""
     for model in ("cyclegan", "identity", "pix2pix"):
         run = {
             "variant": "", "seed": 0,
@@ -192,5 +193,7 @@ def test_a_report_ranks_one_direction_and_says_which(make_row: MakeRow, tmp_path
         with Store(tmp_path).write("openmoji-lines", model, key, run) as folder:
             write_rows(folder / "metrics.csv", rows_of(make_row, model))
     text = render_report(tmp_path)
-    assert f"cyclegan has the best fd_{LITE}, A to B of 2 models: 20.00" in text
-    assert "<td>translation, B to A</td><td>pix2pix</td>" in text
+    assert f"cyclegan has fd_{LITE}, A to B: 20.00" in text
+    assert "Landmark: identity has 50.00" in text
+    assert "pix2pix follows" not in text
+    assert '<td>translation, B to A</td><td class="name">pix2pix</td>' in text
