@@ -35,8 +35,7 @@ from benchbench.core.errors import CellFailed
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    help="Of a generator's noise and of the choice among reference images; samples of one --name under several "
-    "seeds are replicates.",
+    help="Of a generator's noise; samples of one --name under several seeds are replicates.",
 )
 @click.option(
     "--allow-pickle", is_flag=True, help="Let .npz and .npy files run code; only for files you trust."

@@ -94,9 +94,8 @@ def evaluate_images(
     those of `run` on the reference's dataset, else efficientnet_lite0, or the network of the reference's statistics
     (inception_v3 where these do not say). precision: what they compute in, float32, bfloat16 or float16. name: what
     rows call whatever made the images, instead of where they lie. out: the folder for the record. seed: of a
-    generator's noise, and of the choice of as many reference images as samples for the metrics that need it; samples of
-    one name under several seeds are replicates. size: bring the images of both sides to size×size. source: samples,
-    kind, latent and classes of `runner.sources.open_samples`.
+    generator's noise; samples of one name under several seeds are replicates. size: bring the images of both sides to
+    size×size. source: samples, kind, latent and classes of `runner.sources.open_samples`.
 
     `InputError` for anything that cannot be used; nothing is then written.
     """

@@ -85,8 +85,8 @@ class Evaluation:
 
     @property
     def key(self) -> str:
-        """The key of the record. It holds the pixels of both sides in their order: the Inception Score shuffles
-        them by seed, and the choice of reference images goes by place."""
+        """The key of the record. It holds the pixels of both sides in their order: into which split of the Inception
+        Score an image falls, and which of a larger side a balanced metric is shown, goes by place."""
         return cell_key(
             model_code=combine_in_order(self.samples.digests),
             hyper={"name": self.model},

@@ -256,7 +256,7 @@ def test_every_metric_ranks_real_above_collapsed_and_noise(tmp_path: Path) -> No
             for metric, row in oriented.iterrows()
             if str(metric).endswith(judge)
         }
-        assert {"fd", "is", "kd", "precision", "recall", "density", "coverage"} <= set(families)
+        assert {"fd", "kd", "precision", "recall", "density", "coverage"} <= set(families)
         for family, row in families.items():
             assert row["real"] > row["noise"], (family, judge)
             if family not in {"precision", "density"}:
