@@ -53,6 +53,8 @@ def compare(
     With --plan: how many seeds a side, and images a run, would show a difference of --smallest, for each number of A
     (and B), by the spreads in the records.
     """
+    if b is None and not plan:
+        raise click.UsageError("compare needs A and B; with --plan A alone will do")
     from rich.console import Console
 
     from benchbench.results import planning
@@ -77,8 +79,6 @@ def compare(
             }
             click.echo(write_plan[format_](planned, smallest), nl=False)
         return
-    if b is None:
-        raise click.UsageError("compare needs A and B; with --plan A alone will do")
     left, right = chosen
     comparison = compare_rows(left.rows, right.rows, margin, known)
     failed = [*left.failed("A"), *right.failed("B")]

@@ -33,7 +33,7 @@ PRECISION = click.option(
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases of click
-    """`10%` or `0.1`, as a number above 0."""
+    """`10%` or `0.1`, as a number above 0. A bare number is below 1: whoever types 5 means 5% and would get 500%."""
 
     name = "share"
 
@@ -44,6 +44,6 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic in newer rele
             share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
             share = 0.0
-        if not 0 < share < 10:
+        if not 0 < share < (10 if text.endswith("%") else 1):
             self.fail(f"{text!r} is no share above 0; write 10% or 0.1", param, ctx)
         return share

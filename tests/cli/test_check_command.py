@@ -112,9 +112,11 @@ def test_a_planted_regression_fails_with_a_readable_junit(
     ]
     failure = failed[0].find("failure")
     assert failure is not None
-    assert "at most 0.05 (t test, 3 against 3 seeds)" in (failure.get("message") or "")
+    message = failure.get("message") or ""
+    assert message.startswith("worse by 20.45 (101.86%) and more than relative = 0.15 allows: p = ")
+    assert "(t test, 3 against 3 seeds" in message
     assert len(cases) == 3
-    assert r"fd\_efficientnet\_lite0 ↓" in (tmp_path / "summary").read_text(encoding="utf-8")
+    assert r"fd\_efficientnet\_lite0 (headline) ↓" in (tmp_path / "summary").read_text(encoding="utf-8")
     found = json.loads((tmp_path / "json").read_text(encoding="utf-8"))
     assert (found["exit_code"], found["counts"]) == (1, {"regression": 1, "ok": 2})
 
@@ -305,3 +307,95 @@ def test_the_workflow_calls_what_there_is() -> None:
         used = {word for word in call if word.startswith("--")}
         assert used
         assert used <= known
+
+
+def test_a_band_fails_better_and_worse(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`within` holds the mean to a band around the baseline's, `between` to a stated one, as inference checkers do: a
+    distance that is 1 of 20 off is outside ±2% and inside ±10% whichever way it went, and a SSIM of about 0.9 lies
+    between 0.8 and 0.95 and not between 0.95 and 1."""
+    records(tmp_path / "base")
+    for name, shift in (("better", -1.0), ("worse", 1.0)):
+        records(tmp_path / name, shift=shift)
+    gates = {
+        "narrow": '[metric."fd_*"]\nwithin = 0.02\n',
+        "wide": '[metric."fd_*"]\nwithin = 0.1\n',
+        "inside": '[metric."fd_*"]\nwithin = 0.1\n[metric.ssim]\nbetween = [0.8, 0.95]\n',
+        "outside": '[metric."fd_*"]\nwithin = 0.1\n[metric.ssim]\nbetween = [0.95, 1]\n',
+    }
+    for name, text in gates.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+
+    def done(branch: str, gate: str) -> tuple[int, str, str]:
+        return check("--baseline", "base", branch, "--tolerance", f"{gate}.toml"), *capsys.readouterr()
+
+    for branch, word in (("better", "better by 1 (4.9"), ("worse", "worse by 1 (4.9")):
+        code, out, err = done(branch, "narrow")
+        assert code == 1
+        assert f"fd_efficientnet_lite0 of vae on digits ({word}" in err
+        assert "which is outside ±2.00% of the baseline" in err
+        assert done(branch, "wide")[0] == 0
+    code, out, _ = done("worse", "inside")
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("fd_efficientnet")]
+    assert line.split()[-2:] == ["10%", "ok"]  # what this rule would have seen
+    code, _, err = done("better", "outside")
+    assert code == 1
+    assert "ssim of vae on digits (" in err
+    assert "lies outside 0.95 to 1" in err
+
+
+def test_every_ok_says_what_it_would_have_seen(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Three other seeds against three: each tested number has its smallest worsening in the table, in the summary and
+    in the JSON, the same one; a rate has its tolerance, a quarter. A share of the baseline, as text."""
+    records(tmp_path / "base")
+    records(tmp_path / "branch", range(10, 13), noise=1)
+    assert check("--baseline", "base", "branch", *outputs(tmp_path)) == 0
+    out = capsys.readouterr().out
+    found = {f["metric"]: f for f in json.loads((tmp_path / "json").read_text())["findings"]}
+    assert {finding["verdict"] for finding in found.values()} == {"ok"}
+    assert found["sampling_rate"]["smallest"] == pytest.approx(25.0, rel=1e-6)  # and a millionth for rounding
+    summary = (tmp_path / "summary").read_text(encoding="utf-8")
+    for finding in found.values():
+        share = 100 * finding["smallest"] / finding["baseline"]
+        assert share > 0
+        text = f"{share:.0f}%" if share >= 10 else f"{share:.2g}%"
+        assert any(text in line.split() for line in out.splitlines())
+        assert f"| {text} |" in summary
+    assert "sees: the smallest worsening that this check would have failed" in " ".join(out.split())
+
+
+def test_the_check_fits_80_columns(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Numbers with a sign and an exponent, a change of a million per cent, the longest verdict: all stand whole, on
+    lines of at most 80 signs."""
+    monkeypatch.setenv("COLUMNS", "80")
+    records(tmp_path / "base", rate=1.2347e-6)
+    records(tmp_path / "branch", range(10, 13), shift=1.2345e7, noise=1, rate=9.8763e-7)
+    assert check("--baseline", "base", "branch", *outputs(tmp_path)) == 1
+    out = capsys.readouterr().out
+    table = out[: out.index("regression: fd")]
+    assert max(map(len, table.splitlines())) <= 80
+    words = table.split()
+    for number in ("1.235e-06", "9.876e-07", "-2.471e-07", "(-20.0%)", "regression"):
+        assert number in words, number
+    (fd,) = [
+        f for f in json.loads((tmp_path / "json").read_text())["findings"] if f["metric"].startswith("fd")
+    ]
+    assert f"{fd['candidate']:.0f}" in words
+    assert f"+{fd['change']:.0f}" in words
+    assert f"(+{100 * fd['change'] / fd['baseline']:.2g}%)" in words
