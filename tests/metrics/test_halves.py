@@ -96,9 +96,7 @@ def test_intervals_cover_the_mean_fast() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("shift", "scale"), [(0.0, 1.0), (1.5, 1.0), (0.0, 1.3), (0.0, 0.5), (0.0, 1.8), (1.5, 1.5)]
-)
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1.5, 1.0), (0.0, 0.5), (0.0, 1.8)])
 def test_intervals_cover_the_mean(shift: float, scale: float) -> None:
     """The mean of 400 draws of 300 images a side lies in 92 to 98% of the intervals, whatever the number, for values
     from 0.24 to 0.97; 400 draws know such a share to 1%, so that 1% is let pass either way. Near 1 Wilson's width

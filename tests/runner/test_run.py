@@ -52,7 +52,7 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     ]
     frame = benchbench.load_results(tmp_path)
     assert set(frame["metric"]) >= {
-        "fd_efficientnet_lite0", "is_efficientnet_lite0", "ssim", "psnr", "mse", "training_rate",
+        "fd_efficientnet_lite0", "is_cnn_digits", "ssim", "psnr", "mse", "training_rate",
         "sampling_rate", "latency_p50", "latency_p95", "parameters_sampling", "flops_per_image", "machine_load",
     }  # fmt: skip
     assert (frame["status"] == "ok").all()
