@@ -86,8 +86,9 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     return torch.from_numpy(smooth).round().to(torch.uint8)
 
 
-def jpeg(images: Tensor, quality: float) -> Tensor:
-    """Through Pillow's JPEG at `quality`, its default chroma subsampling, on a grid of blocks moved by 4 pixels.
+def jpeg(images: Tensor, quality: float, subsampling: int = -1) -> Tensor:
+    """Through Pillow's JPEG at `quality`, on a grid of blocks moved by 4 pixels; `subsampling` of the colours as in
+    Pillow, -1 for its default, 0 for none.
 
     The CIFAR-10 at hand is made of JPEG files of quality 75. On their own grid 75 would change next to nothing, and
     50, whose steps are exactly twice as wide, would find every odd coefficient half-way between two levels and
@@ -97,7 +98,7 @@ def jpeg(images: Tensor, quality: float) -> Tensor:
     for i, image in enumerate(images):
         buffer = io.BytesIO()
         padded = np.pad(image.permute(1, 2, 0).numpy(), ((4, 4), (4, 4), (0, 0)), mode="reflect")
-        Image.fromarray(padded).save(buffer, "jpeg", quality=int(quality))
+        Image.fromarray(padded).save(buffer, "jpeg", quality=int(quality), subsampling=subsampling)
         worse[i] = torch.from_numpy(np.array(Image.open(buffer))[4:-4, 4:-4]).permute(2, 0, 1)
     return worse
 

@@ -5,6 +5,7 @@ Colours are Okabe & Ito's, which colour-blind eyes tell apart; the line style an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ordering import (
     curve,
     verdict,
 )
+from torch import Tensor
 
 from benchbench.core.files import atomic_path
 
@@ -82,3 +84,25 @@ def _panel(ax: Axes, rows: pd.DataFrame, color: str, linestyle: str, marker: str
         ax.locator_params(axis="y", nbins=3)
     ax.margins(y=0.15)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def sheet(examples: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
+    """Write a sheet of images, uint8 3×H×W by title: a row a dataset, a column a title; a pixel is a small square."""
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    titles = list(next(iter(examples.values())))
+    figure, axes = plt.subplots(
+        len(examples), len(titles), squeeze=False, figsize=(0.95 * len(titles) + 0.3, 1.0 * len(examples) + 0.3)
+    )  # fmt: skip
+    for (dataset, images), row in zip(examples.items(), axes, strict=True):
+        row[0].set_ylabel(dataset, fontsize=8)
+        for title, ax in zip(titles, row, strict=True):
+            ax.imshow(images[title].permute(1, 2, 0).numpy(), interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+    for title, ax in zip(titles, axes[0], strict=True):
+        ax.set_title(title, fontsize=8)
+    figure.tight_layout(pad=0.3)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+    plt.close(figure)

@@ -71,8 +71,8 @@ def enlarged_note(native: int | None, input_side: int | None, name: str) -> str 
     """What a record says of an extractor that looks at more than twice the pixels a side that its images hold.
 
     native: `Dataset.native`. input_side: of the extractor `name`. None where one of them is None, or there is nothing
-    to say. Between the two lies what no image of the data has, and what the extractor sees all the same: digits with
-    two grey levels of checkerboard are as far from digits as a VAE's (`docs/ordering.md`).
+    to say. Between the two lies what no image of the data has, and what the extractor sees all the same
+    (`docs/ordering.md` has what comes of it).
 
     >>> enlarged_note(8, 128, "efficientnet_lite0")  # doctest: +NORMALIZE_WHITESPACE
     'efficientnet_lite0 looks at 128×128 pixels, 16 times as many a side as these 8×8 pictures hold: what it sees above
