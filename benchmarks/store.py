@@ -63,7 +63,7 @@ METRICS: tuple[tuple[str, str, str, bool | None, str | None, int | None], ...] =
     ("training_rate", "throughput", "images/s", True, None, None),
     ("sampling_rate", "throughput", "images/s", True, "range of 5 repeats", None),
     ("latency_p50", "throughput", "ms", False, None, None),
-    ("parameters", "cost", "", False, None, None),
+    ("parameters_sampling", "cost", "", False, None, None),
     ("flops_per_image", "cost", "FLOP", False, None, None),
     ("peak_memory_rss", "cost", "MiB", False, None, None),
     ("machine_load", "cost", "runnable processes", None, None, None),

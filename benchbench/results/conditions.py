@@ -29,7 +29,7 @@ FACTS = {
     "judge": "string",  # sha256 of the extractor's weights, the first 16 digits
     "decoder": "string",  # what decoded the images, where it matters
     "machine": "string",  # in words, of what depends on it
-    "load": "Float64",  # runnable processes a core while the cell ran; above `BUSY` others were at work
+    "busy": "Float64",  # share of the machine that other programs took while it was timed (see `BUSY`)
     "control": "boolean",  # a landmark, whose seeds are no trainings
     "collapse": "string",  # the alarm's words, null where it was silent
 }
@@ -42,8 +42,7 @@ RESTATED = (
     "*_subsets*",
     "*_one_split*",
 )  # names of numbers that restate the one they stand beside
-# Runnable processes a core, from which on others were at work; what is measured takes up to one a core itself.
-BUSY = 1.2
+BUSY = 0.2  # above this share a rate says little: it is shown with a dagger, and neither ranked nor gated
 SAME = 1e-6  # relative: two runs of the same thing differ by rounding alone
 _MACHINE = ("device", "device_name", "processor", "cores", "threads", "memory_gib")
 
@@ -67,7 +66,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
         "judge": judges,
         "decoder": data.get("decoder"),
         "machine": _machine([machine.get(name) for name in _MACHINE]),
-        "load": _a_core(machine.get("load_1min"), machine.get("cores")),
+        "busy": _beyond_one_a_core(machine.get("load_1min"), machine.get("cores")),
         "cores": machine.get("cores"),
         "control": bool(run.get("control", run.get("model") in _OLDER_CONTROLS)),
         "collapse": None if not collapse else str(collapse.get("words")),
@@ -174,5 +173,9 @@ def _machine(facts: Sequence[Any]) -> str:
     return ", ".join(f"{name} {text}" for name, text in zip(_MACHINE, texts, strict=True))
 
 
-def _a_core(load: Any, cores: Any) -> float | None:
-    return float(load) / cores if isinstance(load, int | float) and isinstance(cores, int) and cores else None
+def _beyond_one_a_core(load: Any, cores: Any) -> float | None:
+    """Of a record from before anybody measured it: runnable processes a core, less the one that the run itself
+    takes."""
+    if not isinstance(load, int | float) or not isinstance(cores, int) or not cores:
+        return None
+    return max(0.0, float(load) / cores - 1)

@@ -233,9 +233,9 @@ def _shares(drafts: Sequence[_Draft]) -> Iterable[tuple[Unit, dict[str, float]]]
 
 def _with_load(finding: Finding, pair: Pair) -> Finding:
     """What a clock said on a busy machine is no verdict."""
-    if finding.verdict != "regression" or finding.aspect != "throughput" or pair.load <= BUSY:
+    if finding.verdict != "regression" or finding.aspect != "throughput" or pair.busy <= BUSY:
         return finding
-    reason = f"{finding.reason}; the machine was busy ({pair.load:.1f} runnable processes a core)"
+    reason = f"{finding.reason}; other programs took {pair.busy:.0%} of the machine"
     return replace(finding, verdict="cannot tell", fails=False, reason=reason)
 
 
@@ -397,11 +397,11 @@ def _notes(found: Matched, findings: Sequence[Finding], gate: Gate) -> Iterable[
     for pair in found.pairs:
         if family(pair.question.asked, pair.baseline) == "headline":
             yield from _collapses(pair)
-    busiest = max((pair.load for pair in found.pairs), default=0.0)
+    busiest = max((pair.busy for pair in found.pairs), default=0.0)
     timed = any(f.aspect == "throughput" and f.verdict in (*COMPARED, "cannot tell") for f in findings)
     if timed and busiest > BUSY:
         yield (
-            f"The machine was busy (up to {busiest:.1f} runnable processes a core): rates and latencies say little, "
+            f"Other programs took up to {busiest:.0%} of the machine: rates and latencies say little, "
             "and fail nothing."
         )
     known = {finding.metric for finding in findings}

@@ -47,9 +47,9 @@ class Pair:
     candidate: Number
 
     @property
-    def load(self) -> float:
-        """Runnable processes a core, the most of either side."""
-        return max(self.baseline.load or 0.0, self.candidate.load or 0.0)
+    def busy(self) -> float:
+        """The share of the machine that other programs took, the most of either side."""
+        return max(self.baseline.busy or 0.0, self.candidate.busy or 0.0)
 
 
 @dataclass(frozen=True)

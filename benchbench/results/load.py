@@ -69,13 +69,16 @@ def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> 
         machine if depends else None
         for machine, depends in zip(columns["machine"], measured(frame), strict=True)
     ]
-    # What the load was at the end of a cell counts as well as before it.
-    cores = {cell: fact["cores"] for cell, fact in facts.items()}
-    ends = frame[(frame["metric"] == "machine_load") & (frame["status"] == "ok")]
-    at_end = {c: v / cores[c] for c, v in zip(ends["cell"], ends["value"], strict=True) if cores[c]}
-    columns["load"] = [
-        max((x for x in (load, at_end.get(cell)) if x is not None), default=None)
-        for load, cell in zip(columns["load"], frame["cell"], strict=True)
+    # What was measured while a task was timed counts before the load that older records state.
+    timed = frame[(frame["metric"] == "machine_busy") & (frame["status"] == "ok")]
+    measured_busy = {
+        (cell, task): float(value) / facts[cell]["cores"]
+        for cell, task, value in zip(timed["cell"], timed["task"], timed["value"], strict=True)
+        if facts[cell]["cores"]
+    }
+    columns["busy"] = [
+        measured_busy.get((cell, task), before)
+        for cell, task, before in zip(frame["cell"], frame["task"], columns["busy"], strict=True)
     ]
     return frame.assign(**{name: pd.array(columns[name], dtype=dtype) for name, dtype in FACTS.items()})
 

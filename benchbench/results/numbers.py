@@ -53,8 +53,8 @@ class Number:
     by_seed: the value of each run; runs that share a seed (done again with more metrics) count as one. intervals:
     the (low, high) of 95% that a run states of itself, by seed, where it does. failed: the reasons of runs of this
     number that have none, by seed; unavailable: those among them that only lack what they need. control: a
-    landmark, whose seeds are no trainings. collapsed: the seeds whose alarm fired. load: runnable processes a core,
-    the most over the runs.
+    landmark, whose seeds are no trainings. collapsed: the seeds whose alarm fired. busy: share of the machine that
+    others took, the most over the runs.
     """
 
     by_seed: Mapping[int, float]
@@ -70,7 +70,7 @@ class Number:
     failed: Mapping[int, str] = field(default_factory=dict)
     unavailable: frozenset[int] = frozenset()
     collapsed: tuple[int, ...] = ()
-    load: float | None = None
+    busy: float | None = None
 
     @property
     def values(self) -> list[float]:
@@ -171,7 +171,7 @@ def family(asked: Asked, number: Number) -> str | None:
 
 _KEPT = [
     "cell", "seed", "aspect", "unit", "higher_is_better", "value", "low", "high", "interval", "status", "reason",
-    "scale", "minimum", "maximum", "headline", "control", "collapse", "load",
+    "scale", "minimum", "maximum", "headline", "control", "collapse", "busy",
 ]  # fmt: skip
 
 
@@ -214,14 +214,14 @@ def _number(unit: Unit, asked: Asked, rows: Sequence[dict[str, Any]], failed: Ma
                     f"{unit} has several values of {asked.metric} for seed {seed} (cells {cells}): these were run "
                     "with different settings; load them apart, or give them names with --name"
                 )
-    loads = [float(row["load"]) for row in rows if row["load"] is not None]
+    shares = [float(row["busy"]) for row in rows if row["busy"] is not None]
     return _labelled(
         {seed: fmean(same) for seed, same in values.items()},
         rows[0],
         intervals=intervals,
         failed={seed: reason for seed, reason in failed.items() if seed not in values},
         collapsed=tuple(sorted({int(row["seed"]) for row in rows if row["collapse"] is not None})),
-        load=max(loads, default=None),
+        busy=max(shares, default=None),
     )
 
 

@@ -27,7 +27,7 @@ _NUMBERS = {
     "n_seeds": "Int64",
     "n_failed": "Int64",
     "n_collapsed": "Int64",
-    "load": "Float64",
+    "busy": "Float64",
 }
 _OTHER = {name: dtype for name, dtype in {**DTYPES, **FACTS}.items() if name not in OLDER}
 
@@ -115,7 +115,7 @@ def _over_seeds(numbers: pd.DataFrame) -> pd.DataFrame:
             median=over["median"],
             n_seeds=over["size"],
             n_collapsed=numbers[numbers["collapse"].notna()].groupby("line")["seed"].nunique(),
-            load=numbers.groupby("line")["load"].max(),
+            busy=numbers.groupby("line")["busy"].max(),
         )
         .fillna({"n_collapsed": 0})
     )

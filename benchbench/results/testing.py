@@ -338,7 +338,10 @@ def _paired(x: _Side, y: _Side, plain: Difference, pool: Pool | None) -> Differe
     apart = u - v
     if not np.isfinite(apart).all() or min(np.ptp(u), np.ptp(v)) == 0:
         return None
-    r = float(np.clip(np.corrcoef(u, v)[0, 1], -1, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = float(np.clip(np.corrcoef(u, v)[0, 1], -1, 1))
+    if math.isnan(r):  # a spread that squares to 0
+        return None
     t = math.inf if r == 1 else r * math.sqrt((n - 2) / (1 - r * r))
     if not float(special.stdtr(n - 2, -t)) < SEED_EFFECT:
         return None

@@ -96,9 +96,10 @@ def run_cell(
 
 
 def _ended_by_collapse(plan: Plan, training: TrainingResult | None) -> bool:
-    return (
-        training is not None and training.collapse is not None and plan.recipe.training.on_collapse == "stop"
-    )
+    """Whether the alarm stopped the training; one that is only seen when the curves are judged again stopped
+    nothing."""
+    stops = plan.recipe.training.on_collapse == "stop"
+    return training is not None and training.collapse is not None and training.stopped_early and stops
 
 
 def evaluate(

@@ -100,7 +100,7 @@ def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement])
             extractor=None,
             resize=None,
             precision=None,
-            metric_version=1,
+            metric_version=found.version,
             scale=found.scale,
             headline=found.metric in families(task),
         )

@@ -19,7 +19,7 @@ from benchbench.runner.pictures import Pictured, Stylizations
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import Counts, measurement_rows, metric_rows
 from benchbench.runner.scored import Scored, training_rows
-from benchbench.tasks.speed import measure_cost
+from benchbench.tasks.speed import busy_row, measure_cost
 from benchbench.tasks.stylization import TASK, rates, stylize, tiles
 from benchbench.training.state import TrainingResult
 
@@ -58,7 +58,7 @@ def evaluate_stylization(
     first = contents[:1].to(device)
     once = lambda: model.stylize(first, 0, ImageRng(plan.seed, [0], device))  # noqa: E731
     cost = measure_cost(model, device=device, once=once)
-    rows += measurement_rows(plan, TASK, [*rates(made.seconds), *cost])
+    rows += measurement_rows(plan, TASK, [*rates(made.seconds), busy_row(made.machine_busy), *cost])
     rows += training_rows(plan, training)
     return Scored(rows, Pictured(stylizations=Stylizations(contents, styles, made.outputs)))
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.busy import Busy
 from benchbench.core.device import synchronize
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
@@ -29,10 +30,12 @@ TILES = 5  # positions along each side, evenly spaced; neighbours overlap by thr
 
 
 class Stylized(NamedTuple):
-    """outputs: uint8 RGB K×N×3×H×W on the CPU, row (k, i) content i in style k. seconds: of each, in that order."""
+    """outputs: uint8 RGB K×N×3×H×W on the CPU, row (k, i) content i in style k. seconds: of each, in that order.
+    machine_busy: cores that other programs kept busy meanwhile, the mean."""
 
     outputs: Tensor
     seconds: list[float]
+    machine_busy: float
 
 
 def stylize(
@@ -45,7 +48,7 @@ def stylize(
     progress: Progress = SILENT,
 ) -> Stylized:
     """All `contents` (uint8 RGB N×3×H×W) in all styles. The output (k, i) draws from the generator of image k·N + i."""
-    outputs, seconds = [], []
+    outputs, seconds, busy = [], [], Busy()
     with progress.stage("stylizing", n_styles * len(contents), "image") as stage:
         for style in range(n_styles):
             for i in range(len(contents)):
@@ -61,7 +64,8 @@ def stylize(
                 stage.advance(1)
     if not outputs:
         raise InputError("stylization needs at least one content and one style")
-    return Stylized(torch.cat(outputs).unflatten(0, (n_styles, len(contents))), seconds)
+    others, wall = busy.others()
+    return Stylized(torch.cat(outputs).unflatten(0, (n_styles, len(contents))), seconds, others / wall)
 
 
 def rates(seconds: list[float]) -> list[Measurement]:

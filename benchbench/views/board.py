@@ -186,11 +186,8 @@ def _notes(
     if first["aspect"] not in MEASURED:
         for name, said in _collapses(runs):
             yield plain(f"collapsed: {name}: {said}")
-    if (runs["aspect"] == "throughput").any() and (runs["load"].fillna(0) > BUSY).any():
-        yield (
-            f"{DAGGER} timed while other programs were at work (more than {BUSY:g} runnable processes a core): "
-            "not ranked"
-        )
+    if (runs["aspect"] == "throughput").any() and (runs["busy"].fillna(0) > BUSY).any():
+        yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if runs["interval"].fillna("").str.contains("rank-deficient").any():
         yield "fewer images than the network has features: the distance is biased, real images from real ones too"
     if front:
@@ -228,7 +225,7 @@ def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:
     if not part["headline"].fillna(False).any():
         return []
     rates = asked[(asked["metric"] == RATE) & (asked["status"] == "ok")]
-    if rates.empty or len(apart(rates)) > 1 or (rates["load"].fillna(0) > BUSY).any():
+    if rates.empty or len(apart(rates)) > 1 or (rates["busy"].fillna(0) > BUSY).any():
         return []
     lines = summarise(pd.concat([part[part["headline"].fillna(False)], rates]))
     lines = lines[lines["value"].notna() & ~lines["control"].fillna(False)]
@@ -293,7 +290,7 @@ def dead_median(row: Mapping[Any, Any]) -> str:
 
 def is_busy(row: Mapping[Any, Any]) -> bool:
     """Whether this is what a clock said while other programs were at work."""
-    return bool(row["aspect"] == "throughput" and not pd.isna(row["load"]) and row["load"] > BUSY)
+    return bool(row["aspect"] == "throughput" and not pd.isna(row["busy"]) and row["busy"] > BUSY)
 
 
 def _marks(contest: pd.DataFrame) -> dict[float, int]:

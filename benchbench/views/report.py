@@ -184,7 +184,7 @@ def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) ->
         yield f"{second['name']} follows with {follows}{_told_apart(frame, lead, first['name'], second['name'])}."
     for row in lead[lead["control"]].sort_values("name").to_dict("records"):
         yield f"Landmark: {row['name']} has {number(row['value'])} {interval(row)}".rstrip() + "."
-    busy = (summary["aspect"] == "throughput") & (summary["load"].fillna(0) > BUSY)
+    busy = (summary["aspect"] == "throughput") & (summary["busy"].fillna(0) > BUSY)
     contest = summary[~summary["control"].fillna(False).astype(bool) & summary["value"].notna() & ~busy]
     for start, what in (("coverage_", "covers most of the reference"), (RATE, "samples fastest")):
         lines = contest[contest["metric"].str.startswith(start)]
@@ -231,7 +231,7 @@ def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int])
     if len(lead) and len(rates) and rates["machine"].nunique(dropna=False) == 1:
         metric, higher = lead.iloc[0]["metric"], _higher(lead)
         if both := _both(_points(summary, RATE), _points(summary, metric)):
-            front = [] if (rates["load"].fillna(0) > BUSY).any() else _front(both, lead, higher)
+            front = [] if (rates["busy"].fillna(0) > BUSY).any() else _front(both, lead, higher)
             x_name = "sampling rate, images/s ↑"
             svg = figures.plane(both, x_name, f"{metric} {arrow(higher)}", looks, log_x=True, front=front)
             told = (

@@ -152,21 +152,19 @@ def test_what_a_clock_measured_needs_the_same_machine(tmp_path: Path, make_row: 
     assert tables["two"]["machine"].isna().tolist() == [True, False, False, True]
 
 
-def test_the_load_is_the_most_of_before_and_after(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
-    """Runnable processes a core, by hand: 1/2 before, 5/2 by its own row at the end; unknown cores say nothing."""
-    load = make_row(
-        metric="machine_load",
-        aspect="cost",
-        higher_is_better=None,
-        value=5.0,
-        low=None,
-        high=None,
-        interval=None,
-    )
-    land(tmp_path / "known", [make_row(), load], {"machine": {"cores": 2, "load_1min": 1.0}})
-    land(tmp_path / "unknown", [make_row(), load], {"machine": {"load_1min": 1.0}})
-    assert load_results(tmp_path / "known")["load"].tolist() == [2.5, 2.5]
-    assert load_results(tmp_path / "unknown")["load"].isna().all()
+def test_what_others_took_while_a_task_was_timed(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
+    """By hand: 1.5 of 2 cores by the task's own row, which is about that task alone; a record without it has the load
+    before the run, 3/2 a core less the one that the run itself takes; unknown cores say nothing."""
+    own = {"aspect": "cost", "higher_is_better": None, "low": None, "high": None, "interval": None}
+    timed = make_row(metric="machine_busy", value=1.5, **own)
+    other = make_row(task="reconstruction")
+    machine = {"cores": 2, "load_1min": 3.0}
+    land(tmp_path / "known", [make_row(), timed, other], {"machine": machine})
+    land(tmp_path / "quiet", [make_row()], {"machine": {"cores": 2, "load_1min": 0.5}})
+    land(tmp_path / "unknown", [make_row(), timed], {"machine": {"load_1min": 3.0}})
+    assert load_results(tmp_path / "known")["busy"].tolist() == [0.75, 0.75, 0.5]
+    assert load_results(tmp_path / "quiet")["busy"].tolist() == [0.0]
+    assert load_results(tmp_path / "unknown")["busy"].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +186,7 @@ def test_the_facts_of_a_record() -> None:
     facts = facts_of(RUN | {"collapse": {"step": 3, "words": "few classes"}})
     assert facts.keys() >= FACTS.keys()
     assert (facts["data"], facts["size"], facts["decoder"]) == ("a" * 64, "32×32", "pillow 12")
-    assert (facts["judge"], facts["load"]) == ({"efficientnet_lite0": "c" * 16}, 0.25)
+    assert (facts["judge"], facts["busy"]) == ({"efficientnet_lite0": "c" * 16}, 0.0)
     assert facts["collapse"] == "few classes"
     assert facts_of({})["collapse"] is None
     assert facts_of({"data": {"size": [32, 32]}})["size"] is None

@@ -37,7 +37,7 @@ def test_seeds_of_one_set_of_conditions_are_one_number(make_row: MakeRow) -> Non
     assert one.intervals == {0: (11.0, 13.0), 2: (13.0, 15.0)}
     assert (one.mean, one.median, one.interval) == (13.0, 13.0, None)
     assert (one.scale, one.ends, one.headline, one.unit) == ("log", (0.0, None), True, "nats")
-    assert (one.aspect, one.higher_is_better, one.control, one.load) == ("quality", False, False, None)
+    assert (one.aspect, one.higher_is_better, one.control, one.busy) == ("quality", False, False, None)
     assert one.protocol["n_images"] == 1000
     assert one.protocol["judge"] is None
 
@@ -155,7 +155,8 @@ def test_a_seed_that_failed_once_and_then_did_not(make_row: MakeRow) -> None:
 
 
 def test_alarms_controls_and_load_are_known(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
-    """From run.json: whose alarm fired, the most load of all runs, whether the model is a landmark."""
+    """From run.json: whose alarm fired, the most that others took in any run (2 runnable processes a core, less
+    one), whether the model is a landmark."""
     for seed, words in enumerate((None, "few classes", None)):
         run = {
             "collapse": words and {"step": 9, "words": words},
@@ -165,8 +166,8 @@ def test_alarms_controls_and_load_are_known(tmp_path: Path, make_row: MakeRow, l
         land(tmp_path, [make_row(seed=seed, cell=f"{seed + 9:016x}", model="noise")], {"control": True})
     found = numbers(load_results(tmp_path))
     (vae,), (noise,) = found[VAE][FD], found[Unit("digits", "noise", "")][FD]
-    assert (vae.collapsed, vae.load, vae.control) == ((1,), 2.0, False)
-    assert (noise.collapsed, noise.load, noise.control) == ((), None, True)
+    assert (vae.collapsed, vae.busy, vae.control) == ((1,), 1.0, False)
+    assert (noise.collapsed, noise.busy, noise.control) == ((), None, True)
 
 
 @pytest.mark.parametrize(
