@@ -64,9 +64,7 @@ def test_order_is_kept(kind: tuple[Scale, Range], one: float, other: float) -> N
 
 @given(kinds, st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 @example(("log", (1.0, None)), -800.0, 800.0)
-def test_whatever_comes_back_is_a_possible_value(
-    kind: tuple[Scale, Range], one: float, other: float
-) -> None:
+def test_whatever_comes_back_is_a_possible_value(kind: tuple[Scale, Range], one: float, other: float) -> None:
     """Any two numbers on the scale, as an interval there would have for ends: they come back inside the range, in
     order."""
     scale, ends = kind
