@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.results.conditions import MEASURED, QUESTION, SAME, condition_columns
+from benchbench.results.settings import as_typed, setting_text
 
 LABEL = ["dataset", "model", "variant"]
 _OWN = ("images", "source")  # of what `evaluate` was shown: other images under another seed are a replicate
@@ -26,18 +27,27 @@ def settings_of(run: Mapping[str, Any]) -> dict[str, str]:
     """All that tells two recipes apart, as text by name: `settings` of run.json, or for an older record what can be
     read from the rest of it."""
     if isinstance(stated := run.get("settings"), Mapping):
-        return {str(name): _text(value) for name, value in stated.items()}
+        return {str(name): x if isinstance(x, str) else setting_text(x) for name, x in stated.items()}
     weights, samples = run.get("weights_loaded_sha256"), run.get("samples") or {}
+    typed = as_typed({"model": run.get("config") or {}, "training": _made_by(run)})
     found = {
         "code": str(run.get("code_hash"))[:8] if run.get("code_hash") else None,
         "weights": str(weights)[:8] if weights else None,
         "images": str(samples["fingerprint"])[:8] if samples.get("fingerprint") else None,
-        **(run.get("config") or {}),
+        **typed["model"],
+        **({} if weights else typed["training"]),
     }
-    if not weights:
-        training = (run.get("recipe") or {}).get("training") or {}
-        found |= {name: value for name, value in training.items() if name not in _NOT_MADE_BY}
-    return {name: _text(value) for name, value in found.items() if value is not None}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def _made_by(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of training that the weights of an older record depend on."""
+    training = (run.get("recipe") or {}).get("training") or {}
+    kept = {name: value for name, value in training.items() if name not in _NOT_MADE_BY}
+    stops = training.get("on_collapse") == "stop"
+    if stops or training.get("checkpoint") == "best":  # then it matters when somebody looked
+        kept["monitor_every"] = training.get("monitor_every")
+    return kept | ({"on_collapse": "stop"} if stops else {})
 
 
 def told_apart(rows: pd.DataFrame, runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -47,7 +57,7 @@ def told_apart(rows: pd.DataFrame, runs: Iterable[Mapping[str, Any]]) -> pd.Data
     """
     by_cell = {str(run["cell"]): settings_of(run) for run in runs if not run.get("name")}
     labels = rows.drop_duplicates("cell")[["cell", "seed", *LABEL]]
-    extra: dict[str, str] = {}
+    extra: dict[str, dict[str, str]] = {}
     for _, same in labels.groupby(LABEL, sort=False):
         if len(same) > 1:
             extra |= _differing({cell: by_cell[cell] for cell in same["cell"] if cell in by_cell}, _OWN)
@@ -60,31 +70,32 @@ def told_apart(rows: pd.DataFrame, runs: Iterable[Mapping[str, Any]]) -> pd.Data
             own = _differing(
                 {cell: {k: v for k, v in images[cell].items() if k in _OWN} for cell in cells}, ()
             )
-            distinct = len(set(own.values())) == len(cells)
-            extra |= own if distinct else {cell: f"cell={cell}" for cell in cells}
+            distinct = len({tuple(said.items()) for said in own.values()}) == len(cells)
+            extra |= own if distinct else {cell: {"cell": cell} for cell in cells}
         rows = _with(rows, extra)
     return rows
 
 
-def _differing(settings: Mapping[str, Mapping[str, str]], ignored: Iterable[str]) -> dict[str, str]:
-    """Cell -> "lr=0.001,width=8": its values of the settings that are not the same in all cells."""
+def _differing(
+    settings: Mapping[str, Mapping[str, str]], ignored: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Cell -> its values of the settings that are not the same in all cells, by name; none where all agree."""
     names = sorted({name for own in settings.values() for name in own} - set(ignored))
     differ = [name for name in names if len({own.get(name, "none") for own in settings.values()}) > 1]
     if not differ:
         return {}
-    return {
-        cell: ",".join(f"{name}={own.get(name, 'none')}" for name in differ) for cell, own in settings.items()
-    }
+    return {cell: {name: own.get(name, "none") for name in differ} for cell, own in settings.items()}
 
 
-def _with(rows: pd.DataFrame, extra: Mapping[str, str]) -> pd.DataFrame:
+def _with(rows: pd.DataFrame, extra: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """What `extra` says of a cell, added to its variant; what the variant says already is not said twice."""
     if not extra:
         return rows
 
-    def joined(variant: str, more: str) -> str:
-        said = {piece.partition("=")[0] for piece in variant.split(",")}
-        new = [piece for piece in more.split(",") if piece.partition("=")[0] not in said]
+    def joined(variant: str, more: Mapping[str, str]) -> str:
+        pieces = [f"{name}={text}" for name, text in more.items()]
+        # Lists hold commas of their own, so the variant is not taken apart.
+        new = [piece for piece in pieces if f",{piece}," not in f",{variant},"]
         return ",".join(filter(None, [variant, *new]))
 
     added = [
@@ -108,7 +119,3 @@ def _contradictions(rows: pd.DataFrame) -> list[list[str]]:
     where = wrong.reset_index()[["dataset", *who]].drop_duplicates()
     cells = repeated.merge(where, on=["dataset", *who])
     return [sorted(set(own["cell"])) for _, own in cells.groupby(["dataset", *who], sort=True)]
-
-
-def _text(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else "none" if value is None else str(value)

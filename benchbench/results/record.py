@@ -19,7 +19,7 @@ class Row:
 
     cell: str
     model: str
-    variant: str  # hyper-parameters that differ from the model's defaults, "beta=4"; "" for none
+    variant: str  # all that was set away from the shipped recipe, "beta=4,lr=0.0005"; "" for none
     dataset: str
     task: str
     seed: int

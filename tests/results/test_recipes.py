@@ -178,17 +178,20 @@ def test_settings_of_a_record_that_states_them() -> None:
 
 def test_settings_of_an_older_record() -> None:
     """Read from the rest of run.json: identities by their first eight digits, hyper-parameters, and training where the
-    weights came out of it; how often a monitor looks makes no other weights."""
+    weights came out of it; how often a monitor looks makes no other weights, unless its alarm may stop them."""
     run = {
         "code_hash": "0123456789",
         "config": {"width": 8},
         "samples": {"fingerprint": "abcdefabcdef"},
         "recipe": {
-            "training": {"lr": 0.1, "monitor_every": 50, "checkpoint_every": 9, "on_collapse": "stop"}
+            "training": {"lr": 0.1, "monitor_every": 50, "checkpoint_every": 9, "on_collapse": "warn"}
         },
     }
     found = settings_of(run)
     assert found == {"code": "01234567", "images": "abcdefab", "width": "8", "lr": "0.1"}
+    run["recipe"]["training"]["on_collapse"] = "stop"  # type: ignore[index]
+    assert settings_of(run) == {**found, "monitor_every": "50", "on_collapse": "stop"}
+    run["recipe"]["training"]["on_collapse"] = "warn"  # type: ignore[index]
     loaded = settings_of({**run, "weights_loaded_sha256": "fedcba98765"})
     assert loaded == {"code": "01234567", "images": "abcdefab", "width": "8", "weights": "fedcba98"}
     assert settings_of({}) == {}
