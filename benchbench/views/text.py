@@ -24,7 +24,7 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share with two digits or more; what is not nothing never looks like it.
+    """A share to two digits, whole per cents in full; what is not nothing never looks like it.
 
     >>> percent(0.0043), percent(0.043), percent(0.25), percent(2.843), percent(12345), percent(0)
     ('0.43%', '4.3%', '25%', '284%', '1.2e+06%', '0%')

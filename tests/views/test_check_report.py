@@ -96,6 +96,43 @@ def test_the_terminal_shows_numbers_and_reasons() -> None:
     assert shown(Report([], [])) == ""
 
 
+def test_what_a_check_sees_stands_beside_its_verdict() -> None:
+    """By hand: 1.5 of 10 is 15%, of a baseline of 0 it is 1.5 in its unit; 1e-9 of rounding is nothing; "none" where a
+    number that moved was tested and its range has no room for a worsening that would have failed; nothing beside what
+    was not judged."""
+    tested = replace(OK, p=0.5, change=0.1, candidate=10.1, smallest=1.5)
+    findings = {
+        "15%": tested,
+        "1.500": replace(tested, baseline=0.0, candidate=0.1),
+        "0.4%": replace(tested, smallest=0.04),
+        "0%": replace(tested, smallest=1e-8),
+        "none": replace(tested, smallest=None),
+        "": replace(tested, verdict="not gated"),
+    }
+    assert "sees" not in markdown(Report([findings[""]], []))
+    for text, finding in findings.items():
+        lines = shown(Report([finding], [])).splitlines()
+        row = next(line.split() for line in lines if "(dB) ↓" in line)
+        assert row[6:] == ([text, "ok"] if text else ["not", "gated"])
+        assert ("sees: the smallest worsening" in " ".join(lines[-2:])) == bool(text)
+        assert not text or f"| {text} |" in markdown(Report([finding], []))
+    unchanged = replace(OK, p=1.0, low=None, high=None)
+    assert "none" not in shown(Report([unchanged], [])).splitlines()[3]
+
+
+def test_no_number_is_broken_at_80_columns() -> None:
+    """The widest there are in every column at once: nine signs and an exponent, a share of a million per cent."""
+    wide = replace(
+        WORSE, metric="conditional_accuracy_efficientnet_lite0", baseline=-1.2347e-06, candidate=-1.2347e07,
+        change=-1.2347e07, smallest=3.21e-09, p=0.01, verdict="cannot tell", unit="intensity²",
+    )  # fmt: skip
+    text = shown(Report([wide, OK], []), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    words = text.split()
+    for number in ("-1.235e-06", "-12347000", "(-1e+15%)", "0.26%", "cannot", "tell"):
+        assert number in words, (number, text)
+
+
 NAMES = st.text(st.characters(), min_size=1, max_size=20).filter(str.strip)  # a column of blanks is left out
 
 

@@ -104,8 +104,9 @@ def test_a_latex_row_never_starts_with_an_argument(make_row: MakeRow, name: str)
 
 
 def _latex_board(make_row: MakeRow) -> str:
-    """Two boards with several protocols, a failure, negative numbers, names that are TeX, and an empty place."""
-    rows = [
+    """Three boards with several protocols, a failure, negative numbers, names that are TeX, an empty place, a control
+    below its rule, a busy machine and a collapsed run."""
+    rows: list[Row] = [
         make_row(model=name, value=-3.5 * n, cell=f"{n:016x}", task=task)
         for n, (name, task) in enumerate(
             itertools.product(
@@ -114,21 +115,30 @@ def _latex_board(make_row: MakeRow) -> str:
         )
     ]
     other = {"metric": "swd_1", "extractor": None, "unit": "intensity²", "cell": "f" * 16}
-    return leaderboard(
-        to_frame([*rows, make_row(**other), make_row(model="bad", value=None)]), format="latex"
+    rate = {"metric": "sampling_rate", "aspect": "throughput", "unit": "images/s", "task": "paired"}
+    rows += [make_row(model=NASTY, cell=f"{0:016x}", higher_is_better=True, **rate)]
+    rows += [make_row(model="real", cell="ab" * 8), make_row(**other), make_row(model="bad", value=None)]
+    frame = to_frame(rows)
+    frame = frame.assign(
+        control=(frame["model"] == "real").astype("boolean"),
+        busy=pd.array([2.0] * len(frame), dtype="Float64"),
+        collapse=pd.array(
+            ["fell | to 100%" if name == NASTY else None for name in frame["model"]], dtype="string"
+        ),
     )
+    return leaderboard(frame, format="latex")
 
 
 def test_latex_is_balanced_and_every_row_has_its_columns(make_row: MakeRow) -> None:
     """What TeX would stop at, found without TeX: environments and braces nest, dollars come in pairs, and a row has
     as many cells as its tabular has columns. Nothing beyond booktabs is used."""
     text = _latex_board(make_row)
-    assert text.count(r"% needs \usepackage{booktabs}") == text.count(r"\begin{table}") == 2
+    assert text.count(r"% needs \usepackage{booktabs}") == text.count(r"\begin{table}") == 3
     code = re.sub(r"^%.*$", "", text, flags=re.MULTILINE)
     commands = set(re.findall(r"\\([a-zA-Z]+)", code))
     assert commands == {
         *("begin", "end", "caption", "toprule", "midrule", "bottomrule", "textbf", "underline", "downarrow"),
-        *("textbackslash", "textasciitilde", "textless", "textgreater", "textbar"),
+        *("textbackslash", "textasciitilde", "textless", "textgreater", "textbar", "uparrow", "dagger"),
     }
     bare = re.sub(r"\\[\\&%$#_{}]", "", code)  # what is escaped is text
     assert "%" not in bare
@@ -147,10 +157,11 @@ def test_latex_is_balanced_and_every_row_has_its_columns(make_row: MakeRow) -> N
             assert open_environments.pop() == name
     assert open_environments == []
     tables = re.findall(r"\\begin\{tabular\}\{(lr*)\}\n(.*?)\\end\{tabular\}", code, flags=re.DOTALL)
-    assert [len(columns) for columns, _ in tables] == [3, 2]
+    assert [len(columns) for columns, _ in tables] == [3, 2, 2]
+    assert [body.count("rule\n") for _, body in tables] == [4, 3, 3]  # one above the control
     for columns, body in tables:
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-        assert len(rows) == len(body.splitlines()) - 3  # three rules
+        assert len(rows) == len(body.splitlines()) - body.count("rule\n")
         for row in rows:
             assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1
 

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from benchbench.core.errors import InputError
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
 from benchbench.views.table import frame_table, metrics_table
-from benchbench.views.text import number, plain
+from benchbench.views.text import number, percent, plain
 
 MakeRow = Callable[..., Row]
 
@@ -103,7 +104,7 @@ def _comparison(make_row: MakeRow) -> list[Row]:
     return [
         make_row(model="vae", seed=0, value=12.0),
         make_row(model="vae", seed=1, value=14.0, cell="b" * 16),
-        make_row(model="gan", value=9.0, cell="c" * 16),
+        make_row(model="gan", value=9.0, low=8.0, high=10.0, cell="c" * 16),
         make_row(model="vae", seed=0, value=0.9, **ssim),
         make_row(model="gan", value=None, cell="c" * 16, **ssim),
         make_row(model="zoo", value=8.0, n_images=500, cell="d" * 16),
@@ -169,3 +170,51 @@ def test_four_digits_are_right(value: float) -> None:
 def test_numbers_as_text(value: float, text: str) -> None:
     """By hand: four significant digits, none before the point hidden."""
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0%"),
+        (4e-9, "4e-07%"),
+        (0.00432, "0.43%"),
+        (0.0432, "4.3%"),
+        (0.0996, "10%"),
+        (0.25, "25%"),
+        (2.843, "284%"),
+        (999.0, "99900%"),
+        (12345.0, "1.2e+06%"),
+        (-0.5, "-50%"),
+    ],
+)
+def test_shares_as_text(share: float, text: str) -> None:
+    """By hand: two digits, whole per cents in full, and what is not nothing never reads 0%."""
+    assert percent(share) == text
+
+
+def test_a_title_is_as_wide_as_the_terminal(make_row: MakeRow) -> None:
+    """A narrow board with a long title: rich would fold it to the width of the table, into 20 lines of a machine."""
+    rows = [
+        make_row(model=model, cell=model[0] * 16, n_images=n) for n, model in ((500, "vae"), (1000, "gan"))
+    ]
+    frame = to_frame(rows)
+    frame = frame.assign(data=pd.array(["1" * 64, "2" * 64], dtype="string"))
+    lines = [line.rstrip() for line in _shown(frame_table(frame), width=80).splitlines()]
+    assert "digits: generation (the reference data 11111111, n_images 500)" in lines
+    assert "digits: generation (the reference data 22222222, n_images 1000)" in lines
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_a_board_takes_the_width_that_it_is_given(make_row: MakeRow, width: int) -> None:
+    """Six columns, two models: one table where there is room, else several with the names in each, and every heading
+    and value once."""
+    rows = [
+        make_row(metric=f"metric_number_{n}", model=model, value=100.0 * n + shift, cell=model[0] * 16)
+        for n in range(1, 7)
+        for model, shift in (("vae", 1), ("gan", 2))
+    ]
+    text = _shown(frame_table(to_frame(rows)), width=width)
+    words = text.split()
+    assert [words.count(number(100.0 * n + shift)) for n in range(1, 7) for shift in (1, 2)] == [1] * 12
+    assert words.count("vae") == words.count("gan") == words.count("model")
+    assert (words.count("model") == 1) == (width >= 80)
