@@ -38,12 +38,12 @@ def to_scale(values: ArrayLike, scale: Scale, ends: Range = (None, None)) -> _Fl
     x = np.asarray(values, dtype=float)
     if scale == "log":
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log(x)
+            return np.asarray(np.log(x), dtype=float)
     if scale == "sqrt":
-        return np.sign(x) * np.sqrt(np.abs(x))
+        return np.asarray(np.sign(x) * np.sqrt(np.abs(x)), dtype=float)
     if scale == "arcsine":
         low, high = _both(ends)
-        return np.arcsin(np.sqrt(np.clip((x - low) / (high - low), 0.0, 1.0)))
+        return np.asarray(np.arcsin(np.sqrt(np.clip((x - low) / (high - low), 0.0, 1.0))), dtype=float)
     return x
 
 
