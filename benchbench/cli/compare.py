@@ -82,7 +82,8 @@ def compare(
     left, right = chosen
     comparison = compare_rows(left.rows, right.rows, margin, known)
     failed = [*left.failed("A"), *right.failed("B")]
-    compared = view.Compared(a, b, comparison, across(comparison), failed, (left.settings, right.settings))
+    settings = (left.settings, right.settings)
+    compared = view.Compared(left.name, right.name, comparison, across(comparison), failed, settings)
     if format_ == "terminal":
         Console().print(view.table(compared))
     else:

@@ -317,7 +317,11 @@ def _made_by(row: Mapping[Any, Any], differ: Sequence[str]) -> str:
         said += [plain(f"{WORDS.get(name, name)} {short(name, value)}") for name, value in known]
     said += [f"the median over seeds is {median}"] if (median := dead_median(row)) else []
     said += ["landmark"] if row["control"] else []
-    said += [f"{DAGGER} timed while other programs were at work"] if is_busy(row) else []
+    said += (
+        [f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine"]
+        if is_busy(row)
+        else []
+    )
     return "; ".join(filter(None, said))
 
 
