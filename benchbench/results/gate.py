@@ -283,7 +283,7 @@ def _draft(pair: Pair, gate: Gate, pools: Pools) -> _Draft:
 def _not_gated(pair: Pair, rule: Rule, gate: Gate) -> tuple[str, str] | None:
     """(rule, reason) of a number that no verdict is about."""
     old, metric = pair.baseline, pair.question.metric
-    if old.higher_is_better is None and not rule.two_sided:
+    if old.higher_is_better is None and not (rule.two_sided and gate.names(metric)):
         return "", "neither higher nor lower is better"
     if rule.ignore:
         return str(

@@ -204,7 +204,9 @@ def _line(
     if asked.metric in COUNTED:
         found: Difference | None = counted(x, y)
     else:
-        found = difference(x, y, same_model=same_model, pool=pool)
+        # One run a side compares two sets of images, whatever other models do over seeds.
+        several = len(x.by_seed) > 1 or len(y.by_seed) > 1
+        found = difference(x, y, same_model=same_model and several, pool=pool)
     said = "nothing says how far its runs scatter" if found is None else found.method
     note = "; ".join(filter(None, [said, _failed_note(lost, asked, (x, y))]))
     return Line(*asked, x, y, "cannot say", note, found)
