@@ -295,7 +295,7 @@ def is_busy(row: Mapping[Any, Any]) -> bool:
 
 def _marks(contest: pd.DataFrame) -> dict[float, int]:
     """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie."""
-    first = contest.iloc[0] if len(contest) > 1 else None
+    first = None if contest.empty else contest.iloc[0]
     if first is None or pd.isna(first["higher_is_better"]):
         return {}
     often = contest["value"].astype(float).value_counts()
