@@ -344,11 +344,10 @@ def _seen(finding: Finding) -> str:
     if finding.smallest is None:
         return "nothing worse is possible that this many seeds would show"
     before = abs(finding.baseline or 0.0)
-    return (
-        f"would have seen {finding.smallest / before:.0%}"
-        if before
-        else f"would have seen {finding.smallest:.3g}"
-    )
+    if not before:
+        return f"would have seen {finding.smallest:.3g}"
+    share = finding.smallest / before
+    return f"would have seen {share:.0%}" if share >= 0.1 else f"would have seen {100 * share:.2g}%"
 
 
 def _movement(before: float, after: float, higher_is_better: bool | None) -> str:

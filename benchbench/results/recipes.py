@@ -62,17 +62,12 @@ def told_apart(rows: pd.DataFrame, runs: Iterable[Mapping[str, Any]]) -> pd.Data
         if len(same) > 1:
             extra |= _differing({cell: by_cell[cell] for cell in same["cell"] if cell in by_cell}, _OWN)
     rows = _with(rows, extra)
-    clashing = _contradictions(rows)
-    if clashing:
-        images = {str(run["cell"]): settings_of(run) for run in runs}
-        extra = {}
-        for cells in clashing:
-            own = _differing(
-                {cell: {k: v for k, v in images[cell].items() if k in _OWN} for cell in cells}, ()
-            )
-            distinct = len({tuple(said.items()) for said in own.values()}) == len(cells)
-            extra |= own if distinct else {cell: {"cell": cell} for cell in cells}
-        rows = _with(rows, extra)
+    images = {str(run["cell"]): settings_of(run) for run in runs}
+    for cells in _contradictions(rows):
+        own = {cell: {name: x for name, x in images[cell].items() if name in _OWN} for cell in cells}
+        rows = _with(rows, _differing(own, ()))
+    for cells in _contradictions(rows):  # nothing else tells these apart
+        rows = _with(rows, {cell: {"cell": cell} for cell in cells})
     return rows
 
 
