@@ -100,7 +100,10 @@ def branch(rng: np.random.Generator, n_seeds: int, others: int, worse: float, sa
         baseline[unit] = {Asked("generation", k.name): [scored(rng, k, seeds, times)] for k in KINDS}
         if unit.model == CANDIDATE:
             again = range(n_seeds) if same_seeds else range(100, 100 + n_seeds)
-            candidate = {Asked("generation", k.name): [scored(rng, k, again, times, worse)] for k in KINDS}
+            candidate = {
+                Asked("generation", k.name): [scored(rng, k, again, times, worse if k.name == "fd" else 0.0)]
+                for k in KINDS
+            }
     unit = Unit("data", CANDIDATE, "")
     pairs = [
         Pair(Question(*unit, *asked), before[0], candidate[asked][0])
@@ -146,7 +149,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     for marker, (n_seeds, line) in zip("osD^", table.groupby("seeds"), strict=True):
         axes.plot(100 * line["change"], 100 * line["failed"], marker=marker, label=f"{n_seeds} a side")
     axes.axhline(5, color="grey", linewidth=0.8, linestyle=":")
-    axes.set_xlabel("rise of the Fréchet distance, % (other metrics worse by as much)")
+    axes.set_xlabel("rise of the Fréchet distance, %, all else unchanged")
     axes.set_ylabel("checks that fail, %")
     axes.legend(title="seeds")
     axes.grid(alpha=0.3)

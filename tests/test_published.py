@@ -10,6 +10,11 @@ import pytest
 
 from benchbench.core.baselines import CHECKSUM, WEIGHTS, baselines_folder
 from benchbench.results.load import load_failures, load_results, records
+from benchbench.results.numbers import numbers
+from benchbench.results.spread import spreads
+from benchbench.results.summary import summarise
+from benchbench.results.testing import difference
+from benchbench.results.verdicts import compare
 from benchbench.runner.run import run_cells
 from benchbench.views.leaderboard import leaderboard
 
@@ -40,6 +45,58 @@ def test_the_store_is_whole(published: pd.DataFrame) -> None:
 def test_the_leaderboard_is_up_to_date(published: pd.DataFrame) -> None:
     """`benchbench leaderboard results --format markdown --output results/LEADERBOARD.md` makes it again."""
     assert (STORE / "LEADERBOARD.md").read_text(encoding="utf-8") == leaderboard(published)
+
+
+def test_every_interval_can_be_true(published: pd.DataFrame) -> None:
+    """Every row of every record, and every mean over seeds: low ≤ value ≤ high, all within what the metric can take. By
+    definition of an interval and of a range; rounding apart, 1e-12 of the value."""
+    lines = summarise(published)
+    stated = published[published["status"] == "ok"]
+    for table in (stated, lines):
+        held = table[table["low"].notna()]
+        assert len(held) > 300
+        value, low, high = (held[name].astype(float) for name in ("value", "low", "high"))
+        slack = 1e-12 * value.abs()
+        wrong = held[(low > value + slack) | (high < value - slack)]
+        assert wrong[["dataset", "model", "metric"]].to_numpy().tolist() == []
+        for end, sign in (("minimum", 1), ("maximum", -1)):
+            limit = held[end].astype("Float64").fillna(-sign * float("inf")).astype(float)
+            outside = held[(sign * (low - limit) < -1e-12) | (sign * (high - limit) < -1e-12)]
+            assert outside[["dataset", "model", "metric"]].to_numpy().tolist() == []
+
+
+def test_real_images_and_noise_are_told_apart(published: pd.DataFrame) -> None:
+    """The two ends of every scale. Each number of quality or diversity that both have is decided: nobody needs more
+    seeds to tell real images from noise."""
+    sides = [published[published["model"] == name] for name in ("real", "noise")]
+    undecided = [
+        (pair.a.dataset, line.metric, line.verdict)
+        for pair in compare(*sides, known=published).pairs
+        for line in pair.lines
+        if line.labels.aspect in ("quality", "diversity")
+        and line.family is not None
+        and line.verdict not in ("better", "worse", "failed")
+    ]
+    assert undecided == []
+
+
+def test_real_images_stand_apart_from_every_model(published: pd.DataFrame) -> None:
+    """Held-out images are a landmark of no rank; the engine tells them from each trained model wherever their headline
+    distances are ten standard errors apart, which is all models of the store."""
+    found = numbers(published)
+    pools = spreads([found])
+    asked = [(unit, a, n[0]) for unit, held in found.items() for a, n in held.items() if n and n[0].headline]
+    compared = 0
+    for real, question, landmark in asked:
+        for unit, same, model in asked:
+            if real.model != "real" or unit.dataset != real.dataset or same != question or model.control:
+                continue
+            apart = difference(model, landmark, pool=pools(unit, question, model))
+            assert apart is not None
+            if abs(apart.shift) >= 10 * apart.error:
+                assert apart.p < 0.05
+                compared += 1
+    assert compared >= 12  # of 18: 6 models on 3 datasets
 
 
 def test_nothing_of_a_machine_is_published() -> None:

@@ -88,6 +88,7 @@ class Domains:
             canonical=self.canonical,
             notes=("both domains together, labelled by domain", *self.notes),
             source=self.source,
+            native=self.a.native if self.a.native == self.b.native else None,
         )
 
 

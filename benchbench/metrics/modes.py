@@ -133,6 +133,18 @@ def kl_standard_error(labels: Tensor, reference: Tensor, n_classes: int) -> floa
     return _standard_error(p, log_ratio, len(labels), q, ratio, len(reference))
 
 
+def kl_error(labels: Tensor, reference: Tensor, n_classes: int) -> float:
+    """Standard error of `class_kl` wherever the truth is, nats; arguments as `kl_standard_error`.
+
+    Where both have one distribution the delta method sees next to nothing: there 2 KL / (1/N + 1/M) is χ² with K −
+    1 degrees of freedom (Wilks 1938), K the classes among the generated images. Its standard deviation is added in
+    squares.
+    """
+    kinds = int((class_shares(labels, n_classes) > 0).sum())
+    at_equality = math.sqrt((kinds - 1) / 2) * (1 / len(labels) + 1 / len(reference))
+    return math.hypot(kl_standard_error(labels, reference, n_classes), at_equality)
+
+
 def tv_standard_error(labels: Tensor, reference: Tensor, n_classes: int) -> float:
     """Standard error of `class_tv` by the delta method: the influence of an image is ± ½, by the sign of
     p_k − q_k. Arguments as `kl_standard_error`.
@@ -213,10 +225,10 @@ class ClassKL(_OnClasses):
     source = "Srivastava et al. 2017 and Lin et al. 2018, stacked MNIST; bias: Miller 1955"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        """`class_kl` less `kl_bias`, cut at 0; interval: ± 1.96 standard errors of that, cut at 0 as well."""
+        """`class_kl` less `kl_bias`, cut at 0; interval: ± 1.96 standard errors (`kl_error`), cut at 0 as well."""
         fake, real, n = self.labels_of_both(evidence)
-        value = class_kl(fake, class_shares(real, n)) - kl_bias(fake, real, n)
-        return within(normal_estimate(value, kl_standard_error(fake, real, n), DELTA), self.ends)
+        value = max(0.0, class_kl(fake, class_shares(real, n)) - kl_bias(fake, real, n))
+        return within(normal_estimate(value, kl_error(fake, real, n), DELTA), self.ends)
 
 
 class ClassTV(_OnClasses):

@@ -25,7 +25,8 @@ from benchbench.results.conditions import BUSY, COUNTED, MEASURED, SAME
 from benchbench.results.gate_config import Gate, Rule
 from benchbench.results.gate_match import Leftover, Matched, Pair, match
 from benchbench.results.numbers import Unit, family
-from benchbench.results.testing import Difference, Pools, difference, holm, spreads
+from benchbench.results.spread import Pools, spreads
+from benchbench.results.testing import Difference, difference, holm
 
 Verdict = Literal[
     "ok", "regression", "failed", "missing", "cannot tell", "not comparable", "not gated", "not run", "new"

@@ -17,8 +17,9 @@ import pandas as pd
 from benchbench.core.errors import NothingComparable
 from benchbench.core.scales import to_scale
 from benchbench.results.numbers import Asked, Number, Unit, family, numbers
+from benchbench.results.spread import Pool, spreads
 from benchbench.results.statistics import seeds_needed
-from benchbench.results.testing import FEW, Pool, spreads, within_run
+from benchbench.results.testing import FEW, within_run
 
 NEGLIGIBLE = 0.1  # share of the variance from which on more images buy nothing
 

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from benchbench.results.numbers import Number
-from benchbench.results.testing import Pool, difference, holm
+from benchbench.results.spread import Pool
+from benchbench.results.testing import difference, holm
 
 
 class Rank(NamedTuple):

@@ -11,11 +11,11 @@ Bayes: the more alike those scatter, the more their word counts (Smyth 2004). No
 spread within a run, which its own interval states: seeds that happen to agree, or agree in a share of 0 or 1, have not
 shown that there is no noise.
 
-**Test.** Two models: never paired by seed, since two architectures share nothing but the integer; Welch's t test
-on those spreads. One model before and after: paired by seed only where a seed effect shows (the
-values of equal seeds are correlated, 5%) and helps. Controls are not trained: their images are all there is of them, so
-their own interval is their uncertainty, however many seeds there are. One run a side of two trained models compares
-two sets of images and nothing else (Zou & Donner 2008).
+**Test.** Two models: never paired by seed, since two architectures share nothing but the integer; Welch's t test on
+those spreads. One model before and after: paired by seed only where a seed effect shows (the values of equal seeds are
+correlated, 1%) and helps. Controls are not trained: their images are all there is of them, so their own interval is
+their uncertainty, however many seeds there are. One run a side of two trained models compares two sets of images and
+nothing else.
 
 **Power.** Every answer says the smallest difference that it would have found with odds of 80%.
 """
@@ -23,9 +23,9 @@ two sets of images and nothing else (Zou & Donner 2008).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,8 @@ from scipy import special
 from benchbench.core.errors import InputError
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.results.conditions import SAME
-from benchbench.results.numbers import Asked, Number, Numbers, Unit
+from benchbench.results.numbers import Number
+from benchbench.results.spread import Pool
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,8 +44,6 @@ CONFIDENCE = 0.95
 POWER = 0.8
 FEW = 5  # seeds; with fewer a side's own spread is a guess
 SEED_EFFECT = 0.01  # level at which equal seeds are said to go together
-CAUTION = 1.5  # standard errors
-LEAST = 1e-4  # of the mean variance: what one of agreeing runs counts as among the others
 Z = float(special.ndtri((1 + CONFIDENCE) / 2))
 
 Kind = Literal["seeds", "images", "counted", "equal"]
@@ -104,79 +103,6 @@ class Difference:
             high = math.inf
         t = _t(CONFIDENCE, self.degrees) * self.error
         return low < self.shift - t and self.shift + t < high
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The spread over seeds of the models of one dataset, on one metric under one set of conditions.
-
-    groups: the values of each model that was trained under two seeds or more. assumed: the relative spread that is
-    taken where nobody knows any, None for none.
-    """
-
-    groups: tuple[tuple[float, ...], ...] = ()
-    assumed: float | None = None
-
-    @classmethod
-    def of(cls, numbers: Iterable[Number], assumed: float | None = None) -> Pool:
-        """What these numbers say; controls are no trainings, and numbers that are there twice count once."""
-        values = {tuple(n.values) for n in numbers if not n.control and len(n.by_seed) > 1}
-        return cls(tuple(sorted(values)), assumed)
-
-    def prior(self, scale: Scale, ends: Range, without: Sequence[Sequence[float]] = ()) -> Prior | None:
-        """What the models but those of `without` say of the spread of another; None with fewer than two.
-
-        Empirical Bayes (Smyth 2004, section 6.2): log variances scatter by chance, as their degrees of freedom say, and
-        beyond it as models differ. The more they differ, the fewer degrees of freedom the prior is worth.
-        """
-        known = {tuple(values) for values in without}
-        moved = [to_scale(values, scale, ends) for values in self.groups if values not in known]
-        kept = [values for values in moved if np.isfinite(values).all()]
-        if len(kept) < 2:
-            return None
-        degrees = np.array([len(values) - 1 for values in kept], dtype=float)
-        variances = np.array([values.var(ddof=1) for values in kept])
-        total = float(degrees.sum())
-        if not variances.any():
-            return Prior(0.0, total, len(kept))
-        # Runs that happen to agree have no logarithm; they count as little, not as nothing.
-        variances = np.maximum(variances, LEAST * float(np.mean(variances)))
-        logs = np.log(variances) - special.digamma(degrees / 2) + np.log(degrees / 2)
-        # How much models differ is itself seen in few of them: some standard errors more, to be on the safe side.
-        seen = float(logs.var(ddof=1)) * (1 + CAUTION * math.sqrt(2 / (len(kept) - 1)))
-        beyond = seen - float(special.polygamma(1, degrees / 2).mean())
-        worth = min(2 * _inverse_trigamma(beyond), total) if beyond > 0 else total
-        centre = float(logs.mean()) + float(special.digamma(worth / 2)) - math.log(worth / 2)
-        return Prior(math.exp(centre), worth, len(kept))
-
-
-@dataclass(frozen=True)
-class Prior:
-    """The variance of one run over seeds that models of a dataset have, and how many degrees of freedom it is worth."""
-
-    variance: float
-    degrees: float
-    n_models: int
-
-    @property
-    def source(self) -> str:
-        """In words."""
-        return f"pooled with {self.n_models} models"
-
-
-Pools = Callable[[Unit, Asked, Number], Pool]
-
-
-def spreads(known: Sequence[Numbers], assumed: float | None = None) -> Pools:
-    """What the models of a dataset say of the spread over seeds, by unit, question and number."""
-    gathered: dict[Any, list[Number]] = {}
-    for side in known:
-        for unit, held in side.items():
-            for asked, same in held.items():
-                for number in same:
-                    gathered.setdefault((unit.dataset, asked, number.conditions), []).append(number)
-    pools = {which: Pool.of(same, assumed) for which, same in gathered.items()}
-    return lambda unit, asked, number: pools.get((unit.dataset, asked, number.conditions), Pool((), assumed))
 
 
 @dataclass(frozen=True)
@@ -504,15 +430,3 @@ def _noncentrality(level: float, power: float, degrees: float) -> float:
 
 def _tail(t: float, degrees: float) -> float:
     return float(special.ndtr(-t) if math.isinf(degrees) else special.stdtr(degrees, -t))
-
-
-def _inverse_trigamma(y: float) -> float:
-    """x with trigamma(x) = y > 0, by Newton's method on 1/trigamma, which is convex (Smyth 2004, appendix)."""
-    x = 0.5 + 1 / y
-    for _ in range(50):
-        first = float(special.polygamma(1, x))
-        step = first * (1 - first / y) / float(special.polygamma(2, x))
-        x += step
-        if -step / x < 1e-8:
-            break
-    return x

@@ -24,7 +24,8 @@ import pandas as pd
 from benchbench.core.errors import NothingComparable
 from benchbench.results.conditions import COUNTED
 from benchbench.results.numbers import Asked, Number, Numbers, Unit, failures, family, numbers, pair
-from benchbench.results.testing import Difference, Pool, Pools, counted, difference, holm, spreads
+from benchbench.results.spread import Pool, Pools, spreads
+from benchbench.results.testing import Difference, counted, difference, holm
 
 LEVEL = 0.05
 MARGIN = 0.1  # of the value of B, for "equal"; and a hundredth of the metric's range where it has two ends

@@ -24,8 +24,9 @@ from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, sho
 from benchbench.results.load import Record, load_failures, records, results_of
 from benchbench.results.numbers import numbers
 from benchbench.results.ranks import pareto_front
+from benchbench.results.spread import Pool
 from benchbench.results.summary import MODEL, summarise
-from benchbench.results.testing import Pool, difference
+from benchbench.results.testing import difference
 from benchbench.results.verdicts import LEVEL
 from benchbench.views import figures
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy

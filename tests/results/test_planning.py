@@ -14,8 +14,8 @@ from scipy import stats
 from benchbench.core.errors import NothingComparable
 from benchbench.results.planning import NEGLIGIBLE, Planned, plan
 from benchbench.results.record import Row
+from benchbench.results.spread import Pool
 from benchbench.results.tables import to_frame
-from benchbench.results.testing import Pool
 
 MakeRow = Callable[..., Row]
 Runs = Callable[..., list[Row]]

@@ -15,17 +15,14 @@ from scipy import optimize, special, stats
 from benchbench.core.errors import InputError
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.results.numbers import Asked, Number, Unit
+from benchbench.results.spread import CAUTION, LEAST, Pool, spreads
 from benchbench.results.testing import (
-    CAUTION,
-    LEAST,
     Difference,
-    Pool,
     counted,
     difference,
     holm,
     over_seeds,
     seeds_interval,
-    spreads,
     within_run,
 )
 
