@@ -7,9 +7,9 @@ What is tested together: an unchanged branch raises any alarm at all with odds o
 is for the headlines, the one number a task by which models are ranked, half for the rest of what is said of the images,
 by Holm within a model. Models whose numbers did not move at all were not run again and take no part; the others share.
 
-What a change has to exceed: for a headline both the tolerance and what another seed would explain. The spread over
-seeds comes from the records at hand (`testing`); where one run a side is all there is, it is taken to be what the gate
-states.
+What a change has to exceed: for a headline both the tolerance and what another seed would explain, of the mean or
+of the worst run, so that a seed that died is not hidden by the spread that it makes. The spread over seeds comes
+from the records at hand (`testing`); where one run a side is all there is, it is taken to be what the gate states.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from typing import Any, Literal
 from benchbench.results.conditions import BUSY, COUNTED, MEASURED, SAME
 from benchbench.results.gate_config import Gate, Rule
 from benchbench.results.gate_match import Leftover, Matched, Pair, match
-from benchbench.results.numbers import Unit, family
-from benchbench.results.spread import Pools, spreads
+from benchbench.results.numbers import Number, Unit, family
+from benchbench.results.spread import Pool, Pools, spreads
 from benchbench.results.testing import Difference, difference, holm
 
 Verdict = Literal[
@@ -175,13 +175,15 @@ def judge(found: Matched, gate: Gate) -> list[Finding]:
 @dataclass(frozen=True)
 class _Draft:
     """A finding before all tests are corrected together. test: what `rule.worse_with` looks at, None where nothing is
-    tested. group: "headline" or "quality"."""
+    tested. group: "headline" or "quality". worst: of a headline of several seeds, the candidate's worst run against the
+    baseline: its seed and its p for "no worse than another run", corrected for the number of runs."""
 
     finding: Finding
     rule: Rule
     unit: Unit
     group: str
     test: Difference | None = None
+    worst: tuple[int, float] | None = None
 
     @property
     def moved(self) -> bool:
@@ -189,9 +191,21 @@ class _Draft:
 
     @property
     def worse(self) -> float:
-        """One-sided p, not corrected."""
+        """One-sided p, not corrected for other numbers: of the mean, and where a worst run is asked as well, of
+        both."""
         assert self.test is not None
-        return self.test.one_sided(not self.finding.higher_is_better) if self.moved else 1.0
+        if not self.moved:
+            return 1.0
+        mean = self.test.one_sided(not self.finding.higher_is_better)
+        return mean if self.worst is None else min(1.0, 2 * min(mean, self.worst[1]))
+
+    @property
+    def died(self) -> str:
+        """What to say of a worst run that speaks louder than the mean; "" where it does not."""
+        assert self.test is not None
+        if self.worst is None or self.worst[1] >= self.test.one_sided(not self.finding.higher_is_better):
+            return ""
+        return f"; seed {self.worst[0]} is worse than any seed of the baseline explains"
 
     def tested(self, p: float, tests: float) -> _Draft:
         """With its p, corrected, and a verdict. tests: by how much the level of the check was divided for it."""
@@ -201,12 +215,13 @@ class _Draft:
         found = replace(self.finding, p=p)
         tolerated = _allowed(found, self.rule)
         if self.moved or self.test.error:
+            tests *= 1 if self.worst is None else 2
             seen = self.test.detectable(level / tests, not found.higher_is_better)
             found = replace(found, smallest=None if seen is None else max(seen, tolerated))
         beyond = _worsening(found) > tolerated
         if beyond and p <= level:
             than = f" and more than {self.rule.tolerance} allows" if self.rule.tolerance else ""
-            said = f"{found.reason}{than}: p = {p:.2g}, at most {level:.2g} ({found.method})"
+            said = f"{found.reason}{than}: p = {p:.2g}, at most {level:.2g} ({found.method}{self.died})"
             return replace(self, finding=_regression(found, said))
         if beyond and self.rule.tolerance:
             said = (
@@ -278,7 +293,24 @@ def _draft(pair: Pair, gate: Gate, pools: Pools) -> _Draft:
     if test is None:
         reason = f"{found.reason}; nothing says how far seeds scatter: run several, or set a tolerance"
         return replace(draft, finding=replace(found, verdict="cannot tell", reason=reason))
-    return replace(draft, test=test)
+    return replace(draft, test=test, worst=_worst(new, old, pool) if headline else None)
+
+
+def _worst(new: Number, old: Number, pool: Pool) -> tuple[int, float] | None:
+    """The seed of the candidate's worst run, and its p as one more run of the baseline, corrected for the choice.
+
+    One dead run among several widens their spread and so hides from a test of the mean.
+    """
+    if len(new.by_seed) < 2:
+        return None
+    sign = -1 if new.higher_is_better else 1
+    seed = max(new.by_seed, key=lambda seed: sign * new.by_seed[seed])
+    own = {seed: new.intervals[seed]} if seed in new.intervals else {}
+    alone = replace(new, by_seed={seed: new.by_seed[seed]}, intervals=own, collapsed=())
+    found = difference(alone, old, same_model=True, pool=pool)
+    if found is None:
+        return None
+    return seed, min(1.0, len(new.by_seed) * found.one_sided(not new.higher_is_better))
 
 
 def _not_gated(pair: Pair, rule: Rule, gate: Gate) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ import pandas as pd
 from benchbench.core.errors import NothingComparable
 from benchbench.core.scales import to_scale
 from benchbench.results.numbers import Asked, Number, Unit, family, numbers
-from benchbench.results.spread import Pool, spreads
+from benchbench.results.spread import Pool, sound, spreads
 from benchbench.results.statistics import seeds_needed
 from benchbench.results.testing import FEW, within_run
 
@@ -78,7 +78,7 @@ def _planned(unit: Unit, asked: Asked, number: Number, smallest: float, pool: Po
     value = number.mean
     scale = "sqrt" if number.scale == "log" and min(number.values) <= 0 else number.scale
     own = len(number.by_seed) >= FEW
-    prior = pool.prior(scale, number.ends, [number.values])
+    prior = pool.prior(scale, number.ends, [sound(number)])
     moved = to_scale(number.values, scale, number.ends)
     if own or (prior is None and len(moved) > 1):
         variance, source = float(moved.var(ddof=1)), f"{len(moved)} seeds of its own"

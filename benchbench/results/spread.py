@@ -25,7 +25,7 @@ LEAST = 1e-4  # of the mean variance: what one of agreeing runs counts as among 
 class Pool:
     """The spread over seeds of the models of one dataset, on one metric under one set of conditions.
 
-    groups: the values of each model that was trained under two seeds or more. assumed: the relative spread that is
+    groups: the values of each model of which two seeds or more did not collapse. assumed: the relative spread that is
     taken where nobody knows any, None for none.
     """
 
@@ -34,9 +34,10 @@ class Pool:
 
     @classmethod
     def of(cls, numbers: Iterable[Number], assumed: float | None = None) -> Pool:
-        """What these numbers say; controls are no trainings, and numbers that are there twice count once."""
-        values = {tuple(n.values) for n in numbers if not n.control and len(n.by_seed) > 1}
-        return cls(tuple(sorted(values)), assumed)
+        """What these numbers say; controls are no trainings, a run that collapsed is no scatter, and numbers that are
+        there twice count once."""
+        values = {sound(n) for n in numbers if not n.control}
+        return cls(tuple(sorted(group for group in values if len(group) > 1)), assumed)
 
     def prior(self, scale: Scale, ends: Range, without: Sequence[Sequence[float]] = ()) -> Prior | None:
         """What the models but those of `without` say of the spread of another; None with fewer than two.
@@ -53,7 +54,7 @@ class Pool:
         variances = np.array([values.var(ddof=1) for values in kept])
         total = float(degrees.sum())
         if not variances.any():
-            return Prior(0.0, total, len(kept))
+            return Prior(0.0, total, len(kept), 0.0)
         # Runs that happen to agree have no logarithm; they count as little, not as nothing.
         variances = np.maximum(variances, LEAST * float(np.mean(variances)))
         logs = np.log(variances) - special.digamma(degrees / 2) + np.log(degrees / 2)
@@ -62,21 +63,28 @@ class Pool:
         beyond = seen - float(special.polygamma(1, degrees / 2).mean())
         worth = min(2 * _inverse_trigamma(beyond), total) if beyond > 0 else total
         centre = float(logs.mean()) + float(special.digamma(worth / 2)) - math.log(worth / 2)
-        return Prior(math.exp(centre), worth, len(kept))
+        return Prior(math.exp(centre), worth, len(kept), float((variances * degrees).sum()) / total)
 
 
 @dataclass(frozen=True)
 class Prior:
-    """The variance of one run over seeds that models of a dataset have, and how many degrees of freedom it is worth."""
+    """The variance of one run over seeds that models of a dataset have, and how many degrees of freedom it is worth.
+    average: their mean variance, which overstates the calm ones and understates the wild ones."""
 
     variance: float
     degrees: float
     n_models: int
+    average: float
 
     @property
     def source(self) -> str:
         """In words."""
         return f"pooled with {self.n_models} models"
+
+
+def sound(number: Number) -> tuple[float, ...]:
+    """The values of the runs whose collapse alarm was silent."""
+    return tuple(number.by_seed[seed] for seed in sorted(number.by_seed) if seed not in number.collapsed)
 
 
 Pools = Callable[[Unit, Asked, Number], Pool]

@@ -36,13 +36,16 @@ from benchbench.core.errors import InputError
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.results.conditions import SAME
 from benchbench.results.numbers import Number
-from benchbench.results.spread import Pool
+from benchbench.results.spread import Pool, sound
 
 Floats = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 POWER = 0.8
 FEW = 5  # seeds; with fewer a side's own spread is a guess
+ONE_RUN = (
+    3.0  # degrees of freedom that the mean variance of other models is at least worth for a side of one run
+)
 SEED_EFFECT = 0.01  # level at which equal seeds are said to go together
 Z = float(special.ndtri((1 + CONFIDENCE) / 2))
 
@@ -266,9 +269,9 @@ def _paired(x: _Side, y: _Side, plain: Difference, pool: Pool | None) -> Differe
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         r = float(np.clip(np.corrcoef(u, v)[0, 1], -1, 1))
-    if math.isnan(r):  # a spread that squares to 0
+    if not r > 0:  # they go apart, or their spread squares to 0
         return None
-    t = math.inf if r == 1 else r * math.sqrt((n - 2) / (1 - r * r))
+    t = r * math.sqrt((n - 2) / max(1 - r * r, np.finfo(float).tiny))
     if not float(special.stdtr(n - 2, -t)) < SEED_EFFECT:
         return None
     error = float(apart.std(ddof=1)) / math.sqrt(n)
@@ -354,9 +357,12 @@ def _spread(
         degrees = sum(v.degrees for v in own)
         value = sum(v.value * v.degrees for v in own) / degrees if degrees else 0.0
         own = [_Variance(value, degrees, "own", shared=True)] * len(own)
-    prior = pool.prior(scale, ends, [side.number.values for side in trained]) if pool else None
+    prior = pool.prior(scale, ends, [sound(side.number) for side in trained]) if pool else None
     if all(s.n >= FEW for s in trained) or prior is None:
         return own if all(v.degrees for v in own) else None
+    if not any(v.degrees for v in own):
+        # Nothing is known of this model itself. Over the models at hand, the mean variance holds the level.
+        return [_Variance(prior.average, max(prior.degrees, ONE_RUN), prior.source, shared=True)] * len(own)
     return [
         _Variance(
             (prior.degrees * prior.variance + v.degrees * v.value) / (prior.degrees + v.degrees),

@@ -17,6 +17,7 @@ from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.results.numbers import Asked, Number, Unit
 from benchbench.results.spread import CAUTION, LEAST, Pool, spreads
 from benchbench.results.testing import (
+    ONE_RUN,
     Difference,
     counted,
     difference,
@@ -117,6 +118,15 @@ def test_models_that_scatter_alike_are_worth_all_their_degrees_and_others_fewer(
     assert apart is not None
     assert alike.degrees == 8
     assert apart.degrees < 2
+
+
+def test_a_run_that_collapsed_is_no_scatter() -> None:
+    """Three models; one has a dead seed among its three, which the pool leaves out: its other two runs remain, and
+    a model of which one run is left says nothing."""
+    dead = number([3.4, 92.0, 3.6], collapsed=(1,))
+    gone = number([1.0, 2.0], collapsed=(0,))
+    pool = Pool.of([dead, gone, number([2.0, 2.1, 2.2])])
+    assert pool.groups == ((2.0, 2.1, 2.2), (3.4, 3.6))
 
 
 def test_a_pool_needs_two_models_and_leaves_controls_out() -> None:
@@ -274,13 +284,15 @@ def test_one_run_without_an_interval_says_nothing(same_model: bool) -> None:
 
 
 def test_one_run_before_and_after_by_the_spread_of_other_models() -> None:
-    """Two other models tell how seeds scatter: a change of one run a side is tested with that (Smyth's s0², d0)."""
+    """Two other models tell how seeds scatter: a change of one run a side is tested with their mean variance, which is
+    worth what Smyth's prior is, and 3 degrees of freedom at least."""
     others = [[100.0, 120.0, 110.0], [50.0, 61.0, 55.0]]
     pool = Pool.of(map(number, others))
     one = found(number([15.0]), number([10.0]), same_model=True, pool=pool)
-    s0, d0 = smyth(others)
-    assert (one.kind, one.degrees) == ("seeds", pytest.approx(d0, rel=1e-6))
-    assert one.p == pytest.approx(2 * stats.t.sf(math.log(1.5) / math.sqrt(2 * s0), d0), rel=1e-6)
+    _, d0 = smyth(others)
+    mean = np.mean([np.var(np.log(values), ddof=1) for values in others])
+    assert (one.kind, one.degrees) == ("seeds", pytest.approx(max(d0, ONE_RUN), rel=1e-6))
+    assert one.p == pytest.approx(2 * stats.t.sf(math.log(1.5) / math.sqrt(2 * mean), one.degrees), rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_nst(tmp_path: Path) -> None:
     assert record["training"] is None
     text = render_report(tmp_path)
     # The control is a landmark beside it, and none of two models.
-    assert f"nst iterations=40 has the best gram_distance_{LITE0}: " in text
+    assert f"nst iterations=40 has gram_distance_{LITE0}: " in text
     assert "Landmark: identity has " in text
     assert text.count("data:image/png;base64,") == 2
     assert set(record["data"]["domains"]) == {"content", "style"}
