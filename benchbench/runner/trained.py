@@ -8,6 +8,7 @@ them again.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,7 +139,16 @@ def read_training(cell: Path) -> TrainingResult:
     best = load_file(cell / BEST) if (cell / BEST).is_file() else None
     run = read_run_json(cell / RUN)
     found = TrainingResult(curves=curves, best_weights=best, **run["training"])
+    if found.machine_busy is None:
+        found = replace(found, machine_busy=_busy_by_load(run["machine"]))
     if run["status"] == "collapsed":
         return found
     collapse = first_collapse(curves)
     return replace(found, collapse=None if collapse is None else dict(vars(collapse)))
+
+
+def _busy_by_load(machine: Mapping[str, Any]) -> float | None:
+    """Cores that others kept busy, of a training from before anybody measured it: what the load says beyond one process
+    a core."""
+    load, cores = machine.get("load_1min"), machine.get("cores")
+    return None if load is None or not cores else max(0.0, float(load) - float(cores))
