@@ -25,7 +25,9 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 Scale = Literal["linear", "log", "sqrt", "arcsine"]
-Range = tuple[float | None, float | None]  # the smallest and the largest value there can be; None where there is none
+Range = tuple[
+    float | None, float | None
+]  # the smallest and the largest value there can be; None where there is none
 
 _Floats = npt.NDArray[np.float64]
 

@@ -34,26 +34,37 @@ class Rank(NamedTuple):
 def rank_intervals(
     numbers: Mapping[str, Number], higher_is_better: bool, confidence: float = 0.95
 ) -> dict[str, Rank]:
-    """The rank interval of each model, simultaneous over all of them at `confidence`.
+    """The rank interval of each model, simultaneous over all of them at `confidence`; controls are landmarks and get
+    none."""
+    kept = [name for name, number in numbers.items() if not number.control]
+    better, worse = dict.fromkeys(kept, 0), dict.fromkeys(kept, 0)
+    for first, last in told_apart(numbers, higher_is_better, confidence):
+        better[last] += 1
+        worse[first] += 1
+    return {name: Rank(1 + better[name], len(kept) - worse[name]) for name in kept}
 
-    Controls are landmarks and get none. Two models of which nothing tells how far their seeds scatter, as with one run
-    each, are not told apart: another seed of either is another model.
+
+def told_apart(
+    numbers: Mapping[str, Number], higher_is_better: bool, confidence: float = 0.95
+) -> set[tuple[str, str]]:
+    """The (better, worse) pairs of trained models that are found to differ, all of them at once at `confidence`.
+
+    Two models of which nothing tells how far their seeds scatter, as with one run each, are not told apart: another
+    seed of either is another model.
     """
     kept = {name: number for name, number in numbers.items() if not number.control}
-    pool = Pool.of(kept.values())
     pairs = list(itertools.combinations(kept, 2))
     if not pairs:
-        return dict.fromkeys(kept, Rank(1, 1))
+        return set()
+    pool = Pool.of(kept.values())
     found = [difference(kept[a], kept[b], pool=pool) for a, b in pairs]
     told = [None if pair is None or pair.kind == "images" else pair for pair in found]
     adjusted = holm([1.0 if pair is None else pair.p for pair in told])
-    better, worse = dict.fromkeys(kept, 0), dict.fromkeys(kept, 0)
-    for (a, b), pair, p in zip(pairs, told, adjusted, strict=True):
-        if pair is not None and p < 1 - confidence:
-            first, last = (a, b) if (pair.shift > 0) == higher_is_better else (b, a)
-            better[last] += 1
-            worse[first] += 1
-    return {name: Rank(1 + better[name], len(kept) - worse[name]) for name in kept}
+    return {
+        (a, b) if (pair.shift > 0) == higher_is_better else (b, a)
+        for (a, b), pair, p in zip(pairs, told, adjusted, strict=True)
+        if pair is not None and p < 1 - confidence
+    }
 
 
 def pareto_front(a: ArrayLike, b: ArrayLike) -> npt.NDArray[np.bool_]:

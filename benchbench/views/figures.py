@@ -61,6 +61,7 @@ def plane(
     looks: Mapping[str, int],
     *,
     log_x: bool = False,
+    log_y: bool = False,
     front: Sequence[str] = (),
 ) -> str:
     """Models in the plane of two numbers with both intervals. `front`: models joined by a line, those that none
@@ -84,6 +85,8 @@ def plane(
             )
         if log_x:
             axis.set_xscale("log")
+        if log_y:
+            axis.set_yscale("log")
         axis.set_xlabel(plain(x_name), parse_math=False)
         axis.set_ylabel(plain(y_name), parse_math=False)
         # Beside the axes: models that fail alike lie on one spot, where names would cover each other.

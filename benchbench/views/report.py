@@ -23,11 +23,8 @@ from benchbench.core.errors import InputError
 from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, short
 from benchbench.results.load import Record, load_failures, records, results_of
 from benchbench.results.numbers import numbers
-from benchbench.results.ranks import pareto_front
-from benchbench.results.spread import Pool
+from benchbench.results.ranks import pareto_front, told_apart
 from benchbench.results.summary import MODEL, summarise
-from benchbench.results.testing import difference
-from benchbench.results.verdicts import LEVEL
 from benchbench.views import figures
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy
 from benchbench.views.figures import Point
@@ -209,10 +206,13 @@ def _told_apart(frame: pd.DataFrame, lead: pd.DataFrame, first: str, second: str
     }
     if first not in found or second not in found or found[first].conditions != found[second].conditions:
         return ""
-    apart = difference(found[first], found[second], pool=Pool.of(found.values()))
-    if apart is None or apart.kind == "images":
+    if max(len(found[name].by_seed) for name in (first, second)) == 1:
         return "; one run each does not tell what another seed would do"
-    return "; the two are told apart" if apart.p <= LEVEL else "; other seeds could turn the two round"
+    alike = {name: number for name, number in found.items() if number.conditions == found[first].conditions}
+    pairs = told_apart(alike, _higher(lead))
+    if (first, second) in pairs:
+        return "; the two are told apart"
+    return "; other seeds could turn the two round"
 
 
 def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int]) -> list[ReportFigure]:
@@ -234,7 +234,10 @@ def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int])
         if both := _both(_points(summary, RATE), _points(summary, metric)):
             front = [] if (rates["busy"].fillna(0) > BUSY).any() else _front(both, lead, higher)
             x_name = "sampling rate, images/s ↑"
-            svg = figures.plane(both, x_name, f"{metric} {arrow(higher)}", looks, log_x=True, front=front)
+            # A distance whose spread goes with its size is seen best on the scale on which it is compared.
+            log_y = lead.iloc[0]["scale"] == "log" and all(y.value > 0 for _, y in both.values())
+            y_name = f"{metric} {arrow(higher)}"
+            svg = figures.plane(both, x_name, y_name, looks, log_x=True, log_y=log_y, front=front)
             told = (
                 f"; the dashed line joins the Pareto front{way}: {', '.join(front)}"
                 if front

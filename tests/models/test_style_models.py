@@ -189,9 +189,7 @@ def test_style_weight_rises() -> None:
     model.show_styles(STYLES)
     x = to_signed(CONTENTS[:1])
     with torch.no_grad():
-        losses = [
-            float(model.loss("style0", Batch(x, None, step, 100))[0]) for step in (0, 10, 25, 50, 100)
-        ]
+        losses = [float(model.loss("style0", Batch(x, None, step, 100))[0]) for step in (0, 10, 25, 50, 100)]
     assert losses == pytest.approx([0, losses[-1] / 5, losses[-1] / 2, losses[-1], losses[-1]], rel=1e-5)
 
 

@@ -120,9 +120,9 @@ def test_2000_unchanged_models_pass() -> None:
     assert sum(found) / len(found) <= 0.05
 
 
-@pytest.mark.parametrize(("n_seeds", "least"), [(1, 0.05), (3, 0.8), (5, 0.9), (10, 0.95)])
+@pytest.mark.parametrize(("n_seeds", "least"), [(1, 0.2), (3, 0.8), (5, 0.9), (10, 0.95)])
 def test_a_model_that_is_twice_as_bad_fails(n_seeds: int, least: float) -> None:
-    """40 simulated branches whose Fréchet distance alone doubled: docs/power.csv has the shares from 400, 0.28, 0.95,
-    0.998 and 1; the bounds here lie at least three standard errors below them."""
+    """40 simulated branches whose Fréchet distance alone doubled: docs/power.csv has the shares from 400, 0.48, 0.94,
+    0.99 and 1; the bounds here lie at least three standard errors below them."""
     ((_, _, share),) = gate_power.shares(40, (1.0,), layouts=[n_seeds])
     assert share >= least
