@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
-from benchbench.results.gate import Report, judge
+from benchbench.results.findings import Report
+from benchbench.results.gate import judge
 from benchbench.results.gate_config import Gate, load_gate
 from benchbench.results.gate_match import Matched, Pair, Question
 from benchbench.results.numbers import Asked, Number, Numbers, Unit

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.conditions import SAME
-from benchbench.results.gate import Finding, Report
+from benchbench.results.findings import Finding, Report
 from benchbench.views.table import folded
 from benchbench.views.text import (
     arrow,

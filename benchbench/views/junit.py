@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from xml.etree import ElementTree
 
-from benchbench.results.gate import COMPARED, Finding, Report
+from benchbench.results.findings import COMPARED, Finding, Report
 from benchbench.views.text import model_name, number, plain
 
 

@@ -57,11 +57,13 @@ def metrics_table(frame: pd.DataFrame) -> Table:
         for (_, way), aspect in parts:
             table.add_row(Text(plain(aspect.iloc[0]["aspect"]).replace("_", " ") + str(way), style="bold"))
             ordered = aspect.assign(lead=not_leading).sort_values("lead", kind="stable")
+            twice = set(aspect.loc[aspect["metric"].duplicated(), "metric"])  # of several tasks: say which
             for row in ordered.to_dict("records"):
                 note = _note(row)
                 if note and note not in notes:
                     notes.append(note)
-                table.add_row(*_line(row), Text(f"[{notes.index(note) + 1}]" if note else ""))
+                task = row["task"] if row["metric"] in twice else ""
+                table.add_row(*_line(row, task), Text(f"[{notes.index(note) + 1}]" if note else ""))
             table.add_section()
     table.caption = Text(
         "\n".join(f"[{n}] {note}" for n, note in enumerate(notes, start=1)), style="not italic"
@@ -165,8 +167,8 @@ def _run_name(rows: pd.DataFrame) -> str:
     )
 
 
-def _line(row: dict[Any, Any]) -> list[Text]:
-    name = Text(heading(row))
+def _line(row: dict[Any, Any], task: str) -> list[Text]:
+    name = Text(" ".join(filter(None, [heading(row), plain(task)])))
     if row["status"] != "ok":
         return [name, Text(row["status"], style="red"), Text("")]
     return [name, Text(number(row["value"])), Text(interval(row))]

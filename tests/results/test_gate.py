@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbench.results.gate import Finding, Report, judge
+from benchbench.results.findings import Finding, Report
+from benchbench.results.gate import judge
 from benchbench.results.gate_config import Gate, Rule, load_gate
 from benchbench.results.gate_match import Matched, Pair, Question
 from benchbench.results.numbers import Number, Numbers

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchbench.results.gate import Finding, Report, check
+from benchbench.results.findings import Finding, Report
+from benchbench.results.gate import check
 from benchbench.results.gate_config import Gate, Rule
 from benchbench.results.record import Row
 from benchbench.results.store import Store

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from benchbench.results.conditions import FACTS
-from benchbench.results.gate import Report, judge
+from benchbench.results.findings import Report
+from benchbench.results.gate import judge
 from benchbench.results.gate_config import load_gate
 from benchbench.results.gate_match import Matched, Pair, Question
 from benchbench.results.load import load_results

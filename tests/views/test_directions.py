@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchbench.core.hashing import digest
 from benchbench.results.across import across
-from benchbench.results.gate import Finding, Report
+from benchbench.results.findings import Finding, Report
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import to_frame, write_rows
