@@ -67,6 +67,11 @@ def from_scale(moved: ArrayLike, scale: Scale, ends: Range = (None, None)) -> _F
     return np.asarray(x, dtype=float)
 
 
+def usable(scale: Scale, least: float) -> Scale:
+    """`scale`, but a logarithm needs positive values: where the least is none, its neighbour that does not."""
+    return "sqrt" if scale == "log" and least <= 0 else scale
+
+
 def _both(ends: Range) -> tuple[float, float]:
     low, high = ends
     if low is None or high is None or not low < high:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchbench.core.errors import NothingComparable
-from benchbench.core.scales import to_scale
+from benchbench.core.scales import to_scale, usable
 from benchbench.results.numbers import Asked, Number, Unit, family, numbers
 from benchbench.results.spread import Pool, sound, spreads
 from benchbench.results.statistics import seeds_needed
@@ -76,7 +76,7 @@ def plan(tables: Sequence[pd.DataFrame], smallest: float, known: pd.DataFrame | 
 
 def _planned(unit: Unit, asked: Asked, number: Number, smallest: float, pool: Pool) -> Planned | None:
     value = number.mean
-    scale = "sqrt" if number.scale == "log" and min(number.values) <= 0 else number.scale
+    scale = usable(number.scale, min(number.values))
     own = len(number.by_seed) >= FEW
     prior = pool.prior(scale, number.ends, [sound(number)])
     moved = to_scale(number.values, scale, number.ends)

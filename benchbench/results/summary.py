@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchbench.core.errors import InputError
-from benchbench.core.scales import Range, Scale, to_scale
+from benchbench.core.scales import Range, Scale, to_scale, usable
 from benchbench.results.conditions import CONDITIONS, FACTS, MEASURED, QUESTION, SAME
 from benchbench.results.record import OLDER
 from benchbench.results.tables import DTYPES
@@ -127,9 +127,8 @@ _ON = {"linear": "", "log": ", log scale", "sqrt": ", root scale", "arcsine": ",
 def _moved(numbers: pd.DataFrame, firsts: pd.DataFrame, least: pd.Series) -> pd.DataFrame:
     """Of each line the scale on which it is worked, and the variance there over seeds, never less than that within a
     run."""
-    scale = firsts["scale"].fillna("linear").astype(object)
-    # A logarithm needs positive values: the square root is its neighbour that does not.
-    scale = scale.where((scale != "log") | (least > 0), "sqrt")
+    stated = firsts["scale"].fillna("linear").to_numpy(object)
+    scale = pd.Series([usable(s, x) for s, x in zip(stated, least, strict=True)], firsts.index, dtype=object)
     line = numbers["line"].to_numpy()
     ends = numbers[["minimum", "maximum"]].to_numpy(float, na_value=np.nan)
     whole = numbers[["low", "value", "high"]].to_numpy(float, na_value=np.nan)

@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from benchbench.core.errors import InputError
-from benchbench.core.scales import Range, Scale, from_scale, to_scale
+from benchbench.core.scales import Range, Scale, from_scale, to_scale, usable
 from benchbench.results.conditions import SAME
 from benchbench.results.numbers import Number
 from benchbench.results.spread import Pool, sound
@@ -207,7 +207,7 @@ def over_seeds(number: Number) -> tuple[float, float, str] | None:
     own = list(number.intervals.values())
     if len(number.by_seed) == 1 or (number.control and own):
         return (min(x for x, _ in own), max(x for _, x in own), "of a run") if own else None
-    scale = "sqrt" if number.scale == "log" and min(number.values) <= 0 else number.scale
+    scale = usable(number.scale, min(number.values))
     side = _side(number, scale)
     low, high = seeds_interval(number.mean, max(side.own or 0.0, side.within), side.n, scale, number.ends)
     return float(low), float(high), f"t over {side.n} seeds"
@@ -220,8 +220,8 @@ def within_run(number: Number, scale: Scale) -> float:
 
 
 def _scale_of(a: Number, b: Number) -> Scale:
-    """The metric's, but a logarithm needs positive values: the square root is its neighbour that does not."""
-    return "sqrt" if a.scale == "log" and min(*a.values, *b.values) <= 0 else a.scale
+    """On which both can be: the metric's own where it takes these values."""
+    return usable(a.scale, min(*a.values, *b.values))
 
 
 def _side(number: Number, scale: Scale) -> _Side:
