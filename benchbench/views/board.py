@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.results.conditions import BUSY, CONDITIONS, MEASURED, WORDS, conditions_of, short
+from benchbench.results.conditions import BUSY, CONDITIONS, MEASURED, WORDS, Conditions, conditions_of, short
 from benchbench.results.numbers import numbers
 from benchbench.results.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
@@ -84,14 +84,14 @@ def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     Cell by cell: one joins the first part that made all the metrics they share alike, on the same data.
     """
     good = rows[rows["status"] == "ok"]
-    made: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {}
+    made: dict[str, dict[str, Conditions]] = {}
     asked = zip(good["cell"], good["task"], good["metric"], conditions_of(good), strict=True)
     for cell, task, metric, conditions in asked:
         own = made.setdefault(str(cell), {})
         own[f"{task} {metric}"] = conditions
         # Two cells that share no metric share their data all the same.
         own[str(task)] = tuple((name, x if name in ("data", "size") else "none") for name, x in conditions)
-    parts: list[dict[str, tuple[tuple[str, str], ...]]] = []
+    parts: list[dict[str, Conditions]] = []
     where: dict[str, int] = {}
     # Cells with the most metrics first, so that a record of few meets the part that it belongs to.
     for cell in sorted(made, key=lambda cell: (-len(made[cell]), cell)):
@@ -110,22 +110,25 @@ def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return sorted(found, key=lambda named: named[0])
 
 
-def _fields(parts: Sequence[Mapping[str, tuple[tuple[str, str], ...]]]) -> list[str]:
-    """The conditions in which two parts made one metric differently."""
-    found = set()
+def _fields(parts: Sequence[Mapping[str, Conditions]]) -> dict[str, set[str]]:
+    """The conditions in which two parts made one metric differently, each with those metrics."""
+    found: dict[str, set[str]] = {}
     for metric in {metric for part in parts for metric in part}:
         same = [dict(part[metric]) for part in parts if metric in part]
-        found |= {name for name in CONDITIONS if len({conditions[name] for conditions in same}) > 1}
+        for name in CONDITIONS:
+            if len({conditions[name] for conditions in same}) > 1:
+                found.setdefault(name, set()).add(metric)
     if "n_images" in found:  # a balanced metric then saw other numbers of reference images too
-        found.discard("n_reference")
-    return [name for name in CONDITIONS if name in found]
+        found.pop("n_reference", None)
+    return {name: found[name] for name in CONDITIONS if name in found}
 
 
-def _told(part: Mapping[str, tuple[tuple[str, str], ...]], fields: Sequence[str]) -> str:
+def _told(part: Mapping[str, Conditions], fields: Mapping[str, set[str]]) -> str:
     """ "the reference data 1a2b3c4d, n_images 500"."""
     said = []
-    for name in fields:
-        values = sorted({dict(conditions)[name] for conditions in part.values()} - {"none"})
+    for name, metrics in fields.items():
+        made = [conditions for metric, conditions in part.items() if metric in metrics] or part.values()
+        values = sorted({dict(conditions)[name] for conditions in made} - {"none"})
         said.append(
             f"{WORDS.get(name, name)} {' and '.join(short(name, value) for value in values) or 'not stated'}"
         )
