@@ -59,14 +59,14 @@ def compare(
 
     from benchbench.results import planning
     from benchbench.results.across import across
-    from benchbench.results.load import load_results
-    from benchbench.results.select_records import select
+    from benchbench.results.select_records import at_hand, select
     from benchbench.results.verdicts import compare as compare_rows
     from benchbench.views import comparison as view
     from benchbench.views import planning as planning_view
 
-    chosen = select([a] if b is None else [a, b], results)
-    known = load_results(results) if results.is_dir() else None
+    hand = at_hand(results)
+    chosen = select([a] if b is None else [a, b], results, hand)
+    known = hand()[0] if results.is_dir() else None
     if plan:
         planned = planning.plan([side.rows for side in chosen], smallest, known)
         if format_ == "terminal":

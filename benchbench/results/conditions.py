@@ -9,7 +9,7 @@ Beside its own columns a table from `load_results` has what `run.json` says of e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -66,7 +66,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
         "judge": judges,
         "decoder": data.get("decoder"),
         "machine": _machine([machine.get(name) for name in _MACHINE]),
-        "busy": _beyond_one_a_core(machine.get("load_1min"), machine.get("cores")),
+        "busy": beyond_one_a_core(machine.get("load_1min"), machine.get("cores")),
         "cores": machine.get("cores"),
         "control": bool(run.get("control", run.get("model") in _OLDER_CONTROLS)),
         "collapse": None if not collapse else str(collapse.get("words")),
@@ -109,6 +109,14 @@ def differences(a: Sequence[Conditions], b: Sequence[Conditions]) -> str:
         if len({*sides[0][name], *sides[1][name]}) > 1
     ]
     return ", ".join(said)
+
+
+def contradiction(who: str, metric: str, seed: str, cells: Iterable[str]) -> InputError:
+    """Of two values of one number under equal conditions: two recipes under one name are no seeds."""
+    return InputError(
+        f"{who} has several values of {metric} for {seed} (cells {', '.join(sorted(set(cells)))}): these were run with "
+        "different settings; load them apart, or give them names with --name"
+    )
 
 
 def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Question]:
@@ -173,7 +181,7 @@ def _machine(facts: Sequence[Any]) -> str:
     return ", ".join(f"{name} {text}" for name, text in zip(_MACHINE, texts, strict=True))
 
 
-def _beyond_one_a_core(load: Any, cores: Any) -> float | None:
+def beyond_one_a_core(load: Any, cores: Any) -> float | None:
     """Of a record from before anybody measured it: runnable processes a core, less the one that the run itself
     takes."""
     if not isinstance(load, int | float) or not isinstance(cores, int) or not cores:

@@ -48,11 +48,16 @@ def judge(found: Matched, gate: Gate) -> list[Finding]:
     """A finding a pair, in their order."""
     pools = spreads(found.known, gate.assumed_spread)
     drafts = [_draft(pair, gate, pools) for pair in found.pairs]
-    for unit, share in _shares(drafts):
-        for group, part in share.items():
-            places = [i for i, d in enumerate(drafts) if d.test and d.unit == unit and d.group == group]
-            raw = [drafts[i].worse for i in places]
-            adjusted = [min(1.0, p * part) for p in holm(raw)] if places else []
+    tested: dict[Unit, dict[str, list[int]]] = {}
+    for i, draft in enumerate(drafts):
+        if draft.test is not None:
+            tested.setdefault(draft.unit, {}).setdefault(draft.group, []).append(i)
+    moved = {draft.unit for draft in drafts if draft.test is not None and draft.moved}
+    for groups in tested.values():
+        # So the level holds for the whole check.
+        part = float(len(groups) * max(1, len(moved)))
+        for places in groups.values():
+            adjusted = [min(1.0, p * part) for p in holm([drafts[i].worse for i in places])]
             for i, p in zip(places, adjusted, strict=True):
                 drafts[i] = drafts[i].tested(p, part * len(places))
     return [_with_load(draft.finding, pair) for draft, pair in zip(drafts, found.pairs, strict=True)]
@@ -122,15 +127,6 @@ class _Draft:
                 self, finding=replace(found, verdict="cannot tell", reason=f"{said}; {_seen(found)}")
             )
         return replace(self, finding=replace(found, reason=f"{said}; {_seen(found)}" if self.moved else said))
-
-
-def _shares(drafts: Sequence[_Draft]) -> Iterable[tuple[Unit, dict[str, float]]]:
-    """By how much the p values of each model's groups are multiplied, so that the level holds for the whole check."""
-    units = sorted({d.unit for d in drafts if d.test is not None})
-    moved = {d.unit for d in drafts if d.test is not None and d.moved}
-    for unit in units:
-        groups = {d.group for d in drafts if d.unit == unit and d.test is not None}
-        yield unit, dict.fromkeys(groups, float(len(groups) * max(1, len(moved))))
 
 
 def _with_load(finding: Finding, pair: Pair) -> Finding:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from benchbench.results.conditions import Conditions, differences
 from benchbench.results.load import load_failures, load_results
-from benchbench.results.numbers import Asked, Number, Numbers, Unit, failures, numbers
+from benchbench.results.numbers import Asked, Number, Numbers, Unit, failures, meet, numbers
 
 Left = Literal["failed", "missing", "not run", "not comparable", "new"]
 
@@ -122,13 +122,12 @@ def _compare(
 ) -> tuple[list[Pair], list[Leftover]]:
     """The pairs and leftovers of one question that both models were asked, or one of them."""
     first = next(number for number in (*ours, *theirs, failed_before, failed) if number is not None)
-    a, b = ({number.conditions: number for number in side} for side in (ours, theirs))
-    pairs = [Pair(question, a[same], b[same]) for same in sorted(a.keys() & b.keys())]
-    only_a, only_b = sorted(a.keys() - b.keys()), sorted(b.keys() - a.keys())
+    met, only_a, only_b = meet(ours, theirs)
+    pairs = [Pair(question, before, after) for before, after in met]
     left: list[tuple[Left, str]] = []
     broken = dict(failed.failed) if failed else {}
     new_failures = sorted(_failed_seeds(failed) - _failed_seeds(failed_before))
-    if a and new_failures:
+    if ours and new_failures:
         seeds = ", ".join(map(str, new_failures))
         left.append(("failed", f"failed with seed {seeds}: {broken[new_failures[0]]}"))
     elif only_a and only_b:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from benchbench.core.errors import InputError
 from benchbench.core.scales import Range, Scale
 from benchbench.results.conditions import (
     COUNTED,
@@ -23,6 +22,7 @@ from benchbench.results.conditions import (
     SAME,
     Conditions,
     conditions_of,
+    contradiction,
     differences,
     restated,
 )
@@ -148,12 +148,20 @@ def pair(a: Mapping[Asked, Sequence[Number]], b: Mapping[Asked, Sequence[Number]
     """The questions that both units answer, sorted."""
     found = []
     for asked in sorted(a.keys() & b.keys()):
-        ours, theirs = ({n.conditions: n for n in side[asked]} for side in (a, b))
-        same = sorted(ours.keys() & theirs.keys())
-        only = [sorted(x.keys() - y.keys()) for x, y in ((ours, theirs), (theirs, ours))]
-        apart = differences(*only) if all(only) else None
-        found.append(Paired(asked, [(ours[made], theirs[made]) for made in same], apart))
+        pairs, only_a, only_b = meet(a[asked], b[asked])
+        apart = differences(only_a, only_b) if only_a and only_b else None
+        found.append(Paired(asked, pairs, apart))
     return found
+
+
+def meet(
+    ours: Sequence[Number], theirs: Sequence[Number]
+) -> tuple[list[tuple[Number, Number]], list[Conditions], list[Conditions]]:
+    """Two answers to one question: the numbers made under equal conditions, and the conditions that only one side has,
+    all sorted by conditions."""
+    a, b = ({number.conditions: number for number in side} for side in (ours, theirs))
+    pairs = [(a[made], b[made]) for made in sorted(a.keys() & b.keys())]
+    return pairs, sorted(a.keys() - b.keys()), sorted(b.keys() - a.keys())
 
 
 def family(asked: Asked, number: Number) -> str | None:
@@ -209,11 +217,8 @@ def _number(unit: Unit, asked: Asked, rows: Sequence[dict[str, Any]], failed: Ma
     if rows[0]["aspect"] not in MEASURED:
         for seed, same in values.items():
             if max(same) - min(same) > SAME * max(map(abs, same)):
-                cells = ", ".join(sorted(str(row["cell"]) for row in rows if row["seed"] == seed))
-                raise InputError(
-                    f"{unit} has several values of {asked.metric} for seed {seed} (cells {cells}): these were run "
-                    "with different settings; load them apart, or give them names with --name"
-                )
+                cells = [str(row["cell"]) for row in rows if row["seed"] == seed]
+                raise contradiction(str(unit), asked.metric, f"seed {seed}", cells)
     shares = [float(row["busy"]) for row in rows if row["busy"] is not None]
     return _labelled(
         {seed: fmean(same) for seed, same in values.items()},

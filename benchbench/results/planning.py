@@ -80,11 +80,11 @@ def _planned(unit: Unit, asked: Asked, number: Number, smallest: float, pool: Po
     own = len(number.by_seed) >= FEW
     prior = pool.prior(scale, number.ends, [sound(number)])
     moved = to_scale(number.values, scale, number.ends)
+    seen = float(moved.var(ddof=1)) if len(moved) > 1 else 0.0
     if own or (prior is None and len(moved) > 1):
-        variance, source = float(moved.var(ddof=1)), f"{len(moved)} seeds of its own"
+        variance, source = seen, f"{len(moved)} seeds of its own"
     elif prior is not None:
-        seen = float(((moved - moved.mean()) ** 2).sum())
-        variance = (prior.degrees * prior.variance + seen) / (prior.degrees + len(moved) - 1)
+        variance, _ = prior.with_own(seen, len(moved) - 1)
         source = prior.source
     else:
         return None

@@ -64,27 +64,35 @@ class Selection:
         ]
 
 
-def select(texts: Sequence[str], results: Path) -> list[Selection]:
-    """The records that each of `texts` names; `results` is the folder that keys, groups and `git:` speak of.
-
-    Raises `InputError` for a text that names nothing, saying what there is, and for whatever is wrong with
-    the records.
-    """
-    at_hand = functools.cache(lambda: _read(results))  # one walk for all
-    return [Selection(text, *_select(text, results, at_hand)) for text in texts]
-
-
 _Recipes = dict[str, dict[str, str]]
 _Records = tuple[pd.DataFrame, pd.DataFrame, _Recipes]  # rows, failures, settings by cell
+Hand = Callable[[], _Records]
 
 
-def _select(text: str, results: Path, at_hand: Callable[[], _Records]) -> _Records:
+def at_hand(results: Path) -> Hand:
+    """Everything below `results`, read at the first call and only then."""
+    return functools.cache(lambda: _everything(results))
+
+
+def select(texts: Sequence[str], results: Path, hand: Hand | None = None) -> list[Selection]:
+    """The records that each of `texts` names; `results` is the folder that keys, groups and `git:` speak of.
+
+    hand: what `at_hand(results)` gives, for a caller that reads it as well. Raises `InputError` for a text that names
+    nothing, saying what there is, and for whatever is wrong with the records.
+    """
+    known = hand or at_hand(results)  # one walk for all
+    return [
+        Selection(text, *_select(text, results, lambda: _that_are_there(known(), results))) for text in texts
+    ]
+
+
+def _select(text: str, results: Path, hand: Hand) -> _Records:
     if Path(text).is_dir():
         return _read(Path(text))
     if "=" in text:
-        return _group(text, results, *at_hand())
+        return _group(text, results, *hand())
     if re.fullmatch(r"[0-9a-f]{4,64}", text):
-        return _cell(text, results, *at_hand())
+        return _cell(text, results, *hand())
     revision, colon, path = text.partition(":")
     if revision == "git":
         return _at_revision(path, _inside_repository(results))
@@ -92,18 +100,25 @@ def _select(text: str, results: Path, at_hand: Callable[[], _Records]) -> _Recor
         return _at_revision(revision, path)
     raise InputError(
         f"{text!r} is no folder, no group (model=vae,dataset=digits), no key of a cell and no git revision "
-        f"(git:REV or REV:FOLDER); {_there_is(results, at_hand()[0])}"
+        f"(git:REV or REV:FOLDER); {_there_is(results, hand()[0])}"
     )
 
 
 def _read(path: Path) -> _Records:
+    return _that_are_there(_everything(path), path)
+
+
+def _everything(path: Path) -> _Records:
     found = list(records(path))
-    rows = results_of(found)
-    if rows.empty:
+    return results_of(found), load_failures(path), {str(run["cell"]): settings_of(run) for _, run in found}
+
+
+def _that_are_there(found: _Records, path: Path) -> _Records:
+    if found[0].empty:
         raise InputError(
             f"there are no records below {path}; name a folder that benchbench wrote results into"
         )
-    return rows, load_failures(path), {str(run["cell"]): settings_of(run) for _, run in found}
+    return found
 
 
 def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes) -> _Records:

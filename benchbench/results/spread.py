@@ -76,6 +76,11 @@ class Prior:
     n_models: int
     average: float
 
+    def with_own(self, variance: float, degrees: float) -> tuple[float, float]:
+        """(variance, degrees of freedom) of a model whose own seeds say so much: Smyth's (2004) moderated variance."""
+        total = self.degrees + degrees
+        return (self.degrees * self.variance + degrees * variance) / total, total
+
     @property
     def source(self) -> str:
         """In words."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchbench.core.errors import InputError
 from benchbench.core.scales import Range, Scale, to_scale, usable
-from benchbench.results.conditions import CONDITIONS, FACTS, MEASURED, QUESTION, SAME
+from benchbench.results.conditions import CONDITIONS, FACTS, MEASURED, QUESTION, SAME, contradiction
 from benchbench.results.record import OLDER
 from benchbench.results.tables import DTYPES
 from benchbench.results.testing import Z, seeds_interval
@@ -91,7 +90,10 @@ def _over_seeds(numbers: pd.DataFrame) -> pd.DataFrame:
     spread = (by_seed["max"] - by_seed["min"]).to_numpy()
     differing = by_seed.index[~clocked & (spread > SAME * by_seed["mean"].abs().to_numpy())]
     if len(differing):
-        raise _contradiction(numbers[numbers["line"] == differing[0][0]])
+        same = numbers[numbers["line"] == differing[0][0]]
+        first = same.iloc[0]
+        who = f"{first['model']} on {first['dataset']}"
+        raise contradiction(who, first["metric"], "one seed", same["cell"])
     over = by_seed["mean"].groupby(level="line").agg(["mean", "median", "min", "size"])
     moved = _moved(numbers, firsts, over["min"])
     n = over["size"].to_numpy()
@@ -171,12 +173,3 @@ def _bounds(
     for (name, limits), some in places.items():
         low[some], high[some] = seeds_interval(mean[some], variance[some], n[some], name, limits)
     return tuple(pd.Series(ends, firsts.index, dtype="Float64") for ends in (low, high))  # type: ignore[return-value]
-
-
-def _contradiction(same: pd.DataFrame) -> InputError:
-    first = same.iloc[0]
-    return InputError(
-        f"{first['model']} on {first['dataset']} has several values of {first['metric']} for one seed "
-        f"(cells {', '.join(sorted(same['cell'].unique()))}): these were run with different settings; "
-        "load them apart, or give them names with --name"
-    )

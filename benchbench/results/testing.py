@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -129,10 +129,10 @@ class _Side:
     moved: tuple[float, ...]
     own: float | None
     within: float
-    n: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "n", len(self.moved))
+    @property
+    def n(self) -> int:
+        return len(self.moved)
 
     @property
     def mean(self) -> float:
@@ -363,15 +363,7 @@ def _spread(
     if not any(v.degrees for v in own):
         # Nothing is known of this model itself. Over the models at hand, the mean variance holds the level.
         return [_Variance(prior.average, max(prior.degrees, ONE_RUN), prior.source, shared=True)] * len(own)
-    return [
-        _Variance(
-            (prior.degrees * prior.variance + v.degrees * v.value) / (prior.degrees + v.degrees),
-            prior.degrees + v.degrees,
-            prior.source,
-            v.shared,
-        )
-        for v in own
-    ]
+    return [_Variance(*prior.with_own(v.value, v.degrees), prior.source, v.shared) for v in own]
 
 
 def _assumed(relative: float, number: Number, scale: Scale) -> _Variance:

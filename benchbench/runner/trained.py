@@ -21,6 +21,7 @@ from torch import nn
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Fittable, Stylizer, Trainable, Translator
 from benchbench.data.domains import Domains
+from benchbench.results.conditions import beyond_one_a_core
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
@@ -150,5 +151,6 @@ def read_training(cell: Path) -> TrainingResult:
 def _busy_by_load(machine: Mapping[str, Any]) -> float | None:
     """Cores that others kept busy, of a training from before anybody measured it: what the load says beyond one process
     a core."""
-    load, cores = machine.get("load_1min"), machine.get("cores")
-    return None if load is None or not cores else max(0.0, float(load) - float(cores))
+    cores = machine.get("cores")
+    beyond = beyond_one_a_core(machine.get("load_1min"), cores)
+    return None if beyond is None else beyond * float(cores or 0)

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.results.conditions import BUSY, CONDITIONS, MEASURED, WORDS, Conditions, conditions_of, short
-from benchbench.results.numbers import numbers
+from benchbench.results.numbers import Number, numbers
 from benchbench.results.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
 from benchbench.views.text import (
@@ -212,14 +212,19 @@ def _ranks(column: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Rank]:
     first = column.iloc[0]
     if pd.isna(first["higher_is_better"]) or not first["headline"]:
         return {}
-    found = {
+    found = numbers_by_name(runs[runs["metric"] == first["metric"]])
+    ranks = rank_intervals(found, bool(first["higher_is_better"]))
+    return ranks if len(set(ranks.values())) > 1 else {}
+
+
+def numbers_by_name(rows: pd.DataFrame) -> dict[str, Number]:
+    """The number of each model in the rows of one metric, by the name that views show."""
+    return {
         model_name(unit.model, unit.variant): same[0]
-        for unit, held in numbers(runs[runs["metric"] == first["metric"]]).items()
+        for unit, held in numbers(rows).items()
         for same in held.values()
         if same
     }
-    ranks = rank_intervals(found, bool(first["higher_is_better"]))
-    return ranks if len(set(ranks.values())) > 1 else {}
 
 
 def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:

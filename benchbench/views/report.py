@@ -22,11 +22,10 @@ from markupsafe import Markup
 from benchbench.core.errors import InputError
 from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, short
 from benchbench.results.load import Record, load_failures, records, results_of
-from benchbench.results.numbers import numbers
 from benchbench.results.ranks import pareto_front, told_apart
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views import figures
-from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy
+from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name
 from benchbench.views.figures import Point
 from benchbench.views.report_model import ReportFigure, ReportModel, check_stated, report_model
 from benchbench.views.text import (
@@ -198,12 +197,7 @@ def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) ->
 def _told_apart(frame: pd.DataFrame, lead: pd.DataFrame, first: str, second: str) -> str:
     """Whether another seed could turn two models round, as a half sentence."""
     rows = frame[(frame["metric"] == lead.iloc[0]["metric"]) & (frame["task"] == lead.iloc[0]["task"])]
-    found = {
-        model_name(unit.model, unit.variant): same[0]
-        for unit, held in numbers(rows).items()
-        for same in held.values()
-        if same
-    }
+    found = numbers_by_name(rows)
     if first not in found or second not in found or found[first].conditions != found[second].conditions:
         return ""
     if max(len(found[name].by_seed) for name in (first, second)) == 1:
