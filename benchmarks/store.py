@@ -7,12 +7,13 @@ values; every hundredth lacks its Fréchet distance, so that models differ in th
 they are written, and nothing is cached between the lines of the table: each starts from the files or from the frame
 that was loaded. Processor time is the number to look at on a busy machine; all of it is one thread.
 
-10,000 records of 20 numbers on a busy two-core EPYC, pandas 3.1, wall and processor seconds:
+10,000 records of 20 numbers on a quiet two-core EPYC, pandas 3.1, wall and processor seconds. A board of its own for
+every aspect and set of conditions is what the leaderboard's time goes into:
 
-    load_results                          15.9 s      8.2 s
-    load_runs                              3.2 s      1.7 s
-    leaderboard, as markdown               3.1 s      2.0 s
-    check against itself                  34.3 s     21.5 s
+    load_results                           8.3 s      8.3 s
+    load_runs                              1.4 s      1.4 s
+    leaderboard, as markdown               8.8 s      8.8 s
+    check against itself                  23.2 s     23.1 s
 """
 
 from __future__ import annotations
