@@ -1,0 +1,129 @@
+"""Training with the time that is left, from and to a checkpoint that comes back."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from PIL import Image
+
+from benchbench.core.seeds import ImageRng
+from benchbench.training.checkpoint import FILE
+from benchbench.training.loop import train as run_training
+from benchbench.training.recipe import load_recipe
+from benchbench.training.weights import save_weights
+from gpu_sections.child import Bench, SkippedError
+from gpu_sections.recipes import prepared
+from gpu_sections.tools import cifar, device_of
+
+SEED = 0
+EVERY = 200  # steps between checkpoints
+RESERVE = 8.0  # seconds for what comes after the last step
+
+
+class TimeIsUpError(Exception):
+    """There is a checkpoint, and no time for the next one."""
+
+
+class Until:
+    """A `Progress` that stops a training at a checkpoint, before the time is up."""
+
+    def __init__(self, bench: Bench, every: int) -> None:
+        self.bench, self.every = bench, every
+        self.first = self.step = 0
+        self.started = self.last = time.monotonic()
+        self.loss = float("nan")
+
+    @contextmanager
+    def stage(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Until]:
+        """Training begins, at a step that a checkpoint may have reached."""
+        self.first = self.step = done
+        self.started = self.last = time.monotonic()
+        yield self
+
+    def advance(self, n: int = 1, **numbers: float) -> None:
+        """A step is done, and its checkpoint written if it was due."""
+        self.step += n
+        self.loss = numbers.get("loss", self.loss)
+        if self.step % self.every:
+            return
+        now = time.monotonic()
+        taken, self.last = now - self.last, now
+        if self.bench.left() < RESERVE + 1.5 * taken:
+            raise TimeIsUpError
+
+    def note(self, text: str) -> None:
+        """Into the log."""
+        print(text, flush=True)
+
+
+def train(bench: Bench) -> None:
+    """The CIFAR-10 recipe of the model that was asked for."""
+    name = bench.settings.train
+    if name is None:
+        raise SkippedError("no model was asked for")
+    device = device_of(bench)
+    folder = bench.settings.out / "train" / f"{name}-cifar10"
+    folder.mkdir(parents=True, exist_ok=True)
+    if bench.settings.resume is not None:
+        shutil.copy2(bench.settings.resume / FILE, folder / FILE)
+    images, labels, kind = cifar_all(bench)
+    held_out, _, _ = cifar(bench, "test", 64 if bench.small else 2000)
+    made = prepared(name, "cifar10", 8)
+    every = 2 if bench.small else EVERY
+    config = load_recipe(name, "cifar10").training.model_copy(update={"checkpoint_every": every})
+    if bench.small:
+        config = config.model_copy(update={"batch_size": 4, "steps": 6, "epochs": None})
+    until = Until(bench, every)
+    try:
+        run_training(
+            made.model,
+            images,
+            labels,
+            held_out,
+            config,
+            seed=SEED,
+            device=device,
+            workdir=folder,
+            identity={"model": name, "recipe": "cifar10", "images": kind},
+            progress=until,
+        )
+        done = "trained to the end"
+    except TimeIsUpError:
+        done = "stopped at a checkpoint"
+    say(bench, name, until, config.batch_size, f"{done}; {len(images):,} images, {kind}")
+    save_weights(made.model, folder / "weights.safetensors", name=name)
+    picture(made.model, folder / "samples.png", device)
+    size = (folder / FILE).stat().st_size / 1e6
+    bench.measure(f"{name} on cifar10: checkpoint", size, "MB", note="--resume takes its folder")
+
+
+def cifar_all(bench: Bench) -> tuple[torch.Tensor, torch.Tensor, str]:
+    """As many training images as travelled."""
+    for n in (64,) if bench.small else range(50_000, 0, -1000):
+        images, labels, kind = cifar(bench, "train", n)
+        if kind == "CIFAR-10":
+            return images, labels, kind
+    return images, labels, kind
+
+
+def say(bench: Bench, name: str, until: Until, batch_size: int, note: str) -> None:
+    """How far it came and how fast."""
+    steps = until.step - until.first
+    seconds = max(time.monotonic() - until.started, 1e-9)
+    bench.measure(f"{name} on cifar10: steps", until.step, "steps", note=f"from step {until.first}; {note}")
+    bench.measure(f"{name} on cifar10: speed", steps / seconds, "steps/s", note=f"batches of {batch_size}")
+    bench.measure(f"{name} on cifar10: last loss", until.loss, "")
+
+
+def picture(model: torch.nn.Module, path: object, device: torch.device) -> None:
+    """64 samples in a square, of the weights as they are now."""
+    model.eval()
+    with torch.inference_mode():
+        images = model.sample(64, ImageRng(SEED, range(64), device)).cpu()  # type: ignore[operator]
+    rows = images.view(8, 8, *images.shape[1:]).permute(0, 3, 1, 4, 2)
+    height, width = images.shape[2:]
+    Image.fromarray(rows.reshape(8 * height, 8 * width, 3).numpy()).save(path)  # type: ignore[arg-type]
