@@ -99,12 +99,14 @@ def gram_distance(maps: Sequence[Tensor], grams: Sequence[Tensor]) -> Tensor:
 def load_perceptual(name: str, device: torch.device) -> Perceptual:
     """The network `name`, one of `NETWORKS`, on `device`.
 
-    `InputError` for an unknown name; `MetricFailed(status="unavailable")` where its weights are not at hand, with the
-    way to get them.
+    Networks draw initial weights before they get their own; here torch's generator stays where it was, for a model is
+    built in the middle of drawing its own, and only the first one of a process has this to load. `InputError` for an
+    unknown name; `MetricFailed(status="unavailable")` where its weights are not at hand, with the way to get them.
     """
     if name not in NETWORKS:
         raise unknown_name("perceptual network", name, NETWORKS)
-    with torch.inference_mode(False):  # a weight made in inference mode can never be part of a backward pass
+    # A weight made in inference mode can never be part of a backward pass.
+    with torch.inference_mode(False), torch.random.fork_rng([]):
         return Perceptual(name, _lite0(device) if name == "efficientnet_lite0" else _vgg(name, device))
 
 

@@ -164,6 +164,14 @@ def test_fast_style_has_a_network_for_each_style() -> None:
     assert {key.split(".")[0] for key in model.state_dict()} == {"networks", "styles"}
 
 
+def test_initial_weights_do_not_depend_on_what_was_loaded_before() -> None:
+    """Only the first model of a process loads the perceptual network, whose layers draw initial weights before they get
+    their own; the model's own come from the same seed all the same."""
+    load_perceptual.cache_clear()
+    first, second = fast().state_dict(), fast().state_dict()
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
 def test_fast_style_loss_of_a_style() -> None:
     """Each network's own loss, computed from the shared parts; its gradient reaches that network alone. Exact: the same
     operations."""
