@@ -23,7 +23,7 @@ from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
 from benchbench.cli.suite import suite
-from benchbench.core.errors import BenchbenchError, CellFailed, unknown_name
+from benchbench.core.errors import BenchbenchError, CellFailed, out_of_memory, unknown_name
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -77,9 +77,7 @@ def main() -> NoReturn:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, MemoryError) or "out of memory" in str(error):
-        return f"out of memory ({error}); use a smaller --batch-size, a smaller model or another --device"
-    return (
+    return out_of_memory(error) or (
         f"this is a bug in benchbench: {type(error).__name__}: {error} "
         "(set BENCHBENCH_DEBUG=1 to see where, and please report it)"
     )

@@ -58,6 +58,30 @@ class BenchbenchWarning(UserWarning):
     """A warning of ours, so that tests can turn exactly these into errors."""
 
 
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What to tell somebody whose machine or device has too little memory; None if that is not what `error` says.
+
+    torch raises a RuntimeError for both, with advice on its allocator that helps nobody here.
+
+    >>> out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of …"))
+    'out of memory (CUDA out of memory. Tried to allocate 2.00 GiB); use a smaller --batch-size for scoring, a smaller \
+--set batch_size for training, a smaller model or another --device'
+    >>> out_of_memory(RuntimeError("sizes differ")) is None
+    True
+    """
+    text = str(error)
+    if not isinstance(error, MemoryError) and not any(words in text for words in _NO_MEMORY):
+        return None
+    first = ". ".join(text.split(". ")[:2]).strip().rstrip(".")
+    return (
+        f"out of memory ({first or type(error).__name__}); use a smaller --batch-size for scoring, a smaller "
+        "--set batch_size for training, a smaller model or another --device"
+    )
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An `InputError` for a name nobody knows, with the nearest known one.
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchbench.core.errors import BenchbenchError, CellFailed
+from benchbench.core.errors import BenchbenchError, CellFailed, out_of_memory
 
 EVERY = 2.0  # seconds between lines of one stage
 
@@ -67,8 +67,10 @@ def main() -> int:
     except BenchbenchError as error:
         print(error, flush=True)
         return error.exit_code
-    except MemoryError:
-        print("out of memory; run fewer jobs at a time, or a smaller model", flush=True)
+    except (MemoryError, RuntimeError) as error:
+        if (words := out_of_memory(error)) is None:
+            raise
+        print(words, flush=True)
         return CellFailed.exit_code
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.device import resolve_device
-from benchbench.core.errors import CellFailed
+from benchbench.core.errors import CellFailed, out_of_memory
 from benchbench.core.progress import SILENT, Progress
 from benchbench.results.load import load_results
 from benchbench.results.store import Store
@@ -52,7 +52,10 @@ def run_cells(
     for plan in plans:
         try:
             outcomes.append(run_cell(plan, store, device=where, batch_size=batch_size, progress=progress))
-        except CellFailed as failure:
+        except (CellFailed, MemoryError, RuntimeError) as error:
+            failure = str(error) if isinstance(error, CellFailed) else out_of_memory(error)
+            if failure is None:
+                raise
             failures.append(f"seed {plan.seed}: {failure}")
             progress.note(failures[-1])
     if failures:
