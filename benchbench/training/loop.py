@@ -10,7 +10,7 @@ generators and settings are put back. Images stay on the device as uint8 and bec
 Whatever looks at the model in between (epoch statistics, the monitor, standing statistics) does so on the
 weights that would be handed out, with generators of its own: looking moves nothing and costs no counted time.
 
-Scope: one device. On CUDA each turn waits for its loss, to name the step at which it stops being a number.
+Scope: one device. On CUDA each turn waits once, for its numbers, to name the step at which one stops being finite.
 """
 
 from __future__ import annotations
@@ -239,16 +239,15 @@ class _Loop:
         optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             loss, logs = self.trainable.loss(player, batch)
-        value = float(loss.detach())
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(optimizer)
+        limit = float("inf") if config.clip_norm is None else config.clip_norm
+        value, norm, *logged = _read([loss, nn.utils.clip_grad_norm_(parameters, limit), *logs.values()])
         if not isfinite(value):
             raise CellFailed(
                 f"the loss of {player} became {value} at step {batch.step}; "
                 f"lower lr (now {lr:g}) or set clip_norm"
             )
-        self.scaler.scale(loss).backward()
-        self.scaler.unscale_(optimizer)
-        limit = float("inf") if config.clip_norm is None else config.clip_norm
-        norm = float(nn.utils.clip_grad_norm_(parameters, limit))
         # In fp16 the scaler itself skips a step whose gradients overflow, and lowers its scale.
         if not isfinite(norm) and not self.scaler.is_enabled():
             raise CellFailed(
@@ -262,8 +261,8 @@ class _Loop:
         own = {"loss": value, "lr": lr} | ({"grad_norm": norm} if isfinite(norm) else {})
         for name, number in own.items():
             self.state.log(name if len(self.players) == 1 else f"{name}_{player}", number)
-        for name, tensor in logs.items():
-            self.state.log(name, float(tensor))
+        for name, number in zip(logs, logged, strict=True):
+            self.state.log(name, number)
         return value
 
     def autocast(self) -> torch.autocast:
@@ -420,6 +419,14 @@ def _some(images: Tensor) -> Tensor:
 def batches_in(turns: Sequence[str]) -> int:
     """The batches a step draws: as many as the player that moves most has turns."""
     return max(Counter(turns).values())
+
+
+def _read(numbers: Sequence[Tensor]) -> list[float]:
+    """Scalars as floats. From CUDA in one copy: each one read alone would make the host wait for the device again."""
+    if numbers[0].device.type != "cuda":
+        return [float(number.detach()) for number in numbers]
+    values: list[float] = torch.stack([number.detach().double() for number in numbers]).tolist()
+    return values
 
 
 def _in_short(panel: Mapping[str, float]) -> dict[str, float]:
