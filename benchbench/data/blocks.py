@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import ImageFile
 from torch import Tensor
@@ -39,13 +40,20 @@ class Block:
 
     images: uint8 N×3×H×W. name: of the first one, for errors. applied: for each image, the keys of
     `decode.CONVERSIONS` that apply; empty if none does to any. odd: the name and (H, W) of the image that comes
-    next where that has another size than these.
+    next where that has another size than these. there: the same images as a tensor on a device, where that is where
+    they come from.
     """
 
     images: NDArray[np.uint8]
     name: str
     applied: Sequence[Sequence[str]] = ()
     odd: tuple[str, tuple[int, int]] | None = None
+    there: Tensor | None = None
+
+    @property
+    def tensor(self) -> Tensor:
+        """The images, where they came from: what was on a device does not go there a second time."""
+        return torch.from_numpy(self.images) if self.there is None else self.there
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,7 +69,11 @@ class Block:
 
     def first(self, n: int) -> Block:
         """The first `n` images alone."""
-        return self if n > len(self.images) else Block(self.images[:n], self.name, self.applied[:n])
+        return self if n > len(self.images) else self._part(slice(n))
+
+    def _part(self, part: slice) -> Block:
+        there = None if self.there is None else self.there[part]
+        return Block(self.images[part], self.name, self.applied[part], there=there)
 
 
 def rows_per_block(height: int, width: int) -> int:
@@ -76,8 +88,9 @@ def tensor_blocks(images: Iterable[Tensor], name: str, total: int | None) -> Gen
         check_tensor(batch, what)
         if len(batch):
             rows = rows_per_block(batch.shape[2], batch.shape[3])
-            for start in range(0, len(batch), rows):
-                yield Block(batch[start : start + rows].cpu().numpy(), what)
+            for part in batch.split(rows):
+                there = None if part.device.type == "cpu" else part
+                yield Block(part.cpu().numpy(), what, there=there)
 
 
 def batch_name(name: str, i: int, total: int | None) -> str:

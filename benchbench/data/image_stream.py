@@ -166,7 +166,7 @@ class ImageStream:
                 digests.extend(of_block)
                 applied.update(chain.from_iterable(block.applied))
                 count += len(block.images)
-                yield torch.from_numpy(block.images)
+                yield block.tensor
         if count != self.n:
             raise InputError(f"{self.name} was said to hold {self.n} images but holds {count}")
         self._conversions = conversion_notes(applied, count)
