@@ -7,6 +7,7 @@ import platform
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchbench.core.errors import InputError
 
@@ -30,6 +31,19 @@ def resolve_device(name: str = "auto") -> torch.device:
     elif device.type != "cpu":
         raise InputError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:N or mps")
     return device
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; to CUDA through pinned memory, so that nobody waits for the copy but who needs it."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes of a CUDA device that this process could still have: what nobody has, and what torch holds unused."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
 def synchronize(device: torch.device) -> None:

@@ -2,7 +2,8 @@
 
 The stream is cut into batches of one size whatever pieces it arrives in, so nothing depends on how the caller
 chunked it. Moments always come out; features and logits only if asked, as float32 on the CPU, and past
-`SPILL_BYTES` in a file that has no name and vanishes with the tensor. Peak memory is then a few batches.
+`SPILL_BYTES` in a file that has no name and vanishes with the tensor. Peak memory is then a few batches. A device is
+not waited for at every batch: rows leave it `_FETCH_BYTES` at a time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
 
 SPILL_BYTES = 2**30
+_FETCH_BYTES = 2**26
 # Rows that wait for a moment update: one rank-512 update is far cheaper than 64 of rank 8 (see `moments`).
 _UPDATE_ROWS = 512
 
@@ -141,12 +143,21 @@ class _Rows:
 
     def __init__(self) -> None:
         self._pieces: list[np.ndarray] = []
+        self._waiting: list[Tensor] = []  # on the device
         self._file: IO[bytes] | None = None
         self._n = 0
         self._bytes = 0
 
     def append(self, rows: Tensor) -> None:
-        piece = rows.to("cpu", torch.float32).numpy()
+        self._waiting.append(rows)
+        if rows.device.type == "cpu" or sum(rows.nbytes for rows in self._waiting) >= _FETCH_BYTES:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        if not self._waiting:
+            return
+        piece = torch.cat(self._waiting).to("cpu", torch.float32).numpy()
+        self._waiting.clear()
         self._n += len(piece)
         self._bytes += piece.nbytes
         self._pieces.append(piece)
@@ -167,6 +178,7 @@ class _Rows:
         self._pieces.clear()
 
     def tensor(self) -> Tensor:
+        self._fetch()
         if self._file is None:
             return torch.from_numpy(np.concatenate(self._pieces))
         shape = (self._n, self._bytes // (4 * self._n))

@@ -33,7 +33,7 @@ class Extractor(Protocol):
     n_logits: ClassVar[int]
     resize: ClassVar[str]  # the preprocessing by name, as records state it, e.g. "bicubic-antialias-128"
     input_side: ClassVar[int | None]  # in pixels, what every image is brought to; None: it comes as it is
-    batch_size: ClassVar[int]  # how many images a call are fastest on a CPU; changes no number
+    batch_size: int  # how many images a call are fastest where it is; changes no number
     weights_sha256: str
 
     def __init__(self, device: torch.device | str = "cpu") -> None:

@@ -104,9 +104,13 @@ class Moments:
             raise MetricFailed(f"a covariance needs at least 2 images but there is {self.n or 'none'}")
         return self.m2 / (self.n - 1)
 
+    def to(self, device: torch.device | str) -> Moments:
+        """The same moments on `device`, which must know float64."""
+        return Moments(self.n, self.mean.to(device), self.m2.to(device))
+
     def cpu(self) -> Moments:
         """The same moments on the CPU."""
-        return Moments(self.n, self.mean.cpu(), self.m2.cpu())
+        return self.to("cpu")
 
     def save(self, path: Path | str) -> None:
         """Write n, mean and m2 to an .npz file, atomically."""

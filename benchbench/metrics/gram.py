@@ -25,10 +25,11 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from benchbench.metrics.products import float64_rows, product
+from benchbench.metrics.products import at_once, float64_rows, product
 
 HEIGHT = 256  # rows of a tile: fewer make the products slow, more compute more of the diagonal twice
 WIDTH = 2048  # and columns: 4 MiB of float64, so that the passes over it stay in cache
+_ON_DEVICE = 4096  # both, where there is no such cache: 128 MiB
 RUN = 1024  # inner products longer than this are sums of shorter ones: 5% of the time for 0.6 of the rounding
 PROBES = 32
 
@@ -109,12 +110,13 @@ def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
     marks: float64 N×S, 1 where a row belongs to a subset.
     """
     sums = Sums.zeros(a, a, marks)
-    for i in _slices(len(a), HEIGHT):
+    height, width = _tile_of(a)
+    for i in _slices(len(a), height):
         square = _gram(a[i], a[i], kernel)
         sums.diagonal += float(square.diagonal().sum())
         sums.rows[i] += square.fill_diagonal_(0).sum(1)
         sums.add(square, 1, marks, marks, i, i)
-        for j in _slices(len(a), WIDTH, i.stop):
+        for j in _slices(len(a), width, i.stop):
             tile = _gram(a[i], a[j], kernel)
             sums.rows[i] += tile.sum(1)
             sums.rows[j] += tile.sum(0)
@@ -125,8 +127,9 @@ def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
 def sums_across(a: Side, b: Side, kernel: Kernel, of_a: Tensor | None, of_b: Tensor | None) -> Sums:
     """Over the pairs of two sides; `of_a` and `of_b` as `marks`, subset number s of one with s of the other."""
     sums = Sums.zeros(a, b, of_a)
-    for i in _slices(len(a), HEIGHT):
-        for j in _slices(len(b), WIDTH):
+    height, width = _tile_of(a)
+    for i in _slices(len(a), height):
+        for j in _slices(len(b), width):
             tile = _gram(a[i], b[j], kernel)
             sums.rows[i] += tile.sum(1)
             sums.columns[j] += tile.sum(0)
@@ -160,6 +163,10 @@ def _gram(a: Side, b: Side, kernel: Kernel) -> Tensor:
     runs = (product(x, y) for x, y in zip(a.x, b.x, strict=True))
     inner = reduce(Tensor.add_, runs).double().add_(a.offset[:, None]).add_(b.offset)
     return kernel(inner, a.squares, b.squares)
+
+
+def _tile_of(side: Side) -> tuple[int, int]:
+    return at_once(side.offset, HEIGHT, _ON_DEVICE), at_once(side.offset, WIDTH, _ON_DEVICE)
 
 
 def _slices(n: int, size: int, start: int = 0) -> Iterator[slice]:

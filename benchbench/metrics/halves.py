@@ -24,11 +24,14 @@ from torch import Tensor
 
 from benchbench.core.seeds import permutation
 from benchbench.metrics.neighbours import Candidates, Merged, Side, below, tiles
+from benchbench.metrics.products import at_once
 
 CUTS = 40
 _PAIRS = 8192  # pairs looked at together: 2 MiB of float32 a look at all halves
 _DENSE = 0.02  # of a tile's pairs in a ball of every half, beyond which a matrix product counts them
+_PAIRS_ON_DEVICE = 2**18
 _ROWS = 256
+_ROWS_ON_DEVICE = 2**13
 
 
 def width_for(k: int) -> int:
@@ -54,7 +57,7 @@ class Halves:
         weights = _cut(merged, seed)
         squares = near.squares
         limits = torch.empty(weights.shape, device=squares.device)
-        for rows in tiles(len(weights), _ROWS):
+        for rows in tiles(len(weights), at_once(squares, _ROWS, _ROWS_ON_DEVICE)):
             index = near.index[rows]
             own = index == torch.arange(len(weights), device=index.device)[rows, None]
             held = weights[index] - (own[:, :, None] & (weights[rows, None] > 0)).int()
@@ -103,7 +106,7 @@ class HalvedOverlap:
                 tile[rows[sure], columns[sure]] = 1
                 self._add_all(tile, i, j, of_real)
                 rows, columns, squares = rows[~sure], columns[~sure], squares[~sure]
-            for part in tiles(len(rows), _PAIRS):
+            for part in tiles(len(rows), at_once(low, _PAIRS, _PAIRS_ON_DEVICE)):
                 self._add_pairs(rows[part] + i.start, columns[part] + j.start, squares[part, None], of_real)
 
     def _add_pairs(self, i: Tensor, j: Tensor, squares: Tensor, of_real: bool) -> None:

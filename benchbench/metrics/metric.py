@@ -9,10 +9,11 @@ result. A metric that reads an extractor is a family ("fd"); with the extractor 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
@@ -40,13 +41,23 @@ ones: whatever looks at single distances is ruled by it."""
 class FeatureEvidence:
     """What an extractor said about one set of images.
 
-    moments: streaming mean and covariance, float64. features: float32 N×D (CPU) when a metric needs them.
-    logits: float32 N×K (CPU), likewise. Row order is the order of the images.
+    moments: streaming mean and covariance, float64. features: float32 N×D when a metric needs them.
+    logits: float32 N×K, likewise. Row order is the order of the images. All of it is on one device.
     """
 
     moments: Moments
     features: Tensor | None = None
     logits: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of features and logits, beside which moments weigh nothing."""
+        return sum(rows.nbytes for rows in (self.features, self.logits) if rows is not None)
+
+    def to(self, device: torch.device) -> FeatureEvidence:
+        """The same on `device`."""
+        features, logits = (None if t is None else t.to(device) for t in (self.features, self.logits))
+        return FeatureEvidence(self.moments.to(device), features, logits)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,23 @@ class Evidence:
     asked: Tensor | None = None
     sources: Mapping[str, FeatureEvidence] = field(default_factory=dict)
     variants: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all features and logits."""
+        sides = [side for name in _SIDES for side in getattr(self, name).values()]
+        return sum(side.nbytes for side in [*sides, *self.variants.values()])
+
+    def to(self, device: torch.device) -> Evidence:
+        """The same with everything that networks said on `device`, which must know float64."""
+        moved: dict[str, Any] = {
+            name: {extractor: side.to(device) for extractor, side in getattr(self, name).items()}
+            for name in (*_SIDES, "variants")
+        }
+        return replace(self, **moved)
+
+
+_SIDES = ("generated", "reference", "held_out", "sources")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from benchbench.core.images import check_images
 from benchbench.metrics.intervals import positive_estimate, wilson_interval, within
 from benchbench.metrics.linalg import check_features, check_pair
 from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, features_of
-from benchbench.metrics.neighbours import count_within, kth_neighbour, mean_row, tiles
+from benchbench.metrics.neighbours import count_within, kth_neighbour, mean_row, row_tiles
 
 BINS = 100
 _IMAGES_PER_BIN = 10  # fewer real images than this a bin, and the z test is no longer normal
@@ -141,7 +141,7 @@ def typical_distance(features: Tensor) -> float:
     """
     check_features(features, "the features", 2)
     centre = mean_row(features)
-    total = sum(float((features[part].double() - centre).square().sum()) for part in tiles(len(features)))
+    total = sum(float((features[part].double() - centre).square().sum()) for part in row_tiles(features))
     return math.sqrt(2 * total / (len(features) - 1))
 
 

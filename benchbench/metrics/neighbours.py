@@ -27,22 +27,29 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.linalg import check_features, check_pair
-from benchbench.metrics.products import float64_rows, product
+from benchbench.metrics.products import at_once, float64_rows, product
 
-TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes over it stay in cache
+_TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes over it stay in cache
 # Of one in which the nearest are sought: torch's topk only sorts part of a row with 64 columns for each one asked for.
 _WIDE = 2048
+_TILE_ON_DEVICE = 4096  # both, where there is no such cache: 64 MiB
 _SPARE = 4  # candidates kept beyond k: more of them, fewer rows that need the float64 product
 _PAIRS = 32  # pairs computed at once: half a MiB of differences at D = 2048, which stays in cache
+_PAIRS_ON_DEVICE = 4096  # 64 MiB
 _TIE = 1e-12  # squared distances that agree to this are equal: a few times the float64 rounding of a sum
 _OPEN_SHARE = (
     0.01  # of a tile's pairs left open, beyond which one float64 product is cheaper than single pairs
 )
 
 
-def tiles(n: int, size: int = TILE) -> Iterator[slice]:
+def tiles(n: int, size: int) -> Iterator[slice]:
     """0..n-1 in slices of `size`, the last one as short as it falls."""
     return (slice(start, start + size) for start in range(0, n, size))
+
+
+def row_tiles(rows: Tensor) -> Iterator[slice]:
+    """The rows in slices of the side of a tile that suits where they lie."""
+    return tiles(len(rows), at_once(rows, _TILE, _TILE_ON_DEVICE))
 
 
 @dataclass(frozen=True)
@@ -138,8 +145,7 @@ def lower_bounds(a: Side, b: Side) -> Tensor:
 def pair_distances(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> Tensor:
     """Squared distances of the pairs (x_i, y_j), float64 (len(i),), from differences: 0 for equal rows."""
     out = torch.empty(len(i), dtype=torch.float64, device=x.device)
-    for start in range(0, len(i), _PAIRS):
-        part = slice(start, start + _PAIRS)
+    for part in tiles(len(i), at_once(x, _PAIRS, _PAIRS_ON_DEVICE)):
         difference = x[i[part]].double() - y[j[part]]
         out[part] = torch.linalg.vecdot(difference, difference)
     return out
@@ -210,8 +216,9 @@ def _nothing_yet(n: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
 def _nearest(queries: Side, side: Side, width: int) -> tuple[Tensor, Tensor]:
     """The `width` columns with the smallest lower bounds for each query: (bounds, indices), n×width."""
     low, index = _nothing_yet(len(queries.x), width, side.x)
-    for rows in tiles(len(queries.x)):
-        for columns in tiles(len(side.x), _WIDE):
+    wide = at_once(side.x, _WIDE, _TILE_ON_DEVICE)
+    for rows in row_tiles(queries.x):
+        for columns in tiles(len(side.x), wide):
             tile = lower_bounds(queries[rows], side[columns])
             low[rows], index[rows] = _merge(low[rows], index[rows], tile, columns.start)
     return low, index
@@ -220,8 +227,9 @@ def _nearest(queries: Side, side: Side, width: int) -> tuple[Tensor, Tensor]:
 def _nearest_in_self(side: Side, width: int) -> tuple[Tensor, Tensor]:
     """`_nearest(side, side, width)` with each off-diagonal tile computed once and read both ways."""
     low, index = _nothing_yet(len(side.x), width, side.x)
-    for rows in tiles(len(side.x), _WIDE):
-        for columns in tiles(len(side.x), _WIDE):
+    wide = at_once(side.x, _WIDE, _TILE_ON_DEVICE)
+    for rows in tiles(len(side.x), wide):
+        for columns in tiles(len(side.x), wide):
             if columns.start < rows.start:
                 continue
             tile = lower_bounds(side[rows], side[columns])
@@ -281,9 +289,9 @@ def count_within(x: Tensor, threshold: float) -> Tensor:
     found = counts - 1
     beyond = threshold**2 * (1 + 3 * _TIE)  # `closer_than` leaves ties out; here they count
     with full_float32():
-        for i in tiles(len(rows)):
+        for i in row_tiles(rows):
             limit = torch.full_like(centre[:1], beyond).expand(len(rows[i]), 1)
-            for j in tiles(len(rows)):
+            for j in row_tiles(rows):
                 if j.start < i.start:
                     continue
                 a, b = closer_than(rows[i], rows[j], side[i], side[j], centre, [limit])[0]

@@ -127,13 +127,19 @@ class PairReader:
         window, say) leaves its failure instead of values."""
         for name in self._per_image.keys() - self._failures.keys():
             try:
-                self._values[name].append(self._per_image[name](x, y).double().cpu())
+                self._values[name].append(self._per_image[name](x, y))
             except MetricFailed as failure:
                 self._failures[name] = failure
 
     def result(self) -> PairEvidence:
         """The values of all pairs shown, in their order."""
-        whole = {name: torch.cat(parts) for name, parts in self._values.items() if name not in self._failures}
+        whole = {
+            name: torch.cat(parts)
+            .double()
+            .cpu()  # once, and not a batch: a device is not waited for in between
+            for name, parts in self._values.items()
+            if name not in self._failures
+        }
         return PairEvidence(whole, self._failures)
 
 

@@ -35,7 +35,7 @@ from benchbench.metrics.neighbours import (
     lower_bounds,
     mean_row,
     merged_kth_neighbour,
-    tiles,
+    row_tiles,
 )
 
 NAMES = ("precision", "recall", "density", "coverage")
@@ -85,8 +85,8 @@ def overlap(real: Tensor, fake: Tensor, k: int = 5, halves: bool = False) -> Ove
     balls = torch.zeros_like(outer.counts)
     recalled, covered = (torch.zeros(len(inner.rows), dtype=torch.bool, device=real.device) for _ in range(2))
     with full_float32():
-        for i in tiles(len(inner.rows)):
-            for j in tiles(len(outer.rows)):
+        for i in row_tiles(inner.rows):
+            for j in row_tiles(outer.rows):
                 low = lower_bounds(a[i], b[j])
                 limits = real_limit[i, None], fake_limit[None, j]
                 in_real, in_fake = closer_than(inner.rows[i], outer.rows[j], a[i], b[j], centre, limits, low)

@@ -23,7 +23,7 @@ from benchbench.metrics.select import Outcome, score
 from benchbench.results.key import cell_key
 from benchbench.results.record import Row
 from benchbench.runner.applies import OF_TRANSLATORS
-from benchbench.runner.evidence import Failures, Sides, gather, reference
+from benchbench.runner.evidence import Failures, Sides, gather, placed, reference
 from benchbench.runner.judges import Judges
 from benchbench.runner.rows import Counts, metric_rows
 from benchbench.runner.sources import Reference
@@ -140,7 +140,7 @@ def score_images(
     outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
     with progress.stage("computing metrics", len(possible), "metric") as stage:
         evidence = Evidence(generated, real, reader.result(), failures, held_out)
-        outcomes += score(possible, evidence)
+        outcomes += score(possible, placed(evidence, device, progress))
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
     beside = _first_images(plan.reference.images)
@@ -191,7 +191,7 @@ def _lacking(metric: Metric, reference: Reference) -> str | None:
 
 
 def _first_images(stream: ImageStream | None) -> Tensor | None:
-    return None if stream is None else next(stream.batches(min(GRID, stream.n)))
+    return None if stream is None else next(stream.batches(min(GRID, stream.n))).cpu()
 
 
 def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:

@@ -7,14 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from benchbench.core.device import free_bytes
 from benchbench.core.errors import MetricFailed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.image_stream import ImageStream
 from benchbench.features.extract import Extracted, Reader, rebatch
 from benchbench.features.extractor import Extractor
 from benchbench.features.reference_cache import reference_features
-from benchbench.metrics.metric import FeatureEvidence, Metric, Need
+from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, Need
 from benchbench.metrics.select import needs_of
+
+_TIMES = 4  # the features, those of equally many images a side, and copies in float64 of some
 
 Sides = dict[str, FeatureEvidence]
 Failures = dict[str, MetricFailed]
@@ -93,6 +96,21 @@ def sources(
         for name, judge in extractors.items()
         if name in readers
     }
+
+
+def placed(evidence: Evidence, device: torch.device, progress: Progress = SILENT) -> Evidence:
+    """The evidence where its metrics are to be computed: on `device`, if it is CUDA (MPS has no float64) and has room
+    for it; else on the CPU. The numbers are the same but for their last digits."""
+    if device.type != "cuda":
+        return evidence
+    needed, free = _TIMES * evidence.nbytes, free_bytes(device)
+    if needed <= free:
+        return evidence.to(device)
+    progress.note(
+        f"metrics are computed on the CPU: on these features they may take {needed / 2**30:.1f} GiB, and {device} has "
+        f"{free / 2**30:.1f} GiB left"
+    )
+    return evidence
 
 
 def _known(

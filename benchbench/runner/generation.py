@@ -12,7 +12,7 @@ from benchbench.metrics.metric import Evidence, PairEvidence
 from benchbench.metrics.paired import PairedMetric
 from benchbench.metrics.select import score
 from benchbench.runner.describe import class_counts, duplicates_among_real
-from benchbench.runner.evidence import gather, reference
+from benchbench.runner.evidence import gather, placed, reference
 from benchbench.runner.pictures import GRID, PAIRS, POOL, Pictured, nearest_training
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import measurement_rows, metric_rows
@@ -69,6 +69,7 @@ def evaluate_generation(
         pairs, shown = _reconstructions(plan, model, device, batch_size, progress)
     with progress.stage("computing metrics", len(plan.metrics), "metric") as stage:
         evidence = Evidence(generated, real, pairs, {**plan.judges.failures, **failures}, fresh, asked)
+        evidence = placed(evidence, device, progress)
         outcomes = score(plan.metrics, evidence)
         real_twins = duplicates_among_real(evidence, outcomes)
         stage.advance(len(plan.metrics))

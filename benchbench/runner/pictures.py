@@ -73,7 +73,7 @@ def nearest_training(evidence: Evidence) -> Neighbours | None:
         if side.features is not None and real is not None and real.features is not None:
             distances = torch.cdist(side.features[:COPIED].double(), real.features.double())
             k = min(NEAREST, distances.shape[1])
-            return Neighbours(distances.topk(k, largest=False).indices, judge)
+            return Neighbours(distances.topk(k, largest=False).indices.cpu(), judge)
     return None
 
 

@@ -14,7 +14,7 @@ from benchbench.metrics.metric import Evidence, Metric
 from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.record import Row
-from benchbench.runner.evidence import gather, reference, sources
+from benchbench.runner.evidence import gather, placed, reference, sources
 from benchbench.runner.pictures import Pictured, Stylizations
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import Counts, measurement_rows, metric_rows
@@ -92,4 +92,4 @@ def _scored(
         {**plan.judges.failures, **failures},
         sources=sources(origins, judges, metrics, **options),
     )
-    return score(metrics, evidence)
+    return score(metrics, placed(evidence, device, progress))

@@ -24,7 +24,7 @@ from benchbench.metrics.metric import Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import score
 from benchbench.results.record import Row
-from benchbench.runner.evidence import gather, reference, sources
+from benchbench.runner.evidence import gather, placed, reference, sources
 from benchbench.runner.pictures import Pictured, TranslationPanel
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import Counts, measurement_rows, metric_rows
@@ -118,7 +118,7 @@ class _Way:
             variants=self._variants(),
         )
         with self.progress.stage("computing metrics", len(self.metrics), "metric") as stage:
-            outcomes = score(self.metrics, evidence)
+            outcomes = score(self.metrics, placed(evidence, self.device, self.progress))
             stage.advance(len(self.metrics))
         n = min(TRANSLATION_BATCH, len(self.sources))
         cost = measure_cost(self.model, device=self.device, once=lambda: self._first(1))  # type: ignore[arg-type]

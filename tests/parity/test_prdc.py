@@ -43,7 +43,7 @@ def test_equals_the_package(seed: int, n: int, m: int, d: int, k: int, scale: fl
     """Oracle: prdc.compute_prdc, whole sets at once. Ours crosses many tiles of 16. Equal counts."""
     real, fake = gaussian(seed, n, d), gaussian(seed + 1, m, d, scale, 0.2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbours, "TILE", tile)
+        patch.setattr(neighbours, "_TILE", tile)
         assert_equal(prdc(real, fake, k), compute_prdc(real.numpy(), fake.numpy(), k))
 
 
