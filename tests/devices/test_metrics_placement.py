@@ -1,0 +1,108 @@
+"""Every metric on evidence that lives on a device: nothing is left on the CPU, and the number is the same.
+
+What they are compared with is the same metric on the CPU. The arithmetic is the CPU's on both sides; only how rows are
+cut into tiles differs, which moves float64 sums in their last digits: 1e-9, relative. `benchmarks/gpu.py` does the
+same on a card.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from pretend_cuda import CUDA, DeviceTensor, Traffic
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.registry import EXTRACTORS, METRICS
+from benchbench.features.moments import Moments
+from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.select import balanced
+
+N_REAL = 1200  # `ndb` wants a thousand, and fewer generated ones for `balanced` to cut
+N_FAKE = 700
+DIM = 12  # 4 × 12 images and more: `fd_infinity` is there
+FAMILIES = sorted(
+    name
+    for name, family in METRICS.items()
+    if not (issubclass(family, PairedMetric) and not family.uses_extractor)
+)
+
+
+def extractor_of(family: type[Metric]) -> str:
+    """One on which the family is defined; of dots where it counts them, of CLIP where it asks for that."""
+    able = [name for name in EXTRACTORS.names() if family.defined_on(name)]
+    return next((name for name in ("cnn_digits", "clip_vit_b_32", "modes_grid25") if name in able), able[0])
+
+
+def evidence_for(extractor: str, seed: int = 0) -> Evidence:
+    """Seeded Gaussians of which the generated ones are shifted and hold ten copies of one; logits of ten classes."""
+    rng = torch.Generator().manual_seed(seed)
+
+    def side(n: int, shift: float) -> FeatureEvidence:
+        features = torch.randn(n, DIM, generator=rng) + shift
+        features[:10] = features[0].clone()
+        classes = 25 if extractor == "modes_grid25" else 10
+        return FeatureEvidence(Moments.of(features), features, torch.randn(n, classes, generator=rng))
+
+    variants = torch.randn(30, 4, DIM, generator=rng)
+    asked = torch.randint(0, 10, (N_FAKE,), generator=rng)
+    return Evidence(
+        {extractor: side(N_FAKE, 0.3)},
+        {extractor: side(N_REAL, 0.0)},
+        held_out={extractor: side(N_REAL, 0.05)},
+        asked=asked,
+        sources={extractor: side(N_FAKE, 0.2)},
+        variants={extractor: variants},
+    )
+
+
+def answer(metric: Metric, evidence: Evidence) -> Estimate | str:
+    """The number, or why there is none."""
+    try:
+        return metric.compute(evidence)
+    except MetricFailed as failure:
+        return failure.reason
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_metric_on_the_device(name: str, cuda: Traffic) -> None:
+    """Value, interval and details, or the same refusal."""
+    family = METRICS.get(name)
+    extractor = extractor_of(family)
+    metric = family(extractor)
+    if isinstance(metric, PairedMetric):
+        pytest.skip("reads values of pairs, which are scored as they come: test_images_placement")
+    here = evidence_for(extractor)
+    there = here.to(CUDA)
+    assert isinstance(there.generated[extractor].features, DeviceTensor)
+    if metric.balanced:
+        here, there = balanced(here), balanced(there)
+    expected, result = answer(metric, here), answer(metric, there)
+    if isinstance(expected, str) or isinstance(result, str):
+        assert result == expected
+        return
+    pairs = [(expected, result), *((expected.details[key], result.details[key]) for key in expected.details)]
+    for one, other in pairs:
+        assert (one.low is None) == (other.low is None)
+        expected_numbers, numbers = ([e.value, e.low or 0, e.high or 0] for e in (one, other))
+        assert numbers == pytest.approx(expected_numbers, rel=1e-9, abs=1e-12)
+
+
+def test_the_list_is_not_of_refusals(cuda: Traffic) -> None:
+    """All but a few families answer on this evidence: the test above compares numbers, not sentences."""
+    extractors = {name: extractor_of(METRICS.get(name)) for name in FAMILIES}
+    answers = [
+        answer(METRICS.get(name)(extractor), balanced(evidence_for(extractor)))
+        for name, extractor in extractors.items()
+    ]
+    assert sum(isinstance(found, str) for found in answers) <= 5
+
+
+def test_features_stay_where_they_are(cuda: Traffic) -> None:
+    """The Fréchet distance of features on the device copies nothing of their size to the host."""
+    evidence = evidence_for("cnn_digits").to(CUDA)
+    cuda.reset()
+    METRICS.get("fd")("cnn_digits").compute(replace(evidence, held_out={}))
+    assert cuda.to_host < DIM * DIM * 8

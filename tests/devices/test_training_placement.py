@@ -1,0 +1,163 @@
+"""Whole trainings and runs on a device: every model, what a checkpoint brings back, what the host waits for.
+
+The device draws from the CPU's generator and computes on the CPU, so a training there is a training here, bit for bit;
+a tensor that is left behind, or made in the wrong place, raises.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pretend_cuda import CUDA, Traffic
+from torch import Tensor, nn
+
+import benchbench
+from benchbench.core.protocols import Conditional, Generator, ImageSpec, Stylizer, Trainable, Translator
+from benchbench.core.registry import MODELS
+from benchbench.core.seeds import ImageRng
+from benchbench.models.build import build_model
+from benchbench.training import loop
+from benchbench.training.batches import Other
+from benchbench.training.config import TrainingConfig
+from benchbench.training.loop import train
+
+SIDE = 32
+SPEC = ImageSpec(SIDE, SIDE, False, 3)
+N = 12
+TRAINABLE = sorted(name for name, model in MODELS.items() if hasattr(model, "loss"))
+STEPS = 2
+
+
+def pictures(seed: int) -> Tensor:
+    """Seeded noise, uint8 RGB."""
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (N, 3, SIDE, SIDE), dtype=torch.uint8, generator=rng)
+
+
+def trained(name: str, device: torch.device, workdir: Path | None = None, **options: Any) -> nn.Module:
+    """Two steps of the model with its default hyper-parameters on twelve images in three classes."""
+    torch.manual_seed(0)
+    model = build_model(name, {}, SPEC).to(device)
+    other = None
+    if isinstance(model, Stylizer):
+        model.show_styles(pictures(2)[:3])
+    elif isinstance(model, Translator):
+        other = Other(pictures(2), pictures(3)[:4], aligned=bool(model.paired))
+    config = TrainingConfig(**{"batch_size": 4, "steps": STEPS, "clip_norm": 1.0, **options})
+    train(
+        model,
+        pictures(0),
+        torch.arange(N) % 3,
+        pictures(1)[:4],
+        config,
+        seed=0,
+        device=device,
+        workdir=workdir,
+        identity={},
+        other=other,
+    )
+    return model
+
+
+def made(model: nn.Module, device: torch.device) -> Tensor | None:
+    """Two images of a generator, translator or stylizer."""
+    rng = ImageRng(0, range(2), device)
+    with torch.inference_mode():
+        if isinstance(model, Stylizer):
+            return model.stylize(pictures(4)[:1].to(device), 0, ImageRng(0, [0], device)).cpu()
+        if isinstance(model, Translator):
+            return model.translate(pictures(4)[:2].to(device), model.directions[0], rng).cpu()
+        if isinstance(model, Conditional):
+            return model.sample(2, rng, labels=torch.tensor([0, 2], device=device)).cpu()
+        return model.sample(2, rng).cpu() if isinstance(model, Generator) else None
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_model_trains_and_samples_on_the_device(name: str, cuda: Traffic) -> None:
+    """Weights, buffers and images after two steps, against the CPU's: equal bits (module docstring)."""
+    here, there = trained(name, torch.device("cpu")), trained(name, CUDA)
+    weights = there.state_dict()
+    assert all(torch.equal(value, weights[key].cpu()) for key, value in here.state_dict().items())
+    expected, found = made(here, torch.device("cpu")), made(there, CUDA)
+    assert (expected is None) == (found is None)
+    if expected is not None and found is not None:
+        assert torch.equal(expected, found)
+
+
+def test_the_list_is_of_all_models_that_train() -> None:
+    """What `hasattr` finds on the classes is what the protocol finds on the models."""
+    found = [name for name in MODELS.names() if isinstance(build_model(name, {}, SPEC), Trainable)]
+    assert found == TRAINABLE
+
+
+@pytest.mark.parametrize("name", ["dcgan", "vae"])
+def test_a_training_on_the_device_goes_on_where_it_was(name: str, cuda: Traffic, tmp_path: Path) -> None:
+    """Stopped after two of four steps and resumed, with an average of the weights and clipping, against one that ran
+    through: equal bits. The checkpoint goes to the file and back to the device."""
+    options = {"ema_decay": 0.9, "checkpoint_every": 1}
+
+    class StopError(Exception):
+        """The power went out."""
+
+    whole = trained(name, CUDA, steps=4, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        save, saved = loop.save_checkpoint, []
+
+        def save_twice(*arguments: Any) -> None:
+            save(*arguments)
+            saved.append(True)
+            if len(saved) == 2:
+                raise StopError
+
+        patch.setattr(loop, "save_checkpoint", save_twice)
+        with pytest.raises(StopError):
+            trained(name, CUDA, tmp_path, steps=4, **options)
+    resumed = trained(name, CUDA, tmp_path, steps=4, **options)
+    weights = resumed.state_dict()
+    assert all(torch.equal(value.cpu(), weights[key].cpu()) for key, value in whole.state_dict().items())
+
+
+@pytest.mark.parametrize(("name", "turns"), [("vae", 1), ("dcgan", 2), ("wgan-gp", 6)])
+def test_one_wait_a_turn(name: str, turns: int, cuda: Traffic) -> None:
+    """What a second step waits for: each turn reads its numbers in one copy, and nothing else waits."""
+    counts = []
+    for steps in (1, 2):
+        cuda.reset()
+        trained(name, CUDA, steps=steps)
+        counts.append(cuda.waits.copy())
+    assert counts[1] - counts[0] == {"copy to the host": turns}
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "options"),
+    [
+        ("vae", "digits", {"samples": 120, "extractors": ["cnn_digits"]}),
+        ("dcgan", "digits", {"samples": 120, "extractors": ["cnn_digits"]}),
+        ("cnn", "digits", {}),
+        pytest.param(  # half a minute for pictures to be drawn
+            "pix2pix",
+            "openmoji-lines",
+            {"samples": 12, "size": 32, "metrics": ["fd", "ssim", "content_distance"]},
+            marks=pytest.mark.slow,
+        ),
+        ("fast-style", "photographs", {"size": 32, "metrics": ["gram_distance", "content_distance"]}),
+    ],
+)
+def test_a_whole_run_on_the_device(
+    model: str, dataset: str, options: dict[str, Any], cuda: Traffic, tmp_path: Path
+) -> None:
+    """`benchbench run --device cuda` to the record: every metric that the CPU answers is answered, none fails, and the
+    machine it says is the device."""
+    frame = benchbench.run(model, dataset, out=tmp_path, device="cuda", overrides=["steps=4"], **options)
+    expected = benchbench.run(
+        model, dataset, out=tmp_path / "cpu", device="cpu", overrides=["steps=4"], **options
+    )
+    measured = ~frame["aspect"].isin(["throughput", "cost"])
+    assert frame["metric"][measured].tolist() == expected["metric"][measured].tolist()
+    assert frame["status"].tolist() == expected["status"].tolist()
+    values, others = frame["value"][measured], expected["value"][measured]
+    assert values.to_list() == pytest.approx(others.to_list(), rel=1e-6, nan_ok=True)
+    assert ("peak_memory_cuda" in set(frame["metric"])) == ("peak_memory_rss" in set(expected["metric"]))
