@@ -18,8 +18,14 @@ from benchbench.core.seeds import ImageRng
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What a model must know of its data before it is built: `height`, `width`, `grey` (R = G = B everywhere),
-    `n_classes` (0 when there are no labels)."""
+    """What a model must know of its data before it is built.
+
+    Attributes:
+        height: Of the images, in pixels.
+        width: Of the images, in pixels.
+        grey: Whether R = G = B everywhere.
+        n_classes: How many classes the labels tell apart; 0 when there are no labels.
+    """
 
     height: int
     width: int
@@ -35,7 +41,11 @@ class ImageSpec:
 class ModelClass(Protocol):
     """What stands behind a name in the `benchbench.models` group: a class with a config of its own.
 
-    The first line of its docstring is what `benchbench list models` shows, `reference` the paper.
+    The first line of its docstring is what `benchbench list models` shows.
+
+    Attributes:
+        Config: The hyper-parameters, a frozen pydantic model; its fields are what `--set` takes.
+        reference: The paper.
     """
 
     Config: ClassVar[type[BaseModel]]
@@ -49,7 +59,16 @@ class Generator(Protocol):
     """Makes images from nothing."""
 
     def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
-        """`n` images; all randomness comes from `rng`, whose length is `n`. `labels`: int64 (n,)."""
+        """Draw images.
+
+        Args:
+            n: How many.
+            rng: All randomness comes from here; its length is `n`.
+            labels: The classes to draw, int64 (n,); None leaves them open.
+
+        Returns:
+            uint8 RGB, n×3×H×W.
+        """
 
 
 @runtime_checkable
@@ -66,10 +85,24 @@ class Autoencoder(Generator, Protocol):
     """Also maps images to codes and back."""
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images to codes, float (n, latent): the deterministic code, the posterior mean for a VAE."""
+        """Images to codes.
+
+        Args:
+            images: uint8 RGB, N×3×H×W.
+
+        Returns:
+            float (N, latent): the deterministic code, the posterior mean for a VAE.
+        """
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes to images."""
+        """Codes to images.
+
+        Args:
+            codes: As `encode` returns them.
+
+        Returns:
+            uint8 RGB, N×3×H×W.
+        """
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """`decode(encode(images))`."""
@@ -82,17 +115,29 @@ Direction = Literal["AtoB", "BtoA"]
 class Translator(Protocol):
     """Turns images of one domain into another.
 
-    directions: those it can do, in the order they are evaluated. paired: whether it learns from pairs, images of both
-    domains that show the same thing; a model that does not is never shown which images belong together.
+    Attributes:
+        directions: Those it can do, in the order they are evaluated.
+        paired: Whether it learns from pairs, images of both domains that show the same thing; a model that does not is
+            never shown which images belong together.
     """
 
     directions: Sequence[Direction]
     paired: bool
 
     def translate(self, images: Tensor, direction: Direction, rng: ImageRng) -> Tensor:
-        """What `images` (of A for "AtoB") are in the other domain, of the same shape. All randomness comes from `rng`,
-        whose length is that of `images`; a deterministic model draws nothing. `InputError` for a direction that is
-        not among `directions`."""
+        """What images are in the other domain.
+
+        Args:
+            images: uint8 RGB, N×3×H×W; of A for "AtoB".
+            direction: One of `directions`.
+            rng: All randomness comes from here; its length is N. A deterministic model draws nothing.
+
+        Returns:
+            uint8 RGB of the same shape.
+
+        Raises:
+            InputError: `direction` is not among `directions`.
+        """
 
 
 @runtime_checkable
@@ -100,9 +145,17 @@ class Cyclic(Translator, Protocol):
     """Translates there and back without rounding in between."""
 
     def cycle(self, images: Tensor, direction: Direction, disturb: Callable[[Tensor], Tensor]) -> Tensor:
-        """`images` translated in `direction` and back again. `disturb` is applied to the translation on its way back,
-        float32 in [-1, 1], N×channels×H×W, the same shape out (Chu et al. 2017: what the model hides there is lost
-        to rounding and noise)."""
+        """Images translated and back again.
+
+        Args:
+            images: uint8 RGB, N×3×H×W.
+            direction: That of the first translation.
+            disturb: Applied to the translation on its way back, float32 in [-1, 1], N×channels×H×W, the same shape out
+                (Chu et al. 2017: what the model hides there is lost to rounding and noise).
+
+        Returns:
+            uint8 RGB of the same shape.
+        """
 
 
 @runtime_checkable
@@ -112,8 +165,18 @@ class Hinted(Translator, Protocol):
     def translate_hinted(
         self, images: Tensor, direction: Direction, rng: ImageRng, truth: Tensor, hints: int
     ) -> Tensor:
-        """As `translate`, but the colours of `truth` (uint8 RGB, aligned) are known at `hints` points of each image,
-        which `rng` draws. Without hints it is `translate`."""
+        """As `translate`, but with some colours of the right answer known. Without hints it is `translate`.
+
+        Args:
+            images: As in `translate`.
+            direction: As in `translate`.
+            rng: As in `translate`; it draws the points, too.
+            truth: The right answers, uint8 RGB, aligned with `images`.
+            hints: At how many points of each image the colour is known.
+
+        Returns:
+            uint8 RGB of the same shape.
+        """
 
 
 @runtime_checkable
@@ -121,18 +184,38 @@ class Stylizer(Protocol):
     """Shows a content in the style of a picture."""
 
     def show_styles(self, styles: Tensor) -> None:
-        """The pictures (uint8 RGB, of the size of the contents) whose styles are asked for from now on; called once,
-        before training. As many as `ImageSpec.n_classes` said."""
+        """Show the pictures whose styles are asked for from now on. Called once, before training.
+
+        Args:
+            styles: uint8 RGB, of the size of the contents; as many as `ImageSpec.n_classes` said.
+        """
 
     def stylize(self, contents: Tensor, style: int, rng: ImageRng) -> Tensor:
-        """`contents` in the style of picture number `style`; randomness as in `Translator.translate`."""
+        """Contents in the style of one picture.
+
+        Args:
+            contents: uint8 RGB, N×3×H×W.
+            style: The number of the picture, in the order of `show_styles`.
+            rng: As in `Translator.translate`.
+
+        Returns:
+            uint8 RGB of the same shape.
+        """
 
 
 @runtime_checkable
 class Restorer(Protocol):
     """Undoes a degradation."""
 
-    def restore(self, degraded: Tensor) -> Tensor: ...
+    def restore(self, degraded: Tensor) -> Tensor:
+        """What the images were before they were degraded.
+
+        Args:
+            degraded: uint8 RGB, N×3×H×W.
+
+        Returns:
+            uint8 RGB.
+        """
 
 
 @runtime_checkable
@@ -140,7 +223,14 @@ class Classifier(Protocol):
     """Tells the classes of a dataset apart."""
 
     def classify(self, images: Tensor) -> Tensor:
-        """Images to logits, float32 (n, n_classes)."""
+        """Images to logits.
+
+        Args:
+            images: uint8 RGB, N×3×H×W.
+
+        Returns:
+            float32 (N, n_classes).
+        """
 
 
 def unchanged(x: Tensor) -> Tensor:
@@ -150,12 +240,18 @@ def unchanged(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a loss sees: `x` float32 in [-1, 1], N×channels×H×W, on the training device; `labels` int64 (N,)
-    or None; `step` counts optimiser steps from 0, `total_steps` is the planned end. `augment` is the
-    differentiable augmentation that was asked for: a model with a discriminator applies it to whatever its
-    discriminator sees, real or generated, and nowhere else (Zhao et al. 2020, equations 4 and 5). For a `Translator`
-    `x` is of domain A and `y` of domain B, in the same form; row i of both shows the same thing if the model is
-    `paired`, else they are drawn independently and may differ in number."""
+    """What a loss sees, on the training device.
+
+    Attributes:
+        x: Images, float32 in [-1, 1], N×channels×H×W; for a `Translator` those of domain A.
+        labels: int64 (N,), or None.
+        step: Counts optimiser steps from 0.
+        total_steps: The planned end.
+        augment: The differentiable augmentation that was asked for: a model with a discriminator applies it to whatever
+            its discriminator sees, real or generated, and nowhere else (Zhao et al. 2020, equations 4 and 5).
+        y: For a `Translator` the images of domain B, in the form of `x`. Row i of both shows the same thing if the
+            model is `paired`, else they are drawn independently and may differ in number.
+    """
 
     x: Tensor
     labels: Tensor | None
@@ -179,10 +275,25 @@ class Trainable(Protocol):
         """The modules that are optimised, by name: one optimiser each."""
 
     def turns(self, step: int) -> Sequence[str]:
-        """Who moves in this step, in order."""
+        """Who moves in this step.
+
+        Args:
+            step: Counts from 0.
+
+        Returns:
+            Names among `players()`, in order.
+        """
 
     def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The scalar this player minimises, and detached scalars worth a curve (their names are columns)."""
+        """What a player minimises.
+
+        Args:
+            player: A name among `players()`.
+            batch: What it sees in this turn.
+
+        Returns:
+            The scalar to minimise, and detached scalars worth a curve, whose names are columns of `curves.csv`.
+        """
 
 
 @runtime_checkable
@@ -191,7 +302,11 @@ class Standing(Protocol):
     of from the weights' history ("standing statistics", Brock et al. 2019, appendix D)."""
 
     def standing_pass(self, n: int) -> None:
-        """Generate `n` images in training mode, from torch's global generator; nothing else is wanted of it."""
+        """Generate images in training mode, from torch's global generator; nothing else is wanted of it.
+
+        Args:
+            n: How many.
+        """
 
 
 @runtime_checkable
@@ -199,7 +314,14 @@ class Observant(Protocol):
     """Reports more than its losses once an epoch, for example the number of active units."""
 
     def epoch_statistics(self, images: Tensor) -> dict[str, float]:
-        """Numbers for `curves.csv` from held-out `images` (uint8 RGB, at most a few hundred)."""
+        """Numbers for `curves.csv`.
+
+        Args:
+            images: Held-out ones, uint8 RGB, at most a few hundred.
+
+        Returns:
+            Numbers by the name of their column.
+        """
 
 
 @runtime_checkable
@@ -207,4 +329,9 @@ class Fittable(Protocol):
     """Learns without gradient steps, for example a control row that hands out training images."""
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Look at the images of both splits (uint8 RGB); only a control may use `held_out`."""
+        """Look at the images of both splits.
+
+        Args:
+            train: uint8 RGB, N×3×H×W.
+            held_out: uint8 RGB, M×3×H×W; only a control may use them.
+        """

@@ -14,7 +14,11 @@ from benchbench.core.errors import BenchbenchWarning, InputError, unknown_name
 
 
 class Registry:
-    """The things of one kind ("model", "dataset", "metric", "extractor")."""
+    """The things of one kind.
+
+    Args:
+        kind: "model", "dataset", "metric" or "extractor"; its entry-point group is `benchbench.<kind>s`.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -30,7 +34,17 @@ class Registry:
         return sorted(self._entries())
 
     def get(self, name: str) -> Any:
-        """The object behind a name; `InputError` with the nearest name when there is none."""
+        """The object behind a name, imported now.
+
+        Args:
+            name: One of `names()`.
+
+        Returns:
+            What the entry point leads to, for our groups a class.
+
+        Raises:
+            InputError: Nothing has that name (the message says the nearest one), or it cannot be imported.
+        """
         entries = self._entries()
         if name not in entries:
             raise unknown_name(self.kind, name, entries)
@@ -42,7 +56,11 @@ class Registry:
             ) from error
 
     def items(self) -> list[tuple[str, Any]]:
-        """Every (name, object) that loads; a broken plugin warns with its name and is skipped."""
+        """Every (name, object) that loads.
+
+        Warns:
+            BenchbenchWarning: A plugin is broken; it is named and skipped.
+        """
         loaded = []
         for name in self.names():
             try:

@@ -29,21 +29,37 @@ Record = tuple[Path, dict[str, Any]]  # a record's folder and what its run.json 
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
-    """One line a number for every record below `path`: the columns of `results.record.Row` in order, then what its
-    run.json says of it (`results.conditions.FACTS`).
+    """One line a number for every record below `path`, sorted by folder.
 
-    Sorted by folder. Runs that share model and variant and were not made by one recipe get variants that say what
-    differs (`results.recipes`). Dtypes are pandas' nullable ones: a failed number's value is <NA>. No records give an
-    empty table with the same columns. Raises `InputError` for a folder that is not there, a damaged or edited
-    record, a cell that is there twice, or another schema version; the message names the file.
+    Runs that share model and variant and were not made by one recipe get variants that say what differs
+    (`results.recipes`).
+
+    Args:
+        path: A folder; records are found whatever the depth.
+
+    Returns:
+        The columns of `results.record.Row` in order, then what its run.json says of a number
+        (`results.conditions.FACTS`). Dtypes are pandas' nullable ones: a failed number's value is <NA>. No records
+        give an empty table with the same columns.
+
+    Raises:
+        InputError: The folder is not there, a record is damaged or was edited, a cell is there twice, or a record is
+            of another schema version; the message names the file.
     """
     return results_of(records(Path(path)))
 
 
 def load_runs(path: Path | str) -> pd.DataFrame:
-    """One line a record: what its `run.json` says, nested fields by dotted name, and its folder as `path`.
+    """One line a record: where its numbers come from. Joins with `load_results` on `cell`.
 
-    Joins with `load_results` on `cell`. Raises as `load_results` does.
+    Args:
+        path: A folder; records are found whatever the depth.
+
+    Returns:
+        What `run.json` says, nested fields by dotted name, and the record's folder as `path`.
+
+    Raises:
+        InputError: As in `load_results`.
     """
     return runs_of(records(Path(path)))
 
@@ -90,8 +106,17 @@ def runs_of(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def load_failures(path: Path | str) -> pd.DataFrame:
-    """One line a cell below `path` that could not be carried out: `cell`, `dataset`, `model`, `seed`, `reason`,
-    `when` and its folder as `path`. A cell that succeeded later is not among them."""
+    """One line a cell below `path` that could not be carried out. A cell that succeeded later is not among them.
+
+    Args:
+        path: A folder; cells are found whatever the depth.
+
+    Returns:
+        The columns `cell`, `dataset`, `model`, `seed`, `reason`, `when`, and the cell's folder as `path`.
+
+    Raises:
+        InputError: A `failed.json` is not what was written.
+    """
     columns = ["cell", "dataset", "model", "seed", "reason", "when"]
     lines = []
     for file in sorted(Path(path).rglob(FAILED)):
