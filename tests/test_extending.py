@@ -59,12 +59,12 @@ def test_the_examples_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert program == "benchbench"
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.output
-    rows = load_results(tmp_path / "results").set_index("metric")
+    rows = load_results(tmp_path / "runs").set_index("metric")
     gap, distance = rows.loc["mean_gap_thumbnail"], rows.loc["fd_thumbnail"]
     assert (gap.status, distance.status) == ("ok", "ok")
     assert (gap.model, gap.dataset, gap.n_images) == ("pixel-gaussian", "stripes", 150)
     assert 0 < gap.value**2 <= distance.value
-    assert "nll" in (next((tmp_path / "results").rglob("curves.csv"))).read_text()
+    assert "nll" in (next((tmp_path / "runs").rglob("curves.csv"))).read_text()
 
 
 @pytest.mark.usefixtures("acme")

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
+from benchbench.core.folders import OUTPUT, PUBLISHED
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path), default=OUTPUT)
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Records to hold it against.",
+    help="Records to hold it against, such as the published ones.  [required]",
 )
 @click.option(
     "--tolerance", type=FILE, help="What may get worse, as TOML; without it the gate of docs/gate.toml."
@@ -31,14 +31,18 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--summary", help="Append a Markdown summary here; an empty name means nowhere.")
 def check(
     candidate: Path,
-    baseline: Path,
+    baseline: Path | None,
     tolerance: Path | None,
     confidence: float | None,
     junit: Path | None,
     json_: Path | None,
     summary: str | None,
 ) -> None:
-    """Hold the records below CANDIDATE against a baseline, number by number.
+    """Hold the records below CANDIDATE (runs, where none is named) against a baseline, number by number.
+
+    \b
+      benchbench check --baseline results
+      benchbench check --baseline main/runs branch/runs --junit junit.xml
 
     Exit codes: 0 nothing is worse than allowed, 1 a regression, 2 wrong usage, 3 nothing comparable, 4 a cell
     failed. Of several, 4 counts before 3 and 3 before 1. Improvements never fail.
@@ -55,6 +59,13 @@ def check(
     from benchbench.views.junit import junit as as_junit
     from benchbench.views.text import plain
 
+    if baseline is None:
+        raise click.UsageError(
+            f"check needs --baseline, the records to hold {candidate} against, as in --baseline {PUBLISHED}"
+        )
+    if candidate == OUTPUT and baseline.resolve() == candidate.resolve():
+        # Whoever names a baseline alone may not know what it is held against; nothing would ever be worse.
+        raise click.UsageError(f"{candidate} would be held against itself; name the folder of the candidate")
     gate = load_gate(tolerance)
     report = hold(baseline, candidate, gate if confidence is None else gate.with_confidence(confidence))
     if junit is not None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import Share
+from benchbench.cli.options import Share, check_default_folder
+from benchbench.core.folders import OUTPUT, PUBLISHED
 
 
 @click.command()
@@ -15,7 +16,7 @@ from benchbench.cli.options import Share
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
-    default="results",
+    default=OUTPUT,
     show_default=True,
     help="Where groups, keys and git:REV look.",
 )
@@ -48,25 +49,33 @@ def compare(
     """Say number by number whether A is better than B.
 
     A and B are folders of records or cells; groups such as model=vae,dataset=digits; keys of cells; or revisions,
-    as git:REV (the results at hand as they were) or REV:FOLDER.
+    as git:REV (the folder of --results as it was) or REV:FOLDER.
 
     With --plan: how many seeds a side, and images a run, would show a difference of --smallest, for each number of A
     (and B), by the spreads in the records.
     """
     if b is None and not plan:
         raise click.UsageError("compare needs A and B; with --plan A alone will do")
+    import shlex
+
     from rich.console import Console
 
     from benchbench.results import planning
     from benchbench.results.across import across
-    from benchbench.results.select_records import at_hand, select
+    from benchbench.results.select_records import Records, at_hand, select
     from benchbench.results.verdicts import compare as compare_rows
     from benchbench.views import comparison as view
     from benchbench.views import planning as planning_view
 
-    hand = at_hand(results)
-    chosen = select([a] if b is None else [a, b], results, hand)
-    known = hand()[0] if results.is_dir() else None
+    texts = [a] if b is None else [a, b]
+    everything = at_hand(results)
+
+    def hand() -> Records:
+        check_default_folder(results, f"compare {shlex.join(texts)} --results {PUBLISHED}")
+        return everything()
+
+    chosen = select(texts, results, hand)
+    known = everything()[0] if results.is_dir() else None
     if plan:
         planned = planning.plan([side.rows for side in chosen], smallest, known)
         if format_ == "terminal":

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.options import FOLDER, check_default_folder
+from benchbench.core.folders import PUBLISHED
+
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default="results")
+@FOLDER
 @click.option(
     "--format",
     "format_",
@@ -19,8 +22,8 @@ import click
 )
 @click.option("--output", type=click.Path(path_type=Path), help="A file instead of standard output.")
 @click.option("--cite", is_flag=True, help="Print BibTeX of what stands in the table instead.")
-def leaderboard(results: Path, format_: str, output: Path | None, cite: bool) -> None:
-    """Put the models recorded below RESULTS side by side, best first.
+def leaderboard(folder: Path, format_: str, output: Path | None, cite: bool) -> None:
+    """Put the models recorded below FOLDER (runs, where none is named) side by side, best first.
 
     Means over seeds. Numbers made under different protocols never share a column.
     """
@@ -34,7 +37,8 @@ def leaderboard(results: Path, format_: str, output: Path | None, cite: bool) ->
     from benchbench.views.leaderboard import leaderboard as text
     from benchbench.views.table import frame_table
 
-    frame = load_results(results)
+    check_default_folder(folder, f"leaderboard {PUBLISHED}")
+    frame = load_results(folder)
     if cite:
         if output is None:
             click.echo(bibtex(frame), nl=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.precision import PRECISIONS
 
 NAME = click.option("--name", help="What tables call these rows, in place of the model and its variant.")
@@ -15,10 +16,11 @@ METRICS = click.option(
 OUT = click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("results"),
+    default=OUTPUT,
     show_default=True,
     help="Where records go.",
 )
+FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=OUTPUT)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
@@ -30,6 +32,30 @@ PRECISION = click.option(
     show_default=True,
     help="What the extractors compute in; the record names it.",
 )
+
+
+def check_default_folder(folder: Path, verb: str) -> None:
+    """`InputError` where nobody named a folder and the default one holds no records. Where the published one does, the
+    sentence says so; verb: what to type, without the program's name, to read those.
+
+    A damaged record counts as one: what is wrong with it is said by whoever reads it.
+    """
+    from benchbench.core.errors import InputError
+    from benchbench.results.load import records
+
+    def holds_records(root: Path) -> bool:
+        try:
+            return root.is_dir() and next(records(root), None) is not None
+        except InputError:
+            return True
+
+    if folder != OUTPUT or holds_records(folder):
+        return
+    if holds_records(PUBLISHED):
+        raise InputError(f"no records in {folder}; {PUBLISHED} holds some: benchbench {verb}")
+    raise InputError(
+        f"no records in {folder} yet; benchbench run, suite and evaluate write there, or name another folder"
+    )
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases of click

@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.results.load import load_failures, records, results_of
 from benchbench.results.numbers import Unit
 from benchbench.results.recipes import settings_of
@@ -65,8 +66,8 @@ class Selection:
 
 
 _Recipes = dict[str, dict[str, str]]
-_Records = tuple[pd.DataFrame, pd.DataFrame, _Recipes]  # rows, failures, settings by cell
-Hand = Callable[[], _Records]
+Records = tuple[pd.DataFrame, pd.DataFrame, _Recipes]  # rows, failures, settings by cell
+Hand = Callable[[], Records]
 
 
 def at_hand(results: Path) -> Hand:
@@ -86,7 +87,7 @@ def select(texts: Sequence[str], results: Path, hand: Hand | None = None) -> lis
     ]
 
 
-def _select(text: str, results: Path, hand: Hand) -> _Records:
+def _select(text: str, results: Path, hand: Hand) -> Records:
     if Path(text).is_dir():
         return _read(Path(text))
     if "=" in text:
@@ -104,16 +105,16 @@ def _select(text: str, results: Path, hand: Hand) -> _Records:
     )
 
 
-def _read(path: Path) -> _Records:
+def _read(path: Path) -> Records:
     return _that_are_there(_everything(path), path)
 
 
-def _everything(path: Path) -> _Records:
+def _everything(path: Path) -> Records:
     found = list(records(path))
     return results_of(found), load_failures(path), {str(run["cell"]): settings_of(run) for _, run in found}
 
 
-def _that_are_there(found: _Records, path: Path) -> _Records:
+def _that_are_there(found: Records, path: Path) -> Records:
     if found[0].empty:
         raise InputError(
             f"there are no records below {path}; name a folder that benchbench wrote results into"
@@ -121,7 +122,7 @@ def _that_are_there(found: _Records, path: Path) -> _Records:
     return found
 
 
-def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes) -> _Records:
+def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes) -> Records:
     cells = sorted(cell for cell in rows["cell"].unique() if cell.startswith(key))
     if len(cells) != 1:
         if cells:
@@ -134,7 +135,7 @@ def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, r
 
 def _group(
     text: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes
-) -> _Records:
+) -> Records:
     for column, value in _conditions(text).items():
         chosen = rows[_texts(rows[column]) == value]
         if chosen.empty:
@@ -180,7 +181,7 @@ def _there_is(results: Path, rows: pd.DataFrame) -> str:
     return f"{results} holds {', '.join(names[:MOST_NAMED])}{more}"
 
 
-def _at_revision(revision: str, folder: str) -> _Records:
+def _at_revision(revision: str, folder: str) -> Records:
     """The records in `folder` ("" for the whole repository, else from its top) as of `revision`."""
     where = f"{revision}:{folder}"
     unknown = f"this repository has no revision {revision!r}; git log --oneline and git tag list those it has"
@@ -189,18 +190,15 @@ def _at_revision(revision: str, folder: str) -> _Records:
     commit = (
         _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", otherwise=unknown).decode().strip()
     )
-    nothing = (
-        f"there are no records in {where}; git ls-tree -d -r --name-only {revision} lists the folders there"
-    )
-    listing = _git("ls-tree", "-r", "-z", "--full-tree", f"{commit}:{folder.rstrip('/')}", otherwise=nothing)
-    files: dict[str, str] = {}  # path -> the object that holds its content
-    for entry in filter(None, listing.decode("utf-8", "surrogateescape").split("\0")):
-        facts, _, name = entry.partition("\t")
-        path = PurePosixPath(name)
-        if path.name in (RUN, METRICS, FAILED) and facts.startswith("100") and ".." not in path.parts:
-            files[name] = facts.split()[2]
+    files = _files_at(commit, folder)
     if not files:
-        raise InputError(nothing)
+        way = f"git ls-tree -d -r --name-only {revision} lists the folders there"
+        asked = PurePosixPath(folder)
+        published = asked.parent / PUBLISHED
+        # git seldom has what was only tried
+        if asked.name == OUTPUT.name and _files_at(commit, str(published)):
+            way = f"{revision}:{published} holds some, say that instead"
+        raise InputError(f"there are no records in {where}; {way}")
     with tempfile.TemporaryDirectory() as temporary:
         for name, content in zip(files, _blobs(list(files.values())), strict=True):
             target = Path(temporary, name)
@@ -210,6 +208,22 @@ def _at_revision(revision: str, folder: str) -> _Records:
             return _read(Path(temporary))
         except InputError as error:  # which speaks of a folder that nobody has seen
             raise InputError(str(error).replace(temporary, where.rstrip("/"))) from error
+
+
+def _files_at(commit: str, folder: str) -> dict[str, str]:
+    """What records are read from, in a folder of a commit: path below it -> the object that holds its content."""
+    tree = f"{commit}:{folder.rstrip('/')}"
+    try:
+        listing = _git("ls-tree", "-r", "-z", "--full-tree", tree, otherwise=f"there is no folder {tree}")
+    except InputError:
+        return {}
+    files = {}
+    for entry in filter(None, listing.decode("utf-8", "surrogateescape").split("\0")):
+        facts, _, name = entry.partition("\t")
+        path = PurePosixPath(name)
+        if path.name in (RUN, METRICS, FAILED) and facts.startswith("100") and ".." not in path.parts:
+            files[name] = facts.split()[2]
+    return files
 
 
 def _inside_repository(folder: Path) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import CellFailed, out_of_memory
+from benchbench.core.folders import OUTPUT
 from benchbench.core.progress import SILENT, Progress
 from benchbench.results.load import load_results
 from benchbench.results.store import Store
@@ -22,7 +23,7 @@ def run(model: str, dataset: str, **options: Any) -> pd.DataFrame:
 
     Takes the keyword arguments of `run_cells`. The columns are those of `load_results`.
 
-    >>> frame = benchbench.run("vae", "digits", seeds=[0, 1], out="my-results")  # doctest: +SKIP
+    >>> frame = benchbench.run("vae", "digits", seeds=[0, 1])  # doctest: +SKIP
     """
     frames = [load_results(outcome.path) for outcome in run_cells(model, dataset, **options)]
     return pd.concat(frames, ignore_index=True)
@@ -33,13 +34,14 @@ def run_cells(
     dataset: str,
     *,
     seeds: Sequence[int] = (0,),
-    out: Path | str = "results",
+    out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = SILENT,
     **options: Any,
 ) -> list[CellOutcome]:
-    """Carry out one cell a seed, in order; `options` are those of `runner.plan.make_plans`.
+    """Carry out one cell a seed, in order; `options` are those of `runner.plan.make_plans`. `out`: the folder for the
+    records.
 
     A finished cell is answered from its record. A cell that fails does not stop the next one; when all are
     through, `CellFailed` names those that did.

@@ -26,12 +26,12 @@ Verb = Callable[..., tuple[int, str, str]]
 
 SUITE = 'models = ["noise"]\ndatasets = ["digits"]\nseeds = 2\n[settings]\nsamples = 16\nmetrics = ["swd"]\n'
 VERBS = {
-    "leaderboard": ["leaderboard", "results"],
-    "report": ["report", "results"],
-    "check": ["check", "--baseline", "results", "good"],
-    "check, as candidate": ["check", "--baseline", "good", "results"],
-    "compare": ["compare", "results", "good"],
-    "suite": ["suite", "suite.toml", "--dry-run", "--out", "results"],
+    "leaderboard": ["leaderboard", "runs"],
+    "report": ["report", "runs"],
+    "check": ["check", "--baseline", "runs", "good"],
+    "check, as candidate": ["check", "--baseline", "good", "runs"],
+    "compare": ["compare", "runs", "good"],
+    "suite": ["suite", "suite.toml", "--dry-run", "--out", "runs"],
 }
 RUN: dict[str, Any] = {
     "variant": "",
@@ -58,18 +58,18 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The keys of the two cells of `SUITE`, so that a suite meets records which it looks for."""
     path = tmp_path_factory.mktemp("suite")
     (path / "suite.toml").write_text(SUITE)
-    cells = plan_suite(load_suite(path / "suite.toml"), Store(path / "results"), device=torch.device("cpu"))
+    cells = plan_suite(load_suite(path / "suite.toml"), Store(path / "runs"), device=torch.device("cpu"))
     return [cell.key for cell in cells]
 
 
 @pytest.fixture
 def folders(tmp_path: Path, make_row: MakeRow, keys: list[str]) -> list[Path]:
-    """`results` and `good` with the two cells of `suite.toml`; returns the folders of those in `results`."""
+    """`runs` and `good` with the two cells of `suite.toml`; returns the folders of those in `runs`."""
     (tmp_path / "suite.toml").write_text(SUITE)
     rows = [make_row(model="noise", seed=seed, cell=key, value=12.5 + seed) for seed, key in enumerate(keys)]
     for row in rows:
         land(tmp_path / "good", row)
-    return [land(tmp_path / "results", row, {"curves.csv": "epoch,step,loss\n0,1,2.0\n"}) for row in rows]
+    return [land(tmp_path / "runs", row, {"curves.csv": "epoch,step,loss\n0,1,2.0\n"}) for row in rows]
 
 
 @pytest.fixture
@@ -171,12 +171,12 @@ def test_a_report_refuses_what_it_would_have_to_make_up(folders: list[Path], ver
         path = folders[0] / "run.json"
         whole = path.read_text()
         path.write_text(json.dumps({name: x for name, x in json.loads(whole).items() if name != fact}))
-        assert is_one_sentence(*verb("report", "results"), rf"run\.json does not state {fact}")
+        assert is_one_sentence(*verb("report", "runs"), rf"run\.json does not state {fact}")
         path.write_text(whole)
     (folders[1] / "curves.csv").write_text("epoch,st")
-    assert is_one_sentence(*verb("report", "results"), r"curves\.csv is not what run\.json lists")
+    assert is_one_sentence(*verb("report", "runs"), r"curves\.csv is not what run\.json lists")
     (folders[1] / "curves.csv").unlink()
-    assert is_one_sentence(*verb("report", "results"), r"curves\.csv cannot be read \(No such file")
+    assert is_one_sentence(*verb("report", "runs"), r"curves\.csv cannot be read \(No such file")
 
 
 def test_a_record_published_without_its_pictures_is_reported(
@@ -184,7 +184,7 @@ def test_a_record_published_without_its_pictures_is_reported(
 ) -> None:
     """A picture that run.json lists and that is gone leaves a gap; one that is another picture is refused."""
     row = make_row()
-    picture = land(tmp_path / "results", row, {"samples.png": "as it was"}) / "samples.png"
+    picture = land(tmp_path / "runs", row, {"samples.png": "as it was"}) / "samples.png"
     assert verb("report")[0] == 0
     assert "data:image/png;base64," in (tmp_path / "report.html").read_text()
     picture.write_text("another")
@@ -198,7 +198,7 @@ def test_a_record_published_without_its_pictures_is_reported(
 def evil(tmp_path: Path, make_row: MakeRow) -> None:
     """Two stores in which the name of the model, the dataset, a unit and a reason are markup; the second is worse."""
     (tmp_path / "suite.toml").write_text(SUITE)
-    for root, shift in (("results", 0.0), ("worse", 50.0)):
+    for root, shift in (("runs", 0.0), ("worse", 50.0)):
         for seed in range(3):
             common = {"dataset": EVIL, "seed": seed, "unit": EVIL}
             for name, value in ((EVIL, 12.0), ("plain", 20.0)):
@@ -230,7 +230,9 @@ class Tags(html.parser.HTMLParser):
 SHOWN = EVIL.replace("\x1b", "\ufffd")
 
 
-@pytest.mark.parametrize("arguments", [["leaderboard"], ["compare", "results", "worse"], ["check", "worse"]])
+@pytest.mark.parametrize(
+    "arguments", [["leaderboard"], ["compare", "runs", "worse"], ["check", "worse", "--baseline", "runs"]]
+)
 def test_markup_in_names_stays_text_on_a_terminal(evil: None, verb: Verb, arguments: list[str]) -> None:
     """No escape sequence gets through, and a rich style is shown rather than used."""
     _, out, err = verb(*arguments)
@@ -241,9 +243,9 @@ def test_markup_in_names_stays_text_on_a_terminal(evil: None, verb: Verb, argume
 def test_markup_in_names_stays_text_in_markdown(evil: None, verb: Verb, tmp_path: Path) -> None:
     """CommonMark: a backslash before each character that would mean something; rows keep their number of cells."""
     assert verb("leaderboard", "--format", "markdown", "--output", "board")[0] == 0
-    compared = verb("compare", "results", "worse", "--format", "markdown")
+    compared = verb("compare", "runs", "worse", "--format", "markdown")
     assert compared[0] == 0
-    assert verb("check", "worse", "--summary", "summary")[0] == 1
+    assert verb("check", "worse", "--baseline", "runs", "--summary", "summary")[0] == 1
     for text in ((tmp_path / "board").read_text(), compared[1], (tmp_path / "summary").read_text()):
         assert r"\<script\>x\</script\>\|\_\*\[b\](c)\[red\]\$x\$\&\#\{\\" in text
         assert r"\@me" in text
@@ -268,7 +270,7 @@ def test_markup_in_names_stays_text_in_latex_and_junit(evil: None, verb: Verb, t
     """LaTeX by the macros that print each sign; XML by a parser that gives the name back."""
     _, out, _ = verb("leaderboard", "--format", "latex")
     assert r"\textless{}/script\textgreater{}\textbar{}\_*[b](c)[red]\$x\$\&\#\{\textbackslash{}" in out
-    assert verb("check", "worse", "--junit", "junit")[0] == 1
+    assert verb("check", "worse", "--baseline", "runs", "--junit", "junit")[0] == 1
     names = {case.get("classname") for case in ElementTree.parse(tmp_path / "junit").iter("testcase")}
     assert f"{SHOWN}.{SHOWN}" in names
 

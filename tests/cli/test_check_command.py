@@ -231,7 +231,8 @@ def test_a_failed_cell_is_exit_code_4(
         (["nowhere"], "there is no folder nowhere"),
         (["branch", "--baseline", "nowhere"], "there is no folder nowhere"),
         (["branch", "--summary", "base"], "cannot write base: Is a directory"),
-        ([], "CANDIDATE"),
+        ([], "there is no folder runs"),
+        (["--baseline", "runs"], "runs would be held against itself; name the folder of the candidate"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(
@@ -252,6 +253,24 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
     assert sentence in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_check_says_what_it_holds_against_what(
+    tmp_path: Path,
+    records: Callable[..., Path],
+    check: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The candidate is what runs left in `runs`, unless it is named. No baseline goes without saying, not even the
+    published one: what a verdict hangs on stands in the command."""
+    records(tmp_path / "results")
+    records(tmp_path / "runs")
+    assert check("--baseline", "results") == 0
+    capsys.readouterr()
+    assert check() == 2
+    assert "check needs --baseline, the records to hold runs against, as in --baseline results" in (
+        capsys.readouterr().err
+    )
 
 
 def test_markup_in_names_stays_text_everywhere(

@@ -78,7 +78,7 @@ def test_doctor_says_what_is_there_and_what_is_missing() -> None:
 def test_bad_usage_is_one_sentence_and_exit_code_2(
     tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
-    """The sentence is on stderr and names the thing; no traceback, nothing on stdout, nothing in results/."""
+    """The sentence is on stderr and names the thing; no traceback, nothing on stdout, nothing in runs/."""
     done = benchbench(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert sentence in done.stderr

@@ -43,7 +43,7 @@ def benchbench(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, make_row: Callable[..., Row]) -> Path:
-    """A working folder whose `results/` has two models with five seeds each, and one made on fewer images."""
+    """A working folder whose `runs/` has two models with five seeds each, and one made on fewer images."""
     folder = tmp_path_factory.mktemp("compare")
     for number, (model, shift, n_images) in enumerate((("vae", 0, 1000), ("gan", 9, 1000), ("flow", 9, 500))):
         for seed in range(5):
@@ -52,9 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_row: Callable[..., Row
             row = make_row(
                 model=model, seed=seed, cell=cell, value=value, n_images=n_images, low=None, high=None
             )
-            with Store(folder / "results").write(
-                "digits", model, cell, {"data": {"fingerprint": "x"}}
-            ) as place:
+            with Store(folder / "runs").write("digits", model, cell, {"data": {"fingerprint": "x"}}) as place:
                 write_rows(place / "metrics.csv", [row])
     for model, value, lr in (("vae", 10.0, "0.001"), ("gan", 20.0, "0.0005")):
         run = {"data": {"fingerprint": "x"}, "settings": {"lr": lr, "width": "8"}}
@@ -69,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_row: Callable[..., Row
 
 def test_a_comparison(benchbench: Callable[..., Done]) -> None:
     """The better one by nine in five seeds; nothing but the table on stdout, nothing on stderr, exit code 0."""
-    code, out, err = benchbench("compare", "model=vae", "results/digits/gan")
+    code, out, err = benchbench("compare", "model=vae", "runs/digits/gan")
     assert (code, err) == (0, "")
     assert "1 number, A against B: 1 better" in out
     _, out, _ = benchbench("compare", "model=gan", "model=vae", "--format", "json")
@@ -168,7 +166,7 @@ def test_a_share_may_be_written_either_way(benchbench: Callable[..., Done]) -> N
 def test_a_plan_in_every_format(benchbench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same number of seeds in all of them; the terminal's lines have at most 80 signs and break no number."""
     monkeypatch.setenv("COLUMNS", "80")
-    asked = ("compare", "model=vae", "results/digits/gan", "--plan", "--smallest", "1%")
+    asked = ("compare", "model=vae", "runs/digits/gan", "--plan", "--smallest", "1%")
     seeds = {line["model"]: line["seeds"] for line in plan(benchbench, *asked[1:3], "--smallest", "1%")}
     code, out, err = benchbench(*asked)
     assert (code, err) == (0, "")

@@ -83,7 +83,7 @@ def test_a_table_and_where_the_record_is(run: Run, tmp_path: Path) -> None:
     assert done.code == 0
     assert f"fd_{LITE}" in done.out
     last = done.out.splitlines()[-1]
-    assert last.startswith("record: results/folder-real/folder-made/")
+    assert last.startswith("record: runs/folder-real/folder-made/")
     record = tmp_path / last.removeprefix("record: ")
     assert {file.name for file in record.iterdir()} == {"metrics.csv", "run.json", "samples.png"}
     assert "judging folder-made" in done.err
@@ -104,7 +104,7 @@ def test_a_name_stands_in_the_table(run: Run, tmp_path: Path) -> None:
     done = run(*asked, "--name", "MyDDPM")
     assert done.code == 0
     assert done.out.splitlines()[0].startswith("MyDDPM on folder-real, seed 3")
-    frame = benchbench.load_results(tmp_path / "results")
+    frame = benchbench.load_results(tmp_path / "runs")
     assert (set(frame["model"]), set(frame["seed"])) == ({"MyDDPM"}, {3})
     done = run(*asked, "--name", "a,b")
     assert done.code == 2
@@ -122,7 +122,7 @@ def test_few_images_fail_single_metrics_and_not_the_call(run: Run, tmp_path: Pat
     assert nothing.code == 4
     assert "none of the metrics could be computed" in nothing.err
     assert "record: " in nothing.out
-    frame = benchbench.load_results(tmp_path / "results")
+    frame = benchbench.load_results(tmp_path / "runs")
     assert (frame.set_index("metric")["status"] == "ok").sum() == 1
 
 
@@ -153,7 +153,7 @@ def test_precision_is_an_option_of_both(run: Run, tmp_path: Path) -> None:
     assert done.out.splitlines()[0].endswith(", bfloat16)")
     asked = ("evaluate", "made", "--reference", "half.npz", "--metrics", "fd")
     assert run(*asked, "--precision", "bfloat16").code == 0
-    assert set(benchbench.load_results(tmp_path / "results")["precision"]) == {"bfloat16"}
+    assert set(benchbench.load_results(tmp_path / "runs")["precision"]) == {"bfloat16"}
     done = run(*asked)
     assert done.code == 2
     assert "its precision is bfloat16 and not float32" in done.err
@@ -168,7 +168,7 @@ def test_pairs(run: Run, tmp_path: Path) -> None:
     write(tmp_path / "restored", pictures(12, 1) // 2)
     done = run("evaluate", "restored", "--reference", "real", "--metrics", "ssim,psnr,mse")
     assert done.code == 0
-    frame = benchbench.load_results(tmp_path / "results")
+    frame = benchbench.load_results(tmp_path / "runs")
     assert set(frame["metric"]) == {"ssim", "psnr", "mse"}
     assert (frame["task"] == "paired").all()
     equal = run("evaluate", "real", "--reference", "real", "--metrics", "psnr,mse")
