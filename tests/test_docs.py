@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchbench import __version__
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import FIELD_NAMES, Evidence, FeatureEvidence, Metric, PairEvidence
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "metrics").glob("*.md"))
-TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 BETTER = {True: "higher", False: "lower", None: "in between"}
 
 
@@ -130,3 +135,18 @@ def test_links_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in map(slug, headings), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_lists_are_set_off(page: Path) -> None:
+    """A blank line comes before every list: GitHub does without, the site would run the list into the paragraph."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert not re.findall(r"^(?![-*] | ).+\n[-*] .*", text, re.MULTILINE)
+
+
+def test_one_version() -> None:
+    """The package, its metadata and its citation name one version."""
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert metadata["project"]["version"] == __version__
+    assert re.findall(r"^version: (.*)$", citation, re.MULTILINE) == [__version__]
