@@ -73,7 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--carried", type=Path, help="the folder that `prepare` filled")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true", help="sizes for two cores and a minute")
-    parser.add_argument("--out", type=Path, default=Path("gpu-results"))
+    parser.add_argument("--out", type=Path, default=Path("runs/gpu"))
     parser.add_argument("--only", help="sections by name, with commas; others are left out")
     parser.add_argument("--minutes", type=float, default=8.0, help="for everything, training included")
     parser.add_argument(

@@ -242,6 +242,8 @@ LEFT_OUT = {
     "linalg.check_pair": "it answers with an error or not at all",
     "linalg.check_directions": "it answers with an error or not at all",
     "paired.check_one_shape": "it answers with an error or not at all",
+    "neighbours.row_tiles": "it says how rows are cut, which depends on the device",
+    "products.at_once": "it says how rows are cut, which depends on the device",
     "prdc.half_sample_estimate": "it reads numbers that are on the processor",
     "sliced.directions": "it reads no tensor",
     "metric.features_of": "it computes nothing",
