@@ -3,7 +3,7 @@
 Image number i of a run draws from its own counter-based generator, Philox4x64 (Salmon et al. 2011) keyed by
 (run seed, i). So the same image comes out whatever the batch size, the number of workers or ranks, and
 whichever part of a run was resumed. Draws are made on the CPU in NumPy and moved: also the same on every
-device.
+device. A sampler of many steps draws on the device instead (`ImageRng.on_device`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from torch import Tensor
+
+from benchbench.core.device_rng import DeviceRng
 
 
 class ImageRng:
@@ -42,6 +44,11 @@ class ImageRng:
     def integers(self, high: int, *shape: int) -> Tensor:
         """Uniform on {0, …, high - 1}, int64, (len(self), *shape)."""
         return self._stack([g.integers(high, size=shape, dtype=np.int64) for g in self._generators])
+
+    def on_device(self) -> DeviceRng:
+        """For many draws, as a sampler of many steps makes them: a generator of its own for the same images, which
+        draws on the device; each one begins anew."""
+        return DeviceRng(self.seed, self.indices, self.device)
 
     def _stack(self, rows: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(rows)).to(self.device)
