@@ -2,7 +2,8 @@
 
 Rates are medians over repeats after a warm-up, with their range; the machine and how busy others kept it are in the
 record beside them, since a rate means nothing without them. Throughput is measured at a stated batch size, latency
-on one image. What takes part in making an image is not assumed, it is watched while one is made.
+on one image. A sampler that takes minutes is repeated less often and on smaller batches; the rows say how. What takes
+part in making an image is not assumed, it is watched while one is made.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 from benchbench.core.busy import Busy
 from benchbench.core.device import synchronize
@@ -34,6 +37,8 @@ from benchbench.metrics.metric import Aspect, Estimate
 
 REPEATS = 5
 LATENCY_REPEATS = 50
+FEWEST = 3  # repeats, of whatever is slow
+BUDGET = 20.0  # seconds that a batch may take, and all repeats together where `FEWEST` of them allow it
 SHORTEST = 0.5  # seconds over which other programs are watched: the kernel counts in hundredths
 
 
@@ -66,10 +71,12 @@ def measure_sampling(
 def measure_rates(
     make: Callable[[int], object], *, device: torch.device, batch_size: int
 ) -> list[Measurement]:
-    """Images/s at `batch_size` (median and range of five), the latency of one image (p50, p95), and how many cores
-    other programs kept busy meanwhile.
+    """Images/s at `batch_size` (median and range of five), the latency of one image (p50, p95; of fifty), and how many
+    cores other programs kept busy meanwhile.
 
-    make: makes so many images and hands them out as uint8; writing files is not counted.
+    make: makes so many images and hands them out as uint8; writing files is not counted. Where a batch would take
+    longer than `BUDGET`, it is the largest by doubling that does not; where all repeats would, there are fewer of them,
+    at least three. The rows say both.
     """
 
     def sample(n: int) -> None:
@@ -77,19 +84,38 @@ def measure_rates(
             make(n)
 
     busy, started = Busy(), time.perf_counter()
-    rates = [batch_size / seconds for seconds in _times(lambda: sample(batch_size), REPEATS, device)]
-    latencies = [1e3 * seconds for seconds in _times(lambda: sample(1), LATENCY_REPEATS, device)]
+    singles = _times(lambda: sample(1), LATENCY_REPEATS, device)
+    n = _batch_in_budget(sample, batch_size, statistics.median(singles), device)
+    rates = [n / seconds for seconds in _times(lambda: sample(n), REPEATS, device)]
+    latencies = [1e3 * seconds for seconds in singles]
     while time.perf_counter() - started < SHORTEST:
         sample(batch_size)
     others, seconds = busy.others()
     p50, p95 = np.percentile(latencies, [50, 95])
-    rate = Estimate(statistics.median(rates), min(rates), max(rates), f"range of {REPEATS} repeats")
+    rate = Estimate(statistics.median(rates), min(rates), max(rates), f"range of {len(rates)} repeats")
+    latency = Estimate(float(p50), min(latencies), max(latencies), f"range of {len(latencies)} repeats")
     return [
-        Measurement("sampling_rate", "throughput", "images/s", True, rate, batch_size),
-        Measurement("latency_p50", "throughput", "ms", False, Estimate(float(p50)), 1),
+        Measurement("sampling_rate", "throughput", "images/s", True, rate, n),
+        Measurement("latency_p50", "throughput", "ms", False, latency, 1),
         Measurement("latency_p95", "throughput", "ms", False, Estimate(float(p95)), 1),
         busy_row(others / seconds),
     ]
+
+
+def _batch_in_budget(
+    sample: Callable[[int], None], batch_size: int, seconds_of_one: float, device: torch.device
+) -> int:
+    """`batch_size`, or what of it takes `BUDGET` seconds at most: found by doubling, since the images of a batch do not
+    take the time of as many single ones."""
+    if seconds_of_one * batch_size <= BUDGET:
+        return batch_size
+    n = 1
+    while n < batch_size:
+        larger = min(2 * n, batch_size)
+        if _seconds(lambda: sample(larger), device) > BUDGET:  # noqa: B023  called at once
+            break
+        n = larger
+    return n
 
 
 def busy_row(cores: float) -> Measurement:
@@ -103,8 +129,9 @@ def measure_cost(
     """What the model takes, and how busy the machine was.
 
     Parameters that are read to sample one image, or to do what `once` does, and all of them (a discriminator and an
-    encoder are only trained with); the floating-point operations of it (2 a multiply-add; convolutions and matrix
-    products, counted by torch's FlopCounterMode); the peak memory; the machine's load over the last minute.
+    encoder are only trained with); how often a network is evaluated for it (`_Evaluations`); the floating-point
+    operations of it (2 a multiply-add; convolutions and matrix products, counted by torch's FlopCounterMode); the peak
+    memory; the machine's load over the last minute.
     """
 
     def sample() -> object:
@@ -112,16 +139,57 @@ def measure_cost(
 
     work = once or sample
     counter, used = FlopCounterMode(display=False), _Used(model)
-    with torch.no_grad(), counter, used:
+    with torch.no_grad(), counter, used, _Evaluations(model) as evaluations:
         work()
     everything = float(sum(p.numel() for p in model.parameters()))
     return [
         Measurement("parameters_sampling", "cost", "", False, Estimate(float(used.numel())), 1),
         Measurement("parameters_training", "cost", "", False, Estimate(everything)),
+        Measurement("network_evaluations", "cost", "", False, Estimate(evaluations.of_one_image()), 1),
         Measurement("flops_per_image", "cost", "FLOP", False, Estimate(float(counter.get_total_flops())), 1),
         _peak_memory(model, work, device),
         Measurement("machine_load", "cost", "runnable processes", None, Estimate(psutil.getloadavg()[0])),
     ]
+
+
+class _Evaluations:
+    """Counts how often a network is evaluated while one image is made: the rows that the most used of the modules
+    which nothing else calls is given. 1 for a GAN or a decoder, the steps of an iterative sampler, twice as many where
+    each is evaluated with and without a condition, 0 for a control row. A model whose network is no part of it states
+    the number as `evaluations_per_image`."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._rows: Counter[str] = Counter()
+        self._depth = 0
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> _Evaluations:
+        for name, module in self.model.named_modules():
+            if name and any(True for _ in module.parameters()):
+                self._hooks += [
+                    module.register_forward_pre_hook(partial(self._begins, name)),
+                    module.register_forward_hook(self._ends, always_call=True),
+                ]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _begins(self, name: str, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        first = arguments[0] if arguments else None
+        if not self._depth:
+            self._rows[name] += len(first) if isinstance(first, Tensor) and first.ndim else 1
+        self._depth += 1
+
+    def _ends(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        self._depth -= 1
+
+    def of_one_image(self) -> float:
+        """The number, once one image was made."""
+        stated = getattr(self.model, "evaluations_per_image", None)
+        return float(max(self._rows.values(), default=0) if stated is None else stated)
 
 
 class _Used(TorchDispatchMode):
@@ -184,12 +252,16 @@ def own_peak_rss() -> int:
 
 
 def _times(work: Callable[[], None], repeats: int, device: torch.device) -> list[float]:
-    work()  # warm-up: allocator, kernels, caches
+    """So many repeats after a warm-up (allocator, kernels, caches); as many as fit into `BUDGET`, but `FEWEST`."""
+    _seconds(work, device)
+    first = _seconds(work, device)
+    affordable = max(FEWEST, int(BUDGET / first)) if first else repeats
+    return [first, *(_seconds(work, device) for _ in range(min(repeats, affordable) - 1))]
+
+
+def _seconds(work: Callable[[], None], device: torch.device) -> float:
     synchronize(device)
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    start = time.perf_counter()
+    work()
+    synchronize(device)
+    return time.perf_counter() - start
