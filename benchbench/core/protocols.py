@@ -51,6 +51,18 @@ class ModelClass(Protocol):
     Config: ClassVar[type[BaseModel]]
     reference: ClassVar[str]
 
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A model with settings that only the drawing of images depends on: steps, guidance, temperature, and the like.
+
+    The weights do not depend on them, so another value of one never trains anew. `models.build.build_model` sets
+    `sampling`; a class gives it the defaults, `sampling = Sampling()`.
+    """
+
+    Sampling: ClassVar[type[BaseModel]]
+    sampling: BaseModel
+
     def __call__(self, config: Any, spec: ImageSpec) -> nn.Module: ...
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from benchbench.core.errors import InputError, unknown_name
-from benchbench.core.protocols import ImageSpec
+from benchbench.core.protocols import ImageSpec, Sampled
 from benchbench.core.registry import MODELS
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -39,11 +39,31 @@ def configure(name: str, overrides: Mapping[str, Any]) -> BaseModel:
     return validated(config_class, overrides, f"hyper-parameter of {name}")
 
 
-def build_model(name: str, overrides: Mapping[str, Any], spec: ImageSpec) -> nn.Module:
-    """The untrained model `name` for images as `spec` says.
+class NoSampling(BaseModel, extra="forbid", frozen=True):
+    """Of a model that draws in one way only."""
+
+
+def configure_sampling(name: str, overrides: Mapping[str, Any]) -> BaseModel:
+    """How the model `name` draws, `overrides` over its defaults; `InputError` names what is wrong."""
+    return validated(sampling_class(name), overrides, f"sampling setting of {name}")
+
+
+def sampling_class(name: str) -> type[BaseModel]:
+    """The settings that only drawing depends on, of the model `name` (`core.protocols.Sampled`)."""
+    found: type[BaseModel] = getattr(MODELS.get(name), "Sampling", NoSampling)
+    return found
+
+
+def build_model(
+    name: str, overrides: Mapping[str, Any], spec: ImageSpec, sampling: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """The untrained model `name` for images as `spec` says, drawing as `sampling` says.
 
     Initial weights come from torch's global generator: `torch.manual_seed` before this call fixes them.
-    Raises `InputError` for an unknown name, an unknown or impossible hyper-parameter, or images it cannot do.
+    Raises `InputError` for an unknown name, an unknown or impossible setting, or images it cannot do.
     """
+    drawn = configure_sampling(name, sampling or {})
     model: nn.Module = MODELS.get(name)(configure(name, overrides), spec)
+    if isinstance(model, Sampled):
+        model.sampling = drawn
     return model

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from benchbench.core.errors import CellFailed
@@ -30,18 +30,27 @@ class NST(StyledByPictures):
     )
 
     class Config(PerceptualConfig):
-        """As `PerceptualConfig`, with how the image is found."""
+        """As `PerceptualConfig`."""
+
+    class Sampling(BaseModel, extra="forbid", frozen=True):
+        """How the image is found."""
 
         iterations: int = Field(default=200, ge=1, description="of L-BFGS, a gradient each")
         start: Literal["content", "noise"] = "content"
 
     config: Config
+    sampling = Sampling()
+
+    @property
+    def evaluations_per_image(self) -> int:
+        """Of the network whose maps are compared, with its gradient."""
+        return self.sampling.iterations
 
     def stylize(self, contents: Tensor, style: int, rng: ImageRng) -> Tensor:
         """Each content in turn; only a start from noise draws from `rng`."""
         noise = (
             rng.normal(self.spec.channels, self.spec.height, self.spec.width)
-            if self.config.start == "noise"
+            if self.sampling.start == "noise"
             else None
         )
         # The caller's inference mode allows no gradients, and tensors made in it never get any.
@@ -62,8 +71,8 @@ class NST(StyledByPictures):
         x = start.clone().requires_grad_(True)
         optimizer = torch.optim.LBFGS(
             [x],
-            max_iter=self.config.iterations,
-            max_eval=self.config.iterations + 1,  # with as many as iterations the last would not move
+            max_iter=self.sampling.iterations,
+            max_eval=self.sampling.iterations + 1,  # with as many as iterations the last would not move
             tolerance_grad=0,
             tolerance_change=0,
             history_size=HISTORY,

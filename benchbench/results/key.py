@@ -26,6 +26,7 @@ def cell_key(
     *,
     model_code: str,
     hyper: Mapping[str, Any],
+    sampling: Mapping[str, Any],
     training: Mapping[str, Any] | None,
     weights_sha256: str | None,
     dataset_fingerprint: str,
@@ -36,7 +37,8 @@ def cell_key(
 ) -> str:
     """16 hexadecimal digits that name a cell.
 
-    model_code: identity of the code behind the model. hyper: its hyper-parameters, defaults included.
+    model_code: identity of the code behind the model. hyper: its hyper-parameters, defaults included. sampling: how it
+    draws, likewise; the weights do not depend on it.
     training: the recipe, None when weights are given. weights_sha256: None when they come out of training.
     dataset_fingerprint: of both splits together.
     metrics: one mapping each (name, version, extractor, weights sha256, resize); their order means nothing.
@@ -49,6 +51,7 @@ def cell_key(
         "schema_version": SCHEMA_VERSION,
         "model_code": model_code,
         "hyper": dict(hyper),
+        "sampling": dict(sampling),
         "training": None if training is None else dict(training),
         "weights_sha256": weights_sha256,
         "dataset_fingerprint": dataset_fingerprint,

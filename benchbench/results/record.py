@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchbench.core.scales import Scale
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from benchbench.core.protocols import Direction  # which imports torch
+
+SCHEMA_VERSION = 2
 
 Status = Literal["ok", "failed", "unavailable"]
 
@@ -22,6 +25,7 @@ class Row:
     variant: str  # all that was set away from the shipped recipe, "beta=4,lr=0.0005"; "" for none
     dataset: str
     task: str
+    direction: Direction | Literal[""]  # of a translation; "" for a task that has none
     seed: int
     metric: str
     aspect: str

@@ -24,7 +24,7 @@ _TAKEN = {*COLUMNS, *FACTS}
 
 
 def as_typed(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Per section ("model", "training") the text of each setting by its name, from JSON-able values."""
+    """Per section ("model", "sampling", "training") the text of each setting by its name, from JSON-able values."""
     times = Counter(name for own in sections.values() for name in own)
 
     def called(section: str, name: str) -> str:

@@ -72,6 +72,7 @@ def run_cell(
     run |= {
         "recipe": plan.recipe.model_dump(mode="json"),
         "config": plan.config.model_dump(mode="json"),
+        "sampling": plan.sampling.model_dump(mode="json"),
         "code_hash": plan.identity["code"],
         "training_key": plan.training_key,
         "weights_loaded_sha256": plan.weights_sha256,

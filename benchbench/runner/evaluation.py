@@ -90,6 +90,7 @@ class Evaluation:
         return cell_key(
             model_code=combine_in_order(self.samples.digests),
             hyper={"name": self.model},
+            sampling={},
             training=None,
             weights_sha256=None,
             dataset_fingerprint=self.reference.identity,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchbench.core.errors import InputError
-from benchbench.models.build import configure
+from benchbench.models.build import configure, configure_sampling
 from benchbench.results.settings import as_typed
 from benchbench.training.config import DEFAULT_EPOCHS, TrainingConfig
 from benchbench.training.recipe import Recipe, load_recipe
@@ -51,12 +51,12 @@ def variant(
     published: with `--pretrained`.
     """
     mine, shipped = (
-        as_typed({"model": _hyper(each), "training": _training(each.training)})
+        as_typed({"model": _hyper(each), "sampling": _sampling(each), "training": _training(each.training)})
         for each in (recipe, load_recipe(recipe.model, recipe.dataset))
     )
     said = [
         f"{name}={text}"
-        for section in (("model", "training") if trained else ("model",))
+        for section in (("model", "sampling", "training") if trained else ("model", "sampling"))
         for name, text in mine[section].items()
         if shipped[section].get(name) != text
     ]
@@ -70,6 +70,7 @@ def variant(
 def settings(
     code_hash: str,
     config: Mapping[str, Any],
+    sampling: Mapping[str, Any],
     training: TrainingConfig,
     *,
     trained: bool,
@@ -77,23 +78,29 @@ def settings(
 ) -> dict[str, str | None]:
     """All that tells two recipes apart, flat, for `settings` of run.json.
 
-    config: the hyper-parameters, JSON-able, defaults included. The rest as in `variant`.
+    config, sampling: the hyper-parameters and how images are drawn, JSON-able, defaults included. The rest as in
+    `variant`.
     """
     hyper = training.hyper()
     if hyper.get("on_collapse") == "warn":
         del hyper["on_collapse"]  # a warning changes no weights, with checkpoint=best neither
-    typed = as_typed({"model": config, "training": hyper})
+    typed = as_typed({"model": config, "sampling": sampling, "training": hyper})
     weights = None if weights_sha256 is None else weights_sha256[:8]
     return {
         "code": code_hash[:8],
         "weights": weights,
         **typed["model"],
+        **typed["sampling"],
         **(typed["training"] if trained else {}),
     }
 
 
 def _hyper(recipe: Recipe) -> dict[str, Any]:
     return configure(recipe.model, recipe.hyper).model_dump(mode="json")
+
+
+def _sampling(recipe: Recipe) -> dict[str, Any]:
+    return configure_sampling(recipe.model, recipe.sampling).model_dump(mode="json")
 
 
 def _training(config: TrainingConfig) -> dict[str, Any]:

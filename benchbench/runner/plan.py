@@ -27,7 +27,7 @@ from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, Outcome, select_metrics
-from benchbench.models.build import build_model
+from benchbench.models.build import build_model, configure_sampling
 from benchbench.models.code import code_hash
 from benchbench.results.key import cell_key
 from benchbench.runner.applies import lacking
@@ -42,11 +42,11 @@ from benchbench.runner.judges import (
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_judge, describe_panel
 from benchbench.runner.rows import Counts
-from benchbench.tasks.translation import task_name
 from benchbench.training.recipe import Recipe, load_recipe
 
 MAX_DEFAULT_SAMPLES = 10_000
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
+SAMPLING_VERSION = 1  # raised whenever the same weights would be asked with other random numbers
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Plan:
 
     recipe: Recipe
     config: BaseModel
+    sampling: BaseModel
     name: str | None
     variant: str
     settings: dict[str, str | None]
@@ -111,7 +112,7 @@ class Plan:
         """The model, freshly initialised from the seed."""
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            return build_model(self.recipe.model, self.recipe.hyper, self.dataset.spec)
+            return build_model(self.recipe.model, self.recipe.hyper, self.dataset.spec, self.recipe.sampling)
 
 
 def make_plans(
@@ -163,6 +164,8 @@ def make_plans(
     weights_sha256 = None if weights is None else _sha256_of(weights)
     trained = isinstance(probe, Trainable) and weights is None
     code, hyper = code_hash(type(probe)), config.model_dump(mode="json")
+    sampling = configure_sampling(resolved.model, resolved.sampling)
+    drawing = sampling.model_dump(mode="json")
     label = variant(resolved, trained=trained, weights_sha256=weights_sha256, published=pretrained)
     tasks, n_samples = _work(probe, model, data, samples)
     scoring = _scoring(probe, data, metrics, extractors, device, precision, progress)
@@ -187,7 +190,8 @@ def make_plans(
         }
         key = cell_key(
             model_code=code,
-            hyper={"model": resolved.model, **hyper},  # two models may share a module and a config
+            hyper={"model": resolved.model, **hyper},  # two models may share a class and a config
+            sampling={**drawing, "sampling_version": SAMPLING_VERSION},
             training=training,
             weights_sha256=weights_sha256,
             dataset_fingerprint=data.fingerprint,
@@ -200,10 +204,11 @@ def make_plans(
             Plan(
                 recipe=resolved,
                 config=config,
+                sampling=sampling,
                 name=name,
                 variant=label if name is None else "",
                 settings=settings(
-                    code, hyper, resolved.training, trained=trained, weights_sha256=weights_sha256
+                    code, hyper, drawing, resolved.training, trained=trained, weights_sha256=weights_sha256
                 ),
                 dataset=data,
                 metrics=scoring.metrics,
@@ -343,7 +348,7 @@ def _tasks(probe: nn.Module, data: Domains) -> list[str]:
     if data.styles:
         return ["stylization"]
     assert isinstance(probe, Translator)
-    return [task_name(direction) for direction in probe.directions]
+    return ["translation"]
 
 
 def _sha256_of(path: Path) -> str:

@@ -10,6 +10,9 @@
     epochs = 100
     lr = 2e-3
 
+    [sampling]              # how images are drawn, for a model that has a choice; the weights do not depend on it
+    steps = 50
+
 A setting comes from `--set`, else the file, else the defaults. The file is the one that was given, else
 `baselines/<model>-<dataset>/recipe.toml`, else `baselines/<model>/recipe.toml`, else none. Only what differs
 from the defaults belongs into a file.
@@ -22,24 +25,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from benchbench.core.baselines import baselines_folder
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.registry import MODELS
 from benchbench.core.toml import read_toml
-from benchbench.models.build import configure, validated
+from benchbench.models.build import configure, configure_sampling, sampling_class, validated
 from benchbench.training.config import TrainingConfig
 
 FILE = "recipe.toml"
+SECTIONS = ("model", "sampling", "training")
 
 
 class Recipe(BaseModel, extra="forbid", frozen=True):
-    """A resolved recipe. `hyper`: hyper-parameters that were set, validated by the model's own config."""
+    """A resolved recipe. `hyper`, `sampling`: what was set of them, validated by the model's own classes."""
 
     model: str
     dataset: str | None = None
     hyper: dict[str, Any]
+    sampling: dict[str, Any] = Field(default_factory=dict)
     training: TrainingConfig
 
 
@@ -48,12 +53,12 @@ def load_recipe(
 ) -> Recipe:
     """The recipe for `model` on `dataset`: `path` or a baseline's, with `overrides` ("key=value") on top.
 
-    A bare key goes to the section that has it; `model.key` and `training.key` say which. Values are TOML
+    A bare key goes to the section that has it; `model.key`, `sampling.key`, `training.key` say which. Values are TOML
     (`1e-3`, `true`, `[0.5, 0.9]`), anything else is text. Raises `InputError` for unknown keys, naming the
     nearest known one, and for values that the settings refuse.
     """
     config_class: type[BaseModel] = MODELS.get(model).Config
-    sections: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     if path is None and (folder := find_baseline(model, dataset)) is not None:
         path = folder / FILE
     if path is not None:
@@ -62,7 +67,11 @@ def load_recipe(
             _resolve(model, dataset, sections)  # a mistake in the file is the file's, not the command line's
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-    known = {"model": set(config_class.model_fields), "training": set(TrainingConfig.model_fields)}
+    known = {
+        "model": set(config_class.model_fields),
+        "sampling": set(sampling_class(model).model_fields),
+        "training": set(TrainingConfig.model_fields),
+    }
     for override in overrides:
         section, key, value = _parse(override, known)
         sections[section][key] = value
@@ -83,16 +92,17 @@ def find_baseline(model: str, dataset: str | None) -> Path | None:
 
 def _resolve(model: str, dataset: str | None, sections: Mapping[str, Mapping[str, Any]]) -> Recipe:
     hyper = configure(model, sections["model"]).model_dump(exclude_unset=True)
+    sampling = configure_sampling(model, sections["sampling"]).model_dump(exclude_unset=True)
     training = validated(TrainingConfig, sections["training"], "training setting")
-    return Recipe(model=model, dataset=dataset, hyper=hyper, training=training)
+    return Recipe(model=model, dataset=dataset, hyper=hyper, sampling=sampling, training=training)
 
 
 def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
     content = read_toml(path, "recipe")
     for key in content:
-        if key not in {"dataset", "model", "training"}:
-            raise InputError(f"{path}: {unknown_name('section', key, ['dataset', 'model', 'training'])}")
-    sections = {"model": content.get("model", {}), "training": content.get("training", {})}
+        if key not in {"dataset", *SECTIONS}:
+            raise InputError(f"{path}: {unknown_name('section', key, ['dataset', *SECTIONS])}")
+    sections = {name: content.get(name, {}) for name in SECTIONS}
     for name, section in sections.items():
         if not isinstance(section, dict):
             raise InputError(f"{path}: {name} must be a table, [{name}]")

@@ -25,6 +25,7 @@ SSIM = {"name": "ssim", "version": 1, "extractor": None, "weights_sha256": None,
 TRAINED: dict[str, Any] = {
     "model_code": "c0de" * 16,
     "hyper": {"latent": 16, "beta": 1.0},
+    "sampling": {"steps": 50},
     "training": {"epochs": 10, "lr": 0.001},
     "weights_sha256": None,
     "dataset_fingerprint": "da7a" * 16,
@@ -38,21 +39,21 @@ LOADED = TRAINED | {"training": None, "weights_sha256": "ee" * 32}
 @pytest.mark.parametrize(
     ("inputs", "key"),
     [
-        (TRAINED, "85d4ebc6dbb9ce16"),
-        (LOADED, "da9fcca4107a32c9"),
-        (TRAINED | {"task": {"direction": "AtoB"}}, "b6deec5c563abdbc"),
+        (TRAINED, "abba29dce72d0c54"),
+        (LOADED, "72e1668b931c1f90"),
+        (TRAINED | {"task": {"direction": "AtoB"}}, "9e1eb22cba7ed407"),
     ],
 )
 def test_keys_are_frozen(inputs: dict[str, Any], key: str) -> None:
-    """The literals are what the first release computed, checked by hand against
-    `printf '<canonical JSON>' | sha256sum`; they may change only together with SCHEMA_VERSION (here 1)."""
-    assert SCHEMA_VERSION == 1
+    """The literals are what the first release computes, checked by hand against
+    `printf '<canonical JSON>' | sha256sum`; they may change only together with SCHEMA_VERSION (here 2)."""
+    assert SCHEMA_VERSION == 2
     assert cell_key(**inputs) == key
 
 
 def test_key_is_the_digest_of_plain_json() -> None:
     """An independent derivation: hashlib over json.dumps with sorted keys, metrics sorted by their JSON."""
-    value = {**TRAINED, "task": {}, "schema_version": 1, "metrics": [SSIM, FD]}
+    value = {**TRAINED, "task": {}, "schema_version": 2, "metrics": [SSIM, FD]}
     value["metrics"] = sorted(
         value["metrics"], key=lambda m: json.dumps(m, sort_keys=True, separators=(",", ":"))
     )
@@ -77,6 +78,7 @@ MAPPINGS = st.dictionaries(st.text(max_size=5), JSON, max_size=3)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "model_code": st.text(),
     "hyper": MAPPINGS,
+    "sampling": MAPPINGS,
     "training": st.none() | MAPPINGS,
     "weights_sha256": st.none() | st.text(),
     "dataset_fingerprint": st.text(),

@@ -43,7 +43,9 @@ STYLES, CONTENTS = pictures(2, seed=1), pictures(3, seed=2)
 
 
 def nst(**hyper: Any) -> NST:
-    model = NST(NST.Config(**{"iterations": 8, **hyper}), SPEC)
+    drawn = {name: hyper.pop(name) for name in ("iterations", "start") if name in hyper}
+    model = NST(NST.Config(**hyper), SPEC)
+    model.sampling = NST.Sampling(**{"iterations": 8, **drawn})
     model.show_styles(STYLES)
     return model
 
@@ -244,7 +246,7 @@ def test_grey_throughout() -> None:
     """One channel inside, R = G = B outside."""
     grey = STYLES[:, :1].repeat(1, 3, 1, 1)
     spec = ImageSpec(32, 32, grey=True, n_classes=2)
-    for model in (NST(NST.Config(iterations=2), spec), FastStyle(FastStyle.Config(width=4, blocks=1), spec)):
+    for model in (NST(NST.Config(), spec), FastStyle(FastStyle.Config(width=4, blocks=1), spec)):
         model.show_styles(grey)
         made = styled(model.eval(), CONTENTS[:, :1].repeat(1, 3, 1, 1))
         assert torch.equal(made[:, 0], made[:, 1])

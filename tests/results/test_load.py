@@ -138,7 +138,7 @@ def test_another_schema_version_is_refused_by_name(tmp_path: Path, make_row: Mak
     """Columns may mean something else there."""
     land(tmp_path, [make_row()])
     path = land(tmp_path, [make_row(cell="b" * 16)]) / "run.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
-    with pytest.raises(InputError, match="schema version 2 but this benchbench reads 1") as caught:
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    with pytest.raises(InputError, match="schema version 3 but this benchbench reads 2") as caught:
         load_results(tmp_path)
     assert str(path) in str(caught.value)

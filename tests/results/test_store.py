@@ -53,7 +53,7 @@ def test_a_cell_is_found_after_it_is_written(tmp_path: Path, make_row: MakeRow, 
         "cell": KEY,
         "dataset": "digits",
         "model": "vae",
-        "schema_version": 1,
+        "schema_version": 2,
         "finished": "2024-05-01T12:00:00Z",
         "command": "benchbench run",
     }
@@ -156,18 +156,18 @@ def test_the_first_to_land_a_cell_keeps_it(tmp_path: Path, make_row: MakeRow, la
         ("run.json", None, r"run.json cannot be read"),
         ("run.json", b'{"cell": ', r"run.json is not JSON"),
         ("run.json", b"[]", r"run.json has no schema_version"),
-        ("run.json", b'{"schema_version": 1}', r"run.json does not name its cell and files"),
+        ("run.json", b'{"schema_version": 2}', r"run.json does not name its cell and files"),
         (
             "run.json",
-            b'{"schema_version": 1, "cell": "00112233aabbccdd", "files": {}}',
+            b'{"schema_version": 2, "cell": "00112233aabbccdd", "files": {}}',
             r"not list metrics.csv",
         ),
         (
             "run.json",
-            b'{"schema_version": 1, "cell": "ff112233aabbccdd", "files": {}}',
+            b'{"schema_version": 2, "cell": "ff112233aabbccdd", "files": {}}',
             r"belongs to the cell ff",
         ),
-        ("run.json", b'{"schema_version": 99}', r"schema version 99 but this benchbench reads 1"),
+        ("run.json", b'{"schema_version": 99}', r"schema version 99 but this benchbench reads 2"),
     ],
 )
 def test_a_damaged_cell_is_named(

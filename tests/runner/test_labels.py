@@ -14,11 +14,12 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT
 from benchbench.core.registry import MODELS
 from benchbench.core.toml import read_toml
+from benchbench.models.build import sampling_class
 from benchbench.results.key import cell_key
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.labels import LONGEST, checked_name, settings, variant
-from benchbench.runner.plan import Plan, make_plans
+from benchbench.runner.plan import SAMPLING_VERSION, Plan, make_plans
 from benchbench.runner.run import run_cells
 from benchbench.training.config import TrainingConfig
 from benchbench.training.recipe import FILE, load_recipe
@@ -92,17 +93,21 @@ def test_settings_hold_all_that_tells_two_recipes_apart() -> None:
     the identities of code and weights; nothing of training where weights were loaded."""
     training = TrainingConfig(steps=5, monitor_every=10)
     config = {"code": 32, "tone": 2.5}
-    found = settings("c0de" * 16, config, training, trained=True, weights_sha256=None)
+    drawn = {"steps": 50, "eta": 0.0}
+    found = settings("c0de" * 16, config, drawn, training, trained=True, weights_sha256=None)
     names = training.hyper().keys() - {"precision"} | {"training.precision"}
+    names = names - {"steps"} | {"training.steps", "sampling.steps", "eta"}
     assert found.keys() == {"code", "weights", "model.code", "tone"} | names
-    assert {name: found[name] for name in ("code", "weights", "model.code", "tone", "steps", "epochs", "lr")} == {
-        "code": "c0dec0de", "weights": None, "model.code": "32", "tone": "2.5", "steps": "5", "epochs": "none",
-        "lr": "0.001",
+    assert {name: found[name] for name in (
+        "code", "weights", "model.code", "tone", "training.steps", "sampling.steps", "eta", "epochs", "lr",
+    )} == {
+        "code": "c0dec0de", "weights": None, "model.code": "32", "tone": "2.5", "training.steps": "5",
+        "sampling.steps": "50", "eta": "0", "epochs": "none", "lr": "0.001",
     }  # fmt: skip
-    loaded = settings("c0de" * 16, config, training, trained=False, weights_sha256="ab" * 32)
+    loaded = settings("c0de" * 16, config, {}, training, trained=False, weights_sha256="ab" * 32)
     assert loaded == {"code": "c0dec0de", "weights": "abababab", "model.code": "32", "tone": "2.5"}
     choosing = TrainingConfig(steps=5, monitor_every=10, checkpoint="best")
-    assert settings("", {}, choosing, trained=True, weights_sha256=None)["monitor_every"] == "10"
+    assert settings("", {}, {}, choosing, trained=True, weights_sha256=None)["monitor_every"] == "10"
 
 
 @pytest.mark.parametrize("name", ["MyDDPM", "Ours (50 steps)", "模型", "x" * LONGEST])
@@ -143,6 +148,7 @@ def test_a_name_moves_the_key_of_the_cell_and_not_that_of_the_weights() -> None:
     expected = cell_key(
         model_code=bare.identity["code"],
         hyper={"model": "vae-mlp", **bare.identity["hyper"]},
+        sampling={"sampling_version": SAMPLING_VERSION},
         training=bare.identity["training"],
         weights_sha256=None,
         dataset_fingerprint=bare.dataset.fingerprint,
@@ -215,5 +221,6 @@ def test_every_model_has_settings_of_its_own_names() -> None:
     for name in MODELS.names():
         config = MODELS.get(name).Config().model_dump(mode="json")
         training = TrainingConfig()
-        found = settings("", config, training, trained=True, weights_sha256=None)
-        assert len(found) == 2 + len(config) + len(training.hyper()), name
+        drawn = sampling_class(name)().model_dump(mode="json")
+        found = settings("", config, drawn, training, trained=True, weights_sha256=None)
+        assert len(found) == 2 + len(config) + len(drawn) + len(training.hyper()), name
