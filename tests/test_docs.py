@@ -81,6 +81,7 @@ def details_of(name: str) -> set[str]:
     return {detail.removesuffix(f"_{judge}") for detail in estimate.details}
 
 
+@pytest.mark.costly
 def test_rows_beside_a_metric_are_documented() -> None:
     """All metrics are computed and the rows that they add are looked up; 4 dimensions and 1,000 images are enough
     for each of them (`fd_infinity` needs 4 a dimension, `kd_subsets` 1,000)."""

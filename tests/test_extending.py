@@ -46,6 +46,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         del sys.modules[name]
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("acme")
 def test_the_examples_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's own command trains the model on the dataset and scores it by the metric on the extractor.
@@ -67,6 +68,7 @@ def test_the_examples_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "nll" in (next((tmp_path / "runs").rglob("curves.csv"))).read_text()
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("acme")
 def test_the_examples_are_listed() -> None:
     """Their names come through the registries, beside ours."""

@@ -42,6 +42,7 @@ def test_the_store_is_whole(published: pd.DataFrame) -> None:
     assert load_failures(STORE).empty
 
 
+@pytest.mark.costly
 def test_the_leaderboard_is_up_to_date(published: pd.DataFrame) -> None:
     """`benchbench leaderboard results --format markdown --output results/LEADERBOARD.md` makes it again."""
     assert (STORE / "LEADERBOARD.md").read_text(encoding="utf-8") == leaderboard(published)

@@ -142,6 +142,7 @@ def is_one_sentence(code: int, out: str, err: str, sentence: str) -> bool:
     )
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("name", VERBS)
 def test_a_damaged_record_is_one_sentence(
@@ -157,6 +158,7 @@ def test_a_damaged_record_is_one_sentence(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", VERBS)
 def test_sound_records_are_read(folders: list[Path], verb: Verb, name: str) -> None:
     """The same commands on the same records, not damaged: no test above passes because the command is wrong."""
@@ -165,6 +167,7 @@ def test_sound_records_are_read(folders: list[Path], verb: Verb, name: str) -> N
     assert out
 
 
+@pytest.mark.costly
 def test_a_report_refuses_what_it_would_have_to_make_up(folders: list[Path], verb: Verb) -> None:
     """A fact taken out of run.json, and curves that are not those of the record."""
     for fact in ("seed", "data"):

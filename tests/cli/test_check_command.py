@@ -154,6 +154,7 @@ def test_an_improvement_passes(
     assert check("--baseline", "base", "branch") == 0
 
 
+@pytest.mark.costly
 def test_ten_repeats_with_other_seeds_raise_no_alarm(
     tmp_path: Path,
     records: Callable[..., Path],
@@ -328,6 +329,7 @@ def test_the_workflow_calls_what_there_is() -> None:
         assert used <= known
 
 
+@pytest.mark.costly
 def test_a_band_fails_better_and_worse(
     tmp_path: Path,
     records: Callable[..., Path],

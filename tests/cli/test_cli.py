@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+pytestmark = pytest.mark.costly
+
 
 def benchbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from benchbench.cli import main; main()", *arguments]

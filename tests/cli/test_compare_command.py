@@ -109,6 +109,7 @@ def test_what_goes_wrong_is_one_sentence(
     assert "Traceback" not in err
 
 
+@pytest.mark.costly
 def test_reading_records_needs_no_torch(folder: Path) -> None:
     """A comparison on a laptop without an accelerator's gigabytes: torch is never imported."""
     code = (

@@ -70,6 +70,7 @@ def _real(tmp_path: Path) -> None:
     write(tmp_path / "real", pictures(12, 1))
 
 
+@pytest.mark.costly
 def test_a_table_and_where_the_record_is(run: Run, tmp_path: Path) -> None:
     """Data on stdout, progress and notes on stderr; the path on the last line is a record; the second call
     answers from it. Grey and RGBA files are converted, and the notes say how many."""
@@ -126,6 +127,7 @@ def test_few_images_fail_single_metrics_and_not_the_call(run: Run, tmp_path: Pat
     assert (frame.set_index("metric")["status"] == "ok").sum() == 1
 
 
+@pytest.mark.costly
 def test_stats_then_evaluate_without_the_images(run: Run, tmp_path: Path) -> None:
     """The exported file stands for the images: the same distance on the same board (text as printed)."""
     write(tmp_path / "made", pictures(8, 2))
@@ -144,6 +146,7 @@ def test_stats_then_evaluate_without_the_images(run: Run, tmp_path: Path) -> Non
     assert lines[0].split()[:3] == lines[1].split()[:3]
 
 
+@pytest.mark.costly
 def test_precision_is_an_option_of_both(run: Run, tmp_path: Path) -> None:
     """`stats` prints it, `evaluate` records it, and what is no precision is wrong usage. The file of one precision is
     refused by the other with the option to name."""
@@ -224,6 +227,7 @@ def make_bad(folder: Path) -> None:
     (folder / "generator.pt").write_text("no network")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -34,6 +34,7 @@ def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert meter.others() == (0, 1)
 
 
+@pytest.mark.costly
 @pytest.mark.skipif(not psutil.LINUX, reason="what the kernel counts differs")
 def test_another_program_is_seen() -> None:
     """A child that computes for a second of its own processor time while this process sleeps is seen as that second at

@@ -105,6 +105,7 @@ def test_a_dataset_is_no_two_domains() -> None:
         load_domains("digit")
 
 
+@pytest.mark.costly
 def test_contents_and_styles_are_not_pooled() -> None:
     """The styles of `photographs` are in both splits, so pooled they would be held out and in training."""
     with pytest.raises(

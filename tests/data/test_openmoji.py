@@ -17,6 +17,7 @@ from benchbench.data.openmoji import CLASSES, emoji_class, emoji_files, family, 
 CODES = [file.stem for file in emoji_files()]
 
 
+@pytest.mark.costly
 def test_all_of_them_load() -> None:
     """All emoji of the package are on one side or the other, held-out is not smaller, and the sides differ by
     less than 1 %; every class is in both."""

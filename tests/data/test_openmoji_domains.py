@@ -56,6 +56,7 @@ def drawn_by_path(code: str, size: int, line_art: bool) -> np.ndarray:
     return np.asarray(Image.open(BytesIO(png)).convert("RGB")).transpose(2, 0, 1).copy()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_held_out_is_in_training(name: str, loaded, emoji_of) -> None:
     """The leak test. Rows are recognised as emoji by their pixels. No family is on both sides, and no line art or

@@ -26,6 +26,7 @@ def square(picture: np.ndarray) -> np.ndarray:
     return resize_images(picture.transpose(2, 0, 1)[None], 64)[0]
 
 
+@pytest.mark.costly
 def test_pictures(domains: Domains) -> None:
     """scikit-image's own loaders, which read the same files; the stones are the middle half of theirs. Exact: the
     same pixels go through the same resize."""
@@ -37,6 +38,7 @@ def test_pictures(domains: Domains) -> None:
         assert np.array_equal(split.images, np.stack(styles))
 
 
+@pytest.mark.costly
 def test_what_a_model_is_told(domains: Domains) -> None:
     """Two styles are two classes; in colour though the stones are grey; nothing is paired."""
     spec = domains.spec
@@ -65,6 +67,7 @@ def test_training_shows_no_held_out_photograph(domains: Domains) -> None:
     assert float((flat(shown) @ flat(shown).T).diagonal().min()) == pytest.approx(1)
 
 
+@pytest.mark.costly
 def test_crops(domains: Domains) -> None:
     """At least 200, all different, the same twice. The cat is 451×300, so the first crops are of 300 pixels, 75 or less
     apart, from end to end: at 0, 50, 101 (of 151, evenly: 50.3, 100.7) and 151."""
@@ -76,6 +79,7 @@ def test_crops(domains: Domains) -> None:
     assert np.array_equal(domains.a.train.images[:4], np.stack(expected))
 
 
+@pytest.mark.costly
 def test_nothing_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> None:
     """No square that is brought to the largest size is smaller, and the smallest is just as large: the stones, the
     middle 256 pixels of 512. Halves and three quarters of the cat (150, 225) are left out."""

@@ -354,6 +354,7 @@ class TestParquet:
 
 
 class TestDatasets:
+    @pytest.mark.costly
     @pytest.mark.parametrize(
         ("spec", "split"),
         [

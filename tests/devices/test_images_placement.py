@@ -28,6 +28,7 @@ def pictures(n: int, side: int = 16, seed: int = 0) -> Tensor:
     )
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", EXTRACTORS.names())
 def test_every_extractor_on_the_device(name: str, cuda: Traffic) -> None:
     """Features and logits of two images, against the CPU's: the arithmetic is the same, so equal bits. Those whose
@@ -62,6 +63,7 @@ def test_every_pair_metric_on_the_device(name: str, cuda: Traffic) -> None:
     assert torch.equal(found.cpu(), function(x, y))
 
 
+@pytest.mark.costly
 def test_a_pass_does_not_wait_for_every_batch(cuda: Traffic) -> None:
     """2,000 images are 16 batches, whose rows come back in one copy each of features and logits. The moments look
     for what is not finite every 512 rows and at the end, and come back as two tensors."""
@@ -76,6 +78,7 @@ def test_a_pass_does_not_wait_for_every_batch(cuda: Traffic) -> None:
     assert found.features.device.type == "cpu"
 
 
+@pytest.mark.costly
 def test_a_tensor_on_the_device_is_evaluated_where_it_is(cuda: Traffic) -> None:
     """No image is copied to the device: the samples go to the host once, for their digests, and never back. The numbers
     are those of the same images on the CPU, to float64's last digits."""

@@ -20,6 +20,8 @@ from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metri
 from benchbench.metrics.paired import PairedMetric
 from benchbench.metrics.select import balanced
 
+pytestmark = pytest.mark.costly
+
 N_REAL = 1200  # `ndb` wants a thousand, and fewer generated ones for `balanced` to cut
 N_FAKE = 700
 DIM = 12  # 4 × 12 images and more: `fd_infinity` is there

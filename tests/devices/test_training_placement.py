@@ -24,6 +24,8 @@ from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
 from benchbench.training.loop import train
 
+pytestmark = pytest.mark.costly
+
 SIDE = 32
 SPEC = ImageSpec(SIDE, SIDE, False, 3)
 N = 12

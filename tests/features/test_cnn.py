@@ -67,6 +67,7 @@ def test_it_is_the_network_that_was_trained(
     torch.testing.assert_close(seen.logits, logits, rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("judge_class", "dataset", "right"),
     [(CNNDigits, "digits", 884), (CNNOpenMojiTones, "openmoji-tones", 323)],

@@ -160,6 +160,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("vgg", ["vgg16", "vgg19"], indirect=True)
 def test_vgg_layers_are_those_of_the_papers(vgg: tuple[str, nn.Sequential]) -> None:
     """Layers are counted here by walking torchvision's network: block b ends at its pooling, its convolution k has the

@@ -39,6 +39,7 @@ def relative(ours: Tensor, exact: Tensor) -> float:
     return float((ours - exact).norm() / exact.norm())
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("precision", UNIT)
 @pytest.mark.parametrize(
     ("judge", "depth"), [(EfficientNetLite0, 49), (CNNDigits, 3), (ModesStackedDigits, 3)]

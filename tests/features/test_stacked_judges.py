@@ -39,6 +39,7 @@ def test_channels_are_judged_as_grey_images() -> None:
     torch.testing.assert_close(seen.logits.exp().sum(1), torch.ones(7), rtol=1e-4, atol=0)
 
 
+@pytest.mark.costly
 def test_accuracy_is_that_of_a_digit_cubed() -> None:
     """Three independent draws from the held-out digits, of which the classifier knows a share p (884 of 899): p³ of
     the stacked ones. On 1,500 images that has a standard deviation of 0.6%; four of them."""

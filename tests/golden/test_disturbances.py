@@ -28,6 +28,7 @@ def published() -> pd.DataFrame:
     return pd.read_csv(DOCS / "disturbances.csv")
 
 
+@pytest.mark.costly
 def test_the_judge_of_digits_knows_them(digits: Dataset) -> None:
     """All disturbances on 400 images a side. The rule itself is the expectation; the page's 898 images have +0.12
     (one pixel) against +0.21 (the square)."""
@@ -38,6 +39,7 @@ def test_the_judge_of_digits_knows_them(digits: Dataset) -> None:
     assert disturbances.passes(frame)
 
 
+@pytest.mark.costly
 def test_efficientnet_does_not(digits: Dataset) -> None:
     """A known fact that the page tells, and the reason for `Dataset.judge`. One disturbance of each kind disproves the
     rule: with 60 images ±2 grey levels move FD ten times as far as a grey square, and by more than the whole spread of
@@ -111,6 +113,7 @@ def test_the_table_is_on_the_page(published: pd.DataFrame) -> None:
         assert np.asarray(picture).std() > 0
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "stacked-digits"])
 def test_whoever_judges_passes(name: str, published: pd.DataFrame) -> None:
     """The evidence behind `Dataset.judge`, for the datasets that need no download: the judge that ranks passes the rule

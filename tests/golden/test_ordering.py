@@ -33,6 +33,7 @@ def digits() -> pd.DataFrame:
     return ordering.measure(load_dataset("digits"), EXTRACTORS.get("cnn_digits")(), 400, LEVELS)
 
 
+@pytest.mark.costly
 def test_digits(digits: pd.DataFrame) -> None:
     """Every claim holds here, without exception. NDB alone is not measured: 400 real images are too few."""
     failed = digits[digits.value.isna()]

@@ -203,6 +203,7 @@ def test_standard_error_against_the_bootstrap() -> None:
     assert frechet_standard_error(x, y) == pytest.approx(float(np.std(draws)), rel=0.15)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("n", "d"), [(150, 4), (16, 32)])
 def test_interval_covers_the_mean_distance(n: int, d: int) -> None:
     """150 draws from two Gaussians: the interval covers E FD_N at 95%, conservative for N ≤ D. Fewer than 132

@@ -88,6 +88,7 @@ def coverage_of(shift: float, scale: float, draws: int, n: int = 300) -> tuple[l
     return mean.tolist(), ((low <= mean) & (mean <= high)).double().mean(0).tolist()
 
 
+@pytest.mark.costly
 def test_intervals_cover_the_mean_fast() -> None:
     """A small one of the simulation below: of 80 intervals at a true 95% fewer than 70 hold the mean with probability
     0.3%; Wilson's, which held 82 to 84%, would fail for at least one of the four in nine cases of ten."""

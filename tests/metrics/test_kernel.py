@@ -82,6 +82,7 @@ def test_invariances(seed: int) -> None:
         assert other.standard_error == pytest.approx(base.standard_error, rel=1e-6)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("n", "m", "shift"), [(60, 60, 0.0), (40, 80, 0.0), (60, 60, 0.5)])
 def test_standard_error_is_the_spread_of_the_estimate(n: int, m: int, shift: float) -> None:
     """400 draws of two Gaussians in 8 dimensions, with and without a difference (where first-order terms

@@ -172,6 +172,7 @@ def of_draws(draws: Tensor) -> Evidence:
     return Evidence(*sides)
 
 
+@pytest.mark.costly
 def test_birthday_support_interval() -> None:
     """Coverage, by simulation with known supports: 1,000 equally frequent images, and one of which every 20th draw is
     made, where 1/Σp² = 1/(0.05² + 0.95²/999) = 294. Of 200 nominal 95% intervals 190 should hold the truth,
@@ -235,6 +236,7 @@ def test_duplicate_excess_by_hand() -> None:
     assert found.low == pytest.approx(1 - p - below, abs=1e-6)
 
 
+@pytest.mark.costly
 def test_intervals_of_twins_cover() -> None:
     """By simulation: 150 draws of 300 images a side, generated ones with twins in some 20% and real ones in 5%. The
     mean of rate and of excess lies in 90% or more of the 95% intervals (at a true 95% less has probability 0.5%).

@@ -100,6 +100,7 @@ SHARES = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("shares", SHARES)
 @pytest.mark.parametrize("k", [200, 1000])
 def test_interval_of_modes_covers_the_mean(k: int, shares: str) -> None:
@@ -127,6 +128,7 @@ KL_CASES = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("case", KL_CASES)
 def test_class_kl_is_freed_of_its_bias(case: str) -> None:
     """By simulation against the KL of the true shares. Without the correction 1,000 equal classes of ten images a side

@@ -20,6 +20,8 @@ from benchbench.metrics.cycle import CYCLE_EXACT
 from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.select import balanced
 
+pytestmark = pytest.mark.costly
+
 FAMILIES = METRICS.names()
 JUDGES = ("cnn_digits", "modes_grid25", "clip_vit_b_32", "efficientnet_lite0", "inception_v3")
 

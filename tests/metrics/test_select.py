@@ -51,6 +51,7 @@ def test_families_pair_with_each_extractor() -> None:
     assert names == ["fd_efficientnet_lite0", "fd_other", "ssim"]
 
 
+@pytest.mark.costly
 def test_families_pair_only_with_extractors_they_are_defined_on() -> None:
     """CMMD is of CLIP embeddings and class shares of the dataset's own classifiers: a set leaves out what could
     never succeed, a family asked for by name finds its extractor among the others."""
@@ -104,6 +105,7 @@ def test_full_names_bring_their_extractor() -> None:
     assert (metric.family, metric.extractor) == ("fd", LITE)
 
 
+@pytest.mark.costly
 def test_field_names_are_found() -> None:
     """What the field calls a family on its own network brings that network, without asking for it."""
     found = select_metrics(["sfid", "mind"], [LITE])
@@ -113,6 +115,7 @@ def test_field_names_are_found() -> None:
     ]
 
 
+@pytest.mark.costly
 def test_a_border_is_part_of_the_name() -> None:
     """As super-resolution papers write it, on any metric on pairs; none to cut, or of features, is no name."""
     found = select_metrics(["psnr_y_crop4", "psnr_y", "ms_ssim_crop16"], [LITE])
@@ -126,6 +129,7 @@ def test_a_border_is_part_of_the_name() -> None:
             select_metrics([name], [LITE])
 
 
+@pytest.mark.costly
 def test_hints_are_part_of_the_name() -> None:
     """What a model may see of the truth is another number, and whoever plans learns that hints are needed; the suffix
     stands after that of a border."""
@@ -140,6 +144,7 @@ def test_hints_are_part_of_the_name() -> None:
             select_metrics([name], [LITE])
 
 
+@pytest.mark.costly
 def test_only_comparisons_with_the_truth_have_suffixes() -> None:
     """A cycle has no right answer to take hints from, and its errors are gathered under one name."""
     for name in ("cycle_mae_hints5", "cycle_mae_crop2", "identity_mae_hints5", "cycle_growth_noise_crop1"):
@@ -228,6 +233,7 @@ def test_the_larger_side_does_not_help() -> None:
     assert prdc(real, fake)["coverage"] > 0.97
 
 
+@pytest.mark.costly
 def test_exclusions_of_extractors() -> None:
     """What looks at single distances says nothing on the judges of dots: a set leaves it out, a name is refused with
     those that can, a full name is a row with a reason. What counts modes stays."""
@@ -248,6 +254,7 @@ def test_exclusions_of_extractors() -> None:
     assert {m.family for m in select_metrics(["all"], ["modes_stacked-digits"])} >= set(families)
 
 
+@pytest.mark.costly
 def test_the_inception_score_of_a_stranger_is_not_standard() -> None:
     """`standard` has `is` where the dataset's own classes are known; a name has it where it is asked for, and `all`
     everywhere that it is defined."""

@@ -203,6 +203,7 @@ def test_augmentation_is_on_all_the_discriminator_sees(row: str) -> None:
     assert any(p.grad.any() for p in model.generator.parameters() if p.grad is not None)
 
 
+@pytest.mark.costly
 @every
 def test_a_loss_draws_from_the_global_generator(row: str) -> None:
     """Same seed, same loss; another seed, another: so a checkpoint of torch's generators is all it takes."""
@@ -219,6 +220,7 @@ def test_a_loss_draws_from_the_global_generator(row: str) -> None:
 # Samples
 
 
+@pytest.mark.costly
 @every
 @pytest.mark.parametrize(
     "spec",

@@ -94,6 +94,7 @@ def test_loss_closed_form() -> None:
         model.loss("cnn", Batch(x, None, 0, 1))
 
 
+@pytest.mark.costly
 def test_it_learns() -> None:
     """Two halves, one brighter by 60 levels, each the mean of 128 pixels with a standard deviation of 55: the
     halves differ by 60/(55·√(2/128)) ≈ 9 standard deviations, so a classifier that works makes no mistake. Global

@@ -281,6 +281,7 @@ class Killed(Exception):
     """The machine goes down."""
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("order", [("generators", "discriminators"), ("discriminators", "generators")])
 def test_resumes_with_its_pools(order: tuple[str, str], tmp_path: Path) -> None:
     """Killed at the start of step 5, two steps after its last checkpoint, with pools of 5 that are full and swap: the
@@ -308,6 +309,7 @@ def test_resumes_with_its_pools(order: tuple[str, str], tmp_path: Path) -> None:
     assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
 
 
+@pytest.mark.costly
 def test_learns_to_recolour_without_pairs() -> None:
     """A: red squares on white, B: blue ones, places and sizes drawn independently in both. After 100 steps at 12 pixels
     a recoloured square is nearer to itself in the other colour than the picture it was made from, both ways: by a

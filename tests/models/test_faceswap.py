@@ -185,6 +185,7 @@ def test_bad_input_is_one_sentence() -> None:
         build(depth=4)
 
 
+@pytest.mark.costly
 def test_learns_to_swap_colours() -> None:
     """A: bright squares on white, B: dark ones; no square is ever shown in both. After 120 steps at 12 pixels a swapped
     square, of a place and size drawn anew, is nearer to itself in the other colour than the picture it was made from:

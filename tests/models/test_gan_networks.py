@@ -90,6 +90,7 @@ def test_sngan_at_the_papers_size() -> None:
     assert model.discriminator.head.weight.shape == (1, 512 * 4 * 4)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("projection", [False, True])
 def test_largest_singular_value_is_one(projection: bool) -> None:
     """Algorithm 1: every weight of the discriminator, as a matrix of (outputs, the rest), ends at σ₁ = 1 after

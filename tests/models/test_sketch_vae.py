@@ -201,6 +201,7 @@ def test_bad_input_is_one_sentence() -> None:
         model.loss("vae", Batch(batch_of().x, None, 0, 1))
 
 
+@pytest.mark.costly
 def test_learns_that_one_sketch_has_two_images() -> None:
     """A grey sketch whose image is black or white by a coin: a regression can only say grey, and a model that uses
     z says both. 150 steps on 8 pixels; the share of samples on each side of grey is a fair coin's within 4 standard

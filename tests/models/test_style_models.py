@@ -109,6 +109,7 @@ def test_an_iteration_is_an_update() -> None:
         assert not torch.equal(before, after)
 
 
+@pytest.mark.costly
 def test_nst_reaches_the_style_and_keeps_the_content() -> None:
     """120 iterations of L-BFGS take more than three quarters of the Gram distance to the style away and leave
     the content nearer than the other contents are; without any weight on style the image stays."""
@@ -213,6 +214,7 @@ def test_fast_style_rows_are_independent() -> None:
     assert not torch.equal(whole, styled(model, CONTENTS, 0))
 
 
+@pytest.mark.costly
 def test_fast_style_learns(tmp_path: Path) -> None:
     """20 steps of the real loop on three contents halve each style's loss of the first; the weights carry the styles,
     and come back whole."""

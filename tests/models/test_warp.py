@@ -63,6 +63,7 @@ def test_outer_control_points_lie_on_the_corners() -> None:
     torch.testing.assert_close(spread(points, 9, 17)[..., ::2, ::4], points, atol=1e-5, rtol=0)
 
 
+@pytest.mark.costly
 def test_displacements_have_the_standard_deviation_asked_for() -> None:
     """On ramps that count rows and columns, what is read is the place it was read at. At the centre of a 129×65
     image, a control point, it is normal around the centre with 2% of each side: 2.58 rows and 1.3 columns, 30 times

@@ -58,6 +58,7 @@ def features(ours: list[Extracted]) -> tuple[Tensor, Tensor]:
     return x, y
 
 
+@pytest.mark.costly
 def test_fid(ours: list[Extracted], theirs: list[tuple[Tensor, Tensor]]) -> None:
     """N ≤ D, where torch-fidelity's own root of a singular matrix errs: the oracle is the closed form on its
     features, with tr(Σ₁Σ₂)^{1/2} = ‖A₁A₂ᵀ‖_* of the centred features over √(N − 1), in NumPy's float64."""

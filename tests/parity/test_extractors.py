@@ -23,6 +23,8 @@ from benchbench.features.inception_v3 import (
     InceptionV3Torch,
 )
 
+pytestmark = pytest.mark.costly
+
 
 def pictures(n: int, h: int, w: int, seed: int = 0) -> Tensor:
     """Seeded noise with structure: 6×6 blocks of colour, plus grain."""

@@ -31,6 +31,7 @@ def pair(side: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
     return x, (x // 2 + 30).to(torch.uint8)
 
 
+@pytest.mark.costly
 def test_agrees_with_torchmetrics(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """torchmetrics loads the backbone from the hub cache, ours from the same file named by the environment. The same
     network on the same float32 images: 1e-5 relative is float32 noise. Equal images are at distance 0."""

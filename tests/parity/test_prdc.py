@@ -29,6 +29,7 @@ def assert_equal(ours: dict[str, float], theirs: dict[str, float]) -> None:
     assert ours == pytest.approx({k: float(v) for k, v in theirs.items()}, abs=1e-12)
 
 
+@pytest.mark.costly
 @settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 10**6),

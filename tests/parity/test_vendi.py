@@ -87,6 +87,7 @@ def test_standard_error_is_the_jackknifes(shape: tuple[int, int]) -> None:
     assert vendi_standard_error(x) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("shape", [(200, 6), (30, 50), (60, 60), (60, 200)])
 def test_standard_error_is_the_spread_over_draws(shape: tuple[int, int]) -> None:
     """Oracle: simulation. The standard deviation of log Vendi over 150 draws is known to 1/√300 = 6%; the

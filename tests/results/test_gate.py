@@ -380,6 +380,7 @@ def test_a_rate_on_a_busy_machine_fails_nothing() -> None:
 DRAWS, METRICS = 600, 3
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("n_before", "n_after", "first_seed"), [(3, 3, 0), (3, 3, 100), (4, 1, 100), (2, 5, 100)]
 )

@@ -75,6 +75,7 @@ def test_the_mean_over_seeds_is_compared(sides: Callable[..., Report]) -> None:
     assert (finding.baseline_seeds, finding.candidate_seeds) == ([0, 1], [0, 1, 5])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -203,6 +204,7 @@ def test_a_machine_that_nobody_stated_is_not_the_same(sides: Callable[..., Repor
 MISSING = {"metric": "ssim", "higher_is_better": True}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("candidate", "gate", "verdict", "code"),
     [
@@ -237,6 +239,7 @@ def test_what_is_not_gated_may_be_missing(sides: Callable[..., Report], change: 
     assert sides([{}, {"metric": "other", **change}], [{}], gate).exit_code == 0
 
 
+@pytest.mark.costly
 def test_a_model_that_was_not_run_is_listed_or_fails(sides: Callable[..., Report]) -> None:
     """One finding for the whole model; a model that only the branch has is new and harmless."""
     baseline, candidate = [{}, {"model": "gan", "seed": 1}], [{}, {"model": "flow", "seed": 1}]

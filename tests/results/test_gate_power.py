@@ -18,6 +18,8 @@ from benchbench.results.load import load_results
 from benchbench.results.numbers import Asked, Number, Numbers, Unit, numbers
 from benchbench.results.tables import DTYPES
 
+pytestmark = pytest.mark.costly
+
 STORE = Path(__file__).parents[2] / "results"
 RESEEDED = Path(__file__).parents[1] / "fixtures" / "reseeded.csv"
 OF_IMAGES = ("quality", "diversity", "mode_collapse", "memorization", "paired")

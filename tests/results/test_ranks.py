@@ -74,6 +74,7 @@ def test_three_seeds_of_real_models_are_told_apart() -> None:
     assert found == {"a": "1–2", "b": "1–2", "c": "3", "d": "4"}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("n", [3, 5])
 def test_equal_models_are_rarely_told_apart(n: int) -> None:
     """Four equal models, 400 boards: the share of boards on which any pair is separated holds the level of 5%

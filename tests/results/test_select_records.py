@@ -51,6 +51,7 @@ def one(text: str) -> Selection:
     return selection
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("text", "models"),
     [
@@ -88,6 +89,7 @@ def test_a_revision_from_a_folder_within(repository: Path, monkeypatch: pytest.M
     assert list(selection.rows["model"]) == ["beta-vae"]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

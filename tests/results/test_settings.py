@@ -42,6 +42,7 @@ def test_texts(value: Any, text: str) -> None:
 RATES = st.floats(min_value=1e-9, max_value=1e3)
 
 
+@pytest.mark.costly
 @settings(max_examples=100, deadline=None)
 @given(
     lr=RATES,

@@ -109,6 +109,7 @@ def test_pairs_draw_the_same_seeds() -> None:
 # -- simulation ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("paired", [True, False])
 def test_the_stratified_bootstrap_covers(paired: bool) -> None:
     """Six units of three seeds: 95% intervals of both aggregates cover the truth in 95% of 1,000 draws, within

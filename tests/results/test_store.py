@@ -119,6 +119,7 @@ def _write_many(root: Path, who: int, rows: list[Row], start: Any) -> None:
             (folder / "samples.png").write_bytes(bytes([who]) * 1000)
 
 
+@pytest.mark.costly
 def test_processes_that_write_the_same_cells_leave_each_whole(tmp_path: Path, make_row: MakeRow) -> None:
     """Three processes start together on the same 20 cells: every cell is one writer's from first to last
     file (find checks all sha256), nobody fails, and no temporary folder is left."""
@@ -284,6 +285,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, key: str) -> None:
             use(Store(tmp_path))
 
 
+@pytest.mark.costly
 def test_records_are_read_without_torch() -> None:
     """The room's own rule: reading a table must not wait for torch."""
     code = (

@@ -86,6 +86,7 @@ KINDS: list[tuple[Scale, Range]] = [
 ]
 
 
+@pytest.mark.costly
 @settings(deadline=None, max_examples=15)
 @given(st.data())
 def test_intervals_are_possible_and_hold_their_value(make_row: MakeRow, data: st.DataObject) -> None:

@@ -469,6 +469,7 @@ def sides(draw: st.DrawFn) -> tuple[Number, Number]:
     return side(), side()
 
 
+@pytest.mark.costly
 @settings(deadline=None, max_examples=300)
 @given(sides(), st.booleans(), st.sampled_from([None, 0.15]))
 def test_bounds_are_possible_and_hold_the_value(
@@ -640,6 +641,7 @@ def rejected(rng: np.random.Generator, n: int, others: int, first: int, same_mod
     return hits / DRAWS
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("n", "others", "first", "same_model"),
     [(3, 4, 0, False), (5, 0, 0, False), (3, 0, 100, True), (3, 4, 100, True), (3, 0, 0, True)],

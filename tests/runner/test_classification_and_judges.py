@@ -19,6 +19,7 @@ from benchbench.runner.run import run_cells
 TINY: dict[str, Any] = {"overrides": ["training.steps=60", "batch_size=16", "lr=1e-3"], "device": "cpu"}
 
 
+@pytest.mark.costly
 def test_a_classifier_leaves_its_accuracy_and_its_weights(tmp_path: Path) -> None:
     """A record without pictures. Its accuracy is on the 899 held-out digits, so a multiple of 1/899, with Wilson's
     interval, and far above the 0.1 of chance. The same call answers from the record; its weights give the same
@@ -85,6 +86,7 @@ def controls(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return frame.pivot_table(index="metric", columns="model", values=["value", "low", "high"])
 
 
+@pytest.mark.costly
 def test_copies_are_flagged_and_real_images_are_not(controls: pd.DataFrame) -> None:
     """The memorizer hands out training images: distance 0, so ratio 0, no authentic one, C_T beyond any chance
     (−3 is one in a thousand). `real` is held-out images: their ratio and C_T are 1 and 0 but for the choice of 300

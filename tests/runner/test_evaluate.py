@@ -81,6 +81,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
+@pytest.mark.costly
 def test_numbers_are_those_of_the_pure_functions() -> None:
     """Each equals the public function on features extracted beforehand, against as many reference images as its
     row says: all 32, or 24 as there are samples, chosen by the seed. The same network in the same batches, so to
@@ -112,6 +113,7 @@ def test_numbers_are_those_of_the_pure_functions() -> None:
     assert pd.isna(rows.loc[f"is_{LITE}", "n_reference"])
 
 
+@pytest.mark.costly
 def test_the_container_and_the_batch_size_change_nothing(tmp_path: Path) -> None:
     """The same images as a tensor, a list of uneven tensors, an iterator, a folder, a zip, an .npz and in other
     batches: one fingerprint, by its definition, and the same numbers to 1e-6 (the network's float32 sums may
@@ -142,6 +144,7 @@ def test_the_container_and_the_batch_size_change_nothing(tmp_path: Path) -> None
         pd.testing.assert_series_equal(frame, frames[0], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.costly
 def test_each_image_goes_through_the_network_once(seen: list[int]) -> None:
     """All metrics at once: 24 + 32 images pass. The same reference again: 24 only, the rest is in the cache."""
     reference = pictures(32, 77)
@@ -158,6 +161,7 @@ def test_a_reference_that_nothing_reads_is_not_shown_to_the_network(seen: list[i
     assert sum(seen) == 24
 
 
+@pytest.mark.costly
 def test_the_record_is_whole_and_answers_the_second_call(tmp_path: Path, seen: list[int]) -> None:
     """Files and fields as `run` leaves them. The same call shows the network nothing; without `out` the same rows
     come back, less what only a record states, and nothing is written."""
@@ -183,6 +187,7 @@ def test_the_record_is_whole_and_answers_the_second_call(tmp_path: Path, seen: l
     assert len(list(out.rglob("run.json"))) == 1
 
 
+@pytest.mark.costly
 def test_what_changes_the_record(tmp_path: Path) -> None:
     """A changed pixel on either side, another order, metric, seed, name or number of samples: a record of its
     own, all loaded side by side."""
@@ -204,6 +209,7 @@ def test_what_changes_the_record(tmp_path: Path) -> None:
     assert benchbench.load_results(tmp_path)["cell"].nunique() == len(asked)
 
 
+@pytest.mark.costly
 def test_a_name_is_in_the_rows_and_the_source_in_the_folder(tmp_path: Path) -> None:
     """Two folders of one last name, `a/samples` and `b/samples`: as they come their rows share a label, under names
     they do not, and seeds are replicates. run.json tells them apart by their images; the place in the store stays that
@@ -237,6 +243,7 @@ def test_a_name_is_in_the_rows_and_the_source_in_the_folder(tmp_path: Path) -> N
         evaluated(folders[0], REAL, name="a=b")
 
 
+@pytest.mark.costly
 def test_the_record_states_what_one_of_run_states(tmp_path: Path) -> None:
     """Against a dataset: what any record says of itself, under the names that `run` uses; fields of training are no
     part of it. The notes of both sides are among those on the data."""
@@ -283,6 +290,7 @@ class TestHeadline:
         assert "conditional_accuracy_modes_ring8" not in rows.index
         assert set(rows["extractor"]) == {"modes_ring8"}
 
+    @pytest.mark.costly
     def test_other_references(self) -> None:
         """The first extractor asked for; of pairs the first of psnr, ssim, mse; of both one each."""
         for extractors, leads in (
@@ -296,6 +304,7 @@ class TestHeadline:
         assert set(rows.loc[rows["headline"], "metric"]) == {"ssim", f"fd_{LITE}"}
 
 
+@pytest.mark.costly
 def test_a_training_split_stands_beside_the_runs_on_it(tmp_path: Path) -> None:
     """The images that the `real` control draws, scored as a tensor: the same board as its run (dataset, task,
     protocol and data fingerprint, so the two compare) and the same numbers, to the 1e-9 of sums in other
@@ -315,6 +324,7 @@ def test_a_training_split_stands_beside_the_runs_on_it(tmp_path: Path) -> None:
 
 
 class TestStatistics:
+    @pytest.mark.costly
     def test_ours_give_the_distance_of_the_images(self, tmp_path: Path) -> None:
         """FD from the moments in the file is FD from the images (32 < 1280 dimensions: two different formulas
         for singular covariances, which agree to 1e-6). Metrics that need more say so; the Inception Score does not
@@ -341,6 +351,7 @@ class TestStatistics:
         assert runs[0]["fingerprint"] == runs[1]["fingerprint"] == fingerprint(REAL)
         assert not runs[0]["imported"]
 
+    @pytest.mark.costly
     def test_stats_fill_the_cache(self, tmp_path: Path, seen: list[int]) -> None:
         """After `stats` an evaluation does not show the reference to the network, whatever it needs of it."""
         real = write_folder(tmp_path / "real", pictures(32, 79))
@@ -350,6 +361,7 @@ class TestStatistics:
         evaluated(SAMPLES, real, ["fd", "kd", "coverage"])
         assert sum(seen) == 24
 
+    @pytest.mark.costly
     def test_foreign_ones_are_marked_as_imported(self, tmp_path: Path) -> None:
         """pytorch-fid's layout, made with NumPy: the same distance to 1e-6 (float64 throughout, singular
         covariances as above), nothing claimed about the number of images, and a note."""
@@ -440,6 +452,7 @@ class TestPairs:
 
 
 class TestNotes:
+    @pytest.mark.costly
     @pytest.mark.usefixtures("own_cache")
     def test_the_same_images(self) -> None:
         """Exactly 0 for identical sets, which is worth a word; in another order they are the same images too. Nobody
@@ -484,6 +497,7 @@ def test_three_images_fail_what_needs_more(tmp_path: Path) -> None:
     assert np.isfinite(frame.loc[frame["status"] == "ok", "value"].astype(float)).all()
 
 
+@pytest.mark.costly
 def test_all_identical_images() -> None:
     """One picture 24 times: every metric gives a finite number or a reason, never NaN. Known exactly: the Vendi
     score of equal images is 1 (Friedman & Dieng 2023), the Inception Score too, and nothing is recalled."""
@@ -498,6 +512,7 @@ def test_all_identical_images() -> None:
     assert ok.loc[f"recall_{LITE}", "value"] == 0
 
 
+@pytest.mark.costly
 def test_a_generator(tmp_path: Path) -> None:
     """A TorchScript generator: the images of tanh(latents), made here from the definition of the latents, give
     the same numbers (1e-6) and the same fingerprint; the record names the file by its sha256."""
@@ -525,6 +540,7 @@ NOT_A_NUMBER = SAMPLES.float().div(127.5).sub(1)
 NOT_A_NUMBER[2, 0, 0, 0] = torch.nan
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("images", "options", "sentence"),
     [

@@ -20,6 +20,8 @@ from benchbench.runner.evaluate import evaluate_images
 from benchbench.runner.judges import load_judges
 from benchbench.runner.statistics import prepare_reference
 
+pytestmark = pytest.mark.costly
+
 LITE = "efficientnet_lite0"
 RNG = torch.Generator().manual_seed(0)
 SAMPLES = torch.randint(0, 256, (16, 3, 16, 16), dtype=torch.uint8, generator=RNG)

@@ -28,6 +28,7 @@ def digits() -> Dataset:
     return replace(load_dataset("digits"), judge="cnn_digits", native=8)
 
 
+@pytest.mark.costly
 def test_the_judge_of_the_dataset_leads(digits: Dataset) -> None:
     """Its judge first and the general network second; points and stacked sets have no class of ImageNet, so their judge
     alone; without a judge, without a dataset, and for two domains the general network. What was asked for stands."""
@@ -94,6 +95,7 @@ def test_the_judge_that_nobody_named_stays_float32() -> None:
     assert [named.judges.precision(metric) for metric in named.metrics] == ["bfloat16"]
 
 
+@pytest.mark.costly
 def test_extractors_that_are_asked_for_make_the_same_cell() -> None:
     """The key holds metrics and networks, not how they came about: the judge of points that is the default now is the
     one that had to be named before."""
@@ -127,6 +129,7 @@ def test_control_rows_are_told_apart_from_models(monkeypatch: pytest.MonkeyPatch
     assert is_control("theirs")
 
 
+@pytest.mark.costly
 def test_data_states_its_size_and_what_decoded_it(digits: Dataset) -> None:
     """Width × height of the images as they are, of two domains too; a decoder where the source knows it."""
     stated = describe_data(digits, ["beside"])

@@ -37,12 +37,14 @@ def shipped() -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("model", "dataset"), shipped())
 def test_a_recipe_as_it_ships_has_no_variant(model: str, dataset: str) -> None:
     """By definition, though all of them set hyper-parameters."""
     assert variant(load_recipe(model, dataset), trained=True) == ""
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("model", "dataset", "overrides", "expected"),
     [
@@ -142,6 +144,7 @@ def plan(name: str | None = None, **options: Any) -> Plan:
     return found
 
 
+@pytest.mark.costly
 def test_a_name_moves_the_key_of_the_cell_and_not_that_of_the_weights() -> None:
     """Without a name the key is what it was before there were names: the digest of the same parts as ever."""
     bare, named = plan(), plan("Mine", overrides=["monitor_every=10"])
@@ -185,6 +188,7 @@ class Notes:
         return SILENT.stage(*arguments, **options)
 
 
+@pytest.mark.costly
 def test_a_named_run_reuses_the_weights_and_its_rows_have_the_name(tmp_path: Path) -> None:
     """The same training under a name: no second one, the same weights to the byte, in the folder of the real model;
     rows have the name and no variant. The unnamed rows say what was set; a second call answers from the record."""
@@ -207,6 +211,7 @@ def test_a_named_run_reuses_the_weights_and_its_rows_have_the_name(tmp_path: Pat
     assert run_cells("vae-mlp", "digits", name="Mine", **options)[0] == (named, True)
 
 
+@pytest.mark.costly
 def test_weights_from_a_file_are_named_in_the_rows(tmp_path: Path) -> None:
     """`weights=` and the first eight digits of the file's sha256, beside the hyper-parameters that were set."""
     options: dict[str, Any] = {**TINY, "overrides": ["steps=1", "batch_size=16", "latent=4"]}

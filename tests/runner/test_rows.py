@@ -31,6 +31,7 @@ class Cell:
     judges: Judges = field(default_factory=lambda: Judges({}, {}))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("task", "names", "extractors", "expected"),
     [

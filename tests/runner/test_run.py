@@ -20,6 +20,8 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.run import run_cells
 
+pytestmark = pytest.mark.costly
+
 TINY: dict[str, Any] = {
     "samples": 24,
     "overrides": ["training.steps=4", "batch_size=32", "latent=4"],

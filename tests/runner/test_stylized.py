@@ -21,6 +21,8 @@ from benchbench.runner.run import run_cells
 from benchbench.tasks.stylization import tiles
 from benchbench.views.report import render_report
 
+pytestmark = pytest.mark.costly
+
 SIZE = 32
 LITE0 = "efficientnet_lite0"
 

@@ -91,6 +91,7 @@ class Watch:
         pass
 
 
+@pytest.mark.costly
 def test_matrix_excludes_and_overrides(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
     """2 models × 1 dataset × 2 seeds less one excluded; the override reaches its model alone (by the file)."""
     cells = plan_suite(load_suite(suite_file(TEXT)), Store(tmp_path / "out"), device=CPU)
@@ -104,6 +105,7 @@ def test_matrix_excludes_and_overrides(suite_file: Callable[[str], Path], tmp_pa
     assert len({cell.key for cell in cells}) == 3
 
 
+@pytest.mark.costly
 def test_done_cells_are_skipped_and_a_failure_stops_nothing(
     suite_file: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -134,6 +136,7 @@ def test_done_cells_are_skipped_and_a_failure_stops_nothing(
     assert len(set(load_results(store.root)["cell"])) == 3
 
 
+@pytest.mark.costly
 def test_a_name_reaches_the_rows_and_the_failure(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
     """One of two cells is named: its rows are, or the reason that there are none; the other is not touched. A name for
     two models on one dataset is refused before anything runs."""
@@ -200,6 +203,7 @@ def test_settings_reach_the_run_as_toml() -> None:
     assert merged.options()["overrides"] == ["steps=7", "lr=0.001", 'schedule="cosine"']
 
 
+@pytest.mark.costly
 def test_local_processes_report_a_failing_and_a_working_job(tmp_path: Path) -> None:
     """Two real children: bad input ends with its own sentence, a good job leaves its record."""
     good = {

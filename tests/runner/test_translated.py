@@ -22,6 +22,8 @@ from benchbench.runner.run import run_cells
 from benchbench.views.board import boards
 from benchbench.views.report import render_report
 
+pytestmark = pytest.mark.costly
+
 N, N_TRAIN = 12, 15
 LITE0 = "efficientnet_lite0"
 TASKS = ("translation_AtoB", "translation_BtoA")

@@ -33,6 +33,8 @@ from benchbench.tasks.generation import asked_labels
 from benchbench.training import loop
 from benchbench.training.alarm import Collapse
 
+pytestmark = pytest.mark.costly
+
 
 class Painter(nn.Module):
     """One picture a class, learned by squared error, and a little noise on it."""

@@ -92,6 +92,7 @@ def test_a_family_is_sampled_by_one_network(name: str, part: str) -> None:
 LINUX = Path("/proc/self/status").exists()
 
 
+@pytest.mark.costly
 @pytest.mark.skipif(not LINUX, reason="other systems have no VmHWM to compare with")
 def test_memory_is_the_childs_own() -> None:
     """A process that holds 600 MiB starts a child, which makes 64 MiB more than torch of its own and says what it

@@ -32,6 +32,7 @@ def fit(model: nn.Module, epochs: int, grey: bool = True) -> list[dict[str, floa
     return train(model, images, None, held_out, config, seed=0, device=CPU, workdir=None, identity={}).curves
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["vae", "vae-mlp"])
 @pytest.mark.parametrize("grey", [True, False])
 def test_the_code_is_used(name: str, grey: bool) -> None:

@@ -181,6 +181,7 @@ def test_a_seed_repeats_and_leaks_nothing() -> None:
 EVERYTHING = {"ema_decay": 0.9, "schedule": "cosine", "warmup_steps": 3, "clip_norm": 1.0}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kill", [1, 3, 5, 8, 10])
 @pytest.mark.parametrize("kind", ["gan", "gan-sgd", "vae-mlp", "vae-patience"])
 def test_resumed_equals_uninterrupted(toys: Any, tmp_path: Path, kind: str, kill: int) -> None:

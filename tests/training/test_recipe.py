@@ -147,6 +147,7 @@ def test_no_such_file(tmp_path: Path) -> None:
         load_recipe("vae", None, tmp_path / "absent.toml")
 
 
+@pytest.mark.costly
 def test_shipped_recipes() -> None:
     """Every folder under baselines/ is named <model>-<dataset> as its recipe says, and says nothing twice: no
     setting repeats a default."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -38,6 +39,7 @@ def go(styled: FastStyle) -> TrainingResult:
     return train(styled, CONTENTS, None, CONTENTS, config, seed=3, device=CPU, workdir=None, identity={})
 
 
+@pytest.mark.costly
 def test_styles_do_not_touch_each_other() -> None:
     """Two styles together and each alone, from the same initial weights, on the same batches, all gradients longer than
     the limit: the same weights and the same loss of a network, bit for bit. Clipped by their joint norm, each network's

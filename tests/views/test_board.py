@@ -139,6 +139,7 @@ OTHER_SIZE = {"data": {"size": "64×64"}}
 OTHER_DECODER = {"data": {"decoder": "libjpeg-turbo"}}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("other", "differs"),
     [
@@ -191,6 +192,7 @@ def test_a_rank_never_crosses_boards(tmp_path: Path, land: Land) -> None:
     assert [board.ranks for board in found(tmp_path)] == [["1", "2", "3"]] * 2
 
 
+@pytest.mark.costly
 def test_two_machines_part_rates_and_not_quality(tmp_path: Path, land: Land) -> None:
     """Quality is the same on every machine, and so is what is counted; a rate and a peak of memory are not. 110 and 900
     images/s of one model would be 505.0."""
@@ -221,6 +223,7 @@ def test_two_machines_part_rates_and_not_quality(tmp_path: Path, land: Land) -> 
     )
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("seeds", [(0, 0), (0, 1)], ids=["one seed", "two seeds"])
 def test_a_sweep_over_a_training_setting_is_a_row_each(
     tmp_path: Path, land: Land, seeds: tuple[int, int]
@@ -240,6 +243,7 @@ def test_a_sweep_over_a_training_setting_is_a_row_each(
         assert "360.0" not in text_of(load_results(tmp_path), format)
 
 
+@pytest.mark.costly
 def test_two_folders_of_one_last_name_are_a_row_each(tmp_path: Path, land: Land) -> None:
     """`evaluate a/samples` and `evaluate b/samples` leave records of one name, seed and protocol; the images tell them
     apart. Other images under another seed are a replicate, as those of `run` are."""
@@ -282,6 +286,7 @@ CELLS = st.lists(
 )
 
 
+@pytest.mark.costly
 @settings(max_examples=40, deadline=None)
 @given(cells=CELLS)
 def test_parts_are_made_alike_and_lose_nothing(
@@ -349,6 +354,7 @@ RULES = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("format", TEXTS)
 def test_a_rule_stands_above_the_controls(tmp_path: Path, land: Land, format: str) -> None:
     """In each format's own syntax, between the last contestant and the first control, and nothing of a control is
@@ -368,6 +374,7 @@ def test_a_rule_stands_above_the_controls(tmp_path: Path, land: Land, format: st
     assert best[format] not in board
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -389,6 +396,7 @@ def test_nothing_is_marked_where_more_than_half_tie(
     assert marks(board) == {**dict(zip("abcd", expected, strict=False)), "real": 0}
 
 
+@pytest.mark.costly
 def test_nothing_wins_without_a_rival(tmp_path: Path, land: Land) -> None:
     """One contestant beside a control, and one beside another that failed."""
     land("vae", 0, {FD: 10.0})
@@ -402,6 +410,7 @@ def test_nothing_wins_without_a_rival(tmp_path: Path, land: Land) -> None:
         assert not [mark for mark in ("**", "<u>", r"\textbf", "<strong>", " *") if mark in text]
 
 
+@pytest.mark.costly
 def test_a_dead_seed_shows(tmp_path: Path, land: Land) -> None:
     """By hand: 10, 12 and 500 have the mean 174 and the median 12; the name says that one collapsed, the note has the
     alarm's words. A rate is no worse for it and has no median; a collapsed single run says so too."""
@@ -428,6 +437,7 @@ def test_a_dead_seed_shows(tmp_path: Path, land: Land) -> None:
     assert r"twice" in text_of(load_results(tmp_path), "markdown")
 
 
+@pytest.mark.costly
 def test_a_busy_machine_carries_a_dagger(tmp_path: Path, land: Land) -> None:
     """Load 3 on two cores is half a process a core beyond the run's own, above a fifth; 2.4 is a fifth and not
     above. The fastest was busy: it has a dagger and no mark, the next two have the marks, and there is no Pareto
@@ -460,6 +470,7 @@ def test_what_was_measured_while_timing_counts(tmp_path: Path, land: Land) -> No
     }
 
 
+@pytest.mark.costly
 def test_one_run_a_model_ranks_nobody(tmp_path: Path, land: Land) -> None:
     """Two runs that are far apart, with narrow intervals of their own: another seed of either is another model, and the
     note says so. The better one is still bold: that is what was measured."""

@@ -30,6 +30,7 @@ def test_every_quantity_has_an_axis(tmp_path: Path) -> None:
     assert (pixels[336:, 500:] == 255).all()
 
 
+@pytest.mark.costly
 def test_the_same_curves_give_the_same_bytes(tmp_path: Path) -> None:
     """Records are compared by sha256."""
     (tmp_path / "curves.csv").write_text(CURVES)
@@ -48,6 +49,7 @@ def test_points_are_joined_over_rows_that_lack_the_quantity(tmp_path: Path) -> N
     assert (tmp_path / "gap.png").read_bytes() == (tmp_path / "none.png").read_bytes()
 
 
+@pytest.mark.costly
 def test_an_alarm_is_a_line_on_every_axis_and_words_on_top(tmp_path: Path) -> None:
     """In the alarm's colour (192, 57, 43): each of the four places has a column of at least 100 such pixels (an axis
     is 336 high), and letters in it stand above them; without an alarm there is none."""
@@ -83,6 +85,7 @@ def test_what_is_no_table_of_curves_is_named(tmp_path: Path, content: bytes | No
     assert not (tmp_path / "training.png").exists()
 
 
+@pytest.mark.costly
 def test_views_are_drawn_without_torch() -> None:
     """The room's own rule: looking at records must not wait for torch, nor touch pyplot's global state."""
     code = (

@@ -92,6 +92,7 @@ def test_a_task_in_words(task: str, words: str, way: str) -> None:
     assert (task_words(task), direction(task)) == (words, way)
 
 
+@pytest.mark.costly
 def test_a_direction_is_a_board_of_its_own(make_row: MakeRow) -> None:
     """By hand: ranked by the Fréchet distance, so the control that copies its input is last, although nothing has a
     better cycle; what copying wins by definition stands behind what it does not. pix2pix has one direction and is on

@@ -67,6 +67,7 @@ def test_without_a_direction_nothing_wins(make_row: MakeRow) -> None:
     assert "<u>" not in text
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("format", ["markdown", "latex", "html", "csv"])
 def test_the_same_records_give_the_same_bytes(make_row: MakeRow, format: str) -> None:
     """In whatever order the rows arrive."""
@@ -129,6 +130,7 @@ def _latex_board(make_row: MakeRow) -> str:
     return leaderboard(frame, format="latex")
 
 
+@pytest.mark.costly
 def test_latex_is_balanced_and_every_row_has_its_columns(make_row: MakeRow) -> None:
     """What TeX would stop at, found without TeX: environments and braces nest, dollars come in pairs, and a row has
     as many cells as its tabular has columns. Nothing beyond booktabs is used."""

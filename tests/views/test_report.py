@@ -30,6 +30,8 @@ from benchbench.views.grid import save_samples
 from benchbench.views.report import render_report
 from benchbench.views.text import number
 
+pytestmark = pytest.mark.costly
+
 MakeRow = Callable[..., Row]
 NASTY = "<script>alert(1)</script>&\"'{{ 7 * 7 }}"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
