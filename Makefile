@@ -1,9 +1,47 @@
-# The two commands of a fresh machine. Everything is installed into .venv; nothing else is touched.
+# The commands of a fresh machine. Everything is installed into .venv; nothing else is touched.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install clean
+.PHONY: demo test test-fast slow lint format types borders docs install clean
+
+# Trains a VAE on scikit-learn's digits, scores it and shows the table. No download, no accelerator needed.
+demo: install
+	$(BIN)/benchbench run --model vae --dataset digits
+
+# All tests but the slow ones, a worker a core.
+test: install
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+# The tests that take less than half a second each; the longest are listed, for whoever should carry the mark.
+test-fast: install
+	$(BIN)/python -m pytest -n auto -m "not slow and not costly" --durations 5 --durations-min 1
+
+# The tests that take minutes.
+slow: install
+	$(BIN)/python -m pytest -n auto -m slow
+
+# What ruff finds, and whether files are formatted as `make format` would.
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Formats every file and mends what ruff can mend.
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# mypy, strict.
+types: install
+	$(BIN)/mypy
+
+# Rooms import downwards only (docs/architecture.md).
+borders: install
+	$(BIN)/lint-imports
+
+# The site, in site/: docs/, README and the docstrings. Any warning fails; the variable silences an advertisement.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 install: $(VENV)/.installed
 
@@ -13,16 +51,9 @@ $(VENV)/.installed: pyproject.toml
 		{ echo "benchbench needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch torchvision
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,docs]'
 	@touch $@
-
-# Trains a VAE on scikit-learn's digits, scores it and shows the table. No download, no accelerator needed.
-demo: install
-	$(BIN)/benchbench run --model vae --dataset digits
-
-test: install
-	$(BIN)/python -m pytest -n auto -m "not slow"
 
 # runs/ stays: nobody can make the trained models in it again for nothing.
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) site
