@@ -98,6 +98,7 @@ def published(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.costly
 def test_commands_leave_a_checkout_clean(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them one after the other, as a reader goes through the page, and a run from Python: none is refused,
     records are below `runs`, and `git status` has nothing to say. What git ignores is what the commands say they write.
