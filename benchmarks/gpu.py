@@ -119,6 +119,7 @@ def _run(asked: argparse.Namespace, sections: tuple[Section, ...], folder: Path)
         SITE: str(site),
         "BENCHBENCH_CACHE": str(folder / "cache"),  # what a cache answers was not computed
         "TMPDIR": str(folder),
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # to ask for a device must not start CUDA before a process is forked
     }
     use(site)
     settings = Settings(

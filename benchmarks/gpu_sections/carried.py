@@ -71,11 +71,14 @@ def use(site: Path) -> None:
 
 def stood_in(names: Sequence[str] = STAND_INS) -> list[str]:
     """Which of these packages this machine has not."""
-    return [
-        name
-        for name in names
-        if isinstance(sys.modules.get(name), _StandIn) or importlib.util.find_spec(name) is None
-    ]
+
+    def has(name: str) -> bool:
+        if name in sys.modules:
+            return not isinstance(sys.modules[name], _StandIn)
+        spec = importlib.util.find_spec(name)
+        return spec is not None and not isinstance(spec.loader, _StandIns)
+
+    return [name for name in names if not has(name)]
 
 
 def images_of(carried: Path | None, name: str, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
@@ -98,13 +101,29 @@ def images_of(carried: Path | None, name: str, n: int) -> tuple[NDArray[np.uint8
     return np.ascontiguousarray(np.stack(decoded).transpose(0, 3, 1, 2)), labels
 
 
+class _Nothing(type):
+    """Classes of which nothing is an instance, with such classes for attributes; a call returns what does nothing."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Nothing(name, (), {})
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = MagicMock()
+        made.savefig = lambda path, **_: Path(path).touch()  # a figure of which there is no picture
+        return made
+
+
 class _StandIn(ModuleType):
-    """A module whose every attribute is there and does nothing."""
+    """A module that has everything, and does nothing. Who asks for its version takes it for too old to be used."""
+
+    __version__ = "0"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return MagicMock(name=f"{self.__name__}.{name}")
+        return _Nothing(name, (), {})
 
 
 class _StandIns(MetaPathFinder, Loader):

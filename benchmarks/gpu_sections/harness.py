@@ -86,7 +86,11 @@ def run_one(
     receiver, sender = context.Pipe(duplex=False)
     arguments = (section.name, section.run, settings, limit, sender)
     process = context.Process(target=child.main, args=arguments, daemon=False)
-    process.start()  # returns when the server has imported what it preloads
+    start = time.monotonic()
+    try:
+        process.start()  # returns when the server has imported what it preloads
+    except (EOFError, OSError) as error:
+        return Outcome("failed", f"no process could be started: {error}", time.monotonic() - start, [])
     start = time.monotonic()
     sender.close()
     rows: list[Row] = []

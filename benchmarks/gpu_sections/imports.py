@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import traceback
 from pathlib import Path
 
 from gpu_sections.carried import SITE, use
@@ -10,8 +12,8 @@ from gpu_sections.carried import SITE, use
 if site := os.environ.get(SITE):
     use(Path(site))
 
-import torch  # noqa: F401  after `use`, like the rest
-
-import benchbench.cli.run
-import benchbench.runner.evaluate
-import benchbench.runner.run  # noqa: F401
+try:
+    for name in ("torch", "benchbench.cli.run", "benchbench.runner.run", "benchbench.runner.evaluate"):
+        importlib.import_module(name)
+except Exception:  # each section will meet it and say so; without a server there would be no section
+    traceback.print_exc()

@@ -49,11 +49,12 @@ def machine(bench: Bench) -> None:
     device = device_of(bench)
     about = describe_machine(device)
     bench.measure("cores of the processor", float(about["cores"] or 0), "", note=str(about["processor"]))
-    bench.measure("memory of the machine", float(about["memory_gib"]), "GiB")
+    note = f"torch {torch.__version__}, {about['threads']} threads, load {about['load_1min']}"
+    bench.measure("memory of the machine", float(about["memory_gib"]), "GiB", note=note)
     with bench.item("memory of the device"):
         needs_cuda(device)
         free, total = torch.cuda.mem_get_info(device)
-        note = f"{about['device_name']}, torch {torch.__version__}, CUDA {torch.version.cuda}"
+        note = f"{about['device_name']}, CUDA {torch.version.cuda}"
         bench.measure("memory of the device", total / 2**30, "GiB", note=f"{free / 2**30:.1f} free; {note}")
     for precision in ("float32", "TF32", "bfloat16", "float64"):
         with bench.item(f"matrix product in {precision}"):

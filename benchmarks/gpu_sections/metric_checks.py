@@ -16,6 +16,7 @@ from benchbench.core.registry import METRICS
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.paired import PairedMetric
+from gpu_sections.carried import stood_in
 from gpu_sections.child import Bench, SkippedError
 from gpu_sections.metric_table import CALLS, CLASSES, Inputs
 from gpu_sections.tools import CPU, computing, device_of, pictures
@@ -46,11 +47,18 @@ def metrics(bench: Bench) -> None:
                 if dtype == torch.float32 and name.partition(".")[0] in ON_IMAGES:
                     continue
                 with bench.item(f"{name}, {kind}"):
+                    _possible(name)
                     expected, seen = _called(call, here), _called(call, there)
                     bench.check(f"{name}, {kind}", difference(expected, seen), LIMIT)
         for name in METRICS.names():
             with bench.item(f"metric {name}"):
                 compare(bench, name, max(n, NEEDS.get(name, 0)), d, device)
+
+
+def _possible(name: str) -> None:
+    """Skip what this machine cannot compute."""
+    if name.startswith("pose") and "skimage" in stood_in():
+        raise SkippedError("scikit-image is not on this machine")
 
 
 def _called(call: Callable[[Any], Any], argument: Any) -> Any:
@@ -64,6 +72,7 @@ def _called(call: Callable[[Any], Any], argument: Any) -> Any:
 
 def compare(bench: Bench, name: str, n: int, d: int, device: torch.device) -> None:
     """The rows of one metric: its value and what stands beside it, and its interval."""
+    _possible(name)
     metric = built(METRICS.get(name))
     expected, seen = (
         _called(lambda where: metric.compute(evidence_for(metric, n, d, where)), where)

@@ -52,7 +52,7 @@ def compare(bench: Bench, name: str, n: int, device: torch.device) -> None:
     made = prepared(name, dataset, max(n, 8), side=side)
     here = made.model
     if isinstance(here, NST):
-        here.config = here.config.model_copy(update=FEW)
+        here.sampling = here.sampling.model_copy(update=FEW)
     if isinstance(here, Fittable):
         here.fit(made.images, made.images)
     there = copy.deepcopy(here).to(device)

@@ -70,7 +70,7 @@ def prepared(model: str, dataset: str | None, n: int, *, side: int | None = None
         spec = ImageSpec(side, side, spec.grey, spec.n_classes)
     recipe = load_recipe(model, dataset)
     torch.manual_seed(0)
-    made = build_model(model, recipe.hyper, spec)
+    made = build_model(model, recipe.hyper, spec, recipe.sampling)
     images, targets = (pictures(n, spec.height, seed=seed, grey=spec.grey) for seed in (1, 2))
     if isinstance(made, Stylizer):
         made.show_styles(pictures(spec.n_classes, spec.height, seed=3))

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -68,8 +69,9 @@ def train(bench: Bench) -> None:
     device = device_of(bench)
     folder = bench.settings.out / "train" / f"{name}-cifar10"
     folder.mkdir(parents=True, exist_ok=True)
-    if bench.settings.resume is not None:
-        shutil.copy2(bench.settings.resume / FILE, folder / FILE)
+    before = bench.settings.resume
+    if before is not None and before.resolve() != folder.resolve():
+        shutil.copy2(before / FILE, folder / FILE)
     images, labels, kind = cifar_all(bench)
     held_out, _, _ = cifar(bench, "test", 64 if bench.small else 2000)
     made = prepared(name, "cifar10", 8)
@@ -94,11 +96,19 @@ def train(bench: Bench) -> None:
         done = "trained to the end"
     except TimeIsUpError:
         done = "stopped at a checkpoint"
+        put_average(made.model, folder)
     say(bench, name, until, config.batch_size, f"{done}; {len(images):,} images, {kind}")
     save_weights(made.model, folder / "weights.safetensors", name=name)
     picture(made.model, folder / "samples.png", device)
     size = (folder / FILE).stat().st_size / 1e6
     bench.measure(f"{name} on cifar10: checkpoint", size, "MB", note="--resume takes its folder")
+
+
+def put_average(model: torch.nn.Module, folder: Path) -> None:
+    """The averaged weights of the checkpoint, if it has any: those that the training would hand out now."""
+    state = torch.load(folder / FILE, map_location="cpu", weights_only=True)["state"]
+    if state["ema"] is not None:
+        model.load_state_dict(state["ema"][0])
 
 
 def cifar_all(bench: Bench) -> tuple[torch.Tensor, torch.Tensor, str]:
@@ -119,11 +129,11 @@ def say(bench: Bench, name: str, until: Until, batch_size: int, note: str) -> No
     bench.measure(f"{name} on cifar10: last loss", until.loss, "")
 
 
-def picture(model: torch.nn.Module, path: object, device: torch.device) -> None:
+def picture(model: torch.nn.Module, path: Path, device: torch.device) -> None:
     """64 samples in a square, of the weights as they are now."""
     model.eval()
     with torch.inference_mode():
         images = model.sample(64, ImageRng(SEED, range(64), device)).cpu()  # type: ignore[operator]
     rows = images.view(8, 8, *images.shape[1:]).permute(0, 3, 1, 4, 2)
     height, width = images.shape[2:]
-    Image.fromarray(rows.reshape(8 * height, 8 * width, 3).numpy()).save(path)  # type: ignore[arg-type]
+    Image.fromarray(rows.reshape(8 * height, 8 * width, 3).numpy()).save(path)

@@ -30,7 +30,7 @@ from gpu_sections.carried import (
     stood_in,
     write_metadata,
 )
-from gpu_sections.child import Settings
+from gpu_sections.child import Bench, Settings
 from gpu_sections.draws import DrawnOnCPU
 from gpu_sections.harness import Section, run_sections
 from gpu_sections.metric_checks import difference
@@ -38,6 +38,7 @@ from gpu_sections.metric_table import CALLS, LEFT_OUT
 from gpu_sections.networks import RANDOMLY
 from gpu_sections.recipes import trainable_models
 from gpu_sections.rows import Report, row
+from gpu_sections.train import RESERVE, TimeIsUpError, Until
 from PIL import Image
 
 import benchbench.metrics
@@ -74,6 +75,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path, list[st
     return report, folder, said
 
 
+@pytest.mark.costly
 def test_sections_do_not_harm_each_other(ran: tuple[Report, Path, list[str]]) -> None:
     """Each ends in its own way, with its reason, and what it had said before stays."""
     report, folder, _ = ran
@@ -92,6 +94,7 @@ def test_sections_do_not_harm_each_other(ran: tuple[Report, Path, list[str]]) ->
     assert "RuntimeError: it broke" in (folder / "logs" / "raises.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.costly
 def test_what_a_killed_section_started_is_killed(ran: tuple[Report, Path, list[str]]) -> None:
     """The child of the section that slept is gone with it (or nobody's any more and about to be buried)."""
     (sleeping,) = (s for s in ran[0].sections if s["section"] == "sleeps")
@@ -106,6 +109,7 @@ def test_what_a_killed_section_started_is_killed(ran: tuple[Report, Path, list[s
     pytest.fail("the child of a killed section lives")
 
 
+@pytest.mark.costly
 def test_what_is_broken_decides(ran: tuple[Report, Path, list[str]]) -> None:
     """Failed checks, what is no number, what went wrong, and sections that did not end by themselves; not what was
     skipped, nor a target that was missed."""
@@ -119,6 +123,7 @@ def test_what_is_broken_decides(ran: tuple[Report, Path, list[str]]) -> None:
     ]
 
 
+@pytest.mark.costly
 def test_tables(ran: tuple[Report, Path, list[str]]) -> None:
     """Every row is in gpu.md in one line, whatever a reason holds; gpu.json has no NaN."""
     _, folder, _ = ran
@@ -148,6 +153,7 @@ def test_no_time_left(tmp_path: Path) -> None:
     assert row("x", "skip")["ok"] is None
 
 
+@pytest.mark.costly
 def test_limits() -> None:
     """The sections take eight minutes at most, and every one is there to be run."""
     assert sum(section.seconds for section in gpu.SECTIONS) <= 480
@@ -167,14 +173,17 @@ def test_entry_points_of_a_plain_checkout(tmp_path: Path) -> None:
     assert next(iter(found.entry_points.select(group="console_scripts"))).value == "benchbench.cli:main"
 
 
-def test_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A package that is not there imports, whatever is taken from it; packages that are there are left alone."""
     finder = _StandIns()
     assert all(finder.find_spec(name) is not None for name in STAND_INS)
     assert finder.find_spec("torch") is None
     assert finder.find_spec("matplotlib.figure") is not None
     stand_in = _StandIn("matplotlib")
-    assert stand_in.figure.Figure(figsize=(1, 1)) is not None
+    assert not isinstance(3, stand_in.types.Table)
+    picture = tmp_path / "picture.png"
+    stand_in.figure.Figure(figsize=(1, 1)).savefig(picture, format="png")
+    assert picture.read_bytes() == b""
     assert not hasattr(stand_in, "__path_of_nothing__")
     monkeypatch.setitem(sys.modules, "matplotlib", stand_in)
     assert stood_in() == ["matplotlib"]
@@ -236,6 +245,7 @@ def test_every_metric_function_is_checked() -> None:
         assert callable(getattr(importlib.import_module(f"benchbench.metrics.{module}"), function)), name
 
 
+@pytest.mark.costly
 def test_every_extractor_can_be_made() -> None:
     """From what ships, or from random weights; of DINOv2 there is no code without a download."""
     for name in EXTRACTORS.names():
@@ -245,10 +255,25 @@ def test_every_extractor_can_be_made() -> None:
             assert name in RANDOMLY, f"gpu_sections.networks cannot make {name} without a download"
 
 
+@pytest.mark.costly
 def test_every_trainable_model_is_there() -> None:
     """Models without a recipe are those that learn nothing."""
     others = set(MODELS.names()) - set(trainable_models())
     assert others == {"collapsed", "identity", "memorizer", "noise", "nst", "real"}
+
+
+def test_training_stops_at_a_checkpoint(tmp_path: Path) -> None:
+    """Time that is up between two checkpoints ends nothing; at the next one it does, or it would be lost."""
+    bench = Bench(Settings("cpu", True, tmp_path), time.monotonic() + RESERVE, lambda row: None)
+    until = Until(bench, every=3)
+    with until.stage("training", 100, "step", done=4) as stage:
+        stage.advance(1, loss=0.5)
+        with pytest.raises(TimeIsUpError):
+            stage.advance(1)
+    assert (until.first, until.step, until.loss) == (4, 6, 0.5)
+    patient = Until(Bench(bench.settings, time.monotonic() + 1000, bench.send), every=3)
+    for _ in range(6):
+        patient.advance()
 
 
 def test_difference() -> None:
