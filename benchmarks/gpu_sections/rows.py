@@ -40,8 +40,11 @@ class Report:
 
     @property
     def broken(self) -> list[str]:
-        """Every check that failed and every section that did not end by itself, in words."""
+        """Every check that failed and every section that did not end by itself, in words; a run that did nothing is no
+        success either."""
         words = []
+        if all(section["status"] == "skipped" for section in self.sections):
+            words.append("nothing was run")
         for section in self.sections:
             if section["status"] in FAILED:
                 words.append(f"{section['section']}: {section['status']} ({section['reason']})")

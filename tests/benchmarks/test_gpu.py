@@ -150,6 +150,7 @@ def test_no_time_left(tmp_path: Path) -> None:
         preload=(),
     )
     assert report.sections[0]["status"] == "skipped"
+    assert report.broken == ["nothing was run"]
     assert row("x", "skip")["ok"] is None
 
 
