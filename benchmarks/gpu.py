@@ -22,8 +22,8 @@ On the machine with the device, from a plain checkout, with its own torch; nothi
 
     python benchmarks/gpu.py --device cpu --small --out found
 
-Exit code 1 where a check failed, a section did not end by itself, or nothing was run. Weights of Inception-v3 need a download, so it runs
-on seeded random ones: speed does not depend on them, and neither does whether two devices agree.
+Exit code 1 where a check failed, a section did not end by itself, or nothing was run. Weights of Inception-v3 need a
+download, so it runs on seeded random ones: speed does not depend on them, and neither does whether two devices agree.
 """
 
 from __future__ import annotations
