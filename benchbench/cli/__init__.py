@@ -19,6 +19,7 @@ from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.list import list_things
+from benchbench.cli.migrate import migrate
 from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
@@ -45,7 +46,7 @@ def cli() -> None:
     """Train, score and compare generative image models with numbers that can be trusted."""
 
 
-for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, list_things, doctor):
+for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, list_things, doctor, migrate):
     cli.add_command(verb)
 
 

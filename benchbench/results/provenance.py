@@ -121,9 +121,14 @@ def read_run_json(path: Path | str) -> dict[str, Any]:
     if not isinstance(run, dict) or "schema_version" not in run:
         raise damaged(path, "has no schema_version")
     if run["schema_version"] != SCHEMA_VERSION:
+        older = isinstance(run["schema_version"], int) and run["schema_version"] < SCHEMA_VERSION
+        way_out = (
+            "benchbench migrate FOLDER carries the records of a folder over"
+            if older
+            else "read it with the benchbench that wrote it, or run the cell again in another folder"
+        )
         raise InputError(
-            f"{path} has schema version {run['schema_version']} but this benchbench reads {SCHEMA_VERSION}; "
-            "read it with the benchbench that wrote it, or run the cell again in another folder"
+            f"{path} has schema version {run['schema_version']} but this benchbench reads {SCHEMA_VERSION}; {way_out}"
         )
     if not isinstance(run.get("cell"), str) or not isinstance(run.get("files"), dict):
         raise damaged(path, "does not name its cell and files")
