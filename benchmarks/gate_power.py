@@ -98,11 +98,13 @@ def branch(rng: np.random.Generator, n_seeds: int, others: int, worse: float, sa
         unit = Unit("data", f"model{place}", "")
         seeds = range(n_seeds if unit.model == CANDIDATE else 3)
         times = float(rng.choice([0.3, 0.6, 1.0, 1.5]))
-        baseline[unit] = {Asked("generation", k.name): [scored(rng, k, seeds, times)] for k in KINDS}
+        baseline[unit] = {Asked("generation", "", k.name): [scored(rng, k, seeds, times)] for k in KINDS}
         if unit.model == CANDIDATE:
             again = range(n_seeds) if same_seeds else range(100, 100 + n_seeds)
             candidate = {
-                Asked("generation", k.name): [scored(rng, k, again, times, worse if k.name == "fd" else 0.0)]
+                Asked("generation", "", k.name): [
+                    scored(rng, k, again, times, worse if k.name == "fd" else 0.0)
+                ]
                 for k in KINDS
             }
     unit = Unit("data", CANDIDATE, "")

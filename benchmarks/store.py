@@ -83,6 +83,7 @@ def rows(cell: str, model: int, dataset: int, seed: int, rng: np.random.Generato
             variant="",
             dataset=f"dataset{dataset}",
             task="training" if name == "training_rate" else "generation",
+            direction="",
             seed=seed,
             metric=name,
             aspect=aspect,

@@ -44,6 +44,7 @@ OK = Row(
     variant="",
     dataset="digits",
     task="generation",
+    direction="",
     seed=0,
     metric="fd_efficientnet_lite0",
     aspect="quality",

@@ -31,10 +31,11 @@ Interval = tuple[float, float]
 @dataclass(frozen=True)
 class Across:
     """One metric over `n_units` pairs. middle: mean of the middle half of A − B, in the metric's unit. improvement: the
-    odds that a run of A is better than one of B, None for a metric without a direction. Intervals are None where
-    a unit has one seed on a side."""
+    odds that a run of A is better than one of B, None for a metric that no way is better of. Intervals are
+    None where a unit has one seed on a side."""
 
     task: str
+    direction: str
     metric: str
     unit: str
     higher_is_better: bool | None
@@ -46,13 +47,14 @@ class Across:
 
 
 def across(comparison: Comparison) -> list[Across]:
-    """The metrics that two pairs or more have, sorted by task and name; seeded, so the same every time."""
+    """The metrics that two pairs or more have, sorted by task, direction and name; seeded, so the same every time."""
     grouped: dict[tuple[str, ...], list[Line]] = {}
     for pair in comparison.pairs:
         for line in pair.lines:
             if line.verdict != "failed" and line.metric not in COUNTED:
+                asked = (line.task, line.direction, line.metric)
                 made = (str(line.a.protocol[name]) for name in ALIKE)
-                grouped.setdefault((line.task, line.metric, line.a.unit, *made), []).append(line)
+                grouped.setdefault((*asked, line.a.unit, *made), []).append(line)
     return [_line(lines) for _, lines in sorted(grouped.items()) if len(lines) > 1]
 
 
@@ -69,15 +71,16 @@ def _line(lines: Sequence[Line]) -> Across:
     def interval(statistic: Statistic, x: Sequence[Floats], y: Sequence[Floats]) -> Interval | None:
         return stratified_bootstrap(statistic, x, y, paired) if spread_known else None
 
-    direction = first.a.higher_is_better
-    sign = -1.0 if direction is False else 1.0
+    higher = first.a.higher_is_better
+    sign = -1.0 if higher is False else 1.0
     better = ([sign * x for x in a], [sign * x for x in b])
-    known = direction is not None
+    known = higher is not None
     return Across(
         first.task,
+        first.direction,
         first.metric,
         first.a.unit,
-        direction,
+        higher,
         len(lines),
         float(middle_mean_difference(a, b)),
         interval(middle_mean_difference, a, b),

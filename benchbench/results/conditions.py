@@ -16,8 +16,9 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.errors import InputError, NothingComparable
+from benchbench.results.older import directed
 
-QUESTION = ["dataset", "task", "metric"]
+QUESTION = ["dataset", "task", "direction", "metric"]
 PROTOCOL = ["n_images", "n_reference", "extractor", "resize", "precision", "metric_version"]
 CONDITIONS = ["data", "size", *PROTOCOL, "judge", "decoder", "unit", "machine"]
 WORDS = {"data": "the reference data", "size": "the size", "judge": "the weights of the extractor"}
@@ -46,8 +47,17 @@ BUSY = 0.2  # above this share a rate says little: it is shown with a dagger, an
 SAME = 1e-6  # relative: two runs of the same thing differ by rounding alone
 _MACHINE = ("device", "device_name", "processor", "cores", "threads", "memory_gib")
 
-Question = tuple[str, str, str]  # dataset, task, metric
+Question = tuple[str, str, str, str]  # dataset, task, direction, metric
 Conditions = tuple[tuple[str, str], ...]  # (field, value), in the order of `CONDITIONS`; a null is "none"
+
+
+def full_task(task: str, direction: str) -> str:
+    """A task with its direction in one word, where a name has to tell two apart.
+
+    >>> full_task("translation", "AtoB"), full_task("generation", "")
+    ('translation_AtoB', 'generation')
+    """
+    return f"{task}_{direction}" if direction else task
 
 
 def facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +130,7 @@ def contradiction(who: str, metric: str, seed: str, cells: Iterable[str]) -> Inp
 
 
 def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Question]:
-    """The (dataset, task, metric) that both tables answer, sorted, after checking that they may be compared.
+    """The (dataset, task, direction, metric) that both tables answer, sorted, after checking that they may be compared.
 
     Failed rows hold no number and are left out. Raises `NothingComparable` when the tables share no question, or when a
     condition differs within a shared one; the message names metric, field and both values. Raises `InputError` for
@@ -134,9 +144,10 @@ def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Questio
             "compare runs of the same metric on the same dataset"
         )
     refused = [
-        f"{metric} of {task} on {dataset}: {differences(sorted(a[question]), sorted(b[question]))}"
+        f"{metric} of {full_task(task, direction)} on {dataset}: "
+        f"{differences(sorted(a[question]), sorted(b[question]))}"
         for question in shared
-        for dataset, task, metric in [question]
+        for dataset, task, direction, metric in [question]
         if len(a[question] | b[question]) > 1
     ]
     if refused:
@@ -147,19 +158,22 @@ def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Questio
 
 
 def _by_question(rows: pd.DataFrame) -> dict[Question, set[Conditions]]:
-    missing = [name for name in [*QUESTION, *PROTOCOL, "status"] if name not in rows.columns]
+    needed = ["dataset", "task", "metric", *PROTOCOL, "status"]
+    missing = [name for name in needed if name not in rows.columns]
     if missing:
         raise InputError(f"a table of results lacks the column(s) {', '.join(missing)}")
+    rows = directed(rows)
     numbers = rows[rows["status"] == "ok"]
     found: dict[Question, set[Conditions]] = {}
     asked = zip(*(numbers[name] for name in QUESTION), strict=True)
     for question, made in zip(asked, conditions_of(numbers), strict=True):
-        found.setdefault((question[0], question[1], question[2]), set()).add(made)
+        dataset, task, direction, metric = question
+        found.setdefault((dataset, task, direction, metric), set()).add(made)
     return found
 
 
 def _listed(found: Mapping[Question, Any]) -> str:
-    names = sorted({f"{metric} on {dataset}" for dataset, _, metric in found})
+    names = sorted({f"{metric} on {dataset}" for dataset, _, _, metric in found})
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (", ".join(names[:4]) or "none") + more
 

@@ -29,6 +29,7 @@ class Finding:
     model: str
     variant: str
     task: str
+    direction: str
     metric: str
     aspect: str
     verdict: Verdict

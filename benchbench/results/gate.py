@@ -39,7 +39,8 @@ def check(baseline: Path, candidate: Path, gate: Gate) -> Report:
     found = match(baseline, candidate)
     findings = [*judge(found, gate), *(_left_over(entry, gate) for entry in found.left)]
     order = sorted(
-        findings, key=lambda f: (f.dataset, f.model, f.variant, bool(f.metric), f.task, not f.headline)
+        findings,
+        key=lambda f: (f.dataset, f.model, f.variant, bool(f.metric), f.task, f.direction, not f.headline),
     )
     return Report(order, list(_notes(found, findings, gate)))
 

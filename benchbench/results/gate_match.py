@@ -1,7 +1,7 @@
 """Which number of a baseline belongs to which number of a candidate, and what is left over.
 
-Two numbers belong together when they answer the same question (model, variant, dataset, task, metric) under the same
-conditions. Everything else is left over, and said so: under another condition, only on one side, failed.
+Two numbers belong together when they answer the same question (model, variant, dataset, task, direction, metric)
+under the same conditions. Everything else is left over, and said so: under another condition, only on one side, failed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ Left = Literal["failed", "missing", "not run", "not comparable", "new"]
 
 
 class Question(NamedTuple):
-    """What a number answers. A model as a whole has neither task nor metric."""
+    """What a number answers. A model as a whole has no task, direction or metric."""
 
     dataset: str
     model: str
     variant: str
     task: str = ""
+    direction: str = ""
     metric: str = ""
 
     @property
@@ -35,7 +36,7 @@ class Question(NamedTuple):
     @property
     def asked(self) -> Asked:
         """What it answers about its unit."""
-        return Asked(self.task, self.metric)
+        return Asked(self.task, self.direction, self.metric)
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Matched:
-    """pairs and left: ordered by dataset, model, task and metric. known: all numbers of both sides, for what they say
-    of the spread over seeds."""
+    """pairs and left: ordered by dataset, model, task, direction and metric. known: all numbers of both sides, for what
+    they say of the spread over seeds."""
 
     pairs: list[Pair]
     left: list[Leftover]

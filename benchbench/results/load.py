@@ -88,15 +88,19 @@ def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> 
     # What was measured while a task was timed counts before the load that older records state.
     timed = frame[(frame["metric"] == "machine_busy") & (frame["status"] == "ok")]
     measured_busy = {
-        (cell, task): float(value) / facts[cell]["cores"]
-        for cell, task, value in zip(timed["cell"], timed["task"], timed["value"], strict=True)
-        if facts[cell]["cores"]
+        what: float(value) / facts[what[0]]["cores"]
+        for what, value in zip(_timed(timed), timed["value"], strict=True)
+        if facts[what[0]]["cores"]
     }
     columns["busy"] = [
-        measured_busy.get((cell, task), before)
-        for cell, task, before in zip(frame["cell"], frame["task"], columns["busy"], strict=True)
+        measured_busy.get(what, before) for what, before in zip(_timed(frame), columns["busy"], strict=True)
     ]
     return frame.assign(**{name: pd.array(columns[name], dtype=dtype) for name, dtype in FACTS.items()})
+
+
+def _timed(frame: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Of each row what it was timed with: cell, task and direction."""
+    return zip(frame["cell"], frame["task"], frame["direction"], strict=True)
 
 
 def runs_of(found: Iterable[Record]) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from benchbench.results.conditions import (
     differences,
     restated,
 )
+from benchbench.results.older import directed
 
 
 class Unit(NamedTuple):
@@ -43,6 +44,7 @@ class Asked(NamedTuple):
     """What a number answers about its unit."""
 
     task: str
+    direction: str
     metric: str
 
 
@@ -184,6 +186,7 @@ _KEPT = [
 
 
 def _grouped(rows: pd.DataFrame) -> Iterable[tuple[Unit, Asked, list[dict[str, Any]]]]:
+    rows = directed(rows)
     whole = rows.reindex(columns=_KEPT)
     columns: dict[str, Iterable[Any]] = {
         name: whole[name].astype(object).where(whole[name].notna(), None).to_numpy(object) for name in _KEPT

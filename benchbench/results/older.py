@@ -1,4 +1,5 @@
-"""What records from before numbers said their scale, range and headline would have said.
+"""What records would have said from before numbers said their scale, range and headline, and tables from before a
+direction was a column.
 
 Only names that such records can hold are here, and a record that says anything itself is left alone.
 """
@@ -30,11 +31,32 @@ _SCALES: tuple[tuple[str, tuple[Scale, Range]], ...] = (
     *((name, _POSITIVE) for name in ("sampling_rate", "training_rate", "latency_*", "peak_memory_*")),
     *((name, _POSITIVE) for name in ("parameters", "flops_per_image", "machine_load")),
 )
+DIRECTED = {f"translation_{way}": ("translation", way) for way in ("AtoB", "BtoA")}
+"""What was a task's name, as task and direction."""
+
 _HEADLINES = ("fid", "fd_*", "gram_distance*")  # and none at infinity
 
 
+def directed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table with the column `direction`, filled where it is lacking: a direction was once part of a task's name,
+    and pandas reads an empty field as a null."""
+    if "direction" in rows.columns and rows["direction"].notna().all():
+        return rows
+    known = rows["direction"] if "direction" in rows.columns else [pd.NA] * len(rows)
+    said = [
+        DIRECTED.get(task, (task, "")) if pd.isna(direction) else (task, direction)
+        for task, direction in zip(rows["task"], known, strict=True)
+    ]
+    return rows.assign(
+        task=pd.array([task for task, _ in said], dtype="string"),
+        direction=pd.array([direction for _, direction in said], dtype="string"),
+    )
+
+
 def completed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The table with the columns `scale`, `minimum`, `maximum` and `headline` filled for records that lack them."""
+    """The table with the columns `direction`, `scale`, `minimum`, `maximum` and `headline` filled for records that lack
+    them."""
+    rows = directed(rows)
     silent = rows["scale"].isna()
     if not silent.any():
         return rows
@@ -53,9 +75,9 @@ def _known(metric: str) -> tuple[Scale, Range] | None:
 
 
 def _headlines(rows: pd.DataFrame, silent: pd.Series) -> pd.Series:
-    """Of each cell and task whose rows say nothing, the first Fréchet or Gram distance."""
+    """Of each cell, task and direction whose rows say nothing, the first Fréchet or Gram distance."""
     leads = rows["metric"].map(
         lambda name: "infinity" not in name and any(fnmatchcase(name, pattern) for pattern in _HEADLINES)
     )
-    chosen = rows[silent & leads].drop_duplicates(["cell", "task"]).index
+    chosen = rows[silent & leads].drop_duplicates(["cell", "task", "direction"]).index
     return pd.Series(rows.index.isin(chosen), rows.index, dtype="boolean")

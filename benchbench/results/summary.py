@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchbench.core.scales import Range, Scale, to_scale, usable
 from benchbench.results.conditions import CONDITIONS, FACTS, MEASURED, QUESTION, SAME, contradiction
+from benchbench.results.older import directed
 from benchbench.results.record import OLDER
 from benchbench.results.tables import DTYPES
 from benchbench.results.testing import Z, seeds_interval
@@ -32,7 +33,7 @@ _OTHER = {name: dtype for name, dtype in {**DTYPES, **FACTS}.items() if name not
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """One line per (dataset, task, metric, model, variant, conditions) of a table from `load_results`.
+    """One line per (dataset, task, direction, metric, model, variant, conditions) of a table from `load_results`.
 
     `value` is the mean over seeds. With two seeds or more the interval is Student's on the metric's own scale, so
     that it lies in the metric's range and holds the value, and its spread is not taken to be less than that within
@@ -70,7 +71,7 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
         for name, dtype in _OTHER.items()
         if name not in frame.columns
     }
-    whole = frame.assign(**missing)
+    whole = directed(frame).assign(**missing)
     return whole.assign(headline=whole["headline"].fillna(False), control=whole["control"].fillna(False))
 
 

@@ -19,6 +19,8 @@ from pandas.api.types import pandas_dtype
 
 from benchbench.core.files import atomic_write
 from benchbench.core.scales import Scale
+from benchbench.results.conditions import full_task
+from benchbench.results.older import DIRECTED
 from benchbench.results.provenance import damaged
 from benchbench.results.record import COLUMNS, OLDER, Row
 
@@ -31,6 +33,10 @@ def _parse_status(text: str) -> str:
     return {"ok": "ok", "failed": "failed", "unavailable": "unavailable"}[text]
 
 
+def _parse_direction(text: str) -> str:
+    return {"AtoB": "AtoB", "BtoA": "BtoA", "": ""}[text]
+
+
 def _parse_scale(text: str) -> str:
     names: dict[str, str] = {name: name for name in get_args(Scale)}
     return names[text]
@@ -41,6 +47,7 @@ def _parse_scale(text: str) -> str:
 _KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "str": (str, "string"),
     "Status": (_parse_status, "string"),
+    "Direction | Literal['']": (_parse_direction, "string"),
     "Scale": (_parse_scale, "string"),
     "int": (int, "Int64"),
     "float": (float, "Float64"),
@@ -53,6 +60,12 @@ _PARSERS: list[_Parser] = [
     for name, annotation in _ANNOTATIONS.items()
 ]
 DTYPES: dict[str, str] = {name: dtype for name, _, _, dtype in _PARSERS}
+# Whatever wrote a table: in the older ones a direction was part of a task's name.
+_HEADERS = [
+    [name for name in names if name not in left_out]
+    for names in (COLUMNS, OLDER)
+    for left_out in ((), ("direction",))
+]
 
 
 def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
@@ -60,7 +73,8 @@ def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
     rows = list(rows)
     duplicate = _first_duplicate(rows)
     if duplicate is not None:
-        raise ValueError(f"two rows for {duplicate.metric} in task {duplicate.task} of cell {duplicate.cell}")
+        task = full_task(duplicate.task, duplicate.direction)
+        raise ValueError(f"two rows for {duplicate.metric} in task {task} of cell {duplicate.cell}")
     text = io.StringIO()
     # With CRLF as its terminator the writer quotes fields that hold either; the file itself has line feeds.
     for record in [list(COLUMNS), *([_to_text(x, n) for n, x in row.as_dict().items()] for row in rows)]:
@@ -72,7 +86,7 @@ def write_rows(path: Path | str, rows: Iterable[Row]) -> None:
 
 
 def read_rows(path: Path | str, content: bytes | None = None) -> list[Row]:
-    """The rows in a `metrics.csv`; `content` saves reading bytes that the caller has already.
+    """The rows in a `metrics.csv`, of an older version too; `content` saves reading bytes that the caller has already.
 
     Raises `InputError` that names file and line: a missing or unknown column, a value that does not parse, a
     number without a value or a value that is no number, a duplicate row.
@@ -86,13 +100,14 @@ def read_rows(path: Path | str, content: bytes | None = None) -> list[Row]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise damaged(path, f"is not a CSV table ({error})") from error
     header = table[0] if table else []
-    if header not in (list(COLUMNS), list(OLDER)):
+    if header not in _HEADERS:
         raise damaged(path, _wrong_header(header))
-    parsers = _PARSERS[: len(header)]
+    parsers = [parser for parser in _PARSERS if parser[0] in header]
     rows = [_parse(path, number, record, parsers) for number, record in enumerate(table[1:], start=2)]
     duplicate = _first_duplicate(rows)
     if duplicate is not None:
-        raise damaged(path, f"has two rows for {duplicate.metric} in task {duplicate.task}")
+        task = full_task(duplicate.task, duplicate.direction)
+        raise damaged(path, f"has two rows for {duplicate.metric} in task {task}")
     return rows
 
 
@@ -125,6 +140,8 @@ def _parse(path: Path, number: int, record: list[str], parsers: Sequence[_Parser
             values[name] = None if nullable and text == "" else parse(text)
         except (ValueError, KeyError) as error:
             raise damaged(path, f"row {number} has {text!r} as its {name}") from error
+    if "direction" not in values:
+        values["task"], values["direction"] = DIRECTED.get(values["task"], (values["task"], ""))
     try:
         return Row(**values)
     except ValueError as error:
@@ -132,9 +149,9 @@ def _parse(path: Path, number: int, record: list[str], parsers: Sequence[_Parser
 
 
 def _wrong_header(header: list[str]) -> str:
-    missing = [name for name in OLDER if name not in header]
+    missing = [name for name in OLDER if name not in (*header, "direction")]
     missing = missing or (
-        [name for name in COLUMNS if name not in header] if len(header) > len(OLDER) else []
+        [name for name in COLUMNS if name not in (*header, "direction")] if len(header) > len(OLDER) else []
     )
     unknown = [name for name in header if name not in COLUMNS]
     if missing:
@@ -145,9 +162,9 @@ def _wrong_header(header: list[str]) -> str:
 
 
 def _first_duplicate(rows: Iterable[Row]) -> Row | None:
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, ...]] = set()
     for row in rows:
-        identity = (row.cell, row.task, row.metric)
+        identity = (row.cell, row.task, row.direction, row.metric)
         if identity in seen:
             return row
         seen.add(identity)

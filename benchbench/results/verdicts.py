@@ -3,8 +3,8 @@
 Pattern: every model of A stands against its counterpart in B on a dataset, and every number that both have under
 equal conditions is asked of `testing`. What cannot be compared is kept and named: refused, failed, or only on one side.
 
-What is tested together is what one decision hangs on: the headline of a task alone, the rest of what is said of the
-images by Holm, cost and speed by Holm. What only restates another number is shown without a test.
+What is tested together is what one decision hangs on: the headline of a task and direction alone, the rest of what is
+said of the images by Holm, cost and speed by Holm. What only restates another number is shown without a test.
 
 Verdicts. *better* or *worse*: p, corrected, is at most `LEVEL`. *equal*: the difference is shown to be less than a
 stated margin (two one-sided tests). *cannot say*: neither is shown; the smallest difference that these runs would
@@ -22,7 +22,7 @@ from typing import Literal
 import pandas as pd
 
 from benchbench.core.errors import NothingComparable
-from benchbench.results.conditions import COUNTED
+from benchbench.results.conditions import COUNTED, full_task
 from benchbench.results.numbers import Asked, Number, Numbers, Unit, failures, family, numbers, pair
 from benchbench.results.spread import Pool, Pools, spreads
 from benchbench.results.testing import Difference, counted, difference, holm
@@ -45,6 +45,7 @@ class Line:
     """
 
     task: str
+    direction: str
     metric: str
     a: Number
     b: Number
@@ -62,13 +63,13 @@ class Line:
     @property
     def family(self) -> str | None:
         """With which other lines of its pair it was tested (`numbers.family`)."""
-        return family(Asked(self.task, self.metric), self.labels)
+        return family(Asked(self.task, self.direction, self.metric), self.labels)
 
 
 @dataclass(frozen=True)
 class Pair:
     """A unit of A and one of B. refused: why a number of both is not compared. a_only, b_only: the metrics that
-    the other side does not have, with their task where another one has that metric too."""
+    the other side does not have, with task and direction where another one has that metric too."""
 
     a: Unit
     b: Unit
@@ -166,7 +167,8 @@ def _pair(
         for x, y in paired.pairs:
             lines.append(_line(asked, x, y, same_model, pools(a, asked, x), lost))
         if paired.apart is not None:
-            refused.append(f"{asked.metric} of {asked.task} on {a.dataset}: {paired.apart}")
+            task = full_task(asked.task, asked.direction)
+            refused.append(f"{asked.metric} of {task} on {a.dataset}: {paired.apart}")
         elif not paired.pairs and (any(asked in side for side in lost)):
             sides = [held[asked][0] if held[asked] else side.get(asked, Number({})) for held, side in
                      ((ours[a], lost[0]), (theirs[b], lost[1]))]  # fmt: skip
@@ -174,7 +176,8 @@ def _pair(
     often = Counter(asked.metric for asked in {*ours[a], *theirs[b]})
     a_only, b_only = (
         tuple(sorted(
-            asked.metric if often[asked.metric] == 1 else f"{asked.metric} ({asked.task})"
+            asked.metric if often[asked.metric] == 1
+            else f"{asked.metric} ({full_task(asked.task, asked.direction)})"
             for asked in some if asked not in others and some[asked]
         ))
         for some, others in ((ours[a], theirs[b]), (theirs[b], ours[a]))
@@ -182,8 +185,8 @@ def _pair(
     return Pair(a, b, tuple(_judged(sorted(lines, key=_place), margin)), tuple(refused), a_only, b_only)
 
 
-def _place(line: Line) -> tuple[str, str]:
-    return line.task, line.metric
+def _place(line: Line) -> Asked:
+    return Asked(line.task, line.direction, line.metric)
 
 
 def _failed_note(lost: Sequence[Mapping[Asked, Number]], asked: Asked, sides: Sequence[Number]) -> str:
@@ -215,12 +218,11 @@ def _line(
 
 def _judged(lines: Sequence[Line], margin: float) -> Iterator[Line]:
     """The lines with p, verdict and the smallest difference that would have been seen."""
-    asked: dict[str, list[int]] = {}
+    asked: dict[tuple[str, ...], list[int]] = {}
     for i, line in enumerate(lines):
         if line.verdict != "failed" and line.difference is not None and line.family is not None:
-            asked.setdefault(
-                line.family if line.family != "headline" else f"headline {line.task}", []
-            ).append(i)
+            own = (line.task, line.direction) if line.family == "headline" else ()
+            asked.setdefault((line.family, *own), []).append(i)
     adjusted: dict[int, tuple[float, int]] = {}
     for places in asked.values():
         raw = [found.p for i in places if (found := lines[i].difference) is not None]

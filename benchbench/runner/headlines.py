@@ -1,4 +1,4 @@
-"""The headline: the one number by which models of a dataset and task are ranked and gated.
+"""The headline: the one number by which models of a dataset, task and direction are ranked and gated.
 
 It is the first family of its task, of those that a cell has, on the first extractor by which the dataset's models are
 ranked: the dataset's own judge, then the others in the order in which they were asked for.
@@ -21,12 +21,12 @@ HEADLINES: Mapping[str, Sequence[str]] = {
     "classification": ("accuracy",),
     "paired": ("psnr", "ssim", "mse"),
 }
-"""Task to families, the first one that a cell has. A direction such as `translation_AtoB` is a task of its kind."""
+"""Task to families, the first one that a cell has. Both directions of a translation have the same ones."""
 
 
 def families(task: str) -> Sequence[str]:
     """The headline families of a task, best first; none for a task that ranks nothing, such as `training`."""
-    return HEADLINES.get(task.partition("_")[0], ())
+    return HEADLINES.get(task, ())
 
 
 def headline(task: str, metrics: Iterable[Metric], extractors: Sequence[str]) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
+from benchbench.core.protocols import Direction
 from benchbench.core.scales import Range
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
@@ -15,11 +16,13 @@ from benchbench.tasks.speed import Measurement
 
 
 class Counts(NamedTuple):
-    """What went into the numbers of one task; `n_reference` is None where nobody knows, and for pairs."""
+    """What went into the numbers of one task, in one direction of a translation; `n_reference` is None where nobody
+    knows, and for pairs."""
 
     task: str
     n_images: int
     n_reference: int | None
+    direction: Direction | Literal[""] = ""
 
 
 class Cell(Protocol):
@@ -49,12 +52,13 @@ def metric_rows(cell: Cell, outcomes: Iterable[Outcome], counts: Callable[[Metri
     for outcome in outcomes:
         metric = outcome.metric
         judge = cell.judges.extractors.get(metric.extractor or "")
-        task, generated, real = counts(metric)
+        task, generated, real, direction = counts(metric)
         reference = real if metric.needs_reference else None
         if reference is not None and metric.balanced:
             reference = generated = min(reference, generated)
         shared: dict[str, Any] = {
             "task": task,
+            "direction": direction,
             "aspect": metric.aspect,
             "unit": metric.unit,
             "higher_is_better": metric.higher_is_better,
@@ -81,7 +85,9 @@ def metric_rows(cell: Cell, outcomes: Iterable[Outcome], counts: Callable[[Metri
             yield _row(cell, name, detail, "ok", None, metric.ends, **shared)
 
 
-def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement]) -> Iterator[Row]:
+def measurement_rows(
+    cell: Cell, task: str, measurements: Iterable[Measurement], direction: Direction | Literal[""] = ""
+) -> Iterator[Row]:
     """One row a number that the task measured itself."""
     for found in measurements:
         yield _row(
@@ -92,6 +98,7 @@ def measurement_rows(cell: Cell, task: str, measurements: Iterable[Measurement])
             None,
             found.ends,
             task=task,
+            direction=direction,
             aspect=found.aspect,
             unit=found.unit,
             higher_is_better=found.higher_is_better,

@@ -1,8 +1,8 @@
 """Translation: held-out images of one domain become images of the other, in every direction the model has.
 
-A direction is a task of its own: its rows compare with those of other models in that direction and with nothing
-else. The reference of distribution metrics is the held-out split of the target domain, as the field has it for
-CycleGAN; where the held-out images are paired, each output is also held against its right answer.
+The rows of a direction compare with those of other models in that direction and with nothing else. The reference of
+distribution metrics is the held-out split of the target domain, as the field has it for CycleGAN; where the held-out
+images are paired, each output is also held against its right answer.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from benchbench.runner.scored import Scored, training_rows
 from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translation import (
     CYCLES,
+    TASK,
     TRANSLATION_BATCH,
     PerImage,
     compare,
@@ -39,7 +40,6 @@ from benchbench.tasks.translation import (
     cycle,
     cycle_errors,
     output_rng,
-    task_name,
     translate,
 )
 from benchbench.training.state import TrainingResult
@@ -125,7 +125,7 @@ class _Way:
         speed = measure_rates(self._first, device=self.device, batch_size=n)
         return [
             *metric_rows(plan, [*outcomes, *plan.lacking], self.counts),
-            *measurement_rows(plan, task_name(self.direction), [*speed, *cost]),
+            *measurement_rows(plan, TASK, [*speed, *cost], self.direction),
         ]
 
     def counts(self, metric: Metric) -> Counts:
@@ -135,7 +135,7 @@ class _Way:
             n = len(self.targets)
         elif "variants" in metric.needs:
             n = min(n, VARIANT_SOURCES)
-        return Counts(task_name(self.direction), n, len(self.targets))
+        return Counts(TASK, n, len(self.targets), self.direction)
 
     def some(self, n: int) -> Tensor:
         """The places of `n` sources that stand for all, or of as many as there are."""

@@ -19,17 +19,13 @@ from benchbench.metrics.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE, add_noise,
 from benchbench.metrics.metric import PairEvidence
 from benchbench.metrics.paired import PairReader, mae
 
+TASK = "translation"
 TRANSLATION_BATCH = 64
 
 PerImage = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
 """Metric name to a function of two uint8 batches that gives one value a pair."""
 
 _REPEAT = 2**32  # between the random numbers of an image's first output and those of its second
-
-
-def task_name(direction: Direction) -> str:
-    """The task as records have it."""
-    return f"translation_{direction}"
 
 
 def output_rng(seed: int, places: Sequence[int], device: torch.device, repeat: int = 0) -> ImageRng:

@@ -1,9 +1,9 @@
 """Boards: what the comparison tables show, before it is text of any format.
 
-One board a (dataset, task, aspect): models down, metrics across, the headline first. On one board every metric was made
-under one set of conditions: rows that were made otherwise stand on a board of their own, whose title names what
-differs. Models are ranked by the headline, each with the places that the numbers allow; controls stand below a rule,
-as landmarks, and win nothing.
+One board a (dataset, task, direction, aspect): models down, metrics across, the headline first. On one board every
+metric was made under one set of conditions: rows that were made otherwise stand on a board of their own, whose title
+names what differs. Models are ranked by the headline, each with the places that the numbers allow; controls stand
+below a rule, as landmarks, and win nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.results.conditions import BUSY, CONDITIONS, MEASURED, WORDS, Conditions, conditions_of, short
-from benchbench.results.numbers import Number, numbers
+from benchbench.results.numbers import Asked, Number, numbers
 from benchbench.results.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
 from benchbench.views.text import (
@@ -62,11 +62,11 @@ class Board:
 
 
 def boards(frame: pd.DataFrame) -> Iterator[Board]:
-    """The boards of a table from `load_results`, by dataset, task and aspect. Rows are ordered by the first column,
-    best first; ties and models without a number there by name."""
-    for which, asked in complete(frame).groupby(["dataset", "task"], sort=True):
-        dataset, task = map(str, which)
-        title = f"{plain(dataset)}: {task_words(task)}"
+    """The boards of a table from `load_results`, by dataset, task, direction and aspect. Rows are ordered by the
+    first column, best first; ties and models without a number there by name."""
+    for which, asked in complete(frame).groupby(["dataset", "task", "direction"], sort=True):
+        dataset, task, direction = map(str, which)
+        title = f"{plain(dataset)}: {task_words(task, direction)}"
         aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
         for (_, aspect), rows in aspects:
             words = f": {plain(aspect).replace('_', ' ')}" if len(aspects) > 1 else ""
@@ -77,6 +77,9 @@ def boards(frame: pd.DataFrame) -> Iterator[Board]:
                 yield _board(f"{title}{words}{differs}", str(aspect), part, front)
 
 
+_Made = dict[Asked, Conditions]  # how each number was made; one without a metric is for all of its task
+
+
 def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Rows of one dataset in parts within which every metric has one set of conditions, each with the fields in
     which it differs from the others, in words.
@@ -84,14 +87,15 @@ def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     Cell by cell: one joins the first part that made all the metrics they share alike, on the same data.
     """
     good = rows[rows["status"] == "ok"]
-    made: dict[str, dict[str, Conditions]] = {}
-    asked = zip(good["cell"], good["task"], good["metric"], conditions_of(good), strict=True)
-    for cell, task, metric, conditions in asked:
+    made: dict[str, _Made] = {}
+    asked = zip(*(good[name] for name in ("cell", *Asked._fields)), conditions_of(good), strict=True)
+    for cell, task, direction, metric, conditions in asked:
         own = made.setdefault(str(cell), {})
-        own[f"{task} {metric}"] = conditions
+        own[Asked(task, direction, metric)] = conditions
         # Two cells that share no metric share their data all the same.
-        own[str(task)] = tuple((name, x if name in ("data", "size") else "none") for name, x in conditions)
-    parts: list[dict[str, Conditions]] = []
+        data = tuple((name, x if name in ("data", "size") else "none") for name, x in conditions)
+        own[Asked(task, direction, "")] = data
+    parts: list[_Made] = []
     where: dict[str, int] = {}
     # Cells with the most metrics first, so that a record of few meets the part that it belongs to.
     for cell in sorted(made, key=lambda cell: (-len(made[cell]), cell)):
@@ -110,9 +114,9 @@ def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return sorted(found, key=lambda named: named[0])
 
 
-def _fields(parts: Sequence[Mapping[str, Conditions]]) -> dict[str, set[str]]:
+def _fields(parts: Sequence[_Made]) -> dict[str, set[Asked]]:
     """The conditions in which two parts made one metric differently, each with those metrics."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[Asked]] = {}
     for metric in {metric for part in parts for metric in part}:
         same = [dict(part[metric]) for part in parts if metric in part]
         for name in CONDITIONS:
@@ -123,7 +127,7 @@ def _fields(parts: Sequence[Mapping[str, Conditions]]) -> dict[str, set[str]]:
     return {name: found[name] for name in CONDITIONS if name in found}
 
 
-def _told(part: Mapping[str, Conditions], fields: Mapping[str, set[str]]) -> str:
+def _told(part: _Made, fields: Mapping[str, set[Asked]]) -> str:
     """ "the reference data 1a2b3c4d, n_images 500"."""
     said = []
     for name, metrics in fields.items():

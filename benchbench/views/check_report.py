@@ -19,7 +19,7 @@ from benchbench.results.findings import Finding, Report
 from benchbench.views.table import folded
 from benchbench.views.text import (
     arrow,
-    direction,
+    direction_words,
     escape_markdown,
     interval,
     model_name,
@@ -147,7 +147,7 @@ def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> li
 def _metric(finding: Finding) -> str:
     unit = f" ({finding.unit})" if finding.unit else ""
     name = (finding.metric or "whole model") + (" (headline)" if finding.headline else "")
-    return f"{name}{unit} {arrow(finding.higher_is_better)}".rstrip() + direction(finding.task)
+    return f"{name}{unit} {arrow(finding.higher_is_better)}".rstrip() + direction_words(finding.direction)
 
 
 def _numbers(finding: Finding) -> tuple[str, str, str]:
@@ -195,5 +195,5 @@ def _whose(finding: Finding) -> str:
 
 
 def _full_name(finding: Finding) -> str:
-    whose = _whose(finding) + direction(finding.task)
+    whose = _whose(finding) + direction_words(finding.direction)
     return f"{finding.metric} of {whose}" if finding.metric else whose

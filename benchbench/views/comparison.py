@@ -27,7 +27,7 @@ from benchbench.results.verdicts import LEVEL, Comparison, Line, Pair, Verdict
 from benchbench.views.table import folded
 from benchbench.views.text import (
     ASPECTS,
-    direction,
+    direction_words,
     escape_markdown,
     heading,
     model_name,
@@ -148,6 +148,7 @@ def _records(pair: Pair) -> list[dict[str, Any]]:
         {
             "dataset": pair.a.dataset,
             "task": line.task,
+            "direction": line.direction,
             "metric": line.metric,
             "aspect": line.labels.aspect,
             "unit": line.labels.unit,
@@ -223,7 +224,7 @@ def _cells(line: Line, notes: list[str]) -> list[str]:
     apart = "" if found is None else _with_interval(found.value, None if exact else (found.low, found.high))
     judge = line.labels.protocol.get("extractor")  # which the note names
     metric = line.metric.removesuffix(f"_{judge}") if judge else line.metric
-    shown = heading(asdict(line.labels) | {"metric": metric}) + direction(line.task)
+    shown = heading(asdict(line.labels) | {"metric": metric}) + direction_words(line.direction)
     name = f"{shown} [{notes.index(note) + 1}]"
     return [name, _value(line.a, exact), _value(line.b, exact), apart, _p(line.p), _verdict(line)]
 
@@ -297,7 +298,7 @@ def _unmatched(compared: Compared) -> list[str]:
 def _across_cells(line: Across) -> list[str]:
     labels = {"metric": line.metric, "unit": line.unit, "higher_is_better": line.higher_is_better}
     return [
-        heading(labels) + direction(line.task),
+        heading(labels) + direction_words(line.direction),
         f"{line.n_units} pairs",
         _with_interval(line.middle, line.middle_interval),
         "" if line.improvement is None else _with_interval(line.improvement, line.improvement_interval),

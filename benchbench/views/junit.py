@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from xml.etree import ElementTree
 
+from benchbench.results.conditions import full_task
 from benchbench.results.findings import COMPARED, Finding, Report
 from benchbench.views.text import model_name, number, plain
 
@@ -41,13 +42,13 @@ def junit(report: Report) -> str:
 
 
 def _names(report: Report) -> list[str]:
-    """The name of each case, unique within its class: task and conditions are added where they are needed."""
+    """The name of each case, unique within its class: task and direction are added where they are needed."""
     plainly = [(_classname(f), plain(f.metric or "whole model")) for f in report.findings]
     often, seen = Counter(plainly), Counter[tuple[str, str]]()
     names = []
     for finding, (classname, name) in zip(report.findings, plainly, strict=True):
         if often[classname, name] > 1 and finding.task:
-            name = f"{name} ({plain(finding.task)})"
+            name = f"{name} ({plain(full_task(finding.task, finding.direction))})"
         seen[classname, name] += 1
         names.append(f"{name} #{seen[classname, name]}" if seen[classname, name] > 1 else name)
     return names

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from benchbench.results.planning import Planned
 from benchbench.views.table import folded
-from benchbench.views.text import direction, escape_markdown, model_name, number, percent, plain
+from benchbench.views.text import direction_words, escape_markdown, model_name, number, percent, plain
 
 COLUMNS = ("metric", "value", "difference", "spread", "of images", "seeds a side", "with images", "or")
 
@@ -80,7 +80,7 @@ def _by_unit(planned: Sequence[Planned]) -> list[tuple[str, list[Planned]]]:
 
 def _cells(line: Planned) -> list[str]:
     return [
-        line.asked.metric + direction(line.asked.task) + (" (headline)" if line.headline else ""),
+        line.asked.metric + direction_words(line.asked.direction) + (" (headline)" if line.headline else ""),
         number(line.value),
         number(line.smallest),
         percent(line.spread) if line.value else number(line.spread),

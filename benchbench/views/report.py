@@ -22,6 +22,7 @@ from markupsafe import Markup
 from benchbench.core.errors import InputError
 from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, short
 from benchbench.results.load import Record, load_failures, records, results_of
+from benchbench.results.numbers import Asked
 from benchbench.results.ranks import pareto_front, told_apart
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views import figures
@@ -31,7 +32,7 @@ from benchbench.views.report_model import ReportFigure, ReportModel, check_state
 from benchbench.views.text import (
     arrow,
     by_aspect,
-    direction,
+    direction_words,
     heading,
     interval,
     model_name,
@@ -131,7 +132,7 @@ def _section(title: str, frame: pd.DataFrame, runs: Sequence[Record], looks: Map
             by_model.setdefault(names[run["cell"]], []).append((folder, run))
     lead = _lead(summary)
     if len(lead):  # of several directions, those numbers that go with it
-        summary = summary[summary["task"].map(direction).isin(["", direction(lead.iloc[0]["task"])])]
+        summary = summary[summary["direction"].isin(["", lead.iloc[0]["direction"]])]
     ordered = (
         lead.sort_values(["control", "value"], ascending=[True, not _higher(lead)]) if len(lead) else lead
     )
@@ -147,15 +148,16 @@ def _section(title: str, frame: pd.DataFrame, runs: Sequence[Record], looks: Map
 
 def _lead(summary: pd.DataFrame) -> pd.DataFrame:
     """The lines of the headline, by which models are ranked; where no record states one, of the first quality."""
+    where = ["task", "direction"]
     stated = summary[summary["value"].notna() & summary["higher_is_better"].notna()]
     lines = stated[stated["headline"].fillna(False)]
     if lines.empty:
         lines = stated[stated["aspect"] == "quality"].assign(lead=not_leading)
         if lines.empty:
             return lines
-        lines = lines.sort_values(["lead", "metric", "task"], kind="stable")
-    best = lines.sort_values("task", kind="stable").iloc[0] if "lead" not in lines else lines.iloc[0]
-    alike = (stated["metric"] == best["metric"]) & (stated["task"] == best["task"])
+        lines = lines.sort_values(["lead", "metric", *where], kind="stable")
+    best = lines.sort_values(where, kind="stable").iloc[0] if "lead" not in lines else lines.iloc[0]
+    alike = (stated[["metric", *where]] == best[["metric", *where]]).all(axis=1)
     lead: pd.DataFrame = stated[alike].drop_duplicates("name")
     return lead.assign(control=lead["control"].fillna(False).astype(bool))
 
@@ -169,7 +171,7 @@ def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) ->
     if lead.empty:
         return
     models = lead[~lead["control"]].sort_values("value", ascending=not _higher(lead))
-    metric = lead.iloc[0]["metric"] + direction(lead.iloc[0]["task"])
+    metric = lead.iloc[0]["metric"] + direction_words(lead.iloc[0]["direction"])
     if len(models):
         first = models.iloc[0]
         best = f"{number(first['value'])} {interval(first)}".rstrip()
@@ -196,8 +198,8 @@ def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) ->
 
 def _told_apart(frame: pd.DataFrame, lead: pd.DataFrame, first: str, second: str) -> str:
     """Whether another seed could turn two models round, as a half sentence."""
-    rows = frame[(frame["metric"] == lead.iloc[0]["metric"]) & (frame["task"] == lead.iloc[0]["task"])]
-    found = numbers_by_name(rows)
+    asked = [*Asked._fields]
+    found = numbers_by_name(frame[(frame[asked] == lead.iloc[0][asked]).all(axis=1)])
     if first not in found or second not in found or found[first].conditions != found[second].conditions:
         return ""
     if max(len(found[name].by_seed) for name in (first, second)) == 1:
@@ -211,7 +213,7 @@ def _told_apart(frame: pd.DataFrame, lead: pd.DataFrame, first: str, second: str
 
 def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int]) -> list[ReportFigure]:
     found = []
-    way = direction(lead.iloc[0]["task"]) if len(lead) else ""
+    way = direction_words(lead.iloc[0]["direction"]) if len(lead) else ""
     for extractor in sorted(set(summary["extractor"].dropna())):
         pair = [_points(summary, f"{metric}_{extractor}") for metric in ("recall", "precision")]
         if both := _both(*pair):
@@ -268,10 +270,10 @@ def _both(x: Mapping[str, Point], y: Mapping[str, Point]) -> dict[str, tuple[Poi
 
 
 def _lines(summary: pd.DataFrame) -> list[_Line]:
-    """One line a number, grouped as boards are: dataset, task, aspect, metric, then best first."""
+    """One line a number, grouped as boards are: dataset, task, direction, aspect, metric, then best first."""
     lines = []
     placed = summary.assign(place=by_aspect, lead=not_leading)
-    key = ["dataset", "task", "place", "lead", "metric"]
+    key = ["dataset", "task", "direction", "place", "lead", "metric"]
     for _, column in placed.sort_values([*key, "name"], kind="stable").groupby(key, sort=False):
         higher = column.iloc[0]["higher_is_better"]
         ordered = column.sort_values(
@@ -284,7 +286,7 @@ def _lines(summary: pd.DataFrame) -> list[_Line]:
             lines.append(
                 _Line(
                     plain(row["dataset"]),
-                    task_words(row["task"]),
+                    task_words(row["task"], row["direction"]),
                     plain(row["name"]),
                     heading(row),
                     plain(row["aspect"]).replace("_", " "),

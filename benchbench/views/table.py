@@ -19,10 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.core.errors import InputError
+from benchbench.results.older import directed
 from benchbench.views.board import Board, Entry, boards
 from benchbench.views.text import (
     by_aspect,
-    direction,
+    direction_words,
     heading,
     interval,
     model_name,
@@ -34,13 +35,13 @@ from benchbench.views.text import (
 
 
 def metrics_table(frame: pd.DataFrame) -> Table:
-    """Every number of a table from `load_results`, grouped by run and aspect.
+    """Every number of a table from `load_results`, grouped by run, aspect and direction.
 
     The last column points to notes below: how the number and its interval were made, or why there is none.
     """
     if frame.empty:
         raise InputError("there are no numbers to show: the results are empty")
-    runs = [rows for _, rows in frame.groupby("cell", sort=False)]
+    runs = [rows for _, rows in directed(frame).groupby("cell", sort=False)]
     title = Text(_run_name(runs[0])) if len(runs) == 1 else None
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
     table.add_column("metric", overflow="fold", min_width=16)  # the only column that may be too wide
@@ -51,11 +52,10 @@ def metrics_table(frame: pd.DataFrame) -> Table:
     for rows in runs:
         if len(runs) > 1:
             table.add_row(Text(_run_name(rows), style="bold underline"))
-        parts = rows.assign(place=by_aspect, way=rows["task"].map(direction)).groupby(
-            ["place", "way"], sort=True
-        )
-        for (_, way), aspect in parts:
-            table.add_row(Text(plain(aspect.iloc[0]["aspect"]).replace("_", " ") + str(way), style="bold"))
+        parts = rows.assign(place=by_aspect).groupby(["place", "direction"], sort=True)
+        for (_, direction), aspect in parts:
+            name = plain(aspect.iloc[0]["aspect"]).replace("_", " ") + direction_words(str(direction))
+            table.add_row(Text(name, style="bold"))
             ordered = aspect.assign(lead=not_leading).sort_values("lead", kind="stable")
             twice = set(aspect.loc[aspect["metric"].duplicated(), "metric"])  # of several tasks: say which
             for row in ordered.to_dict("records"):
@@ -72,7 +72,7 @@ def metrics_table(frame: pd.DataFrame) -> Table:
 
 
 def frame_table(frame: pd.DataFrame) -> Group:
-    """Models side by side, one board per dataset, task and aspect: mean over seeds, best in bold with a `*`.
+    """Models side by side, one board per dataset, task, direction and aspect: mean over seeds, best in bold with a `*`.
 
     Only numbers made under one set of conditions share a board. A board takes the width that it is given: columns
     that have no room beside the names stand below, with the names again, and no number is ever broken.

@@ -79,23 +79,22 @@ def protocol(row: Any) -> str:
     return ", ".join(parts)
 
 
-def task_words(task: str) -> str:
+def task_words(task: str, direction: str) -> str:
     """A task as people say it.
 
-    >>> task_words("translation_AtoB"), task_words("generation")
+    >>> task_words("translation", "AtoB"), task_words("generation", "")
     ('translation, A to B', 'generation')
     """
-    return plain(re.sub(r"_([AB])to([AB])$", r", \1 to \2", task))
+    return plain(task) + direction_words(direction)
 
 
-def direction(task: str) -> str:
-    """What tells the numbers of two tasks apart that have the same metrics: ", A to B", or nothing.
+def direction_words(direction: str) -> str:
+    """What tells the numbers of two directions apart, behind the name of a metric or of a task.
 
-    >>> direction("translation_AtoB"), direction("reconstruction")
+    >>> direction_words("AtoB"), direction_words("")
     (', A to B', '')
     """
-    found = re.search(r", [AB] to [AB]$", task_words(task))
-    return found[0] if found else ""
+    return f", {plain(direction).replace('to', ' to ')}" if direction else ""
 
 
 def by_aspect(frame: pd.DataFrame) -> pd.Series:

@@ -31,7 +31,7 @@ def test_equal_conditions_compare(make_row: MakeRow) -> None:
     """Model, seed, value and cell may differ: they are compared. What only one side has is left out."""
     a = to_frame([make_row(), make_row(metric="ssim")])
     b = to_frame([make_row(model="gan", cell="b" * 16, seed=3, value=1.0), make_row(metric="psnr")])
-    assert check_comparable(a, b) == [("digits", "generation", "fd_efficientnet_lite0")]
+    assert check_comparable(a, b) == [("digits", "generation", "", "fd_efficientnet_lite0")]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def pair(
         )
         for values, start, half in ((before, 0, halves[0]), (after, first_seed, halves[1]))
     )
-    return Pair(Question("digits", model, "", "generation", metric), baseline, candidate)
+    return Pair(Question("digits", model, "", "generation", "", metric), baseline, candidate)
 
 
 def judged(pairs: Sequence[Pair], gate: Gate, *others: Pair) -> list[Finding]:
@@ -331,7 +331,7 @@ def test_a_collapse_of_a_share_is_caught_with_three_seeds() -> None:
     of 500 images (0.349 to 0.433, and 0 to 0.0076) say what there is. It fails beside seven other metrics that
     stand still."""
     share = {"scale": "arcsine", "ends": (0.0, 1.0)}
-    question = Question("digits", "vae", "", "generation", "precision")
+    question = Question("digits", "vae", "", "generation", "", "precision")
     sides = [
         Number(
             dict(enumerate(values)),
@@ -433,7 +433,9 @@ def test_a_much_worse_model_is_caught() -> None:
 
 
 def finding(verdict: Any, aspect: str = "quality", fails: bool = False, headline: bool = False) -> Finding:
-    return Finding("digits", "vae", "", "generation", "fd", aspect, verdict, fails, "why", headline=headline)
+    return Finding(
+        "digits", "vae", "", "generation", "", "fd", aspect, verdict, fails, "why", headline=headline
+    )
 
 
 @pytest.mark.parametrize(
@@ -480,7 +482,7 @@ def test_the_headline_is_named_first() -> None:
     """Of five that fail three are named, the one by which models are ranked before the others."""
     findings = [finding("regression", fails=True) for _ in range(4)]
     findings.append(
-        Finding("digits", "vae", "", "generation", "lead", "quality", "regression", True, "why", True)
+        Finding("digits", "vae", "", "generation", "", "lead", "quality", "regression", True, "why", True)
     )
     assert Report(findings, []).headline == (
         "5 compared, 5 worse than the gate allows: lead of vae on digits (why), fd of vae on digits (why), "

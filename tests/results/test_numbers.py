@@ -17,7 +17,7 @@ from benchbench.results.tables import to_frame
 
 MakeRow = Callable[..., Row]
 Land = Callable[..., Path]
-VAE, FD = Unit("digits", "vae", ""), Asked("generation", "fd_efficientnet_lite0")
+VAE, FD = Unit("digits", "vae", ""), Asked("generation", "", "fd_efficientnet_lite0")
 
 
 def of(rows: list[Row], asked: Asked = FD, unit: Unit = VAE) -> list[Number]:
@@ -107,7 +107,7 @@ def test_a_clock_may_say_two_things(make_row: MakeRow) -> None:
     """Rates of one seed differ from run to run: their mean."""
     rate = {"metric": "sampling_rate", "aspect": "throughput", "interval": "range of 5 repeats"}
     rows = [make_row(value=v, low=v, high=v, cell=c * 16, **rate) for c, v in (("a", 10.0), ("b", 20.0))]
-    (one,) = of(rows, Asked("generation", "sampling_rate"))
+    (one,) = of(rows, Asked("generation", "", "sampling_rate"))
     assert (one.values, one.intervals) == ([15.0], {})
 
 
@@ -138,7 +138,7 @@ def test_failures_stand_beside_the_numbers(make_row: MakeRow) -> None:
         make_row(metric="ssim", value=None, seed=0),
         make_row(metric="ssim", value=None, seed=1, cell="b" * 16, status="unavailable", reason="no weights"),
     ]
-    table, ssim = to_frame(rows), Asked("generation", "ssim")
+    table, ssim = to_frame(rows), Asked("generation", "", "ssim")
     (one,) = numbers(table)[VAE][FD]
     assert one.failed == {1: "too few images"}
     assert numbers(table)[VAE][ssim] == []
@@ -190,7 +190,7 @@ def test_alarms_controls_and_load_are_known(tmp_path: Path, make_row: MakeRow, l
 def test_families(metric: str, facts: dict[str, Any], expected: str | None) -> None:
     """What one decision hangs on; doublets count once, what is counted or has no better direction in none."""
     one = Number({0: 1.0}, **({"aspect": "quality", "higher_is_better": False} | facts))
-    assert family(Asked("generation", metric), one) == expected
+    assert family(Asked("generation", "", metric), one) == expected
 
 
 def test_pairs_have_equal_conditions(make_row: MakeRow) -> None:

@@ -145,7 +145,7 @@ def test_a_pool_needs_two_models_and_leaves_controls_out() -> None:
 
 def test_spreads_are_of_one_dataset_question_and_set_of_conditions() -> None:
     """FD on digits at 1,000 images learns from nothing but FD on digits at 1,000 images."""
-    fd, made = Asked("generation", "fd"), (("n_images", "1000"),)
+    fd, made = Asked("generation", "", "fd"), (("n_images", "1000"),)
     own, other = number([1.0, 1.1], conditions=made), number([2.0, 2.1], conditions=made)
     elsewhere = number([3.0, 3.1], conditions=(("n_images", "5000"),))
     vae, gan = Unit("digits", "vae", ""), Unit("digits", "gan", "")
@@ -159,7 +159,7 @@ def test_spreads_are_of_one_dataset_question_and_set_of_conditions() -> None:
         ]
     )
     assert pools(vae, fd, own).groups == ((1.0, 1.1), (2.0, 2.1))
-    assert pools(vae, Asked("generation", "kd"), own).groups == ()
+    assert pools(vae, Asked("generation", "", "kd"), own).groups == ()
 
 
 def test_a_side_with_one_run_borrows_the_spread_of_the_other() -> None:

@@ -320,7 +320,7 @@ def test_a_training_split_stands_beside_the_runs_on_it(tmp_path: Path) -> None:
     theirs = values(benchbench.load_results(tmp_path / "run"))
     assert values(ours.rows)[names].tolist() == pytest.approx(theirs[names].tolist(), rel=1e-9)
     tables = [load_results(tmp_path / x) for x in ("run", "ours")]
-    assert check_comparable(*tables) == [("folder-data", "generation", name) for name in names]
+    assert check_comparable(*tables) == [("folder-data", "generation", "", name) for name in names]
 
 
 class TestStatistics:

@@ -47,8 +47,8 @@ class Cell:
         ("generation", ["kd", "is"], [LITE], None),
         ("reconstruction", ["standard"], [LITE], "psnr"),
         ("reconstruction", ["mse", "ssim"], [LITE], "ssim"),
-        ("translation_AtoB", ["ssim", "psnr", "fd", "ssim_hints5"], [LITE], "ssim"),
-        ("translation_BtoA", ["fd", "kd", "ssim_hints5"], [LITE], "fd_efficientnet_lite0"),
+        ("translation", ["ssim", "psnr", "fd", "ssim_hints5"], [LITE], "ssim"),
+        ("translation", ["fd", "kd", "ssim_hints5"], [LITE], "fd_efficientnet_lite0"),
         (
             "stylization",
             ["artfd", "content_distance", "gram_distance"],
@@ -100,6 +100,27 @@ def test_the_table_names_families_that_there_are() -> None:
     for task, families in HEADLINES.items():
         for family in families:
             assert family == "accuracy" or select_metrics([family], [LITE]), (task, family)
+
+
+def test_rows_of_a_direction_say_which() -> None:
+    """What was scored and what was measured, each with the numbers of its own direction, and each with the headline."""
+    metrics = select_metrics(["ssim"], [LITE])
+    cell, outcomes = Cell(metrics), [Outcome(metric, Estimate(0.5)) for metric in metrics]
+    rate = [Measurement("sampling_rate", "throughput", "images/s", True, Estimate(9.0))]
+    rows = [
+        row
+        for way, n in (("AtoB", 4), ("BtoA", 6))
+        for row in (
+            *metric_rows(cell, outcomes, lambda metric, way=way, n=n: Counts("translation", n, 9, way)),
+            *measurement_rows(cell, "translation", rate, way),
+        )
+    ]
+    assert {(row.task, row.direction, row.metric, row.n_images, row.headline) for row in rows} == {
+        ("translation", "AtoB", "ssim", 4, True),
+        ("translation", "AtoB", "sampling_rate", None, False),
+        ("translation", "BtoA", "ssim", 6, True),
+        ("translation", "BtoA", "sampling_rate", None, False),
+    }
 
 
 @pytest.mark.parametrize(("generated", "real"), [(24, 16), (16, 24), (16, 16)])

@@ -14,7 +14,7 @@ from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE
 from benchbench.metrics.paired import mae
-from benchbench.tasks.translation import compare, cycle_errors, output_rng, task_name, translate
+from benchbench.tasks.translation import compare, cycle_errors, output_rng, translate
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 200, (7, 3, 5, 5), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -107,14 +107,6 @@ def test_cycle_errors_of_a_model_that_changes_nothing() -> None:
     assert 255 * float(found.values[CYCLE_NOISE].mean()) == pytest.approx(1.58, abs=0.3)
     again = cycle_errors(Brighter(), IMAGES, "AtoB", seed=0, device=CPU, batch_size=7)
     assert torch.equal(found.values[CYCLE_NOISE], again.values[CYCLE_NOISE])
-
-
-def test_names_of_tasks() -> None:
-    """As records have had them from the start."""
-    assert [task_name(direction) for direction in ("AtoB", "BtoA")] == [
-        "translation_AtoB",
-        "translation_BtoA",
-    ]
 
 
 def test_models_must_hand_out_images() -> None:

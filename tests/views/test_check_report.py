@@ -18,6 +18,7 @@ WORSE = Finding(
     model="vae",
     variant="",
     task="generation",
+    direction="",
     metric="fd",
     aspect="quality",
     verdict="regression",
@@ -35,7 +36,7 @@ WORSE = Finding(
     high=4.0,
 )
 OK = replace(WORSE, verdict="ok", fails=False, metric="ssim", candidate=10.0, change=0.0, reason="unchanged")
-GONE = Finding("digits", "gan", "", "", "", "", "not run", False, "the candidate has no record")
+GONE = Finding("digits", "gan", "", "", "", "", "", "not run", False, "the candidate has no record")
 
 
 def shown(report: Report, width: int = 120) -> str:

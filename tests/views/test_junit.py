@@ -49,6 +49,7 @@ WORSE = Finding(
     model="vae",
     variant="beta=4",
     task="generation",
+    direction="",
     metric="fd_efficientnet_lite0",
     aspect="quality",
     verdict="regression",
