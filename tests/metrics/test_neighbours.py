@@ -36,7 +36,7 @@ def brute_force(x: Tensor, k: int, y: Tensor | None = None) -> np.ndarray:
 @pytest.fixture(params=[16, 768])
 def tile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Small tiles, so that little sets cross many of them; and the real ones."""
-    monkeypatch.setattr(neighbours, "TILE", request.param)
+    monkeypatch.setattr(neighbours, "_TILE", request.param)
     return request.param
 
 
