@@ -17,6 +17,8 @@ from benchbench.data.fingerprint import pixel_digests
 from benchbench.data.openmoji import OpenMoji, drawn, emoji_files, family
 from benchbench.data.openmoji_domains import OpenMojiLines, OpenMojiTones, tone_pairs
 
+pytestmark = pytest.mark.costly
+
 SIZE = 32
 FILES = emoji_files()
 CODES = [file.stem for file in FILES]
@@ -56,7 +58,6 @@ def drawn_by_path(code: str, size: int, line_art: bool) -> np.ndarray:
     return np.asarray(Image.open(BytesIO(png)).convert("RGB")).transpose(2, 0, 1).copy()
 
 
-@pytest.mark.costly
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_held_out_is_in_training(name: str, loaded, emoji_of) -> None:
     """The leak test. Rows are recognised as emoji by their pixels. No family is on both sides, and no line art or

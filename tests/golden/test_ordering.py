@@ -44,6 +44,7 @@ def test_digits(digits: pd.DataFrame) -> None:
     assert ordering.against_expectation(measured) == set()
 
 
+@pytest.mark.costly
 def test_a_metric_that_goes_the_wrong_way_is_found(digits: pd.DataFrame) -> None:
     """The check itself: a metric with its sign turned has every one of its claims against it, and one that does not
     move at all as well."""

@@ -19,6 +19,8 @@ from benchbench.metrics.inception_score import inception_score
 from benchbench.metrics.kernel import kernel_distance
 from benchbench.metrics.prdc import prdc
 
+pytestmark = pytest.mark.costly
+
 isc = pytest.importorskip("torch_fidelity.metric_isc")
 kid = pytest.importorskip("torch_fidelity.metric_kid")
 prc = pytest.importorskip("torch_fidelity.metric_prc")
@@ -58,7 +60,6 @@ def features(ours: list[Extracted]) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-@pytest.mark.costly
 def test_fid(ours: list[Extracted], theirs: list[tuple[Tensor, Tensor]]) -> None:
     """N ≤ D, where torch-fidelity's own root of a singular matrix errs: the oracle is the closed form on its
     features, with tr(Σ₁Σ₂)^{1/2} = ‖A₁A₂ᵀ‖_* of the centred features over √(N − 1), in NumPy's float64."""

@@ -100,6 +100,7 @@ def test_copies_are_flagged_and_real_images_are_not(controls: pd.DataFrame) -> N
     assert value.loc["authenticity", "real"] > 0.4
 
 
+@pytest.mark.costly
 def test_a_collapsed_generator_covers_few_classes(controls: pd.DataFrame) -> None:
     """Five images are at most five classes of ten, so at least half of the mass is missing: TV at least about ½
     (real shares are 10% ± 1) and KL at least about log 2. Real images cover all ten with a TV of about
