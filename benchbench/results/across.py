@@ -31,8 +31,8 @@ Interval = tuple[float, float]
 @dataclass(frozen=True)
 class Across:
     """One metric over `n_units` pairs. middle: mean of the middle half of A − B, in the metric's unit. improvement: the
-    odds that a run of A is better than one of B, None for a metric that no way is better of. Intervals are
-    None where a unit has one seed on a side."""
+    odds that a run of A is better than one of B, None where neither more nor less is better. Intervals are None
+    where a unit has one seed on a side."""
 
     task: str
     direction: str
