@@ -46,15 +46,15 @@ from gpu_sections.rows import Report
 # Limits add up to 8 minutes; what a section leaves over is for training.
 SECTIONS = (
     Section("machine", "gpu_sections.machine:machine", 15, 15),
-    Section("extractors", "gpu_sections.extractor_checks:extractors", 45, 40),
+    Section("extractors", "gpu_sections.extractor_checks:extractors", 45, 60),
     Section("metrics", "gpu_sections.metric_checks:metrics", 30, 30),
     Section("models", "gpu_sections.model_checks:models", 50, 45),
     Section("training", "gpu_sections.training_checks:training", 30, 20),
-    Section("commands", "gpu_sections.command_checks:commands", 60, 40),
-    Section("extractor speed", "gpu_sections.extractor_speed:speed", 80, 40),
+    Section("commands", "gpu_sections.command_checks:commands", 60, 60),
+    Section("extractor speed", "gpu_sections.extractor_speed:speed", 80, 75),
     Section("metric speed", "gpu_sections.metric_speed:speed", 40, 15),
-    Section("training speed", "gpu_sections.training_speed:speed", 50, 30),
-    Section("compiled", "gpu_sections.compile_speed:speed", 80, 20),
+    Section("training speed", "gpu_sections.training_speed:speed", 50, 45),
+    Section("compiled", "gpu_sections.compile_speed:speed", 80, 40),
     Section("train", "gpu_sections.train:train", 0, 0),
 )
 
