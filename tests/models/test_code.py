@@ -173,6 +173,7 @@ def test_of_ours() -> None:
     assert len(set(hashes.values())) == len(hashes)
 
 
+@pytest.mark.costly
 def test_the_same_in_another_process() -> None:
     """No order of a set or of memory gets into it."""
     program = (

@@ -244,6 +244,7 @@ def test_grey_contents_in_coloured_styles() -> None:
     assert torch.isfinite(loss)
 
 
+@pytest.mark.costly
 def test_grey_throughout() -> None:
     """One channel inside, R = G = B outside."""
     grey = STYLES[:, :1].repeat(1, 3, 1, 1)

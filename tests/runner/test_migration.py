@@ -27,6 +27,8 @@ from benchbench.runner.identities import CALLED, identity_now
 from benchbench.runner.migration import migrate
 from benchbench.runner.plan import make_plans
 
+pytestmark = pytest.mark.costly
+
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "schema-1"
 CELLS: dict[str, dict[str, Any]] = {
     "nst": {
