@@ -27,8 +27,6 @@ from benchbench.runner.identities import CALLED, identity_now
 from benchbench.runner.migration import migrate
 from benchbench.runner.plan import make_plans
 
-pytestmark = pytest.mark.costly
-
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "schema-1"
 CELLS: dict[str, dict[str, Any]] = {
     "nst": {
@@ -61,6 +59,7 @@ def old(tmp_path: Path) -> Path:
     return shutil.copytree(FIXTURE, tmp_path / "runs")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("model", sorted(CELLS))
 def test_a_run_finds_its_record_again(model: str, old: Path) -> None:
     """The key that the same request has today is the name of the folder, and its weights are known by the key that
@@ -133,6 +132,7 @@ def test_code_that_nobody_knows_is_kept_too(old: Path) -> None:
     assert record.state == "under a key of its own"
 
 
+@pytest.mark.costly
 def test_once_more_changes_nothing(old: Path) -> None:
     """Nor does a kill between writing the new record and removing the old one."""
     first = {moved.after for moved in migrate(old)}
