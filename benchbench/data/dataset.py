@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from benchbench.core.hashing import digest
 from benchbench.core.images import is_grey
 from benchbench.core.protocols import ImageSpec
 
@@ -57,8 +58,6 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """Identity of both splits together."""
-        from benchbench.core.hashing import digest
-
         return digest([self.train.fingerprint, self.held_out.fingerprint])
 
     @property
@@ -67,3 +66,43 @@ class Dataset:
         images = self.train.images
         grey = is_grey(images) and is_grey(self.held_out.images)
         return ImageSpec(images.shape[2], images.shape[3], grey, len(self.classes))
+
+    def describe(self) -> dict[str, Any]:
+        """What the images are, for run.json: fingerprints, numbers, size, source, notes."""
+        return described(self, self.train.images, splits_of(self))
+
+
+def splits_of(dataset: Dataset) -> dict[str, Any]:
+    """Number and fingerprint of each split."""
+    sides = {"train": dataset.train, "held_out": dataset.held_out}
+    return {name: {"n": len(side), "fingerprint": side.fingerprint} for name, side in sides.items()}
+
+
+def size_text(images: Tensor) -> str:
+    """Width and height of N×3×H×W as records state them: "32×32"."""
+    return f"{images.shape[3]}×{images.shape[2]}"
+
+
+class _Described(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def canonical(self) -> bool | None: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+    @property
+    def source(self) -> dict[str, Any]: ...
+
+
+def described(data: _Described, images: Tensor, own: dict[str, Any]) -> dict[str, Any]:
+    """What a run.json says of images, beside `own`."""
+    if "decoder" in data.source:  # where pixels depend on it, a source says so
+        own["decoder"] = data.source["decoder"]
+    return {
+        "fingerprint": data.fingerprint,
+        **own,
+        "size": size_text(images),
+        "canonical": data.canonical,
+        "notes": list(data.notes),
+        "source": data.source,
+    }

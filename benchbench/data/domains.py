@@ -12,7 +12,7 @@ import torch
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
 from benchbench.core.protocols import ImageSpec
-from benchbench.data.dataset import Dataset, Split
+from benchbench.data.dataset import Dataset, Split, described, splits_of
 from benchbench.data.fingerprint import combine, pixel_digests
 
 
@@ -70,6 +70,24 @@ class Domains:
                 for a, b, title in sides
             ]
         )
+
+    @property
+    def native(self) -> int | None:
+        """As `Dataset.native`, of domain A."""
+        return self.a.native
+
+    @property
+    def judge(self) -> str | None:
+        """None: no domain names an extractor of its own."""
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """What the images are, for run.json: fingerprints, numbers, size, source, notes."""
+        own = {
+            "domains": {side.name: splits_of(side) for side in (self.a, self.b)},
+            "paired": {"train": self.paired_train, "held_out": self.paired_held_out},
+        }
+        return described(self, self.a.train.images, own)
 
     @property
     def spec(self) -> ImageSpec:

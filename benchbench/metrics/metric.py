@@ -28,6 +28,8 @@ Need = Literal[
 its right answer), `hints` (the same, made with hints), `cycle` (an image and what came back), `identity` (an image
 of the target domain and its translation), `style` (an output and the style asked for). `sources`: features of what was
 translated; `variants`: features of several outputs of one source."""
+OF_EXTRACTORS: frozenset[Need] = frozenset({"moments", "features", "logits"})
+"""What an extractor says of images."""
 OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "sources", "variants"})
 """What only a model that turns images into others can be asked for; images alone do not have it."""
 

@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.protocols import Classifier
-from benchbench.data.domains import Domains
+from benchbench.core.runtime import Runtime
+from benchbench.features.frozen import full_float32
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
-from benchbench.runner.classification import evaluate_classification
 from benchbench.runner.describe import before, describe_data, facts, is_control, protocol
-from benchbench.runner.generation import evaluate_generation
 from benchbench.runner.pictures import write_pictures
 from benchbench.runner.plan import Plan
-from benchbench.runner.scored import Scored
-from benchbench.runner.stylization import evaluate_stylization
+from benchbench.runner.rows import rows_of, training_numbers
 from benchbench.runner.trained import prepare, summary, write_training
-from benchbench.runner.translation import evaluate_translation
 from benchbench.training.state import TrainingResult
 
 
@@ -47,13 +42,13 @@ def run_cell(
 ) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
     model_name, dataset_name = plan.recipe.model, plan.dataset.name
-    found = store.find(dataset_name, model_name, plan.key)
-    if found is not None:
-        if plan.watcher is not None and not read_run_json(found / RUN).get("monitor"):
+    finished = store.find(dataset_name, model_name, plan.key)
+    if finished is not None:
+        if plan.watcher is not None and not read_run_json(finished / RUN).get("monitor"):
             progress.note(
                 "nobody looked while this was trained; with another --out it is trained again, watched"
             )
-        return CellOutcome(found, cached=True)
+        return CellOutcome(finished, cached=True)
 
     run = before(device)
     if device.type == "cuda":
@@ -61,8 +56,11 @@ def run_cell(
     start = time.perf_counter()
     model, training, monitor = prepare(plan, store, device, progress)
     trained = time.perf_counter()
-    scored = evaluate(plan, model, training, device=device, batch_size=batch_size, progress=progress)
+    with full_float32():
+        found = plan.task.run(model, plan.dataset, plan.request, Runtime(device, batch_size, progress))
+    rows = rows_of(plan, [*found.numbers, *training_numbers(training, plan.recipe.training.batch_size)])
 
+    labels = found.facts.pop("labels", None)
     run |= facts(
         plan,
         describe_data(plan.dataset, plan.notes),
@@ -77,9 +75,8 @@ def run_cell(
         "training_key": plan.training_key,
         "weights_loaded_sha256": plan.weights_sha256,
         "selected_on": None if training is None else training.selected_on,
-        "protocol": protocol(plan, model, training, asked=scored.pictured.asked is not None, device=device),
-        "classes": scored.classes,
-        "duplicates_among_real": scored.duplicates_among_real,
+        "protocol": protocol(plan, model, training, labels=labels, device=device),
+        **found.facts,
         "monitor": monitor,
         "collapse": None if training is None else training.collapse,
         "training": None if training is None else summary(training),
@@ -89,9 +86,9 @@ def run_cell(
         },
     }
     with store.write(dataset_name, model_name, plan.key, run) as folder:
-        write_rows(folder / METRICS, scored.rows)
+        write_rows(folder / METRICS, rows)
         write_training(folder, model_name, model, training)
-        write_pictures(folder, plan, scored.pictured)
+        write_pictures(folder, f"{plan.model} {plan.variant}".strip(), found.pictures)
     store.clear_work(plan.training_key)
     return CellOutcome(store.cell_dir(dataset_name, model_name, plan.key), cached=False)
 
@@ -101,23 +98,3 @@ def _ended_by_collapse(plan: Plan, training: TrainingResult | None) -> bool:
     nothing."""
     stops = plan.recipe.training.on_collapse == "stop"
     return training is not None and training.collapse is not None and training.stopped_early and stops
-
-
-def evaluate(
-    plan: Plan,
-    model: nn.Module,
-    training: TrainingResult | None,
-    *,
-    device: torch.device,
-    batch_size: int | None,
-    progress: Progress,
-) -> Scored:
-    """Every number of the cell, by its task."""
-    options: dict[str, Any] = {"device": device, "batch_size": batch_size, "progress": progress}
-    if isinstance(plan.dataset, Domains):
-        if plan.dataset.styles:
-            return evaluate_stylization(plan, model, training, **options)
-        return evaluate_translation(plan, model, training, **options)
-    if isinstance(model, Classifier):
-        return evaluate_classification(plan, model, training, **options)
-    return evaluate_generation(plan, model, training, **options)

@@ -3,26 +3,21 @@ that change numbers, and what became of the modes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchbench.core.device import describe_machine
 from benchbench.core.protocols import Generator
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
-from benchbench.data.dataset import Dataset
-from benchbench.data.domains import Domains
-from benchbench.metrics.metric import Evidence
-from benchbench.metrics.mode_collapse import DuplicateRate, twins
-from benchbench.metrics.modes import class_histogram, class_judge
-from benchbench.metrics.select import Outcome, balanced
 from benchbench.results.provenance import collect_provenance, utc_now
 from benchbench.runner.judges import Judges
 from benchbench.runner.plan import Plan
+from benchbench.tasks.base import TaskData
 from benchbench.training.state import TrainingResult
 
 CONTROLS = frozenset({"real", "memorizer", "collapsed", "noise", "identity"})
@@ -75,40 +70,14 @@ def is_control(model: str) -> bool:
     return model in CONTROLS or bool(getattr(MODELS.get(model), "control", False))
 
 
-def describe_data(dataset: Dataset | Domains, notes: Iterable[str] = ()) -> dict[str, Any]:
-    """What the images are: fingerprints, numbers, size, source, and `notes` beside the dataset's own."""
-    if isinstance(dataset, Domains):
-        images = dataset.a.train.images
-        own: dict[str, Any] = {
-            "domains": {side.name: _splits(side) for side in (dataset.a, dataset.b)},
-            "paired": {"train": dataset.paired_train, "held_out": dataset.paired_held_out},
-        }
-    else:
-        images, own = dataset.train.images, _splits(dataset)
-    if "decoder" in dataset.source:  # where pixels depend on it, a source says so
-        own["decoder"] = dataset.source["decoder"]
-    return {
-        "fingerprint": dataset.fingerprint,
-        **own,
-        "size": size_text(images),
-        "canonical": dataset.canonical,
-        "notes": [*dataset.notes, *notes],
-        "source": dataset.source,
-    }
-
-
-def size_text(images: Tensor) -> str:
-    """Width and height of N×3×H×W as records state them: "32×32"."""
-    return f"{images.shape[3]}×{images.shape[2]}"
-
-
-def _splits(dataset: Dataset) -> dict[str, Any]:
-    sides = {"train": dataset.train, "held_out": dataset.held_out}
-    return {name: {"n": len(side), "fingerprint": side.fingerprint} for name, side in sides.items()}
+def describe_data(data: TaskData, notes: Iterable[str] = ()) -> dict[str, Any]:
+    """What the images are (`TaskData.describe`), with `notes` beside the data's own."""
+    own = data.describe()
+    return {**own, "notes": [*own["notes"], *notes]}
 
 
 def protocol(
-    plan: Plan, model: nn.Module, training: TrainingResult | None, *, asked: bool, device: torch.device
+    plan: Plan, model: nn.Module, training: TrainingResult | None, *, labels: str | None, device: torch.device
 ) -> dict[str, Any]:
     """How weights and samples were made; null where it does not apply or, for loaded weights, nobody knows.
 
@@ -123,7 +92,7 @@ def protocol(
     return {
         "ema": config and config.ema_decay,
         "batch_norm": statistics,
-        "labels": "training distribution" if asked else None,
+        "labels": labels,
         "checkpoint": config and ("best" if config.patience else config.checkpoint),
         "precision": config and config.precision,
     }
@@ -141,31 +110,3 @@ def _normalises(model: nn.Module, device: torch.device) -> bool:
     for hook in hooks:
         hook.remove()
     return bool(seen)
-
-
-def class_counts(dataset: str, names: Sequence[str], evidence: Evidence) -> dict[str, Any] | None:
-    """How many generated and real images the judge of the dataset's classes puts into each; None where it did not
-    look. Of real images null where no metric asked about them."""
-    judge = class_judge(dataset, evidence.generated)
-    if judge is None:
-        return None
-    counts = {}
-    for name, sides in (("generated", evidence.generated), ("reference", evidence.reference)):
-        logits = sides[judge].logits if judge in sides else None
-        counts[name] = None if logits is None else class_histogram(logits, judge).tolist()
-    return None if counts["generated"] is None else {"judge": judge, "names": list(names), **counts}
-
-
-def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome]) -> dict[str, float]:
-    """Beside each duplicate rate, by extractor, the same share among as many real images: on simple pictures those
-    have twins too."""
-    some = balanced(evidence).reference
-    shares = {}
-    for outcome in outcomes:
-        name = outcome.metric.extractor
-        if isinstance(outcome.metric, DuplicateRate) and outcome.status == "ok" and name is not None:
-            everything, features = evidence.reference[name].features, some[name].features
-            assert everything is not None
-            assert features is not None
-            shares[name] = float(twins(features, everything).double().mean())
-    return shares

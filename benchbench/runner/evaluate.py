@@ -26,6 +26,8 @@ from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.runtime import Runtime
+from benchbench.data.dataset import size_text
 from benchbench.data.streams import ImageStream
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import ConditionalAccuracy
@@ -34,7 +36,7 @@ from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
-from benchbench.runner.describe import before, describe_data, facts, size_text
+from benchbench.runner.describe import before, describe_data, facts
 from benchbench.runner.evaluation import Evaluation, Scored, score_images
 from benchbench.runner.judges import Chosen, choose_extractors, enlarged_notes, load_chosen
 from benchbench.runner.labels import checked_name
@@ -134,7 +136,7 @@ def evaluate_images(
         return Evaluated(load_results(done), _notes_of(read_run_json(done / RUN)), done, cached=True)
 
     run, start = before(where), time.perf_counter()
-    scored = score_images(plan, device=where, batch_size=batch_size, progress=progress)
+    scored = score_images(plan, Runtime(where, batch_size, progress))
     if store is None:
         return Evaluated(to_frame(scored.rows), scored.notes, None, cached=False)
     run["seconds"] = {"evaluation": round(time.perf_counter() - start, 3)}

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.hashing import digest
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.runtime import Runtime
 from benchbench.data.fingerprint import combine_in_order
 from benchbench.data.streams import ImageStream, pairs
 from benchbench.metrics.metric import OF_MODELS, Evidence, FeatureEvidence, Metric
@@ -22,11 +21,12 @@ from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.key import cell_key
 from benchbench.results.record import Row
-from benchbench.runner.applies import OF_TRANSLATORS
-from benchbench.runner.evidence import Failures, Sides, gather, placed, reference
 from benchbench.runner.judges import Judges
-from benchbench.runner.rows import Counts, metric_rows
+from benchbench.runner.rows import PAIRED, rows_of
 from benchbench.runner.sources import Reference
+from benchbench.tasks.base import Number
+from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
+from benchbench.tasks.generation import OF_TRANSLATORS
 
 GRID = 64  # images a panel of samples.png
 BATCH = 64  # images at once where no extractor has a preference
@@ -70,11 +70,11 @@ class Evaluation:
         """What the reference is called."""
         return self.reference.name
 
-    def counts(self, metric: Metric) -> Counts:
-        """What went into a number."""
-        if "pairs" in metric.needs:
-            return Counts("paired", self.samples.n, None)
-        return Counts("generation", self.samples.n, self.reference.n)
+    def number(self, outcome: Outcome) -> Number:
+        """With what went into it."""
+        if "pairs" in outcome.metric.needs:
+            return Number(outcome, PAIRED, self.samples.n)
+        return Number(outcome, "generation", self.samples.n, self.reference.n)
 
     @property
     def request(self) -> str:
@@ -111,26 +111,23 @@ class Scored:
     real: Tensor | None
 
 
-def score_images(
-    plan: Evaluation, *, device: torch.device, batch_size: int | None = None, progress: Progress = SILENT
-) -> Scored:
+def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     """One pass over the samples, the reference from its cache, and all metrics."""
     of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"pairs"}]
     reader = PairReader({m.name: m.of_pairs for m in of_pairs})
     generated, failures, shown = gather(
-        _batches(plan, reader, device, batch_size or BATCH),
+        _batches(plan, reader, runtime),
         plan.samples.n,
         plan.judges.extractors,
         plan.metrics,
-        keep=GRID,
-        batch_size=batch_size,
-        progress=progress,
+        runtime,
         title=f"judging {plan.samples.name}",
+        keep=GRID,
     )
     failures = {**plan.judges.failures, **failures}
 
     def judged(images: ImageStream | None, metrics: Sequence[Metric]) -> Sides:
-        return {} if images is None else _real(plan, images, metrics, failures, batch_size, progress)
+        return {} if images is None else _real(plan, images, metrics, failures, runtime)
 
     real = judged(plan.reference.images, plan.metrics)
     held_out = judged(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
@@ -139,17 +136,18 @@ def score_images(
     reasons = {metric.name: _lacking(metric, plan.reference) for metric in plan.metrics}
     possible = [metric for metric in plan.metrics if reasons[metric.name] is None]
     outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
-    with progress.stage("computing metrics", len(possible), "metric") as stage:
+    with runtime.progress.stage("computing metrics", len(possible), "metric") as stage:
         evidence = Evidence(generated, real, reader.result(), failures, held_out)
-        outcomes += score(possible, placed(evidence, device, progress))
+        outcomes += score(possible, placed(evidence, runtime))
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
     beside = _first_images(plan.reference.images)
-    return Scored(list(metric_rows(plan, outcomes, plan.counts)), _notes(plan, shown, beside), shown, beside)
+    return Scored(list(rows_of(plan, map(plan.number, outcomes))), _notes(plan, shown, beside), shown, beside)
 
 
-def _batches(plan: Evaluation, reader: PairReader, device: torch.device, batch_size: int) -> Iterator[Tensor]:
+def _batches(plan: Evaluation, reader: PairReader, runtime: Runtime) -> Iterator[Tensor]:
     """The samples; where metrics on pairs were asked for, `reader` compares each with its partner on the way."""
+    batch_size, device = runtime.batch(BATCH), runtime.device
     if plan.reference.images is None or not any("pairs" in metric.needs for metric in plan.metrics):
         yield from plan.samples.batches(batch_size)
         return
@@ -166,15 +164,14 @@ def _real(
     images: ImageStream,
     metrics: Sequence[Metric],
     failures: Failures,
-    batch_size: int | None,
-    progress: Progress,
+    runtime: Runtime,
 ) -> Sides:
     """What the judges say of real images; one that fails on them joins `failures`."""
     sides: Sides = {}
     for name in plan.judges.extractors.keys() - failures.keys():
         judge = {name: plan.judges.extractors[name]}
         try:
-            sides |= reference(images, judge, metrics, batch_size=batch_size, progress=progress)
+            sides |= reference(images, judge, metrics, runtime)
         except MetricFailed as failure:
             failures[name] = MetricFailed(f"{images.name}: {failure.reason}")
     return sides

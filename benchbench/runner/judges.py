@@ -11,12 +11,11 @@ import torch
 from benchbench.core.errors import MetricFailed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import EXTRACTORS
-from benchbench.data.dataset import Dataset
-from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor, enlarged_note, load_extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import class_judge
 from benchbench.metrics.paired import PairedMetric
+from benchbench.tasks.base import TaskData
 
 DEFAULT_EXTRACTOR = "efficientnet_lite0"
 # Judges of points and of triple digits, which have no class of ImageNet.
@@ -74,9 +73,7 @@ class Chosen:
     notes: Sequence[str] = ()
 
 
-def choose_extractors(
-    asked: Sequence[str] | None, dataset: Dataset | Domains | None, device: torch.device
-) -> Chosen:
+def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, device: torch.device) -> Chosen:
     """Those that were asked for; else the judge that the dataset names and efficientnet_lite0, the judge alone on
     points and stacked sets; efficientnet_lite0 where the dataset names none or its judge's weights are not at hand,
     and where there is no dataset."""
@@ -85,7 +82,7 @@ def choose_extractors(
     if dataset is None:
         return Chosen([DEFAULT_EXTRACTOR])
     own = class_judge(dataset.name, EXTRACTORS.names())
-    judge = dataset.judge if isinstance(dataset, Dataset) else None
+    judge = dataset.judge
     if judge is None or judge == DEFAULT_EXTRACTOR:
         return Chosen([DEFAULT_EXTRACTOR], own)
     try:
@@ -124,13 +121,14 @@ def load_chosen(
     return kept, Judges(own.extractors | rest.extractors, own.failures | rest.failures)
 
 
-def enlarged_notes(data: Dataset | Domains | None, judges: Judges) -> list[str]:
+def enlarged_notes(data: TaskData | None, judges: Judges) -> list[str]:
     """A sentence for each extractor that looks at far more pixels than the pictures of `data` hold."""
     if data is None:
         return []
-    native = data.native if isinstance(data, Dataset) else data.a.native
     sides = {name: getattr(judge, "input_side", None) for name, judge in judges.extractors.items()}
-    return [note for name in sorted(sides) if (note := enlarged_note(native, sides[name], name)) is not None]
+    return [
+        note for name in sorted(sides) if (note := enlarged_note(data.native, sides[name], name)) is not None
+    ]
 
 
 def load_judges(

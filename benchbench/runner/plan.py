@@ -19,18 +19,14 @@ from benchbench.core.baselines import published_weights
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.protocols import Classifier, Generator, Trainable, Translator
-from benchbench.core.registry import EXTRACTORS, MODELS
-from benchbench.data.catalogue import load_dataset, load_domains
-from benchbench.data.dataset import Dataset
-from benchbench.data.domains import Domains
+from benchbench.core.protocols import Generator, Trainable
+from benchbench.core.registry import EXTRACTORS
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
-from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, Outcome, select_metrics
+from benchbench.metrics.select import STANDARD, Outcome, select_metrics
 from benchbench.models.build import build_model, configure_sampling
 from benchbench.models.code import code_hash
 from benchbench.results.key import cell_key
-from benchbench.runner.applies import lacking
 from benchbench.runner.judges import (
     DEFAULT_EXTRACTOR,
     Chosen,
@@ -41,10 +37,9 @@ from benchbench.runner.judges import (
 )
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_judge, describe_panel
-from benchbench.runner.rows import Counts
+from benchbench.tasks.base import Request, Task, TaskData, load_for
 from benchbench.training.recipe import Recipe, load_recipe
 
-MAX_DEFAULT_SAMPLES = 10_000
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
 SAMPLING_VERSION = 1  # raised whenever the same weights would be asked with other random numbers
 
@@ -56,7 +51,8 @@ class Plan:
     from the shipped recipe, "" under a name; `settings` all that tells two recipes apart. `ranked_on` are the
     extractors by which models of this dataset are ranked, first one first. `identity` is what the weights come from,
     `training_key` its digest, `key` names the whole cell. `watcher` judges samples while the model trains, None where
-    nobody looks. `notes`: what a reader should know of these extractors on this data."""
+    nobody looks. `notes`: what a reader should know of these extractors on this data. `task`: what the
+    model is asked to do with the dataset."""
 
     recipe: Recipe
     config: BaseModel
@@ -64,7 +60,8 @@ class Plan:
     name: str | None
     variant: str
     settings: dict[str, str | None]
-    dataset: Dataset | Domains
+    task: Task
+    dataset: TaskData
     metrics: Sequence[Metric]
     lacking: Sequence[Outcome]
     judges: Judges
@@ -91,22 +88,12 @@ class Plan:
         return self.dataset.name
 
     @property
-    def one_domain(self) -> Dataset:
-        """The dataset of a model of one kind of images."""
-        assert isinstance(self.dataset, Dataset)
-        return self.dataset
-
-    @property
-    def two_domains(self) -> Domains:
-        """The dataset of a model that turns images into others."""
-        assert isinstance(self.dataset, Domains)
-        return self.dataset
-
-    def counts(self, metric: Metric) -> Counts:
-        """What went into a number: held-out images and their reconstructions, or samples against `train`."""
-        if "pairs" in metric.needs:
-            return Counts("reconstruction", len(self.one_domain.held_out), None)
-        return Counts("generation", self.n_samples, len(self.one_domain.train))
+    def request(self) -> Request:
+        """What the task is asked for."""
+        judges = self.judges
+        return Request(
+            self.metrics, self.lacking, judges.extractors, judges.failures, self.n_samples, self.seed
+        )
 
     def build(self) -> nn.Module:
         """The model, freshly initialised from the seed."""
@@ -131,6 +118,7 @@ def make_plans(
     extractors: Sequence[str] | None = None,
     precision: str = "float32",
     name: str | None = None,
+    task: str | None = None,
     device: torch.device,
     progress: Progress = SILENT,
 ) -> list[Plan]:
@@ -139,7 +127,7 @@ def make_plans(
     extractors: what the metrics read; None is the judge that the dataset names and efficientnet_lite0
     (`runner.judges.choose_extractors`), and for metrics on classes alone the judge of the dataset's own classes where
     its weights are at hand. pretrained: load the weights that ship with the baseline instead of training. name: what
-    rows call the model, instead of its own name and variant.
+    rows call the model, instead of its own name and variant. task: which of several that the model can be asked for.
     """
     name = checked_name(name)
     if samples is not None and samples < 2:
@@ -154,7 +142,7 @@ def make_plans(
     select_metrics(
         metrics, extractors or EXTRACTORS.names()
     )  # a typing error is told before any image is read
-    data = _load(MODELS.get(model), model, dataset, size, progress)
+    chosen, data = load_for(model, dataset, size, progress, task)
     probe = build_model(resolved.model, resolved.hyper, data.spec)
     config = probe.config
     if not isinstance(config, BaseModel):
@@ -167,15 +155,15 @@ def make_plans(
     sampling = configure_sampling(resolved.model, resolved.sampling)
     drawing = sampling.model_dump(mode="json")
     label = variant(resolved, trained=trained, weights_sha256=weights_sha256, published=pretrained)
-    tasks, n_samples = _work(probe, model, data, samples)
-    scoring = _scoring(probe, data, metrics, extractors, device, precision, progress)
+    parts, n_samples = chosen.parts(probe), chosen.n_samples(model, data, samples)
+    scoring = _scoring(chosen, probe, data, metrics, extractors, device, precision, progress)
     training, watcher = None, None
     if trained:
         training = {**resolved.training.hyper(), "training_version": TRAINING_VERSION}
-        watcher = _watcher(probe, resolved, dataset, data, scoring, device, precision)
+        watcher = _watcher(probe, resolved, dataset, scoring, device, precision)
         if watcher is not None and "monitor_every" in training:
             # What is seen decides which weights are handed out.
-            training["panel"] = describe_panel(watcher, len(data.train))  # type: ignore[union-attr]
+            training["panel"] = describe_panel(watcher, len(chosen.training_data(probe, data).images))
 
     plans = []
     for seed in seeds:
@@ -195,7 +183,7 @@ def make_plans(
             training=training,
             weights_sha256=weights_sha256,
             dataset_fingerprint=data.fingerprint,
-            task={"names": tasks} if name is None else {"names": tasks, "name": name},
+            task={"names": parts} if name is None else {"names": parts, "name": name},
             metrics=scoring.specifications,
             n_samples=n_samples,
             seed=seed,
@@ -210,6 +198,7 @@ def make_plans(
                 settings=settings(
                     code, hyper, drawing, resolved.training, trained=trained, weights_sha256=weights_sha256
                 ),
+                task=chosen,
                 dataset=data,
                 metrics=scoring.metrics,
                 lacking=scoring.lacking,
@@ -243,8 +232,9 @@ class _Scoring(NamedTuple):
 
 
 def _scoring(
+    task: Task,
     probe: nn.Module,
-    data: Dataset | Domains,
+    data: TaskData,
     names: Sequence[str],
     asked: Sequence[str] | None,
     device: torch.device,
@@ -252,18 +242,17 @@ def _scoring(
     progress: Progress,
 ) -> _Scoring:
     """What is asked of `probe` on `data`, the extractors loaded."""
-    classifies = isinstance(probe, Classifier) and isinstance(data, Dataset)
-    # No extractor sees anything of a classifier; it may be the very one that is missing.
-    extractors = choose_extractors(asked or ([DEFAULT_EXTRACTOR] if classifies else None), data, device)
-    standard: Sequence[str] = STANDARD
-    if isinstance(data, Domains):
-        standard = STYLIZATION if data.styles else TRANSLATION
+    # Where no extractor sees anything of the model it may be the very one that is missing.
+    extractors = choose_extractors(
+        asked or (None if task.reads_extractors else [DEFAULT_EXTRACTOR]), data, device
+    )
+    standard = task.standard if task.reads_extractors else STANDARD
     chosen = select_metrics(names, extractors.names, extractors.own, standard)
     named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(names)}
-    if classifies:
+    if not task.reads_extractors:
         chosen = [metric for metric in chosen if metric.name in named]
     chosen, judges = load_chosen(chosen, extractors, named, device, precision, progress)
-    reasons = {metric.name: reason for metric in chosen if (reason := lacking(metric, probe, data))}
+    reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}
     unmet = [
         Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named and m.name in reasons
     ]
@@ -287,7 +276,6 @@ def _watcher(
     probe: nn.Module,
     recipe: Recipe,
     dataset: str,
-    data: Dataset | Domains,
     scoring: _Scoring,
     device: torch.device,
     precision: str,
@@ -300,55 +288,7 @@ def _watcher(
             f"the model {recipe.model!r} draws no images from noise, and the monitor looks at those; "
             "leave monitor_every at 0"
         )
-    assert isinstance(data, Dataset)
     return choose_judge(dataset, scoring.extractors.names, scoring.judges, device, precision)
-
-
-def _work(
-    probe: nn.Module, model: str, data: Dataset | Domains, samples: int | None
-) -> tuple[list[str], int]:
-    """What will be done with the model, and on how many images."""
-    if isinstance(data, Dataset) and isinstance(probe, Classifier):
-        if samples is not None:
-            raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
-        return ["classification"], len(data.held_out)
-    if isinstance(data, Dataset):
-        return ["generation", "reconstruction"], samples or min(len(data.train), MAX_DEFAULT_SAMPLES)
-    largest = max(len(data.a.held_out), len(data.b.held_out))
-    return _tasks(probe, data), samples or min(largest, MAX_DEFAULT_SAMPLES)
-
-
-def _load(
-    model_class: type, model: str, dataset: str, size: int | None, progress: Progress
-) -> Dataset | Domains:
-    """The dataset as the model takes it: two domains for one that turns images into others."""
-    if not (hasattr(model_class, "translate") or hasattr(model_class, "stylize")):
-        return load_dataset(dataset, size=size, progress=progress)
-    domains = load_domains(dataset, size=size, progress=progress)
-    if domains.styles and not hasattr(model_class, "stylize"):
-        raise InputError(
-            f"{dataset} holds contents and styles, and the model {model!r} turns one domain into another; "
-            "use nst or fast-style"
-        )
-    if not domains.styles and not hasattr(model_class, "translate"):
-        raise InputError(
-            f"the model {model!r} needs contents and styles, and {dataset} holds two domains; use photographs"
-        )
-    if getattr(model_class, "paired", False) and not domains.paired_train:
-        raise InputError(
-            f"the model {model!r} learns from pairs but the training images of {dataset} are not paired "
-            f"({len(domains.a.train)} in {domains.a.name}, {len(domains.b.train)} in {domains.b.name}; partners have "
-            "the same file name, but for a final _A or _B); use a model for unpaired images, for example cyclegan"
-        )
-    return domains
-
-
-def _tasks(probe: nn.Module, data: Domains) -> list[str]:
-    """What will be done with a model that turns images into others."""
-    if data.styles:
-        return ["stylization"]
-    assert isinstance(probe, Translator)
-    return ["translation"]
 
 
 def _sha256_of(path: Path) -> str:

@@ -1,28 +1,21 @@
-"""From outcomes and measurements to the rows of a record."""
+"""From the numbers of a task to the rows of a record, and which of them is the headline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
-from benchbench.core.protocols import Direction
 from benchbench.core.scales import Range
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
 from benchbench.results.record import Row
-from benchbench.runner.headlines import families, headline
 from benchbench.runner.judges import Judges
-from benchbench.tasks.speed import Measurement
+from benchbench.tasks.base import Number, headline_families
+from benchbench.tasks.speed import Measurement, busy_row
+from benchbench.training.state import TrainingResult
 
-
-class Counts(NamedTuple):
-    """What went into the numbers of one task, in one direction of a translation; `n_reference` is None where nobody
-    knows, and for pairs."""
-
-    task: str
-    n_images: int
-    n_reference: int | None
-    direction: Direction | Literal[""] = ""
+PAIRED = "paired"  # what `evaluate` calls images held against partners
+OF_PAIRS = ("psnr", "ssim", "mse")
 
 
 class Cell(Protocol):
@@ -46,71 +39,108 @@ class Cell(Protocol):
     def ranked_on(self) -> Sequence[str]: ...
 
 
-def metric_rows(cell: Cell, outcomes: Iterable[Outcome], counts: Callable[[Metric], Counts]) -> Iterator[Row]:
-    """One row a metric, and one for each number that belongs beside it. counts: what went into a metric; one that is
-    `balanced` was shown as many images of both sides."""
-    for outcome in outcomes:
-        metric = outcome.metric
-        judge = cell.judges.extractors.get(metric.extractor or "")
-        task, generated, real, direction = counts(metric)
-        reference = real if metric.needs_reference else None
-        if reference is not None and metric.balanced:
-            reference = generated = min(reference, generated)
-        shared: dict[str, Any] = {
-            "task": task,
-            "direction": direction,
-            "aspect": metric.aspect,
-            "unit": metric.unit,
-            "higher_is_better": metric.higher_is_better,
-            "n_images": generated,
-            "n_reference": reference,
-            "extractor": metric.extractor,
-            "resize": judge.resize if judge else None,
-            "precision": cell.judges.precision(metric),
-            "metric_version": metric.version,
-            "scale": metric.scale,
-        }
-        leads = metric.name == headline(task, cell.metrics, cell.ranked_on)
-        yield _row(
-            cell,
-            metric.name,
-            outcome.estimate,
-            outcome.status,
-            outcome.reason,
-            metric.ends,
-            headline=leads,
-            **shared,
+def rows_of(cell: Cell, numbers: Iterable[Number]) -> Iterator[Row]:
+    """One row a number, and one for each number that belongs beside it. A metric that is `balanced` was shown as many
+    images of both sides."""
+    for number in numbers:
+        found = number.found
+        yield from (
+            _of_metric(cell, number, found)
+            if isinstance(found, Outcome)
+            else [_measured(cell, number, found)]
         )
-        for name, detail in (outcome.estimate.details if outcome.estimate else {}).items():
-            yield _row(cell, name, detail, "ok", None, metric.ends, **shared)
 
 
-def measurement_rows(
-    cell: Cell, task: str, measurements: Iterable[Measurement], direction: Direction | Literal[""] = ""
-) -> Iterator[Row]:
-    """One row a number that the task measured itself."""
-    for found in measurements:
-        yield _row(
-            cell,
-            found.metric,
-            found.estimate,
-            "ok",
-            None,
-            found.ends,
-            task=task,
-            direction=direction,
-            aspect=found.aspect,
-            unit=found.unit,
-            higher_is_better=found.higher_is_better,
-            n_images=found.n_images,
-            n_reference=None,
-            extractor=None,
-            resize=None,
-            precision=None,
-            metric_version=found.version,
-            scale=found.scale,
-            headline=found.metric in families(task),
-        )
+def _of_metric(cell: Cell, number: Number, outcome: Outcome) -> Iterator[Row]:
+    metric = outcome.metric
+    judge = cell.judges.extractors.get(metric.extractor or "")
+    generated = number.n_images
+    reference = number.n_reference if metric.needs_reference else None
+    if reference is not None and generated is not None and metric.balanced:
+        reference = generated = min(reference, generated)
+    shared: dict[str, Any] = {
+        "task": number.task,
+        "direction": number.direction,
+        "aspect": metric.aspect,
+        "unit": metric.unit,
+        "higher_is_better": metric.higher_is_better,
+        "n_images": generated,
+        "n_reference": reference,
+        "extractor": metric.extractor,
+        "resize": judge.resize if judge else None,
+        "precision": cell.judges.precision(metric),
+        "metric_version": metric.version,
+        "scale": metric.scale,
+    }
+    leads = metric.name == headline(number.task, cell.metrics, cell.ranked_on)
+    own = outcome.estimate
+    yield _row(cell, metric.name, own, outcome.status, outcome.reason, metric.ends, headline=leads, **shared)
+    for name, detail in (own.details if own else {}).items():
+        yield _row(cell, name, detail, "ok", None, metric.ends, **shared)
+
+
+def _measured(cell: Cell, number: Number, found: Measurement) -> Row:
+    """One that the task measured itself."""
+    return _row(
+        cell,
+        found.metric,
+        found.estimate,
+        "ok",
+        None,
+        found.ends,
+        task=number.task,
+        direction=number.direction,
+        aspect=found.aspect,
+        unit=found.unit,
+        higher_is_better=found.higher_is_better,
+        n_images=found.n_images,
+        n_reference=None,
+        extractor=None,
+        resize=None,
+        precision=None,
+        metric_version=found.version,
+        scale=found.scale,
+        headline=found.metric in families(number.task),
+    )
+
+
+def families(task: str) -> Sequence[str]:
+    """The headline families of a task as rows name it, best first; none for one that ranks nothing, like `training`."""
+    return OF_PAIRS if task == PAIRED else headline_families(task)
+
+
+def headline(task: str, metrics: Iterable[Metric], extractors: Sequence[str]) -> str | None:
+    """The full name of the headline of `task`: the one number by which models of a dataset, task and direction are
+    ranked and gated. None where the cell has none.
+
+    It is the first family of its task, of those among `metrics` (which have a meaning in this cell), on the first
+    extractor by which the dataset's models are ranked: `extractors`, first one first; others come after them, by name.
+    """
+    order = families(task)
+
+    def place(metric: Metric) -> tuple[int, int, str]:
+        judge = metric.extractor
+        known = extractors.index(judge) if judge in extractors else len(extractors)
+        return order.index(metric.family), known, metric.name  # `psnr` before `psnr_crop4`
+
+    # What a model made with hints from the truth stands beside what it made without.
+    able = [metric for metric in metrics if metric.family in order and "hints" not in metric.needs]
+    return min(able, key=place).name if able else None
+
+
+def training_numbers(training: TrainingResult | None, batch_size: int) -> Iterator[Number]:
+    """How fast the model was trained, where it was: images that went in, of the player that saw most, and steps, each
+    with one turn of the generator or of the only player."""
+    if training is None:
+        return
+    images, steps = Estimate(training.images_per_second), Estimate(training.steps_per_second)
+    found = [
+        Measurement("training_rate", "throughput", "images/s", True, images, batch_size),
+        Measurement("training_steps_rate", "throughput", "steps/s", True, steps, batch_size),
+    ]
+    if training.machine_busy is not None:
+        found.append(busy_row(training.machine_busy))
+    yield from (Number(own, "training") for own in found)
 
 
 def _row(

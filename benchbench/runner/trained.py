@@ -19,17 +19,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 from benchbench.core.progress import Progress
-from benchbench.core.protocols import Fittable, Stylizer, Trainable, Translator
-from benchbench.data.domains import Domains
+from benchbench.core.protocols import Fittable, Trainable
 from benchbench.results.conditions import beyond_one_a_core
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
 from benchbench.training.alarm import first_collapse
-from benchbench.training.batches import Other
-from benchbench.training.loop import train
+from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 from benchbench.training.weights import load_weights, save_weights
 from benchbench.views.curves import Alarm, plot_curves
 
@@ -53,11 +52,10 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     """The model of the plan on `device`, ready to be asked."""
     model = plan.build().to(device)
     training, monitor = None, None
-    if isinstance(plan.dataset, Domains) and plan.dataset.styles:
-        assert isinstance(model, Stylizer)
-        model.show_styles(plan.dataset.b.train.images)
+    plan.task.introduce(model, plan.dataset)
+    data = plan.task.training_data(model, plan.dataset)
     if isinstance(model, Fittable):
-        model.fit(plan.one_domain.train.images, plan.one_domain.held_out.images)
+        model.fit(data.images, data.held_out)
     elif plan.weights is not None:
         load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
     elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
@@ -65,17 +63,12 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         training, monitor = read_training(before), read_run_json(before / RUN)["monitor"]
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
-        data, other, panel = plan.dataset, None, None
-        if isinstance(data, Domains):
-            if isinstance(model, Translator):
-                other = Other(data.b.train.images, data.b.held_out.images, aligned=model.paired)
-            data = data.a
-        split = data.train
+        panel = None
         if plan.watcher is not None:
             panel = Panel(
                 plan.watcher,
-                split.images,
-                split.labels,
+                data.images,
+                data.labels,
                 device=device,
                 selects=plan.recipe.training.checkpoint == "best",
                 progress=progress,
@@ -83,17 +76,13 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             monitor = {"every": plan.recipe.training.monitor_every, **panel.describe()}
         training = train(
             model,
-            split.images,
-            split.labels,
-            data.held_out.images,
+            data,
             plan.recipe.training,
             seed=plan.seed,
             device=device,
-            workdir=store.workdir(plan.training_key),
-            identity=plan.identity,
+            checkpoints=Checkpoints(store.workdir(plan.training_key), plan.identity),
             progress=progress,
             monitor=panel,
-            other=other,
         )
     return Prepared(model.eval(), training, monitor)
 

@@ -2,14 +2,90 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from benchbench.core.errors import CellFailed
+import torch
+from torch import Tensor, nn
+
+from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Classifier
+from benchbench.core.runtime import Runtime
+from benchbench.data.catalogue import load_dataset
+from benchbench.data.dataset import Dataset
+from benchbench.metrics.metric import Metric
+from benchbench.metrics.prdc import share_estimate
+from benchbench.tasks.base import Number, Request, TaskData, TaskResult
+from benchbench.tasks.speed import Measurement, measure_cost
+from benchbench.training.data import TrainingData
 
 CLASSIFICATION_BATCH = 256
+
+
+class Classification:
+    """A classifier names the classes of held-out images: its accuracy, and what it costs."""
+
+    name: ClassVar[str] = "classification"
+    version: ClassVar[int] = 1
+    standard: ClassVar[Sequence[str]] = ()
+    headlines: ClassVar[Mapping[str, Sequence[str]]] = {"classification": ("accuracy",)}
+    reads_extractors: ClassVar[bool] = False
+
+    def takes(self, model: type) -> bool:
+        """A model that classifies."""
+        return hasattr(model, "classify")
+
+    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Dataset:
+        """A dataset of one kind of images, or both domains of two, labelled by domain."""
+        return load_dataset(dataset, size=size, progress=progress)
+
+    def parts(self, model: nn.Module) -> list[str]:
+        """The task itself."""
+        return [self.name]
+
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """All held-out images."""
+        assert isinstance(data, Dataset)
+        if asked is not None:
+            raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
+        return len(data.held_out)
+
+    def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
+        """All of them: they are of images that a model makes."""
+        return "this model names classes and draws no images"
+
+    def introduce(self, model: nn.Module, data: TaskData) -> None:
+        """Nothing to know."""
+
+    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
+        """The training split with its labels."""
+        assert isinstance(data, Dataset)
+        return TrainingData(data.train.images, data.train.labels, data.held_out.images)
+
+    def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
+        """Accuracy on the held-out split, and what the classifier costs."""
+        assert isinstance(model, Classifier)
+        assert isinstance(data, Dataset)
+        held_out = data.held_out
+        assert held_out.labels is not None  # a classifier is not built for a dataset without labels
+        correct = classify(
+            model,
+            held_out.images,
+            held_out.labels,
+            device=runtime.device,
+            batch_size=runtime.batch(CLASSIFICATION_BATCH),
+            progress=runtime.progress,
+        )
+        accuracy = share_estimate(correct, "held-out images")
+        cost = measure_cost(
+            model,
+            device=runtime.device,
+            once=lambda: model.classify(held_out.images[:1].to(runtime.device)),
+        )
+        found = Measurement("accuracy", "quality", "", True, accuracy, len(held_out))
+        numbers = [Number(outcome, self.name, len(held_out)) for outcome in request.unmet]
+        return TaskResult([*numbers, *(Number(own, self.name) for own in (found, *cost))])
 
 
 def classify(

@@ -1,22 +1,253 @@
 """The generation task: a model makes images from nothing, to be held against the reference split.
 
 A conditional generator is asked for the classes of the training images, in an order of the seed's: the samples
-then have the class shares of what they are held against, as the field has it for class-conditional FID.
+then have the class shares of what they are held against, as the field has it for class-conditional FID. An autoencoder
+also gives back held-out images (`tasks.reconstruction`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchbench.core.images import check_images
-from benchbench.core.protocols import Conditional, Generator
+from benchbench.core.progress import Progress
+from benchbench.core.protocols import Autoencoder, Conditional, Generator
+from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import image_rngs, permutation
+from benchbench.data.catalogue import load_dataset
+from benchbench.data.dataset import Dataset
+from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
+from benchbench.metrics.mode_collapse import DuplicateRate, twins
+from benchbench.metrics.modes import ConditionalAccuracy, class_histogram, class_judge
+from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.select import STANDARD, Outcome, balanced, score
+from benchbench.tasks.base import (
+    MAX_DEFAULT_SAMPLES,
+    Number,
+    Request,
+    TaskData,
+    TaskResult,
+)
+from benchbench.tasks.evidence import gather, placed, reference
+from benchbench.tasks.pictures import Neighbours, Picture, Reconstructions, Samples
+from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
+from benchbench.tasks.speed import measure_cost, measure_sampling
+from benchbench.training.data import TrainingData
 
 SAMPLING_BATCH = 128
+GRID = 64  # samples in a picture
+POOL = 256  # images among which those of each class are found
+COPIED = 8  # samples whose nearest training images are shown
+NEAREST = 5  # of these, beside each
+PAIRS = 32  # originals and reconstructions
+OF_TRANSLATORS = "this asks a model that turns images into others; see benchbench run --model cyclegan"
+
+
+class Generation:
+    """Images from nothing, held against the training split; an autoencoder also gives held-out images back."""
+
+    name: ClassVar[str] = "generation"
+    version: ClassVar[int] = 1
+    standard: ClassVar[Sequence[str]] = STANDARD
+    headlines: ClassVar[Mapping[str, Sequence[str]]] = {
+        "generation": ("fd",),
+        # The squared error, which autoencoders are trained on, on the scale on which papers report it. Unlike SSIM it
+        # has no window, so that it means the same at 8 pixels and at 256.
+        "reconstruction": ("psnr", "ssim", "mse"),
+    }
+    reads_extractors: ClassVar[bool] = True
+
+    def takes(self, model: type) -> bool:
+        """A model that draws."""
+        return hasattr(model, "sample")
+
+    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Dataset:
+        """A dataset of one kind of images, or both domains of two, labelled by domain."""
+        return load_dataset(dataset, size=size, progress=progress)
+
+    def parts(self, model: nn.Module) -> list[str]:
+        """Both, whether or not the model gives anything back."""
+        return ["generation", "reconstruction"]
+
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """As many as there are training images, at most 10,000."""
+        return asked or min(len(_one(data).train), MAX_DEFAULT_SAMPLES)
+
+    def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
+        """Metrics of translators; those on pairs where nothing is given back; classes where nobody asks for them."""
+        if metric.needs & OF_MODELS:
+            return OF_TRANSLATORS
+        if "pairs" in metric.needs and not isinstance(model, Autoencoder):
+            return (
+                "this compares images with what a model gives back of them, and this model gives nothing back"
+            )
+        asked = isinstance(model, Conditional) and model.conditional and _one(data).train.labels is not None
+        if isinstance(metric, ConditionalAccuracy) and not asked:
+            return "this needs a model that is asked for classes"
+        return None
+
+    def introduce(self, model: nn.Module, data: TaskData) -> None:
+        """Nothing to know."""
+
+    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
+        """The training split with its labels."""
+        own = _one(data)
+        return TrainingData(own.train.images, own.train.labels, own.held_out.images)
+
+    def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
+        """Samples and reconstructions, scored; what they cost; the images for its pictures."""
+        own = _one(data)
+        assert isinstance(model, Generator)
+        asked = labels_to_ask(model, own.train.labels, request.seed, request.n_samples)
+        evidence, samples = _evidence(model, own, request, asked, runtime)
+        pairs, shown = None, None
+        if isinstance(model, Autoencoder):
+            pairs, shown = _reconstructions(model, own.held_out.images, request.metrics, runtime)
+        with runtime.progress.stage("computing metrics", len(request.metrics), "metric") as stage:
+            evidence = placed(Evidence(**{**vars(evidence), "pairs": pairs}), runtime)
+            outcomes = score(request.metrics, evidence)
+            real_twins = duplicates_among_real(evidence, outcomes)
+            stage.advance(len(request.metrics))
+        n = min(SAMPLING_BATCH, request.n_samples)
+        device = runtime.device
+        speed = [*measure_sampling(model, device=device, batch_size=n), *measure_cost(model, device=device)]
+        pictures: list[Picture] = [_samples(samples, asked, own)]
+        if (nearest := nearest_training(evidence)) is not None:
+            near = [own.train.images[rows] for rows in nearest[0]]
+            pictures.append(Neighbours(samples[: len(near)], near, nearest[1]))
+        return TaskResult(
+            [
+                *(_number(outcome, own, request) for outcome in (*outcomes, *request.unmet)),
+                *(Number(found, self.name) for found in speed),
+            ],
+            pictures if shown is None else [*pictures, shown],
+            {
+                "classes": class_counts(own.name, own.classes, evidence),
+                "duplicates_among_real": real_twins,
+                "labels": "training distribution" if asked is not None else None,
+            },
+        )
+
+
+def _one(data: TaskData) -> Dataset:
+    """The data of this task: one kind of images."""
+    assert isinstance(data, Dataset)
+    return data
+
+
+def _evidence(
+    model: Generator, data: Dataset, request: Request, asked: Tensor | None, runtime: Runtime
+) -> tuple[Evidence, Tensor]:
+    """What extractors say of samples, of the reference and, where a metric needs them, of held-out images; and the
+    first samples."""
+    metrics, extractors = request.metrics, request.extractors
+    images = generate(
+        model,
+        request.n_samples,
+        seed=request.seed,
+        device=runtime.device,
+        batch_size=runtime.batch(SAMPLING_BATCH),
+        labels=asked,
+    )
+    generated, failures, samples = gather(
+        images,
+        request.n_samples,
+        extractors,
+        metrics,
+        runtime,
+        title="drawing and judging samples",
+        keep=GRID if asked is None else POOL,
+    )
+    real = reference(data.train.images, extractors, metrics, runtime)
+    of_held_out = [metric for metric in metrics if metric.needs_held_out]
+    readers = {metric.extractor for metric in of_held_out}
+    some = {name: extractor for name, extractor in extractors.items() if name in readers}
+    fresh = reference(data.held_out.images, some, of_held_out, runtime)
+    everything = {**request.failures, **failures}
+    return Evidence(generated, real, None, everything, fresh, asked), samples
+
+
+def _number(outcome: Outcome, data: Dataset, request: Request) -> Number:
+    """What went into it: held-out images and their reconstructions, or samples against `train`."""
+    if "pairs" in outcome.metric.needs:
+        return Number(outcome, "reconstruction", len(data.held_out))
+    return Number(outcome, "generation", request.n_samples, len(data.train))
+
+
+def _reconstructions(
+    model: Autoencoder, held_out: Tensor, metrics: Iterable[Metric], runtime: Runtime
+) -> tuple[PairEvidence, Reconstructions]:
+    per_image = {metric.name: metric.of_pairs for metric in metrics if isinstance(metric, PairedMetric)}
+    pairs = reconstruct(
+        model,
+        held_out,
+        per_image,
+        device=runtime.device,
+        batch_size=runtime.batch(RECONSTRUCTION_BATCH),
+        progress=runtime.progress,
+    )
+    originals = held_out[permutation(0, len(held_out))[:PAIRS]]
+    with torch.inference_mode():
+        outputs = model.reconstruct(originals.to(runtime.device)).cpu()
+    return pairs, Reconstructions(originals, outputs)
+
+
+def _samples(samples: Tensor, asked: Tensor | None, data: Dataset) -> Samples:
+    """Beside held-out images; by class where classes were asked for."""
+    beside = torch.from_numpy(permutation(0, len(data.held_out))[:POOL])
+    real = data.held_out.images[beside]
+    if asked is None or data.held_out.labels is None:
+        return Samples(samples, real)
+    return Samples(samples, real, asked[: len(samples)], data.held_out.labels[beside], data.classes)
+
+
+def nearest_training(evidence: Evidence) -> tuple[Tensor, str] | None:
+    """The training images nearest to the first samples, int64 (samples, nearest), and on which extractor: by Euclidean
+    distance in the features of the first one (by name) that kept them on both sides. None where no metric needed
+    features.
+
+    A sample that equals its neighbour is a copy, whatever the metrics say.
+    """
+    for judge, side in sorted(evidence.generated.items()):
+        real = evidence.reference.get(judge)
+        if side.features is not None and real is not None and real.features is not None:
+            distances = torch.cdist(side.features[:COPIED].double(), real.features.double())
+            nearest = distances.topk(min(NEAREST, distances.shape[1]), largest=False)
+            return nearest.indices.cpu(), judge
+    return None
+
+
+def class_counts(dataset: str, names: Sequence[str], evidence: Evidence) -> dict[str, Any] | None:
+    """How many generated and real images the judge of the dataset's classes puts into each; None where it did not
+    look. Of real images null where no metric asked about them."""
+    judge = class_judge(dataset, evidence.generated)
+    if judge is None:
+        return None
+    counts = {}
+    for name, sides in (("generated", evidence.generated), ("reference", evidence.reference)):
+        logits = sides[judge].logits if judge in sides else None
+        counts[name] = None if logits is None else class_histogram(logits, judge).tolist()
+    return None if counts["generated"] is None else {"judge": judge, "names": list(names), **counts}
+
+
+def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Beside each duplicate rate, by extractor, the same share among as many real images: on simple pictures those
+    have twins too."""
+    some = balanced(evidence).reference
+    shares = {}
+    for outcome in outcomes:
+        name = outcome.metric.extractor
+        if isinstance(outcome.metric, DuplicateRate) and outcome.status == "ok" and name is not None:
+            everything, features = evidence.reference[name].features, some[name].features
+            assert everything is not None
+            assert features is not None
+            shares[name] = float(twins(features, everything).double().mean())
+    return shares
 
 
 def asked_labels(train_labels: Tensor, seed: int, n: int) -> Tensor:

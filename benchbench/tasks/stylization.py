@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchbench.core.busy import Busy
 from benchbench.core.device import synchronize
@@ -20,13 +22,140 @@ from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Stylizer
+from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.metric import Estimate
-from benchbench.tasks.speed import Measurement
+from benchbench.data.catalogue import load_domains
+from benchbench.data.domains import Domains
+from benchbench.metrics.metric import OF_EXTRACTORS, Estimate, Evidence, Metric, Need
+from benchbench.metrics.modes import ConditionalAccuracy
+from benchbench.metrics.paired import PairedMetric, PairReader
+from benchbench.metrics.select import STYLIZATION, Outcome, score
+from benchbench.tasks.base import (
+    NO_HELD_OUT,
+    Number,
+    Request,
+    TaskData,
+    TaskResult,
+    domains_samples,
+)
+from benchbench.tasks.evidence import gather, placed, reference, sources
+from benchbench.tasks.pictures import Stylizations
+from benchbench.tasks.speed import Measurement, busy_row, measure_cost
+from benchbench.training.data import TrainingData
 
 TASK = "stylization"
+_NEEDS: frozenset[Need] = OF_EXTRACTORS | {"style", "sources"}
 TILE = 2  # tiles have half the sides
 TILES = 5  # positions along each side, evenly spaced; neighbours overlap by three quarters
+
+
+class Stylization:
+    """Held-out contents in every style, scored against the style asked for, the source and all styles."""
+
+    name: ClassVar[str] = TASK
+    version: ClassVar[int] = 1
+    standard: ClassVar[Sequence[str]] = STYLIZATION
+    headlines: ClassVar[Mapping[str, Sequence[str]]] = {TASK: ("gram_distance",)}
+    reads_extractors: ClassVar[bool] = True
+
+    def takes(self, model: type) -> bool:
+        """A model that shows contents in styles."""
+        return hasattr(model, "stylize")
+
+    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Domains:
+        """Contents and styles; `InputError` for two domains that are to become each other."""
+        domains = load_domains(dataset, size=size, progress=progress)
+        if not domains.styles:
+            raise InputError(
+                f"the model {model!r} needs contents and styles, and {dataset} holds two domains; use photographs"
+            )
+        return domains
+
+    def parts(self, model: nn.Module) -> list[str]:
+        """The task itself."""
+        return [self.name]
+
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """All held-out contents, at most 10,000."""
+        return domains_samples(_styled(data), asked)
+
+    def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
+        """Whatever needs a right answer, a way back, a class or images that no model saw."""
+        if metric.needs_held_out:
+            return NO_HELD_OUT
+        if metric.needs <= _NEEDS and not isinstance(metric, ConditionalAccuracy):
+            return None
+        return "a picture in a style has no right answer, no way back and no class that was asked for"
+
+    def introduce(self, model: nn.Module, data: TaskData) -> None:
+        """Show the styles."""
+        assert isinstance(model, Stylizer)
+        model.show_styles(_styled(data).b.train.images)
+
+    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
+        """The contents of the training split."""
+        contents = _styled(data).a
+        return TrainingData(contents.train.images, contents.train.labels, contents.held_out.images)
+
+    def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
+        """Every content in every style, scored, and what each took."""
+        assert isinstance(model, Stylizer)
+        own, device = _styled(data), runtime.device
+        contents, styles = own.a.held_out.images[: request.n_samples], own.b.held_out.images
+        made = stylize(
+            model, contents, len(styles), seed=request.seed, device=device, progress=runtime.progress
+        )
+        outputs = made.outputs.flatten(0, 1)
+        origins = contents.repeat(len(styles), 1, 1, 1)
+        asked = styles.repeat_interleave(len(contents), 0)
+        numbers = []
+        # Whatever reads the reference compares distributions, and two pictures are none: it sees tiles of all images.
+        for of_tiles in (False, True):
+            metrics = [metric for metric in request.metrics if metric.needs_reference == of_tiles]
+            if metrics:
+                shown = [
+                    tiles(images) if of_tiles else images for images in (outputs, origins, asked, styles)
+                ]
+                outcomes = _outcomes(replace(request, metrics=metrics), *shown, runtime=runtime)
+                numbers += [Number(found, TASK, len(shown[0]), len(shown[3])) for found in outcomes]
+        numbers += [Number(found, TASK, len(outputs)) for found in request.unmet]
+        first = contents[:1].to(device)
+        cost = measure_cost(
+            model, device=device, once=lambda: model.stylize(first, 0, ImageRng(request.seed, [0], device))
+        )
+        measured = [*rates(made.seconds), busy_row(made.machine_busy), *cost]
+        return TaskResult(
+            [*numbers, *(Number(found, TASK) for found in measured)],
+            [Stylizations(contents, styles, made.outputs)],
+        )
+
+
+def _styled(data: TaskData) -> Domains:
+    """The data of this task: contents and styles."""
+    assert isinstance(data, Domains)
+    return data
+
+
+def _outcomes(
+    request: Request, outputs: Tensor, origins: Tensor, asked: Tensor, styles: Tensor, *, runtime: Runtime
+) -> list[Outcome]:
+    """Row i of `origins` and of `asked` is what output i was made from and the style it should have."""
+    metrics, extractors = request.metrics, request.extractors
+    reader = PairReader(
+        {metric.name: metric.of_pairs for metric in metrics if isinstance(metric, PairedMetric)}
+    )
+    reader.show(outputs.to(runtime.device), asked.to(runtime.device))
+    generated, failures, _ = gather(
+        [outputs], len(outputs), extractors, metrics, runtime, title="judging stylized images"
+    )
+    evidence = Evidence(
+        generated,
+        reference(styles, extractors, metrics, runtime),
+        reader.result(),
+        {**request.failures, **failures},
+        sources=sources(origins, extractors, metrics, runtime),
+    )
+    return score(metrics, placed(evidence, runtime))
 
 
 class Stylized(NamedTuple):

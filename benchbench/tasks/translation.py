@@ -1,128 +1,332 @@
 """The translation task: held-out images of one domain become images of the other.
 
 Each output is held against its right answer, where the dataset knows it, and all of them against the held-out images of
-the domain they should belong to. Every image has its own random numbers, keyed by the run's seed and its place.
+the domain they should belong to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchbench.core.images import check_images
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.errors import InputError
+from benchbench.core.progress import Progress
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
-from benchbench.core.seeds import ImageRng
-from benchbench.metrics.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE, add_noise, round_levels
-from benchbench.metrics.metric import PairEvidence
-from benchbench.metrics.paired import PairReader, mae
+from benchbench.core.registry import MODELS
+from benchbench.core.runtime import Runtime
+from benchbench.core.seeds import permutation
+from benchbench.data.catalogue import load_domains
+from benchbench.data.domains import Domains
+from benchbench.features.extract import extract
+from benchbench.metrics.cycle import CYCLE
+from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.modes import ConditionalAccuracy, class_judge
+from benchbench.metrics.paired import PairedMetric, PairReader
+from benchbench.metrics.select import TRANSLATION, Outcome, score
+from benchbench.tasks.base import (
+    NO_HELD_OUT,
+    Number,
+    Request,
+    TaskData,
+    TaskResult,
+    domains_samples,
+)
+from benchbench.tasks.evidence import gather, placed, reference, sources
+from benchbench.tasks.pictures import Columns, Section
+from benchbench.tasks.speed import measure_cost, measure_rates
+from benchbench.tasks.translate import (
+    CYCLES,
+    TRANSLATION_BATCH,
+    PerImage,
+    compare,
+    compared,
+    cycle,
+    cycle_errors,
+    output_rng,
+    translate,
+)
+from benchbench.training.batches import Other
+from benchbench.training.data import TrainingData
 
 TASK = "translation"
-TRANSLATION_BATCH = 64
-
-PerImage = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
-"""Metric name to a function of two uint8 batches that gives one value a pair."""
-
-_REPEAT = 2**32  # between the random numbers of an image's first output and those of its second
-
-
-def output_rng(seed: int, places: Sequence[int], device: torch.device, repeat: int = 0) -> ImageRng:
-    """What the outputs of the sources in these places are made with; another `repeat` is another output."""
-    return ImageRng(seed, [place + repeat * _REPEAT for place in places], device)
+VARIANT_SOURCES = 64  # images that are translated several times for `input_diversity`
+VARIANTS = 8  # times
+SHOWN = 24  # lines of a section of the picture
+SHOWN_VARIANTS = 4
+_NEEDS: frozenset[Need] = OF_EXTRACTORS | {"identity", "sources", "variants"}
 
 
-def translate(
-    model: Translator,
-    sources: Tensor,
-    direction: Direction,
-    *,
-    seed: int,
-    device: torch.device,
-    batch_size: int = TRANSLATION_BATCH,
-    which: Tensor | None = None,
-    repeat: int = 0,
-    truth: Tensor | None = None,
-    hints: int = 0,
-) -> Iterator[Tensor]:
-    """The outputs in batches, uint8 RGB on `device`. sources: uint8 RGB N×3×H×W. which: the places of those that are
-    translated, int64; all by default. repeat: 0 for the output that is scored, 1, 2, … for others of the same sources.
-    hints: how many points of `truth` the model may see (`Hinted`)."""
-    for places in (torch.arange(len(sources)) if which is None else which).split(batch_size):
-        images, rng = sources[places].to(device), output_rng(seed, places.tolist(), device, repeat)
-        with torch.inference_mode():
-            if hints:
-                assert isinstance(model, Hinted)
-                assert truth is not None
-                made = model.translate_hinted(images, direction, rng, truth[places].to(device), hints)
-            else:
-                made = model.translate(images, direction, rng)
-        yield check_images(made, "translated images")
+class Translation:
+    """Held-out images of one domain become images of the other, in every direction that the model has.
+
+    The numbers of a direction compare with those of other models in that direction and with nothing else. The reference
+    of distribution metrics is the held-out split of the target domain, as the field has it for CycleGAN; where the
+    held-out images are paired, each output is also held against its right answer.
+    """
+
+    name: ClassVar[str] = TASK
+    version: ClassVar[int] = 1
+    standard: ClassVar[Sequence[str]] = TRANSLATION
+    # A right answer says more than a distribution, which translations can match without keeping what they show.
+    headlines: ClassVar[Mapping[str, Sequence[str]]] = {TASK: ("ssim", "fd")}
+    reads_extractors: ClassVar[bool] = True
+
+    def takes(self, model: type) -> bool:
+        """A model that translates."""
+        return hasattr(model, "translate")
+
+    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Domains:
+        """Two domains; `InputError` for contents and styles, and for images that are no pairs where they must be."""
+        domains = load_domains(dataset, size=size, progress=progress)
+        if domains.styles:
+            raise InputError(
+                f"{dataset} holds contents and styles, and the model {model!r} turns one domain into another; "
+                "use nst or fast-style"
+            )
+        if getattr(MODELS.get(model), "paired", False) and not domains.paired_train:
+            raise InputError(
+                f"the model {model!r} learns from pairs but the training images of {dataset} are not paired "
+                f"({len(domains.a.train)} in {domains.a.name}, {len(domains.b.train)} in {domains.b.name}; partners "
+                "have the same file name, but for a final _A or _B); use a model for unpaired images, for example "
+                "cyclegan"
+            )
+        return domains
+
+    def parts(self, model: nn.Module) -> list[str]:
+        """The task itself, in whatever directions the model has."""
+        return [self.name]
+
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """All held-out images of the larger domain, at most 10,000."""
+        return domains_samples(_two(data), asked)
+
+    def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
+        """What the model or the domains lack for it."""
+        own, missing = _two(data), metric.needs - _NEEDS
+        if metric.needs_held_out:
+            return NO_HELD_OUT
+        if missing & {"pairs", "hints"} and not own.paired_held_out:
+            return "this needs right answers, and the held-out images of the two domains are not paired"
+        if "hints" in missing and not isinstance(model, Hinted):
+            return "this model takes no colour hints"
+        if "cycle" in missing and not isinstance(model, Cyclic):
+            return "this needs a model of both directions"
+        if "style" in missing:
+            return "this needs a style that was asked for; see benchbench run --model nst"
+        # Only a judge of these very domains knows the class that was asked for.
+        judge = class_judge(own.name, [metric.extractor or ""])
+        if isinstance(metric, ConditionalAccuracy) and metric.extractor != judge:
+            return f"this needs a classifier of the two domains of {own.name}"
+        return None
+
+    def introduce(self, model: nn.Module, data: TaskData) -> None:
+        """Nothing to know."""
+
+    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
+        """Domain A, and B beside it: row by row where they are pairs and the model may know it."""
+        own = _two(data)
+        assert isinstance(model, Translator)
+        other = Other(own.b.train.images, own.b.held_out.images, aligned=model.paired)
+        return TrainingData(own.a.train.images, own.a.train.labels, own.a.held_out.images, other)
+
+    def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
+        """Direction by direction."""
+        assert isinstance(model, Translator)
+        numbers: list[Number] = []
+        sections = []
+        for direction in model.directions:
+            way = _Direction(model, _two(data), direction, request, runtime)
+            numbers += way.numbers()
+            sections.append(way.section())
+        return TaskResult(numbers, [Columns("translations", sections)])
 
 
-def compared(outputs: Iterator[Tensor], partners: Tensor, reader: PairReader) -> Iterator[Tensor]:
-    """The same outputs; `reader` sees each with its partner (uint8 RGB, aligned) on the way."""
-    start = 0
-    for batch in outputs:
-        with torch.inference_mode():
-            reader.show(batch, partners[start : start + len(batch)].to(batch.device))
-        start += len(batch)
-        yield batch
+def _two(data: TaskData) -> Domains:
+    """The data of this task: two domains."""
+    assert isinstance(data, Domains)
+    return data
 
 
-def compare(
-    outputs: Iterator[Tensor], partners: Tensor, per_image: PerImage, title: str, progress: Progress = SILENT
-) -> PairEvidence:
-    """Each output and its partner, and nothing else done with the outputs."""
-    reader = PairReader(per_image)
-    with progress.stage(title, len(partners), "image") as stage:
-        for batch in compared(outputs, partners, reader):
-            stage.advance(len(batch))
-    return reader.result()
+class _Direction:
+    """One direction of one model: what is translated, and what comes out."""
+
+    def __init__(
+        self, model: Translator, data: Domains, direction: Direction, request: Request, runtime: Runtime
+    ) -> None:
+        self.model, self.direction, self.request, self.runtime = model, direction, request, runtime
+        self.source, self.target = (data.a, data.b) if direction == "AtoB" else (data.b, data.a)
+        self.label = 1 if direction == "AtoB" else 0  # of the target domain, in `Domains.pooled`
+        # Files are in the order of their names: fewer than all are a choice among all.
+        have = len(self.source.held_out)
+        chosen = torch.from_numpy(permutation(request.seed, have)[: request.n_samples]).sort().values
+        self.sources = self.source.held_out.images[chosen]
+        self.targets = self.target.held_out.images
+        self.truth = self.targets[chosen] if data.paired_held_out else None
+        self.metrics = request.metrics
+
+    def numbers(self) -> list[Number]:
+        """All numbers of this direction."""
+        request, extractors, runtime = self.request, self.request.extractors, self.runtime
+        reader = PairReader(self._per_image(role="pairs", hints=0))
+        outputs = self.outputs()
+        generated, failures, _ = gather(
+            outputs if self.truth is None else compared(outputs, self.truth, reader),
+            len(self.sources),
+            extractors,
+            self.metrics,
+            runtime,
+            title=f"translating {self.source.name} to {self.target.name}",
+        )
+        evidence = Evidence(
+            generated,
+            reference(self.targets, extractors, self.metrics, runtime),
+            self._pairs(reader.result()),
+            {**request.failures, **failures},
+            asked=torch.full((len(self.sources),), self.label),
+            sources=sources(self.sources, extractors, self.metrics, runtime),
+            variants=self._variants(),
+        )
+        with runtime.progress.stage("computing metrics", len(self.metrics), "metric") as stage:
+            outcomes = score(self.metrics, placed(evidence, runtime))
+            stage.advance(len(self.metrics))
+        n = min(TRANSLATION_BATCH, len(self.sources))
+        speed = [
+            *measure_rates(self._first, device=runtime.device, batch_size=n),
+            *measure_cost(self.model, device=runtime.device, once=lambda: self._first(1)),  # type: ignore[arg-type]
+        ]
+        return [
+            *(self._number(outcome) for outcome in (*outcomes, *request.unmet)),
+            *(Number(found, TASK, direction=self.direction) for found in speed),
+        ]
+
+    def _number(self, outcome: Outcome) -> Number:
+        """With what went into it."""
+        n = len(self.sources)
+        if "identity" in outcome.metric.needs:
+            n = len(self.targets)
+        elif "variants" in outcome.metric.needs:
+            n = min(n, VARIANT_SOURCES)
+        return Number(outcome, TASK, n, len(self.targets), self.direction)
+
+    def some(self, n: int) -> Tensor:
+        """The places of `n` sources that stand for all, or of as many as there are."""
+        return torch.from_numpy(permutation(0, len(self.sources))[:n])
+
+    def outputs(self, which: Tensor | None = None, *, repeat: int = 0, hints: int = 0) -> Iterator[Tensor]:
+        """The outputs of the sources in these places, of all by default, in batches."""
+        return self._translated(self.sources, which=which, repeat=repeat, truth=self.truth, hints=hints)
+
+    def section(self) -> Section:
+        """Some sources beside what became of them."""
+        which = self.some(SHOWN)
+        columns = [(self.source.name, self.sources[which])]
+        outputs = [_whole(self.outputs(which, repeat=repeat)) for repeat in range(SHOWN_VARIANTS)]
+        if all(torch.equal(outputs[0], other) for other in outputs):
+            columns.append(("output", outputs[0]))
+        else:
+            columns += [(f"output {number}", images) for number, images in enumerate(outputs, start=1)]
+        columns += [(f"{hints} hints", _whole(self.outputs(which, hints=hints))) for hints in self._hints()]
+        if isinstance(self.model, Cyclic):
+            back = cycle(
+                self.model,
+                self.sources[which],
+                self.direction,
+                CYCLES[CYCLE],
+                seed=self.request.seed,
+                device=self.runtime.device,
+            )
+            columns.append(("back", _whole(back)))
+        if self.truth is not None:
+            columns.append(("truth", self.truth[which]))
+        return Section(f"{self.source.name} to {self.target.name}", columns)
+
+    def _translated(self, images: Tensor, **options: Any) -> Iterator[Tensor]:
+        return translate(
+            self.model,
+            images,
+            self.direction,
+            seed=self.request.seed,
+            device=self.runtime.device,
+            batch_size=self.runtime.batch(TRANSLATION_BATCH),
+            **options,
+        )
+
+    def _first(self, n: int) -> Tensor:
+        """The first `n` sources, translated at once."""
+        rng = output_rng(self.request.seed, range(n), self.runtime.device)
+        return self.model.translate(self.sources[:n].to(self.runtime.device), self.direction, rng)
+
+    def _hints(self) -> Sequence[int]:
+        return sorted({metric.hints for metric in self.metrics if isinstance(metric, PairedMetric)} - {0})
+
+    def _per_image(self, role: Need, hints: int) -> PerImage:
+        return {
+            metric.name: metric.of_pairs
+            for metric in self.metrics
+            if isinstance(metric, PairedMetric) and (metric.role, metric.hints) == (role, hints)
+        }
+
+    def _pairs(self, with_truth: PairEvidence) -> PairEvidence:
+        """What pairs of images say beside the outputs and their right answers, joined with it."""
+        parts = [with_truth]
+        for hints in self._hints():
+            assert self.truth is not None
+            per_image = self._per_image("pairs", hints)
+            made = self.outputs(hints=hints)
+            parts.append(compare(made, self.truth, per_image, f"with {hints} hints", self.runtime.progress))
+        if of_identity := self._per_image("identity", 0):
+            same = self._translated(self.targets)
+            parts.append(
+                compare(
+                    same, self.targets, of_identity, "translating the target domain", self.runtime.progress
+                )
+            )
+        if any("cycle" in metric.needs for metric in self.metrics):
+            assert isinstance(self.model, Cyclic)
+            parts.append(
+                cycle_errors(
+                    self.model,
+                    self.sources,
+                    self.direction,
+                    seed=self.request.seed,
+                    device=self.runtime.device,
+                    batch_size=self.runtime.batch(TRANSLATION_BATCH),
+                    progress=self.runtime.progress,
+                )
+            )
+        values = chain.from_iterable(part.values.items() for part in parts)
+        failures = chain.from_iterable(part.failures.items() for part in parts)
+        return PairEvidence(dict(values), dict(failures))
+
+    def _variants(self) -> dict[str, Tensor]:
+        """Features, N×k×D, of `VARIANTS` outputs of each of the first sources."""
+        readers = {metric.extractor for metric in self.metrics if "variants" in metric.needs}
+        judges = {name: judge for name, judge in self.request.extractors.items() if name in readers}
+        if not judges:
+            return {}
+        which = self.some(VARIANT_SOURCES)
+        outputs = torch.cat([_whole(self.outputs(which, repeat=repeat)) for repeat in range(VARIANTS)])
+        # Equal outputs are looked at once: features of an image differ in the last digits by its place in a batch.
+        images, place = torch.unique(outputs, dim=0, return_inverse=True)
+        found = {}
+        for name, judge in judges.items():
+            seen = extract(
+                images,
+                judge,
+                need_features=True,
+                need_logits=False,
+                batch_size=self.runtime.batch_size,
+                progress=self.runtime.progress,
+                title=f"{name} on several outputs of one source",
+            )
+            assert seen.features is not None
+            found[name] = seen.features[place].reshape(VARIANTS, len(which), -1).transpose(0, 1)
+        return found
 
 
-def cycle(
-    model: Cyclic,
-    sources: Tensor,
-    direction: Direction,
-    disturb: Callable[[Tensor, ImageRng], Tensor],
-    *,
-    seed: int,
-    device: torch.device,
-    batch_size: int = TRANSLATION_BATCH,
-) -> Iterator[Tensor]:
-    """What comes back of `sources`, uint8 RGB, in batches. disturb: what befalls the translation on its way back,
-    float32 in [-1, 1], and random numbers for it, one generator an image."""
-    for places in torch.arange(len(sources)).split(batch_size):
-        rng = output_rng(seed, places.tolist(), device)
-        with torch.inference_mode():
-            images = sources[places].to(device)
-            back = model.cycle(images, direction, lambda x, rng=rng: disturb(x, rng))  # type: ignore[misc]
-        yield check_images(back, "images that came back")
-
-
-CYCLES: Mapping[str, Callable[[Tensor, ImageRng], Tensor]] = {
-    CYCLE: lambda x, rng: round_levels(x),
-    CYCLE_EXACT: lambda x, rng: x,
-    CYCLE_NOISE: lambda x, rng: round_levels(add_noise(x, rng)),
-}
-"""What befalls the translation, by the name of the error that is then measured."""
-
-
-def cycle_errors(
-    model: Cyclic,
-    sources: Tensor,
-    direction: Direction,
-    *,
-    seed: int,
-    device: torch.device,
-    batch_size: int = TRANSLATION_BATCH,
-    progress: Progress = SILENT,
-) -> PairEvidence:
-    """Mean absolute error of what comes back, by the names of `CYCLES`."""
-    values: dict[str, Tensor] = {}
-    for name, disturb in CYCLES.items():
-        back = cycle(model, sources, direction, disturb, seed=seed, device=device, batch_size=batch_size)
-        values |= compare(back, sources, {name: mae}, f"{direction} and back", progress).values
-    return PairEvidence(values)
+def _whole(batches: Iterator[Tensor]) -> Tensor:
+    return torch.cat([batch.cpu() for batch in batches])

@@ -107,7 +107,7 @@ def older(folder: Path) -> None:
 
 
 def newer(folder: Path) -> None:
-    _with_version(folder, 2)
+    _with_version(folder, 3)
 
 
 def _with_version(folder: Path, version: int) -> None:
@@ -123,8 +123,8 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     truncated: r"run\.json is not JSON; restore it, or delete the folder .* and run the cell again",
     without_run: r"metrics\.csv has no run\.json beside it; restore it, or delete|run\.json cannot be read",
     edited: r"metrics\.csv is not what run\.json lists \(its sha256 differs\); restore it, or delete",
-    older: r"run\.json has schema version 0 but this benchbench reads 1; read it with the benchbench that wrote it",
-    newer: r"run\.json has schema version 2 but this benchbench reads 1; read it with the benchbench that wrote it",
+    older: r"run\.json has schema version 0 but this benchbench reads 2; benchbench migrate FOLDER carries",
+    newer: r"run\.json has schema version 3 but this benchbench reads 2; read it with the benchbench that wrote it",
     twice: r"the same cell is in .* and in .*; load them apart or delete one",
 }
 

@@ -254,7 +254,8 @@ def test_the_record_states_what_one_of_run_states(tmp_path: Path) -> None:
     assert found.path is not None
     ours = read_run_json(found.path / "run.json")
     of_models = {
-        "recipe", "config", "code_hash", "training_key", "weights_loaded_sha256", "selected_on", "protocol", "classes",
+        "recipe", "config", "sampling", "code_hash", "training_key", "weights_loaded_sha256", "selected_on", "protocol",
+        "classes",
         "duplicates_among_real", "monitor", "collapse", "training",
     }  # fmt: skip
     assert theirs.keys() - ours.keys() == of_models

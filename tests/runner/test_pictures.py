@@ -7,7 +7,7 @@ import torch
 
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.runner.pictures import COPIED, NEAREST, nearest_training
+from benchbench.tasks.generation import COPIED, NEAREST, nearest_training
 
 
 def side(features: torch.Tensor | None) -> FeatureEvidence:
@@ -22,11 +22,12 @@ def test_a_copied_training_image_is_its_nearest() -> None:
     made = real[torch.arange(0, 30, 3)].clone()
     found = nearest_training(Evidence({"net": side(made)}, {"net": side(real)}))
     assert found is not None
-    assert found.judge == "net"
-    assert found.indices.shape == (COPIED, NEAREST)
-    assert found.indices[:, 0].tolist() == list(range(0, 3 * COPIED, 3))
+    indices, judge = found
+    assert judge == "net"
+    assert indices.shape == (COPIED, NEAREST)
+    assert indices[:, 0].tolist() == list(range(0, 3 * COPIED, 3))
     distances = np.linalg.norm(made.numpy()[:COPIED, None] - real.numpy()[None], axis=2)
-    assert found.indices.tolist() == distances.argsort(axis=1)[:, :NEAREST].tolist()
+    assert indices.tolist() == distances.argsort(axis=1)[:, :NEAREST].tolist()
 
 
 def test_few_training_images_are_all_shown_and_none_without_features() -> None:
@@ -34,6 +35,6 @@ def test_few_training_images_are_all_shown_and_none_without_features() -> None:
     features = torch.eye(3)
     found = nearest_training(Evidence({"net": side(features)}, {"net": side(features)}))
     assert found is not None
-    assert found.indices.shape == (3, 3)
+    assert found[0].shape == (3, 3)
     assert nearest_training(Evidence({"net": side(None)}, {"net": side(features)})) is None
     assert nearest_training(Evidence({"net": side(features)}, {})) is None

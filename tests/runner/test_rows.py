@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from benchbench.core.protocols import Direction
+from benchbench.core.registry import TASKS
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome, select_metrics
-from benchbench.runner.headlines import HEADLINES, headline
 from benchbench.runner.judges import Judges
-from benchbench.runner.rows import Counts, measurement_rows, metric_rows
+from benchbench.runner.rows import headline, rows_of
+from benchbench.tasks.base import Number
 from benchbench.tasks.speed import Measurement
 
 LITE, DIGITS = "efficientnet_lite0", "cnn_digits"
@@ -77,16 +79,14 @@ def test_one_headline_a_task() -> None:
         Outcome(m, None, "failed", "no luck") if m.name == "psnr" else Outcome(m, estimate) for m in metrics
     ]
     cell = Cell(metrics)
-    rows = list(
-        metric_rows(
-            cell, outcomes, lambda m: Counts("reconstruction" if m.name in of_pairs else "generation", 4, 9)
-        )
-    )
-    rows += measurement_rows(
-        cell,
-        "classification",
-        [Measurement(name, "quality", "", True, Estimate(0.5)) for name in ("accuracy", "sampling_rate")],
-    )
+    measured = [
+        Measurement(name, "quality", "", True, Estimate(0.5)) for name in ("accuracy", "sampling_rate")
+    ]
+    numbers = [
+        Number(outcome, "reconstruction" if outcome.metric.name in of_pairs else "generation", 4, 9)
+        for outcome in outcomes
+    ]
+    rows = list(rows_of(cell, [*numbers, *(Number(found, "classification") for found in measured)]))
     found = {(row.task, row.metric) for row in rows if row.headline}
     assert found == {
         ("generation", "fd_efficientnet_lite0"),
@@ -97,24 +97,27 @@ def test_one_headline_a_task() -> None:
 
 def test_the_table_names_families_that_there_are() -> None:
     """Every family in it is registered, but for accuracy, which the task of classification measures itself."""
-    for task, families in HEADLINES.items():
-        for family in families:
-            assert family == "accuracy" or select_metrics([family], [LITE]), (task, family)
+    for _, task in TASKS.items():
+        for part, families in task.headlines.items():
+            for family in families:
+                assert family == "accuracy" or select_metrics([family], [LITE]), (part, family)
 
 
 def test_rows_of_a_direction_say_which() -> None:
     """What was scored and what was measured, each with the numbers of its own direction, and each with the headline."""
     metrics = select_metrics(["ssim"], [LITE])
     cell, outcomes = Cell(metrics), [Outcome(metric, Estimate(0.5)) for metric in metrics]
-    rate = [Measurement("sampling_rate", "throughput", "images/s", True, Estimate(9.0))]
-    rows = [
-        row
-        for way, n in (("AtoB", 4), ("BtoA", 6))
-        for row in (
-            *metric_rows(cell, outcomes, lambda metric, way=way, n=n: Counts("translation", n, 9, way)),
-            *measurement_rows(cell, "translation", rate, way),
+    rate = Measurement("sampling_rate", "throughput", "images/s", True, Estimate(9.0))
+    ways: list[tuple[Direction, int]] = [("AtoB", 4), ("BtoA", 6)]
+    numbers = [
+        number
+        for way, n in ways
+        for number in (
+            *(Number(outcome, "translation", n, 9, way) for outcome in outcomes),
+            Number(rate, "translation", direction=way),
         )
     ]
+    rows = list(rows_of(cell, numbers))
     assert {(row.task, row.direction, row.metric, row.n_images, row.headline) for row in rows} == {
         ("translation", "AtoB", "ssim", 4, True),
         ("translation", "AtoB", "sampling_rate", None, False),
@@ -127,7 +130,7 @@ def test_rows_of_a_direction_say_which() -> None:
 def test_a_balanced_metric_saw_as_many_of_both_sides(generated: int, real: int) -> None:
     """`balanced`: the smaller of the two numbers on both sides. Others saw all, one without a reference none of it."""
     metrics = select_metrics(["fd", "precision", "vendi"], [LITE])
-    outcomes = [Outcome(metric, Estimate(0.5)) for metric in metrics]
-    rows = metric_rows(Cell(metrics), outcomes, lambda metric: Counts("generation", generated, real))
+    numbers = [Number(Outcome(metric, Estimate(0.5)), "generation", generated, real) for metric in metrics]
+    rows = rows_of(Cell(metrics), numbers)
     found = {row.metric.removesuffix(f"_{LITE}"): (row.n_images, row.n_reference) for row in rows}
     assert found == {"fd": (generated, real), "precision": (16, 16), "vendi": (generated, None)}

@@ -14,7 +14,7 @@ from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE
 from benchbench.metrics.paired import mae
-from benchbench.tasks.translation import compare, cycle_errors, output_rng, translate
+from benchbench.tasks.translate import compare, cycle_errors, output_rng, translate
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 200, (7, 3, 5, 5), generator=torch.Generator().manual_seed(0)).to(torch.uint8)

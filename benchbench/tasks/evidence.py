@@ -1,4 +1,4 @@
-"""Gathering evidence: what the judges say of generated and of real images, each image seen once."""
+"""Gathering evidence: what extractors say of generated and of real images, each image seen once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchbench.core.device import free_bytes
 from benchbench.core.errors import MetricFailed
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.runtime import Runtime
 from benchbench.data.image_stream import ImageStream
 from benchbench.features.extract import Extracted, Reader, rebatch
 from benchbench.features.extractor import Extractor
@@ -28,11 +28,10 @@ def gather(
     total: int,
     extractors: Mapping[str, Extractor],
     metrics: Sequence[Metric],
+    runtime: Runtime,
     *,
-    keep: int = 0,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
     title: str,
+    keep: int = 0,
 ) -> tuple[Sides, Failures, Tensor]:
     """One pass over `images` (uint8 RGB batches), each through every extractor once.
 
@@ -46,14 +45,14 @@ def gather(
     }
     failures: Failures = {}
     kept: list[Tensor] = []
-    chunk = batch_size or max((judge.batch_size for judge in extractors.values()), default=64)
-    with progress.stage(title, total, "image") as stage:
+    chunk = runtime.batch(max((judge.batch_size for judge in extractors.values()), default=64))
+    with runtime.progress.stage(title, total, "image") as stage:
         for batch in rebatch(images, chunk):
             if sum(map(len, kept)) < keep:
                 kept.append(batch.cpu())
             for name in readers.keys() - failures.keys():
                 try:
-                    readers[name].show(batch, batch_size)
+                    readers[name].show(batch, runtime.batch_size)
                 except MetricFailed as failure:
                     failures[name] = failure
             stage.advance(len(batch))
@@ -65,9 +64,7 @@ def reference(
     images: Tensor | ImageStream,
     extractors: Mapping[str, Extractor],
     metrics: Sequence[Metric],
-    *,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
+    runtime: Runtime,
 ) -> Sides:
     """The same of real images (uint8 RGB N×3×H×W, or a stream), from the cache where it has them; of each
     extractor what the metrics need that read the reference."""
@@ -76,7 +73,7 @@ def reference(
         needs = needs_of([metric for metric in metrics if metric.needs_reference], name)
         if not needs:
             continue
-        sides[name] = _known(images, judge, needs, batch_size, progress, f"{name} on reference images")
+        sides[name] = _known(images, judge, needs, runtime, f"{name} on reference images")
     return sides
 
 
@@ -84,29 +81,28 @@ def sources(
     images: Tensor,
     extractors: Mapping[str, Extractor],
     metrics: Sequence[Metric],
-    *,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
+    runtime: Runtime,
 ) -> Sides:
     """The features of what outputs were made from (uint8 RGB N×3×H×W), for the metrics that compare with them; row i
     belongs to image i."""
     readers = {metric.extractor for metric in metrics if "sources" in metric.needs}
     return {
-        name: _known(images, judge, {"features"}, batch_size, progress, f"{name} on sources")
+        name: _known(images, judge, {"features"}, runtime, f"{name} on sources")
         for name, judge in extractors.items()
         if name in readers
     }
 
 
-def placed(evidence: Evidence, device: torch.device, progress: Progress = SILENT) -> Evidence:
-    """The evidence where its metrics are to be computed: on `device`, if it is CUDA (MPS has no float64) and has room
+def placed(evidence: Evidence, runtime: Runtime) -> Evidence:
+    """The evidence where its metrics are to be computed: on the device, if it is CUDA (MPS has no float64) and has room
     for it; else on the CPU. The numbers are the same but for their last digits."""
+    device = runtime.device
     if device.type != "cuda":
         return evidence
     needed, free = _TIMES * evidence.nbytes, free_bytes(device)
     if needed <= free:
         return evidence.to(device)
-    progress.note(
+    runtime.progress.note(
         f"metrics are computed on the CPU: on these features they may take {needed / 2**30:.1f} GiB, and {device} has "
         f"{free / 2**30:.1f} GiB left"
     )
@@ -117,8 +113,7 @@ def _known(
     images: Tensor | ImageStream,
     judge: Extractor,
     needs: set[Need],
-    batch_size: int | None,
-    progress: Progress,
+    runtime: Runtime,
     title: str,
 ) -> FeatureEvidence:
     """What a judge says of images that the cache may have seen before."""
@@ -128,8 +123,8 @@ def _known(
             judge,
             need_features="features" in needs,
             need_logits="logits" in needs,
-            batch_size=batch_size,
-            progress=progress,
+            batch_size=runtime.batch_size,
+            progress=runtime.progress,
             title=title,
         )
     )

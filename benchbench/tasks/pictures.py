@@ -1,0 +1,74 @@
+"""The images that a task hands out for a person to look at, before they are drawn.
+
+Each kind becomes one file, `<kind>.png`. A task of another package hands out `Columns`, whose kind it chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Generated images beside real ones, uint8 RGB N×3×H×W; by class where it was asked for: `asked` and `labels` are
+    the classes of the two, int64 (N,), else None."""
+
+    kind: ClassVar[str] = "samples"
+    generated: Tensor
+    real: Tensor
+    asked: Tensor | None = None
+    labels: Tensor | None = None
+    classes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Samples N×3×H×W, and for each the training images nearest to it on `judge`, nearest first."""
+
+    kind: ClassVar[str] = "neighbours"
+    samples: Tensor
+    near: Sequence[Tensor]
+    judge: str
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """Originals and what came back of them, N×3×H×W each."""
+
+    kind: ClassVar[str] = "reconstructions"
+    originals: Tensor
+    outputs: Tensor
+
+
+@dataclass(frozen=True)
+class Stylizations:
+    """Contents N×3×H×W, style pictures K×3×H×W, and K×N×3×H×W, each content in each style."""
+
+    kind: ClassVar[str] = "stylizations"
+    contents: Tensor
+    styles: Tensor
+    outputs: Tensor
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, and columns of as many images each, N×3×H×W, under their labels."""
+
+    heading: str
+    columns: Sequence[tuple[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Images in columns, section by section. kind: a word, the name of the file. caption: what the columns show."""
+
+    kind: str
+    sections: Sequence[Section]
+    caption: str = ""
+
+
+Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns
