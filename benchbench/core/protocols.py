@@ -51,6 +51,8 @@ class ModelClass(Protocol):
     Config: ClassVar[type[BaseModel]]
     reference: ClassVar[str]
 
+    def __call__(self, config: Any, spec: ImageSpec) -> nn.Module: ...
+
 
 @runtime_checkable
 class Sampled(Protocol):
@@ -62,8 +64,6 @@ class Sampled(Protocol):
 
     Sampling: ClassVar[type[BaseModel]]
     sampling: BaseModel
-
-    def __call__(self, config: Any, spec: ImageSpec) -> nn.Module: ...
 
 
 @runtime_checkable
@@ -273,39 +273,68 @@ class Batch:
     y: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Phase:
+    """One kind of optimiser step: whose parameters move, by which loss, how often, on which images.
+
+    Attributes:
+        player: A name among `players()`.
+        name: What is minimised, where a player has more than one loss, for example "r1".
+        every: In steps 0, every, 2·every, and so on. A phase that comes k times as rarely as the player's most frequent
+            ones is a lazy regularisation: its loss is multiplied by k, and Adam is corrected for the steps that it adds
+            (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B).
+        fresh_batch: Whether it sees the player's next batch of the step, or that of the player's phase before.
+    """
+
+    player: str
+    name: str = "main"
+    every: int = 1
+    fresh_batch: bool = True
+
+
 @runtime_checkable
 class Trainable(Protocol):
     """Has losses. The loop lives in `training/`; a model only says who plays and what each one minimises.
 
-    One step of the loop walks through `turns(step)`; in each turn the named player's parameters get one
-    optimiser step on `loss(player, batch)`. A VAE has one player and one turn; a GAN with n_dis = 5 returns
-    ("discriminator",) * 5 + ("generator",). A player's k-th turn of a step sees the step's k-th batch: the five
-    turns of that critic see five batches, and the generator the first of them.
+    One step of the loop walks through its phases (`Phased`); in each of them the parameters of the phase's player get
+    one optimiser step on `loss(phase, batch)`. A model that names no phases has one of each player, in the order of
+    `players()`. A player's k-th fresh phase of a step sees the step's k-th batch: the five phases of the critic of a
+    WGAN see five batches, and the generator the first of them.
+
+    A model from before there were phases says `turns(step)`, the players by name in their order, and its `loss` takes
+    that name in place of the phase; it is trained as it was.
     """
 
     def players(self) -> Mapping[str, nn.Module]:
         """The modules that are optimised, by name: one optimiser each."""
 
-    def turns(self, step: int) -> Sequence[str]:
-        """Who moves in this step.
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What a player minimises in a phase.
 
         Args:
-            step: Counts from 0.
+            phase: One of those that the model names.
+            batch: What it sees in this phase.
 
         Returns:
-            Names among `players()`, in order.
+            The scalar to minimise, a mean over the images of the batch, and detached scalars worth a curve, whose names
+            are columns of `curves.csv`.
         """
 
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What a player minimises.
 
-        Args:
-            player: A name among `players()`.
-            batch: What it sees in this turn.
+@runtime_checkable
+class Phased(Trainable, Protocol):
+    """Has other phases than one of each player: several critic steps, lazy regularisations."""
 
-        Returns:
-            The scalar to minimise, and detached scalars worth a curve, whose names are columns of `curves.csv`.
-        """
+    def phases(self) -> Sequence[Phase]:
+        """The phases of a step, in order; the same one may be named several times. Some have `every=1`."""
+
+
+@runtime_checkable
+class Averaged(Protocol):
+    """Says of which of its parts the weights are averaged, where the training averages (`TrainingConfig.ema`)."""
+
+    def averaged(self) -> Sequence[nn.Module]:
+        """Modules of the model. The parameters of all others are handed out as they are; so are all buffers."""
 
 
 @runtime_checkable

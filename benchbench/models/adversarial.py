@@ -2,8 +2,9 @@
 
 Pattern: `Adversarial` owns the game of Goodfellow et al. 2014 (who moves when, what the discriminator sees,
 how images are drawn) and a family hands it two networks. Where the families differ in what they minimise they
-override `discriminator_loss`, `generator_loss` or `penalties`; the losses themselves are pure functions below.
-A network takes labels as its second argument, None in an unconditional family.
+override `discriminator_loss`, `generator_loss` or `penalties`, or name lazy `phases` and write `regularization`; the
+losses themselves are pure functions below. A network takes labels as its second argument, None in an unconditional
+family.
 
 Choices that hold for every family:
 
@@ -32,7 +33,7 @@ from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import quantize
-from benchbench.core.protocols import Batch, ImageSpec
+from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 
 MIN_SIDE = 8
@@ -128,6 +129,10 @@ class Adversarial(nn.Module):
         """
         return {}
 
+    def regularization(self, phase: Phase, batch: Batch) -> Tensor:
+        """What is minimised in a phase of another name than "main", a weighted scalar."""
+        raise NotImplementedError
+
     # Inside: float images in [-1, 1].
 
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
@@ -146,16 +151,21 @@ class Adversarial(nn.Module):
         """Two, each with its own optimiser."""
         return {"discriminator": self.discriminator, "generator": self.generator}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """`n_dis` turns of the discriminator, then one of the generator (Goodfellow et al. 2014, algorithm 1)."""
-        return ("discriminator",) * self.config.n_dis + ("generator",)
+    def phases(self) -> Sequence[Phase]:
+        """`n_dis` phases of the discriminator, then one of the generator (Goodfellow et al. 2014, algorithm 1).
 
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        A family with lazy regularisations names them after these and writes `regularization`.
+        """
+        return (Phase("discriminator"),) * self.config.n_dis + (Phase("generator"),)
+
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The player's side of the game; curves `d_real` and `d_fake` are the mean scores the discriminator
         gave, and each of `penalties` has its own."""
+        if phase.name != "main":
+            return self.regularization(phase, batch), {}
         labels = batch.labels if self.conditional else None
         z = torch.randn(len(batch.x), self.config.latent, device=batch.x.device)
-        if player == "generator":
+        if phase.player == "generator":
             return self.generator_loss(self.score(batch.augment(self.generate(z, labels)), labels)), {}
         with torch.no_grad():
             fake = batch.augment(self.generate(z, labels))

@@ -15,7 +15,7 @@ a CPU; a judge needs to tell classes apart and not to win a contest.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel, Field
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images, to_signed
-from benchbench.core.protocols import Batch, ImageSpec
+from benchbench.core.protocols import Batch, ImageSpec, Phase
 
 WIDTHS = (32, 64, 128)
 MIN_SIDE = 2 ** (len(WIDTHS) - 1)
@@ -73,11 +73,7 @@ class CNN(nn.Module):
         """One player: the whole network."""
         return {"cnn": self}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn a step."""
-        return ("cnn",)
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy in nats, mean over the batch; the share classified correctly goes into the curves."""
         if batch.labels is None:
             raise InputError("cnn has no loss on images without labels; leave patience at 0")

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchbench.core.protocols import Batch, Direction, ImageSpec
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.dcgan import SLOPE, channels_by_level
 from benchbench.models.translator import ImageToImage, OneWayConfig, both_domains, conv_weights, mirrored
@@ -68,11 +68,7 @@ class CNNAutoencoder(ImageToImage):
         """One player: the whole network."""
         return {"autoencoder": self}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn a step."""
-        return ("autoencoder",)
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean absolute error to the target, over all values."""
         source, target = self.ordered(*both_domains(batch))
         if self.config.flip:

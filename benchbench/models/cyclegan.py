@@ -22,7 +22,7 @@ error alone says little.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -30,7 +30,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchbench.core.protocols import Batch, Direction, ImageSpec
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.image_pool import ImagePool
 from benchbench.models.patchgan import PatchGAN
@@ -99,17 +99,13 @@ class CycleGAN(TwoWay):
         """Both generators in one optimiser, both discriminators in another."""
         return {"generators": self.generators, "discriminators": self.discriminators}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn each, the generators first, as in the authors' code."""
-        return ("generators", "discriminators")
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Sums over both directions; every curve ends with its direction."""
         a, b = both_domains(batch)
         if self.config.flip:
             (a,), (b,) = mirrored(a), mirrored(b)
         real: dict[Direction, Tensor] = {"AtoB": a, "BtoA": b}
-        if player == "generators":
+        if phase.player == "generators":
             terms = self.generator_terms(real, batch)
             return torch.stack([weight * value for weight, value in terms.values()]).sum(), {
                 name: value.detach() for name, (_, value) in terms.items()

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Batch, Direction, ImageSpec
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.translator import TwoWay, both_domains, mirrored
 from benchbench.models.warp import random_warp
@@ -100,11 +100,7 @@ class FaceSwap(TwoWay):
         """One player: the encoder and both decoders."""
         return {"faceswap": self}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn a step, over both identities."""
-        return ("faceswap",)
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The sum of both identities' mean absolute errors, in units of [-1, 1]."""
         a, b = both_domains(batch)
         mae_a, mae_b = self.restoration_error(a, "A"), self.restoration_error(b, "B")

@@ -13,7 +13,7 @@ Trade-off: milliseconds an image, but as many networks as styles, and a style th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import quantize
-from benchbench.core.protocols import Batch, ImageSpec
+from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.perceptual_loss import PerceptualConfig, StyledByPictures
 from benchbench.models.resnet_generator import ResnetGenerator
@@ -73,13 +73,9 @@ class FastStyle(StyledByPictures):
         """One network a style."""
         return {f"style{k}": network for k, network in enumerate(self.networks)}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn of each in a step."""
-        return tuple(self.players())
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """L of the batch in the player's style; logs its parts."""
-        style = int(player.removeprefix("style"))
+        style = int(phase.player.removeprefix("style"))
         x = batch.x.expand(-1, self.spec.channels, -1, -1)  # grey contents, coloured styles
         with torch.no_grad():
             target = self.perceptual(x.device)(x).content

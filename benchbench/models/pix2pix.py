@@ -17,7 +17,7 @@ Differences from the paper:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -25,7 +25,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchbench.core.protocols import Batch, Direction, ImageSpec
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.adversarial import nonsaturating_discriminator, nonsaturating_generator
 from benchbench.models.patchgan import PatchGAN
@@ -95,13 +95,9 @@ class Pix2Pix(ImageToImage):
         """Two, each with its own optimiser."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn each."""
-        return ("generator", "discriminator")
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The player's side of equation 4; curves `d_real` and `d_fake` are mean logits."""
-        if player == "generator":
+        if phase.player == "generator":
             triple = self.make(batch)
             self._made = (batch.step, Triple(*(part.detach() for part in triple)))
             adversarial = nonsaturating_generator(self.score(triple.condition, triple.made, batch))

@@ -28,7 +28,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from benchbench.core.protocols import Batch, Direction, ImageSpec
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.cnn_autoencoder import conv_encoder
 from benchbench.models.dcgan import SLOPE, channels_by_level
@@ -118,11 +118,7 @@ class SketchVAE(ImageToImage):
         """One player: all three networks."""
         return {"vae": self}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn a step."""
-        return ("vae",)
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative of equation 4, nats, with one z a pair from the recognition network."""
         source, target = self.ordered(*both_domains(batch))
         if self.config.flip:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images, quantize, to_signed
-from benchbench.core.protocols import Batch, ImageSpec
+from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 
 MIN_SIDE = 8
@@ -141,11 +141,7 @@ class VAE(nn.Module):
         """One player: the whole network."""
         return {"vae": self}
 
-    def turns(self, step: int) -> Sequence[str]:
-        """One turn a step."""
-        return ("vae",)
-
-    def loss(self, player: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative bound with one posterior sample an image (equation 10), nats, mean over the batch."""
         mean, log_variance = self.posterior(batch.x)
         z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()

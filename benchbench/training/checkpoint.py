@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,6 +21,21 @@ from benchbench.core.hashing import canonical_json
 FILE = "checkpoint.pt"
 FORMAT = 2  # raised whenever the state has other parts
 _MISSING = "nothing"
+
+
+class Checkpoints(NamedTuple):
+    """Where a training is kept, and what it is a training of.
+
+    folder: where `checkpoint.pt` lives. identity: JSON-able facts that must not change between sittings (model,
+    hyper-parameters, data fingerprint).
+    """
+
+    folder: Path
+    identity: Mapping[str, Any]
+
+    def of(self, facts: Mapping[str, Any]) -> Checkpoints:
+        """The same with further facts."""
+        return self._replace(identity={**self.identity, **facts})
 
 
 def save_checkpoint(workdir: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:

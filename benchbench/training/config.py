@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from benchbench.training.diffaugment import diffaugment
 
 DEFAULT_EPOCHS = 20
 VALIDATION = 1  # raised whenever `training.validation` would set other images aside
+
+
+_LATER = ("player",)
+"""Settings that came later. At their defaults they are left out of what is written down: a recipe that uses none of
+them has the identity that it had before."""
+
+Optimizer = Literal["adam", "adamw", "sgd"]
+
+
+class PlayerSettings(NamedTuple):
+    """How one player is optimised, resolved. clip_norm: None for none."""
+
+    optimizer: Optimizer
+    lr: float
+    betas: tuple[float, float]
+    weight_decay: float
+    clip_norm: float | None
+
+
+class PlayerConfig(BaseModel, extra="forbid", frozen=True):
+    """A `[training.player.<name>]` section: settings of one player; what is left out is as for all."""
+
+    optimizer: Optimizer | None = None
+    lr: float | None = Field(default=None, gt=0)
+    betas: tuple[float, float] | None = None
+    weight_decay: float | None = Field(default=None, ge=0)
+    clip_norm: float | None = Field(default=None, ge=0, description="largest gradient norm; 0 = off")
+
+    @model_validator(mode="after")
+    def _check(self) -> PlayerConfig:
+        _check_betas(self.betas or ())
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
 
 
 class TrainingConfig(BaseModel, extra="forbid", frozen=True):
@@ -29,10 +65,13 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         default=None, ge=1, description="passes over the training images, of the player that moves most"
     )
     batch_size: int = Field(default=128, ge=1, description="images a step")
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
     lr: float = Field(default=1e-3, gt=0, description="learning rate of every player without its own")
     player_lr: dict[str, float] = Field(
         default_factory=dict, description="learning rates by player, for two time-scale updates"
+    )
+    player: dict[str, PlayerConfig] = Field(
+        default_factory=dict, description="lr, betas, optimizer, weight_decay, clip_norm of single players"
     )
     betas: tuple[float, float] = Field(
         default=(0.9, 0.999), description="Adam's decay rates; the first is the momentum of sgd"
@@ -77,11 +116,12 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     def _check(self) -> TrainingConfig:
         if self.steps is not None and self.epochs is not None:
             raise ValueError("give steps or epochs, not both")
-        if any(not 0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas={list(self.betas)} must both be at least 0 and below 1")
+        _check_betas(self.betas)
         for player, lr in self.player_lr.items():
             if lr <= 0:
                 raise ValueError(f"player_lr of {player!r} is {lr} but must be above 0")
+            if player in self.player and self.player[player].lr is not None:
+                raise ValueError(f"player_lr and player.{player}.lr say the same; give one of them")
         diffaugment(self.diffaugment)  # an unknown name is told before anything is read
         if not self.monitor_every:
             if self.checkpoint == "best":
@@ -91,6 +131,28 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         if self.patience and self.checkpoint == "best":
             raise ValueError("patience and checkpoint=best choose different weights; give one of them")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {
+            name
+            for name in _LATER
+            if getattr(self, name) == fields[name].get_default(call_default_factory=True)
+        }
+        return {key: value for key, value in handler(self).items() if key not in unused}
+
+    def of(self, player: str) -> PlayerSettings:
+        """The settings of one player: its own, else those of all."""
+        own = self.player.get(player, PlayerConfig())
+        lr = self.lr if own.lr is None else own.lr
+        return PlayerSettings(
+            optimizer=own.optimizer or self.optimizer,
+            lr=self.player_lr.get(player, lr),
+            betas=own.betas or self.betas,
+            weight_decay=self.weight_decay if own.weight_decay is None else own.weight_decay,
+            clip_norm=self.clip_norm if own.clip_norm is None else own.clip_norm or None,
+        )
 
     @property
     def selects(self) -> bool:
@@ -123,4 +185,14 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         hyper = self.model_dump(mode="json", exclude={"checkpoint_every"} | watching)
         if self.selects:
             hyper["validation"] = VALIDATION
+        # The same in the words of before there were settings by player.
+        players = {name: dict(own) for name, own in hyper.pop("player", {}).items()}
+        hyper["player_lr"] |= {name: own.pop("lr") for name, own in players.items() if "lr" in own}
+        if players := {name: own for name, own in players.items() if own}:
+            hyper["player"] = players
         return hyper
+
+
+def _check_betas(betas: Sequence[float]) -> None:
+    if any(not 0 <= beta < 1 for beta in betas):
+        raise ValueError(f"betas={list(betas)} must both be at least 0 and below 1")

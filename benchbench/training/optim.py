@@ -8,18 +8,25 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from benchbench.training.config import TrainingConfig
+from benchbench.training.config import PlayerSettings, TrainingConfig
 
 
-def make_optimizer(
-    parameters: Iterable[nn.Parameter], config: TrainingConfig, lr: float
-) -> torch.optim.Optimizer:
+def corrected(settings: PlayerSettings, ratio: float) -> PlayerSettings:
+    """Adam's settings for a player of whose steps only the share `ratio` are not lazy (`phases.step_ratio`): lr·ratio
+    and beta**ratio. Without momentum of its own kind to correct, sgd stays as it is."""
+    if ratio == 1 or settings.optimizer == "sgd":
+        return settings
+    first, second = settings.betas
+    return settings._replace(lr=settings.lr * ratio, betas=(first**ratio, second**ratio))
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter], settings: PlayerSettings) -> torch.optim.Optimizer:
     """The optimiser of one player."""
-    parameters = list(parameters)
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr, momentum=config.betas[0], weight_decay=config.weight_decay)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr, betas=config.betas, weight_decay=config.weight_decay)
+    parameters, lr, decay = list(parameters), settings.lr, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr, momentum=settings.betas[0], weight_decay=decay)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, lr, betas=settings.betas, weight_decay=decay)
 
 
 def lr_factor(step: int, total_steps: int, config: TrainingConfig) -> float:

@@ -10,6 +10,9 @@
     epochs = 100
     lr = 2e-3
 
+    [training.player.generator]   # what one player has for itself
+    lr = 1e-4
+
     [sampling]              # how images are drawn, for a model that has a choice; the weights do not depend on it
     steps = 50
 
@@ -53,8 +56,9 @@ def load_recipe(
 ) -> Recipe:
     """The recipe for `model` on `dataset`: `path` or a baseline's, with `overrides` ("key=value") on top.
 
-    A bare key goes to the section that has it; `model.key`, `sampling.key`, `training.key` say which. Values are TOML
-    (`1e-3`, `true`, `[0.5, 0.9]`), anything else is text. Raises `InputError` for unknown keys, naming the
+    A bare key goes to the section that has it; `model.key`, `sampling.key`, `training.key` say which. A dot after a key
+    reaches into a setting that is a table, `player.generator.lr`. Values are TOML (`1e-3`, `true`, `[0.5, 0.9]`),
+    anything else is text. Raises `InputError` for unknown keys, naming the
     nearest known one, and for values that the settings refuse.
     """
     config_class: type[BaseModel] = MODELS.get(model).Config
@@ -73,8 +77,8 @@ def load_recipe(
         "training": set(TrainingConfig.model_fields),
     }
     for override in overrides:
-        section, key, value = _parse(override, known)
-        sections[section][key] = value
+        section, (key, *inside), value = _parse(override, known)
+        sections[section] = _with(sections[section], (key, *inside), value)
         # The two ways to give the length exclude each other, so setting one replaces the other.
         if section == "training" and key in {"steps", "epochs"}:
             sections["training"].pop("epochs" if key == "steps" else "steps", None)
@@ -114,23 +118,31 @@ def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def _parse(override: str, known: Mapping[str, set[str]]) -> tuple[str, str, Any]:
-    """ "lr=1e-3" to ("training", "lr", 0.001)."""
+def _parse(override: str, known: Mapping[str, set[str]]) -> tuple[str, tuple[str, ...], Any]:
+    """ "training.player.generator.lr=1e-3" to ("training", ("player", "generator", "lr"), 0.001)."""
     key, equals, text = override.partition("=")
     key = key.strip()
-    if not equals or not key:
+    if not equals or not all(key.split(".")):
         raise InputError(f"--set {override!r} must look like key=value, for example --set lr=1e-3")
-    section, _, bare = key.rpartition(".")
-    if section:
-        if section not in known or bare not in known[section]:
-            raise unknown_name("setting", key, [f"{s}.{k}" for s in known for k in known[s]])
-        return section, bare, _value(text)
-    homes = [name for name in known if key in known[name]]
-    if not homes:
-        raise unknown_name("setting", key, set().union(*known.values()))
+    first, *rest = key.split(".")
+    said = first in known and bool(rest)  # a section, not a setting that is a table
+    homes = [first] if said else [name for name in known if first in known[name]]
+    path = tuple(rest) if said else (first, *rest)
+    if not homes or path[0] not in known[homes[0]]:
+        dotted = [f"{section}.{name}" for section in known for name in known[section]]
+        raise unknown_name("setting", key, dotted if rest else set().union(*known.values()))
     if len(homes) > 1:
         raise InputError(f"--set {key} is ambiguous; say {' or '.join(f'{home}.{key}' for home in homes)}")
-    return homes[0], key, _value(text)
+    return homes[0], path, _value(text)
+
+
+def _with(values: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """`values` with another value at `path`, tables on the way made where there are none."""
+    key, *rest = path
+    if rest:
+        inner = values.get(key, {})
+        value = _with(inner if isinstance(inner, Mapping) else {}, tuple(rest), value)
+    return {**values, key: value}
 
 
 def _value(text: str) -> Any:

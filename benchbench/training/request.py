@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Standing, Trainable, Translator
-from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
+from benchbench.training.data import TrainingData
 from benchbench.training.diffaugment import policy_names
 from benchbench.training.monitor import Monitor
 from benchbench.training.standing import batch_norms
@@ -17,40 +17,38 @@ from benchbench.training.standing import batch_norms
 
 def check_request(
     model: nn.Module,
-    images: Tensor,
-    labels: Tensor | None,
-    held_out: Tensor,
+    data: TrainingData,
     config: TrainingConfig,
     device: torch.device,
     monitor: Monitor | None,
-    other: Other | None = None,
 ) -> None:
     """Raise `InputError` for what cannot be done."""
     name = type(model).__name__
     if not isinstance(model, Trainable):
-        raise InputError(f"{name} has nothing to train: it defines no players, turns and loss")
-    check_images(images, "training images")
-    check_images(held_out, "held-out images")
-    if not len(images) or not len(held_out):
+        raise InputError(f"{name} has nothing to train: it defines no players and loss")
+    check_images(data.images, "training images")
+    check_images(data.held_out, "held-out images")
+    if not len(data.images) or not len(data.held_out):
         raise InputError("training needs at least one training image and one held-out image")
     if config.precision != "fp32" and device.type != "cuda":
         raise InputError(
             f"precision {config.precision} needs a CUDA device but training runs on {device.type}; use fp32"
         )
     if isinstance(model, Translator):
-        _check_domains(model, images, held_out, config, other)
+        _check_domains(model, data, config)
     players = model.players()
-    for player in config.player_lr:
-        if player not in players:
-            raise InputError(
-                f"player_lr names {player!r} but the players of {name} are: {', '.join(players)}"
-            )
+    for setting, named in (("player_lr", config.player_lr), ("player", config.player)):
+        for player in named:
+            if player not in players:
+                raise InputError(
+                    f"{setting} names {player!r} but the players of {name} are: {', '.join(players)}"
+                )
     if config.patience and len(players) > 1:
         raise InputError(
             f"{name} has several players ({', '.join(players)}), whose losses do not say which epoch is "
             "best; leave patience at 0"
         )
-    if config.class_balanced and labels is None:
+    if config.class_balanced and data.labels is None:
         raise InputError(
             "class_balanced needs labels but the training images have none; leave it off, or use a dataset "
             "with labels"
@@ -67,10 +65,8 @@ def check_request(
         )
 
 
-def _check_domains(
-    model: Translator, images: Tensor, held_out: Tensor, config: TrainingConfig, other: Other | None
-) -> None:
-    name = type(model).__name__
+def _check_domains(model: Translator, data: TrainingData, config: TrainingConfig) -> None:
+    name, images, held_out, other = type(model).__name__, data.images, data.held_out, data.second
     if other is None:
         raise InputError(f"{name} turns one domain into another but was given one domain only")
     for title, a, b in (("training", images, other.images), ("held-out", held_out, other.held_out)):

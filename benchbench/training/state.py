@@ -14,9 +14,9 @@ class TrainingResult:
 
     curves: a row at the end of each epoch and at each look of the monitor, in the order of steps: `epoch` (of
     the last batch drawn, from 0), `step` (steps done); `loss`, `lr` and `grad_norm` (before clipping), each
-    with `_<player>` appended where there are several players, and the model's own logs, all averaged over the
-    turns since the row before. At the end of an epoch the model's `epoch_statistics` and, with early stopping,
-    `validation_loss`; at a look the monitor's panel.
+    with `_<player>` appended where there are several players, and `_<phase>` for one that is not the main one; and
+    the model's own logs; all averaged over the phases since the row before. At the end of an epoch the model's
+    `epoch_statistics` and, with early stopping, `validation_loss`; at a look the monitor's panel.
     images_per_second: real images drawn (of two domains, those of A), median over epochs, of the optimiser steps alone,
     without the first epoch where there are more. seconds: of the optimiser steps, over all sittings; looking does not
     count.
@@ -54,7 +54,7 @@ class RunState:
     """Plain values that change while training; all of them go into a checkpoint."""
 
     step: int = 0
-    drawn: int = 0  # batches, over all epochs; of the player that moves most
+    drawn: int = 0  # batches, over all epochs; of the player that sees most
     curves: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)  # since the last row, by column
     counts: dict[str, int] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from benchbench.core.protocols import (
     Generator,
     Hinted,
     Observant,
+    Phase,
     Stylizer,
     Trainable,
     Translator,
@@ -57,7 +58,7 @@ def compare(bench: Bench, name: str, n: int, device: torch.device) -> None:
         here.fit(made.images, made.images)
     there = copy.deepcopy(here).to(device)
     if isinstance(here, Trainable):
-        for player in dict.fromkeys(here.turns(10)):
+        for player in here.players():
             with bench.item(f"{name}: {player}"):
                 losses(bench, name, player, made, n, there, device)
     expected, seen = (outputs(model, made, n, where) for model, where in ((here, CPU), (there, device)))
@@ -98,7 +99,7 @@ def turn(model: nn.Module, player: str, batch: Batch) -> tuple[float, Tensor]:
         parameter.grad = None
     torch.manual_seed(7)
     with DrawnOnCPU():  # type: ignore[no-untyped-call]
-        loss, _ = model.loss(player, batch)
+        loss, _ = model.loss(Phase(player), batch)
     loss.backward()
     gradients = [parameter.grad.flatten() for parameter in own if parameter.grad is not None]
     return float(loss.detach()), torch.cat(gradients)

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from benchbench.core.seeds import ImageRng
-from benchbench.training.checkpoint import FILE
-from benchbench.training.loop import train as run_training
+from benchbench.training.checkpoint import FILE, Checkpoints
+from benchbench.training.data import TrainingData
 from benchbench.training.recipe import load_recipe
+from benchbench.training.trainer import train as run_training
 from benchbench.training.weights import save_weights
 from gpu_sections.carried import images_of
 from gpu_sections.child import Bench, SkippedError
@@ -84,14 +85,11 @@ def train(bench: Bench) -> None:
     try:
         run_training(
             made.model,
-            images,
-            labels,
-            held_out,
+            TrainingData(images, labels, held_out),
             config,
             seed=SEED,
             device=device,
-            workdir=folder,
-            identity={"model": name, "recipe": "cifar10", "images": kind},
+            checkpoints=Checkpoints(folder, {"model": name, "recipe": "cifar10", "images": kind}),
             progress=until,
         )
         done = "trained to the end"
@@ -109,7 +107,7 @@ def put_average(model: torch.nn.Module, folder: Path) -> None:
     """The averaged weights of the checkpoint, if it has any: those that the training would hand out now."""
     state = torch.load(folder / FILE, map_location="cpu", weights_only=True)["state"]
     if state["ema"] is not None:
-        model.load_state_dict(state["ema"][0])
+        model.load_state_dict(state["model"] | state["ema"][0])
 
 
 def cifar_all(bench: Bench) -> tuple[torch.Tensor, torch.Tensor, str]:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from benchbench.core.progress import SILENT, Progress
-from benchbench.training.loop import train
+from benchbench.training.checkpoint import Checkpoints
+from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 from gpu_sections.child import Bench
 from gpu_sections.recipes import prepared
 from gpu_sections.tools import device_of, needs_cuda
@@ -102,14 +104,11 @@ def go(
     config = type(made.training)(**changed)
     result = train(
         made.model,
-        made.images,
-        made.labels,
-        made.images[:16],
+        TrainingData(made.images, made.labels, made.images[:16]),
         config,
         seed=0,
         device=device,
-        workdir=workdir,
-        identity={"of": "benchmarks/gpu.py"},
+        checkpoints=Checkpoints(workdir, {"of": "benchmarks/gpu.py"}) if workdir else None,
         progress=progress,
     )
     return result, {key: value.cpu() for key, value in made.model.state_dict().items()}

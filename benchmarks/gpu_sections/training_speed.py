@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from benchbench.core.baselines import baselines_folder
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 from gpu_sections.child import Bench
 from gpu_sections.recipes import SPECS, Prepared, dataset_of, prepared, trainable_models
 from gpu_sections.tools import device_of, needs_cuda, synchronisations, trace, waits
@@ -69,15 +70,10 @@ def go(made: Prepared, steps: int, device: torch.device) -> TrainingResult:
     config = made.training.model_copy(update={"steps": steps})
     return train(
         made.model,
-        made.images,
-        made.labels if made.spec.n_classes else None,
-        made.images[:8],
+        TrainingData(made.images, made.labels if made.spec.n_classes else None, made.images[:8], made.other),
         config,
         seed=0,
         device=device,
-        workdir=None,
-        identity={},
-        other=made.other,
     )
 
 

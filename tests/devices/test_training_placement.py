@@ -19,10 +19,12 @@ from benchbench.core.protocols import Conditional, Generator, ImageSpec, Stylize
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
-from benchbench.training import loop
+from benchbench.training import trainer
 from benchbench.training.batches import Other
+from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 pytestmark = pytest.mark.costly
 
@@ -51,15 +53,11 @@ def trained(name: str, device: torch.device, workdir: Path | None = None, **opti
     config = TrainingConfig(**{"batch_size": 4, "steps": STEPS, "clip_norm": 1.0, **options})
     train(
         model,
-        pictures(0),
-        torch.arange(N) % 3,
-        pictures(1)[:4],
+        TrainingData(pictures(0), torch.arange(N) % 3, pictures(1)[:4], other),
         config,
         seed=0,
         device=device,
-        workdir=workdir,
-        identity={},
-        other=other,
+        checkpoints=Checkpoints(workdir, {}) if workdir else None,
     )
     return model
 
@@ -106,7 +104,7 @@ def test_a_training_on_the_device_goes_on_where_it_was(name: str, cuda: Traffic,
 
     whole = trained(name, CUDA, steps=4, **options)
     with pytest.MonkeyPatch.context() as patch:
-        save, saved = loop.save_checkpoint, []
+        save, saved = trainer.save_checkpoint, []
 
         def save_twice(*arguments: Any) -> None:
             save(*arguments)
@@ -114,7 +112,7 @@ def test_a_training_on_the_device_goes_on_where_it_was(name: str, cuda: Traffic,
             if len(saved) == 2:
                 raise StopError
 
-        patch.setattr(loop, "save_checkpoint", save_twice)
+        patch.setattr(trainer, "save_checkpoint", save_twice)
         with pytest.raises(StopError):
             trained(name, CUDA, tmp_path, steps=4, **options)
     resumed = trained(name, CUDA, tmp_path, steps=4, **options)

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Batch, Conditional, Generator, ImageSpec, Standing, Trainable
+from benchbench.core.protocols import Batch, Conditional, Generator, ImageSpec, Phase, Standing, Trainable
 from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.models import adversarial as game
 from benchbench.models.adversarial import Adversarial, gradient_penalty
 from benchbench.models.build import build_model
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 FAMILY = {
     "gan": ("gan", {"width": 8}),
@@ -155,11 +156,16 @@ def test_a_turn_leaves_the_other_weights_untouched(row: str, mover: str) -> None
     same bit for bit."""
     model = build(row)
     before = {name: weights(player) for name, player in model.players().items()}
-    model.turns = lambda step: (mover,)  # type: ignore[method-assign]
+    model.phases = lambda: (Phase(mover),)  # type: ignore[method-assign]
     images = (batch_of(n=8).x * 127.5 + 127.5).to(torch.uint8)
     config = TrainingConfig(steps=1, batch_size=6, lr=1e-3)
-    train(model, images, torch.arange(8) % 3, images[:2], config, seed=0, device=torch.device("cpu"),
-          workdir=None, identity={})  # fmt: skip
+    train(
+        model,
+        TrainingData(images, torch.arange(8) % 3, images[:2]),
+        config,
+        seed=0,
+        device=torch.device("cpu"),
+    )
     for name, player in model.players().items():
         if name == mover:
             assert moved(before[name], weights(player))
@@ -173,12 +179,12 @@ def test_turns_and_columns(row: str) -> None:
     are the mean scores; together with the loss they obey the family's own formula (checked in its tests)."""
     model = build(row)
     n_dis = 2 if row == "wgan-gp" else 1
-    assert tuple(model.turns(0)) == ("discriminator",) * n_dis + ("generator",)
-    loss, logs = model.loss("discriminator", batch_of())
+    assert [phase.player for phase in model.phases()] == ["discriminator"] * n_dis + ["generator"]
+    loss, logs = model.loss(Phase("discriminator"), batch_of())
     assert loss.ndim == 0
     assert {"d_real", "d_fake"} <= logs.keys()
     assert not any(value.requires_grad for value in logs.values())
-    assert model.loss("generator", batch_of())[1] == {}
+    assert model.loss(Phase("generator"), batch_of())[1] == {}
 
 
 @every
@@ -192,14 +198,14 @@ def test_augmentation_is_on_all_the_discriminator_sees(row: str) -> None:
 
     seen: list[int] = []
     model, batch = build(row).eval(), batch_of(augment=black)
-    _, logs = model.loss("discriminator", batch)
+    _, logs = model.loss(Phase("discriminator"), batch)
     assert seen == [6, 6]
     torch.testing.assert_close(logs["d_real"], logs["d_fake"])
-    model.loss("generator", batch)[0].backward()
+    model.loss(Phase("generator"), batch)[0].backward()
     assert seen == [6, 6, 6]
     assert all(not p.grad.any() for p in model.generator.parameters() if p.grad is not None)
     model.zero_grad()
-    model.loss("generator", batch_of())[0].backward()
+    model.loss(Phase("generator"), batch_of())[0].backward()
     assert any(p.grad.any() for p in model.generator.parameters() if p.grad is not None)
 
 
@@ -211,7 +217,7 @@ def test_a_loss_draws_from_the_global_generator(row: str) -> None:
     def losses(seed: int) -> list[float]:
         model = build(row)
         torch.manual_seed(seed)
-        return [model.loss(player, batch_of())[0].item() for player in model.players()]
+        return [model.loss(Phase(player), batch_of())[0].item() for player in model.players()]
 
     assert losses(1) == losses(1)
     assert losses(1) != losses(2)
@@ -232,7 +238,7 @@ def test_any_size(row: str, spec: ImageSpec) -> None:
     losses are numbers."""
     model = build(row, spec)
     for player in model.players():
-        assert math.isfinite(model.loss(player, batch_of(spec, 3))[0].item())
+        assert math.isfinite(model.loss(Phase(player), batch_of(spec, 3))[0].item())
     model.eval()
     with torch.inference_mode():
         made = model.sample(2, ImageRng(0, range(2)))
@@ -246,7 +252,7 @@ def test_samples_do_not_depend_on_the_batch(row: str) -> None:
     """Image i is a function of (seed, i). Matrix products of another shape may sum in another order, which
     can carry a value across a rounding border: one grey level."""
     model = build(row, ImageSpec(32, 32, False, 3))
-    model.loss("generator", batch_of(ImageSpec(32, 32, False, 3)))  # batch norms have seen something
+    model.loss(Phase("generator"), batch_of(ImageSpec(32, 32, False, 3)))  # batch norms have seen something
     model.eval()
     with torch.inference_mode():
         whole = model.sample(7, ImageRng(5, range(7))).int()
@@ -278,7 +284,7 @@ def test_labels_when_sampling(row: str) -> None:
 def test_a_state_dict_is_everything(row: str) -> None:
     """Weights of one model in another one: the same samples and, with the same seed, the same losses."""
     first, second = build(row), build(row, seed=1)
-    first.loss("discriminator", batch_of())  # buffers away from where they start
+    first.loss(Phase("discriminator"), batch_of())  # buffers away from where they start
     second.load_state_dict(first.state_dict())
     results = []
     for model in (first, second):
@@ -286,7 +292,7 @@ def test_a_state_dict_is_everything(row: str) -> None:
         with torch.inference_mode():
             images = model.sample(3, ImageRng(0, range(3)))
         torch.manual_seed(3)
-        results.append((images, model.loss("discriminator", batch_of())[0].item()))
+        results.append((images, model.loss(Phase("discriminator"), batch_of())[0].item()))
     assert torch.equal(results[0][0], results[1][0])
     assert results[0][1] == results[1][1]
 

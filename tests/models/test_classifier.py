@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Autoencoder, Batch, Classifier, Generator, ImageSpec, Trainable
+from benchbench.core.protocols import Autoencoder, Batch, Classifier, Generator, ImageSpec, Phase, Trainable
 from benchbench.models.build import build_model
 from benchbench.tasks.classification import classify
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 GREY = ImageSpec(16, 16, True, 2)
@@ -87,11 +88,11 @@ def test_loss_closed_form() -> None:
     torch.nn.init.zeros_(model.head.weight)
     torch.nn.init.zeros_(model.head.bias)
     x = torch.rand(4, 1, 16, 16)
-    loss, logs = model.loss("cnn", Batch(x, torch.tensor([0, 0, 3, 0]), 0, 1))
+    loss, logs = model.loss(Phase("cnn"), Batch(x, torch.tensor([0, 0, 3, 0]), 0, 1))
     assert loss.item() == pytest.approx(math.log(5), rel=1e-6)
     assert float(logs["accuracy"]) == 0.75
     with pytest.raises(InputError, match="without labels; leave patience at 0"):
-        model.loss("cnn", Batch(x, None, 0, 1))
+        model.loss(Phase("cnn"), Batch(x, None, 0, 1))
 
 
 @pytest.mark.costly
@@ -103,6 +104,6 @@ def test_it_learns() -> None:
     fresh, own = bright_halves(200, 1)
     model = cnn()
     config = TrainingConfig(epochs=5, batch_size=32, lr=3e-3, schedule="cosine")
-    result = train(model, images, labels, fresh, config, seed=0, device=CPU, workdir=None, identity={"t": 1})
+    result = train(model, TrainingData(images, labels, fresh), config, seed=0, device=CPU)
     assert result.curves[-1]["accuracy"] > result.curves[0]["accuracy"]
     assert classify(model, fresh, own, device=CPU).double().mean() > 0.95

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Batch, Direction, ImageSpec, Trainable, Translator
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.models.cnn_autoencoder import CNNAutoencoder
 
@@ -35,7 +35,7 @@ def test_loss_by_hand(direction: Direction, expected: float) -> None:
     model.encoder, model.decoder = nn.Sequential(), nn.Sequential(_Constant(0.25))
     b = torch.full((2, 3, 12, 12), 0.75)
     b[:, :, :6] = -0.25
-    loss, logs = model.loss("autoencoder", Batch(torch.full_like(b, -0.75), None, 0, 1, y=b))
+    loss, logs = model.loss(Phase("autoencoder"), Batch(torch.full_like(b, -0.75), None, 0, 1, y=b))
     assert float(loss) == pytest.approx(expected, rel=1e-6)
     assert logs == {}
 
@@ -46,7 +46,7 @@ def test_mirrored_pairs_stay_pairs() -> None:
     model = build()
     model.encoder, model.decoder = nn.Sequential(), nn.Sequential()
     x = torch.rand(16, 3, 12, 12)
-    assert float(model.loss("autoencoder", Batch(x, None, 0, 1, y=x))[0]) == 0.0
+    assert float(model.loss(Phase("autoencoder"), Batch(x, None, 0, 1, y=x))[0]) == 0.0
 
 
 def test_everything_passes_the_bottleneck() -> None:
@@ -68,7 +68,7 @@ def test_shape_of_the_code() -> None:
 def test_gradient_reaches_every_parameter() -> None:
     """The loss depends on all weights and on no generator's target."""
     model, y = build(depth=3), torch.rand(4, 3, 12, 12, requires_grad=True)
-    loss, _ = model.loss("autoencoder", Batch(torch.rand(4, 3, 12, 12), None, 0, 1, y=y))
+    loss, _ = model.loss(Phase("autoencoder"), Batch(torch.rand(4, 3, 12, 12), None, 0, 1, y=y))
     loss.backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
 
@@ -81,7 +81,7 @@ def test_protocols_and_sizes(spec: ImageSpec, direction: Direction) -> None:
     assert isinstance(model, Translator)
     assert isinstance(model, Trainable)
     assert (model.paired, list(model.directions)) == (True, [direction])
-    assert list(model.players()) == list(model.turns(3)) == ["autoencoder"]
+    assert list(model.players()) == ["autoencoder"]
     with torch.inference_mode():
         made = model.translate(images, direction, ImageRng(0, range(2)))
     assert made.shape == images.shape
@@ -110,7 +110,7 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(InputError, match="has no direction 'BtoA'"):
         model.translate(pictures(1), "BtoA", rng)
     with pytest.raises(InputError, match="two domains"):
-        model.loss("autoencoder", Batch(torch.rand(1, 3, 12, 12), None, 0, 1))
+        model.loss(Phase("autoencoder"), Batch(torch.rand(1, 3, 12, 12), None, 0, 1))
 
 
 def test_learns_a_negative() -> None:
@@ -124,7 +124,7 @@ def test_learns_a_negative() -> None:
 
     for step in range(60):
         x = blobs(8)
-        loss, _ = model.loss("autoencoder", Batch(x, None, step, 60, y=-x))
+        loss, _ = model.loss(Phase("autoencoder"), Batch(x, None, step, 60, y=-x))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

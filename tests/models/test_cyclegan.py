@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Batch, Cyclic, ImageSpec, Trainable, Translator
+from benchbench.core.protocols import Batch, Cyclic, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng
 from benchbench.models.cyclegan import CycleGAN
 from benchbench.models.translator import BOTH
 from benchbench.training.batches import Other
+from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train, transient_buffers
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train, transient_buffers
 
 SMALL = {"width": 4, "blocks": 1, "disc_width": 4, "disc_layers": 1}
 COLOUR = ImageSpec(12, 12, False, 0)
@@ -43,9 +45,15 @@ def pictures(n: int, spec: ImageSpec = COLOUR, seed: int = 3) -> Tensor:
 def fit(model: CycleGAN, workdir: Path | None = None, **settings: Any) -> None:
     config = TrainingConfig.model_validate({"steps": 6, "batch_size": 4, "checkpoint_every": 3} | settings)
     train(
-        model, pictures(9), None, pictures(2), config, seed=1, device=torch.device("cpu"), workdir=workdir,
-        identity={}, other=Other(pictures(7, seed=4), pictures(2, seed=5), aligned=False),
-    )  # fmt: skip
+        model,
+        TrainingData(
+            pictures(9), None, pictures(2), Other(pictures(7, seed=4), pictures(2, seed=5), aligned=False)
+        ),
+        config,
+        seed=1,
+        device=torch.device("cpu"),
+        checkpoints=Checkpoints(workdir, {}) if workdir else None,
+    )
 
 
 class Shift(nn.Module):
@@ -80,7 +88,7 @@ def test_generators_loss_by_hand() -> None:
     Identity: ½ + ¼ misses ½ by ¼, 0 - ½ misses 0 by ½. Total with λ = 10 and 5: 0.5625 + 1 + 10·½ + 5·¾ = 10.3125.
     Powers of two in float32; means of equal numbers may round: 1e-6."""
     model, batch = by_hand()
-    loss, logs = model.loss("generators", batch)
+    loss, logs = model.loss(Phase("generators"), batch)
     assert {name: value.item() for name, value in logs.items()} == pytest.approx(
         {
             "adversarial_AtoB": 0.5625, "adversarial_BtoA": 1.0, "cycle_AtoB": 0.25, "cycle_BtoA": 0.25,
@@ -96,7 +104,7 @@ def test_discriminators_loss_by_hand() -> None:
     """½ ((½ - 1)² + (¼)²) for domain B and ½ ((0 - 1)² + 0²) for A: 0.15625 + 0.5; the factor ½ is appendix 7.1's.
     float32: 1e-6."""
     model, batch = by_hand()
-    loss, logs = model.loss("discriminators", batch)
+    loss, logs = model.loss(Phase("discriminators"), batch)
     assert loss.item() == pytest.approx(0.65625, abs=1e-6)
     assert {name: value.item() for name, value in logs.items()} == pytest.approx(
         {"d_real_AtoB": 0.5, "d_fake_AtoB": 0.25, "d_real_BtoA": 0.0, "d_fake_BtoA": 0.0}, abs=1e-6
@@ -110,7 +118,7 @@ def test_weights_of_the_losses(hyper: dict[str, float], total: float) -> None:
     """From the numbers of `test_generators_loss_by_hand`: the identity loss can be off, and is then neither computed
     nor drawn; its weight is in units of λ."""
     model, batch = by_hand(**hyper)
-    loss, logs = model.loss("generators", batch)
+    loss, logs = model.loss(Phase("generators"), batch)
     assert loss.item() == pytest.approx(total, abs=1e-5)
     assert any(name.startswith("identity") for name in logs) == ("lambda_identity" not in hyper)
 
@@ -132,7 +140,7 @@ def test_protocols_and_turns() -> None:
         assert isinstance(model, protocol)
     assert tuple(model.directions) == BOTH
     assert not model.paired
-    assert tuple(model.turns(0)) == ("generators", "discriminators") == tuple(model.players())
+    assert tuple(model.players()) == ("generators", "discriminators")
     owned = [id(p) for player in model.players().values() for p in player.parameters()]
     assert sorted(owned) == sorted(id(p) for p in model.parameters())
 
@@ -143,7 +151,7 @@ def test_a_turn_leaves_the_other_weights_untouched(mover: str) -> None:
     are the same bit for bit. A custom order without the generators' turn works: images are made then."""
     model = build()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.turns = lambda step: (mover,)  # type: ignore[method-assign]
+    model.phases = lambda: (Phase(mover),)  # type: ignore[attr-defined]
     fit(model, steps=1)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]) != name.startswith(mover), name
@@ -155,17 +163,17 @@ def test_images_are_made_once_a_step() -> None:
     model, calls = build(), []
     for way in BOTH:
         model.generators[way].register_forward_hook(lambda *_, way=way: calls.append(way))
-    model.loss("generators", batch_of())
+    model.loss(Phase("generators"), batch_of())
     assert sorted(calls) == ["AtoB", "AtoB", "BtoA", "BtoA"]
     calls.clear()
-    model.loss("discriminators", batch_of())
+    model.loss(Phase("discriminators"), batch_of())
     assert calls == []
-    model.loss("discriminators", batch_of())
+    model.loss(Phase("discriminators"), batch_of())
     assert calls == ["AtoB", "BtoA"]
     calls.clear()
-    model.loss("generators", batch_of())
+    model.loss(Phase("generators"), batch_of())
     calls.clear()
-    model.loss("discriminators", batch_of(step=1))
+    model.loss(Phase("discriminators"), batch_of(step=1))
     assert calls == ["AtoB", "BtoA"]
 
 
@@ -174,8 +182,8 @@ def test_what_the_discriminators_see() -> None:
     flips, pools that have just filled up hold exactly the first of what the generators make. Same network, but the
     identity images are not in this batch: rounding of another batch shape, 1e-5."""
     model, batch = build(flip=False, pool=2), batch_of()
-    model.loss("generators", batch)
-    model.loss("discriminators", batch)
+    model.loss(Phase("generators"), batch)
+    model.loss(Phase("discriminators"), batch)
     assert batch.y is not None
     for way, source in zip(BOTH, (batch.x, batch.y), strict=True):
         pool = model.pools[way]
@@ -194,15 +202,15 @@ def test_augmentation_is_on_all_the_discriminators_see() -> None:
         return x * 0
 
     model, batch = build(lambda_cycle=0.0), batch_of(augment=black)
-    model.loss("generators", batch)[0].backward()
+    model.loss(Phase("generators"), batch)[0].backward()
     assert seen == [3, 4]
     assert all(not p.grad.any() for p in model.generators.parameters() if p.grad is not None)
-    _, logs = model.loss("discriminators", batch)
+    _, logs = model.loss(Phase("discriminators"), batch)
     assert sorted(seen[2:]) == [3, 3, 4, 4]
     for way in BOTH:
         torch.testing.assert_close(logs[f"d_real_{way}"], logs[f"d_fake_{way}"])
         assert model.pools[way].images.any()  # the pool keeps what was made, and each look augments anew
-    model.loss("generators", batch_of())[0].backward()
+    model.loss(Phase("generators"), batch_of())[0].backward()
     assert any(p.grad.any() for p in model.generators.parameters() if p.grad is not None)
 
 
@@ -213,7 +221,7 @@ def test_a_loss_draws_from_the_global_generator(flip: bool) -> None:
     def losses(seed: int) -> list[float]:
         model, batch = build(flip=flip), batch_of()
         torch.manual_seed(seed)
-        return [model.loss(player, batch)[0].item() for player in model.players()]
+        return [model.loss(Phase(player), batch)[0].item() for player in model.players()]
 
     assert losses(1) == losses(1)
     assert (losses(1) != losses(2)) == flip
@@ -226,7 +234,7 @@ def test_any_size(side: int, grey: bool) -> None:
     spec = ImageSpec(side, side, grey, 0)
     model = build(spec, disc_layers=3)
     for player in model.players():
-        assert model.loss(player, batch_of(spec))[0].isfinite()
+        assert model.loss(Phase(player), batch_of(spec))[0].isfinite()
     model.eval()
     images = pictures(2, spec)
     with torch.inference_mode():
@@ -264,7 +272,7 @@ def test_bad_requests() -> None:
     with pytest.raises(InputError, match="lower disc_layers"):
         build(ImageSpec(16, 16, False, 0), disc_layers=3)
     with pytest.raises(InputError, match="the batch has one"):
-        model.loss("generators", Batch(batch_of().x, None, 0, 1))
+        model.loss(Phase("generators"), Batch(batch_of().x, None, 0, 1))
 
 
 def test_weights_hold_no_pool() -> None:
@@ -290,12 +298,15 @@ def test_resumes_with_its_pools(order: tuple[str, str], tmp_path: Path) -> None:
     def ordered(kill: int | None = None) -> CycleGAN:
         model = build(pool=5)
 
-        def turns(step: int) -> tuple[str, str]:
-            if step == kill:
-                raise Killed
-            return order
+        loss = model.loss
 
-        model.turns = turns  # type: ignore[method-assign]
+        def killed(phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+            if batch.step == kill:
+                raise Killed
+            return loss(phase, batch)
+
+        model.loss = killed  # type: ignore[method-assign]
+        model.phases = lambda: tuple(map(Phase, order))  # type: ignore[attr-defined]
         return model
 
     whole, resumed = ordered(), ordered()
@@ -331,9 +342,9 @@ def test_learns_to_recolour_without_pairs() -> None:
     g = torch.Generator().manual_seed(0)
     for step in range(100):
         batch = Batch(squares(8, red, g), None, step, 100, y=squares(8, blue, g))
-        for player in model.turns(step):
+        for player in model.players():
             optimizers[player].zero_grad()
-            model.loss(player, batch)[0].backward()
+            model.loss(Phase(player), batch)[0].backward()
             optimizers[player].step()
     for way, here, there in (("AtoB", red, blue), ("BtoA", blue, red)):
         source, truth = (squares(16, colour, torch.Generator().manual_seed(9)) for colour in (here, there))

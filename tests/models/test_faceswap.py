@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import quantize
-from benchbench.core.protocols import Batch, Cyclic, Direction, ImageSpec, Trainable
+from benchbench.core.protocols import Batch, Cyclic, Direction, ImageSpec, Phase, Trainable
 from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.models.faceswap import FaceSwap, random_tone
 from benchbench.models.warp import random_warp
@@ -60,7 +60,7 @@ def by_hand(**hyper: Any) -> FaceSwap:
 def test_losses_by_hand() -> None:
     """Each identity is restored by its own decoder: errors ¼ and ½, whatever the picture, flipped or not. The warp of
     amplitude 0 is exact to 1e-4 (tests of the warp); domains need not be of one size."""
-    loss, logs = by_hand().loss("faceswap", batch_of())
+    loss, logs = by_hand().loss(Phase("faceswap"), batch_of())
     assert {name: float(value) for name, value in logs.items()} == pytest.approx(
         {"mae_a": 0.25, "mae_b": 0.5}, abs=1e-4
     )
@@ -149,7 +149,7 @@ def test_protocols_and_sizes(spec: ImageSpec) -> None:
     assert isinstance(model, Cyclic)
     assert isinstance(model, Trainable)
     assert (model.paired, list(model.directions)) == (False, ["AtoB", "BtoA"])
-    assert list(model.players()) == list(model.turns(5)) == ["faceswap"]
+    assert list(model.players()) == ["faceswap"]
     images = pictures(2, spec)
     with torch.inference_mode():
         made = model.translate(images, "AtoB", ImageRng(0, range(2)))
@@ -180,7 +180,7 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(InputError, match="has no direction 'up'"):
         model.translate(pictures(1), "up", rng)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="two domains"):
-        model.loss("faceswap", Batch(batch_of().x, None, 0, 1))
+        model.loss(Phase("faceswap"), Batch(batch_of().x, None, 0, 1))
     with pytest.raises(InputError, match="depth=4 leaves one place of 12×12 images"):
         build(depth=4)
 
@@ -204,7 +204,7 @@ def test_learns_to_swap_colours() -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     torch.manual_seed(1)
     for step in range(120):
-        loss, _ = model.loss("faceswap", Batch(squares(8, 0.4), None, step, 120, y=squares(8, -0.6)))
+        loss, _ = model.loss(Phase("faceswap"), Batch(squares(8, 0.4), None, step, 120, y=squares(8, -0.6)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from benchbench.core.protocols import Batch, ImageSpec
+from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.models.adversarial import Adversarial, halvings
 from benchbench.models.build import build_model
 from benchbench.models.cgan import CGAN
@@ -166,7 +166,7 @@ def test_the_label_reaches_both_networks(name: str, hyper: dict[str, float]) -> 
     model = build(name, **hyper)
     x, labels = pictures(SMALL), torch.tensor([0, 1, 0, 1, 0, 1])
     optimizer = torch.optim.SGD(model.generator.parameters(), lr=1.0)
-    model.loss("generator", Batch(x, labels, 0, 1))[0].backward()
+    model.loss(Phase("generator"), Batch(x, labels, 0, 1))[0].backward()
     tables = [m.weight for m in model.generator.modules() if isinstance(m, nn.Embedding)]
     for table in tables:
         assert table.grad is not None
@@ -190,7 +190,7 @@ def test_labels_of_the_batch_are_asked_for() -> None:
     for network in (model.generator, model.discriminator):
         network.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[1]))
     for player in model.players():
-        model.loss(player, Batch(pictures(SMALL), labels, 0, 1))
+        model.loss(Phase(player), Batch(pictures(SMALL), labels, 0, 1))
     assert len(seen) == 5
     assert all(torch.equal(asked, labels) for asked in seen)
 
@@ -202,12 +202,12 @@ def test_wgan_gp_is_equation_3() -> None:
     for weight in (10.0, 20.0):
         model, batch = build("wgan-gp", penalty=weight), Batch(pictures(SMALL), None, 0, 1)
         torch.manual_seed(5)
-        loss, logs = model.loss("discriminator", batch)
+        loss, logs = model.loss(Phase("discriminator"), batch)
         curves[weight] = logs["gradient_penalty"]
         torch.testing.assert_close(loss.detach(), logs["d_fake"] - logs["d_real"] + logs["gradient_penalty"])
     torch.testing.assert_close(curves[20.0], 2 * curves[10.0])
     torch.manual_seed(5)
-    torch.testing.assert_close(model.loss("generator", batch)[0].detach(), -logs["d_fake"])
+    torch.testing.assert_close(model.loss(Phase("generator"), batch)[0].detach(), -logs["d_fake"])
 
 
 def test_the_penalty_pulls_gradients_to_one() -> None:
@@ -242,10 +242,12 @@ def test_sngan_minimises_the_hinge() -> None:
     iteration has moved between the two turns: 1e-3."""
     model, batch = build("sngan"), Batch(pictures(SMALL), None, 0, 1)
     torch.manual_seed(5)
-    loss, logs = model.loss("discriminator", batch)
+    loss, logs = model.loss(Phase("discriminator"), batch)
     torch.testing.assert_close(loss.detach(), 2 - logs["d_real"] + logs["d_fake"])
     torch.manual_seed(5)
-    torch.testing.assert_close(model.loss("generator", batch)[0].detach(), -logs["d_fake"], atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        model.loss(Phase("generator"), batch)[0].detach(), -logs["d_fake"], atol=1e-3, rtol=0
+    )
 
 
 def test_gan_without_dropout_is_deterministic() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Batch, Hinted, ImageSpec, Trainable
+from benchbench.core.protocols import Batch, Hinted, ImageSpec, Phase, Trainable
 from benchbench.core.seeds import ImageRng
 from benchbench.models.lineart_colorizer import LineartColorizer
 
@@ -140,7 +140,7 @@ def test_trains_and_is_hinted(grey: bool) -> None:
     assert model.discriminator.layers[0].in_channels == 3 * spec.channels + 1
     x, y = torch.rand(2, 3, spec.channels, 17, 20) * 2 - 1
     for name, player in model.players().items():
-        loss, _ = model.loss(name, Batch(x, None, 0, 1, y=y))
+        loss, _ = model.loss(Phase(name), Batch(x, None, 0, 1, y=y))
         model.zero_grad()
         loss.backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in player.parameters())

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Batch, Direction, ImageSpec, Trainable, Translator
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng
 from benchbench.models.pix2pix import Pix2Pix
 from benchbench.models.translator import mirrored
 from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 SMALL = {"width": 4, "depth": 2, "disc_width": 4, "disc_layers": 1}
 COLOUR = ImageSpec(12, 12, False, 0)
@@ -62,10 +63,10 @@ def test_losses_by_hand(direction: Direction) -> None:
     model.generator, model.discriminator = Halves(), Contrast()  # type: ignore[assignment]
     a, b = (torch.full((2, 3, 12, 12), value) for value in (0.5, 0.75))
     batch = Batch(a, None, 0, 1, y=b) if direction == "AtoB" else Batch(b, None, 0, 1, y=a)
-    loss, logs = model.loss("generator", batch)
+    loss, logs = model.loss(Phase("generator"), batch)
     assert loss.item() == pytest.approx(-math.log(1 / 4) + 50, rel=1e-6)
     assert {k: v.item() for k, v in logs.items()} == pytest.approx({"adversarial": math.log(4), "l1": 0.5})
-    loss, logs = model.loss("discriminator", batch)
+    loss, logs = model.loss(Phase("discriminator"), batch)
     assert loss.item() == pytest.approx(-math.log(3 / 4), rel=1e-5)
     assert {k: v.item() for k, v in logs.items()} == pytest.approx(
         {"d_real": math.log(3), "d_fake": -math.log(3)}, rel=1e-5
@@ -91,7 +92,7 @@ def test_protocols_and_turns(direction: Direction) -> None:
     assert isinstance(model, Trainable)
     assert tuple(model.directions) == (direction,)
     assert model.paired
-    assert tuple(model.turns(0)) == ("generator", "discriminator") == tuple(model.players())
+    assert tuple(model.players()) == ("generator", "discriminator")
     owned = [id(p) for player in model.players().values() for p in player.parameters()]
     assert sorted(owned) == sorted(id(p) for p in model.parameters())
 
@@ -102,10 +103,15 @@ def test_a_turn_leaves_the_other_weights_untouched(mover: str) -> None:
     the same bit for bit, also where the discriminator moves first and has to have images made."""
     model = build()
     before = {name: value.clone() for name, value in model.named_parameters()}
-    model.turns = lambda step: (mover,)  # type: ignore[method-assign]
+    model.phases = lambda: (Phase(mover),)  # type: ignore[attr-defined]
     config, other = TrainingConfig(steps=1, batch_size=4), Other(pictures(6), pictures(2), aligned=True)
-    train(model, pictures(6), None, pictures(2), config, seed=0, device=torch.device("cpu"), workdir=None,
-          identity={}, other=other)  # fmt: skip
+    train(
+        model,
+        TrainingData(pictures(6), None, pictures(2), other),
+        config,
+        seed=0,
+        device=torch.device("cpu"),
+    )
     changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     assert changed
     assert {name.partition(".")[0] for name in changed} == {mover}
@@ -121,13 +127,13 @@ def test_images_are_made_once_a_step() -> None:
     model.discriminator.register_forward_pre_hook(
         lambda module, arguments: seen.append(arguments[0].detach())
     )
-    model.loss("generator", batch)
-    model.loss("discriminator", batch)
+    model.loss(Phase("generator"), batch)
+    model.loss(Phase("discriminator"), batch)
     assert (len(made), len(seen)) == (1, 3)
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0][:, 3:], made[0])
     assert torch.equal(seen[2][:, :3], seen[1][:, :3])
-    model.loss("discriminator", batch)
+    model.loss(Phase("discriminator"), batch)
     assert len(made) == 2
 
 
@@ -141,12 +147,12 @@ def test_augmentation_is_of_input_and_output_together() -> None:
         return x * 0
 
     model, batch = build(lambda_l1=0.0), batch_of(augment=black)
-    model.loss("generator", batch)[0].backward()
+    model.loss(Phase("generator"), batch)[0].backward()
     assert all(not p.grad.any() for p in model.generator.parameters() if p.grad is not None)
-    _, logs = model.loss("discriminator", batch)
+    _, logs = model.loss(Phase("discriminator"), batch)
     torch.testing.assert_close(logs["d_real"], logs["d_fake"])
     assert seen == [(3, 6, 12, 12)] * 3
-    model.loss("generator", batch_of())[0].backward()
+    model.loss(Phase("generator"), batch_of())[0].backward()
     assert any(p.grad.any() for p in model.generator.parameters() if p.grad is not None)
 
 
@@ -177,7 +183,7 @@ def test_noise_is_of_training_alone() -> None:
     def loss(seed: int, **hyper: Any) -> float:
         model = build(flip=False, **hyper)
         torch.manual_seed(seed)
-        return model.loss("generator", batch_of())[0].item()
+        return model.loss(Phase("generator"), batch_of())[0].item()
 
     assert loss(1) == loss(1) != loss(2)
     assert loss(1, dropout=0.0) == loss(2, dropout=0.0)
@@ -195,7 +201,7 @@ def test_any_size(side: int, grey: bool) -> None:
     spec = ImageSpec(side, side, grey, 0)
     model = build(spec, disc_layers=3)
     for player in model.players():
-        assert model.loss(player, batch_of(spec))[0].isfinite()
+        assert model.loss(Phase(player), batch_of(spec))[0].isfinite()
     model.eval()
     images = pictures(3, spec)
     with torch.inference_mode():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, distributions
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Batch, Direction, ImageSpec, Trainable, Translator
+from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.models.sketch_vae import SketchVAE, drawn, gaussian_kl
 from benchbench.models.vae import kl_to_prior
@@ -71,7 +71,7 @@ def test_loss_is_the_negative_bound(spec: ImageSpec, direction: Direction) -> No
     x, y = (batch.x, batch.y) if direction == "AtoB" else (batch.y, batch.x)
     with torch.no_grad():
         torch.manual_seed(4)
-        loss, logs = model.loss("vae", batch)
+        loss, logs = model.loss(Phase("vae"), batch)
         torch.manual_seed(4)
         maps = model.generation.encode(x)
         q, p = (
@@ -91,7 +91,7 @@ def test_warm_up_and_free_bits_by_hand() -> None:
     model = build(kl_warmup=10, free_bits=3.0)
     assert [model.kl_weight(step) for step in (0, 4, 9, 500)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
     assert build().kl_weight(0) == 1.0
-    loss, logs = model.loss("vae", batch_of())
+    loss, logs = model.loss(Phase("vae"), batch_of())
     assert float(logs["kl"]) < 3
     assert float(loss.detach() - logs["reconstruction"]) == pytest.approx(
         1.5, abs=1e-2
@@ -104,7 +104,7 @@ def test_a_training_pair_stays_a_pair() -> None:
     seen: list[Tensor] = []
     model.recognition.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     torch.manual_seed(0)
-    model.loss("vae", Batch(batch.x, None, 0, 10, y=batch.x))
+    model.loss(Phase("vae"), Batch(batch.x, None, 0, 10, y=batch.x))
     sketch, target = seen[0].chunk(2, dim=1)
     assert torch.equal(sketch, target)
     assert not torch.equal(target, batch.x)
@@ -127,7 +127,7 @@ def test_gradient_reaches_every_parameter() -> None:
     """One pair of losses trains the U-Net, the prior, the recognition network and what lays z out. Biases of the
     U-Net's layers before a batch norm do not exist, so nothing is left over."""
     model = build(depth=3)
-    model.loss("vae", batch_of())[0].backward()
+    model.loss(Phase("vae"), batch_of())[0].backward()
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert silent == []
 
@@ -183,7 +183,7 @@ def test_protocols_and_sizes(spec: ImageSpec) -> None:
     assert isinstance(model, Translator)
     assert isinstance(model, Trainable)
     assert (model.paired, list(model.directions)) == (True, ["BtoA"])
-    assert list(model.players()) == list(model.turns(3)) == ["vae"]
+    assert list(model.players()) == ["vae"]
     with torch.inference_mode():
         made = model.translate(images, "BtoA", ImageRng(0, range(2)))
     assert made.shape == images.shape
@@ -198,7 +198,7 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(InputError, match="has no direction 'BtoA'"):
         model.translate(pictures(1), "BtoA", rng)
     with pytest.raises(InputError, match="two domains"):
-        model.loss("vae", Batch(batch_of().x, None, 0, 1))
+        model.loss(Phase("vae"), Batch(batch_of().x, None, 0, 1))
 
 
 @pytest.mark.costly
@@ -213,7 +213,7 @@ def test_learns_that_one_sketch_has_two_images() -> None:
         coins = torch.randint(2, (16, 1, 1, 1), generator=g) * 2.0 - 1
         batch = Batch(torch.zeros(16, 1, 8, 8), None, step, 150, y=0.8 * coins.expand(-1, 1, 8, 8))
         optimizer.zero_grad()
-        model.loss("vae", batch)[0].backward()
+        model.loss(Phase("vae"), batch)[0].backward()
         optimizer.step()
     with torch.inference_mode():
         made = model.eval().turn(torch.zeros(64, 1, 8, 8), "AtoB", ImageRng(0, range(64))).mean((1, 2, 3))

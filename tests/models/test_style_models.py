@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.images import to_signed
-from benchbench.core.protocols import Batch, ImageSpec, Stylizer, Trainable
+from benchbench.core.protocols import Batch, ImageSpec, Phase, Stylizer, Trainable
 from benchbench.core.seeds import ImageRng
 from benchbench.features.perceptual import gram, gram_distance, load_perceptual
 from benchbench.models.build import build_model
@@ -22,8 +22,9 @@ from benchbench.models.perceptual_loss import total_variation
 from benchbench.runner.labels import variant
 from benchbench.tasks.speed import measure_cost
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
 from benchbench.training.recipe import load_recipe
+from benchbench.training.trainer import train
 from benchbench.training.weights import load_weights, save_weights
 
 CPU = torch.device("cpu")
@@ -161,7 +162,7 @@ def test_fast_style_has_a_network_for_each_style() -> None:
     """Two styles, two generators, two players; the perceptual network is none of their parameters or weights."""
     model = fast()
     assert len(model.networks) == 2
-    assert list(model.players()) == list(model.turns(0)) == ["style0", "style1"]
+    assert list(model.players()) == ["style0", "style1"]
     players = [list(player.parameters()) for player in model.players().values()]
     assert [id(p) for p in model.parameters()] == [id(p) for own in players for p in own]
     assert {key.split(".")[0] for key in model.state_dict()} == {"networks", "styles"}
@@ -184,7 +185,7 @@ def test_fast_style_loss_of_a_style() -> None:
     target = load_perceptual("efficientnet_lite0", CPU)(x).content
     for k, network in enumerate(model.networks):
         model.zero_grad()
-        loss, logs = model.loss(f"style{k}", Batch(x, None, 1, 1))
+        loss, logs = model.loss(Phase(f"style{k}"), Batch(x, None, 1, 1))
         assert torch.equal(loss, model.weighted(model.loss_parts(network(x), target, model.grams(k))))
         assert set(logs) == {"content", "style", "total_variation"}
         assert not any(value.requires_grad for value in logs.values())
@@ -200,7 +201,9 @@ def test_style_weight_rises() -> None:
     model.show_styles(STYLES)
     x = to_signed(CONTENTS[:1])
     with torch.no_grad():
-        losses = [float(model.loss("style0", Batch(x, None, step, 100))[0]) for step in (0, 10, 25, 50, 100)]
+        losses = [
+            float(model.loss(Phase("style0"), Batch(x, None, step, 100))[0]) for step in (0, 10, 25, 50, 100)
+        ]
     assert losses == pytest.approx([0, losses[-1] / 5, losses[-1] / 2, losses[-1], losses[-1]], rel=1e-5)
 
 
@@ -221,7 +224,7 @@ def test_fast_style_learns(tmp_path: Path) -> None:
     model = fast(width=8, style_warmup=0)
     model.show_styles(STYLES)
     config = TrainingConfig(steps=20, batch_size=3, lr=5e-3)
-    result = train(model, CONTENTS, None, CONTENTS, config, seed=0, device=CPU, workdir=None, identity={})
+    result = train(model, TrainingData(CONTENTS, None, CONTENTS), config, seed=0, device=CPU)
     for k in range(2):
         losses = [row[f"loss_style{k}"] for row in result.curves]
         assert losses[-1] < losses[0] / 2
@@ -240,7 +243,7 @@ def test_grey_contents_in_coloured_styles() -> None:
     """A training batch of grey contents has one channel where the styles make the model one of three."""
     model = fast()
     model.show_styles(STYLES)
-    loss, _ = model.loss("style0", Batch(to_signed(CONTENTS, 1), None, 0, 1))
+    loss, _ = model.loss(Phase("style0"), Batch(to_signed(CONTENTS, 1), None, 0, 1))
     assert torch.isfinite(loss)
 
 

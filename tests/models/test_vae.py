@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, distributions, nn
 
 from benchbench.core.errors import InputError
-from benchbench.core.protocols import Autoencoder, Batch, ImageSpec, Observant, Trainable
+from benchbench.core.protocols import Autoencoder, Batch, ImageSpec, Observant, Phase, Trainable
 from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.models.beta_vae import BetaVAE
 from benchbench.models.build import build_model
@@ -98,7 +98,7 @@ def test_loss_is_the_negative_bound(spec: ImageSpec) -> None:
         z = q.sample((draws,))
         kl = (q.log_prob(z) - distributions.Normal(0.0, 1.0).log_prob(z)).sum(-1).mean()
         torch.manual_seed(4)
-        loss, logs = model.loss("vae", Batch(x, None, 0, 1))
+        loss, logs = model.loss(Phase("vae"), Batch(x, None, 0, 1))
         torch.manual_seed(4)
         own = model.reconstruction_nats(mean + torch.randn_like(mean) * (0.5 * log_variance).exp(), x).mean()
     assert logs["kl"].item() == pytest.approx(kl.item(), abs=0.03)
@@ -132,7 +132,7 @@ def test_warm_up_by_hand() -> None:
 def test_beta_weighs_the_kl() -> None:
     """Equation 4 of Higgins et al.: loss = reconstruction + beta·KL, from the model's own logs."""
     model = build("beta-vae", COLOUR, beta=7.0)
-    loss, logs = model.loss("vae", Batch(torch.rand(2, 3, 32, 32) * 2 - 1, None, 0, 1))
+    loss, logs = model.loss(Phase("vae"), Batch(torch.rand(2, 3, 32, 32) * 2 - 1, None, 0, 1))
     assert loss.item() == pytest.approx(float(logs["reconstruction"] + 7 * logs["kl"]), rel=1e-6)
 
 

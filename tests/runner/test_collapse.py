@@ -15,10 +15,11 @@ from benchbench.data.catalogue import load_dataset
 from benchbench.features.cnn import CNNDigits
 from benchbench.models.build import build_model
 from benchbench.runner.monitor import Panel
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
 from benchbench.training.monitor import MODES
 from benchbench.training.recipe import load_recipe
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 
 COLLAPSING = Path(__file__).parents[1] / "fixtures" / "collapsing-gan.toml"
 SEEDS = range(5)
@@ -36,9 +37,13 @@ def watch() -> Any:
         torch.manual_seed(seed)
         network = build_model(model, resolved.hyper, data.spec)
         return train(
-            network, data.train.images, data.train.labels, data.held_out.images, resolved.training, seed=seed,
-            device=CPU, workdir=None, identity={}, monitor=panel,
-        )  # fmt: skip
+            network,
+            TrainingData(data.train.images, data.train.labels, data.held_out.images),
+            resolved.training,
+            seed=seed,
+            device=CPU,
+            monitor=panel,
+        )
 
     return run
 

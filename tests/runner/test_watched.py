@@ -30,7 +30,7 @@ from benchbench.runner.monitor import Panel
 from benchbench.runner.run import run_cells
 from benchbench.runner.trained import read_training
 from benchbench.tasks.generation import asked_labels
-from benchbench.training import loop
+from benchbench.training import looks
 from benchbench.training.alarm import Collapse
 
 pytestmark = pytest.mark.costly
@@ -202,7 +202,7 @@ def _alarm(monkeypatch: pytest.MonkeyPatch) -> None:
         step = int(curves[-1]["step"])
         return Collapse(step, "fall", "coverage fell from 0.9 to 0.2") if step >= 20 else None
 
-    monkeypatch.setattr(loop, "collapse_at", collapse_at)
+    monkeypatch.setattr(looks, "collapse_at", collapse_at)
     monkeypatch.setattr(Panel, "panel", lambda self, model, step: {"monitor_distance": float(step)})
 
 

@@ -12,9 +12,10 @@ import torch
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
 from benchbench.models.build import build_model
-from benchbench.training.checkpoint import load_checkpoint, save_checkpoint
+from benchbench.training.checkpoint import Checkpoints, load_checkpoint, save_checkpoint
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 IDENTITY = {"model": "vae", "hyper": {"latent": 4}, "training": {"lr": 0.001, "betas": (0.9, 0.999)}}
 
@@ -93,9 +94,13 @@ def test_the_loop_refuses_changes(tmp_path: Path, change: dict[str, Any], messag
         model = build_model("vae-mlp", {"latent": 2, "width": 4}, ImageSpec(8, 8, False, 0))
         config = TrainingConfig(**{"batch_size": 4, "epochs": 1} | settings)
         train(
-            model, images, None, images, config, seed=seed, device=torch.device("cpu"), workdir=tmp_path,
-            identity=identity or {"dataset": "a"},
-        )  # fmt: skip
+            model,
+            TrainingData(images, None, images),
+            config,
+            seed=seed,
+            device=torch.device("cpu"),
+            checkpoints=Checkpoints(tmp_path, identity or {"dataset": "a"}),
+        )
 
     go()
     go(checkpoint_every=1)

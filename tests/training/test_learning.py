@@ -12,7 +12,8 @@ from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
 from benchbench.models.vae import VAE, VAEConfig
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 
@@ -29,7 +30,7 @@ def fit(model: nn.Module, epochs: int, grey: bool = True) -> list[dict[str, floa
     if not grey:
         images[0, 0, 0, 0] = 9  # one value is enough for the loop to hand over three channels
     config = TrainingConfig(batch_size=50, epochs=epochs, lr=3e-3)
-    return train(model, images, None, held_out, config, seed=0, device=CPU, workdir=None, identity={}).curves
+    return train(model, TrainingData(images, None, held_out), config, seed=0, device=CPU).curves
 
 
 @pytest.mark.costly

@@ -15,9 +15,11 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.protocols import Batch, ImageSpec
 from benchbench.models.build import build_model
 from benchbench.models.controls import Noise
+from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 
@@ -35,9 +37,13 @@ def go(model: nn.Module, workdir: Path | None = None, **settings: Any) -> Traini
     config = TrainingConfig.model_validate({"batch_size": 4, "epochs": 2, "lr": 0.01} | settings)
     images, labels = loop.pop("images", pictures(22)), loop.pop("labels", None)
     return train(
-        model, images, labels, pictures(6, 1), config, device=CPU, workdir=workdir,
-        **{"seed": 0, "identity": {"model": "toy"}} | loop,
-    )  # fmt: skip
+        model,
+        TrainingData(images, labels, pictures(6, 1)),
+        config,
+        device=CPU,
+        checkpoints=Checkpoints(workdir, loop.pop("identity", {"model": "toy"})) if workdir else None,
+        **{"seed": 0} | loop,
+    )
 
 
 def seeded(make: Any, *arguments: Any) -> nn.Module:
@@ -156,9 +162,12 @@ def test_grey_data_has_one_channel() -> None:
     model = seeded(_Ramp)
     grey = pictures(8, channels=1)
     train(
-        model, grey, None, grey[:2], TrainingConfig(batch_size=4, epochs=1), seed=0, device=CPU, workdir=None,
-        identity={},
-    )  # fmt: skip
+        model,
+        TrainingData(grey, None, grey[:2]),
+        TrainingConfig(batch_size=4, epochs=1),
+        seed=0,
+        device=CPU,
+    )
     assert model.seen[0].shape == (4, 1, 8, 8)
     assert model.seen[0].abs().max() <= 1
 

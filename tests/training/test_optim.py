@@ -43,15 +43,15 @@ def test_warm_up_longer_than_training() -> None:
 def test_optimizers() -> None:
     """The class, rates and momentum that the settings say."""
     parameters = list(nn.Linear(2, 2).parameters())
-    adam = make_optimizer(parameters, TrainingConfig(betas=(0.5, 0.9), weight_decay=0.1), 0.2)
+    adam = make_optimizer(parameters, TrainingConfig(lr=0.2, betas=(0.5, 0.9), weight_decay=0.1).of("it"))
     assert type(adam) is torch.optim.Adam
     assert {key: adam.param_groups[0][key] for key in ("lr", "betas", "weight_decay")} == {
         "lr": 0.2,
         "betas": (0.5, 0.9),
         "weight_decay": 0.1,
     }
-    assert type(make_optimizer(parameters, TrainingConfig(optimizer="adamw"), 0.2)) is torch.optim.AdamW
-    sgd = make_optimizer(parameters, TrainingConfig(optimizer="sgd", betas=(0.7, 0.9)), 0.2)
+    assert type(make_optimizer(parameters, TrainingConfig(optimizer="adamw").of("it"))) is torch.optim.AdamW
+    sgd = make_optimizer(parameters, TrainingConfig(optimizer="sgd", betas=(0.7, 0.9)).of("it"))
     assert type(sgd) is torch.optim.SGD
     assert sgd.param_groups[0]["momentum"] == 0.7
 
@@ -70,7 +70,7 @@ def test_ema_is_its_closed_form(weights: list[float], decay: float) -> None:
     ema = EMA(model, decay)
     for weight in weights:
         model.weight.data.fill_(weight)
-        ema.update(model)
+        ema.update()
     decays = [ema_decay_at(t, decay) for t in range(len(weights))]
     expected = 3.0
     for d in decays:
@@ -83,15 +83,13 @@ def test_ema_is_its_closed_form(weights: list[float], decay: float) -> None:
     assert float(ema.state["weight"].item()) == pytest.approx(expected, abs=1e-12)
 
 
-def test_ema_copies_buffers_and_leaves_the_model_alone() -> None:
-    """Running batch statistics are the last ones; the model's own weights do not change."""
+def test_ema_keeps_parameters_alone_and_leaves_the_model_alone() -> None:
+    """Running batch statistics are handed out as they are; the model's own weights do not change."""
     model = nn.BatchNorm1d(2)
     ema = EMA(model, 0.9)
-    model(torch.randn(5, 2, generator=torch.Generator().manual_seed(0)))
     before = copy.deepcopy(model.state_dict())
-    ema.update(model)
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
-        assert torch.equal(ema.state[name], model.state_dict()[name])
+    ema.update()
+    assert ema.state.keys() == {"weight", "bias"}
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
@@ -122,7 +120,10 @@ def test_hyper_leaves_out_what_changes_no_number() -> None:
     default = TrainingConfig()
     watching = {"monitor_every", "on_collapse"}
     assert TrainingConfig(checkpoint_every=7, monitor_every=50).hyper() == default.hyper()
-    assert default.hyper().keys() == TrainingConfig.model_fields.keys() - {"checkpoint_every"} - watching
+    later = {"player"}  # left out while nobody sets them
+    assert (
+        default.hyper().keys() == TrainingConfig.model_fields.keys() - {"checkpoint_every"} - watching - later
+    )
     for decides in ({"checkpoint": "best"}, {"on_collapse": "stop"}):
         keys = [
             TrainingConfig.model_validate(

@@ -9,8 +9,9 @@ from torch import Tensor
 from benchbench.core.protocols import ImageSpec
 from benchbench.models.fast_style import FastStyle
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 
@@ -36,7 +37,7 @@ def model(styles: Tensor) -> FastStyle:
 def go(styled: FastStyle) -> TrainingResult:
     """Adam, averaged weights, and a limit below the norm of every gradient."""
     config = TrainingConfig(steps=5, batch_size=2, lr=5e-3, clip_norm=1e-3, ema_decay=0.9)
-    return train(styled, CONTENTS, None, CONTENTS, config, seed=3, device=CPU, workdir=None, identity={})
+    return train(styled, TrainingData(CONTENTS, None, CONTENTS), config, seed=3, device=CPU)
 
 
 @pytest.mark.costly

@@ -1,4 +1,5 @@
-"""Who sees which batch, and that a model with one turn trains as it always did."""
+"""Who sees which batch, and that a model with one phase trains as it always did. The toy says its turns, as models did
+before there were phases."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import to_signed
-from benchbench.core.protocols import Batch, ImageSpec, unchanged
+from benchbench.core.protocols import Batch, ImageSpec, Phase, unchanged
 from benchbench.models.build import build_model
 from benchbench.training.batches import epoch_order
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 256, (22, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -23,9 +25,7 @@ IMAGES = torch.randint(0, 256, (22, 3, 8, 8), generator=torch.Generator().manual
 
 def go(model: nn.Module, labels: Tensor | None = None, **settings: Any) -> TrainingResult:
     config = TrainingConfig.model_validate({"batch_size": 4, "lr": 0.01} | settings)
-    return train(
-        model, IMAGES, labels, IMAGES[:6], config, seed=3, device=CPU, workdir=None, identity={}
-    )  # fmt: skip
+    return train(model, TrainingData(IMAGES, labels, IMAGES[:6]), config, seed=3, device=CPU)
 
 
 def test_one_turn_is_the_plain_loop() -> None:
@@ -45,7 +45,7 @@ def test_one_turn_is_the_plain_loop() -> None:
         order = torch.from_numpy(epoch_order(3, step // 5, 22))
         rows = order[step % 5 * 4 : step % 5 * 4 + 4]
         optimizer.zero_grad()
-        loss, _ = plain.loss("vae", Batch(to_signed(IMAGES[rows]), None, step, 15, unchanged))
+        loss, _ = plain.loss(Phase("vae"), Batch(to_signed(IMAGES[rows]), None, step, 15, unchanged))
         loss.backward()
         optimizer.step()
     for (name, trained), expected in zip(
@@ -160,8 +160,8 @@ def test_refusals(toys: Any) -> None:
             {"diffaugment": "color"},
             "MLPVAE augments nothing, it has no discriminator; leave diffaugment",
         ),
-        (nobody, {}, r"turns of ToyGAN in step 0 are \[\] but must name .* discriminator, generator"),
-        (stranger, {"steps": 2}, r"turns of ToyGAN in step 0 are \['critic'\]"),
+        (nobody, {}, r"turns in step 0 of ToyGAN are of \[\] but must name .* discriminator, generator"),
+        (stranger, {"steps": 2}, r"turns in step 0 of ToyGAN are of \['critic'\]"),
     ]
     for model, settings, message in cases:
         with pytest.raises(InputError, match=message):

@@ -15,8 +15,10 @@ from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Direction
 from benchbench.core.seeds import ImageRng
 from benchbench.training.batches import Batches, Other, OtherBatches
+from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 
@@ -65,7 +67,14 @@ def trained(model: Brightener, other: Other, workdir: Path | None = None, **opti
     """20 images of A."""
     config = TrainingConfig(batch_size=4, **{"steps": 10, **options})
     images = numbered(20)
-    train(model, images, None, images, config, seed=0, device=CPU, workdir=workdir, identity={}, other=other)
+    train(
+        model,
+        TrainingData(images, None, images, other),
+        config,
+        seed=0,
+        device=CPU,
+        checkpoints=Checkpoints(workdir, {}) if workdir else None,
+    )
     return model
 
 

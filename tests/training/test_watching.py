@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import CellFailed, InputError
+from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
-from benchbench.training.loop import train
+from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult
+from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 256, (20, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -23,9 +25,15 @@ def go(model: nn.Module, monitor: Any, workdir: Path | None = None, **settings: 
     outside = {key: settings.pop(key) for key in ("progress",) if key in settings}
     config = TrainingConfig.model_validate({"batch_size": 4, "lr": 0.01} | settings)
     return train(
-        model, IMAGES, None, IMAGES[:6], config, seed=3, device=CPU, workdir=workdir, identity={},
-        monitor=monitor, **outside,
-    )  # fmt: skip
+        model,
+        TrainingData(IMAGES, None, IMAGES[:6]),
+        config,
+        seed=3,
+        device=CPU,
+        checkpoints=Checkpoints(workdir, {}) if workdir else None,
+        monitor=monitor,
+        **outside,
+    )
 
 
 def gan(toys: Any) -> Any:
@@ -216,7 +224,7 @@ def test_looks_cost_no_training_time(toys: Any, monkeypatch: pytest.MonkeyPatch)
     """On a clock that only a look moves, by 100 s, training took no second of it; the loop reads it around steps
     alone. Steps take 1 s here by moving it themselves, so 12 steps are 12 s and the rate is 4 images a second."""
     clock = [0.0]
-    monkeypatch.setattr("benchbench.training.loop.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("benchbench.training.trainer.time.perf_counter", lambda: clock[0])
     model = gan(toys)
     loss = model.loss
 

@@ -1,0 +1,28 @@
+"""What a model learns from, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from benchbench.training.batches import Other
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `training.trainer.train` takes.
+
+    images: uint8 RGB N×3×H×W; of a translator those of domain A. labels: int64 (N,) or None. held_out: images as these,
+    that are looked at and never learned from. second: the other domain of a translator.
+    """
+
+    images: Tensor
+    labels: Tensor | None
+    held_out: Tensor
+    second: Other | None = None
+
+    def parts(self) -> list[Tensor]:
+        """All images there are, by domain and split."""
+        second = [] if self.second is None else [self.second.images, self.second.held_out]
+        return [self.images, self.held_out, *second]

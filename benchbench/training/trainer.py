@@ -1,0 +1,237 @@
+"""The one training loop: phases of several players, resumable anywhere.
+
+Pattern: everything that changes during training lives in `RunState`, the networks, the optimisers and torch's
+generators, and a checkpoint is that written down, also in the middle of an epoch. What could be computed again
+is not stored: a batch is a function of (seed, its number), the learning rate of the step. So a resumed run
+equals an uninterrupted one bit for bit on one machine's CPU or CUDA device; the tests check it on the CPU.
+
+The loop seeds torch's global generators and asks for deterministic kernels while it runs; the caller's
+generators and settings are put back. Which phases a step has is `training.phases`, what one does `training.steps`,
+which weights come out `training.handout`, and whoever looks meanwhile `training.looks`.
+
+Scope: one device.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchbench.core.errors import InputError
+from benchbench.core.images import is_grey
+from benchbench.core.progress import SILENT, Progress
+from benchbench.core.protocols import Batch, Trainable
+from benchbench.training.batches import Batches, OtherBatches
+from benchbench.training.checkpoint import Checkpoints, load_checkpoint, save_checkpoint
+from benchbench.training.config import TrainingConfig
+from benchbench.training.data import TrainingData
+from benchbench.training.diffaugment import diffaugment
+from benchbench.training.handout import Handout
+from benchbench.training.isolation import isolated, seed_generators
+from benchbench.training.looks import Eyes, Looks, some
+from benchbench.training.monitor import Monitor
+from benchbench.training.optim import lr_factor
+from benchbench.training.phases import Schedule, allotted
+from benchbench.training.request import check_request
+from benchbench.training.state import RunState, TrainingResult
+from benchbench.training.steps import Stepper
+from benchbench.training.validation import set_aside
+
+
+def train(
+    model: nn.Module,
+    data: TrainingData,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoints: Checkpoints | None = None,
+    progress: Progress = SILENT,
+    monitor: Monitor | None = None,
+) -> TrainingResult:
+    """Train `model` in place, leaving it in eval mode on `device` with the weights to hand out.
+
+    checkpoints: where the training is kept, None for nowhere; the training config and the seed are added to what it
+    must be a training of. monitor: looks at the model every `config.monitor_every` steps and at the end; never where
+    that is 0.
+
+    Where `config.selects` among the weights, it does so by a validation part of the training images and trains on the
+    rest (`training.validation`). Nothing is chosen by held-out images: `epoch_statistics` of them are logged.
+
+    Raises `InputError` for an impossible request or a checkpoint of something else, `CellFailed` when a
+    loss is not finite.
+    """
+    check_request(model, data, config, device, monitor)
+    if checkpoints is not None:
+        facts = {"seed": seed, "n_images": len(data.images), "training": config.hyper()}
+        if data.second is not None:
+            facts["n_other"] = len(data.second.images)
+        checkpoints = checkpoints.of(facts)
+    with isolated(device):
+        seed_generators(seed, device)
+        trainer = _Trainer(model, data, config, seed, device, monitor)
+        return trainer.run(checkpoints, progress)
+
+
+class _Trainer:
+    """The objects that train, and the data on the device."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: TrainingData,
+        config: TrainingConfig,
+        seed: int,
+        device: torch.device,
+        monitor: Monitor | None,
+    ) -> None:
+        assert isinstance(model, Trainable)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        self.model = model.to(device)
+        self.config, self.device = config, device
+        self.channels = 1 if all(map(is_grey, data.parts())) else 3
+        images, labels, other, self.validation = data.images, data.labels, data.second, None
+        if config.selects:
+            images, labels, other, self.validation = set_aside(images, labels, other)
+        self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
+        self.others = OtherBatches(other, self.batches, config) if other else None
+        self.schedule = Schedule(model)
+        self.total = config.total_steps(self.batches.epoch_length, self.schedule.batches)
+        self.stepper = Stepper(self.model, self.schedule, config, device)
+        self.handout = Handout(self.model, config, self.batches.labels, device)
+        watching = monitor if config.monitor_every else None
+        eyes = Eyes(watching, some(data.held_out).to(device), self.validation, self.channels)
+        self.looks = Looks(self.model, self.schedule, config, eyes, self.handout, self.total, device)
+        self.policy, self.augmented = diffaugment(config.diffaugment), False
+        self.state = RunState()
+
+    def run(self, checkpoints: Checkpoints | None, progress: Progress) -> TrainingResult:
+        """From where a checkpoint left it, or the start, to the end."""
+        if checkpoints is not None and (saved := load_checkpoint(*checkpoints)) is not None:
+            self.restore(saved)
+            progress.note(
+                f"training goes on from step {self.state.step} of {self.total} ({checkpoints.folder})"
+            )
+        for n in {self.batches.epoch_length, *([len(self.others)] if self.others else [])}:
+            if n < self.config.batch_size:
+                progress.note(
+                    f"the {n} training images are fewer than batch_size={self.config.batch_size}: "
+                    "every step sees all of them"
+                )
+        trainable_flags = [(p, p.requires_grad) for p in self.model.parameters()]
+        try:
+            self.all_steps(checkpoints, progress)
+        finally:
+            for parameter, flag in trainable_flags:
+                parameter.requires_grad_(flag)
+        self.handout.hand_out()
+        return self.result()
+
+    def all_steps(self, checkpoints: Checkpoints | None, progress: Progress) -> None:
+        """The loop."""
+        state, per_epoch = self.state, self.batches.per_epoch
+        with progress.stage("training", self.total, "step", done=state.step) as stage:
+            while state.step < self.total and not state.stopped:
+                epoch = state.drawn // per_epoch
+                loss = self.one_step()
+                ended = state.drawn // per_epoch > epoch
+                self.looks.look(state, (state.drawn - 1) // per_epoch, ended, progress)
+                done = state.step == self.total or state.stopped
+                if checkpoints is not None and (done or state.step % self.config.checkpoint_every == 0):
+                    save_checkpoint(*checkpoints, self.dump())
+                stage.advance(1, loss=loss, **self.looks.shown)
+
+    def one_step(self) -> float:
+        """Every phase of the next step; returns the loss of the last one that is in every step."""
+        state, started = self.state, time.perf_counter()
+        self.model.train()
+        factor = lr_factor(state.step, self.total, self.config)
+        due = self.schedule.due(state.step)
+        drawn: list[Batch] = []
+        loss = 0.0
+        for phase, number in zip(due, allotted(due), strict=True):
+            if number == len(drawn):
+                drawn.append(self.batch(state.drawn + number))
+            taken = self.stepper.take(phase, drawn[number], factor)
+            for column, value in taken.columns.items():
+                state.log(column, value)
+            loss = taken.loss if phase.every == 1 else loss
+        if self.config.diffaugment and not self.augmented:
+            raise InputError(
+                f"{type(self.model).__name__} augments nothing, it has no discriminator; leave diffaugment empty"
+            )
+        self.handout.update()
+        state.step += 1
+        state.drawn += len(drawn)
+        elapsed = time.perf_counter() - started
+        state.epoch_seconds += elapsed
+        state.seconds += elapsed
+        state.epoch_images += sum(len(batch.x) for batch in drawn)
+        return loss
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number` of the training, as a loss sees it."""
+        x, labels = self.batches[number]
+        y = None if self.others is None else self.others[number]
+        return Batch(x, labels, self.state.step, self.total, self.augment, y)
+
+    def augment(self, x: Tensor) -> Tensor:
+        """The augmentation that was asked for; remembers that somebody used it."""
+        self.augmented = True
+        return self.policy(x)
+
+    def result(self) -> TrainingResult:
+        """What is left behind, after the last step."""
+        state = self.state
+        return TrainingResult(
+            curves=state.curves,
+            images_per_second=median(state.speeds[1:] or state.speeds),
+            n_steps=state.step,
+            seconds=state.seconds,
+            stopped_early=state.stopped,
+            peak_memory_mib=state.memory_mib,
+            collapse=state.collapse,
+            best_step=state.best_step,
+            best_weights=self.handout.best if self.config.checkpoint == "last" else None,
+            selected_on=None if self.validation is None else self.validation.words,
+            machine_busy=state.others_busy / state.watched if state.watched else None,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """All that changes, for a checkpoint."""
+        cuda = self.device.type == "cuda"
+        return {
+            "model": self.model.state_dict(),
+            "transient": transient_buffers(self.model),
+            **self.stepper.state_dict(),
+            **self.handout.state_dict(),
+            "rng_cpu": torch.get_rng_state(),
+            "rng_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "run": dict(vars(self.state)),
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """What `dump` returned."""
+        self.model.load_state_dict(saved["model"])
+        for name, buffer in transient_buffers(self.model).items():
+            buffer.copy_(saved["transient"][name])
+        self.stepper.load_state_dict(saved)
+        self.handout.load_state_dict(saved)
+        torch.set_rng_state(saved["rng_cpu"])
+        if self.device.type == "cuda" and saved["rng_cuda"] is not None:
+            torch.cuda.set_rng_state(saved["rng_cuda"], self.device)
+        self.state = RunState(**saved["run"])
+        self.looks.resume(self.state)
+
+
+def transient_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """What changes while training and is no part of the weights, for example a pool of generated images: the buffers
+    that the state dict leaves out."""
+    kept = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name not in kept}
