@@ -8,9 +8,9 @@ import click
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors"]))
+@click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks"]))
 def list_things(what: str) -> None:
-    """List what there is: models, datasets, metrics or extractors."""
+    """List what there is: models, datasets, metrics, extractors or tasks."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -45,6 +45,9 @@ from benchbench.cli.options import BATCH_SIZE, DEVICE, METRICS, NAME, OUT, PRECI
 )
 @PRECISION
 @NAME
+@click.option(
+    "--task", help="What to ask of a model that can be asked for several things; see benchbench list tasks."
+)
 @OUT
 @DEVICE
 @BATCH_SIZE
@@ -66,6 +69,7 @@ def run(
     extractor: str | None,
     precision: str,
     name: str | None,
+    task: str | None,
     out: Path,
     device: str,
     batch_size: int | None,
@@ -100,6 +104,7 @@ def run(
         extractors=extractor.split(",") if extractor else None,
         precision=precision,
         name=name,
+        task=task,
         out=out,
         device=device,
         batch_size=batch_size,

@@ -88,7 +88,8 @@ def run_cell(
     with store.write(dataset_name, model_name, plan.key, run) as folder:
         write_rows(folder / METRICS, rows)
         write_training(folder, model_name, model, training)
-        write_pictures(folder, f"{plan.model} {plan.variant}".strip(), found.pictures)
+        title = f"{plan.model} {plan.variant}".strip()
+        run["artefacts"] = write_pictures(folder, title, found.pictures)
     store.clear_work(plan.training_key)
     return CellOutcome(store.cell_dir(dataset_name, model_name, plan.key), cached=False)
 

@@ -157,6 +157,13 @@ def _record(plan: Evaluation, scored: Scored, run: dict[str, Any], store: Store)
         "fingerprint": samples.fingerprint,
         "size": size_text(scored.samples),
     }
+    run["artefacts"] = [
+        {
+            "file": "samples.png",
+            "kind": "samples",
+            "caption": "the images that were scored, and the reference",
+        }
+    ]
     with store.write(plan.dataset_name, samples.name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
         panels = [("samples", scored.samples), ("reference", scored.real)]

@@ -26,7 +26,7 @@ CALLED: dict[str, dict[str, str]] = {
         "51a6328ad6c813324fe65e01c6f9857a": "c8b9361bd7e860102a72f64b5d7f76667f6285b8a5ac7ea7fb48febc4eb2cdc8",
     },
     "cyclegan": {
-        "cec65ae3a71eb551780d34a2b43dd999": "8194308ad0db8f056cbc21380675c88a4fd475ffa1b3f4ac343defaf511db9bd",
+        "cec65ae3a71eb551780d34a2b43dd999": "97b3999f843266b3f0c0dbfb9fa7dde3f562d40d4570e29f6a31c0b2969d8e62",
     },
     "dcgan": {
         "08649c6d5491dfb035381c5559124ec5": "4b00d48a968d31675a2355eb7fae763dc039c4a16f13397af018274cdbd281b4",
@@ -44,7 +44,7 @@ CALLED: dict[str, dict[str, str]] = {
         "80da20627d57771719f6607ff642cea1": "afbea25498aec871e40c554a7a3722ac39be9cbabcacc920729f83513ac73aea",
     },
     "lineart-colorizer": {
-        "6859355f8c712ded92c12f636e08782f": "8feb12f5d74d49508237d98416229c0e2867c57fa709a40c7e73e77e822584a2",
+        "6859355f8c712ded92c12f636e08782f": "03f1f7be9f91f63bac46ed83fd0b5fd705ed6800215bbdd5600a25fd615905d7",
     },
     "memorizer": {
         "51a6328ad6c813324fe65e01c6f9857a": "b3c0a75eec0a3b5e110e97dc9ff9bc6903f7e4c8bbb7d93743a8b726e81f41ca",
@@ -56,7 +56,7 @@ CALLED: dict[str, dict[str, str]] = {
         "ad5daac07d4f18ecfec96fd63452bc7a": "242b69e1b0d9e9da79ca269d81df92ae92590c5766edd71601690fb9cd216dcb",
     },
     "pix2pix": {
-        "ab120846a961d2f1c2707441b0f413a5": "080263a2f2565e80a994be282342821c7ecb57ed028469a08520f9d84a603221",
+        "ab120846a961d2f1c2707441b0f413a5": "7420f76bcd9eba5b411900d9b336a86aa20287f2eeb7e4fb78928c2b1e0ad61b",
     },
     "real": {
         "51a6328ad6c813324fe65e01c6f9857a": "8b2d57f3852e8a092dc492fea8e37de12b8a47d15c670dde1fbcf587986849f8",

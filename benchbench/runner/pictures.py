@@ -20,10 +20,14 @@ from benchbench.views.grid import (
 )
 
 
-def write_pictures(folder: Path, title: str, pictures: Sequence[Picture]) -> None:
-    """Each as `<kind>.png`. title: of the model and its variant."""
+def write_pictures(folder: Path, title: str, pictures: Sequence[Picture]) -> list[dict[str, str]]:
+    """Each as `<kind>.png`, and what run.json says of them. title: of the model and its variant."""
+    artefacts = []
     for picture in pictures:
-        _draw(picture, folder / f"{picture.kind}.png", title)
+        file = f"{picture.kind}.png"
+        _draw(picture, folder / file, title)
+        artefacts.append({"file": file, "kind": picture.kind, "caption": picture.caption})
+    return artefacts
 
 
 @singledispatch

@@ -60,6 +60,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     precision: Precision | None = None
     recipe: Path | None = None
     name: str | None = None
+    task: str | None = None
     set: dict[str, Any] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:

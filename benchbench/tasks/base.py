@@ -21,6 +21,8 @@ from benchbench.core.progress import Progress
 from benchbench.core.protocols import Direction, ImageSpec
 from benchbench.core.registry import MODELS, TASKS
 from benchbench.core.runtime import Runtime
+from benchbench.data.catalogue import load_dataset
+from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
@@ -138,12 +140,46 @@ class Task(Protocol):
         """Ask the model, score what it made, measure what that took."""
 
 
+class OneDataset:
+    """What tasks on one kind of images share; a task that derives from it says the rest."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    reads_extractors: ClassVar[bool] = True
+
+    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> TaskData:
+        """A dataset of one kind of images, or both domains of two, labelled by domain."""
+        return load_dataset(dataset, size=size, progress=progress)
+
+    def parts(self, model: nn.Module) -> list[str]:
+        """The task itself."""
+        return [self.name]
+
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """As many as were asked for, else all held-out images, at most 10,000."""
+        return asked or min(len(one(data).held_out), MAX_DEFAULT_SAMPLES)
+
+    def introduce(self, model: nn.Module, data: TaskData) -> None:
+        """Nothing to know."""
+
+    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
+        """The training split with its labels."""
+        own = one(data)
+        return TrainingData(own.train.images, own.train.labels, own.held_out.images)
+
+
+def one(data: TaskData) -> Dataset:
+    """The data of a task on one kind of images."""
+    assert isinstance(data, Dataset)
+    return data
+
+
 def load_for(
     model: str, dataset: str, size: int | None, progress: Progress, asked: str | None = None
 ) -> tuple[Task, TaskData]:
     """What the model is asked to do with the dataset, and the data: the task called `asked`, else the first by name
-    that takes the model and this data. `InputError` for an unknown task, one that does not take the model, and where none
-    does."""
+    that takes the model and this data. `InputError` for an unknown task, one that does not take the model, and where
+    none does."""
     model_class = MODELS.get(model)
     if asked is not None:
         task: Task = TASKS.get(asked)()

@@ -12,22 +12,18 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Classifier
 from benchbench.core.runtime import Runtime
-from benchbench.data.catalogue import load_dataset
-from benchbench.data.dataset import Dataset
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.prdc import share_estimate
-from benchbench.tasks.base import Number, Request, TaskData, TaskResult
+from benchbench.tasks.base import Number, OneDataset, Request, TaskData, TaskResult, one
 from benchbench.tasks.speed import Measurement, measure_cost
-from benchbench.training.data import TrainingData
 
 CLASSIFICATION_BATCH = 256
 
 
-class Classification:
+class Classification(OneDataset):
     """A classifier names the classes of held-out images: its accuracy, and what it costs."""
 
     name: ClassVar[str] = "classification"
-    version: ClassVar[int] = 1
     standard: ClassVar[Sequence[str]] = ()
     headlines: ClassVar[Mapping[str, Sequence[str]]] = {"classification": ("accuracy",)}
     reads_extractors: ClassVar[bool] = False
@@ -36,38 +32,20 @@ class Classification:
         """A model that classifies."""
         return hasattr(model, "classify")
 
-    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Dataset:
-        """A dataset of one kind of images, or both domains of two, labelled by domain."""
-        return load_dataset(dataset, size=size, progress=progress)
-
-    def parts(self, model: nn.Module) -> list[str]:
-        """The task itself."""
-        return [self.name]
-
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
         """All held-out images."""
-        assert isinstance(data, Dataset)
         if asked is not None:
             raise InputError(f"the model {model!r} names classes and draws no images; leave --samples out")
-        return len(data.held_out)
+        return len(one(data).held_out)
 
     def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
         """All of them: they are of images that a model makes."""
         return "this model names classes and draws no images"
 
-    def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """Nothing to know."""
-
-    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
-        """The training split with its labels."""
-        assert isinstance(data, Dataset)
-        return TrainingData(data.train.images, data.train.labels, data.held_out.images)
-
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
         """Accuracy on the held-out split, and what the classifier costs."""
         assert isinstance(model, Classifier)
-        assert isinstance(data, Dataset)
-        held_out = data.held_out
+        held_out = one(data).held_out
         assert held_out.labels is not None  # a classifier is not built for a dataset without labels
         correct = classify(
             model,

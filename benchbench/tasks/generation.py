@@ -15,11 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.images import check_images
-from benchbench.core.progress import Progress
 from benchbench.core.protocols import Autoencoder, Conditional, Generator
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import image_rngs, permutation
-from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
 from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
 from benchbench.metrics.mode_collapse import DuplicateRate, twins
@@ -29,15 +27,16 @@ from benchbench.metrics.select import STANDARD, Outcome, balanced, score
 from benchbench.tasks.base import (
     MAX_DEFAULT_SAMPLES,
     Number,
+    OneDataset,
     Request,
     TaskData,
     TaskResult,
+    one,
 )
 from benchbench.tasks.evidence import gather, placed, reference
 from benchbench.tasks.pictures import Neighbours, Picture, Reconstructions, Samples
 from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
 from benchbench.tasks.speed import measure_cost, measure_sampling
-from benchbench.training.data import TrainingData
 
 SAMPLING_BATCH = 128
 GRID = 64  # samples in a picture
@@ -48,11 +47,10 @@ PAIRS = 32  # originals and reconstructions
 OF_TRANSLATORS = "this asks a model that turns images into others; see benchbench run --model cyclegan"
 
 
-class Generation:
+class Generation(OneDataset):
     """Images from nothing, held against the training split; an autoencoder also gives held-out images back."""
 
     name: ClassVar[str] = "generation"
-    version: ClassVar[int] = 1
     standard: ClassVar[Sequence[str]] = STANDARD
     headlines: ClassVar[Mapping[str, Sequence[str]]] = {
         "generation": ("fd",),
@@ -60,15 +58,10 @@ class Generation:
         # has no window, so that it means the same at 8 pixels and at 256.
         "reconstruction": ("psnr", "ssim", "mse"),
     }
-    reads_extractors: ClassVar[bool] = True
 
     def takes(self, model: type) -> bool:
         """A model that draws."""
         return hasattr(model, "sample")
-
-    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Dataset:
-        """A dataset of one kind of images, or both domains of two, labelled by domain."""
-        return load_dataset(dataset, size=size, progress=progress)
 
     def parts(self, model: nn.Module) -> list[str]:
         """Both, whether or not the model gives anything back."""
@@ -76,7 +69,7 @@ class Generation:
 
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
         """As many as there are training images, at most 10,000."""
-        return asked or min(len(_one(data).train), MAX_DEFAULT_SAMPLES)
+        return asked or min(len(one(data).train), MAX_DEFAULT_SAMPLES)
 
     def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
         """Metrics of translators; those on pairs where nothing is given back; classes where nobody asks for them."""
@@ -86,22 +79,14 @@ class Generation:
             return (
                 "this compares images with what a model gives back of them, and this model gives nothing back"
             )
-        asked = isinstance(model, Conditional) and model.conditional and _one(data).train.labels is not None
+        asked = isinstance(model, Conditional) and model.conditional and one(data).train.labels is not None
         if isinstance(metric, ConditionalAccuracy) and not asked:
             return "this needs a model that is asked for classes"
         return None
 
-    def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """Nothing to know."""
-
-    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
-        """The training split with its labels."""
-        own = _one(data)
-        return TrainingData(own.train.images, own.train.labels, own.held_out.images)
-
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
         """Samples and reconstructions, scored; what they cost; the images for its pictures."""
-        own = _one(data)
+        own = one(data)
         assert isinstance(model, Generator)
         asked = labels_to_ask(model, own.train.labels, request.seed, request.n_samples)
         evidence, samples = _evidence(model, own, request, asked, runtime)
@@ -132,12 +117,6 @@ class Generation:
                 "labels": "training distribution" if asked is not None else None,
             },
         )
-
-
-def _one(data: TaskData) -> Dataset:
-    """The data of this task: one kind of images."""
-    assert isinstance(data, Dataset)
-    return data
 
 
 def _evidence(

@@ -18,6 +18,7 @@ class Samples:
     the classes of the two, int64 (N,), else None."""
 
     kind: ClassVar[str] = "samples"
+    caption: ClassVar[str] = "generated samples beside real images"
     generated: Tensor
     real: Tensor
     asked: Tensor | None = None
@@ -30,6 +31,7 @@ class Neighbours:
     """Samples N×3×H×W, and for each the training images nearest to it on `judge`, nearest first."""
 
     kind: ClassVar[str] = "neighbours"
+    caption: ClassVar[str] = "samples with their nearest training images"
     samples: Tensor
     near: Sequence[Tensor]
     judge: str
@@ -40,6 +42,7 @@ class Reconstructions:
     """Originals and what came back of them, N×3×H×W each."""
 
     kind: ClassVar[str] = "reconstructions"
+    caption: ClassVar[str] = "reconstructions below their originals"
     originals: Tensor
     outputs: Tensor
 
@@ -49,6 +52,7 @@ class Stylizations:
     """Contents N×3×H×W, style pictures K×3×H×W, and K×N×3×H×W, each content in each style."""
 
     kind: ClassVar[str] = "stylizations"
+    caption: ClassVar[str] = "contents on the left in the styles on top"
     contents: Tensor
     styles: Tensor
     outputs: Tensor
@@ -68,7 +72,7 @@ class Columns:
 
     kind: str
     sections: Sequence[Section]
-    caption: str = ""
+    caption: str
 
 
 Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns

@@ -142,7 +142,7 @@ class Translation:
             way = _Direction(model, _two(data), direction, request, runtime)
             numbers += way.numbers()
             sections.append(way.section())
-        return TaskResult(numbers, [Columns("translations", sections)])
+        return TaskResult(numbers, [Columns("translations", sections, "translations beside their sources")])
 
 
 def _two(data: TaskData) -> Domains:

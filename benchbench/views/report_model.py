@@ -21,6 +21,7 @@ from benchbench.views import figures
 from benchbench.views.curves import Alarm
 from benchbench.views.text import plain
 
+# Of records that do not list their artefacts.
 PICTURES = {
     "samples.png": "generated samples beside real images",
     "neighbours.png": "samples with their nearest training images",
@@ -89,12 +90,20 @@ def report_model(name: str, runs: Sequence[tuple[Path, dict[str, Any]]], frame: 
         ReportPicture(
             plain(f"{name}, seed {first['seed']}: {caption}"), _data_uri(read_file(folder, first, file))
         )
-        for file, caption in PICTURES.items()
+        for file, caption in _artefacts(first)
         if file in first["files"] and (folder / file).exists()  # records are published without pictures
     ]
     return ReportModel(
         plain(name), words, [*_curves(name, runs), *_classes(name, runs)], pictures, _facts(runs)
     )
+
+
+def _artefacts(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """The pictures of a record with their captions: as it lists them, or as those are called that do not list any."""
+    listed = run.get("artefacts")
+    if listed is None:
+        return list(PICTURES.items())
+    return [(str(own["file"]), str(own["caption"])) for own in listed if str(own["file"]).endswith(".png")]
 
 
 def _curves(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[ReportFigure]:
