@@ -263,6 +263,8 @@ class Batch:
             its discriminator sees, real or generated, and nowhere else (Zhao et al. 2020, equations 4 and 5).
         y: For a `Translator` the images of domain B, in the form of `x`. Row i of both shows the same thing if the
             model is `paired`, else they are drawn independently and may differ in number.
+        part: Which part of the step's batch this is, from 0, where batches go through in parts
+            (`TrainingConfig.accumulate`).
     """
 
     x: Tensor
@@ -271,6 +273,7 @@ class Batch:
     total_steps: int
     augment: Callable[[Tensor], Tensor] = unchanged
     y: Tensor | None = None
+    part: int = 0
 
 
 @dataclass(frozen=True)

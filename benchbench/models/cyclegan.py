@@ -82,7 +82,8 @@ class CycleGAN(TwoWay):
         self.pools = nn.ModuleDict(
             {way: ImagePool(config.pool, (c, spec.height, spec.width)) for way in BOTH}
         )
-        self._made: tuple[int, dict[Direction, Tensor]] | None = None  # in the generators' turn of that step
+        # By the generators, of that step and part of its batch.
+        self._made: tuple[tuple[int, int], dict[Direction, Tensor]] | None = None
 
     def turn(self, x: Tensor, direction: Direction, rng: ImageRng) -> Tensor:
         """The generator's image; nothing is drawn."""
@@ -132,14 +133,14 @@ class CycleGAN(TwoWay):
             terms[f"adversarial_{way}"] = (1.0, least_squares(scores, 1))
             back = self.generate(made[way], opposite(way))
             terms[f"cycle_{way}"] = (config.lambda_cycle, F.l1_loss(back, real[way]))
-        self._made = (batch.step, {way: images.detach() for way, images in made.items()})
+        self._made = (batch.step, batch.part), {way: images.detach() for way, images in made.items()}
         return terms
 
     def discriminator_loss(
         self, real: Mapping[Direction, Tensor], batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """½ ((D(real) - 1)² + D(made)²), the made images through the pool; `d_real`, `d_fake` are mean scores."""
-        made = self.made_images(real, batch.step)
+        made = self.made_images(real, (batch.step, batch.part))
         losses, logs = [], dict[str, Tensor]()
         for way in BOTH:
             fake = self.discriminators[way](batch.augment(self.pools[way](made[way])))
@@ -148,10 +149,10 @@ class CycleGAN(TwoWay):
             logs |= {f"d_real_{way}": true.mean().detach(), f"d_fake_{way}": fake.mean().detach()}
         return torch.stack(losses).sum(), logs
 
-    def made_images(self, real: Mapping[Direction, Tensor], step: int) -> dict[Direction, Tensor]:
-        """What the generators' turn of this step has made, once; new images of `real` where there was none."""
+    def made_images(self, real: Mapping[Direction, Tensor], at: tuple[int, int]) -> dict[Direction, Tensor]:
+        """What the generators have made at this step and part, once; new images of `real` where there is none."""
         kept, self._made = self._made, None
-        if kept is not None and kept[0] == step:
+        if kept is not None and kept[0] == at:
             return kept[1]
         with torch.no_grad():
             return {way: self.generate(real[way], way) for way in BOTH}

@@ -74,7 +74,7 @@ class Pix2Pix(ImageToImage):
         c, given = spec.channels, spec.channels + n_hints
         self.generator = UNet(given, c, config.width, config.depth, norm=config.norm, dropout=config.dropout)
         self.discriminator = PatchGAN(spec, given + c, config.disc_width, config.disc_layers, config.norm)
-        self._made: tuple[int, Triple] | None = None  # in the generator's turn of that step
+        self._made: tuple[tuple[int, int], Triple] | None = None  # by the generator, of that step and part
 
     def turn(self, x: Tensor, direction: Direction, rng: ImageRng) -> Tensor:
         """The generator's image; nothing is drawn."""
@@ -99,7 +99,7 @@ class Pix2Pix(ImageToImage):
         """The player's side of equation 4; curves `d_real` and `d_fake` are mean logits."""
         if phase.player == "generator":
             triple = self.make(batch)
-            self._made = (batch.step, Triple(*(part.detach() for part in triple)))
+            self._made = (batch.step, batch.part), Triple(*(part.detach() for part in triple))
             adversarial = nonsaturating_generator(self.score(triple.condition, triple.made, batch))
             l1 = F.l1_loss(triple.made, triple.target)
             return adversarial + self.config.lambda_l1 * l1, {
@@ -108,7 +108,7 @@ class Pix2Pix(ImageToImage):
             }
         kept, self._made = self._made, None
         with torch.no_grad():
-            triple = kept[1] if kept is not None and kept[0] == batch.step else self.make(batch)
+            triple = kept[1] if kept is not None and kept[0] == (batch.step, batch.part) else self.make(batch)
         on_fake = self.score(triple.condition, triple.made, batch)
         on_real = self.score(triple.condition, triple.target, batch)
         return nonsaturating_discriminator(on_real, on_fake) / 2, {

@@ -8,12 +8,13 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from benchbench.training.diffaugment import diffaugment
+from benchbench.training.ema import Average, HalfLife, Power, Ramp
 
 DEFAULT_EPOCHS = 20
 VALIDATION = 1  # raised whenever `training.validation` would set other images aside
 
 
-_LATER = ("player",)
+_LATER = ("player", "ema", "accumulate")
 """Settings that came later. At their defaults they are left out of what is written down: a recipe that uses none of
 them has the identity that it had before."""
 
@@ -65,6 +66,11 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         default=None, ge=1, description="passes over the training images, of the player that moves most"
     )
     batch_size: int = Field(default=128, ge=1, description="images a step")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="parts in which a batch goes through the networks; their gradients are added up",
+    )
     optimizer: Optimizer = "adam"
     lr: float = Field(default=1e-3, gt=0, description="learning rate of every player without its own")
     player_lr: dict[str, float] = Field(
@@ -82,6 +88,11 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm; none = off")
     ema_decay: float = Field(
         default=0.0, ge=0, lt=1, description="averaging of the weights that are handed out; 0 = off"
+    )
+    ema: Average | None = Field(
+        default=None,
+        description='other kinds of average: {kind="power", width=0.1}, {kind="halflife", images=10000, rampup=0.05}, '
+        '{kind="ramp", decay=0.999}, which is ema_decay',
     )
     diffaugment: str = Field(
         default="", description="what discriminators see is augmented by: color, translation, cutout"
@@ -117,11 +128,17 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         if self.steps is not None and self.epochs is not None:
             raise ValueError("give steps or epochs, not both")
         _check_betas(self.betas)
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate={self.accumulate} asks for more parts than batch_size={self.batch_size} has images"
+            )
         for player, lr in self.player_lr.items():
             if lr <= 0:
                 raise ValueError(f"player_lr of {player!r} is {lr} but must be above 0")
             if player in self.player and self.player[player].lr is not None:
                 raise ValueError(f"player_lr and player.{player}.lr say the same; give one of them")
+        if self.ema is not None and self.ema_decay:
+            raise ValueError("ema_decay and ema both say how weights are averaged; give one of them")
         diffaugment(self.diffaugment)  # an unknown name is told before anything is read
         if not self.monitor_every:
             if self.checkpoint == "best":
@@ -155,6 +172,11 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         )
 
     @property
+    def average(self) -> Ramp | Power | HalfLife | None:
+        """How the weights are averaged that are handed out; None for not at all."""
+        return Ramp(kind="ramp", decay=self.ema_decay) if self.ema_decay else self.ema
+
+    @property
     def selects(self) -> bool:
         """Whether other weights than the last may be handed out: then a validation part is set aside."""
         return bool(self.patience) or self.checkpoint == "best"
@@ -185,7 +207,10 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         hyper = self.model_dump(mode="json", exclude={"checkpoint_every"} | watching)
         if self.selects:
             hyper["validation"] = VALIDATION
-        # The same in the words of before there were settings by player.
+        # What could be said before in other words is said in those.
+        if isinstance(self.ema, Ramp):
+            del hyper["ema"]
+            hyper["ema_decay"] = self.ema.decay
         players = {name: dict(own) for name, own in hyper.pop("player", {}).items()}
         hyper["player_lr"] |= {name: own.pop("lr") for name, own in players.items() if "lr" in own}
         if players := {name: own for name, own in players.items() if own}:

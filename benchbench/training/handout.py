@@ -32,14 +32,14 @@ class Handout:
         self, model: nn.Module, config: TrainingConfig, labels: Tensor | None, device: torch.device
     ) -> None:
         self._model, self._config, self._labels, self._device = model, config, labels, device
-        self._ema = EMA(model, config.ema_decay) if config.ema_decay else None
+        self._ema = EMA(model, config.average) if config.average else None
         self.early: dict[str, Tensor] | None = None
         self.best: dict[str, Tensor] | None = None
 
-    def update(self) -> None:
-        """Take in the weights after one more step."""
+    def update(self, images: int) -> None:
+        """Take in the weights after one more step on batches of so many images."""
         if self._ema:
-            self._ema.update()
+            self._ema.update(images)
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:

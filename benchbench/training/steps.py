@@ -7,7 +7,7 @@ stops being finite.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ class Stepper:
         self, model: nn.Module, schedule: Schedule, config: TrainingConfig, device: torch.device
     ) -> None:
         self._model, self._schedule, self._device = model, schedule, device
-        self._precision = config.precision
+        self._precision, self._accumulate = config.precision, config.accumulate
         self._players: dict[str, _Player] = {}
         for name, module in schedule.players.items():
             parameters = [p for p in module.parameters() if p.requires_grad]
@@ -81,14 +81,21 @@ class Stepper:
         return Taken(value, columns | dict(zip(logs, logged, strict=True)))
 
     def _backward(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and logs of the batch, the gradients left in the player's parameters."""
+        """Loss and logs of the batch, means over its parts, the gradients left in the player's parameters."""
         times = gain(phase, self._schedule.phases) if self._schedule.phases else 1.0
-        with torch.autocast(
-            self._device.type, _PRECISIONS[self._precision], enabled=self._precision != "fp32"
-        ):
-            loss, logs = self._schedule.loss(phase, batch)
-        self._scaler.scale(loss if times == 1 else loss * times).backward()
-        return loss, logs
+        numbers: dict[str, Tensor] = {}
+        for part in parts_of(batch, self._accumulate):
+            share = len(part.x) / len(batch.x)
+            with torch.autocast(
+                self._device.type, _PRECISIONS[self._precision], enabled=self._precision != "fp32"
+            ):
+                loss, logs = self._schedule.loss(phase, part)
+            counted = loss if share * times == 1 else loss * (share * times)
+            self._scaler.scale(counted).backward()
+            for name, number in {"": loss.detach(), **logs}.items():
+                own = number if share == 1 else number * share
+                numbers[name] = numbers[name] + own if name in numbers else own
+        return numbers.pop(""), numbers
 
     def _check(self, phase: Phase, step: int, lr: float, loss: float, norm: float) -> None:
         who = phase.player if phase.name == "main" else f"{phase.player} ({phase.name})"
@@ -110,6 +117,20 @@ class Stepper:
         for name, player in self._players.items():
             player.optimizer.load_state_dict(saved["optimizers"][name])
         self._scaler.load_state_dict(saved["scaler"])
+
+
+def parts_of(batch: Batch, n: int) -> list[Batch]:
+    """A batch in `n` parts of consecutive images, or in as many as there are images; itself where that is one.
+
+    Of two domains that are no pairs each is cut for itself.
+    """
+    most = min(n, len(batch.x), len(batch.x if batch.y is None else batch.y))
+    if most == 1:
+        return [batch]
+    x = batch.x.tensor_split(most)
+    labels = [None] * most if batch.labels is None else batch.labels.tensor_split(most)
+    y = [None] * most if batch.y is None else batch.y.tensor_split(most)
+    return [replace(batch, x=x[part], labels=labels[part], y=y[part], part=part) for part in range(most)]
 
 
 def _read(numbers: Sequence[Tensor]) -> list[float]:

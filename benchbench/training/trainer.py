@@ -166,7 +166,7 @@ class _Trainer:
             raise InputError(
                 f"{type(self.model).__name__} augments nothing, it has no discriminator; leave diffaugment empty"
             )
-        self.handout.update()
+        self.handout.update(len(drawn[0].x))
         state.step += 1
         state.drawn += len(drawn)
         elapsed = time.perf_counter() - started

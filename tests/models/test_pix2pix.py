@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,6 +136,9 @@ def test_images_are_made_once_a_step() -> None:
     assert torch.equal(seen[2][:, :3], seen[1][:, :3])
     model.loss(Phase("discriminator"), batch)
     assert len(made) == 2
+    model.loss(Phase("generator"), replace(batch, part=1))  # another part's images are not this one's
+    model.loss(Phase("discriminator"), batch)
+    assert len(made) == 4
 
 
 def test_augmentation_is_of_input_and_output_together() -> None:

@@ -13,8 +13,9 @@ from torch import nn
 from benchbench.core.errors import InputError
 from benchbench.models.build import validated
 from benchbench.training.config import VALIDATION, TrainingConfig
-from benchbench.training.ema import EMA, ema_decay_at
+from benchbench.training.ema import EMA, HalfLife, Power, Ramp, gamma_of
 from benchbench.training.optim import lr_factor, make_optimizer
+from benchbench.training.recipe import load_recipe
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,57 @@ def test_optimizers() -> None:
 
 def test_ramp_by_hand() -> None:
     """(1 + t)/(10 + t): 0.1 at first, 0.5 at 8, then the decay itself."""
-    assert [ema_decay_at(t, 0.99) for t in (0, 8, 10_000)] == pytest.approx([0.1, 0.5, 0.99])
+    ramp = TrainingConfig(ema_decay=0.99).average
+    assert ramp is not None
+    assert [ramp.decay_at(t, 4) for t in (0, 8, 10_000)] == pytest.approx([0.1, 0.5, 0.99])
+
+
+@pytest.mark.parametrize("width", [0.02, 0.05, 0.1, 0.25])
+def test_power_is_the_average_by_a_power_function(width: float) -> None:
+    """Weights θ_t = t over T steps: the average Σ θ_t (t^(γ+1) - (t-1)^(γ+1)) / T^(γ+1), the integral of τ^γ by pieces,
+    in closed form; and the deviation of the density (γ+1) τ^γ on [0, 1] is the width that was asked for: its mean is
+    (γ+1)/(γ+2), its second moment (γ+1)/(γ+3)."""
+    power, gamma = Power(kind="power", width=width), gamma_of(width)
+    average = -100.0  # of initial weights, which must not matter
+    for update in range(200):
+        decay = power.decay_at(update, 4)
+        average = decay * average + (1 - decay) * (update + 1)
+    edges = [(t / 200) ** (gamma + 1) for t in range(201)]
+    expected = sum(t * (edges[t] - edges[t - 1]) for t in range(1, 201))
+    assert average == pytest.approx(expected, rel=1e-9)
+    variance = (gamma + 1) / (gamma + 3) - ((gamma + 1) / (gamma + 2)) ** 2
+    assert variance**0.5 == pytest.approx(width, rel=1e-6)
+
+
+def test_half_life_by_hand() -> None:
+    """Steps of 5 images and a half-life of 10: what was there counts half after two steps. With a ramp of 0.1 the
+    half-life is 0 at first, 5 after 50 images, and 10 from 100 images on."""
+    plain, ramped = (HalfLife(kind="halflife", images=10, rampup=part) for part in (0.0, 0.1))
+    assert [plain.decay_at(t, 5) for t in (0, 7)] == pytest.approx([0.5**0.5] * 2)
+    assert [ramped.decay_at(t, 5) for t in (0, 10, 20, 99)] == pytest.approx([0, 0.5, 0.5**0.5, 0.5**0.5])
+
+
+def test_kinds_of_average_are_said_by_settings() -> None:
+    """As tables; a ramp has the identity of `ema_decay`, the others one of their own, and nobody says both."""
+    read = [f"ema.{text}" for text in ("kind=halflife", "images=500", "rampup=0.05")]
+    assert load_recipe("vae", None, None, read).training.average == HalfLife(
+        kind="halflife", images=500, rampup=0.05
+    )
+    ramp = TrainingConfig.model_validate({"ema": {"kind": "ramp", "decay": 0.99}})
+    assert ramp.average == TrainingConfig(ema_decay=0.99).average
+    assert ramp.hyper() == TrainingConfig(ema_decay=0.99).hyper()
+    power = TrainingConfig.model_validate({"ema": {"kind": "power"}}).hyper()
+    assert power == TrainingConfig().hyper() | {"ema": {"kind": "power", "width": 0.1}}
+    assert TrainingConfig().average is None
+    with pytest.raises(ValueError, match="ema_decay and ema both say"):
+        TrainingConfig.model_validate({"ema": {"kind": "power"}, "ema_decay": 0.9})
+    for wrong, words in (
+        ("ema.kind=mean", "training setting ema=.*: input tag 'mean' found"),
+        ("ema.decay=0.5", "training setting ema=.*: unable to extract tag"),
+        ('ema={kind="power", width=0.3}', r"training setting ema.power.width=0.3: input should be less than"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load_recipe("vae", None, None, [wrong])
 
 
 @settings(max_examples=20, deadline=None)
@@ -67,11 +118,11 @@ def test_ema_is_its_closed_form(weights: list[float], decay: float) -> None:
     """average_T = Π d_t · w_0 + Σ_t (1 - d_t)·Π_{s>t} d_s · w_t, in float64: 1e-12 is rounding."""
     model = nn.Linear(1, 1, bias=False).double()
     model.weight.data.fill_(3.0)
-    ema = EMA(model, decay)
+    ema = EMA(model, Ramp(kind="ramp", decay=decay))
     for weight in weights:
         model.weight.data.fill_(weight)
-        ema.update()
-    decays = [ema_decay_at(t, decay) for t in range(len(weights))]
+        ema.update(4)
+    decays = [min(decay, (1 + t) / (10 + t)) for t in range(len(weights))]
     expected = 3.0
     for d in decays:
         expected *= d
@@ -86,11 +137,27 @@ def test_ema_is_its_closed_form(weights: list[float], decay: float) -> None:
 def test_ema_keeps_parameters_alone_and_leaves_the_model_alone() -> None:
     """Running batch statistics are handed out as they are; the model's own weights do not change."""
     model = nn.BatchNorm1d(2)
-    ema = EMA(model, 0.9)
+    ema = EMA(model, Ramp(kind="ramp", decay=0.9))
     before = copy.deepcopy(model.state_dict())
-    ema.update()
+    ema.update(4)
     assert ema.state.keys() == {"weight", "bias"}
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_ema_of_what_the_model_says() -> None:
+    """One of two parts; a weight that both parts of it share has both of its names."""
+
+    class Parts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mine, self.other = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Linear(2, 2)
+            self.mine[1].weight = self.mine[0].weight
+
+        def averaged(self) -> list[nn.Module]:
+            return [self.mine]
+
+    ema = EMA(Parts(), Ramp(kind="ramp", decay=0.9))
+    assert ema.state.keys() == {"mine.0.weight", "mine.0.bias", "mine.1.weight", "mine.1.bias"}
 
 
 def one(step: int) -> int:
@@ -120,7 +187,7 @@ def test_hyper_leaves_out_what_changes_no_number() -> None:
     default = TrainingConfig()
     watching = {"monitor_every", "on_collapse"}
     assert TrainingConfig(checkpoint_every=7, monitor_every=50).hyper() == default.hyper()
-    later = {"player"}  # left out while nobody sets them
+    later = {"player", "ema", "accumulate"}  # left out while nobody sets them
     assert (
         default.hyper().keys() == TrainingConfig.model_fields.keys() - {"checkpoint_every"} - watching - later
     )

@@ -21,6 +21,7 @@ from benchbench.training.optim import corrected, make_optimizer
 from benchbench.training.phases import Schedule, allotted, gain, step_ratio
 from benchbench.training.recipe import load_recipe
 from benchbench.training.state import TrainingResult
+from benchbench.training.steps import parts_of
 from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
@@ -196,6 +197,70 @@ def test_lazy_phases_resume_exactly(tmp_path: Path) -> None:
     assert go(resumed, tmp_path, **settings).curves == expected.curves
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key])
+
+
+# Gradients that are added up.
+
+
+class Fitted(nn.Module):
+    """A game without batch statistics or noise, so that a part of a batch is what it is within the whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.d, self.g = (nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Tanh()) for _ in range(2))
+        self.largest = 0
+
+    def players(self) -> Mapping[str, nn.Module]:
+        return {"d": self.d, "g": self.g}
+
+    def phases(self) -> Sequence[Phase]:
+        return [D, R1, G]
+
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        self.largest = max(self.largest, len(batch.x))
+        assert batch.labels is not None
+        values = self.players()[phase.player](batch.x)
+        error = (values.mean(1) - batch.labels / 10).square()
+        return error.mean(), {f"squared_{phase.name}": values.detach().square().mean()}
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(8, 2), (7, 3), (5, 5)])
+def test_parts_make_the_gradient_of_the_whole(batch: int, parts: int) -> None:
+    """Also where the parts are not of one size, with clipping, momentum and a lazy phase: the weights of one pass, in
+    float32 to 1e-6, and so are loss, gradient norm and logs. No pass sees more than its part."""
+    images = torch.randint(
+        0, 256, (16, 3, 2, 2), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    data = TrainingData(images, torch.arange(16), images[:2])
+    models, rows = [Fitted(), Fitted()], []
+    for model, accumulate in zip(models, (1, parts), strict=True):
+        config = TrainingConfig(
+            batch_size=batch, steps=9, optimizer="sgd", lr=0.05, clip_norm=0.3, accumulate=accumulate
+        )
+        rows.append(train(model, data, config, seed=0, device=CPU).curves[-1])
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+    assert rows[1] == pytest.approx(rows[0], rel=1e-4)
+    assert [model.largest for model in models] == [batch, -(-batch // parts)]
+
+
+def test_parts_of_a_batch() -> None:
+    """Consecutive images with their labels; pairs stay together; the other domain is cut for itself; none is empty."""
+    x, labels = torch.arange(5.0).view(5, 1, 1, 1), torch.arange(5)
+    first, second = parts_of(Batch(x, labels, 3, 9, y=x + 10), 2)
+    assert (first.x.flatten().tolist(), second.x.flatten().tolist()) == ([0, 1, 2], [3, 4])
+    assert second.labels is not None
+    assert second.y is not None
+    assert second.labels.tolist() == [3, 4]
+    assert torch.equal(second.y, second.x + 10)
+    assert (second.step, second.total_steps, first.part, second.part) == (3, 9, 0, 1)
+    assert [len(part.x) for part in parts_of(Batch(x, None, 0, 1, y=x[:2]), 4)] == [3, 2]
+    whole = Batch(x, None, 0, 1)
+    assert parts_of(whole, 1)[0] is whole
+    assert len(parts_of(whole, 8)) == 5
+    with pytest.raises(ValueError, match="accumulate=9 asks for more parts than batch_size=8 has images"):
+        TrainingConfig(batch_size=8, accumulate=9)
 
 
 # Settings of single players.
