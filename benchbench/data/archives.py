@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from benchbench.core.errors import InputError
-from benchbench.data.folder import SUFFIXES
+from benchbench.data.folder import is_image, no_images
 
 BOMB_RATIO = 100
 """Unpacked to packed size. Image formats are compressed already; flat BMP files exceed it, but are small."""
@@ -80,12 +80,9 @@ def open_zip(path: Path) -> ZippedImages:
             "give the images as a folder if you trust it"
         )
     visible = [name for name in by_name if not _is_hidden(name)]
-    names = sorted(name for name in visible if PurePosixPath(name).suffix.lower() in SUFFIXES)
+    names = sorted(filter(is_image, visible))
     if not names:
-        raise InputError(
-            f"no images in {path} ({len(members)} other files are); "
-            f"files must end in {', '.join(sorted(SUFFIXES))}"
-        )
+        raise no_images(path, len(members))
     return ZippedImages(path, names, [by_name[name] for name in names], len(visible) - len(names))
 
 

@@ -1,37 +1,26 @@
 """What a source yields: blocks, consecutive images in an order of its own.
 
 How many images are a block depends on the source and on the size of its images, never on the consumer's batch
-size. Files are decoded by several threads, a few at a time (Pillow lets go of the interpreter lock).
+size.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ImageFile
 from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.data.arrays import LOOK_AT, value_range
-from benchbench.data.decode import UnusableError, decode_image, resize_images
-from benchbench.data.prefetch import map_ahead
+from benchbench.data.decode import Cut, Items, Pixels, UnusableError, decode_ahead, resize_images
 
 BLOCK_BYTES = 2**22  # a block of images that need no decoding
-CHUNK = 8  # files a thread decodes at a time
-WORKERS = min(8, os.cpu_count() or 1)
-
-Items = Generator[tuple[str, bytes | Path], None, None]
-"""(name for errors, file content or path) of encoded images."""
 
 
 @dataclass(frozen=True)
@@ -109,31 +98,22 @@ def check_tensor(batch: object, what: str) -> None:
     check_images(batch, what)
 
 
-def decoded_blocks(items: Items, size: int | None) -> Generator[Block, None, None]:
-    """Decode files, several at a time; `InputError` names the first one that cannot be used."""
-    return map_ahead(partial(_decode_chunk, size=size), _chunks(items), WORKERS)
+def decoded_blocks(
+    items: Items, size: int | None = None, cut: Cut | None = None
+) -> Generator[Block, None, None]:
+    """Files as they are decoded (`decode_ahead`); `InputError` names the first one that cannot be used."""
+    with closing(decode_ahead(items, size=size, cut=cut)) as chunks:
+        yield from map(_block, chunks)
 
 
-def _chunks(items: Items) -> Generator[list[tuple[str, bytes | Path]], None, None]:
-    with closing(items):
-        while chunk := list(islice(items, CHUNK)):
-            yield chunk
-
-
-def _decode_chunk(chunk: list[tuple[str, bytes | Path]], size: int | None) -> Block:
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise InputError(
-            "Pillow is set to fill up truncated images with grey; "
-            "set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False again"
-        )
+def _block(chunk: Sequence[tuple[str, Pixels | UnusableError]]) -> Block:
     images: list[NDArray[np.uint8]] = []
     applied: list[list[str]] = []
     odd = None
-    for name, encoded in chunk:
-        try:
-            pixels, conversions = decode_image(encoded, size)
-        except UnusableError as error:
-            raise InputError(f"{name} {error}") from error
+    for name, result in chunk:
+        if isinstance(result, UnusableError):
+            raise InputError(f"{name} {result}") from result
+        pixels, conversions = result
         if images and pixels.shape[:2] != images[0].shape[1:]:
             odd = (name, (pixels.shape[0], pixels.shape[1]))
             break

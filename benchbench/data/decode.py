@@ -17,11 +17,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from io import BytesIO
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
+from benchbench.data.prefetch import map_ahead
 
 DECODE_VERSION = 1
 """Goes into the keys of the decode cache: raise it with every change of the rules above."""
@@ -48,17 +49,21 @@ CONVERSIONS = {
 Cut = Callable[[Image.Image], Image.Image]
 """Takes a part out of an image, upright and in RGB; `UnusableError` if it cannot."""
 
-CHUNK = 64  # images a thread takes at a time: tiny images would otherwise spend their time in the queue
-BLOCK = 64 * CHUNK  # images read ahead at most, so that memory does not grow with their number
+Items = Iterable[tuple[str, bytes | Path]]
+"""(name for errors, file content or path) of encoded images."""
+
+Pixels = tuple[NDArray[np.uint8], list[str]]
+"""What `decode_image` returns."""
+
+CHUNK = 8  # files a thread takes at a time: few, for they may be large
+WORKERS = min(8, os.cpu_count() or 1)
 
 
 class UnusableError(Exception):
     """An image that is refused; the message is the end of a sentence that begins with its name."""
 
 
-def decode_image(
-    encoded: bytes | Path, size: int | None = None, cut: Cut | None = None
-) -> tuple[NDArray[np.uint8], list[str]]:
+def decode_image(encoded: bytes | Path, size: int | None = None, cut: Cut | None = None) -> Pixels:
     """One image file as uint8 H×W×3, and the keys of `CONVERSIONS` that apply; `UnusableError` if refused.
 
     `size`: the side of the square it is brought to, None for its own size. `cut`: what to take of it first.
@@ -103,7 +108,7 @@ def _refuse(image: Image.Image) -> None:
         raise UnusableError(f"is {image.mode}; convert it to RGB first, through the colour profile you mean")
 
 
-def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> tuple[NDArray[np.uint8], list[str]]:
+def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> Pixels:
     applied = ["jpeg"] if image.format in ("JPEG", "MPO") else []
     turned = ImageOps.exif_transpose(image)
     if image.getexif().get(0x0112, 1) != 1:
@@ -125,8 +130,42 @@ def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> tuple[NDAr
     return np.asarray(rgb), applied
 
 
+def decode_ahead(
+    items: Items, *, size: int | None = None, cut: Cut | None = None
+) -> Generator[list[tuple[str, Pixels | UnusableError]], None, None]:
+    """Decode files in order, a few at a time and some ahead: the name of each with its pixels and conversions, or with
+    why it is refused. Threads share the work (Pillow lets go of the interpreter while it decodes)."""
+    return map_ahead(partial(_decode_chunk, size=size, cut=cut), _chunks(items), WORKERS)
+
+
+def _chunks(items: Items) -> Generator[list[tuple[str, bytes | Path]], None, None]:
+    def each() -> Generator[tuple[str, bytes | Path], None, None]:
+        yield from items  # so that closing it closes whatever `items` holds open
+
+    with closing(each()) as remaining:
+        while chunk := list(islice(remaining, CHUNK)):
+            yield chunk
+
+
+def _decode_chunk(
+    chunk: list[tuple[str, bytes | Path]], size: int | None, cut: Cut | None
+) -> list[tuple[str, Pixels | UnusableError]]:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise InputError(
+            "Pillow is set to fill up truncated images with grey; "
+            "set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False again"
+        )
+    decoded: list[tuple[str, Pixels | UnusableError]] = []
+    for name, encoded in chunk:
+        try:
+            decoded.append((name, decode_image(encoded, size, cut)))
+        except UnusableError as error:
+            decoded.append((name, error))
+    return decoded
+
+
 def decode_images(
-    items: Iterable[tuple[str, bytes | Path]],
+    items: Items,
     total: int,
     *,
     size: int | None = None,
@@ -134,32 +173,23 @@ def decode_images(
     title: str = "decode",
     progress: Progress = SILENT,
 ) -> tuple[NDArray[np.uint8], dict[str, int]]:
-    """All `total` images of (name, file content or path) as uint8 N×3×H×W, and the count of each conversion.
+    """All `total` images as uint8 N×3×H×W, and the count of each conversion.
 
-    Threads share the work (Pillow lets go of the interpreter while it decodes). `InputError` names the first
-    image that cannot be used and says how many there are.
+    `InputError` names the first image that cannot be used and says how many there are.
     """
     images: NDArray[np.uint8] | None = None
     applied: Counter[str] = Counter()
-    refused: list[tuple[str, str]] = []
+    refused: list[tuple[str, UnusableError]] = []
     first, odd = "", []
-    remaining, i = iter(items), 0
-
-    def decode_chunk(
-        chunk: list[tuple[str, bytes | Path]],
-    ) -> list[tuple[NDArray[np.uint8], list[str]] | str]:
-        return [_decoded_or_reason(encoded, size, cut) for _, encoded in chunk]
-
     with (
         _strict_pillow(),
-        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        closing(decode_ahead(items, size=size, cut=cut)) as chunks,
         progress.stage(title, total, "image") as stage,
     ):
-        while block := list(islice(remaining, BLOCK)):
-            chunks = [block[start : start + CHUNK] for start in range(0, len(block), CHUNK)]
-            results = chain.from_iterable(pool.map(decode_chunk, chunks))
-            for (name, _), result in zip(block, results, strict=True):
-                if isinstance(result, str):
+        i = 0
+        for chunk in chunks:
+            for name, result in chunk:
+                if isinstance(result, UnusableError):
                     refused.append((name, result))
                 else:
                     pixels, conversions = result
@@ -171,7 +201,7 @@ def decode_images(
                         odd.append((name, pixels.shape))
                     applied.update(conversions)
                 i += 1
-            stage.advance(len(block))
+            stage.advance(len(chunk))
     if refused:
         name, reason = refused[0]
         others = f" ({len(refused)} of {total} images cannot be used)" if len(refused) > 1 else ""
@@ -181,11 +211,19 @@ def decode_images(
     if odd:
         name, shape = odd[0]
         raise InputError(
-            f"images differ in size: {first} is {images.shape[3]}×{images.shape[2]} but {name} is "
-            f"{shape[1]}×{shape[0]} ({len(odd)} of {total} differ from the first); "
-            "--size N resizes and crops all to N×N"
+            f"{size_differs((first, images.shape[2:]), (name, shape))} "
+            f"({len(odd)} of {total} differ from the first); {WAY_TO_ONE_SIZE}"
         )
     return images, dict(applied)
+
+
+def size_differs(one: tuple[str, Sequence[int]], other: tuple[str, Sequence[int]]) -> str:
+    """Two images by name and (H, W, …), as the beginning of a sentence that `WAY_TO_ONE_SIZE` ends."""
+    (first, (h0, w0, *_)), (name, (h, w, *_)) = one, other
+    return f"images differ in size: {first} is {w0}×{h0} but {name} is {w}×{h}"
+
+
+WAY_TO_ONE_SIZE = "--size N resizes and crops all to N×N"
 
 
 def conversion_notes(applied: dict[str, int], total: int) -> list[str]:
@@ -213,15 +251,6 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
-
-
-def _decoded_or_reason(
-    encoded: bytes | Path, size: int | None, cut: Cut | None
-) -> tuple[NDArray[np.uint8], list[str]] | str:
-    try:
-        return decode_image(encoded, size, cut)
-    except UnusableError as error:
-        return str(error)
 
 
 def room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:

@@ -15,8 +15,10 @@ are read by `data.paired_folder`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+import stat
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
@@ -60,34 +62,81 @@ def require_folder(kind: str, path: Path) -> None:
         raise InputError(f"{kind}:{path}: {path} {what}")
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The images below `folder`. names: relative POSIX names, sorted. others: how many other files are there."""
+
+    folder: Path
+    names: list[str]
+    others: int
+
+    @property
+    def title(self) -> str:
+        """The folder's own name."""
+        return self.folder.resolve().name
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the record should know of the files."""
+        return left_aside(self.others, self.title)
+
+    def items(self) -> Generator[tuple[str, Path], None, None]:
+        """(name for errors, path) of each image, in the order of `names`."""
+        yield from ((str(self.folder / name), self.folder / name) for name in self.names)
+
+
+def list_images(folder: Path) -> Listing:
+    """The images below `folder`, whatever the layout; `InputError` if there are none."""
+    names = sorted(file.relative_to(folder).as_posix() for file in walk(folder))
+    images = [name for name in names if is_image(name)]
+    if not images:
+        raise no_images(folder, len(names))
+    for name in images:
+        _require_file(folder / name)
+    return Listing(folder, images, len(names) - len(images))
+
+
 def read_part(folder: Path, title: str) -> Part:
     """The images below one folder, as one part."""
-    files = sorted(walk(folder), key=lambda file: file.relative_to(folder).as_posix())
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if not images:
-        others = f" ({len(files)} other files are)" if files else ""
-        raise InputError(f"no images in {folder}{others}; files must end in {', '.join(sorted(SUFFIXES))}")
-    names = [image.relative_to(folder) for image in images]
-    flat = [name for name in names if len(name.parts) == 1]
-    if flat and len(flat) < len(names):
-        deep = next(name for name in names if len(name.parts) > 1)
-        raise InputError(
-            f"{folder} holds images directly ({flat[0]}) and in folders ({deep.as_posix()}); "
-            "put all into class folders, or all into one folder"
-        )
-
-    def items() -> Iterator[tuple[str, bytes | Path]]:
-        return ((str(image), image) for image in images)
-
-    left = len(files) - len(images)
+    listing = list_images(folder)
     return Part(
         title=title,
-        total=len(images),
-        items=items,
-        labels=None if flat else [name.parts[0] for name in names],
-        identity=[[name.as_posix(), _sha256(image)] for name, image in zip(names, images, strict=True)],
-        notes=[f"{left} files in {title} that are not images were left aside"] if left else [],
+        total=len(listing.names),
+        items=listing.items,
+        labels=class_names(listing.names, folder),
+        identity=[[name, _sha256(folder / name)] for name in listing.names],
+        notes=left_aside(listing.others, title),
     )
+
+
+def class_names(names: Sequence[str], where: Path) -> list[str] | None:
+    """The first folder of each of these relative POSIX names, which is its class; None if all are in one folder."""
+    flat = [name for name in names if "/" not in name]
+    if not flat:
+        return [name.partition("/")[0] for name in names]
+    if len(flat) < len(names):
+        deep = next(name for name in names if "/" in name)
+        raise InputError(
+            f"{where} holds images directly ({flat[0]}) and in folders ({deep}); "
+            "put all into class folders, or all into one folder"
+        )
+    return None
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is taken for an image."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def no_images(where: Path, others: int) -> InputError:
+    """The sentence for a folder or archive with nothing but `others` files."""
+    but = f" ({others} other files are)" if others else ""
+    return InputError(f"no images in {where}{but}; files must end in {', '.join(sorted(SUFFIXES))}")
+
+
+def left_aside(others: int, title: str) -> list[str]:
+    """The note on files that are no images."""
+    return [f"{others} files in {title} that are not images were left aside"] if others else []
 
 
 def walk(folder: Path) -> Iterator[Path]:
@@ -105,6 +154,16 @@ def walk(folder: Path) -> Iterator[Path]:
         visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(root, name) for name in files if not name.startswith("."))
+
+
+def _require_file(path: Path) -> None:
+    """`InputError` for a pipe or device, which whoever reads it might wait for without end."""
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return  # whoever reads it says what is wrong
+    if not regular:
+        raise InputError(f"{path} is a pipe, a socket or a device, not an image file; take it away")
 
 
 def _sha256(file: Path) -> str:

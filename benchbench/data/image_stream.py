@@ -24,7 +24,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.blocks import Block
-from benchbench.data.decode import conversion_notes
+from benchbench.data.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
 from benchbench.data.fingerprint import combine, pixel_digests
 from benchbench.data.prefetch import read_ahead
 
@@ -218,8 +218,4 @@ def _relative(names: Sequence[str]) -> list[str]:
 
 
 def _mixed(start: Block, name: str, size: tuple[int, int]) -> InputError:
-    (h0, w0), (h, w) = start.size, size
-    return InputError(
-        f"images differ in size: {start.name} is {w0}×{h0} but {name} is {w}×{h}; "
-        "--size N resizes and crops all to N×N"
-    )
+    return InputError(f"{size_differs((start.name, start.size), (name, size))}; {WAY_TO_ONE_SIZE}")

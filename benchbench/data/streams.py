@@ -33,7 +33,6 @@ from benchbench.data.arrays import ArrayImages, open_npy, open_npz
 from benchbench.data.assemble import resolve_labels
 from benchbench.data.blocks import (
     Block,
-    Items,
     batch_name,
     check_tensor,
     decoded_blocks,
@@ -42,7 +41,7 @@ from benchbench.data.blocks import (
 )
 from benchbench.data.catalogue import LARGEST, PATHS, folder_name, load_dataset
 from benchbench.data.dataset import Dataset
-from benchbench.data.folder import SUFFIXES, walk
+from benchbench.data.folder import SUFFIXES, left_aside, list_images
 from benchbench.data.image_stream import ImageStream, pairs
 from benchbench.data.torchscript import ScriptedGenerator
 
@@ -193,22 +192,13 @@ def from_dataset(dataset: Dataset, title: str) -> ImageStream:
 
 
 def _open_folder(path: Path, name: str, size: int | None) -> ImageStream:
-    files = sorted((file.relative_to(path).as_posix(), file) for file in walk(path))
-    images = [(relative, file) for relative, file in files if file.suffix.lower() in SUFFIXES]
-    others = len(files) - len(images)
-    if not images:
-        but = f" ({others} other files are)" if others else ""
-        raise InputError(f"no images in {path}{but}; files must end in {', '.join(sorted(SUFFIXES))}")
-
-    def items() -> Items:
-        yield from ((str(file), file) for _, file in images)
-
+    listing = list_images(path)
     return ImageStream(
         name,
-        len(images),
-        lambda: decoded_blocks(items(), size),
-        names=[relative for relative, _ in images],
-        notes=_left_aside(others),
+        len(listing.names),
+        lambda: decoded_blocks(listing.items(), size),
+        names=listing.names,
+        notes=listing.notes,
     )
 
 
@@ -219,7 +209,7 @@ def _open_zip(path: Path, name: str, size: int | None) -> ImageStream:
         len(archive.names),
         lambda: decoded_blocks(archive.items(), size),
         names=archive.names,
-        notes=_left_aside(archive.others),
+        notes=left_aside(archive.others, path.name),
     )
 
 
@@ -227,19 +217,12 @@ def _open_parquet(path: Path, name: str, size: int | None) -> ImageStream:
     part = parquet.read_part([path], path.name)
     _, (labels,) = resolve_labels([part])
 
-    def items() -> Items:
-        yield from part.items()
-
     return ImageStream(
         name,
         part.total,
-        lambda: decoded_blocks(items(), size),
+        lambda: decoded_blocks(part.items(), size),
         labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
     )
-
-
-def _left_aside(others: int) -> list[str]:
-    return [f"{others} files that are not images were left aside"] if others else []
 
 
 def _from_arrays(arrays: ArrayImages, name: str, size: int | None) -> ImageStream:

@@ -78,7 +78,7 @@ class TestZip:
         }
         stream = open_images(str(write_zip(tmp_path / "a.zip", members)))
         assert stream.n == 1
-        assert stream.notes == ("1 files that are not images were left aside",)
+        assert stream.notes == ("1 files in a.zip that are not images were left aside",)
 
     def test_nothing_is_unpacked_to_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """After a whole pass the folder, which is also the working directory, holds the archive alone."""

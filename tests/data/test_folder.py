@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.fingerprint import fingerprint
+from benchbench.data.streams import open_images
 
 
 def test_class_folders_with_a_split(write_image, tmp_path: Path) -> None:
@@ -163,6 +166,16 @@ def test_not_a_folder(write_image, tmp_path: Path) -> None:
         load_dataset(f"folder:{tmp_path}/gone")
     with pytest.raises(InputError, match="is a file, not a folder"):
         load_dataset(f"folder:{write_image('a.png')}")
+
+
+@pytest.mark.parametrize("read", [load_dataset, open_images])
+def test_a_pipe_is_refused(write_image, tmp_path: Path, read: Callable[[str], object]) -> None:
+    """Whoever opens a pipe that nobody writes to waits without end, so it is refused before anything is read."""
+    for i in range(4):
+        write_image(f"own/{i}.png", seed=i)
+    os.mkfifo(tmp_path / "own" / "5.png")
+    with pytest.raises(InputError, match=r"5\.png is a pipe, .*take it away"):
+        read(f"folder:{tmp_path}/own")
 
 
 def test_photographs(shared_data: Path) -> None:

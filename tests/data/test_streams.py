@@ -76,12 +76,12 @@ class TestFolder:
 
     def test_files_that_are_no_images_are_left_aside(self, tmp_path: Path) -> None:
         """A log and a hidden file beside two images: two images, one note."""
-        write_folder(tmp_path, pictures(2))
-        (tmp_path / "log.txt").write_text("?")
-        (tmp_path / ".DS_Store").write_bytes(b"?")
-        stream = open_images(str(tmp_path))
+        folder = write_folder(tmp_path / "made", pictures(2))
+        (folder / "log.txt").write_text("?")
+        (folder / ".DS_Store").write_bytes(b"?")
+        stream = open_images(str(folder))
         assert torch.equal(read(stream), pictures(2))
-        assert stream.notes == ("1 files that are not images were left aside",)
+        assert stream.notes == ("1 files in made that are not images were left aside",)
 
     def test_empty_folder(self, tmp_path: Path) -> None:
         """No images: the sentence names the folder and the endings that would do."""
