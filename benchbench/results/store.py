@@ -23,16 +23,15 @@ from typing import Any
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
 from benchbench.core.hashing import canonical_json, digest, file_sha256
+from benchbench.results.manifest import Artefact
 from benchbench.results.provenance import damaged, read_run_json, write_run_json
 from benchbench.results.record import SCHEMA_VERSION
 
 RUN = "run.json"
 METRICS = "metrics.csv"
 FAILED = "failed.json"
-DETACHABLE = (
-    ".safetensors",
-    ".png",
-)  # may be taken out of a cell, to publish numbers without weights and pictures
+DETACHABLE = (".safetensors", ".png", ".npz")
+"""What may be taken out of a cell, to publish numbers without weights, pictures and single images."""
 
 
 class Store:
@@ -48,8 +47,8 @@ class Store:
     def find(self, dataset: str, model: str, key: str) -> Path | None:
         """The folder of a finished cell, every file of which is as it was written; None where there is none.
 
-        Weights and pictures may have been taken away; what is there must be what was written. Raises `InputError`
-        for a damaged one: it is neither served nor silently replaced.
+        Weights, pictures and single images may have been taken away; what is there must be what was written. Raises
+        `InputError` for a damaged one: it is neither served nor silently replaced.
         """
         folder = self.cell_dir(dataset, model, key)
         if not folder.exists() or _only_failed(folder):
@@ -80,8 +79,9 @@ class Store:
         """Yield a folder to fill with `metrics.csv` and whatever else; on success it becomes the cell.
 
         `run` is what `run.json` will say; it may still be changed inside the block. The store adds
-        schema_version, cell, dataset, model and files. On any error nothing becomes visible. If the cell is
-        there already, it stays. Raises `InputError` when the folder cannot be written (no space, no right).
+        schema_version, cell, dataset, model and files, and to each of its `artefacts` the sha256. On any error nothing
+        becomes visible. If the cell is there already, it stays. Raises `InputError` when the folder cannot be written
+        (no space, no right).
         """
         with atomic_folder(self.cell_dir(dataset, model, key)) as folder:
             yield folder
@@ -93,8 +93,12 @@ class Store:
                 cell=key,
                 dataset=dataset,
                 model=model,
-                files={path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
+                files=(digests := {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}),
             )
+            if artefacts := run.get("artefacts"):
+                run["artefacts"] = [
+                    {**own.model_dump(), "sha256": _digest_of(own, digests)} for own in artefacts
+                ]
             write_run_json(folder / RUN, run)
             self.clear_failure(dataset, model, key)
 
@@ -152,6 +156,12 @@ class Store:
             raise cannot_write(self.root, error) from error
         finally:
             shutil.rmtree(probe, ignore_errors=True)
+
+
+def _digest_of(artefact: Artefact, digests: Mapping[str, str]) -> str:
+    if artefact.file not in digests:
+        raise ValueError(f"the artefact {artefact.file} was announced and not written")
+    return digests[artefact.file]
 
 
 def _only_failed(folder: Path) -> bool:

@@ -33,6 +33,7 @@ from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.select import select_metrics
 from benchbench.results.load import load_results
+from benchbench.results.manifest import Artefact
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
@@ -158,11 +159,7 @@ def _record(plan: Evaluation, scored: Scored, run: dict[str, Any], store: Store)
         "size": size_text(scored.samples),
     }
     run["artefacts"] = [
-        {
-            "file": "samples.png",
-            "kind": "samples",
-            "caption": "the images that were scored, and the reference",
-        }
+        Artefact(file="samples.png", kind="samples", caption="the images that were scored, and the reference")
     ]
     with store.write(plan.dataset_name, samples.name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
@@ -203,7 +200,7 @@ def _select(names: Sequence[str], readers: Chosen) -> list[Metric]:
         metric
         for metric in chosen
         if not {metric.family, metric.name}.isdisjoint(names)
-        or not ("pairs" in metric.needs or isinstance(metric, ConditionalAccuracy))
+        or not ("truth" in metric.needs or isinstance(metric, ConditionalAccuracy))
     ]
 
 
@@ -220,7 +217,7 @@ def _names(names: str | Sequence[str]) -> Sequence[str]:
 
 
 def _check_numbers(samples: ImageStream, against: Reference, metrics: Sequence[Metric]) -> None:
-    of_sets = [metric for metric in metrics if "pairs" not in metric.needs]
+    of_sets = [metric for metric in metrics if "truth" not in metric.needs]
     if of_sets and samples.n < 2:
         raise InputError(f"{samples.name} holds 1 image; a distribution needs at least 2")
     if any(metric.needs_reference for metric in of_sets) and against.n == 1:

@@ -1,15 +1,28 @@
-"""The pictures of a cell: what a person looks at before believing a number."""
+"""The artefacts of a cell: pictures that a person looks at before believing a number, and single images."""
 
 from __future__ import annotations
 
+import re
+import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from benchbench.tasks.pictures import Columns, Neighbours, Picture, Reconstructions, Samples, Stylizations
+from benchbench.results.manifest import Artefact
+from benchbench.tasks.pictures import (
+    Columns,
+    Neighbours,
+    Picture,
+    Reconstructions,
+    Samples,
+    SingleImages,
+    Stylizations,
+)
 from benchbench.views.grid import (
     save_neighbours,
     save_reconstructions,
@@ -20,19 +33,57 @@ from benchbench.views.grid import (
 )
 
 
-def write_pictures(folder: Path, title: str, pictures: Sequence[Picture]) -> list[dict[str, str]]:
-    """Each as `<kind>.png`, and what run.json says of them. title: of the model and its variant."""
-    artefacts = []
+def artefacts_of(pictures: Sequence[Picture]) -> list[Artefact]:
+    """What run.json says of them, in their order. `ValueError` where a kind is no word, or would be two files of one
+    name."""
     for picture in pictures:
-        file = f"{picture.kind}.png"
-        _draw(picture, folder / file, title)
-        artefacts.append({"file": file, "kind": picture.kind, "caption": picture.caption})
-    return artefacts
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", picture.kind):
+            raise ValueError(
+                f"the kind of an artefact is a word, which names its file; {picture.kind!r} is none"
+            )
+    found = [Artefact(file=_file(own), kind=own.kind, caption=own.caption) for own in pictures]
+    twice = [file for file, n in Counter(own.file for own in found).items() if n > 1]
+    if twice:
+        raise ValueError(f"two artefacts of one kind would both be {twice[0]}; give each a kind of its own")
+    return found
+
+
+def write_pictures(folder: Path, title: str, pictures: Sequence[Picture]) -> list[Artefact]:
+    """Each as `<kind>.png` or, single images, `<kind>.npz`, and what run.json says of them. title: of the model and
+    its variant."""
+    found = artefacts_of(pictures)
+    for picture, artefact in zip(pictures, found, strict=True):
+        path = folder / artefact.file
+        if path.exists():
+            raise ValueError(f"a record has a {artefact.file} already; an artefact needs another kind")
+        _draw(picture, path, title)
+    return found
+
+
+def _file(picture: Picture) -> str:
+    return f"{picture.kind}.npz" if isinstance(picture, SingleImages) else f"{picture.kind}.png"
 
 
 @singledispatch
 def _draw(picture: Any, path: Path, title: str) -> None:
-    raise TypeError(f"nobody knows how to draw a {type(picture).__name__}; a task may hand out Columns")
+    raise TypeError(
+        f"nobody knows how to draw a {type(picture).__name__}; a task may hand out Columns and SingleImages"
+    )
+
+
+@_draw.register
+def _(picture: SingleImages, path: Path, title: str) -> None:
+    """As `np.load` and `benchbench evaluate` read it: `images` uint8 N×H×W×3, `labels` int64 (N,). The same images
+    give the same bytes: no time is in the archive."""
+    arrays = {"images": _hwc(picture.images)}
+    if picture.labels is not None:
+        arrays["labels"] = picture.labels.cpu().numpy()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
 @_draw.register

@@ -34,7 +34,14 @@ from benchbench.tasks.base import (
     one,
 )
 from benchbench.tasks.evidence import gather, placed, reference
-from benchbench.tasks.pictures import Neighbours, Picture, Reconstructions, Samples
+from benchbench.tasks.pictures import (
+    Neighbours,
+    Picture,
+    Reconstructions,
+    Samples,
+    SingleImages,
+    how_many_single,
+)
 from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
 from benchbench.tasks.speed import measure_cost, measure_sampling
 
@@ -101,7 +108,7 @@ class Generation(OneDataset):
         n = min(SAMPLING_BATCH, request.n_samples)
         device = runtime.device
         speed = [*measure_sampling(model, device=device, batch_size=n), *measure_cost(model, device=device)]
-        pictures: list[Picture] = [_samples(samples, asked, own)]
+        pictures: list[Picture] = [_samples(samples, asked, own), _single(samples, asked, request.n_samples)]
         if (nearest := nearest_training(evidence)) is not None:
             near = [own.train.images[rows] for rows in nearest[0]]
             pictures.append(Neighbours(samples[: len(near)], near, nearest[1]))
@@ -140,7 +147,7 @@ def _evidence(
         metrics,
         runtime,
         title="drawing and judging samples",
-        keep=GRID if asked is None else POOL,
+        keep=max(_in_picture(asked), how_many_single(data.spec.height, data.spec.width)),
     )
     real = reference(data.train.images, extractors, metrics, runtime)
     of_held_out = [metric for metric in metrics if metric.needs_held_out]
@@ -176,8 +183,23 @@ def _reconstructions(
     return pairs, Reconstructions(originals, outputs)
 
 
+def _in_picture(asked: Tensor | None) -> int:
+    """Samples from which the picture is drawn."""
+    return GRID if asked is None else POOL
+
+
+def _single(samples: Tensor, asked: Tensor | None, made: int) -> SingleImages:
+    """The first samples, one by one."""
+    images = samples[: how_many_single(*samples.shape[2:])]
+    words = f"the first {len(images):,} of {made:,} samples, one by one and lossless"
+    if asked is None:
+        return SingleImages("samples", words, images)
+    return SingleImages("samples", f"{words}, with the classes asked for", images, asked[: len(images)])
+
+
 def _samples(samples: Tensor, asked: Tensor | None, data: Dataset) -> Samples:
     """Beside held-out images; by class where classes were asked for."""
+    samples = samples[: _in_picture(asked)]
     beside = torch.from_numpy(permutation(0, len(data.held_out))[:POOL])
     real = data.held_out.images[beside]
     if asked is None or data.held_out.labels is None:

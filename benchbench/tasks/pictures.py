@@ -1,6 +1,8 @@
-"""The images that a task hands out for a person to look at, before they are drawn.
+"""The images that a task hands out, before they are drawn or packed.
 
-Each kind becomes one file, `<kind>.png`. A task of another package hands out `Columns`, whose kind it chooses.
+Pictures are for a person to look at: each kind becomes one file, `<kind>.png`. `SingleImages` are for other programs, a
+human study or a metric that comes later: `<kind>.npz`, lossless. A task of another package hands out `Columns` and
+`SingleImages`, whose kind and caption it chooses.
 """
 
 from __future__ import annotations
@@ -75,4 +77,27 @@ class Columns:
     caption: str
 
 
-Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns
+@dataclass(frozen=True)
+class SingleImages:
+    """Images one by one, uint8 RGB N×3×H×W, at most `how_many_single` of them, with `labels`, int64 (N,), where each
+    was asked for a class. kind: a word, the name of the file. caption: what they are, and how many of how many."""
+
+    kind: str
+    caption: str
+    images: Tensor
+    labels: Tensor | None = None
+
+
+Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns | SingleImages
+
+SINGLE = 256
+SINGLE_BYTES = 64 * 2**20  # before they are packed: all 256 up to 295×295 pixels, 85 at 512×512
+
+
+def how_many_single(height: int, width: int) -> int:
+    """How many images of that size a record keeps one by one.
+
+    >>> how_many_single(32, 32), how_many_single(256, 256), how_many_single(512, 512)
+    (256, 256, 85)
+    """
+    return max(1, min(SINGLE, SINGLE_BYTES // (3 * height * width)))

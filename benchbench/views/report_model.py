@@ -4,16 +4,18 @@ come from. Reads the records of one model, one a seed; pictures and facts are th
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
+from itertools import groupby
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from benchbench.results.load import Record, read_file
+from benchbench.results.manifest import Artefact
 from benchbench.results.provenance import demand
 from benchbench.results.store import RUN
 from benchbench.results.words import mode_words
@@ -21,14 +23,18 @@ from benchbench.views import figures
 from benchbench.views.curves import Alarm
 from benchbench.views.text import plain
 
-# Of records that do not list their artefacts.
+# Of records that do not list their artefacts: by kind, which is the file's name before .png.
 PICTURES = {
-    "samples.png": "generated samples beside real images",
-    "neighbours.png": "samples with their nearest training images",
-    "reconstructions.png": "reconstructions below their originals",
-    "translations.png": "translations beside their sources",
-    "stylizations.png": "contents on the left in the styles on top",
+    "samples": "generated samples beside real images",
+    "neighbours": "samples with their nearest training images",
+    "reconstructions": "reconstructions below their originals",
+    "translations": "translations beside their sources",
+    "stylizations": "contents on the left in the styles on top",
 }
+OPENED_BY = {
+    ".npz": 'numpy.load("{file}")["images"] has them, uint8 N×H×W×3; benchbench evaluate {file} reads them as well'
+}
+"""How to open what a page does not show, by the end of its name."""
 # What a look at training shows first; a curves.csv may hold more.
 WATCHED = (
     "loss",
@@ -61,11 +67,30 @@ class ReportPicture:
 
 
 @dataclass(frozen=True)
+class ReportFile:
+    """An artefact that is no picture: named, not shown."""
+
+    name: str
+    caption: str
+    sha256: str
+    how: str
+
+
+@dataclass(frozen=True)
+class ReportArtefacts:
+    """The artefacts of one kind."""
+
+    kind: str
+    pictures: list[ReportPicture]
+    files: list[ReportFile]
+
+
+@dataclass(frozen=True)
 class ReportModel:
     name: str
     words: list[str]
     figures: list[ReportFigure] = field(default_factory=list)
-    pictures: list[ReportPicture] = field(default_factory=list)
+    artefacts: list[ReportArtefacts] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -85,25 +110,50 @@ def report_model(name: str, runs: Sequence[tuple[Path, dict[str, Any]]], frame: 
         said = mode_words(run, frame[frame["cell"] == run["cell"]])
         if said:
             words.append(plain(f"seed {run['seed']}: {said}"))
-    folder, first = runs[0]
-    pictures = [
-        ReportPicture(
-            plain(f"{name}, seed {first['seed']}: {caption}"), _data_uri(read_file(folder, first, file))
-        )
-        for file, caption in _artefacts(first)
-        if file in first["files"] and (folder / file).exists()  # records are published without pictures
-    ]
     return ReportModel(
-        plain(name), words, [*_curves(name, runs), *_classes(name, runs)], pictures, _facts(runs)
+        plain(name),
+        words,
+        [*_curves(name, runs), *_classes(name, runs)],
+        list(_by_kind(name, *runs[0])),
+        _facts(runs),
     )
 
 
-def _artefacts(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """The pictures of a record with their captions: as it lists them, or as those are called that do not list any."""
+def _by_kind(name: str, folder: Path, run: dict[str, Any]) -> Iterator[ReportArtefacts]:
+    """The artefacts of a record, those of one kind together, kinds in the order in which it lists them. Records are
+    published without pictures: what was taken away leaves a gap."""
+    listed = _artefacts(run)
+    kinds = [own.kind for own in listed]
+    for kind, own in groupby(sorted(listed, key=lambda one: kinds.index(one.kind)), key=lambda one: one.kind):
+        group = ReportArtefacts(plain(kind), [], [])
+        for artefact in own:
+            there = (folder / artefact.file).exists()
+            caption = plain(f"{name}, seed {run['seed']}: {artefact.caption}")
+            content = read_file(folder, run, artefact.file) if there else b""
+            if not artefact.file.endswith(".png"):
+                group.files.append(_named(folder, artefact, caption, run["files"][artefact.file], there))
+            elif there:
+                group.pictures.append(ReportPicture(caption, _data_uri(content)))
+        if group.pictures or group.files:
+            yield group
+
+
+def _named(folder: Path, artefact: Artefact, caption: str, sha256: str, there: bool) -> ReportFile:
+    how = OPENED_BY.get(PurePosixPath(artefact.file).suffix, "").format(file=artefact.file)
+    where = "/".join([*folder.parts[-3:], artefact.file])
+    return ReportFile(plain(where), caption, sha256, plain(how) if there else "it is not in this copy")
+
+
+def _artefacts(run: dict[str, Any]) -> list[Artefact]:
+    """As the record lists them, or as pictures are called where it does not list any."""
     listed = run.get("artefacts")
     if listed is None:
-        return list(PICTURES.items())
-    return [(str(own["file"]), str(own["caption"])) for own in listed if str(own["file"]).endswith(".png")]
+        found = [
+            Artefact(file=f"{kind}.png", kind=kind, caption=caption) for kind, caption in PICTURES.items()
+        ]
+    else:
+        found = [Artefact.model_validate(own) for own in listed]
+    return [own for own in found if own.file in run["files"]]
 
 
 def _curves(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[ReportFigure]:

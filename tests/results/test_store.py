@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from benchbench.core.errors import InputError
 from benchbench.results.load import load_results
+from benchbench.results.manifest import Artefact
 from benchbench.results.record import Row
 from benchbench.results.store import Store, folder_name
 from benchbench.results.tables import write_rows
@@ -301,11 +302,11 @@ def test_weights_and_pictures_may_be_taken_away(tmp_path: Path, make_row: MakeRo
     store, row = Store(tmp_path), make_row()
     with store.write(row.dataset, row.model, row.cell, {}) as folder:
         write_rows(folder / "metrics.csv", [row])
-        for name in ("weights.safetensors", "samples.png", "curves.csv"):
+        for name in ("weights.safetensors", "samples.png", "samples.npz", "curves.csv"):
             (folder / name).write_text(name)
     cell = store.cell_dir(row.dataset, row.model, row.cell)
-    (cell / "weights.safetensors").unlink()
-    (cell / "samples.png").unlink()
+    for name in ("weights.safetensors", "samples.png", "samples.npz"):
+        (cell / name).unlink()
     assert store.find(row.dataset, row.model, row.cell) == cell
     (cell / "samples.png").write_text("another")
     with pytest.raises(InputError, match=r"samples\.png"):
@@ -314,3 +315,35 @@ def test_weights_and_pictures_may_be_taken_away(tmp_path: Path, make_row: MakeRo
     (cell / "curves.csv").unlink()
     with pytest.raises(InputError, match=r"curves\.csv"):
         store.find(row.dataset, row.model, row.cell)
+
+
+def test_an_artefact_is_sealed_with_its_digest(tmp_path: Path, make_row: MakeRow) -> None:
+    """Whoever announces it says file, kind and caption; the sha256 of b"png" is that of coreutils."""
+    store, row = Store(tmp_path), make_row()
+    artefact = Artefact(file="samples.png", kind="samples", caption="what was drawn")
+    with store.write(row.dataset, row.model, row.cell, {"artefacts": [artefact]}) as folder:
+        write_rows(folder / "metrics.csv", [row])
+        (folder / "samples.png").write_bytes(b"png")
+    cell = store.cell_dir(row.dataset, row.model, row.cell)
+    assert json.loads((cell / "run.json").read_text())["artefacts"] == [
+        {
+            "file": "samples.png",
+            "kind": "samples",
+            "caption": "what was drawn",
+            "sha256": "8f8cbb7dcf46e0bc7d53265749a6c17d116093a6ba95e442764060c76fd4a86c",
+        }
+    ]
+
+
+def test_an_artefact_that_is_not_written_leaves_no_cell(tmp_path: Path, make_row: MakeRow) -> None:
+    """A record never lists what it never had."""
+    store, row = Store(tmp_path), make_row()
+    artefact = Artefact(file="samples.png", kind="samples", caption="what was drawn")
+
+    def write() -> None:
+        with store.write(row.dataset, row.model, row.cell, {"artefacts": [artefact]}) as folder:
+            write_rows(folder / "metrics.csv", [row])
+
+    with pytest.raises(ValueError, match=r"samples\.png was announced and not written"):
+        write()
+    assert store.find(row.dataset, row.model, row.cell) is None

@@ -48,6 +48,7 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
         "neighbours.png",
         "reconstructions.png",
         "run.json",
+        "samples.npz",
         "samples.png",
         "training.png",
         "weights.safetensors",
@@ -76,6 +77,13 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     stated = [run[name] for name in ("name", "control", "status", "selected_on")]
     assert stated == [None, False, "finished", None]
     assert {"device", "device_name", "cores"} <= run["machine"].keys()
+    listed = {own["file"]: own for own in run["artefacts"]}
+    assert {own["kind"] for own in listed.values()} == {"samples", "neighbours", "reconstructions"}
+    assert {own["file"]: own["sha256"] for own in run["artefacts"]}.items() <= run["files"].items()
+    assert listed["samples.npz"]["caption"] == "the first 24 of 24 samples, one by one and lossless"
+    with np.load(path / "samples.npz") as kept:
+        assert kept.files == ["images"]
+        assert (kept["images"].shape, kept["images"].dtype) == ((24, 32, 32, 3), np.uint8)
     assert not list(tmp_path.glob(".work/*"))
     ((again, cached),) = run_cells("vae-mlp", "digits", out=tmp_path, **TINY)
     assert cached

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -118,6 +119,11 @@ def test_a_conditional_run_asks_for_the_training_distribution(tmp_path: Path) ->
     assert rows.loc["conditional_accuracy_cnn_digits", "value"] == pytest.approx(right, abs=1e-12)
     assert right > 0.8
     assert rows.loc["modes_cnn_digits", "value"] == 10
+    with np.load(path / "samples.npz") as kept:
+        assert np.array_equal(kept["labels"], asked[:256].numpy())
+        with torch.inference_mode():
+            drawn = model.sample(256, ImageRng(0, range(256)), asked[:256])
+        assert np.array_equal(kept["images"], drawn.permute(0, 2, 3, 1).numpy())
     protocol = {"ema": 0, "batch_norm": None, "labels": "training distribution", "checkpoint": "last"}
     assert described["protocol"].items() >= {**protocol, "precision": "fp32"}.items()
     assert described["training"]["selected_on"] is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import html.parser
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
+from benchbench.results.manifest import Artefact
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -38,10 +40,17 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 
 def land(
-    root: Path, make_row: MakeRow, model: str, seed: int, fd: float, dataset: str = "digits", **facts: Any
+    root: Path,
+    make_row: MakeRow,
+    model: str,
+    seed: int,
+    fd: float,
+    dataset: str = "digits",
+    also: Mapping[str, bytes] | None = None,
+    **facts: Any,
 ) -> None:
-    """A record with what a real one has: curves, pictures, classes, an alarm for the last seed. facts: what run.json
-    says otherwise."""
+    """A record with what a real one has: curves, pictures, classes, an alarm for the last seed. also: files
+    beside. facts: what run.json says otherwise."""
     key = digest([model, seed, dataset, str(facts)])
     common: dict[str, Any] = {"cell": key, "model": model, "seed": seed, "dataset": dataset}
     share = {"low": 0.1, "high": 0.9, "higher_is_better": True, "value": 1 / (1 + fd)}
@@ -82,6 +91,8 @@ def land(
         )
         table.to_csv(folder / "curves.csv", index=False)
         save_samples(folder / "samples.png", images, images, model)
+        for name, content in (also or {}).items():
+            (folder / name).write_bytes(content)
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +252,43 @@ def test_images_that_something_else_made_are_in_the_report(tmp_path: Path) -> No
     assert "one run each does not tell what another seed would do" in of_two
     assert "reference images" in text
     assert text.count("data:image/png;base64,") == 3
+
+
+def artefact(file: str, kind: str, caption: str) -> Artefact:
+    return Artefact(file=file, kind=kind, caption=caption)
+
+
+def test_artefacts_of_any_task_stand_by_kind(tmp_path: Path, make_row: MakeRow) -> None:
+    """Two kinds that alternate in the list: each has one heading. Pictures are shown; a file of another sort is named
+    with its digest, and how to open it. One that was taken away says so and keeps its
+    digest; a picture that was taken away leaves no heading."""
+    listed = [
+        artefact("samples.png", "samples", "drawn"),
+        artefact("turns.npz", "turns", f"one by one {NASTY}"),
+        artefact("samples.npz", "samples", "the first 4 of 9"),
+        artefact("notes.txt", "turns", "in words"),
+    ]
+    land(tmp_path, make_row, "vae", 0, 10.0, artefacts=listed,
+         also={"turns.npz": b"zip", "samples.npz": b"zip", "notes.txt": b"zip"})  # fmt: skip
+    text = render_report(tmp_path)
+    assert re.findall(r"<h4>(.*?)</h4>", text) == ["samples", "turns", "figures"]
+    assert text.count("data:image/png;base64,") == 1
+    sha256 = hashlib.sha256(b"zip").hexdigest()
+    assert text.count(f"sha256 <code>{sha256}</code>") == 3
+    shown = html.unescape(text)
+    assert 'numpy.load("samples.npz")["images"] has them' in shown
+    assert "vae, seed 0: the first 4 of 9" in shown
+    assert "<script>alert" not in text
+    (folder,) = {file.parent for file in tmp_path.rglob("run.json")}
+    for name in ("samples.png", "samples.npz", "turns.npz"):
+        (folder / name).unlink()
+    gone = render_report(tmp_path)
+    assert gone.count("it is not in this copy") == 2
+    assert gone.count(f"sha256 <code>{sha256}</code>") == 3
+    assert "data:image/png;base64," not in gone
+    (folder / "samples.npz").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"samples\.npz is not what run\.json lists"):
+        render_report(tmp_path)
 
 
 def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
