@@ -195,7 +195,7 @@ def measure(
     metrics = select_metrics(families, [extractor.name])
 
     def rows(name: str, disturbed: Tensor) -> list[dict[str, object]]:
-        evidence = Evidence(Look(disturbed, extractor).side(extractor.name), real)
+        evidence = Evidence({"generated": Look(disturbed, extractor).side(extractor.name), "reference": real})
         print(dataset.name, extractor.name, name, flush=True)
         return [
             {

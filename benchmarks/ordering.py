@@ -204,7 +204,13 @@ def measure(
     metrics = select_metrics(families, [extractor.name])
 
     def scores(name: str, level: float, generated: dict[str, FeatureEvidence]) -> list[dict[str, object]]:
-        evidence = Evidence(generated, reference.side(extractor.name), held_out=fresh.side(extractor.name))
+        evidence = Evidence(
+            {
+                "generated": generated,
+                "reference": reference.side(extractor.name),
+                "held_out": fresh.side(extractor.name),
+            }
+        )
         out = []
         for outcome in score(metrics, evidence):
             found = outcome.estimate

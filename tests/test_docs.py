@@ -69,13 +69,15 @@ def details_of(name: str) -> set[str]:
     sides = [{judge: FeatureEvidence(Moments.of(side), side, side)} for side in (x, y, z)]
     asked = torch.zeros(1000, dtype=torch.int64)
     everything = Evidence(
-        sides[0],
-        sides[1],
-        held_out=sides[2],
-        asked=asked,
-        pairs=PairEvidence({metric_class(judge).name: torch.ones(2)}),
-        sources=sides[1],
-        variants={judge: x.reshape(500, 2, 4)},
+        {
+            "generated": sides[0],
+            "reference": sides[1],
+            "held_out": sides[2],
+            "sources": sides[1],
+            "variants": {judge: FeatureEvidence(Moments.of(x), x.reshape(500, 2, 4))},
+        },
+        pairs={"style": PairEvidence({metric_class(judge).name: torch.ones(2)})},
+        labels=asked,
     )
     estimate = metric_class(judge).compute(everything)
     return {detail.removesuffix(f"_{judge}") for detail in estimate.details}

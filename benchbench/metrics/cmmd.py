@@ -69,7 +69,7 @@ class CMMD(Metric):
                 f"CMMD is defined on CLIP embeddings, and {self.extractor} is none; kd_{self.extractor} is "
                 "the kernel distance on any extractor"
             )
-        x, y = evidence.generated[self.extractor].features, evidence.reference[self.extractor].features
+        x, y = (evidence.seen(role, self.extractor).features for role in ("generated", "reference"))
         if x is None or y is None:
             raise MetricFailed(f"{self.name} needs the features of both sides, not their moments alone")
         return Estimate(cmmd(x, y))

@@ -85,7 +85,7 @@ class CycleGrowth(Metric):
         return mean_over_images(growth, self.ends)
 
     def _errors(self, evidence: Evidence, name: str) -> Tensor:
-        pairs = evidence.pairs
+        pairs = evidence.pairs.get("cycle")
         if pairs is None or name not in pairs.values.keys() | pairs.failures.keys():
             raise MetricFailed(f"{self.name} needs a model that translates there and back without rounding")
         return pairs.of(name)

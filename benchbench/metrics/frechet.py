@@ -190,7 +190,7 @@ class FrechetDistance(Metric):
         reference that is moments alone is taken as exact. With at most as many images as dimensions on a side its
         covariance is singular and FD is mostly bias: the interval's name says so."""
         assert self.extractor is not None
-        generated, reference = evidence.generated[self.extractor], evidence.reference[self.extractor]
+        generated, reference = (evidence.seen(role, self.extractor) for role in ("generated", "reference"))
         x, y = generated.features, reference.features
         a, b = generated.moments, reference.moments
         if x is not None and y is not None and min(a.n, b.n) <= a.dim:

@@ -102,7 +102,7 @@ class InceptionScore(Metric):
         """Mean over 10 splits with Student's t over them, and beside it the one-split score."""
         self.check_defined()
         assert self.extractor is not None
-        logits = evidence.generated[self.extractor].logits
+        logits = evidence.seen("generated", self.extractor).logits
         if logits is None:
             raise MetricFailed(f"{self.name} needs logits and {self.extractor} has no classifier")
         split = inception_score(logits)

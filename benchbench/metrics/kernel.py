@@ -133,7 +133,7 @@ class KernelDistance(Metric):
         both sides have that many images."""
         self.check_defined()
         assert self.extractor is not None
-        x, y = evidence.generated[self.extractor].features, evidence.reference[self.extractor].features
+        x, y = (evidence.seen(role, self.extractor).features for role in ("generated", "reference"))
         if x is None or y is None:
             raise MetricFailed(f"{self.name} needs the features of both sides, not their moments alone")
         enough = min(len(x), len(y)) >= SUBSET_SIZE

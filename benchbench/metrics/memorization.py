@@ -18,7 +18,7 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.neighbours import kth_neighbour
 from benchbench.metrics.prdc import share_estimate
 
@@ -155,7 +155,7 @@ class Authenticity(Metric):
     source = "Alaa et al. 2022, authenticity"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        train, fake = (features_of(side, self.extractor) for side in (evidence.reference, evidence.generated))
+        train, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
         return share_estimate(authentic(train, fake), "generated images")
 
 
@@ -182,13 +182,13 @@ class _AgainstHeldOut(Metric):
 
     def distances(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """To the nearest training image, of the generated and of the held-out images."""
-        if self.extractor not in evidence.held_out:
+        if self.extractor not in evidence.sets.get("held_out", {}):
             raise MetricFailed(
                 f"{self.family} holds generated images against real ones that no model saw, and there are "
                 "none here; benchbench run on a dataset has them"
             )
-        sides = (evidence.generated, evidence.held_out, evidence.reference)
-        return _distances_once(*(features_of(side, self.extractor) for side in sides))
+        roles = ("generated", "held_out", "reference")
+        return _distances_once(*(evidence.features(role, self.extractor) for role in roles))
 
 
 class NNDistanceRatio(_AgainstHeldOut):

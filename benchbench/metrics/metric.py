@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -22,9 +22,9 @@ from benchbench.features.moments import Moments
 
 Aspect = Literal["quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"]
 Need = Literal[
-    "moments", "features", "logits", "pairs", "hints", "cycle", "identity", "style", "sources", "variants"
+    "moments", "features", "logits", "truth", "hints", "cycle", "identity", "style", "sources", "variants"
 ]
-"""What a metric reads. Of each extractor: moments, features, logits. Values of pairs of images: `pairs` (an output and
+"""What a metric reads. Of each extractor: moments, features, logits. Values of pairs of images: `truth` (an output and
 its right answer), `hints` (the same, made with hints), `cycle` (an image and what came back), `identity` (an image
 of the target domain and its translation), `style` (an output and the style asked for). `sources`: features of what was
 translated; `variants`: features of several outputs of one source."""
@@ -43,8 +43,9 @@ ones: whatever looks at single distances is ruled by it."""
 class FeatureEvidence:
     """What an extractor said about one set of images.
 
-    moments: streaming mean and covariance, float64. features: float32 N×D when a metric needs them.
-    logits: float32 N×K, likewise. Row order is the order of the images. All of it is on one device.
+    moments: streaming mean and covariance, float64. features: float32 N×D when a metric needs them; of several
+    outputs of each source N×k×D. logits: float32 N×K, likewise. Row order is the order of the images. All of it is on
+    one device.
     """
 
     moments: Moments
@@ -76,40 +77,57 @@ class PairEvidence:
             raise self.failures[name]
         return self.values[name]
 
+    def __or__(self, other: PairEvidence) -> PairEvidence:
+        """Both together, of metrics with different names."""
+        return PairEvidence({**self.values, **other.values}, {**self.failures, **other.failures})
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that metrics may read. `generated`, `reference` and `held_out` by extractor name; an extractor that is
-    not at hand or could not read the images left its failure instead. `held_out` is real images that no model
-    saw, there where a metric `needs_held_out` and the run has them. `asked` is the class, int64 (N,), that each
-    generated image was asked to be, None where nobody asked. Of a translation: `sources` is what each generated image
-    was made from, in their order; `variants` the features, float32 N×k×D, of k outputs of each of some sources."""
+    """All that metrics may read.
 
-    generated: Mapping[str, FeatureEvidence] = field(default_factory=dict)
-    reference: Mapping[str, FeatureEvidence] = field(default_factory=dict)
-    pairs: PairEvidence | None = None
+    sets: what extractors said of sets of images, by the role of the set and the extractor's name. Roles of ours are
+    "generated"; "reference"; "held_out", real images that no model saw, where a metric `needs_held_out` and the run has
+    them; of a translation "sources", what each generated image was made from, in their order, and "variants", several
+    outputs of each of some sources. pairs: what paired metrics said of pairs of images, by role: "truth" (an output and
+    its right answer), "cycle", "identity", "style". labels: the class, int64 (N,), that each generated image was asked
+    to be; None where nobody asked. failures: of extractors that are not at hand or could not read the images, by name.
+    """
+
+    sets: Mapping[str, Mapping[str, FeatureEvidence]] = field(default_factory=dict)
+    pairs: Mapping[str, PairEvidence] = field(default_factory=dict)
+    labels: Tensor | None = None
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
-    held_out: Mapping[str, FeatureEvidence] = field(default_factory=dict)
-    asked: Tensor | None = None
-    sources: Mapping[str, FeatureEvidence] = field(default_factory=dict)
-    variants: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def seen(self, role: str, extractor: str | None) -> FeatureEvidence:
+        """What the extractor said of the set in this role; `MetricFailed` where the evidence holds nothing of it."""
+        found = self.sets.get(role, {}).get(extractor or "")
+        if found is None:
+            raise MetricFailed(
+                f"the evidence holds no {role.replace('_', '-')} images that {extractor} has seen"
+            )
+        return found
+
+    def features(self, role: str, extractor: str | None) -> Tensor:
+        """The features, N×D, of the set in this role; `MetricFailed` where there are none."""
+        side = self.sets.get(role, {}).get(extractor or "")
+        if side is None or side.features is None:
+            raise MetricFailed(
+                f"the evidence holds no features of {extractor}; collect them with the need 'features'"
+            )
+        return side.features
 
     @property
     def nbytes(self) -> int:
         """Bytes of all features and logits."""
-        sides = [side for name in _SIDES for side in getattr(self, name).values()]
-        return sum(side.nbytes for side in [*sides, *self.variants.values()])
+        return sum(side.nbytes for sides in self.sets.values() for side in sides.values())
 
     def to(self, device: torch.device) -> Evidence:
         """The same with everything that networks said on `device`, which must know float64."""
-        moved: dict[str, Any] = {
-            name: {extractor: side.to(device) for extractor, side in getattr(self, name).items()}
-            for name in (*_SIDES, "variants")
+        moved = {
+            role: {name: side.to(device) for name, side in sides.items()} for role, sides in self.sets.items()
         }
-        return replace(self, **moved)
-
-
-_SIDES = ("generated", "reference", "held_out", "sources")
+        return replace(self, sets=moved)
 
 
 @dataclass(frozen=True)
@@ -203,13 +221,3 @@ class Metric:
 def matches(name: str, globs: str) -> bool:
     """Whether one of the globs, which have spaces between them, is that name's."""
     return any(fnmatchcase(name, pattern) for pattern in globs.split())
-
-
-def features_of(sides: Mapping[str, FeatureEvidence], extractor: str | None) -> Tensor:
-    """The feature vectors of one side of the evidence (`evidence.generated` or `evidence.reference`), N×D."""
-    side = None if extractor is None else sides.get(extractor)
-    if side is None or side.features is None:
-        raise MetricFailed(
-            f"the evidence holds no features of {extractor}; collect them with the need 'features'"
-        )
-    return side.features

@@ -21,7 +21,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images
 from benchbench.metrics.intervals import positive_estimate, wilson_interval, within
 from benchbench.metrics.linalg import check_features, check_pair
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric
 from benchbench.metrics.neighbours import count_within, kth_neighbour, mean_row, row_tiles
 
 BINS = 100
@@ -212,7 +212,7 @@ class DuplicateRate(Metric):
     source = "in the spirit of Arora & Zhang 2017; threshold ours"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        fake, real = (features_of(side, self.extractor) for side in (evidence.generated, evidence.reference))
+        fake, real = (evidence.features(role, self.extractor) for role in ("generated", "reference"))
         return _twin_share(twins(fake, real))
 
 
@@ -232,7 +232,7 @@ class DuplicateExcess(Metric):
     def compute(self, evidence: Evidence) -> Estimate:
         """The difference cut at 0; interval: Newcombe's (1998) of a difference, from those of the two shares."""
         self.check_defined()
-        fake, real = (features_of(side, self.extractor) for side in (evidence.generated, evidence.reference))
+        fake, real = (evidence.features(role, self.extractor) for role in ("generated", "reference"))
         ours, theirs = (_twin_share(twins(side, real)) for side in (fake, real))
         difference = ours.value - theirs.value
         assert ours.low is not None
@@ -259,7 +259,7 @@ class NDB(Metric):
     source = "Richardson & Weiss 2018, NDB/K"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        real, fake = (features_of(side, self.extractor) for side in (evidence.reference, evidence.generated))
+        real, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
         result = ndb(real, fake)
         return Estimate(result.different / result.bins)
 
@@ -277,6 +277,6 @@ class BirthdaySupport(Metric):
     source = "Arora & Zhang 2017; threshold ours"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        fake = features_of(evidence.generated, self.extractor)
-        threshold = ALIKE * typical_distance(features_of(evidence.reference, self.extractor))
+        fake = evidence.features("generated", self.extractor)
+        threshold = ALIKE * typical_distance(evidence.features("reference", self.extractor))
         return within(_support(count_within(fake, threshold)), self.ends)

@@ -16,7 +16,7 @@ The arithmetic is in `mode_collapse`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -29,7 +29,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.scales import Range, Scale
 from benchbench.metrics.intervals import normal_estimate, positive_estimate, within
 from benchbench.metrics.linalg import check_features
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric
 from benchbench.metrics.mode_collapse import class_kl, class_shares, class_tv
 from benchbench.metrics.prdc import share_estimate
 
@@ -170,11 +170,12 @@ class _OnClasses(Metric):
         "example --extractor cnn_digits"
     )
 
-    def classes(self, sides: Mapping[str, FeatureEvidence]) -> tuple[Tensor, int]:
-        """The class of each image, int64 (N,), −1 for none, and the number of classes."""
+    def classes(self, evidence: Evidence, role: str = "generated") -> tuple[Tensor, int]:
+        """The class of each image of a set, int64 (N,), −1 for none, and the number of classes."""
         assert self.extractor is not None
         if not self.defined_on(self.extractor):
             raise MetricFailed(self.wrong_judge.format(family=self.family, judge=self.extractor))
+        sides = evidence.sets.get(role, {})
         logits = sides[self.extractor].logits if self.extractor in sides else None
         if logits is None:
             raise MetricFailed(
@@ -185,8 +186,8 @@ class _OnClasses(Metric):
     def labels_of_both(self, evidence: Evidence) -> tuple[Tensor, Tensor, int]:
         """The class of each generated and of each real image that has one, and the number of classes."""
         both = []
-        for what, sides in (("generated", evidence.generated), ("real", evidence.reference)):
-            classes, n = self.classes(sides)
+        for what, role in (("generated", "generated"), ("real", "reference")):
+            classes, n = self.classes(evidence, role)
             both.append(classes[classes >= 0])
             if not len(both[-1]):
                 raise MetricFailed(
@@ -208,7 +209,7 @@ class ModesCovered(_OnClasses):
     source = "Srivastava et al. 2017 and Lin et al. 2018, stacked MNIST"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        classes, n = self.classes(evidence.generated)
+        classes, n = self.classes(evidence)
         return modes_estimate(classes, n)
 
 
@@ -260,7 +261,7 @@ class HighQuality(_OnClasses):
     source = "Srivastava et al. 2017, high-quality samples"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        classes, _ = self.classes(evidence.generated)
+        classes, _ = self.classes(evidence)
         return share_estimate(classes >= 0, "generated images")
 
 
@@ -274,8 +275,8 @@ class ConditionalAccuracy(_OnClasses):
     source = "Shmelkov et al. 2018, GAN-test"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        classes, n = self.classes(evidence.generated)
-        asked = evidence.asked
+        classes, n = self.classes(evidence)
+        asked = evidence.labels
         if asked is None:
             raise MetricFailed("nobody asked for classes: the images were not drawn by label")
         if asked.shape != classes.shape:

@@ -151,7 +151,7 @@ class PairedMetric(Metric):
     """
 
     aspect: ClassVar[Aspect] = "paired"
-    role: ClassVar[Need] = "pairs"
+    role: ClassVar[Need] = "truth"
     needs_reference = False
     uses_extractor = False
     why_infinite: ClassVar[str] = ""
@@ -178,9 +178,9 @@ class PairedMetric(Metric):
         return self.per_image(_cropped(x, self.crop_border), _cropped(y, self.crop_border))
 
     def compute(self, evidence: Evidence) -> Estimate:
-        if evidence.pairs is None:
+        if self.role not in evidence.pairs:
             raise MetricFailed(f"{self.name} compares pairs of images; this task makes none")
-        values = evidence.pairs.of(self.name)
+        values = evidence.pairs[self.role].of(self.name)
         if not len(values):
             raise MetricFailed("there are no pairs of images")
         bad = int((~torch.isfinite(values)).sum())

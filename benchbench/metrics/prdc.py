@@ -26,7 +26,7 @@ from benchbench.features.frozen import full_float32
 from benchbench.metrics.halves import CUTS, HalvedOverlap, Halves, width_for
 from benchbench.metrics.intervals import wilson_interval
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric
 from benchbench.metrics.neighbours import (
     Candidates,
     Merged,
@@ -164,7 +164,7 @@ class _FromOverlap(Metric):
 
     def overlap(self, evidence: Evidence) -> Overlap:
         self.check_defined()
-        real, fake = (features_of(side, self.extractor) for side in (evidence.reference, evidence.generated))
+        real, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
         return _overlap_once(real, fake, self.k)
 
     def share(self, found: Overlap, hits: Tensor, row: int) -> Estimate:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.linalg import check_directions, check_pair, unit_rows
-from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.paired import mean_over_images
 
 # The same image in another batch has float32 features that differ by 1e-6 of their length: no distance, and one that
@@ -69,11 +69,11 @@ class ContentDistance(Metric):
     source = "ours; Gatys et al. 2016, eq. 1, compares maps of features, which keep places"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        if not evidence.sources:
+        if not evidence.sets.get("sources"):
             raise MetricFailed(
                 f"{self.name} compares outputs with what they were made from; this task has none"
             )
-        sides = (features_of(side, self.extractor) for side in (evidence.generated, evidence.sources))
+        sides = (evidence.features(role, self.extractor) for role in ("generated", "sources"))
         distances = cosine_distance(*sides)
         return mean_over_images(distances.where(distances > ROUNDING, torch.zeros_like(distances)), self.ends)
 
@@ -91,9 +91,8 @@ class InputDiversity(Metric):
     source = "Zhu et al. 2017 (BicycleGAN), diversity; with features of an extractor instead of LPIPS"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        variants = evidence.variants.get(self.extractor or "")
-        if variants is None:
+        if not evidence.sets.get("variants"):
             raise MetricFailed(
                 f"{self.name} compares several outputs of one input; this task makes one of each"
             )
-        return mean_over_images(input_diversity(variants), self.ends)
+        return mean_over_images(input_diversity(evidence.features("variants", self.extractor)), self.ends)

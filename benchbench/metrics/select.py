@@ -93,7 +93,7 @@ def _build(
     suffixed = re.fullmatch(r"(\w+?)(?:_crop([1-9]\d*))?(?:_hints([1-9]\d*))?", name)
     if suffixed and suffixed[1] in known:
         family = METRICS.get(suffixed[1])
-        if issubclass(family, PairedMetric) and family.role == "pairs":
+        if issubclass(family, PairedMetric) and family.role == "truth":
             crop, hints = (int(number or 0) for number in suffixed.groups()[1:])
             return [family(crop_border=crop, hints=hints)]
     # A full name: try each family on each extractor there is, which also finds aliases such as "fid".
@@ -145,11 +145,11 @@ def balanced(evidence: Evidence) -> Evidence:
     only fair between sets of one size (Naeem et al. 2020, section 5). Of the larger side those rows are kept that come
     first in a permutation which depends on its number of rows alone: such a metric is a function of the images.
     """
-    generated, reference = dict(evidence.generated), dict(evidence.reference)
+    generated, reference = (dict(evidence.sets.get(role, {})) for role in ("generated", "reference"))
     for name in generated.keys() & reference.keys():
         n = min(generated[name].moments.n, reference[name].moments.n)
         generated[name], reference[name] = _first(generated[name], n), _first(reference[name], n)
-    return replace(evidence, generated=generated, reference=reference)
+    return replace(evidence, sets={**evidence.sets, "generated": generated, "reference": reference})
 
 
 def _first(side: FeatureEvidence, n: int) -> FeatureEvidence:

@@ -30,7 +30,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.metrics.intervals import positive_estimate
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import Estimate, Evidence, Metric
 
 PROJECTIONS = 1000
 MIND_SCALE = 3.0  # times D: MIND's constant
@@ -138,7 +138,7 @@ class SlicedWasserstein(Metric):
 
     def compute(self, evidence: Evidence) -> Estimate:
         """3 D · SW², MIND's scale, of equally many images where the reference has enough, as it prescribes."""
-        x, y = (features_of(side, self.extractor) for side in (evidence.generated, evidence.reference))
+        x, y = (evidence.features(role, self.extractor) for role in ("generated", "reference"))
         found = sliced_wasserstein(x, y)
         scale = MIND_SCALE * x.shape[1]
         return positive_estimate(scale * found.value, scale * found.standard_error, "delta and directions")

@@ -27,7 +27,7 @@ from benchbench.features.frozen import full_float32
 from benchbench.features.perceptual import gram, gram_distance, load_perceptual
 from benchbench.features.resize import tf1
 from benchbench.metrics.frechet import frechet_distance_from_features
-from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of, full_name
+from benchbench.metrics.metric import Estimate, Evidence, Metric, full_name
 from benchbench.metrics.paired import PairedMetric
 from benchbench.metrics.preservation import cosine_distance
 
@@ -80,8 +80,7 @@ class ArtFD(Metric):
 
     def compute(self, evidence: Evidence) -> Estimate:
         generated, sources, styles = (
-            features_of(side, self.extractor)
-            for side in (evidence.generated, evidence.sources, evidence.reference)
+            evidence.features(role, self.extractor) for role in ("generated", "sources", "reference")
         )
         content = float(cosine_distance(generated, sources).mean())
         return Estimate((1 + content) * (1 + frechet_distance_from_features(generated, styles)))

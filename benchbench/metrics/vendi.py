@@ -25,7 +25,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.seeds import permutation
 from benchbench.metrics.intervals import positive_estimate, within
 from benchbench.metrics.linalg import EPS, check_directions, check_features, unit_rows
-from benchbench.metrics.metric import Estimate, Evidence, Metric, features_of
+from benchbench.metrics.metric import Estimate, Evidence, Metric
 
 _ROWS = 1024  # rows turned to float64 at a time
 _COLUMNS = 256  # columns of the symmetric XᵀX summed at a time, and only from their diagonal on
@@ -139,7 +139,7 @@ class Vendi(Metric):
     source = "Friedman & Dieng 2023, def. 3.1"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        features = features_of(evidence.generated, self.extractor)
+        features = evidence.features("generated", self.extractor)
         ends = (1.0, float(min(features.shape)))
         estimate = Estimate(vendi_score(features))
         if len(features) > 1:

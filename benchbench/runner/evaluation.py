@@ -72,7 +72,7 @@ class Evaluation:
 
     def number(self, outcome: Outcome) -> Number:
         """With what went into it."""
-        if "pairs" in outcome.metric.needs:
+        if "truth" in outcome.metric.needs:
             return Number(outcome, PAIRED, self.samples.n)
         return Number(outcome, "generation", self.samples.n, self.reference.n)
 
@@ -113,7 +113,7 @@ class Scored:
 
 def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     """One pass over the samples, the reference from its cache, and all metrics."""
-    of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"pairs"}]
+    of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"truth"}]
     reader = PairReader({m.name: m.of_pairs for m in of_pairs})
     generated, failures, shown = gather(
         _batches(plan, reader, runtime),
@@ -137,7 +137,8 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     possible = [metric for metric in plan.metrics if reasons[metric.name] is None]
     outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
     with runtime.progress.stage("computing metrics", len(possible), "metric") as stage:
-        evidence = Evidence(generated, real, reader.result(), failures, held_out)
+        sets = {"generated": generated, "reference": real, "held_out": held_out}
+        evidence = Evidence(sets, {"truth": reader.result()}, failures=failures)
         outcomes += score(possible, placed(evidence, runtime))
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
@@ -148,7 +149,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
 def _batches(plan: Evaluation, reader: PairReader, runtime: Runtime) -> Iterator[Tensor]:
     """The samples; where metrics on pairs were asked for, `reader` compares each with its partner on the way."""
     batch_size, device = runtime.batch(BATCH), runtime.device
-    if plan.reference.images is None or not any("pairs" in metric.needs for metric in plan.metrics):
+    if plan.reference.images is None or not any("truth" in metric.needs for metric in plan.metrics):
         yield from plan.samples.batches(batch_size)
         return
     partners = plan.reference.images

@@ -8,6 +8,7 @@ also gives back held-out images (`tasks.reconstruction`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -82,7 +83,7 @@ class Generation(OneDataset):
         """Metrics of translators; those on pairs where nothing is given back; classes where nobody asks for them."""
         if metric.needs & OF_MODELS:
             return OF_TRANSLATORS
-        if "pairs" in metric.needs and not isinstance(model, Autoencoder):
+        if "truth" in metric.needs and not isinstance(model, Autoencoder):
             return (
                 "this compares images with what a model gives back of them, and this model gives nothing back"
             )
@@ -101,7 +102,9 @@ class Generation(OneDataset):
         if isinstance(model, Autoencoder):
             pairs, shown = _reconstructions(model, own.held_out.images, request.metrics, runtime)
         with runtime.progress.stage("computing metrics", len(request.metrics), "metric") as stage:
-            evidence = placed(Evidence(**{**vars(evidence), "pairs": pairs}), runtime)
+            evidence = placed(
+                evidence if pairs is None else replace(evidence, pairs={"truth": pairs}), runtime
+            )
             outcomes = score(request.metrics, evidence)
             real_twins = duplicates_among_real(evidence, outcomes)
             stage.advance(len(request.metrics))
@@ -155,12 +158,13 @@ def _evidence(
     some = {name: extractor for name, extractor in extractors.items() if name in readers}
     fresh = reference(data.held_out.images, some, of_held_out, runtime)
     everything = {**request.failures, **failures}
-    return Evidence(generated, real, None, everything, fresh, asked), samples
+    sets = {"generated": generated, "reference": real, "held_out": fresh}
+    return Evidence(sets, labels=asked, failures=everything), samples
 
 
 def _number(outcome: Outcome, data: Dataset, request: Request) -> Number:
     """What went into it: held-out images and their reconstructions, or samples against `train`."""
-    if "pairs" in outcome.metric.needs:
+    if "truth" in outcome.metric.needs:
         return Number(outcome, "reconstruction", len(data.held_out))
     return Number(outcome, "generation", request.n_samples, len(data.train))
 
@@ -214,8 +218,9 @@ def nearest_training(evidence: Evidence) -> tuple[Tensor, str] | None:
 
     A sample that equals its neighbour is a copy, whatever the metrics say.
     """
-    for judge, side in sorted(evidence.generated.items()):
-        real = evidence.reference.get(judge)
+    generated, reference = (evidence.sets.get(role, {}) for role in ("generated", "reference"))
+    for judge, side in sorted(generated.items()):
+        real = reference.get(judge)
         if side.features is not None and real is not None and real.features is not None:
             distances = torch.cdist(side.features[:COPIED].double(), real.features.double())
             nearest = distances.topk(min(NEAREST, distances.shape[1]), largest=False)
@@ -226,27 +231,26 @@ def nearest_training(evidence: Evidence) -> tuple[Tensor, str] | None:
 def class_counts(dataset: str, names: Sequence[str], evidence: Evidence) -> dict[str, Any] | None:
     """How many generated and real images the judge of the dataset's classes puts into each; None where it did not
     look. Of real images null where no metric asked about them."""
-    judge = class_judge(dataset, evidence.generated)
+    judge = class_judge(dataset, evidence.sets["generated"])
     if judge is None:
         return None
     counts = {}
-    for name, sides in (("generated", evidence.generated), ("reference", evidence.reference)):
+    for role in ("generated", "reference"):
+        sides = evidence.sets[role]
         logits = sides[judge].logits if judge in sides else None
-        counts[name] = None if logits is None else class_histogram(logits, judge).tolist()
+        counts[role] = None if logits is None else class_histogram(logits, judge).tolist()
     return None if counts["generated"] is None else {"judge": judge, "names": list(names), **counts}
 
 
 def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome]) -> dict[str, float]:
     """Beside each duplicate rate, by extractor, the same share among as many real images: on simple pictures those
     have twins too."""
-    some = balanced(evidence).reference
+    some = balanced(evidence)
     shares = {}
     for outcome in outcomes:
         name = outcome.metric.extractor
         if isinstance(outcome.metric, DuplicateRate) and outcome.status == "ok" and name is not None:
-            everything, features = evidence.reference[name].features, some[name].features
-            assert everything is not None
-            assert features is not None
+            features, everything = (side.features("reference", name) for side in (some, evidence))
             shares[name] = float(twins(features, everything).double().mean())
     return shares
 

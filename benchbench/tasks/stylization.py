@@ -149,11 +149,13 @@ def _outcomes(
         [outputs], len(outputs), extractors, metrics, runtime, title="judging stylized images"
     )
     evidence = Evidence(
-        generated,
-        reference(styles, extractors, metrics, runtime),
-        reader.result(),
-        {**request.failures, **failures},
-        sources=sources(origins, extractors, metrics, runtime),
+        {
+            "generated": generated,
+            "reference": reference(styles, extractors, metrics, runtime),
+            "sources": sources(origins, extractors, metrics, runtime),
+        },
+        {"style": reader.result()},
+        failures={**request.failures, **failures},
     )
     return score(metrics, placed(evidence, runtime))
 

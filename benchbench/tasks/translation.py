@@ -7,7 +7,6 @@ the domain they should belong to.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -22,8 +21,9 @@ from benchbench.core.seeds import permutation
 from benchbench.data.catalogue import load_domains
 from benchbench.data.domains import Domains
 from benchbench.features.extract import extract
+from benchbench.features.moments import Moments
 from benchbench.metrics.cycle import CYCLE
-from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, FeatureEvidence, Metric, Need, PairEvidence
 from benchbench.metrics.modes import ConditionalAccuracy, class_judge
 from benchbench.metrics.paired import PairedMetric, PairReader
 from benchbench.metrics.select import TRANSLATION, Outcome, score
@@ -35,7 +35,7 @@ from benchbench.tasks.base import (
     TaskResult,
     domains_samples,
 )
-from benchbench.tasks.evidence import gather, placed, reference, sources
+from benchbench.tasks.evidence import Sides, gather, placed, reference, sources
 from benchbench.tasks.pictures import Columns, Section
 from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translate import (
@@ -109,7 +109,7 @@ class Translation:
         own, missing = _two(data), metric.needs - _NEEDS
         if metric.needs_held_out:
             return NO_HELD_OUT
-        if missing & {"pairs", "hints"} and not own.paired_held_out:
+        if missing & {"truth", "hints"} and not own.paired_held_out:
             return "this needs right answers, and the held-out images of the two domains are not paired"
         if "hints" in missing and not isinstance(model, Hinted):
             return "this model takes no colour hints"
@@ -171,7 +171,7 @@ class _Direction:
     def numbers(self) -> list[Number]:
         """All numbers of this direction."""
         request, extractors, runtime = self.request, self.request.extractors, self.runtime
-        reader = PairReader(self._per_image(role="pairs", hints=0))
+        reader = PairReader(self._per_image(role="truth", hints=0))
         outputs = self.outputs()
         generated, failures, _ = gather(
             outputs if self.truth is None else compared(outputs, self.truth, reader),
@@ -182,13 +182,15 @@ class _Direction:
             title=f"translating {self.source.name} to {self.target.name}",
         )
         evidence = Evidence(
-            generated,
-            reference(self.targets, extractors, self.metrics, runtime),
+            {
+                "generated": generated,
+                "reference": reference(self.targets, extractors, self.metrics, runtime),
+                "sources": sources(self.sources, extractors, self.metrics, runtime),
+                "variants": self._variants(),
+            },
             self._pairs(reader.result()),
+            torch.full((len(self.sources),), self.label),
             {**request.failures, **failures},
-            asked=torch.full((len(self.sources),), self.label),
-            sources=sources(self.sources, extractors, self.metrics, runtime),
-            variants=self._variants(),
         )
         with runtime.progress.stage("computing metrics", len(self.metrics), "metric") as stage:
             outcomes = score(self.metrics, placed(evidence, runtime))
@@ -270,39 +272,35 @@ class _Direction:
             if isinstance(metric, PairedMetric) and (metric.role, metric.hints) == (role, hints)
         }
 
-    def _pairs(self, with_truth: PairEvidence) -> PairEvidence:
-        """What pairs of images say beside the outputs and their right answers, joined with it."""
-        parts = [with_truth]
+    def _pairs(self, with_truth: PairEvidence) -> dict[str, PairEvidence]:
+        """What pairs of images say, by role: beside the outputs and their right answers those made with hints, what the
+        target domain becomes and what comes back."""
+        found = {"truth": with_truth}
         for hints in self._hints():
             assert self.truth is not None
-            per_image = self._per_image("pairs", hints)
+            per_image = self._per_image("truth", hints)
             made = self.outputs(hints=hints)
-            parts.append(compare(made, self.truth, per_image, f"with {hints} hints", self.runtime.progress))
+            hinted = compare(made, self.truth, per_image, f"with {hints} hints", self.runtime.progress)
+            found["truth"] |= hinted
         if of_identity := self._per_image("identity", 0):
             same = self._translated(self.targets)
-            parts.append(
-                compare(
-                    same, self.targets, of_identity, "translating the target domain", self.runtime.progress
-                )
+            found["identity"] = compare(
+                same, self.targets, of_identity, "translating the target domain", self.runtime.progress
             )
         if any("cycle" in metric.needs for metric in self.metrics):
             assert isinstance(self.model, Cyclic)
-            parts.append(
-                cycle_errors(
-                    self.model,
-                    self.sources,
-                    self.direction,
-                    seed=self.request.seed,
-                    device=self.runtime.device,
-                    batch_size=self.runtime.batch(TRANSLATION_BATCH),
-                    progress=self.runtime.progress,
-                )
+            found["cycle"] = cycle_errors(
+                self.model,
+                self.sources,
+                self.direction,
+                seed=self.request.seed,
+                device=self.runtime.device,
+                batch_size=self.runtime.batch(TRANSLATION_BATCH),
+                progress=self.runtime.progress,
             )
-        values = chain.from_iterable(part.values.items() for part in parts)
-        failures = chain.from_iterable(part.failures.items() for part in parts)
-        return PairEvidence(dict(values), dict(failures))
+        return found
 
-    def _variants(self) -> dict[str, Tensor]:
+    def _variants(self) -> Sides:
         """Features, N×k×D, of `VARIANTS` outputs of each of the first sources."""
         readers = {metric.extractor for metric in self.metrics if "variants" in metric.needs}
         judges = {name: judge for name, judge in self.request.extractors.items() if name in readers}
@@ -324,7 +322,9 @@ class _Direction:
                 title=f"{name} on several outputs of one source",
             )
             assert seen.features is not None
-            found[name] = seen.features[place].reshape(VARIANTS, len(which), -1).transpose(0, 1)
+            features = seen.features[place]
+            by_source = features.reshape(VARIANTS, len(which), -1).transpose(0, 1)
+            found[name] = FeatureEvidence(Moments.of(features), by_source)
         return found
 
 

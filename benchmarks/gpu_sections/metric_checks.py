@@ -105,26 +105,30 @@ def evidence_for(metric: Metric, n: int, d: int, device: torch.device) -> Eviden
         return {judge: FeatureEvidence(moments, features, logits[order].to(device))}
 
     order = torch.arange(n)
+    variants = torch.stack([i.x, i.z], 1)
     return Evidence(
-        side(i.x, order),
-        side(i.y, order.flip(0)),
+        {
+            "generated": side(i.x, order),
+            "reference": side(i.y, order.flip(0)),
+            "held_out": side(i.z, order.roll(7)),
+            "sources": side(i.z, order.roll(7)),
+            "variants": {judge: FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)},
+        },
         pairs=_pairs(metric, device),
-        held_out=side(i.z, order.roll(7)),
-        asked=(torch.arange(n) % CLASSES).to(device),
-        sources=side(i.z, order.roll(7)),
-        variants={judge: torch.stack([i.x, i.z], 1)},
+        labels=(torch.arange(n) % CLASSES).to(device),
     )
 
 
-def _pairs(metric: Metric, device: torch.device) -> PairEvidence | None:
+def _pairs(metric: Metric, device: torch.device) -> dict[str, PairEvidence]:
     """What a paired metric says of pairs of pictures; of a metric of several such numbers, what those would be."""
     x, y = (pictures(3, 161, seed=seed).to(device) for seed in (1, 2))
     if isinstance(metric, PairedMetric):
-        return PairEvidence({metric.name: metric.of_pairs(x, y)})
+        return {metric.role: PairEvidence({metric.name: metric.of_pairs(x, y)})}
     if "cycle" not in metric.needs:
-        return None
+        return {}
     errors = torch.linspace(0.1, 0.2, 12, dtype=torch.float64, device=device)
-    return PairEvidence({"cycle_mae": errors, "cycle_mae_exact": errors / 3, "cycle_mae_noise": errors * 2})
+    values = {"cycle_mae": errors, "cycle_mae_exact": errors / 3, "cycle_mae_noise": errors * 2}
+    return {"cycle": PairEvidence(values)}
 
 
 def _values(estimate: Estimate) -> Iterator[float]:

@@ -38,7 +38,9 @@ def speed(bench: Bench) -> None:
         return frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
 
     def whole() -> float:
-        evidence = Evidence({"net": FeatureEvidence(a, x)}, {"net": FeatureEvidence(b, y)})
+        evidence = Evidence(
+            {"generated": {"net": FeatureEvidence(a, x)}, "reference": {"net": FeatureEvidence(b, y)}}
+        )
         return FrechetDistance("net").compute(evidence).value
 
     def kid() -> float:

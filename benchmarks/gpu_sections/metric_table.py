@@ -246,5 +246,4 @@ LEFT_OUT = {
     "products.at_once": "it says how rows are cut, which depends on the device",
     "prdc.half_sample_estimate": "it reads numbers that are on the processor",
     "sliced.directions": "it reads no tensor",
-    "metric.features_of": "it computes nothing",
 }

@@ -7,8 +7,6 @@ same on a card.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from pretend_cuda import CUDA, DeviceTensor, Traffic
@@ -51,12 +49,14 @@ def evidence_for(extractor: str, seed: int = 0) -> Evidence:
     variants = torch.randn(30, 4, DIM, generator=rng)
     asked = torch.randint(0, 10, (N_FAKE,), generator=rng)
     return Evidence(
-        {extractor: side(N_FAKE, 0.3)},
-        {extractor: side(N_REAL, 0.0)},
-        held_out={extractor: side(N_REAL, 0.05)},
-        asked=asked,
-        sources={extractor: side(N_FAKE, 0.2)},
-        variants={extractor: variants},
+        {
+            "generated": {extractor: side(N_FAKE, 0.3)},
+            "reference": {extractor: side(N_REAL, 0.0)},
+            "held_out": {extractor: side(N_REAL, 0.05)},
+            "sources": {extractor: side(N_FAKE, 0.2)},
+            "variants": {extractor: FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)},
+        },
+        labels=asked,
     )
 
 
@@ -78,7 +78,7 @@ def test_every_metric_on_the_device(name: str, cuda: Traffic) -> None:
         pytest.skip("reads values of pairs, which are scored as they come: test_images_placement")
     here = evidence_for(extractor)
     there = here.to(CUDA)
-    assert isinstance(there.generated[extractor].features, DeviceTensor)
+    assert isinstance(there.features("generated", extractor), DeviceTensor)
     if metric.balanced:
         here, there = balanced(here), balanced(there)
     expected, result = answer(metric, here), answer(metric, there)
@@ -106,5 +106,5 @@ def test_features_stay_where_they_are(cuda: Traffic) -> None:
     """The Fréchet distance of features on the device copies nothing of their size to the host."""
     evidence = evidence_for("cnn_digits").to(CUDA)
     cuda.reset()
-    METRICS.get("fd")("cnn_digits").compute(replace(evidence, held_out={}))
+    METRICS.get("fd")("cnn_digits").compute(evidence)
     assert cuda.to_host < DIM * DIM * 8

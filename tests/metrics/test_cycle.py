@@ -54,7 +54,7 @@ def errors(model: TwoWay, images: Tensor, direction: Direction = "AtoB") -> Evid
         CYCLE_NOISE: lambda x: round_levels(add_noise(x, rng)),
     }
     values = {name: mae(images, model.cycle(images, direction, way)) for name, way in ways.items()}
-    return Evidence(pairs=PairEvidence(values))
+    return Evidence(pairs={"cycle": PairEvidence(values)})
 
 
 def noise(n: int = 4) -> Tensor:
@@ -92,8 +92,7 @@ def test_what_is_hidden_is_lost_in_8_bits() -> None:
     images = noise()
     evidence = errors(Hiding(Identity.Config(), SPEC), images)
     lost = float(((images.double() - 128) / 255).abs().mean())
-    assert evidence.pairs is not None
-    assert evidence.pairs.of(CYCLE_EXACT).tolist() == [0.0] * 4
+    assert evidence.pairs["cycle"].of(CYCLE_EXACT).tolist() == [0.0] * 4
     assert CycleMAE().compute(evidence).value == pytest.approx(lost, rel=1e-12)
     assert CycleGrowthRounded().compute(evidence).value == pytest.approx(lost, rel=1e-12)
     assert (
@@ -105,11 +104,11 @@ def test_growth_is_paired_and_may_be_negative() -> None:
     """By hand: differences 0.08 and 0.12 of two images have the mean 0.1 and s = 0.04/√2; t(0.975, 1) = 12.7062."""
     values = {CYCLE: [0.28, 0.42], CYCLE_EXACT: [0.2, 0.3], CYCLE_NOISE: [0.0, 0.1]}
     pairs = PairEvidence({name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()})
-    estimate = CycleGrowthRounded().compute(Evidence(pairs=pairs))
+    estimate = CycleGrowthRounded().compute(Evidence(pairs={"cycle": pairs}))
     assert estimate.value == pytest.approx(0.1)
     assert estimate.high == pytest.approx(0.1 + 12.7062 * 0.04 / math.sqrt(2) / math.sqrt(2), abs=1e-4)
     assert estimate.interval == "95% t over images"
-    assert CycleGrowthNoise().compute(Evidence(pairs=pairs)).value == pytest.approx(-0.2)
+    assert CycleGrowthNoise().compute(Evidence(pairs={"cycle": pairs})).value == pytest.approx(-0.2)
 
 
 @settings(deadline=None, max_examples=20)
@@ -148,8 +147,9 @@ def test_what_is_missing_is_said(metric: Any) -> None:
     with pytest.raises(MetricFailed, match=metric.name):
         metric.compute(Evidence())
     names = (CYCLE, CYCLE_EXACT, CYCLE_NOISE, "identity_mae")
+    nothing = PairEvidence(dict.fromkeys(names, torch.zeros(0)))
     with pytest.raises(MetricFailed, match="no pairs of images"):
-        metric.compute(Evidence(pairs=PairEvidence(dict.fromkeys(names, torch.zeros(0)))))
+        metric.compute(Evidence(pairs={"cycle": nothing, "identity": nothing}))
 
 
 def test_a_model_without_floats_on_the_way_has_no_growth() -> None:
@@ -157,10 +157,10 @@ def test_a_model_without_floats_on_the_way_has_no_growth() -> None:
     of the cycle is passed on."""
     some = PairEvidence({CYCLE: torch.zeros(3)})
     with pytest.raises(MetricFailed, match=r"cycle_growth_rounded needs .* there and back without rounding"):
-        CycleGrowthRounded().compute(Evidence(pairs=some))
+        CycleGrowthRounded().compute(Evidence(pairs={"cycle": some}))
     failed = PairEvidence({CYCLE: torch.zeros(3)}, {CYCLE_EXACT: MetricFailed("out of memory")})
     with pytest.raises(MetricFailed, match="out of memory"):
-        CycleGrowthRounded().compute(Evidence(pairs=failed))
+        CycleGrowthRounded().compute(Evidence(pairs={"cycle": failed}))
 
 
 def test_they_read_pairs_of_their_own() -> None:

@@ -221,7 +221,7 @@ def _evidence(x: Tensor, y: Tensor, features: bool = True) -> Evidence:
     def side(f: Tensor) -> FeatureEvidence:
         return FeatureEvidence(Moments.of(f), f if features else None)
 
-    return Evidence({"net": side(x)}, {"net": side(y)})
+    return Evidence({"generated": {"net": side(x)}, "reference": {"net": side(y)}})
 
 
 def _metric(x: Tensor, y: Tensor):  # type: ignore[no-untyped-def]
@@ -248,7 +248,9 @@ def test_a_reference_that_is_moments_alone_is_taken_as_exact() -> None:
     of the pure functions with the reference's `Moments` (the same arithmetic: 1e-12), and narrower."""
     x, y = two_sets(60, 60, 5)
     evidence = _evidence(x, y)
-    alone = Evidence(evidence.generated, {"net": FeatureEvidence(Moments.of(y))})
+    alone = Evidence(
+        {"generated": evidence.sets["generated"], "reference": {"net": FeatureEvidence(Moments.of(y))}}
+    )
     found, whole = FrechetDistance("net").compute(alone), _metric(x, y)
     assert found.value == pytest.approx(whole.value, rel=1e-12)
     assert found.interval == "95% delta, reference taken as exact"
@@ -323,5 +325,9 @@ def test_the_interval_says_where_covariances_are_singular() -> None:
             {"net": FeatureEvidence(Moments.of(x), x)}
             for x in (torch.randn(size, 8, generator=rng) for size in (n, m))
         ]
-        interval = FrechetDistance("net").compute(Evidence(*sides)).interval
+        interval = (
+            FrechetDistance("net")
+            .compute(Evidence(dict(zip(("generated", "reference"), sides, strict=True))))
+            .interval
+        )
         assert interval == "95% delta" + (", rank-deficient (N <= D)" if deficient else "")

@@ -81,7 +81,10 @@ def coverage_of(shift: float, scale: float, draws: int, n: int = 300) -> tuple[l
         real = torch.randn(n, 6, generator=rng)
         fake = torch.randn(n, 6, generator=rng) * scale + shift / 6**0.5
         sides = [{"net": FeatureEvidence(Moments.zeros(6), x)} for x in (fake, real)]
-        estimates = [metric("net").compute(Evidence(*sides)) for metric in FOUR]
+        estimates = [
+            metric("net").compute(Evidence(dict(zip(("generated", "reference"), sides, strict=True))))
+            for metric in FOUR
+        ]
         rows.append([(e.value, e.low, e.high) for e in estimates])
     value, low, high = torch.tensor(rows, dtype=torch.float64).unbind(-1)
     mean = value.mean(0)

@@ -31,7 +31,13 @@ def evidence(fake: Tensor, train: Tensor, held_out: Tensor | None) -> Evidence:
     def one(x: Tensor) -> dict[str, FeatureEvidence]:
         return {"net": FeatureEvidence(Moments.of(x), x)}
 
-    return Evidence(one(fake), one(train), held_out={} if held_out is None else one(held_out))
+    return Evidence(
+        {
+            "generated": one(fake),
+            "reference": one(train),
+            "held_out": {} if held_out is None else one(held_out),
+        }
+    )
 
 
 def test_copies_are_flagged_and_fresh_images_are_not() -> None:

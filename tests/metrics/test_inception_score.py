@@ -76,7 +76,7 @@ def test_ten_split_interval_covers() -> None:
 
 def _metric(logits: Tensor | None, extractor: str = "net"):  # type: ignore[no-untyped-def]
     side = FeatureEvidence(Moments.zeros(1), logits=logits)
-    return InceptionScore(extractor).compute(Evidence({extractor: side}))
+    return InceptionScore(extractor).compute(Evidence({"generated": {extractor: side}}))
 
 
 def test_metric() -> None:

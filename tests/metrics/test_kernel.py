@@ -186,7 +186,7 @@ def _evidence(x: Tensor, y: Tensor, extractor: str, features: bool = True) -> Ev
     def side(f: Tensor) -> FeatureEvidence:
         return FeatureEvidence(Moments.of(f), f if features else None)
 
-    return Evidence({extractor: side(x)}, {extractor: side(y)})
+    return Evidence({"generated": {extractor: side(x)}, "reference": {extractor: side(y)}})
 
 
 def test_metric() -> None:

@@ -116,7 +116,9 @@ def test_metric_reads_the_evidence() -> None:
     train = gaussian(0, 50)
     for fake, expected in ((train[:20], 0), (gaussian(1, 20) + 100, 1)):
         evidence = Evidence(
-            generated={"net": FeatureEvidence(Moments.of(fake), fake)},
-            reference={"net": FeatureEvidence(Moments.of(train), train)},
+            {
+                "generated": {"net": FeatureEvidence(Moments.of(fake), fake)},
+                "reference": {"net": FeatureEvidence(Moments.of(train), train)},
+            }
         )
         assert Authenticity("net").compute(evidence).value == expected

@@ -169,7 +169,7 @@ def of_draws(draws: Tensor) -> Evidence:
     threshold is 2, and generated ones at multiples of 1,000."""
     real, fake = torch.arange(100.0)[:, None], 1000 * draws.float()[:, None]
     sides = [{"net": FeatureEvidence(Moments.of(x), x)} for x in (fake, real)]
-    return Evidence(*sides)
+    return Evidence(dict(zip(("generated", "reference"), sides, strict=True)))
 
 
 @pytest.mark.costly
@@ -215,7 +215,15 @@ def pictures(seed: int, n: int, share: float) -> Tensor:
 
 
 def of_sets(fake: Tensor, real: Tensor) -> Evidence:
-    return Evidence(*({"net": FeatureEvidence(Moments.of(x), x)} for x in (fake, real)))
+    return Evidence(
+        dict(
+            zip(
+                ("generated", "reference"),
+                ({"net": FeatureEvidence(Moments.of(x), x)} for x in (fake, real)),
+                strict=True,
+            )
+        )
+    )
 
 
 def test_duplicate_excess_by_hand() -> None:
@@ -259,8 +267,10 @@ def test_metrics_read_the_evidence() -> None:
     collapsed = gaussian(1, 3, 6).repeat(100, 1)
     evidence = {
         name: Evidence(
-            generated={"net": FeatureEvidence(Moments.of(x), x)},
-            reference={"net": FeatureEvidence(Moments.of(real), real)},
+            {
+                "generated": {"net": FeatureEvidence(Moments.of(x), x)},
+                "reference": {"net": FeatureEvidence(Moments.of(real), real)},
+            }
         )
         for name, x in (("collapsed", collapsed), ("real", real))
     }

@@ -48,7 +48,7 @@ def side(labels: list[int], n_classes: int = 4) -> FeatureEvidence:
 
 
 def evidence(fake: list[int], real: list[int], judge: str = JUDGE) -> Evidence:
-    return Evidence({judge: side(fake)}, {judge: side(real)})
+    return Evidence({"generated": {judge: side(fake)}, "reference": {judge: side(real)}})
 
 
 def test_by_hand() -> None:
@@ -156,7 +156,9 @@ def test_class_kl_is_freed_of_its_bias(case: str) -> None:
         if len(values) <= 2:  # what the metric says is just that
             logits = [9.0 * torch.nn.functional.one_hot(labels, k) for labels in (fake, real)]
             sides = [{JUDGE: FeatureEvidence(Moments.zeros(k), None, some)} for some in logits]
-            estimate = ClassKL(JUDGE).compute(Evidence(*sides))
+            estimate = ClassKL(JUDGE).compute(
+                Evidence(dict(zip(("generated", "reference"), sides, strict=True)))
+            )
             assert (estimate.low, estimate.value, estimate.high) == pytest.approx(
                 (low, max(values[-1], 0), high), abs=1e-6
             )
@@ -194,7 +196,7 @@ def test_what_cannot_be_counted(metric: type[Metric]) -> None:
     logits = torch.full((3, 4), torch.nan)
     broken = FeatureEvidence(Moments.of(torch.ones(3, 4)), None, logits)
     with pytest.raises(MetricFailed, match="NaN or infinity"):
-        metric(JUDGE).compute(Evidence({JUDGE: broken}, {JUDGE: broken}))
+        metric(JUDGE).compute(Evidence({"generated": {JUDGE: broken}, "reference": {JUDGE: broken}}))
 
 
 def test_a_class_the_reference_lacks() -> None:
@@ -225,7 +227,9 @@ def dots(modes: list[int], sigmas: float = 0.0) -> Tensor:
 
 def grid_values(fake: Tensor, real: Tensor) -> dict[str, Estimate]:
     """modes, class_kl, class_tv and high_quality of images of grid25, by family."""
-    seen = Evidence({GRID.name: seen_by_grid(fake)}, {GRID.name: seen_by_grid(real)})
+    seen = Evidence(
+        {"generated": {GRID.name: seen_by_grid(fake)}, "reference": {GRID.name: seen_by_grid(real)}}
+    )
     return {m.family: m(GRID.name).compute(seen) for m in (ModesCovered, ClassKL, ClassTV, HighQuality)}
 
 
@@ -245,7 +249,7 @@ def test_real_against_real() -> None:
     expectation its interval holds 0."""
     dataset = Grid25().load()
     sides = [seen_by_grid(part.images) for part in (dataset.held_out, dataset.train)]
-    seen = Evidence(*({GRID.name: side} for side in sides))
+    seen = Evidence(dict(zip(("generated", "reference"), ({GRID.name: side} for side in sides), strict=True)))
     values = {m.family: m(GRID.name).compute(seen) for m in (ModesCovered, ClassKL, HighQuality)}
     assert values["modes"].value == values["modes"].low == 25
     share, expected = values["high_quality"].value, 1 - math.exp(-4.5)
@@ -280,7 +284,7 @@ def test_no_image_of_high_quality() -> None:
     """Nothing but blank images: 0 modes and a share of 0 are numbers, with Wilson's upper end z²/(n + z²) by hand;
     shares of no images are none, and KL and TV say so."""
     blank = seen_by_grid(torch.zeros(20, 3, 32, 32, dtype=torch.uint8))
-    seen = Evidence({GRID.name: blank}, {GRID.name: seen_by_grid(dots([0, 1]))})
+    seen = Evidence({"generated": {GRID.name: blank}, "reference": {GRID.name: seen_by_grid(dots([0, 1]))}})
     modes, share = (m(GRID.name).compute(seen) for m in (ModesCovered, HighQuality))
     assert (modes.low, modes.value, modes.high) == (0, 0, 0)
     assert share.value == 0
@@ -315,7 +319,7 @@ def test_conditional_accuracy_by_hand() -> None:
     """Three of four images are what they were asked to be; Wilson's interval for p = ¾, n = 4 from its formula,
     (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n)."""
     estimate = ConditionalAccuracy(JUDGE).compute(
-        Evidence({JUDGE: side([0, 1, 2, 3])}, asked=torch.tensor([0, 1, 2, 2]))
+        Evidence({"generated": {JUDGE: side([0, 1, 2, 3])}}, labels=torch.tensor([0, 1, 2, 2]))
     )
     z, p, n = 1.959964, 0.75, 4
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -327,22 +331,22 @@ def test_conditional_accuracy_by_hand() -> None:
 def test_an_image_of_no_class_is_not_what_was_asked_for() -> None:
     """Two dots on mode 4 and two blank images, all asked to be mode 4: half."""
     images = torch.cat([dots([4, 4]), torch.zeros(2, 3, 32, 32, dtype=torch.uint8)])
-    seen = Evidence({GRID.name: seen_by_grid(images)}, asked=torch.full((4,), 4))
+    seen = Evidence({"generated": {GRID.name: seen_by_grid(images)}}, labels=torch.full((4,), 4))
     assert ConditionalAccuracy(GRID.name).compute(seen).value == 0.5
 
 
 def test_conditional_accuracy_needs_to_know_what_was_asked() -> None:
     """Nobody asked; another number of classes than images; a class that the judge does not know."""
-    seen = Evidence({JUDGE: side([0, 1])})
+    seen = Evidence({"generated": {JUDGE: side([0, 1])}})
     with pytest.raises(MetricFailed, match="nobody asked for classes"):
         ConditionalAccuracy(JUDGE).compute(seen)
     with pytest.raises(InputError, match="2 images were generated but 3 classes asked for"):
-        ConditionalAccuracy(JUDGE).compute(replace(seen, asked=torch.tensor([0, 1, 2])))
+        ConditionalAccuracy(JUDGE).compute(replace(seen, labels=torch.tensor([0, 1, 2])))
     for wrong in ([0, 4], [-1, 0]):
         with pytest.raises(
             MetricFailed, match=r"asked for but cnn_digits knows 0 to 3; use the judge of this"
         ):
-            ConditionalAccuracy(JUDGE).compute(replace(seen, asked=torch.tensor(wrong)))
+            ConditionalAccuracy(JUDGE).compute(replace(seen, labels=torch.tensor(wrong)))
 
 
 def test_high_quality_is_not_a_classifiers_to_say() -> None:

@@ -152,7 +152,9 @@ def test_images_smaller_than_the_window() -> None:
 
 
 def evidence(**values: list[float]) -> Evidence:
-    return Evidence(pairs=PairEvidence({k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()}))
+    return Evidence(
+        pairs={"truth": PairEvidence({k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()})}
+    )
 
 
 def test_estimate_is_the_mean_with_its_t_interval() -> None:
@@ -211,7 +213,7 @@ def test_luma_and_crop_are_metrics_under_names_of_their_own() -> None:
     assert [metric.name for metric in metrics] == list(expected)
     reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
     reader.show(x, y)
-    found = Evidence(pairs=reader.result())
+    found = Evidence(pairs={"truth": reader.result()})
     for metric in metrics:
         assert metric.compute(found).value == float(expected[metric.name].mean())
     framed = y.clone()
@@ -224,7 +226,7 @@ def test_a_border_that_leaves_nothing_fails_its_metric_alone() -> None:
     cut, whole = MSE(crop_border=10), MSE()
     reader = PairReader({metric.name: metric.of_pairs for metric in (cut, whole)})
     reader.show(noise(0), noise(1))
-    found = Evidence(pairs=reader.result())
+    found = Evidence(pairs={"truth": reader.result()})
     with pytest.raises(MetricFailed, match="cannot cut a border of 10 pixels off images of 20×20"):
         cut.compute(found)
     assert whole.compute(found).value > 0
@@ -235,7 +237,7 @@ def test_hints_are_another_number_of_another_name() -> None:
     numbers of hints."""
     some = [PSNR(), PSNR(hints=5), PSNR(crop_border=3, hints=20)]
     assert [metric.name for metric in some] == ["psnr", "psnr_hints5", "psnr_crop3_hints20"]
-    assert [set(metric.needs) for metric in some] == [{"pairs"}, {"pairs", "hints"}, {"pairs", "hints"}]
+    assert [set(metric.needs) for metric in some] == [{"truth"}, {"truth", "hints"}, {"truth", "hints"}]
     found = evidence(psnr=[10.0, 20.0], psnr_hints5=[20.0, 40.0])
     assert [metric.compute(found).value for metric in some[:2]] == [15, 30]
 
@@ -248,4 +250,4 @@ def test_a_metric_needs_the_pairs_of_its_role() -> None:
         role = "cycle"
 
     assert set(OfCycle().needs) == {"cycle"}
-    assert set(MAE().needs) == {"pairs"}
+    assert set(MAE().needs) == {"truth"}

@@ -142,7 +142,7 @@ def test_the_metric_is_shown_pairs_with_the_truth() -> None:
     """It is one of the numbers on pairs; a border that is cut takes the edges there with it."""
     x, y = figure(LIGHT), figure(LIGHT, shift=2)
     metric = PoseError(crop_border=4)
-    assert metric.needs == {"pairs"}
+    assert metric.needs == {"truth"}
     assert metric.name == "pose_error_crop4"
     cut = (slice(None), slice(None), slice(4, 28), slice(4, 28))
     assert torch.equal(metric.of_pairs(x, y), pose_error(x[cut], y[cut]))

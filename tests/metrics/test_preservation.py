@@ -54,7 +54,9 @@ def test_diversity_is_the_mean_over_pairs() -> None:
     variants = gaussian(5, 4, 7)
     expected = [pdist(own.double().numpy(), "cosine").mean() for own in variants]
     np.testing.assert_allclose(input_diversity(variants), expected, rtol=0, atol=1e-12)
-    estimate = InputDiversity("net").compute(Evidence(variants={"net": variants}))
+    estimate = InputDiversity("net").compute(
+        Evidence({"variants": {"net": FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)}})
+    )
     assert estimate.value == pytest.approx(np.mean(expected), abs=1e-12)
     assert estimate.interval == "95% t over images"
 
@@ -65,7 +67,14 @@ def test_equal_outputs_have_no_diversity(seed: int, d: int, k: int) -> None:
     """Exactly 0, with no sign and no rounding left, whatever the features: what a deterministic model gets."""
     variants = gaussian(7, d, seed=seed)[:, None].expand(7, k, d)
     assert input_diversity(variants).tolist() == [0.0] * 7
-    assert InputDiversity("net").compute(Evidence(variants={"net": variants})).value == 0
+    assert (
+        InputDiversity("net")
+        .compute(
+            Evidence({"variants": {"net": FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)}})
+        )
+        .value
+        == 0
+    )
 
 
 def test_content_is_compared_row_by_row() -> None:
@@ -74,10 +83,10 @@ def test_content_is_compared_row_by_row() -> None:
     sources = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     outputs = torch.tensor([[5.0, 0.0], [3.0, 0.0]])
     metric = ContentDistance("net")
-    assert metric.compute(Evidence(generated=side(outputs), sources=side(sources))).value == 0.5
+    assert metric.compute(Evidence({"generated": side(outputs), "sources": side(sources)})).value == 0.5
     turned = sources.flip(0)
-    assert metric.compute(Evidence(generated=side(sources), sources=side(turned))).value == 1
-    assert metric.compute(Evidence(generated=side(sources), sources=side(sources))).value == 0
+    assert metric.compute(Evidence({"generated": side(sources), "sources": side(turned)})).value == 1
+    assert metric.compute(Evidence({"generated": side(sources), "sources": side(sources)})).value == 0
 
 
 def test_rounding_of_features_is_no_distance() -> None:
@@ -87,7 +96,7 @@ def test_rounding_of_features_is_no_distance() -> None:
     metric = ContentDistance("net")
     for off, expected in ((1e-6, 0.0), (1e-3, 0.5e-6)):
         outputs = torch.tensor([[1.0, off]])
-        found = metric.compute(Evidence(generated=side(outputs), sources=side(source))).value
+        found = metric.compute(Evidence({"generated": side(outputs), "sources": side(source)})).value
         assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -112,8 +121,8 @@ def test_tasks_without_sources_or_variants_say_so() -> None:
     """Asked for on a task that has none, each row says what is missing; features that were not kept are another
     reason."""
     with pytest.raises(MetricFailed, match="content_distance_net compares outputs with what they were made"):
-        ContentDistance("net").compute(Evidence(generated=side(gaussian(4, 2))))
+        ContentDistance("net").compute(Evidence({"generated": side(gaussian(4, 2))}))
     with pytest.raises(MetricFailed, match="input_diversity_net compares several outputs"):
-        InputDiversity("net").compute(Evidence(generated=side(gaussian(4, 2))))
+        InputDiversity("net").compute(Evidence({"generated": side(gaussian(4, 2))}))
     with pytest.raises(MetricFailed, match="no features of net"):
-        ContentDistance("net").compute(Evidence(generated=side(None), sources=side(None)))
+        ContentDistance("net").compute(Evidence({"generated": side(None), "sources": side(None)}))

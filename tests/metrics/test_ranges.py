@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,16 +57,18 @@ def features_evidence(metric: Metric, kind: str, n: int, m: int, d: int, seed: i
         return FeatureEvidence(Moments.of(x), x, -5 * x.abs())
 
     name = metric.extractor or ""
-    sides = [{name: side(x)} for x in (fake, real)]
+    found = Evidence({"generated": {name: side(fake)}, "reference": {name: side(real)}})
     if metric.balanced:
-        sides = [balanced(Evidence(*sides)).generated, balanced(Evidence(*sides)).reference]  # type: ignore[list-item]
-    return Evidence(
-        *sides,
-        held_out={name: side(torch.randn(max(m // 2, 1), d, generator=rng))},
-        sources={name: side(KINDS["copies"](real, len(fake), rng))},
-        variants={name: fake[:, None] + torch.randn(len(fake), 3, d, generator=rng) * (seed % 3)},
-        asked=torch.randint(d, (len(fake),), generator=rng),
-    )
+        found = balanced(found)
+    held_out = side(torch.randn(max(m // 2, 1), d, generator=rng))
+    sources = side(KINDS["copies"](real, len(fake), rng))
+    variants = fake[:, None] + torch.randn(len(fake), 3, d, generator=rng) * (seed % 3)
+    beside = {
+        "held_out": {name: held_out},
+        "sources": {name: sources},
+        "variants": {name: FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)},
+    }
+    return replace(found, sets={**found.sets, **beside}, labels=torch.randint(d, (len(fake),), generator=rng))
 
 
 def check(estimate: Estimate, metric: type[Metric] | Metric) -> None:
@@ -123,7 +126,7 @@ def test_numbers_of_features_stay_in_their_range(
     evidence = features_evidence(metric, kind, n, m, d, seed)
     if "style" in metric.needs:
         values = torch.rand(n, generator=torch.Generator().manual_seed(seed)) * (seed % 2)
-        evidence = Evidence(pairs=PairEvidence({metric.name: values.double()}))
+        evidence = Evidence(pairs={"style": PairEvidence({metric.name: values.double()})})
     try:
         estimate = metric.compute(evidence)
     except MetricFailed:
@@ -164,4 +167,5 @@ def test_numbers_of_pairs_stay_in_their_range(family: str, n: int, form: str, se
     values = {metric.name: low + (high - low) * share}
     if family.startswith("cycle_growth"):  # a difference of two errors in 0 … 1
         values = {metric.disturbed: share, CYCLE_EXACT: 1 - share}  # type: ignore[attr-defined]
-    check(metric.compute(Evidence(pairs=PairEvidence(values))), metric)
+    role = getattr(metric, "role", "cycle")
+    check(metric.compute(Evidence(pairs={role: PairEvidence(values)})), metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -25,7 +26,7 @@ class Count(Metric):
     needs: ClassVar[frozenset[Need]] = frozenset({"features"})
 
     def compute(self, evidence: Evidence) -> Estimate:
-        features = evidence.reference[self.extractor or ""].features
+        features = evidence.seen("reference", self.extractor).features
         assert features is not None
         if len(features) > 6:
             raise MetricFailed("too many rows")
@@ -42,7 +43,7 @@ def evidence(n: int, m: int) -> Evidence:
         x = torch.arange(rows * 2.0).reshape(rows, 2)
         return FeatureEvidence(Moments.of(x), x, x)
 
-    return Evidence({"net": side(n)}, {"net": side(m)})
+    return Evidence({"generated": {"net": side(n)}, "reference": {"net": side(m)}})
 
 
 def test_families_pair_with_each_extractor() -> None:
@@ -135,9 +136,9 @@ def test_hints_are_part_of_the_name() -> None:
     stands after that of a border."""
     found = select_metrics(["psnr_hints5", "psnr", "ssim_crop2_hints20"], [LITE])
     assert [(m.name, m.family, set(m.needs)) for m in found] == [
-        ("psnr", "psnr", {"pairs"}),
-        ("psnr_hints5", "psnr", {"pairs", "hints"}),
-        ("ssim_crop2_hints20", "ssim", {"pairs", "hints"}),
+        ("psnr", "psnr", {"truth"}),
+        ("psnr_hints5", "psnr", {"truth", "hints"}),
+        ("ssim_crop2_hints20", "ssim", {"truth", "hints"}),
     ]
     for name in ("psnr_hints0", "psnr_hints", "psnr_hints5_crop2", "psnr_hints5_hints5", f"fd_{LITE}_hints5"):
         with pytest.raises(InputError, match=f"unknown metric '{name}'"):
@@ -190,7 +191,7 @@ def test_an_absent_extractor_fails_its_metrics_only() -> None:
     """The extractor's own status and reason reach the row."""
     absent = MetricFailed("fetch it first", status="unavailable")
     some = evidence(5, 5)
-    some = Evidence(some.generated, some.reference, failures={"gone": absent})
+    some = replace(some, failures={"gone": absent})
     gone, there = score([Count("gone"), Count("net")], some)
     assert (gone.status, gone.reason) == ("unavailable", "fetch it first")
     assert there.status == "ok"
@@ -203,16 +204,14 @@ def test_balanced_sides_have_one_size(n: int, m: int) -> None:
     whole = evidence(n, m)
     first, again = balanced(whole), balanced(whole)
     for side in ("generated", "reference"):
-        one, two, full = (getattr(some, side)["net"] for some in (first, again, whole))
+        one, two, full = (some.sets[side]["net"] for some in (first, again, whole))
         assert torch.equal(one.features, two.features)
         assert torch.equal(one.features, one.logits)
         assert len(one.features.unique(dim=0)) == len(one.features) == min(n, m)
         assert {tuple(row) for row in one.features.tolist()} <= {tuple(row) for row in full.features.tolist()}
         assert one.moments is full.moments
     if n != m:
-        largest = first.reference if m > n else first.generated
-        features = largest["net"].features
-        assert features is not None
+        features = first.features("reference" if m > n else "generated", "net")
         # A permutation of 40 rows that begins with 0 … 4 has probability 1e-8.
         assert features[:, 0].tolist() != [2.0 * i for i in range(5)]
 
@@ -226,7 +225,9 @@ def test_the_larger_side_does_not_help() -> None:
     values = []
     for n in (300, 3000):
         sides = [{"net": FeatureEvidence(Moments.of(x), x)} for x in (fake[:n].contiguous(), real)]
-        (outcome,) = score([Coverage("net")], Evidence(*sides))
+        (outcome,) = score(
+            [Coverage("net")], Evidence(dict(zip(("generated", "reference"), sides, strict=True)))
+        )
         assert outcome.estimate is not None
         values.append(outcome.estimate.value)
     assert abs(values[0] - values[1]) < 0.08

@@ -63,7 +63,9 @@ def test_mind_as_published() -> None:
     metric = SlicedWasserstein("inception_v3")
     assert metric.name == "mind"
     assert metric.balanced
-    estimate = metric.compute(Evidence({"inception_v3": sides[0]}, {"inception_v3": sides[1]}))
+    estimate = metric.compute(
+        Evidence({"generated": {"inception_v3": sides[0]}, "reference": {"inception_v3": sides[1]}})
+    )
     assert estimate.value == pytest.approx(expected, rel=1e-6)
     assert estimate.low is not None
     assert estimate.high is not None

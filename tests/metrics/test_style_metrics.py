@@ -84,7 +84,7 @@ def test_gram_distance_in_evidence() -> None:
     x, y = noise(2, 64), noise(2, 64, seed=1)
     reader.show(x, y)
     values = metric.of_pairs(x, y).double()
-    (outcome,) = score([metric], Evidence(pairs=reader.result()))
+    (outcome,) = score([metric], Evidence(pairs={"style": reader.result()}))
     assert outcome.estimate is not None
     assert outcome.estimate.value == pytest.approx(float(values.mean()), rel=1e-12)
     assert outcome.estimate.high is not None
@@ -110,7 +110,9 @@ def test_artfd_by_hand() -> None:
     points 2 and 8, so 4 + (√8 − √2)² = 6. (1 + 1) · (1 + 6) = 14; float32 features, 1e-6."""
     outputs, sources = torch.tensor([[0.0, 2], [0, 4]]), torch.tensor([[1.0, 0], [7, 0]])
     styles = torch.tensor([[0.0, 3], [0, 7]])
-    estimate = ArtFD("net").compute(Evidence(side(outputs), side(styles), sources=side(sources)))
+    estimate = ArtFD("net").compute(
+        Evidence({"generated": side(outputs), "reference": side(styles), "sources": side(sources)})
+    )
     assert estimate.value == pytest.approx(14, rel=1e-6)
     assert estimate.low is None
 
@@ -123,16 +125,24 @@ def test_artfd_has_two_best_values() -> None:
     from benchbench.metrics.frechet import frechet_distance_from_features
     from benchbench.metrics.preservation import cosine_distance
 
-    copied = ArtFD("net").compute(Evidence(side(sources), side(styles), sources=side(sources))).value
+    copied = (
+        ArtFD("net")
+        .compute(Evidence({"generated": side(sources), "reference": side(styles), "sources": side(sources)}))
+        .value
+    )
     assert copied == pytest.approx(1 + frechet_distance_from_features(sources, styles), rel=1e-12)
-    lost = ArtFD("net").compute(Evidence(side(styles), side(styles), sources=side(sources))).value
+    lost = (
+        ArtFD("net")
+        .compute(Evidence({"generated": side(styles), "reference": side(styles), "sources": side(sources)}))
+        .value
+    )
     assert lost == pytest.approx(1 + float(cosine_distance(styles, sources).mean()), rel=1e-12)
 
 
 def test_artfd_without_sources() -> None:
     """Generated images have none."""
     features = torch.rand(4, 3)
-    (outcome,) = score([ArtFD("net")], Evidence(side(features), side(features)))
+    (outcome,) = score([ArtFD("net")], Evidence({"generated": side(features), "reference": side(features)}))
     assert outcome.status == "failed"
     assert "no features of net" in (outcome.reason or "")
 

@@ -59,7 +59,7 @@ def test_absent_weights_are_unavailable_with_the_way_to_get_them(hub: Path) -> N
     with pytest.raises(
         MetricFailed, match=r"lpips needs alexnet-owt.*get it from https.*put it into"
     ) as caught:
-        LPIPS().compute(Evidence(pairs=reader.result()))
+        LPIPS().compute(Evidence(pairs={"truth": reader.result()}))
     assert caught.value.status == "unavailable"
 
 

@@ -147,8 +147,10 @@ def test_metrics_read_the_evidence() -> None:
     [0, z²/(n + z²)], and that of a density of 0 the same. k = 3 is the function's with k = 3."""
     real, fake = gaussian(0, 60, 5), gaussian(1, 50, 5, 0.8)
     evidence = Evidence(
-        generated={"net": FeatureEvidence(Moments.of(fake), fake)},
-        reference={"net": FeatureEvidence(Moments.of(real), real)},
+        {
+            "generated": {"net": FeatureEvidence(Moments.of(fake), fake)},
+            "reference": {"net": FeatureEvidence(Moments.of(real), real)},
+        }
     )
     for metric in (Precision("net"), Recall("net"), Density("net"), Coverage("net")):
         estimate = metric.compute(evidence)
@@ -161,7 +163,10 @@ def test_metrics_read_the_evidence() -> None:
         family = metric.family.removesuffix("_k3")
         assert metric.compute(evidence).value == pytest.approx(prdc(real, fake, 3)[family], abs=1e-12)
     far = Evidence(
-        generated={"net": FeatureEvidence(Moments.of(fake), fake + 1e4)}, reference=evidence.reference
+        {
+            "generated": {"net": FeatureEvidence(Moments.of(fake), fake + 1e4)},
+            "reference": evidence.sets["reference"],
+        }
     )
     nothing = Precision("net").compute(far)
     assert (nothing.value, nothing.low) == (0, 0)

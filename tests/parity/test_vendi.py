@@ -116,12 +116,12 @@ def test_what_has_no_score() -> None:
 def test_metric_reads_the_generated_features_only() -> None:
     """The class gives the function's number inside its interval, and one image has a score but no interval."""
     x = gaussian(0, 50, 6)
-    evidence = Evidence(generated={"net": FeatureEvidence(Moments.of(x), x)})
+    evidence = Evidence({"generated": {"net": FeatureEvidence(Moments.of(x), x)}})
     estimate = Vendi("net").compute(evidence)
     assert estimate.value == vendi_score(x)
     assert estimate.low is not None
     assert estimate.high is not None
     assert estimate.low < estimate.value < estimate.high
-    alone = Evidence(generated={"net": FeatureEvidence(Moments.of(x[:1]), x[:1])})
+    alone = Evidence({"generated": {"net": FeatureEvidence(Moments.of(x[:1]), x[:1])}})
     assert Vendi("net").compute(alone).value == pytest.approx(1, abs=1e-12)
     assert Vendi("net").compute(alone).interval is None

@@ -20,7 +20,7 @@ def test_a_copied_training_image_is_its_nearest() -> None:
     rng = np.random.default_rng(0)
     real = torch.from_numpy(rng.normal(size=(40, 5)).astype(np.float32))
     made = real[torch.arange(0, 30, 3)].clone()
-    found = nearest_training(Evidence({"net": side(made)}, {"net": side(real)}))
+    found = nearest_training(Evidence({"generated": {"net": side(made)}, "reference": {"net": side(real)}}))
     assert found is not None
     indices, judge = found
     assert judge == "net"
@@ -33,8 +33,13 @@ def test_a_copied_training_image_is_its_nearest() -> None:
 def test_few_training_images_are_all_shown_and_none_without_features() -> None:
     """Three reference rows give three neighbours; a judge that kept moments alone gives no picture."""
     features = torch.eye(3)
-    found = nearest_training(Evidence({"net": side(features)}, {"net": side(features)}))
+    found = nearest_training(
+        Evidence({"generated": {"net": side(features)}, "reference": {"net": side(features)}})
+    )
     assert found is not None
     assert found[0].shape == (3, 3)
-    assert nearest_training(Evidence({"net": side(None)}, {"net": side(features)})) is None
-    assert nearest_training(Evidence({"net": side(features)}, {})) is None
+    assert (
+        nearest_training(Evidence({"generated": {"net": side(None)}, "reference": {"net": side(features)}}))
+        is None
+    )
+    assert nearest_training(Evidence({"generated": {"net": side(features)}, "reference": {}})) is None
