@@ -20,6 +20,7 @@ from torch import nn
 
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Fittable, Trainable
+from benchbench.data.image_source import in_memory
 from benchbench.results.conditions import beyond_one_a_core
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import RUN, Store
@@ -55,7 +56,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     plan.task.introduce(model, plan.dataset)
     data = plan.task.training_data(model, plan.dataset)
     if isinstance(model, Fittable):
-        model.fit(data.images, data.held_out)
+        model.fit(in_memory(data.images), in_memory(data.held_out))
     elif plan.weights is not None:
         load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
     elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
@@ -67,7 +68,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         if plan.watcher is not None:
             panel = Panel(
                 plan.watcher,
-                data.images,
+                in_memory(data.images),
                 data.labels,
                 device=device,
                 selects=plan.recipe.training.checkpoint == "best",

@@ -1,15 +1,27 @@
-"""Which images a batch holds: a function of (seed, number of the batch), so nothing of it needs saving."""
+"""Which images a batch holds: a function of (seed, number of the batch), so nothing of it needs saving.
+
+Images are on the device as uint8 where they are a tensor that fits there, and become float a batch at a time. Others
+stay where they are, and a thread reads a few batches ahead of the training: what is held at a time is a number of
+batches, however many images there are. Either way a batch holds the same images.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchbench.core.images import to_signed
+from benchbench.data.image_source import Images, take
 from benchbench.training.config import TrainingConfig
+
+RESIDENT = 4 * 2**30  # bytes of images that are put on the device; more of them stay in the host's memory
+AHEAD = 2  # batches that are read before they are asked for
 
 
 def epoch_order(seed: int, epoch: int, n: int, stream: int = 0) -> np.ndarray:
@@ -43,23 +55,71 @@ def _generator(seed: int, epoch: int, stream: int = 0) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Other:
-    """The other domain of a translator. images, held_out: uint8 RGB N×3×H×W, of the size of the first domain's.
-    aligned: row i of `images` shows what row i of the first domain shows, and the model may know it."""
+    """The other domain of a translator. images, held_out: uint8 RGB N×3×H×W, or sources of such images, of the size of
+    the first domain's. aligned: row i of `images` shows what row i of the first domain shows, and the model may know
+    it."""
 
-    images: Tensor
-    held_out: Tensor
+    images: Images
+    held_out: Images
     aligned: bool
 
 
-class Batches:
-    """The training images on the device as uint8, dealt out as float batches.
+class Rows(NamedTuple):
+    """Which images a batch holds, or all batches of an epoch in a row: int64, `here` on the CPU and `there` on the
+    device."""
 
-    epoch_length: images that an epoch's order holds.
+    here: Tensor
+    there: Tensor
+
+
+class Pixels:
+    """The images of batches by their number, uint8 RGB on the device."""
+
+    def __init__(self, images: Images, device: torch.device, rows: Callable[[int], Rows]) -> None:
+        self._device, self._rows = device, rows
+        self._resident = None
+        if isinstance(images, Tensor) and (device.type == "cpu" or images.nbytes <= RESIDENT):
+            self._resident = images.to(device)
+        self._images = images
+        self._reader: ThreadPoolExecutor | None = None
+        self._coming: dict[int, Future[Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, number: int) -> Tensor:
+        """The images of batch `number`; those after it are read meanwhile, where they are not at hand."""
+        if self._resident is not None:
+            return self._resident[self._rows(number).there]
+        if self._reader is None:
+            self._reader = ThreadPoolExecutor(1, "benchbench-batches")
+        wanted = range(number, number + AHEAD + 1)
+        for left in set(self._coming) - set(wanted):
+            self._coming.pop(left).cancel()
+        for each in wanted:
+            if each not in self._coming:
+                self._coming[each] = self._reader.submit(take, self._images, self._rows(each).here)
+        return self._coming[number].result().to(self._device)
+
+    def close(self) -> None:
+        """Read no further; to be asked for a batch later starts anew."""
+        for future in self._coming.values():
+            future.cancel()
+        self._coming.clear()
+        if self._reader is not None:
+            self._reader.shutdown()
+            self._reader = None
+
+
+class Batches:
+    """The training images, dealt out as float batches.
+
+    labels: int64 on the device, or None. epoch_length: images that an epoch's order holds.
     """
 
     def __init__(
         self,
-        images: Tensor,
+        images: Images,
         labels: Tensor | None,
         config: TrainingConfig,
         *,
@@ -68,54 +128,79 @@ class Batches:
         device: torch.device,
         stream: int = 0,
     ) -> None:
-        self.images = images.to(device)
         self.labels = None if labels is None else labels.to(device)
-        self.batch_size, self.channels, self.seed, self.stream = config.batch_size, channels, seed, stream
+        self.device, self.channels, self.seed, self.stream = device, channels, seed, stream
+        self.batch_size, self._n = config.batch_size, len(images)
         self._balance = labels.cpu().numpy() if config.class_balanced and labels is not None else None
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
-        self.epoch_length = len(self._rows(0))
+        self._orders: dict[int, Rows] = {}
+        self.epoch_length = len(self._order(0).here)
         self.per_epoch = config.steps_per_epoch(self.epoch_length)
+        self._pixels = Pixels(images, device, self.rows)
+
+    def __len__(self) -> int:
+        """Images there are."""
+        return self._n
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor | None]:
         """Batch `number` of the training, from 0: images float32 in [-1, 1], N×channels×H×W, and labels."""
-        rows = self.rows(number)
-        labels = None if self.labels is None else self.labels[rows]
-        return to_signed(self.images[rows], self.channels), labels
+        labels = None if self.labels is None else self.labels[self.rows(number).there]
+        return to_signed(self._pixels[number], self.channels), labels
 
-    def rows(self, number: int) -> Tensor:
-        """Which images batch `number` holds: int64 indices on the device."""
+    def rows(self, number: int) -> Rows:
+        """Which images batch `number` holds."""
         epoch, position = divmod(number, self.per_epoch)
-        return self._rows(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
+        part = slice(position * self.batch_size, (position + 1) * self.batch_size)
+        order = self._order(epoch)
+        return Rows(order.here[part], order.there[part])
 
-    def _rows(self, epoch: int) -> Tensor:
-        if self._epoch != epoch:
+    def close(self) -> None:
+        """Read no further ahead."""
+        self._pixels.close()
+
+    def _order(self, epoch: int) -> Rows:
+        """The order of an epoch; the last two that were asked for are kept, as batches are read ahead."""
+        if epoch not in self._orders:
             order = (
-                epoch_order(self.seed, epoch, len(self.images), self.stream)
+                epoch_order(self.seed, epoch, self._n, self.stream)
                 if self._balance is None
                 else balanced_order(self.seed, epoch, self._balance)
             )
-            self._order, self._epoch = torch.from_numpy(order).to(self.images.device), epoch
-        return self._order
+            while len(self._orders) > 1:
+                del self._orders[next(iter(self._orders))]
+            here = torch.from_numpy(order)
+            self._orders[epoch] = Rows(here, here.to(self.device))
+        return self._orders[epoch]
 
 
 class OtherBatches:
     """The batches of domain B that go with those of domain A."""
 
     def __init__(self, other: Other, first: Batches, config: TrainingConfig) -> None:
-        device = first.images.device
-        self._images, self._first, self._own = other.images.to(device), first, None
-        if not other.aligned:
+        self._first, self._own, self._n = first, None, len(other.images)
+        if other.aligned:
+            self._pixels = Pixels(other.images, first.device, first.rows)
+        else:
             # A stream of its own: with the first domain's order, equal numbers of images would come out as pairs.
             self._own = Batches(
-                self._images, None, config, channels=first.channels, seed=first.seed, device=device, stream=1
+                other.images,
+                None,
+                config,
+                channels=first.channels,
+                seed=first.seed,
+                device=first.device,
+                stream=1,
             )
 
     def __len__(self) -> int:
         """Images of the domain."""
-        return len(self._images)
+        return self._n
 
     def __getitem__(self, number: int) -> Tensor:
         """Batch `number`: float32 in [-1, 1], N×channels×H×W."""
         if self._own is not None:
             return self._own[number][0]
-        return to_signed(self._images[self._first.rows(number)], self._first.channels)
+        return to_signed(self._pixels[number], self._first.channels)
+
+    def close(self) -> None:
+        """Read no further ahead."""
+        (self._own or self._pixels).close()

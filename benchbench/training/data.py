@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from benchbench.data.image_source import Images
 from benchbench.training.batches import Other
 
 
@@ -13,16 +14,17 @@ from benchbench.training.batches import Other
 class TrainingData:
     """What `training.trainer.train` takes.
 
-    images: uint8 RGB N×3×H×W; of a translator those of domain A. labels: int64 (N,) or None. held_out: images as these,
-    that are looked at and never learned from. second: the other domain of a translator.
+    images: uint8 RGB N×3×H×W, or a source of such images, which need not be in memory; of a translator those of
+    domain A. labels: int64 (N,) or None. held_out: images as these, that are looked at and never learned from. second:
+    the other domain of a translator.
     """
 
-    images: Tensor
+    images: Images
     labels: Tensor | None
-    held_out: Tensor
+    held_out: Images
     second: Other | None = None
 
-    def parts(self) -> list[Tensor]:
+    def parts(self) -> list[Images]:
         """All images there are, by domain and split."""
         second = [] if self.second is None else [self.second.images, self.second.held_out]
         return [self.images, self.held_out, *second]

@@ -18,6 +18,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Batch, Observant
 from benchbench.core.seeds import permutation
+from benchbench.data.image_source import Images, take
 from benchbench.training.alarm import collapse_at
 from benchbench.training.config import TrainingConfig
 from benchbench.training.handout import Handout
@@ -146,9 +147,9 @@ class Looks:
         return total / len(validation)
 
 
-def some(images: Tensor) -> Tensor:
+def some(images: Images) -> Tensor:
     """At most `N_STATISTICS` images. Sources may be sorted by class: a shuffled choice, the same for every seed."""
-    return images[torch.from_numpy(permutation(0, len(images))[:N_STATISTICS])]
+    return take(images, torch.from_numpy(permutation(0, len(images))[:N_STATISTICS]))
 
 
 def _in_short(panel: Mapping[str, float]) -> dict[str, float]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Standing, Trainable, Translator
+from benchbench.data.image_source import Images, size_of
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
 from benchbench.training.diffaugment import policy_names
@@ -26,8 +27,8 @@ def check_request(
     name = type(model).__name__
     if not isinstance(model, Trainable):
         raise InputError(f"{name} has nothing to train: it defines no players and loss")
-    check_images(data.images, "training images")
-    check_images(data.held_out, "held-out images")
+    _check_images(data.images, "training images")
+    _check_images(data.held_out, "held-out images")
     if not len(data.images) or not len(data.held_out):
         raise InputError("training needs at least one training image and one held-out image")
     if config.precision != "fp32" and device.type != "cuda":
@@ -65,18 +66,27 @@ def check_request(
         )
 
 
+def _check_images(images: Images, what: str) -> None:
+    """Of a source, the first image."""
+    if isinstance(images, Tensor):
+        check_images(images, what)
+    elif len(images):
+        check_images(images.batch(torch.zeros(1, dtype=torch.int64)), what)
+
+
 def _check_domains(model: Translator, data: TrainingData, config: TrainingConfig) -> None:
     name, images, held_out, other = type(model).__name__, data.images, data.held_out, data.second
     if other is None:
         raise InputError(f"{name} turns one domain into another but was given one domain only")
     for title, a, b in (("training", images, other.images), ("held-out", held_out, other.held_out)):
-        check_images(b, f"{title} images of the other domain")
+        _check_images(b, f"{title} images of the other domain")
         if not len(b):
             raise InputError(f"the other domain has no {title} images")
-        if a.shape[2:] != b.shape[2:]:
+        (h0, w0), (h1, w1) = size_of(a), size_of(b)
+        if (h0, w0) != (h1, w1):
             raise InputError(
-                f"the {title} images of one domain are {a.shape[3]}×{a.shape[2]} but those of the other are "
-                f"{b.shape[3]}×{b.shape[2]}; resize them to one size"
+                f"the {title} images of one domain are {w0}×{h0} but those of the other are {w1}×{h1}; "
+                "resize them to one size"
             )
     if model.paired and not (other.aligned and len(images) == len(other.images)):
         raise InputError(

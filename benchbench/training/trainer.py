@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
-from benchbench.core.images import is_grey
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Batch, Trainable
+from benchbench.data.image_source import all_grey
 from benchbench.training.batches import Batches, OtherBatches
 from benchbench.training.checkpoint import Checkpoints, load_checkpoint, save_checkpoint
 from benchbench.training.config import TrainingConfig
@@ -95,7 +95,7 @@ class _Trainer:
             torch.cuda.reset_peak_memory_stats(device)
         self.model = model.to(device)
         self.config, self.device = config, device
-        self.channels = 1 if all(map(is_grey, data.parts())) else 3
+        self.channels = 1 if all(map(all_grey, data.parts())) else 3
         images, labels, other, self.validation = data.images, data.labels, data.second, None
         if config.selects:
             images, labels, other, self.validation = set_aside(images, labels, other)
@@ -128,6 +128,9 @@ class _Trainer:
         try:
             self.all_steps(checkpoints, progress)
         finally:
+            for dealt in (self.batches, self.others):
+                if dealt is not None:
+                    dealt.close()
             for parameter, flag in trainable_flags:
                 parameter.requires_grad_(flag)
         self.handout.hand_out()

@@ -22,6 +22,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.images import to_signed
 from benchbench.data.fingerprint import pixel_digests
+from benchbench.data.image_source import Images, chosen, pieces, take
 from benchbench.training.batches import Other
 
 FEWEST = 256
@@ -37,12 +38,12 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Validation:
-    """What is selected by: uint8 RGB images N×3×H×W, their labels, and of a translator as many images of the other
-    domain, row by row the partners where there are pairs. words: what a record says of it."""
+    """What is selected by: uint8 RGB images N×3×H×W or a source of them, their labels, and of a translator as many
+    images of the other domain, row by row the partners where there are pairs. words: what a record says of it."""
 
-    images: Tensor
+    images: Images
     labels: Tensor | None
-    other: Tensor | None
+    other: Images | None
     words: str
 
     def __len__(self) -> int:
@@ -53,34 +54,36 @@ class Validation:
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
         """All of it in order, as a `Batch` has it: x, labels, y."""
         for rows in torch.arange(len(self)).split(PIECE):
-            x = to_signed(self.images[rows].to(device), channels)
+            x = to_signed(take(self.images, rows).to(device), channels)
             labels = None if self.labels is None else self.labels[rows].to(device)
-            y = None if self.other is None else to_signed(self.other[rows].to(device), channels)
+            y = None if self.other is None else to_signed(take(self.other, rows).to(device), channels)
             yield x, labels, y
 
 
 def set_aside(
-    images: Tensor, labels: Tensor | None, other: Other | None
-) -> tuple[Tensor, Tensor | None, Other | None, Validation]:
+    images: Images, labels: Tensor | None, other: Other | None
+) -> tuple[Images, Tensor | None, Other | None, Validation]:
     """What is left to train on, and the validation part. Partners go to the same side."""
     parts = validation_parts(images, labels)
     held, y = parts.validation, None
     if other is not None:
         others = parts if other.aligned else validation_parts(other.images)
         held = held[: len(others.validation)]
-        y = other.images[others.validation[: len(held)]]
-        other = replace(other, images=other.images[others.train])
+        y = chosen(other.images, others.validation[: len(held)])
+        other = replace(other, images=chosen(other.images, others.train))
     words = f"validation, {len(held)} of {len(images)} training images"
-    validation = Validation(images[held], None if labels is None else labels[held], y, words)
-    return images[parts.train], None if labels is None else labels[parts.train], other, validation
+    validation = Validation(chosen(images, held), None if labels is None else labels[held], y, words)
+    return chosen(images, parts.train), None if labels is None else labels[parts.train], other, validation
 
 
-def validation_parts(images: Tensor, labels: Tensor | None = None) -> Parts:
-    """How `images` (uint8 RGB N×3×H×W, labels int64 (N,) or None) are divided where something is selected.
+def validation_parts(images: Images, labels: Tensor | None = None) -> Parts:
+    """How `images` (uint8 RGB N×3×H×W, labels int64 (N,) or None) are divided where something is selected. All of a
+    source is read for it, once.
 
     `InputError` where too few images differ for two parts.
     """
-    digests, n = pixel_digests(images.cpu()), len(images)
+    digests = [digest for piece in pieces(images) for digest in pixel_digests(piece.cpu())]
+    n = len(images)
     wanted = max(1, n // 10, min(FEWEST, n // 4))
     classes: dict[int, list[bytes]] = defaultdict(list)
     for row, digest in enumerate(digests):

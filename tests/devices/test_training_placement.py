@@ -19,7 +19,7 @@ from benchbench.core.protocols import Conditional, Generator, ImageSpec, Stylize
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
-from benchbench.training import trainer
+from benchbench.training import batches, trainer
 from benchbench.training.batches import Other
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
@@ -91,6 +91,23 @@ def test_the_list_is_of_all_models_that_train() -> None:
     """What `hasattr` finds on the classes is what the protocol finds on the models."""
     found = [name for name in MODELS.names() if isinstance(build_model(name, {}, SPEC), Trainable)]
     assert found == TRAINABLE
+
+
+@pytest.mark.parametrize("name", ["vae", "pix2pix"])
+def test_images_that_the_device_has_no_room_for(
+    name: str, cuda: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they stay in the host's memory a batch is read ahead and goes over: equal bits, and the host waits no more
+    often for it."""
+    there = trained(name, CUDA, steps=3)
+    cuda.reset()
+    trained(name, CUDA, steps=3)
+    waits = cuda.waits.copy()
+    monkeypatch.setattr(batches, "RESIDENT", 0)
+    cuda.reset()
+    weights = trained(name, CUDA, steps=3).state_dict()
+    assert cuda.waits == waits
+    assert all(torch.equal(value.cpu(), weights[key].cpu()) for key, value in there.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ["dcgan", "vae"])
