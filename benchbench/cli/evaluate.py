@@ -63,10 +63,14 @@ def evaluate(
 ) -> None:
     """Score IMAGES (a folder, .zip, .npz, .npy, .parquet, dataset or generator) against a reference.
 
+    A name or path is enough where it tells what it is; KIND:PATH says so (folder:, zip:, npz:, npy:, parquet:, pairs:,
+    torchscript:), and :train or :test behind it takes one split.
+
     \b
       benchbench evaluate samples/ --reference cifar10:train
       benchbench evaluate samples.npz --reference real/ --metrics all --extractor inception_v3,dinov2_vit_b_14
       benchbench evaluate gen.ts --kind torchscript --latent 128 --reference cifar10 --samples 50000
+      benchbench evaluate folder:samples --reference parquet:real/:test
       benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
       benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1
 

@@ -31,6 +31,13 @@ def list_things(what: str) -> None:
             "Images in a folder, flat, by class, or in train/ and test/; two domains in trainA/ trainB/ testA/ testB/",
             "",
         )
+        table.add_row(escape("zip:PATH"), "The same in an archive, without domains; read in place", "")
+        table.add_row(
+            escape("npz:PATH"),
+            "A uint8 array of images, labels beside it; or x_train and x_test, with labels",
+            "",
+        )
+        table.add_row(escape("npy:PATH"), "A uint8 array of images", "")
         table.add_row(escape("pairs:PATH"), "Two domains side by side in each image of train/ and test/", "")
         table.add_row(
             escape("parquet:PATH"), "A parquet file or a folder of them, image bytes in a column", ""

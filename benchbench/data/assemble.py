@@ -6,8 +6,10 @@ the cache, splits what has no split, and checks that the result is a dataset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +19,78 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
+from benchbench.data.blocks import Block, decoded_blocks
 from benchbench.data.cache import Decoded, cached
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.decode import Cut, conversion_notes, decode_images
 from benchbench.data.fingerprint import combine
+from benchbench.data.image_stream import ImageStream
 from benchbench.data.splits import halves
 
 Labels = Sequence[int] | Sequence[str]
 
 
-@dataclass(frozen=True)
-class Part:
+@dataclass(frozen=True, kw_only=True)
+class Part(ABC):
     """One split, not decoded yet.
 
-    title: "train", "test", … for progress and errors. total: number of images. items: yields (name for
-    errors, file content or path) of each, every time it is called. labels: one an image, indices or names, or
-    None. identity: JSON-able, changes when any byte of the files does, and with `cut`. classes: names by label
-    index, where the files say so. notes: what a reader of the record should know of the files. cut: what to
-    take of each image before it is brought to size, None for all of it.
+    title: "train", "test", … for progress and errors. total: number of images. labels: one an image, indices or names,
+    or None. identify: gives what changes when any byte of the files does, JSON-able; it may have to read them. classes:
+    names by label index, where the files say so. notes: what a reader of the record should know of the files. names:
+    relative POSIX names, where the images are files.
     """
 
     title: str
     total: int
-    items: Callable[[], Iterator[tuple[str, bytes | Path]]]
     labels: Labels | None
-    identity: Any
+    identify: Callable[[], Any]
     classes: Sequence[str] | None = None
     notes: Sequence[str] = ()
-    cut: Cut | None = None
+    names: Sequence[str] | None = None
 
+    @cached_property
+    def identity(self) -> Any:
+        """What `identify` gives."""
+        return self.identify()
+
+    @abstractmethod
+    def blocks(self, size: int | None) -> Generator[Block, None, None]:
+        """Starts a pass over the images, brought to size×size unless it is None."""
+
+    @abstractmethod
     def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
         """All images, brought to size×size unless it is None; from the decode cache where possible."""
+
+    def stream(self, name: str, size: int | None, notes: Sequence[str] = ()) -> ImageStream:
+        """The images as they are decoded, called `name`."""
+        _, (labels,) = resolve_labels([self])
+        return ImageStream(
+            name,
+            self.total,
+            lambda: self.blocks(size),
+            labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
+            names=self.names,
+            notes=[*self.notes, *notes],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilePart(Part):
+    """Encoded images.
+
+    items: yields (name for errors, file content or path) of each, every time it is called. cut: what to take of each
+    image before it is brought to size, None for all of it; it belongs to the identity.
+    """
+
+    items: Callable[[], Iterator[tuple[str, bytes | Path]]]
+    cut: Cut | None = None
+
+    def blocks(self, size: int | None) -> Generator[Block, None, None]:
+        """As `Part.blocks`."""
+        return decoded_blocks(self.items(), size, self.cut)
+
+    def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
+        """As `Part.decode`."""
         return cached(
             {"files": self.identity, "size": size},
             lambda: decode_images(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
-from benchbench.data.arrays import LOOK_AT, value_range
 from benchbench.data.decode import Cut, Items, Pixels, UnusableError, decode_ahead, resize_images
 
 BLOCK_BYTES = 2**22  # a block of images that need no decoding
+LOOK_AT = 64  # images whose values say in which range floats are
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,26 @@ def check_tensor(batch: object, what: str) -> None:
         kind = str(batch.dtype).removeprefix("torch.")
         raise InputError(f"{what} must be uint8 in 0..255 but is {kind}, {values}")
     check_images(batch, what)
+
+
+def value_range(values: NDArray[Any]) -> str:
+    """What the values of an array that is not uint8 seem to be, as the end of a sentence, and the way out."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        return "and holds NaN (not a number), which is no grey level; find out where the model produced it"
+    if values.dtype.kind not in "iuf" or values.size == 0:
+        return "which is no image; save uint8 in 0..255"
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind != "f":
+        hint = "cast it to uint8" if low >= 0 and high <= 255 else "scale it to 0..255 and cast it to uint8"
+    elif low >= 0 and high <= 1:
+        hint = "it seems to be in [0, 1]: multiply by 255, round and cast to uint8"
+    elif low >= -1 and high <= 1:
+        hint = "it seems to be in [-1, 1]: add 1, multiply by 127.5, round and cast to uint8"
+    elif low >= 0 and high <= 255:
+        hint = "it seems to be in 0..255: round and cast to uint8"
+    else:
+        hint = "that is none of the usual ranges: scale it to 0..255, clip, round and cast to uint8"
+    return f"with values from {low:g} to {high:g}; {hint}"
 
 
 def decoded_blocks(

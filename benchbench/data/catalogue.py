@@ -1,7 +1,8 @@
-"""Datasets by name: `digits`, `openmoji`, `mnist`, a plugin's, `folder:PATH`, `pairs:PATH`, `parquet:PATH`.
+"""Images by what a user writes: a registered dataset (`digits`, `mnist`, a plugin's) or files (`folder:PATH`, `a.npz`).
 
-What stands behind a registered name (entry-point group `benchbench.datasets`) is a source: a class without
-arguments that satisfies `Source`. A plugin author writes one like this:
+What can be written is `sources.spec`; which source then opens it is here. What stands behind a registered name
+(entry-point group `benchbench.datasets`) is a class without arguments that satisfies `Source`. A plugin author writes
+one like this:
 
     class Blobs:
         \"\"\"Coloured blobs on white, 1,000 images.\"\"\"        # what `benchbench list datasets` shows
@@ -14,29 +15,39 @@ arguments that satisfies `Source`. A plugin author writes one like this:
             decoded = Decoded(images, pixel_digests(images), {})
             return assemble("blobs", [decoded], [None], source={"kind": "generated", "size": size or 32})
 
-`data.assemble` splits what has no split and computes the fingerprints; `data.folder`, `data.paired_folder` and
-`data.parquet` read the usual layouts. A source of two domains of images, such as `openmoji-lines`, returns
-`Domains`: `load_domains` hands them out, and `load_dataset` pools them, labelled by domain, if neither is styles.
+`data.assemble` splits what has no split and computes the fingerprints. A source of two domains of images, such as
+`openmoji-lines`, returns `Domains`: `load_domains` hands them out, and `load_dataset` pools them, labelled by domain,
+if neither is styles.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import DATASETS
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
-from benchbench.data.paired_folder import load_any_folder, load_pairs
-from benchbench.data.parquet import load_parquet
+from benchbench.data.sources.archives import ZipSource
+from benchbench.data.sources.arrays import NpySource, NpzSource
+from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.options import SourceOptions
+from benchbench.data.sources.paired_folder import PairsSource, open_folder
+from benchbench.data.sources.parquet import ParquetSource
+from benchbench.data.sources.spec import SourceSpec, parse_spec
 
-Loader = Callable[[Path, str, int | None, Progress], Dataset | Domains]
-PATHS: dict[str, Loader] = {"folder": load_any_folder, "pairs": load_pairs, "parquet": load_parquet}
-LARGEST = 4096
+FILES: dict[str, Callable[[SourceSpec, SourceOptions], FileSource]] = {
+    "folder": open_folder,
+    "zip": ZipSource,
+    "npz": NpzSource,
+    "npy": NpySource,
+    "parquet": ParquetSource,
+    "pairs": PairsSource,
+}
+"""What opens each kind of files that has two splits, or can be cut in halves."""
 
 
 class Source(Protocol):
@@ -61,44 +72,67 @@ def load_dataset(spec: str, *, size: int | None = None, progress: Progress = SIL
     to the centred square and resized by Pillow's LANCZOS filter, and the notes say so. None keeps the
     source's own.
     """
-    found = _load(spec, size, progress)
-    if not isinstance(found, Domains):
-        return found
-    if found.styles:
-        raise InputError(
-            f"{spec} holds contents and styles, not one set of images; use it with nst, fast-style or identity"
-        )
-    return found.pooled()
+    named = _both_splits(spec)
+    return _one(named, _load(named, SourceOptions(size=size), progress))
 
 
 def load_domains(spec: str, *, size: int | None = None, progress: Progress = SILENT) -> Domains:
     """The two domains that `spec` names, sized as in `load_dataset`; `InputError` also if it has one only."""
-    found = _load(spec, size, progress)
+    named = _both_splits(spec)
+    return _two(named, _load(named, SourceOptions(size=size), progress))
+
+
+def load_split(spec: SourceSpec, options: SourceOptions, progress: Progress = SILENT) -> tuple[Dataset, str]:
+    """The dataset of which `spec` names a split, and which: "train" where it names none. Of two domains, the one that
+    it names, else both, pooled."""
+    split = spec.split or "train"
+    if not spec.side:
+        return _one(spec, _load(spec, options, progress)), split
+    domains = _two(spec, _load(spec, options, progress))
+    side = domains.a if spec.side == "A" else domains.b
+    return replace(
+        side, name=f"{domains.name}-{side.name}", notes=domains.notes, source=domains.source
+    ), split
+
+
+def _one(spec: SourceSpec, found: Dataset | Domains) -> Dataset:
+    if not isinstance(found, Domains):
+        return found
+    if found.styles:
+        raise InputError(
+            f"{spec.text} holds contents and styles, not one set of images; use it with nst, fast-style or identity"
+        )
+    return found.pooled()
+
+
+def _two(spec: SourceSpec, found: Dataset | Domains) -> Domains:
     if not isinstance(found, Domains):
         raise InputError(
-            f"{spec} has one domain of images, two are needed; openmoji-lines, openmoji-tones and photographs "
+            f"{spec.text} has one domain of images, two are needed; openmoji-lines, openmoji-tones and photographs "
             "have two, and so have folder:PATH with trainA/, trainB/, testA/ and testB/, and pairs:PATH with "
             "side-by-side pairs"
         )
     return found
 
 
-def _load(spec: str, size: int | None, progress: Progress) -> Dataset | Domains:
-    if size is not None and not 1 <= size <= LARGEST:
-        raise InputError(f"size {size} is not a side in pixels between 1 and {LARGEST}")
-    kind, colon, path = spec.partition(":")
-    if colon and kind in PATHS:
-        if not path:
-            raise InputError(f"{spec!r} lacks the path; write {kind}:PATH")
-        location = Path(path).expanduser()
-        return PATHS[kind](location, folder_name(kind, location), size, progress)
-    if spec not in (names := DATASETS.names()):
-        raise unknown_name("dataset", spec, [*names, *(f"{kind}:PATH" for kind in PATHS)])
-    source: Source = DATASETS.get(spec)()
-    return source.load(size, progress)
+def _both_splits(text: str) -> SourceSpec:
+    """What `text` names, where a model is to learn from one split and be held against the other."""
+    spec = parse_spec(text)
+    if spec.split is not None:
+        whole = text.rpartition(":")[0]
+        raise InputError(f"{text} is one split of a dataset, and a run needs both: write {whole}")
+    return spec
 
 
-def folder_name(kind: str, path: Path) -> str:
-    """A name fit for a folder: "folder-cats" for folder:/data/cats/."""
-    own = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.resolve().name.removesuffix(".parquet")).strip("-.")
-    return f"{kind}-{own}" if own else kind
+def _load(spec: SourceSpec, options: SourceOptions, progress: Progress) -> Dataset | Domains:
+    if spec.kind == "dataset":
+        source: Source = DATASETS.get(spec.where)()
+        return source.load(options.size, progress)
+    return open_files(spec, options).load(progress)
+
+
+def open_files(spec: SourceSpec, options: SourceOptions) -> FileSource:
+    """The files that `spec` names, unread; `InputError` if they are not there or of another kind."""
+    if spec.kind not in FILES:
+        raise InputError(f"{spec.text} is a {spec.kind}, which is no dataset; `benchbench evaluate` takes it")
+    return FILES[spec.kind](spec, options)

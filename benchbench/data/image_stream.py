@@ -185,7 +185,7 @@ def pairs(a: ImageStream, b: ImageStream, batch_size: int = 64) -> Iterator[tupl
     otherwise the same position. `InputError` names what lacks a partner.
     """
     if a.names is not None and b.names is not None:
-        ours, theirs = _relative(a.names), _relative(b.names)
+        ours, theirs = below_shared(a.names), below_shared(b.names)
         if ours != theirs:
             alone = [f"{name} (only in {a.name})" for name in sorted(set(ours) - set(theirs))]
             alone += [f"{name} (only in {b.name})" for name in sorted(set(theirs) - set(ours))]
@@ -211,7 +211,7 @@ def _in_step(a: ImageStream, b: ImageStream, batch_size: int) -> Iterator[tuple[
         yield x, y
 
 
-def _relative(names: Sequence[str]) -> list[str]:
+def below_shared(names: Sequence[str]) -> list[str]:
     """Names below the deepest folder they share, so that an archive with a folder around all pairs up too."""
     shared = posixpath.commonpath([PurePosixPath(name).parent for name in names])
     return [PurePosixPath(name).relative_to(shared).as_posix() for name in names]

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data import folder, parquet
-from benchbench.data.assemble import Part, assemble, resolve_labels, tidy
+from benchbench.data.assemble import FilePart, assemble, resolve_labels, tidy
 from benchbench.data.cache import Decoded, cache_folder, cached
 from benchbench.data.dataset import Dataset
 from benchbench.data.decode import resize_images
 from benchbench.data.fingerprint import combine, judge, pixel_digests
+from benchbench.data.sources import folder, parquet
 
 TIMEOUT_S = 30.0
 """Silence of a server after which a download is given up; torchvision itself would wait for ever."""
@@ -197,10 +197,10 @@ def local_folder(name: str) -> Path | None:
     return root / name if (root / name).is_dir() else None
 
 
-def read_local(root: Path) -> list[Part]:
+def read_local(root: Path) -> list[FilePart]:
     """The train and the test part of a local copy; `InputError` if one of them is missing."""
     files = parquet.find_files(root)
-    found: dict[str, Part] = {}
+    found: dict[str, FilePart] = {}
     for title in ("train", "test"):
         if title in files:
             found[title] = parquet.read_part(files[title], title)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_path
 from benchbench.core.hashing import canonical_json, file_sha256
-from benchbench.data.arrays import IMAGE_KEYS
+from benchbench.data.sources.arrays import IMAGE_KEYS
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +25,10 @@ import torch
 
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
-from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
+from benchbench.data.sources.options import SourceOptions
 from benchbench.data.streams import ImageStream
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import ConditionalAccuracy
@@ -41,7 +42,7 @@ from benchbench.runner.describe import before, describe_data, facts
 from benchbench.runner.evaluation import Evaluation, Scored, score_images
 from benchbench.runner.judges import Chosen, choose_extractors, enlarged_notes, load_chosen
 from benchbench.runner.labels import checked_name
-from benchbench.runner.sources import Reference, Samples, open_reference, open_samples
+from benchbench.runner.sources import Reference, Samples, generator_sha256, open_reference, open_samples
 from benchbench.views.grid import image_grid
 
 
@@ -98,7 +99,7 @@ def evaluate_images(
     (inception_v3 where these do not say). precision: what they compute in, float32, bfloat16 or float16. name: what
     rows call whatever made the images, instead of where they lie. out: the folder for the record. seed: of a
     generator's noise; samples of one name under several seeds are replicates. size: bring the images of both sides to
-    size×size. source: samples, kind, latent and classes of `runner.sources.open_samples`.
+    size×size. source: samples, kind, latent and classes of `data.sources.options.SourceOptions`.
 
     `InputError` for anything that cannot be used; nothing is then written.
     """
@@ -107,12 +108,12 @@ def evaluate_images(
     if store is not None:
         store.check_writable()
     where = resolve_device(device)
-    against = open_reference(reference, size=size, allow_pickle=allow_pickle, progress=progress)
+    reading = SourceOptions(size=size, allow_pickle=allow_pickle)
+    against = open_reference(reference, reading, progress)
     readers = _extractors(extractors, against, where)
     chosen = _select(_names(metrics), readers)
-    samples = open_samples(
-        images, seed=seed, size=size, allow_pickle=allow_pickle, device=where, progress=progress, **source
-    )
+    generating = replace(reading, seed=seed, device=where, **source)
+    samples = open_samples(images, generating, progress)
     _check_numbers(samples, against, chosen)
     named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(_names(metrics))}
     chosen, judges = load_chosen(chosen, readers, named, where, precision, progress)
@@ -143,7 +144,7 @@ def evaluate_images(
     run["seconds"] = {"evaluation": round(time.perf_counter() - start, 3)}
     run["samples"] = {
         "options": {option: value for option, value in source.items() if value is not None},
-        "generator_sha256": file_sha256(str(images)) if source.get("kind") == "torchscript" else None,
+        "generator_sha256": generator_sha256(images, generating),
     }
     path = _record(plan, scored, run, store)
     return Evaluated(load_results(path), scored.notes, path, cached=False)

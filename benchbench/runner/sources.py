@@ -3,63 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError
+from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.catalogue import folder_name, load_dataset
+from benchbench.data.catalogue import load_split
 from benchbench.data.dataset import Dataset
 from benchbench.data.fingerprint import combine_in_order
-from benchbench.data.streams import ImageStream, dataset_spec, from_dataset, from_tensors, open_images
+from benchbench.data.sources.options import SourceOptions
+from benchbench.data.sources.spec import folder_name, parse_spec
+from benchbench.data.streams import ImageStream, from_dataset, from_tensors, is_split, open_images
 from benchbench.features.statistics_file import Statistics, holds_statistics, load_statistics
 
 Samples = ImageStream | Tensor | Iterable[Tensor] | str | Path
 
 
 def open_samples(
-    images: Samples,
-    *,
-    samples: int | None = None,
-    kind: str | None = None,
-    latent: int | None = None,
-    classes: int | None = None,
-    seed: int = 0,
-    size: int | None = None,
-    allow_pickle: bool = False,
-    device: torch.device | str = "cpu",
-    progress: Progress = SILENT,
+    images: Samples, options: SourceOptions | None = None, progress: Progress = SILENT
 ) -> ImageStream:
     """The images to be judged: what `data.streams.open_images` takes, or uint8 tensors N×3×H×W, called "images".
 
-    samples: the first so many, in the order of the source (of file names, for files); for a generator, how many
-    to make; for an iterator it has to be given. kind, latent, classes, seed, size, allow_pickle, device: as
-    `open_images` has them. `InputError` says what is wrong.
+    options.samples: the first so many, in the order of the source (of file names, for files); for a generator, how many
+    to make; for an iterator it has to be given. `InputError` says what is wrong.
     """
+    options = options or SourceOptions()
+    samples = options.samples
     if samples is not None and samples < 1:
         raise InputError(f"--samples {samples} is not possible; use 2 or more")
     if isinstance(images, str | Path):
-        generates = kind == "torchscript"
-        stream = open_images(
-            str(images),
-            kind=kind,
-            latent=latent,
-            samples=samples if generates else None,
-            classes=classes,
-            seed=seed,
-            size=size,
-            allow_pickle=allow_pickle,
-            device=device,
-            progress=progress,
-        )
-        return stream if samples is None or generates else stream.first(samples)
-    if size is not None:
-        raise InputError("a size is for files and datasets; bring images in memory to one size yourself")
-    stream = _in_memory(images, "images", samples)
+        spec = parse_spec(str(images), options.kind)
+        if spec.kind == "torchscript":
+            return open_images(spec, options, progress=progress)
+        stream = open_images(spec, replace(options, samples=None), progress=progress)
+    else:
+        if options.size is not None:
+            raise InputError("a size is for files and datasets; bring images in memory to one size yourself")
+        stream = _in_memory(images, "images", samples)
     return stream if samples is None else stream.first(samples)
+
+
+def generator_sha256(images: Samples, options: SourceOptions) -> str | None:
+    """Of the file of a generator, None for what is none."""
+    if not isinstance(images, str | Path):
+        return None
+    spec = parse_spec(str(images), options.kind)
+    return file_sha256(spec.path) if spec.kind == "torchscript" else None
 
 
 @dataclass(frozen=True)
@@ -121,7 +113,7 @@ class Reference:
 
 
 def open_reference(
-    reference: Samples, *, size: int | None = None, allow_pickle: bool = False, progress: Progress = SILENT
+    reference: Samples, options: SourceOptions | None = None, progress: Progress = SILENT
 ) -> Reference:
     """The reference that a spec names (`open_images`), an .npz of statistics, or images in memory."""
     if not isinstance(reference, str | Path):
@@ -129,20 +121,18 @@ def open_reference(
         if stream.once:
             raise InputError("the reference is read more than once; give a tensor or a list of tensors")
         return Reference(stream.name, stream)
-    spec = str(reference)
-    found = dataset_spec(spec)
-    if found is not None:
-        dataset = load_dataset(found[0], size=size, progress=progress)
-        images = from_dataset(dataset, found[1])
-        if found[1] != "train":
+    spec, options = parse_spec(str(reference)), options or SourceOptions()
+    if is_split(spec):
+        dataset, split = load_split(spec, options, progress)
+        images = from_dataset(dataset, split)
+        if split != "train":
             return Reference(images.name, images, dataset=dataset)
         return Reference(dataset.name, images, dataset=dataset, held_out=from_dataset(dataset, "held_out"))
-    path = Path(spec).expanduser()
-    if holds_statistics(path):
-        statistics = load_statistics(path)
-        name = statistics.name or folder_name("statistics", path.with_suffix(""))
+    if spec.kind == "npz" and holds_statistics(spec.path):
+        statistics = load_statistics(spec.path)
+        name = statistics.name or folder_name("statistics", spec.path)
         return Reference(name, None, statistics)
-    stream = open_images(spec, size=size, allow_pickle=allow_pickle, progress=progress)
+    stream = open_images(spec, options, progress=progress)
     return Reference(stream.name, stream)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.progress import SILENT, Progress
+from benchbench.data.sources.options import SourceOptions
 from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.features.reference_cache import reference_features
 from benchbench.features.statistics_file import save_statistics
@@ -41,7 +42,7 @@ def prepare_reference(
     """
     if out is not None and out.suffix.lower() != ".npz":
         raise InputError(f"{out} must end in .npz, which is what statistics are")
-    reference = open_reference(spec, size=size, progress=progress)
+    reference = open_reference(spec, SourceOptions(size=size), progress)
     if reference.images is None:
         raise InputError(f"{spec} holds statistics already; name the images to make them from")
     if reference.images.n < 2:

@@ -247,7 +247,7 @@ def make_bad(folder: Path) -> None:
         (["one"], "folder-one holds 1 image; a distribution needs at least 2"),
         (["eleven", "--metrics", "mse"], "011.png (only in folder-real) lack a partner"),
         (["single.png"], "is a single image; give the folder it is in"),
-        (["generator.pt"], "pass --kind torchscript"),
+        (["generator.pt"], "--kind torchscript"),
         (["generator.pt", "--kind", "torchscript", "--latent", "8"], "a generator needs --latent"),
         (
             ["generator.pt", "--kind", "torchscript", "--latent", "8", "--samples", "9"],
@@ -257,7 +257,7 @@ def make_bad(folder: Path) -> None:
         (["real", "--metrics", "fod"], "did you mean 'fd'"),
         (["real", "--samples", "13"], "folder-real holds 12 images, fewer than the 13 asked for"),
         (["real", "--samples", "1"], "holds 1 image"),
-        (["nowhere"], "nowhere is neither a file nor a folder nor a dataset"),
+        (["nowhere"], "unknown dataset 'nowhere'"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

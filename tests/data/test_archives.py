@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchbench.core.errors import InputError
-from benchbench.data import archives
+from benchbench.data.sources import archives
+from benchbench.data.sources.options import SourceOptions
 from benchbench.data.streams import open_images
 
 
@@ -44,7 +45,7 @@ def write_zip(path: Path, members: dict[str, bytes], compression: int = zipfile.
 
 def read(path: Path, batch_size: int = 3, **options: Any) -> NDArray[np.uint8]:
     """All images of a source, as N×H×W×3."""
-    batches = list(open_images(str(path), **options).batches(batch_size))
+    batches = list(open_images(str(path), SourceOptions(**options)).batches(batch_size))
     return torch.cat(batches).permute(0, 2, 3, 1).numpy()
 
 

@@ -164,7 +164,7 @@ def test_not_a_folder(write_image, tmp_path: Path) -> None:
     """A file and nothing at all."""
     with pytest.raises(InputError, match="is not there"):
         load_dataset(f"folder:{tmp_path}/gone")
-    with pytest.raises(InputError, match="is a file, not a folder"):
+    with pytest.raises(InputError, match="is a file, but folder: takes a folder"):
         load_dataset(f"folder:{write_image('a.png')}")
 
 

@@ -27,6 +27,7 @@ from benchbench.data import prefetch
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.decode import CONVERSIONS
 from benchbench.data.fingerprint import fingerprint, pixel_digests
+from benchbench.data.sources.options import SourceOptions
 from benchbench.data.streams import ImageStream, from_tensors, open_images, pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
@@ -111,7 +112,7 @@ class TestFolder:
         """The way out that the error names. The 4×4 image stays as it is: resizing to its own size is none."""
         write_folder(tmp_path, pictures(1, 9, 7), ["a.png"])
         write_folder(tmp_path, pictures(1, 4, 4), ["b.png"])
-        stream = open_images(str(tmp_path), size=4)
+        stream = open_images(str(tmp_path), SourceOptions(size=4))
         images = read(stream)
         assert torch.equal(images[1:], pictures(1, 4, 4))
         assert images.shape == (2, 3, 4, 4)
@@ -378,7 +379,7 @@ class TestDatasets:
         ("spec", "sentence"),
         [
             ("digits:trian", "unknown split of digits 'trian'; did you mean 'train'"),
-            ("no-such-thing", "neither a file nor a folder nor a dataset .*digits"),
+            ("no-such-thing", "unknown dataset .*digits.*; nor is there a file or folder of that name"),
         ],
     )
     def test_unknown_names(self, spec: str, sentence: str) -> None:
@@ -396,7 +397,7 @@ class TestOpen:
             ("a.pt", {}, "--kind torchscript"),
             ("a.zip", {"latent": 3}, "--latent, --samples and --classes are for a generator"),
             ("a.zip", {"size": 0}, "size 0"),
-            ("a.zip", {"kind": "folder"}, "is a file, which cannot be a folder"),
+            ("a.zip", {"kind": "folder"}, "is a file, but folder: takes a folder"),
             ("a.zip", {"kind": "zipp"}, "did you mean 'zip'"),
             ("a.zip", {"kind": "dataset"}, "unknown dataset"),
         ],
@@ -407,12 +408,12 @@ class TestOpen:
         """Each is refused before anything is read, with a way out."""
         (tmp_path / name).write_bytes(b"?")
         with pytest.raises(InputError, match=sentence):
-            open_images(str(tmp_path / name), **options)  # type: ignore[arg-type]
+            open_images(str(tmp_path / name), SourceOptions(**options))  # type: ignore[arg-type]
 
     def test_missing_file(self, tmp_path: Path) -> None:
         """A missing file is said to be missing also where its kind is given."""
         with pytest.raises(InputError, match="is not there"):
-            open_images(str(tmp_path / "a.zip"), kind="zip")
+            open_images(str(tmp_path / "a.zip"), SourceOptions(kind="zip"))
 
 
 class Linear(nn.Module):
@@ -474,7 +475,7 @@ class TestTorchScript:
     def open(tmp_path: Path, module: nn.Module, **options: object) -> ImageStream:
         torch.jit.script(module).save(str(tmp_path / "gen.ts"))
         options = {"kind": "torchscript", "latent": 4, "samples": 70} | options
-        return open_images(str(tmp_path / "gen.ts"), **options)  # type: ignore[arg-type]
+        return open_images(str(tmp_path / "gen.ts"), SourceOptions(**options))  # type: ignore[arg-type]
 
     def test_images_are_those_of_the_latents(self, tmp_path: Path) -> None:
         """Image i is round(127.5 (tanh(z_i W) + 1)), z_i the first four normals of Philox keyed (seed, i). NumPy
@@ -552,7 +553,7 @@ class TestTorchScript:
         """torch.save of a state dict has the same ending; the sentence says what to do."""
         torch.save(Linear().state_dict(), tmp_path / "a.pt")
         with pytest.raises(InputError, match=r"a\.pt is not a TorchScript file .*torch\.jit\.trace"):
-            open_images(str(tmp_path / "a.pt"), kind="torchscript", latent=4, samples=2)
+            open_images(str(tmp_path / "a.pt"), SourceOptions(kind="torchscript", latent=4, samples=2))
 
 
 class TestPairs:

@@ -565,7 +565,7 @@ NOT_A_NUMBER[2, 0, 0, 0] = torch.nan
         (SAMPLES, {"metrics": "fud"}, "did you mean 'fd'"),
         (SAMPLES, {"extractors": "efficientnet"}, f"did you mean '{LITE}'"),
         (SAMPLES, {"device": "cuda:77"}, "'cuda:77' is not there"),
-        ("nowhere", {}, "nowhere is neither a file nor a folder nor a dataset"),
+        ("nowhere", {}, "unknown dataset 'nowhere'"),
         ("digits", {"latent": 3}, "--latent, --samples and --classes are for a generator"),
     ],
 )
@@ -587,7 +587,7 @@ def test_bad_images_are_one_sentence(tmp_path: Path, images: Any, options: Any, 
             "reference come from a .*, whose end nobody sees|the reference is read more than once",
         ),
         (REAL.float(), "reference must be uint8"),
-        ("digitz", "digitz is neither a file nor a folder nor a dataset"),
+        ("digitz", "unknown dataset 'digitz'; did you mean 'digits'"),
         ("digits:trian", "did you mean 'train'"),
     ],
 )

@@ -6,60 +6,67 @@ Layouts:
     PATH/…                                      split in halves, and so is PATH/train/ alone
 
 and in each of them, either class folders (`cat/001.png`, `cat/more/002.png`: the label is "cat") or images
-directly (no labels), not both. Images are files that end in one of `SUFFIXES`, in either case; hidden files
+directly (no labels), not both. Images are files that end in one of `IMAGE_SUFFIXES`, in either case; hidden files
 and folders are skipped, other files counted in the notes. The order is that of the relative paths. Links are
 followed; a folder that was already visited is not entered again. Two domains of images (trainA/, trainB/, …)
-are read by `data.paired_folder`.
+are read by `paired_folder`.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
-from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import Part, assemble, resolve_labels, tidy
-from benchbench.data.dataset import Dataset
+from benchbench.data.assemble import FilePart, Part
+from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.spec import IMAGE_SUFFIXES, require_regular
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
 HELD_OUT = ("test", "val")
 """What the held-out part may be called; the first that is there counts."""
 
 
-def load_folder(path: Path, name: str, size: int | None = None, progress: Progress = SILENT) -> Dataset:
-    """The dataset in the folder `path`; `InputError` if there is none or an image in it cannot be used."""
-    require_folder("folder", path)
-    held_out = [path / title for title in HELD_OUT if (path / title).is_dir()]
-    if held_out and not (path / "train").is_dir():
-        raise InputError(
-            f"{path} has {held_out[0].name}/ but no train/; add it, or name the images' own folder"
+class FolderSource(FileSource):
+    """One dataset in a folder. All of it as a stream is every image below the folder, without labels."""
+
+    kind: ClassVar[str] = "folder"
+
+    def splits(self) -> Sequence[str]:
+        """train and the first of `HELD_OUT`, where folders of these names are there."""
+        held_out = [title for title in HELD_OUT if (self.path / title).is_dir()][:1]
+        return ["train", *held_out] if held_out and (self.path / "train").is_dir() else []
+
+    def parts(self) -> Sequence[Part]:
+        """The images below train/ and below test/, or all images."""
+        if splits := self.splits():
+            return [read_part(self.path / title, title) for title in splits]
+        for title in HELD_OUT:
+            if (self.path / title).is_dir():
+                raise InputError(no_train(self.path, title))
+        alone = self.path / "train" if (self.path / "train").is_dir() else self.path
+        return [read_part(alone, alone.resolve().name)]
+
+    def whole(self) -> Part:
+        """Every image below the folder, whatever the layout."""
+        listing = list_images(self.path)
+        return FilePart(
+            title=listing.title,
+            total=len(listing.names),
+            items=listing.items,
+            labels=None,
+            identify=listing.identity,
+            notes=left_aside(listing.others, listing.title),
+            names=listing.names,
         )
-    if held_out:
-        parts = [read_part(folder, folder.name) for folder in (path / "train", held_out[0])]
-    else:
-        alone = path / "train" if (path / "train").is_dir() else path
-        parts = [read_part(alone, alone.name)]
-    classes, labels = resolve_labels(parts)
-    return assemble(
-        name,
-        [part.decode(size, progress) for part in parts],
-        labels,
-        classes=classes,
-        notes=[note for part in parts for note in part.notes],
-        source={"kind": "folder", "path": tidy(path), "size": size},
-    )
 
 
-def require_folder(kind: str, path: Path) -> None:
-    """`InputError` if `path`, given as `kind`:PATH, is no folder."""
-    if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else "is not there"
-        raise InputError(f"{kind}:{path}: {path} {what}")
+def no_train(where: Path, title: str) -> str:
+    """The sentence for what has a held-out part alone."""
+    return f"{where} has {title}/ but no train/; add it, or name the images' own folder"
 
 
 @dataclass(frozen=True)
@@ -75,14 +82,13 @@ class Listing:
         """The folder's own name."""
         return self.folder.resolve().name
 
-    @property
-    def notes(self) -> list[str]:
-        """What a reader of the record should know of the files."""
-        return left_aside(self.others, self.title)
-
     def items(self) -> Generator[tuple[str, Path], None, None]:
         """(name for errors, path) of each image, in the order of `names`."""
         yield from ((str(self.folder / name), self.folder / name) for name in self.names)
+
+    def identity(self) -> list[list[str]]:
+        """Name and sha256 of each file."""
+        return [[name, _sha256(self.folder / name)] for name in self.names]
 
 
 def list_images(folder: Path) -> Listing:
@@ -92,20 +98,21 @@ def list_images(folder: Path) -> Listing:
     if not images:
         raise no_images(folder, len(names))
     for name in images:
-        _require_file(folder / name)
+        require_regular(folder / name)
     return Listing(folder, images, len(names) - len(images))
 
 
-def read_part(folder: Path, title: str) -> Part:
+def read_part(folder: Path, title: str) -> FilePart:
     """The images below one folder, as one part."""
     listing = list_images(folder)
-    return Part(
+    return FilePart(
         title=title,
         total=len(listing.names),
         items=listing.items,
         labels=class_names(listing.names, folder),
-        identity=[[name, _sha256(folder / name)] for name in listing.names],
+        identify=listing.identity,
         notes=left_aside(listing.others, title),
+        names=listing.names,
     )
 
 
@@ -125,13 +132,13 @@ def class_names(names: Sequence[str], where: Path) -> list[str] | None:
 
 def is_image(name: str) -> bool:
     """Whether a file of this name is taken for an image."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def no_images(where: Path, others: int) -> InputError:
     """The sentence for a folder or archive with nothing but `others` files."""
     but = f" ({others} other files are)" if others else ""
-    return InputError(f"no images in {where}{but}; files must end in {', '.join(sorted(SUFFIXES))}")
+    return InputError(f"no images in {where}{but}; files must end in {', '.join(sorted(IMAGE_SUFFIXES))}")
 
 
 def left_aside(others: int, title: str) -> list[str]:
@@ -154,16 +161,6 @@ def walk(folder: Path) -> Iterator[Path]:
         visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(root, name) for name in files if not name.startswith("."))
-
-
-def _require_file(path: Path) -> None:
-    """`InputError` for a pipe or device, which whoever reads it might wait for without end."""
-    try:
-        regular = stat.S_ISREG(path.stat().st_mode)
-    except OSError:
-        return  # whoever reads it says what is wrong
-    if not regular:
-        raise InputError(f"{path} is a pipe, a socket or a device, not an image file; take it away")
 
 
 def _sha256(file: Path) -> str:

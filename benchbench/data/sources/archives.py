@@ -1,4 +1,4 @@
-"""Image files inside a `.zip`, read in place: nothing is ever unpacked to disk.
+"""Image files inside a `.zip`: `zip:PATH`, read in place: nothing is ever unpacked to disk.
 
 An archive from elsewhere is not trusted. Refused as a whole, with the name of the member: names that lead
 out of the archive (absolute, or through `..`), links, encryption, one name twice, and contents that unpack to
@@ -15,12 +15,20 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from benchbench.core.errors import InputError
-from benchbench.data.folder import is_image, no_images
+from benchbench.core.hashing import file_sha256
+from benchbench.data.assemble import FilePart, Part
+from benchbench.data.image_stream import below_shared
+from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.folder import HELD_OUT, class_names, is_image, left_aside, no_images, no_train
+
+DOMAINS = frozenset(f"{split}{side}" for split in ("train", *HELD_OUT) for side in "AB")
 
 BOMB_RATIO = 100
 """Unpacked to packed size. Image formats are compressed already; flat BMP files exceed it, but are small."""
@@ -32,6 +40,68 @@ BOMB_FLOOR = 2**26
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
+class ZipSource(FileSource):
+    """Image files in a zip, in the layouts of folders of one dataset; a folder around all of them is no class."""
+
+    kind: ClassVar[str] = "zip"
+
+    @cached_property
+    def images(self) -> ZippedImages:
+        """All images of the archive."""
+        return open_zip(self.path)
+
+    def splits(self) -> Sequence[str]:
+        """train and the first of `HELD_OUT`, where images lie in both."""
+        tops = self._tops()
+        held_out = [title for title in HELD_OUT if title in tops][:1]
+        return ["train", *held_out] if held_out and "train" in tops else []
+
+    def parts(self) -> Sequence[Part]:
+        """The images below train/ and below test/, or all images."""
+        if two := sorted(self._tops() & DOMAINS):
+            raise InputError(
+                f"{self.path} holds two domains ({'/, '.join(two)}/), which are read from a folder: "
+                "unpack it and write folder:PATH"
+            )
+        if splits := self.splits():
+            train, held_out = (self._below(title) for title in splits)
+            return [replace(train, notes=self._notes), held_out]
+        for title in HELD_OUT:
+            if title in self._tops():
+                raise InputError(no_train(self.path, title))
+        names = below_shared(self.images.names)
+        return [replace(self.whole(), labels=class_names(names, self.path))]
+
+    def whole(self) -> Part:
+        """Every image of the archive, without labels."""
+        return replace(self._part(self.images, self.path.name, None), notes=self._notes)
+
+    @property
+    def _notes(self) -> list[str]:
+        return left_aside(self.images.others, self.path.name)
+
+    def _tops(self) -> set[str]:
+        names = below_shared(self.images.names)
+        return {name.partition("/")[0] for name in names if "/" in name}
+
+    def _below(self, title: str) -> FilePart:
+        """The images below one folder of the archive."""
+        names = below_shared(self.images.names)
+        rows = [i for i, name in enumerate(names) if name.startswith(f"{title}/")]
+        labels = class_names([names[i].removeprefix(f"{title}/") for i in rows], self.path / title)
+        return self._part(self.images.chosen(rows), title, labels)
+
+    def _part(self, images: ZippedImages, title: str, labels: list[str] | None) -> FilePart:
+        return FilePart(
+            title=title,
+            total=len(images.names),
+            items=images.items,
+            labels=labels,
+            identify=lambda: [file_sha256(self.path), images.names],
+            names=images.names,
+        )
+
+
 @dataclass(frozen=True)
 class ZippedImages:
     """The image members of `path`. names: relative POSIX names, sorted. members: what zipfile calls each.
@@ -41,6 +111,10 @@ class ZippedImages:
     names: list[str]
     members: list[zipfile.ZipInfo]
     others: int
+
+    def chosen(self, rows: Sequence[int]) -> ZippedImages:
+        """Some of the images, by number."""
+        return replace(self, names=[self.names[i] for i in rows], members=[self.members[i] for i in rows])
 
     def items(self) -> Generator[tuple[str, bytes], None, None]:
         """(name for errors, file content) of each image, in the order of `names`."""

@@ -21,35 +21,89 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import Part, copies_note, notes_on, tidy, to_split
+from benchbench.data.assemble import FilePart, Part, copies_note, notes_on, tidy, to_split
 from benchbench.data.cache import Decoded
 from benchbench.data.dataset import Dataset
 from benchbench.data.decode import UnusableError
 from benchbench.data.domains import Domains
-from benchbench.data.folder import HELD_OUT, load_folder, read_part, require_folder
+from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.folder import HELD_OUT, FolderSource, read_part
+from benchbench.data.sources.options import SourceOptions
+from benchbench.data.sources.spec import SourceSpec
 
 NAMES = ("A", "B")
 Two = tuple[Decoded, Decoded]
 
 
-def load_any_folder(
-    path: Path, name: str, size: int | None = None, progress: Progress = SILENT
-) -> Dataset | Domains:
+def open_folder(spec: SourceSpec, options: SourceOptions | None = None) -> FolderSource:
     """`folder:PATH`: two domains if PATH holds a folder of one (trainA/ …), one dataset otherwise."""
-    two = any((path / f"{split}{side}").is_dir() for split in ("train", *HELD_OUT) for side in NAMES)
-    return (load_domains_folder if two else load_folder)(path, name, size, progress)
+    two = any((spec.path / f"{split}{side}").is_dir() for split in ("train", *HELD_OUT) for side in NAMES)
+    return (DomainsFolder if two else FolderSource)(spec, options)
 
 
-def load_domains_folder(
-    path: Path, name: str, size: int | None = None, progress: Progress = SILENT
-) -> Domains:
-    """The domains in trainA/, trainB/, testA/ and testB/ below `path`; `InputError` if one cannot be used."""
+class DomainsFolder(FolderSource):
+    """The domains in trainA/, trainB/, testA/ and testB/."""
+
+    def splits(self) -> Sequence[str]:
+        """The folders that are there."""
+        titles = [f"{split}{side}" for split in ("train", *HELD_OUT) for side in NAMES]
+        return [title for title in titles if (self.path / title).is_dir()]
+
+    def load(self, progress: Progress = SILENT) -> Domains:
+        """Both splits of both domains; `InputError` if one cannot be used."""
+        return _load_domains(self.path, self.name, self.options.size, progress)
+
+
+class PairsSource(FileSource):
+    """The side-by-side pairs in train/ and test/ (or val/)."""
+
+    kind: ClassVar[str] = "pairs"
+
+    def splits(self) -> Sequence[str]:
+        """train and the first of `HELD_OUT` that is there; `InputError` where one is missing."""
+        held_out = _held_out(self.path, ("",))
+        if missing := [f"{split}/" for split in ("train", held_out) if not (self.path / split).is_dir()]:
+            raise InputError(
+                f"{self.path} lacks {' and '.join(missing)}; side-by-side pairs are in train/ and test/ (or val/)"
+            )
+        return ["train", held_out]
+
+    def parts(self) -> Sequence[FilePart]:
+        """The pictures of train and test, each a pair."""
+        return [read_part(self.path / split, split) for split in self.splits()]
+
+    def whole(self) -> Part:
+        """Nothing: a picture of two halves is not an image of either domain."""
+        raise InputError(f"name a split of {self.kind}:{self.path}: it holds pairs, not one set of images")
+
+    def load(self, progress: Progress = SILENT) -> Domains:
+        """The left halves as domain A, the right halves as B; `InputError` if one cannot be used."""
+        train, test = self.parts()
+
+        def halves_of(part: FilePart) -> Two:
+            left = replace(part, identify=lambda: ["left half", part.identity], cut=_left)
+            right = replace(part, identify=lambda: ["right half", part.identity], cut=_right)
+            return left.decode(self.options.size, progress), right.decode(self.options.size, progress)
+
+        return _domains(
+            self.kind,
+            self.path,
+            self.name,
+            self.options.size,
+            (halves_of(train), halves_of(test)),
+            (True, True),
+            [*train.notes, *test.notes],
+        )
+
+
+def _load_domains(path: Path, name: str, size: int | None, progress: Progress) -> Domains:
     held_out = _held_out(path, NAMES)
     missing = [
         f"{split}{side}/"
@@ -84,25 +138,6 @@ def load_domains_folder(
     return _domains("folder", path, name, size, (splits[0], splits[1]), (paired[0], paired[1]), notes)
 
 
-def load_pairs(path: Path, name: str, size: int | None = None, progress: Progress = SILENT) -> Domains:
-    """The side-by-side pairs in train/ and test/ (or val/) below `path`; `InputError` if one cannot be used."""
-    require_folder("pairs", path)
-    held_out = _held_out(path, ("",))
-    if missing := [f"{split}/" for split in ("train", held_out) if not (path / split).is_dir()]:
-        raise InputError(
-            f"{path} lacks {' and '.join(missing)}; side-by-side pairs are in train/ and test/ (or val/)"
-        )
-    train, test = (read_part(path / split, split) for split in ("train", held_out))
-
-    def halves_of(part: Part) -> Two:
-        left = replace(part, identity=["left half", part.identity], cut=_left)
-        right = replace(part, identity=["right half", part.identity], cut=_right)
-        return left.decode(size, progress), right.decode(size, progress)
-
-    notes = [*train.notes, *test.notes]
-    return _domains("pairs", path, name, size, (halves_of(train), halves_of(test)), (True, True), notes)
-
-
 def partners(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
     """(i, j) of all i for which `b[j]` equals `a[i]`, ascending; what occurs twice on one side has no partner.
 
@@ -114,7 +149,7 @@ def partners(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
     return [(i, rows[name]) for i, name in enumerate(a) if name in once[0] and name in rows]
 
 
-def _names(part: Part, folder: Path, side: str) -> list[str]:
+def _names(part: FilePart, folder: Path, side: str) -> list[str]:
     """The paths of the images below their folder, without suffix and without "_A" in domain A, "_B" in B."""
     paths = (Path(name).relative_to(folder).with_suffix("") for name, _ in part.items())
     return [re.sub(f"_{side}$", "", path.as_posix(), flags=re.IGNORECASE) for path in paths]

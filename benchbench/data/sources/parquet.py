@@ -15,46 +15,56 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
-from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import Labels, Part, assemble, resolve_labels, tidy
-from benchbench.data.dataset import Dataset
+from benchbench.data.assemble import FilePart, Labels, Part
+from benchbench.data.sources.files import FileSource
 
 HELD_OUT = ("test", "val", "validation")
 BATCH = 2048
 SHARD = re.compile(r"(?P<title>[a-z]+)-(?P<i>\d{5})-of-(?P<n>\d{5})")
 
 
-def load_parquet(path: Path, name: str, size: int | None = None, progress: Progress = SILENT) -> Dataset:
-    """The dataset in the file or folder `path`; `InputError` if there is none or it cannot be used."""
-    if not path.exists():
-        raise InputError(f"parquet:{path}: {path} is not there")
-    if path.is_dir():
-        found = find_files(path) or find_files(path / "data")
+class ParquetSource(FileSource):
+    """Encoded images in a parquet file, or in a folder of them."""
+
+    kind: ClassVar[str] = "parquet"
+
+    def splits(self) -> Sequence[str]:
+        """train and the first of `HELD_OUT`, where files of both are there."""
+        found = self._files()
+        held_out = [title for title in HELD_OUT if title in found][:1]
+        return ["train", *held_out] if "train" in found and held_out else []
+
+    def parts(self) -> Sequence[Part]:
+        """Train and held-out of a folder; the file itself."""
+        if not self.path.is_dir():
+            return [self.whole()]
+        found = self._files()
         if "train" not in found:
-            names = ", ".join(sorted(file.name for file in path.glob("*.parquet")))
+            names = ", ".join(sorted(file.name for file in self.path.glob("*.parquet")))
             others = (
                 f"only {names}; name one file with parquet:PATH/FILE" if names else "nor any other parquet"
             )
-            raise InputError(f"{path} has no train.parquet, {others}")
-        held_out = [title for title in HELD_OUT if title in found][:1]
-        parts = [read_part(found[title], title) for title in ["train", *held_out]]
-    else:
-        parts = [read_part([path], path.name)]
-    classes, labels = resolve_labels(parts)
-    return assemble(
-        name,
-        [part.decode(size, progress) for part in parts],
-        labels,
-        classes=classes,
-        source={"kind": "parquet", "path": tidy(path), "size": size},
-    )
+            raise InputError(f"{self.path} has no train.parquet, {others}")
+        return [read_part(found[title], title) for title in self.splits() or ["train"]]
+
+    def whole(self) -> Part:
+        """The rows of all files."""
+        files = sorted(file for part in self._files().values() for file in part) or [self.path]
+        if files == [self.path] and self.path.is_dir():
+            raise InputError(f"{self.path} holds no parquet files")
+        return read_part(files, self.path.name or self.path.resolve().name)
+
+    def _files(self) -> dict[str, list[Path]]:
+        if not self.path.is_dir():
+            return {}
+        return find_files(self.path) or find_files(self.path / "data")
 
 
 def find_files(folder: Path) -> dict[str, list[Path]]:
@@ -75,7 +85,7 @@ def find_files(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def read_part(files: Sequence[Path], title: str) -> Part:
+def read_part(files: Sequence[Path], title: str) -> FilePart:
     """The rows of `files`, one after the other, as one part."""
     total, labels = 0, None
     for file in files:
@@ -102,12 +112,12 @@ def read_part(files: Sequence[Path], title: str) -> Part:
                         yield f"{file.name} row {row}", value
                         row += 1
 
-    return Part(
+    return FilePart(
         title=title,
         total=total,
         items=items,
         labels=labels,
-        identity=[file_sha256(file) for file in files],
+        identify=lambda: [file_sha256(file) for file in files],
         classes=_class_names(schema, label),
     )
 

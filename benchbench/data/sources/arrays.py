@@ -1,0 +1,348 @@
+"""Images in NumPy files: `npy:PATH`, and `npz:PATH` as ADM's evaluator (Dhariwal & Nichol 2021) reads and writes it.
+
+Pattern: the header is read and judged first; the pixels come row by row, from a memory map (`.npy`) or from
+the unpacking stream of the archive (`.npz`), so that a file of many gigabytes is never in memory.
+
+Taken: uint8 in 0..255 as N×H×W×3, N×3×H×W, or grey as N×H×W, N×H×W×1, N×1×H×W. Where a shape could be read
+both ways, the channels are last. Refused, with the way out: floats (the same numbers mean other pictures in
+[0, 1] and in [-1, 1], so the choice is the user's), transparency, and pickled objects unless asked for.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain
+from math import prod
+from pathlib import Path
+from typing import IO, Any, ClassVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchbench.core.errors import InputError
+from benchbench.core.hashing import file_sha256
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.assemble import Part
+from benchbench.data.blocks import LOOK_AT, Block, rows_per_block, value_range
+from benchbench.data.cache import Decoded, cached
+from benchbench.data.decode import room_for
+from benchbench.data.fingerprint import pixel_digests
+from benchbench.data.image_stream import ImageStream
+from benchbench.data.sources.archives import ZIP_ERRORS, cannot_read
+from benchbench.data.sources.files import FileSource
+
+IMAGE_KEYS = ("arr_0", "images", "samples", "x")
+LABEL_KEYS = ("labels", "label", "y", "arr_1")
+SPLIT_KEYS = (("x_{}", "y_{}"), ("{}_images", "{}_labels"), ("images_{}", "labels_{}"), ("{}", "{}_labels"))
+"""How the images and the labels of a split are called, as Keras, MedMNIST and others have it."""
+
+HELD_OUT = ("test", "val")
+
+Rows = Callable[[int], Generator[NDArray[Any], None, None]]
+"""Starts a pass over an array, that many rows at a time."""
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """Images in an array.
+
+    grey: whether there was only one channel. labels: int64 (n,) or None. blocks: starts a pass of uint8
+    N×3×H×W, that many images at a time, each block with memory of its own.
+    """
+
+    n: int
+    height: int
+    width: int
+    grey: bool
+    labels: NDArray[np.int64] | None
+    notes: list[str]
+    blocks: Rows
+
+
+class NpySource(FileSource):
+    """One array of images in a `.npy` file."""
+
+    kind: ClassVar[str] = "npy"
+
+    @cached_property
+    def arrays(self) -> dict[str, ArrayImages]:
+        """The images by split, or under "" where there is none."""
+        return {"": open_npy(self.path, self.options.allow_pickle)}
+
+    def splits(self) -> Sequence[str]:
+        """train and the first of `HELD_OUT`, where there are arrays of both."""
+        held_out = [title for title in HELD_OUT if title in self.arrays][:1]
+        return ["train", *held_out] if held_out and "train" in self.arrays else []
+
+    def parts(self) -> Sequence[Part]:
+        """Train and held-out, or all images."""
+        if self.splits():
+            return [self._part([title]) for title in self.splits()]
+        if not self.arrays.keys() & {"", "train"}:
+            raise InputError(f"{self.path} has held-out images but none to train on; add x_train")
+        return [self._part(["train" if "train" in self.arrays else ""])]
+
+    def whole(self) -> Part:
+        """All images of the file."""
+        return self._part(sorted(self.arrays, key=["", "train", *HELD_OUT].index))
+
+    def _part(self, titles: Sequence[str]) -> ArrayPart:
+        arrays = [self.arrays[title] for title in titles]
+        labels = [array.labels for array in arrays]
+        labelled = all(own is not None for own in labels)
+        return ArrayPart(
+            title=" and ".join(filter(None, titles)) or self.path.name,
+            total=sum(array.n for array in arrays),
+            labels=[int(label) for own in labels if own is not None for label in own] if labelled else None,
+            identify=lambda: [file_sha256(self.path), list(titles)],
+            notes=[note for array in arrays for note in array.notes],
+            name=self.name,
+            arrays=arrays,
+        )
+
+
+class NpzSource(NpySource):
+    """Images in a `.npz` file; splits where its arrays are named so, as `x_train` and `x_test` are."""
+
+    kind: ClassVar[str] = "npz"
+
+    @cached_property
+    def arrays(self) -> dict[str, ArrayImages]:
+        """As `NpySource.arrays`."""
+        return open_npz(self.path, self.options.allow_pickle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayPart(Part):
+    """Images in arrays, one after the other. name: of the first image of a block, for errors."""
+
+    name: str
+    arrays: Sequence[ArrayImages]
+
+    def blocks(self, size: int | None) -> Generator[Block, None, None]:
+        """As `Part.blocks`."""
+        for images in self.arrays:
+            with closing(images.blocks(rows_per_block(images.height, images.width))) as parts:
+                for part in parts:
+                    yield Block(part, self.name, [("grey",)] * len(part) if images.grey else ()).resized(size)
+
+    def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
+        """As `Part.decode`; pixels that nothing is done to are not kept a second time."""
+        if all(
+            (images.height, images.width) == (size or images.height, size or images.width)
+            for images in self.arrays
+        ):
+            pixels, applied = self._collect(size, progress)
+            return Decoded(pixels, pixel_digests(pixels), applied)
+        return cached({"files": self.identity, "size": size}, lambda: self._collect(size, progress), progress)
+
+    def stream(self, name: str, size: int | None, notes: Sequence[str] = ()) -> ImageStream:
+        """As `Part.stream`; labels are the numbers that stand in the file."""
+        return ImageStream(
+            name,
+            self.total,
+            lambda: self.blocks(size),
+            labels=None if self.labels is None else torch.tensor(self.labels, dtype=torch.int64),
+            notes=[*self.notes, *notes],
+        )
+
+    def _collect(self, size: int | None, progress: Progress) -> tuple[NDArray[np.uint8], dict[str, int]]:
+        first = self.arrays[0]
+        images = room_for(self.total, size or first.height, size or first.width)
+        applied: Counter[str] = Counter()
+        done = 0
+        with (
+            closing(self.blocks(size)) as blocks,
+            progress.stage(f"read {self.title}", self.total, "image") as stage,
+        ):
+            for block in blocks:
+                images[done : done + len(block.images)] = block.images
+                applied.update(chain.from_iterable(block.applied))
+                done += len(block.images)
+                stage.advance(len(block.images))
+        return images, dict(applied)
+
+
+def open_npy(path: Path, allow_pickle: bool = False) -> ArrayImages:
+    """The images in a `.npy` file; `InputError` if it is damaged or holds something else."""
+    with _reading(path), open(path, "rb") as file:
+        _, _, dtype = _header(file)
+        array = _unpickled(path, None, allow_pickle) if dtype.hasobject else np.load(path, mmap_mode="r")
+    return _judge(f"{path}", array.shape, array.dtype, partial(_slices, array), None, [])
+
+
+def open_npz(path: Path, allow_pickle: bool = False) -> dict[str, ArrayImages]:
+    """The images in a `.npz` file by split (`SPLIT_KEYS`); under "" those of a file without splits, which are under one
+    of `IMAGE_KEYS` or in its only array. Labels are under one of `LABEL_KEYS`, or under the name that goes with a
+    split's."""
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        keys = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
+        split = {} if {*IMAGE_KEYS} & {*keys} or len(keys) == 1 else _split_keys(keys)
+        if split:
+            return {title: _array(path, archive, *found, allow_pickle) for title, found in split.items()}
+        image = _image_key(path, keys)
+        label = next((key for key in LABEL_KEYS if key in keys and key != image), None)
+        return {"": _array(path, archive, image, label, allow_pickle)}
+
+
+def _split_keys(keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+    """(key of the images, key of the labels or None) of each split that is there."""
+    found = {}
+    for title in ("train", *HELD_OUT):
+        for images, labels in SPLIT_KEYS:
+            image, label = images.format(title), labels.format(title)
+            if image in keys:
+                found[title] = (image, label if label in keys else None)
+                break
+    return found
+
+
+def _array(
+    path: Path, archive: zipfile.ZipFile, key: str, label: str | None, allow_pickle: bool
+) -> ArrayImages:
+    what = f"{key} in {path}"
+    member = archive.getinfo(f"{key}.npy")
+    with archive.open(member) as file:
+        shape, fortran, dtype = _header(file)
+        start = file.tell()
+    labels, notes = (None, []) if label is None else _labels(archive, label, shape[0] if shape else 0)
+    if dtype.hasobject or fortran:  # neither can be read row by row
+        array = _unpickled(path, key, allow_pickle) if dtype.hasobject else _whole(path, key)
+        return _judge(what, array.shape, array.dtype, partial(_slices, array), labels, notes)
+    if start + prod(shape) * dtype.itemsize != member.file_size:
+        raise InputError(f"{what} does not have the length its header says; it was not written completely")
+
+    def stream(rows: int) -> Generator[NDArray[Any], None, None]:
+        with _reading(path), zipfile.ZipFile(path) as again, again.open(member) as file:
+            _header(file)
+            for begin in range(0, shape[0], rows):
+                part = (min(rows, shape[0] - begin), *shape[1:])
+                content = file.read(prod(part) * dtype.itemsize)
+                yield np.frombuffer(content, dtype).reshape(part)
+
+    return _judge(what, shape, dtype, stream, labels, notes)
+
+
+def _image_key(path: Path, keys: list[str]) -> str:
+    if not keys:
+        raise InputError(f"{path} holds no arrays; save uint8 images N×H×W×3 under arr_0")
+    found = [key for key in IMAGE_KEYS if key in keys] or (keys if len(keys) == 1 else [])
+    if len(found) != 1:
+        what = "more than one array that could be" if found else "none of the arrays that are"
+        raise InputError(
+            f"{path} has {what} the images: it holds {', '.join(keys)}; "
+            f"save the images under one of {', '.join(IMAGE_KEYS)}, or under x_train and x_test"
+        )
+    return found[0]
+
+
+def _labels(archive: zipfile.ZipFile, key: str, n: int) -> tuple[NDArray[np.int64] | None, list[str]]:
+    with archive.open(f"{key}.npy") as file:
+        shape, _, dtype = _header(file)
+        column = (n, 1) if key not in LABEL_KEYS else (n,)  # MedMNIST and CIFAR-10 in Keras have a column
+        if dtype.kind not in "iu" or shape not in ((n,), column):
+            return None, [f"its array {key} is not one integer an image and was left aside"]
+        return np.frombuffer(file.read(), dtype).astype(np.int64), []
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and type of the array in a `.npy` file; reads no further."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f"version {version} of the format, which is for structured arrays, holds no images")
+
+
+def _slices(array: NDArray[Any], rows: int) -> Generator[NDArray[Any], None, None]:
+    yield from (array[start : start + rows] for start in range(0, len(array), rows))
+
+
+def _unpickled(path: Path, key: str | None, allow_pickle: bool) -> NDArray[Any]:
+    """A pickled array, each element of which is an image."""
+    if not allow_pickle:
+        raise InputError(
+            f"{path} holds pickled objects, which can run code when they are read; "
+            "save one uint8 array; `benchbench evaluate` also takes it with --allow-pickle, if you trust the file"
+        )
+    try:
+        return np.stack([np.asarray(image) for image in _whole(path, key, allow_pickle=True)])
+    except Exception as error:  # unpickling raises whatever the pickle makes it raise
+        raise InputError(f"{path} holds objects that are not images of one size: {error}") from error
+
+
+def _whole(path: Path, key: str | None, *, allow_pickle: bool = False) -> NDArray[Any]:
+    loaded = np.load(path, allow_pickle=allow_pickle)
+    if key is None:
+        return cast(NDArray[Any], loaded)
+    with loaded:
+        return cast(NDArray[Any], loaded[key])
+
+
+def _judge(
+    what: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    rows: Rows,
+    labels: NDArray[np.int64] | None,
+    notes: list[str],
+) -> ArrayImages:
+    """Check type and shape, and bring them to N×3×H×W; `InputError` that says what they are instead."""
+    if 0 in shape or not shape:
+        raise InputError(f"{what} holds no images (shape {_times(shape)})")
+    if dtype != np.uint8:
+        sample = next(rows(LOOK_AT))
+        raise InputError(f"{what} must be uint8 in 0..255 but is {dtype}, {value_range(sample)}")
+    channels_last = len(shape) == 4 and shape[3] in (1, 3)
+    channels_first = len(shape) == 4 and shape[1] in (1, 3) and not channels_last
+    if len(shape) == 4 and not channels_last and not channels_first:
+        if 4 in (shape[1], shape[3]):
+            raise InputError(
+                f"{what} has four channels ({_times(shape)}), as RGBA; "
+                "composite the images over a background and save RGB"
+            )
+        raise InputError(f"{what} must have 3 channels (N×H×W×3) but has shape {_times(shape)}")
+    if len(shape) == 3 and shape[2] in (3, 4):
+        raise InputError(f"{what} is one image ({_times(shape)}); save it as {_times((1, *shape))}")
+    if len(shape) not in (3, 4):
+        raise InputError(f"{what} must have shape N×H×W×3 but has shape {_times(shape)}")
+    height, width = shape[2:] if channels_first else shape[1:3]
+    if Image.MAX_IMAGE_PIXELS and height * width > Image.MAX_IMAGE_PIXELS:
+        raise InputError(f"{what} has images of more than {Image.MAX_IMAGE_PIXELS:,} pixels, as bombs do")
+    if channels_first:
+        notes = [*notes, f"the array has its channels first ({_times(shape)})"]
+
+    def blocks(n: int) -> Generator[NDArray[np.uint8], None, None]:
+        with closing(rows(n)) as parts:
+            for part in parts:
+                if part.ndim == 3:
+                    part = part[:, None]
+                elif channels_last:
+                    part = part.transpose(0, 3, 1, 2)
+                out = np.empty((len(part), 3, height, width), np.uint8)
+                out[:] = part  # copies a single channel to three
+                yield out
+
+    grey = len(shape) == 3 or shape[1 if channels_first else 3] == 1
+    return ArrayImages(shape[0], height, width, grey, labels, notes, blocks)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "()"
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What is wrong with a file, whenever it shows, becomes an `InputError` that names it."""
+    try:
+        yield
+    except (*ZIP_ERRORS, ValueError, KeyError) as error:
+        raise cannot_read(path, error) from error
