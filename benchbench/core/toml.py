@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,3 +18,31 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"cannot read the {what} {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"the {what} {path} is not valid TOML: {error}") from error
+
+
+def settings_of(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+    """Settings by their names, as they are or as one types them after `--set`: values are TOML (`1e-3`, `true`,
+    `[0.5, 0.9]`), anything else is text. `InputError` for a text that is no key=value.
+
+    >>> settings_of(["lr=1e-3", "schedule=cosine"])
+    {'lr': 0.001, 'schedule': 'cosine'}
+    """
+    if isinstance(overrides, Mapping):
+        return dict(overrides)
+    settings: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            raise InputError(f"--set {override!r} must look like key=value, for example --set lr=1e-3")
+        settings.pop(key, None)  # said again, it comes last
+        settings[key] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+    return parsed["value"] if parsed.keys() == {"value"} else text.strip()

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import torch
 
-from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.features.frozen import full_float32
 from benchbench.results.provenance import read_run_json
@@ -32,15 +31,9 @@ class CellOutcome(NamedTuple):
     cached: bool
 
 
-def run_cell(
-    plan: Plan,
-    store: Store,
-    *,
-    device: torch.device,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
-) -> CellOutcome:
+def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
+    device, progress = runtime.device, runtime.progress
     model_name, dataset_name = plan.recipe.model, plan.dataset.name
     finished = store.find(dataset_name, model_name, plan.key)
     if finished is not None:
@@ -57,7 +50,7 @@ def run_cell(
     model, training, monitor = prepare(plan, store, device, progress)
     trained = time.perf_counter()
     with full_float32():
-        found = plan.task.run(model, plan.dataset, plan.request, Runtime(device, batch_size, progress))
+        found = plan.task.run(model, plan.dataset, plan.request, runtime)
     rows = rows_of(plan, [*found.numbers, *training_numbers(training, plan.recipe.training.batch_size)])
 
     labels = found.facts.pop("labels", None)

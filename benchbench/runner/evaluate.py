@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import torch
 
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
@@ -40,7 +39,7 @@ from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
 from benchbench.runner.describe import before, describe_data, facts
 from benchbench.runner.evaluation import Evaluation, Scored, score_images
-from benchbench.runner.judges import Chosen, choose_extractors, enlarged_notes, load_chosen
+from benchbench.runner.judges import Chosen, ExtractorLoader, choose_extractors, enlarged_notes, load_chosen
 from benchbench.runner.labels import checked_name
 from benchbench.runner.sources import Reference, Samples, generator_sha256, open_reference, open_samples
 from benchbench.views.grid import image_grid
@@ -110,13 +109,14 @@ def evaluate_images(
     where = resolve_device(device)
     reading = SourceOptions(size=size, allow_pickle=allow_pickle)
     against = open_reference(reference, reading, progress)
-    readers = _extractors(extractors, against, where)
+    load = ExtractorLoader(where)
+    readers = _extractors(extractors, against, load)
     chosen = _select(_names(metrics), readers)
     generating = replace(reading, seed=seed, device=where, **source)
     samples = open_samples(images, generating, progress)
     _check_numbers(samples, against, chosen)
     named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(_names(metrics))}
-    chosen, judges = load_chosen(chosen, readers, named, where, precision, progress)
+    chosen, judges = load_chosen(chosen, readers, named, load, precision, progress)
     plan = Evaluation(
         samples,
         against,
@@ -205,12 +205,12 @@ def _select(names: Sequence[str], readers: Chosen) -> list[Metric]:
     ]
 
 
-def _extractors(asked: str | Sequence[str] | None, against: Reference, device: torch.device) -> Chosen:
+def _extractors(asked: str | Sequence[str] | None, against: Reference, load: ExtractorLoader) -> Chosen:
     names = None if asked is None else _names(asked)
     if names is None and against.statistics is not None:
         known = against.statistics.extractor
         names = ["inception_v3" if known is None else known["name"]]
-    return choose_extractors(names, against.dataset, device)
+    return choose_extractors(names, against.dataset, load)
 
 
 def _names(names: str | Sequence[str]) -> Sequence[str]:

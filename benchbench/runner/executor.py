@@ -30,8 +30,8 @@ GRACE = 10.0  # seconds a child has to end itself before it is killed
 
 @dataclass(frozen=True, eq=False)  # two jobs with the same arguments are still two
 class Job:
-    """One call of `runner.run.run_cells` for one seed. `arguments` are its keyword arguments, JSON-able but for paths;
-    `log` is the file that takes what the child prints."""
+    """One cell for `runner.job`. `arguments`, JSON-able: `spec` (`runner.spec.CellSpec`), `out` and `device`; `log` is
+    the file that takes what the child prints."""
 
     name: str
     arguments: dict[str, Any]

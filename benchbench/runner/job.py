@@ -56,14 +56,16 @@ class _Stage:
 
 def main() -> int:
     """Run the cell that standard input asks for; the exit code of the design."""
-    arguments = json.loads(sys.stdin.readline())
-    if "recipe" in arguments:
-        arguments["recipe"] = Path(arguments["recipe"])
+    job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from benchbench.runner.run import run_cells
+    from benchbench.core.device import resolve_device
+    from benchbench.core.runtime import Runtime
+    from benchbench.runner.run import carry_out
+    from benchbench.runner.spec import CellSpec
 
     try:
-        run_cells(**arguments, progress=_Lines())
+        spec = CellSpec.model_validate(job["spec"])
+        carry_out(spec, [spec.seed], Path(job["out"]), Runtime(resolve_device(job["device"]), None, _Lines()))
     except BenchbenchError as error:
         print(error, flush=True)
         return error.exit_code

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +20,20 @@ from benchbench.tasks.base import TaskData
 DEFAULT_EXTRACTOR = "efficientnet_lite0"
 # Judges of points and of triple digits, which have no class of ImageNet.
 _ALONE = "modes_"
+
+
+class ExtractorLoader:
+    """Loads extractors on a device, each once, for however many cells are planned."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._loaded: dict[tuple[str, str], Extractor] = {}
+
+    def __call__(self, name: str, precision: str = "float32") -> Extractor:
+        """As `features.extractor.load_extractor`."""
+        if (name, precision) not in self._loaded:
+            self._loaded[name, precision] = load_extractor(name, self.device, precision)
+        return self._loaded[name, precision]
 
 
 @dataclass(frozen=True)
@@ -63,17 +77,16 @@ class Chosen:
     """Which extractors the metrics of a cell read.
 
     names: those of every family, the one that ranks the dataset's models first. own: the judge of the dataset's own
-    classes, for the families that are not defined on every extractor; None where extractors were asked for. loaded:
-    those that had to be loaded to know it, in float32. notes: what a reader of the record should know.
+    classes, for the families that are not defined on every extractor; None where extractors were asked for. notes: what
+    a reader of the record should know.
     """
 
     names: Sequence[str]
     own: str | None = None
-    loaded: Mapping[str, Extractor] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 
-def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, device: torch.device) -> Chosen:
+def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, load: ExtractorLoader) -> Chosen:
     """Those that were asked for; else the judge that the dataset names and efficientnet_lite0, the judge alone on
     points and stacked sets; efficientnet_lite0 where the dataset names none or its judge's weights are not at hand,
     and where there is no dataset."""
@@ -86,7 +99,7 @@ def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, dev
     if judge is None or judge == DEFAULT_EXTRACTOR:
         return Chosen([DEFAULT_EXTRACTOR], own)
     try:
-        loaded = load_extractor(judge, device)
+        load(judge)
     except MetricFailed as failure:
         note = (
             f"models of {dataset.name} are ranked on {judge}, which is not at hand; these numbers are on "
@@ -94,21 +107,21 @@ def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, dev
         )
         return Chosen([DEFAULT_EXTRACTOR], own, notes=[note])
     names = [judge] if judge.startswith(_ALONE) else [judge, DEFAULT_EXTRACTOR]
-    return Chosen(names, own, {judge: loaded})
+    return Chosen(names, own)
 
 
 def load_chosen(
     metrics: Sequence[Metric],
     chosen: Chosen,
     named: Collection[str],
-    device: torch.device,
+    load: ExtractorLoader,
     precision: str,
     progress: Progress = SILENT,
 ) -> tuple[list[Metric], Judges]:
     """The metrics and their extractors. `chosen.own`, which nobody named, computes in float32 whatever the others do;
     where its weights are not at hand, of its metrics only those that the user `named` stay, as unavailable."""
     mine = [metric for metric in metrics if metric.extractor == chosen.own]
-    own = load_judges(mine, device, loaded=chosen.loaded)
+    own = load_judges(mine, load)
     kept = list(metrics)
     if chosen.own in own.failures:
         kept = [metric for metric in metrics if metric.extractor != chosen.own or metric.name in named]
@@ -117,7 +130,7 @@ def load_chosen(
         if not any(metric.extractor == chosen.own for metric in kept):
             own = Judges({}, {})
     others = [metric for metric in kept if metric.extractor != chosen.own]
-    rest = load_judges(others, device, precision, chosen.loaded if precision == "float32" else {})
+    rest = load_judges(others, load, precision)
     return kept, Judges(own.extractors | rest.extractors, own.failures | rest.failures)
 
 
@@ -131,22 +144,13 @@ def enlarged_notes(data: TaskData | None, judges: Judges) -> list[str]:
     ]
 
 
-def load_judges(
-    metrics: Sequence[Metric],
-    device: torch.device,
-    precision: str = "float32",
-    loaded: Mapping[str, Extractor] | None = None,
-) -> Judges:
-    """The extractors that `metrics` read, each once, in this precision; `InputError` for one that cannot. loaded: those
-    that are there already."""
+def load_judges(metrics: Sequence[Metric], load: ExtractorLoader, precision: str = "float32") -> Judges:
+    """The extractors that `metrics` read, in this precision; `InputError` for one that cannot."""
     extractors: dict[str, Extractor] = {}
     failures: dict[str, MetricFailed] = {}
     for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
-        if loaded and name in loaded:
-            extractors[name] = loaded[name]
-            continue
         try:
-            extractors[name] = load_extractor(name, device, precision)
+            extractors[name] = load(name, precision)
         except MetricFailed as failure:
             failures[name] = failure
     return Judges(extractors, failures)

@@ -31,7 +31,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import EXTRACTORS
 from benchbench.core.seeds import permutation
 from benchbench.features.extract import Extracted, extract
-from benchbench.features.extractor import Extractor, load_extractor
+from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
 from benchbench.features.reference_cache import reference_features
 from benchbench.metrics.frechet import frechet_distance
@@ -44,7 +44,7 @@ from benchbench.metrics.mode_collapse import (
 )
 from benchbench.metrics.modes import ModesCovered, class_histogram, class_judge, classes_of
 from benchbench.metrics.prdc import prdc
-from benchbench.runner.judges import Judges
+from benchbench.runner.judges import ExtractorLoader, Judges
 from benchbench.tasks.generation import generate, labels_to_ask
 from benchbench.training.monitor import (
     CLASS_KL,
@@ -196,7 +196,7 @@ def describe_panel(judge: Extractor, n_train: int) -> dict[str, Any]:
 
 
 def choose_judge(
-    dataset: str, extractors: Sequence[str], judges: Judges, device: torch.device, precision: str
+    dataset: str, extractors: Sequence[str], judges: Judges, load: ExtractorLoader, precision: str
 ) -> Extractor:
     """The judge of the dataset's own classes where its weights are at hand, else the first of `extractors` that is.
 
@@ -210,7 +210,7 @@ def choose_judge(
             return judges.extractors[name]
         if name not in failures:
             try:
-                return load_extractor(name, device, "float32" if name == own else precision)
+                return load(name, "float32" if name == own else precision)
             except MetricFailed as failure:
                 failures[name] = failure
     reasons = "; ".join(f"{name}: {failure.reason}" for name, failure in failures.items())

@@ -7,7 +7,7 @@ which its record is stored. Runtime knobs (device, batch sizes) are not part of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +18,9 @@ from torch import nn
 from benchbench.core.baselines import published_weights
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
-from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Generator, Trainable
-from benchbench.core.registry import EXTRACTORS
+from benchbench.core.registry import EXTRACTORS, MODELS
+from benchbench.core.runtime import Runtime
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, Outcome, select_metrics
@@ -30,6 +30,7 @@ from benchbench.results.key import cell_key
 from benchbench.runner.judges import (
     DEFAULT_EXTRACTOR,
     Chosen,
+    ExtractorLoader,
     Judges,
     choose_extractors,
     enlarged_notes,
@@ -37,7 +38,8 @@ from benchbench.runner.judges import (
 )
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_judge, describe_panel
-from benchbench.tasks.base import Request, Task, TaskData, load_for
+from benchbench.runner.spec import CellSpec
+from benchbench.tasks.base import Request, Shelf, Task, TaskData, load_for, tasks_of
 from benchbench.training.recipe import Recipe, load_recipe
 
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
@@ -102,121 +104,134 @@ class Plan:
             return build_model(self.recipe.model, self.recipe.hyper, self.dataset.spec, self.recipe.sampling)
 
 
-def make_plans(
-    model: str,
-    dataset: str,
-    *,
-    seeds: Sequence[int],
-    samples: int | None = None,
-    size: int | None = None,
-    recipe: Path | None = None,
-    overrides: Sequence[str] = (),
-    weights: Path | None = None,
-    allow_pickle: bool = False,
-    pretrained: bool = False,
-    metrics: Sequence[str] = ("standard",),
-    extractors: Sequence[str] | None = None,
-    precision: str = "float32",
-    name: str | None = None,
-    task: str | None = None,
-    device: torch.device,
-    progress: Progress = SILENT,
-) -> list[Plan]:
-    """One plan a seed. Everything that can be refused is refused here, cheapest first.
+@dataclass(frozen=True)
+class Resolved:
+    """A request with what it means before any image is read: the recipe, and where weights come from."""
 
-    extractors: what the metrics read; None is the judge that the dataset names and efficientnet_lite0
-    (`runner.judges.choose_extractors`), and for metrics on classes alone the judge of the dataset's own classes where
-    its weights are at hand. pretrained: load the weights that ship with the baseline instead of training. name: what
-    rows call the model, instead of its own name and variant. task: which of several that the model can be asked for.
-    """
-    name = checked_name(name)
-    if samples is not None and samples < 2:
-        raise InputError(f"--samples {samples} is too few: a distribution needs at least 2 images")
-    resolved = load_recipe(model, dataset, path=recipe, overrides=overrides)
-    if pretrained:
+    spec: CellSpec
+    recipe: Recipe
+    weights: Path | None
+    weights_sha256: str | None = None
+
+
+class Desk:
+    """Where cells are planned: what several of them need is fetched once."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.shelf = Shelf(runtime.progress)
+        self.load = ExtractorLoader(runtime.device)
+
+
+def resolve(spec: CellSpec) -> Resolved:
+    """What can be said and refused of a request without reading an image or loading a network."""
+    checked_name(spec.name)
+    if spec.samples is not None and spec.samples < 2:
+        raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
+    recipe = load_recipe(spec.model, spec.dataset, path=spec.recipe, overrides=spec.overrides)
+    tasks_of(spec.model, spec.task)
+    weights = spec.weights
+    if spec.pretrained:
         if weights is not None:
             raise InputError(
                 "--pretrained and --weights both say where the weights come from; give one of them"
             )
-        weights = published_weights(model, dataset)
-    select_metrics(
-        metrics, extractors or EXTRACTORS.names()
-    )  # a typing error is told before any image is read
-    chosen, data = load_for(model, dataset, size, progress, task)
-    probe = build_model(resolved.model, resolved.hyper, data.spec)
-    config = probe.config
-    if not isinstance(config, BaseModel):
-        raise TypeError(f"the model {model!r} must keep its configuration in `config`")
-    if weights is not None and not isinstance(probe, Trainable):
-        raise InputError(f"the model {model!r} has no weights to load; leave --weights out")
-    weights_sha256 = None if weights is None else _sha256_of(weights)
-    trained = isinstance(probe, Trainable) and weights is None
-    code, hyper = code_hash(type(probe)), config.model_dump(mode="json")
-    sampling = configure_sampling(resolved.model, resolved.sampling)
-    drawing = sampling.model_dump(mode="json")
-    label = variant(resolved, trained=trained, weights_sha256=weights_sha256, published=pretrained)
-    parts, n_samples = chosen.parts(probe), chosen.n_samples(model, data, samples)
-    scoring = _scoring(chosen, probe, data, metrics, extractors, device, precision, progress)
+        weights = published_weights(spec.model, spec.dataset)
+    if weights is not None and not hasattr(MODELS.get(spec.model), "loss"):
+        raise InputError(f"the model {spec.model!r} has no weights to load; leave --weights out")
+    select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
+    return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights))
+
+
+def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
+    """One plan a seed; `spec.seed` is not looked at. Everything that can be refused is refused here, cheapest first.
+
+    The extractors that metrics read are `spec.extractors`; None is the judge that the dataset names and
+    efficientnet_lite0 (`runner.judges.choose_extractors`), and for metrics on classes alone the judge of the dataset's
+    own classes where its weights are at hand.
+    """
+    resolved = resolve(spec)
+    task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task)
+    probe = build_model(spec.model, resolved.recipe.hyper, data.spec)
+    if not isinstance(config := probe.config, BaseModel):
+        raise TypeError(f"the model {spec.model!r} must keep its configuration in `config`")
+    trained = isinstance(probe, Trainable) and resolved.weights is None
+    scoring = _scoring(spec, task, probe, data, desk)
     training, watcher = None, None
     if trained:
-        training = {**resolved.training.hyper(), "training_version": TRAINING_VERSION}
-        watcher = _watcher(probe, resolved, dataset, scoring, device, precision)
+        training = {**resolved.recipe.training.hyper(), "training_version": TRAINING_VERSION}
+        watcher = _watcher(spec, resolved.recipe, probe, scoring, desk)
         if watcher is not None and "monitor_every" in training:
             # What is seen decides which weights are handed out.
-            training["panel"] = describe_panel(watcher, len(chosen.training_data(probe, data).images))
+            training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
+    identity = {
+        "code": code_hash(type(probe)),
+        "model": spec.model,
+        "hyper": config.model_dump(mode="json"),
+        "training": training,
+        "weights_sha256": resolved.weights_sha256,
+        "dataset": data.fingerprint,
+    }
+    first = Plan(
+        recipe=resolved.recipe,
+        config=config,
+        sampling=configure_sampling(spec.model, resolved.recipe.sampling),
+        name=spec.name,
+        variant=_label(resolved, trained),
+        settings=_settings(resolved, identity, trained),
+        task=task,
+        dataset=data,
+        metrics=scoring.metrics,
+        lacking=scoring.lacking,
+        judges=scoring.judges,
+        ranked_on=scoring.extractors.names,
+        notes=scoring.notes,
+        watcher=watcher,
+        n_samples=task.n_samples(spec.model, data, spec.samples),
+        seed=spec.seed,
+        weights=resolved.weights,
+        weights_sha256=resolved.weights_sha256,
+        allow_pickle=spec.allow_pickle,
+        identity=identity,
+        training_key="",
+        key="",
+    )
+    return [_of_seed(first, seed, task.parts(probe), scoring.specifications) for seed in seeds]
 
-    plans = []
-    for seed in seeds:
-        identity = {
-            "code": code,
-            "model": resolved.model,
-            "hyper": hyper,
-            "training": training,
-            "weights_sha256": weights_sha256,
-            "dataset": data.fingerprint,
-            "seed": seed,
-        }
-        key = cell_key(
-            model_code=code,
-            hyper={"model": resolved.model, **hyper},  # two models may share a class and a config
-            sampling={**drawing, "sampling_version": SAMPLING_VERSION},
-            training=training,
-            weights_sha256=weights_sha256,
-            dataset_fingerprint=data.fingerprint,
-            task={"names": parts} if name is None else {"names": parts, "name": name},
-            metrics=scoring.specifications,
-            n_samples=n_samples,
-            seed=seed,
-        )
-        plans.append(
-            Plan(
-                recipe=resolved,
-                config=config,
-                sampling=sampling,
-                name=name,
-                variant=label if name is None else "",
-                settings=settings(
-                    code, hyper, drawing, resolved.training, trained=trained, weights_sha256=weights_sha256
-                ),
-                task=chosen,
-                dataset=data,
-                metrics=scoring.metrics,
-                lacking=scoring.lacking,
-                judges=scoring.judges,
-                ranked_on=scoring.extractors.names,
-                notes=scoring.notes,
-                watcher=watcher,
-                n_samples=n_samples,
-                seed=seed,
-                weights=weights,
-                weights_sha256=weights_sha256,
-                allow_pickle=allow_pickle,
-                identity=identity,
-                training_key=digest(identity),
-                key=key,
-            )
-        )
-    return plans
+
+def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[str, Any]]) -> Plan:
+    """The plan under another seed, with the keys that it has then. parts: what of its task the model does."""
+    identity = {**plan.identity, "seed": seed}
+    key = cell_key(
+        model_code=identity["code"],
+        hyper={"model": identity["model"], **identity["hyper"]},  # two models may share a class and a config
+        sampling={**plan.sampling.model_dump(mode="json"), "sampling_version": SAMPLING_VERSION},
+        training=identity["training"],
+        weights_sha256=plan.weights_sha256,
+        dataset_fingerprint=identity["dataset"],
+        task={"names": parts} if plan.name is None else {"names": parts, "name": plan.name},
+        metrics=specifications,
+        n_samples=plan.n_samples,
+        seed=seed,
+    )
+    return replace(plan, seed=seed, identity=identity, training_key=digest(identity), key=key)
+
+
+def _label(resolved: Resolved, trained: bool) -> str:
+    """The variant of a cell that its owner gave no name."""
+    if resolved.spec.name is not None:
+        return ""
+    sha256, published = resolved.weights_sha256, resolved.spec.pretrained
+    return variant(resolved.recipe, trained=trained, weights_sha256=sha256, published=published)
+
+
+def _settings(resolved: Resolved, identity: dict[str, Any], trained: bool) -> dict[str, str | None]:
+    recipe = resolved.recipe
+    drawn = configure_sampling(recipe.model, recipe.sampling).model_dump(mode="json")
+    sha256 = resolved.weights_sha256
+    return settings(
+        identity["code"], identity["hyper"], drawn, recipe.training, trained=trained, weights_sha256=sha256
+    )
 
 
 class _Scoring(NamedTuple):
@@ -231,27 +246,19 @@ class _Scoring(NamedTuple):
     notes: list[str]
 
 
-def _scoring(
-    task: Task,
-    probe: nn.Module,
-    data: TaskData,
-    names: Sequence[str],
-    asked: Sequence[str] | None,
-    device: torch.device,
-    precision: str,
-    progress: Progress,
-) -> _Scoring:
+def _scoring(spec: CellSpec, task: Task, probe: nn.Module, data: TaskData, desk: Desk) -> _Scoring:
     """What is asked of `probe` on `data`, the extractors loaded."""
+    names, asked, progress = spec.metrics, spec.extractors, desk.runtime.progress
     # Where no extractor sees anything of the model it may be the very one that is missing.
     extractors = choose_extractors(
-        asked or (None if task.reads_extractors else [DEFAULT_EXTRACTOR]), data, device
+        asked or (None if task.reads_extractors else [DEFAULT_EXTRACTOR]), data, desk.load
     )
     standard = task.standard if task.reads_extractors else STANDARD
     chosen = select_metrics(names, extractors.names, extractors.own, standard)
     named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(names)}
     if not task.reads_extractors:
         chosen = [metric for metric in chosen if metric.name in named]
-    chosen, judges = load_chosen(chosen, extractors, named, device, precision, progress)
+    chosen, judges = load_chosen(chosen, extractors, named, desk.load, spec.precision, progress)
     reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}
     unmet = [
         Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named and m.name in reasons
@@ -273,12 +280,7 @@ def _scoring(
 
 
 def _watcher(
-    probe: nn.Module,
-    recipe: Recipe,
-    dataset: str,
-    scoring: _Scoring,
-    device: torch.device,
-    precision: str,
+    spec: CellSpec, recipe: Recipe, probe: nn.Module, scoring: _Scoring, desk: Desk
 ) -> Extractor | None:
     """Who judges samples while the model trains; None where nobody was asked to look."""
     if not recipe.training.monitor_every:
@@ -288,7 +290,7 @@ def _watcher(
             f"the model {recipe.model!r} draws no images from noise, and the monitor looks at those; "
             "leave monitor_every at 0"
         )
-    return choose_judge(dataset, scoring.extractors.names, scoring.judges, device, precision)
+    return choose_judge(spec.dataset, scoring.extractors.names, scoring.judges, desk.load, spec.precision)
 
 
 def _sha256_of(path: Path) -> str:

@@ -2,31 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pandas as pd
 
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import CellFailed, out_of_memory
 from benchbench.core.folders import OUTPUT
+from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_results
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
-from benchbench.runner.plan import make_plans
+from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.spec import CellOptions, CellSpec
 
 
-def run(model: str, dataset: str, **options: Any) -> pd.DataFrame:
-    """Train (or load) `model` on `dataset`, score it, store the record; return its rows.
+def run(
+    model: str,
+    dataset: str,
+    *,
+    seeds: Sequence[int] = (0,),
+    samples: int | None = None,
+    size: int | None = None,
+    recipe: Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    pretrained: bool = False,
+    weights: Path | None = None,
+    allow_pickle: bool = False,
+    metrics: Sequence[str] = ("standard",),
+    extractors: Sequence[str] | None = None,
+    precision: Precision = "float32",
+    name: str | None = None,
+    task: str | None = None,
+    out: Path | str = OUTPUT,
+    device: str = "auto",
+    batch_size: int | None = None,
+    progress: Progress = SILENT,
+) -> pd.DataFrame:
+    """Train (or load) a model on a dataset, score it, store the record.
 
-    Takes the keyword arguments of `run_cells`. The columns are those of `load_results`.
+    Args:
+        model: A registered model's name.
+        dataset: A dataset's name or a source of images, as after `--dataset`.
+        seeds: One cell each.
+        samples: Images to draw; None for as many as the reference, at most 10,000.
+        size: Side of the images in pixels; None for the dataset's own.
+        recipe: A recipe.toml instead of the shipped one.
+        overrides: Settings over the recipe by name, `{"lr": 1e-3, "sampling.steps": 50}`; or as after `--set`.
+        pretrained: Load the published weights of this model on this dataset instead of training.
+        weights: Load these weights instead of training.
+        allow_pickle: Let `weights` run code; only for files you trust.
+        metrics: Names, "standard" or "all".
+        extractors: Networks that metrics read; None for the dataset's own judge and efficientnet_lite0.
+        precision: What the extractors compute in.
+        name: What tables call these rows, in place of the model and its variant.
+        task: What to ask of a model that can be asked for several things.
+        out: The folder for records.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        batch_size: Images at once when scoring; changes no number.
+        progress: Who is told how far it is.
 
-    >>> frame = benchbench.run("vae", "digits", seeds=[0, 1])  # doctest: +SKIP
+    Returns:
+        The rows of all cells, with the columns of `load_results`. A finished cell is answered from its record.
+
+    Raises:
+        InputError: The request cannot be carried out; nothing was done.
+        CellFailed: A cell could not be carried out; the others were.
+
+    >>> frame = benchbench.run("vae", "digits", seeds=[0, 1], out="my-results")  # doctest: +SKIP
     """
-    frames = [load_results(outcome.path) for outcome in run_cells(model, dataset, **options)]
-    return pd.concat(frames, ignore_index=True)
+    outcomes = run_cells(
+        model,
+        dataset,
+        seeds=seeds,
+        out=out,
+        device=device,
+        batch_size=batch_size,
+        progress=progress,
+        samples=samples,
+        size=size,
+        recipe=recipe,
+        overrides=overrides,
+        pretrained=pretrained,
+        weights=weights,
+        allow_pickle=allow_pickle,
+        metrics=metrics,
+        extractors=extractors,
+        precision=precision,
+        name=name,
+        task=task,
+    )
+    return pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True)
 
 
 def run_cells(
@@ -38,28 +108,32 @@ def run_cells(
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = SILENT,
-    **options: Any,
+    **options: Unpack[CellOptions],
 ) -> list[CellOutcome]:
-    """Carry out one cell a seed, in order; `options` are those of `runner.plan.make_plans`. `out`: the folder for the
-    records.
+    """`carry_out` of the cells that these options ask for; `runner.spec.CellSpec` says what they mean."""
+    runtime = Runtime(resolve_device(device), batch_size, progress)
+    return carry_out(CellSpec.of(model=model, dataset=dataset, **options), seeds, Path(out), runtime)
+
+
+def carry_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:
+    """Carry out one cell a seed, in order.
 
     A finished cell is answered from its record. A cell that fails does not stop the next one; when all are
     through, `CellFailed` names those that did.
     """
-    store = Store(Path(out))
+    store = Store(out)
     store.check_writable()
-    where = resolve_device(device)
-    plans = make_plans(model, dataset, seeds=seeds, device=where, progress=progress, **options)
     outcomes, failures = [], []
+    plans = make_plans(spec, seeds, Desk(runtime))
     for plan in plans:
         try:
-            outcomes.append(run_cell(plan, store, device=where, batch_size=batch_size, progress=progress))
+            outcomes.append(run_cell(plan, store, runtime))
         except (CellFailed, MemoryError, RuntimeError) as error:
             failure = str(error) if isinstance(error, CellFailed) else out_of_memory(error)
             if failure is None:
                 raise
             failures.append(f"seed {plan.seed}: {failure}")
-            progress.note(failures[-1])
+            runtime.progress.note(failures[-1])
     if failures:
         raise CellFailed(f"{len(failures)} of {len(plans)} cells failed. " + "; ".join(failures))
     return outcomes

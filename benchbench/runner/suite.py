@@ -26,7 +26,6 @@ Scope: what is run, not where; executors are in `runner.executor`.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,40 +38,45 @@ from pydantic import BaseModel, Field, ValidationError
 from benchbench.core.errors import CellFailed, InputError, unknown_name
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.runtime import Runtime
 from benchbench.core.toml import read_toml
 from benchbench.results.load import load_runs
 from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
 from benchbench.runner.executor import Executor, Job, last_line
-from benchbench.runner.plan import make_plans
+from benchbench.runner.plan import Desk, Plan, make_plans
+from benchbench.runner.spec import CellSpec
 
 State = Literal["done", "begun", "new"]
 _S = TypeVar("_S", bound="Settings")
 
 
 class Settings(BaseModel, extra="forbid", frozen=True):
-    """What `benchbench run` would be told of a cell; unset ones are its defaults."""
+    """What `benchbench run` would be told of a cell; unset ones are its defaults. The fields are those of
+    `runner.spec.CellSpec` beside model, dataset and seed, each of which may be missing; `set` is its `overrides`."""
 
     samples: int | None = Field(default=None, ge=2)
     size: int | None = Field(default=None, ge=1)
+    recipe: Path | None = None
+    set: dict[str, Any] = Field(default_factory=dict)
+    pretrained: bool | None = None
+    weights: Path | None = None
+    allow_pickle: bool | None = None
     metrics: list[str] | None = None
     extractors: list[str] | None = None
     precision: Precision | None = None
-    recipe: Path | None = None
     name: str | None = None
     task: str | None = None
-    set: dict[str, Any] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:
         """These settings, and `other`'s where these say nothing; `set` is merged key by key."""
         own = self.model_dump(exclude_unset=True)
         return Settings(**{**other.model_dump(exclude_unset=True), **own, "set": {**other.set, **self.set}})
 
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments of `runner.run.run_cells`."""
-        options = self.model_dump(exclude={"set"}, exclude_none=True)
-        # A JSON literal of a TOML value is TOML as well.
-        return {**options, "overrides": [f"{key}={json.dumps(value)}" for key, value in self.set.items()]}
+    def spec(self, model: str, dataset: str) -> CellSpec:
+        """What they ask for of a model on a dataset."""
+        said = self.model_dump(exclude={"set"}, exclude_none=True)
+        return CellSpec.of(model=model, dataset=dataset, overrides=self.set, **said)
 
 
 class Match(BaseModel, extra="forbid", frozen=True):
@@ -111,17 +115,29 @@ class Suite(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True)
 class SuiteCell:
-    """One cell of a suite. `options`: keyword arguments of `run_cells`. `stored_as`: the dataset's name in the
-    store. `seconds`: what it should take by past records of the store, None where nobody knows."""
+    """One cell of a suite. `stored_as`: the dataset's name in the store. `seconds`: what it should take by past records
+    of the store, None where nobody knows."""
 
-    model: str
-    dataset: str
-    seed: int
-    options: dict[str, Any]
+    spec: CellSpec
     stored_as: str
     key: str
     state: State
     seconds: float | None
+
+    @property
+    def model(self) -> str:
+        """Of the spec."""
+        return self.spec.model
+
+    @property
+    def dataset(self) -> str:
+        """Of the spec."""
+        return self.spec.dataset
+
+    @property
+    def seed(self) -> int:
+        """Of the spec."""
+        return self.spec.seed
 
     @property
     def name(self) -> str:
@@ -167,42 +183,46 @@ def plan_suite(
     Everything that can be refused is refused here, before the first cell runs: an unknown name, a model that
     cannot do a dataset's images. Raises `InputError` naming the pair.
     """
-    pairs = list(itertools.product(suite.models, suite.datasets))
-    past = _past(store)
+    # Dataset by dataset, so that each is read once; then in the order of the file.
+    pairs = [(model, dataset) for dataset in suite.datasets for model in suite.models]
+    past, desk = _past(store), Desk(Runtime(device))
     cells: list[SuiteCell] = []
     with progress.stage("planning", len(pairs), "pair") as stage:
         for model, dataset in pairs:
-            for options, seeds in _alike(suite, model, dataset):
+            for spec, seeds in _alike(suite, model, dataset):
                 try:
-                    plans = make_plans(model, dataset, seeds=seeds, device=device, **options)
+                    plans = make_plans(spec, seeds, desk)
                 except InputError as error:
                     raise InputError(
                         f"{model} on {dataset}: {error} (or leave the pair out with [[exclude]])"
                     ) from error
-                for plan in plans:
-                    state: State = "new"
-                    if store.find(plan.dataset.name, model, plan.key) is not None:
-                        state = "done"
-                    elif store.has_work(plan.training_key):
-                        state = "begun"
-                    seconds = _estimate(past, model, plan.dataset.name)
-                    cells.append(
-                        SuiteCell(
-                            model, dataset, plan.seed, options, plan.dataset.name, plan.key, state, seconds
-                        )
-                    )
+                cells += [_cell(plan, spec, store, past) for plan in plans]
             stage.advance()
+    place = {pair: n for n, pair in enumerate(itertools.product(suite.models, suite.datasets))}
+    cells.sort(key=lambda cell: place[cell.model, cell.dataset])
     if not cells:
         raise InputError("the suite excludes every cell; there is nothing to run")
     _check_names(cells)
     return cells
 
 
+def _cell(plan: Plan, spec: CellSpec, store: Store, past: pd.DataFrame) -> SuiteCell:
+    """The cell of a plan, and what the store has of it."""
+    state: State = "new"
+    if store.find(plan.dataset.name, spec.model, plan.key) is not None:
+        state = "done"
+    elif store.has_work(plan.training_key):
+        state = "begun"
+    seconds = _estimate(past, spec.model, plan.dataset.name)
+    asked = spec.model_copy(update={"seed": plan.seed})
+    return SuiteCell(asked, plan.dataset.name, plan.key, state, seconds)
+
+
 def _check_names(cells: Sequence[SuiteCell]) -> None:
     """`InputError` where one name is given to two models on one dataset: their rows would pass for one model's."""
     named: dict[tuple[str, str], str] = {}
     for cell in cells:
-        if (name := cell.options.get("name")) is not None:
+        if (name := cell.spec.name) is not None:
             other = named.setdefault((cell.stored_as, name), cell.model)
             if other != cell.model:
                 raise InputError(
@@ -236,14 +256,7 @@ def run_suite(
     watch.skipped(len(cells) - len(todo))
     by_job = {}
     for cell in todo:
-        arguments = {
-            "model": cell.model,
-            "dataset": cell.dataset,
-            "seeds": [cell.seed],
-            "out": str(store.root),
-            "device": device,
-            **cell.options,
-        }
+        arguments = {"spec": cell.spec.model_dump(mode="json"), "out": str(store.root), "device": device}
         job = Job(cell.name, arguments, store.root / ".logs" / f"{cell.key}.log")
         by_job[job] = cell
         executor.submit(job)
@@ -256,7 +269,7 @@ def run_suite(
             cell = by_job[outcome.job]
             if outcome.reason is not None:
                 facts = {"seed": cell.seed, "reason": outcome.reason, "when": utc_now()}
-                if name := cell.options.get("name"):
+                if name := cell.spec.name:
                     facts["model"] = name  # a failed cell is called what its rows would have been
                 store.record_failure(cell.stored_as, cell.model, cell.key, facts)
                 failures.append(f"{cell.name}: {outcome.reason}")
@@ -267,9 +280,9 @@ def run_suite(
         raise CellFailed(f"{len(failures)} of {len(cells)} cells failed. " + "; ".join(failures))
 
 
-def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[dict[str, Any], Sequence[int]]]:
-    """The options of a pair with the seeds that share them."""
-    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[CellSpec, Sequence[int]]]:
+    """What is asked of a pair, with the seeds that share it."""
+    groups: dict[str, tuple[CellSpec, list[int]]] = {}
     for seed in suite.seed_list():
         if any(match.of(model, dataset, seed) for match in suite.exclude):
             continue
@@ -278,8 +291,8 @@ def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[dict[str, A
             if override.match.of(model, dataset, seed):
                 own = override.model_dump(exclude={"match"}, exclude_unset=True)
                 settings = Settings(**own).over(settings)
-        options = settings.options()
-        groups.setdefault(json.dumps(options, default=str), (options, []))[1].append(seed)
+        spec = settings.spec(model, dataset)
+        groups.setdefault(spec.model_dump_json(), (spec, []))[1].append(seed)
     yield from groups.values()
 
 
@@ -303,10 +316,11 @@ def _estimate(past: pd.DataFrame, model: str, dataset: str) -> float | None:
 
 
 def _located(settings: _S, base: Path) -> _S:
-    """A recipe's path is meant from the suite's folder."""
-    if settings.recipe is None:
-        return settings
-    return settings.model_copy(update={"recipe": base / settings.recipe})
+    """Paths are meant from the suite's folder."""
+    located = {
+        name: base / path for name in ("recipe", "weights") if (path := getattr(settings, name)) is not None
+    }
+    return settings.model_copy(update=located)
 
 
 def _sentence(error: ValidationError) -> str:

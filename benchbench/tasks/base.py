@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from torch import nn
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.core.progress import Progress
+from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Direction, ImageSpec
 from benchbench.core.registry import MODELS, TASKS
 from benchbench.core.runtime import Runtime
@@ -118,8 +118,11 @@ class Task(Protocol):
     def takes(self, model: type) -> bool:
         """Whether models of this class have the methods that the task calls."""
 
-    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> TaskData:
-        """The data as this task takes it; `InputError` says why the model of that name cannot have it."""
+    def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
+        """The data as this task takes it."""
+
+    def refuse(self, model: str, data: TaskData) -> str | None:
+        """Why the model of that name cannot be asked for this on the data, in one sentence; None where it can."""
 
     def parts(self, model: nn.Module) -> list[str]:
         """What of it this model does, as a key has it."""
@@ -147,9 +150,13 @@ class OneDataset:
     version: ClassVar[int] = 1
     reads_extractors: ClassVar[bool] = True
 
-    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> TaskData:
+    def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
         """A dataset of one kind of images, or both domains of two, labelled by domain."""
         return load_dataset(dataset, size=size, progress=progress)
+
+    def refuse(self, model: str, data: TaskData) -> str | None:
+        """Nothing is refused."""
+        return None
 
     def parts(self, model: nn.Module) -> list[str]:
         """The task itself."""
@@ -174,28 +181,50 @@ def one(data: TaskData) -> Dataset:
     return data
 
 
-def load_for(
-    model: str, dataset: str, size: int | None, progress: Progress, asked: str | None = None
-) -> tuple[Task, TaskData]:
-    """What the model is asked to do with the dataset, and the data: the task called `asked`, else the first by name
-    that takes the model and this data. `InputError` for an unknown task, one that does not take the model, and where
-    none does."""
+class Shelf:
+    """Data that were loaded for a task, kept while cells are planned: the last one only, for they may be large."""
+
+    def __init__(self, progress: Progress = SILENT) -> None:
+        self.progress = progress
+        self._held: tuple[tuple[str, str, int | None], TaskData] | None = None
+
+    def load(self, task: Task, dataset: str, size: int | None) -> TaskData:
+        """As `Task.load`."""
+        key = (task.name, dataset, size)
+        if self._held is None or self._held[0] != key:
+            self._held = None  # gone before the next one comes
+            self._held = key, task.load(dataset, size, self.progress)
+        return self._held[1]
+
+
+def tasks_of(model: str, asked: str | None = None) -> list[Task]:
+    """What the model of that name can be asked for, by name; `InputError` for a task that nobody knows or that does not
+    take the model, and for a model that none does."""
     model_class = MODELS.get(model)
     if asked is not None:
         task: Task = TASKS.get(asked)()
         if not task.takes(model_class):
             raise InputError(f"the model {model!r} cannot be asked for {asked}; leave --task out")
-        return task, task.load(model, dataset, size, progress)
+        return [task]
     able: list[Task] = [task for _, made in TASKS.items() if (task := made()).takes(model_class)]
     if not able:
         raise InputError(f"the model {model!r} has the methods of no task; see benchbench list tasks")
-    refusals = []
-    for task in able:
-        try:
-            return task, task.load(model, dataset, size, progress)
-        except InputError as error:
-            refusals.append(error)
-    raise refusals[0]
+    return able
+
+
+def load_for(
+    model: str, dataset: str, size: int | None, shelf: Shelf, asked: str | None = None
+) -> tuple[Task, TaskData]:
+    """What the model is asked to do with the dataset, and the data: the first of `tasks_of` that takes both.
+    `InputError` with the reason of the first where none does."""
+    refusals: list[str] = []
+    for task in tasks_of(model, asked):
+        data = shelf.load(task, dataset, size)
+        reason = task.refuse(model, data)
+        if reason is None:
+            return task, data
+        refusals.append(reason)
+    raise InputError(refusals[0])
 
 
 def domains_samples(data: Domains, asked: int | None) -> int:

@@ -62,14 +62,15 @@ class Stylization:
         """A model that shows contents in styles."""
         return hasattr(model, "stylize")
 
-    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Domains:
-        """Contents and styles; `InputError` for two domains that are to become each other."""
-        domains = load_domains(dataset, size=size, progress=progress)
-        if not domains.styles:
-            raise InputError(
-                f"the model {model!r} needs contents and styles, and {dataset} holds two domains; use photographs"
-            )
-        return domains
+    def load(self, dataset: str, size: int | None, progress: Progress) -> Domains:
+        """Contents and styles, or two domains."""
+        return load_domains(dataset, size=size, progress=progress)
+
+    def refuse(self, model: str, data: TaskData) -> str | None:
+        """Two domains that are to become each other."""
+        if _styled(data).styles:
+            return None
+        return f"the model {model!r} needs contents and styles, and {data.name} holds two domains; use photographs"
 
     def parts(self, model: nn.Module) -> list[str]:
         """The task itself."""

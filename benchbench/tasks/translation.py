@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.registry import MODELS
@@ -79,22 +78,25 @@ class Translation:
         """A model that translates."""
         return hasattr(model, "translate")
 
-    def load(self, model: str, dataset: str, size: int | None, progress: Progress) -> Domains:
-        """Two domains; `InputError` for contents and styles, and for images that are no pairs where they must be."""
-        domains = load_domains(dataset, size=size, progress=progress)
-        if domains.styles:
-            raise InputError(
-                f"{dataset} holds contents and styles, and the model {model!r} turns one domain into another; "
-                "use nst or fast-style"
+    def load(self, dataset: str, size: int | None, progress: Progress) -> Domains:
+        """Two domains, or contents and styles."""
+        return load_domains(dataset, size=size, progress=progress)
+
+    def refuse(self, model: str, data: TaskData) -> str | None:
+        """Contents and styles; and images that are no pairs where the model learns from pairs."""
+        own = _two(data)
+        if own.styles:
+            return (
+                f"{own.name} holds contents and styles, and the model {model!r} turns one domain into another; use nst "
+                "or fast-style"
             )
-        if getattr(MODELS.get(model), "paired", False) and not domains.paired_train:
-            raise InputError(
-                f"the model {model!r} learns from pairs but the training images of {dataset} are not paired "
-                f"({len(domains.a.train)} in {domains.a.name}, {len(domains.b.train)} in {domains.b.name}; partners "
-                "have the same file name, but for a final _A or _B); use a model for unpaired images, for example "
-                "cyclegan"
+        if getattr(MODELS.get(model), "paired", False) and not own.paired_train:
+            return (
+                f"the model {model!r} learns from pairs but the training images of {own.name} are not paired "
+                f"({len(own.a.train)} in {own.a.name}, {len(own.b.train)} in {own.b.name}; partners have the same file "
+                "name, but for a final _A or _B); use a model for unpaired images, for example cyclegan"
             )
-        return domains
+        return None
 
     def parts(self, model: nn.Module) -> list[str]:
         """The task itself, in whatever directions the model has."""

@@ -23,7 +23,6 @@ from the defaults belongs into a file.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from pydantic import BaseModel, Field
 from benchbench.core.baselines import baselines_folder
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.registry import MODELS
-from benchbench.core.toml import read_toml
+from benchbench.core.toml import read_toml, settings_of
 from benchbench.models.build import configure, configure_sampling, sampling_class, validated
 from benchbench.training.config import TrainingConfig
 
@@ -52,13 +51,15 @@ class Recipe(BaseModel, extra="forbid", frozen=True):
 
 
 def load_recipe(
-    model: str, dataset: str | None, path: Path | None = None, overrides: Sequence[str] = ()
+    model: str,
+    dataset: str | None,
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
 ) -> Recipe:
-    """The recipe for `model` on `dataset`: `path` or a baseline's, with `overrides` ("key=value") on top.
+    """The recipe for `model` on `dataset`: `path` or a baseline's, with `overrides` on top (`core.toml.settings_of`).
 
     A bare key goes to the section that has it; `model.key`, `sampling.key`, `training.key` say which. A dot after a key
-    reaches into a setting that is a table, `player.generator.lr`. Values are TOML (`1e-3`, `true`, `[0.5, 0.9]`),
-    anything else is text. Raises `InputError` for unknown keys, naming the
+    reaches into a setting that is a table, `player.generator.lr`. Raises `InputError` for unknown keys, naming the
     nearest known one, and for values that the settings refuse.
     """
     config_class: type[BaseModel] = MODELS.get(model).Config
@@ -76,8 +77,8 @@ def load_recipe(
         "sampling": set(sampling_class(model).model_fields),
         "training": set(TrainingConfig.model_fields),
     }
-    for override in overrides:
-        section, (key, *inside), value = _parse(override, known)
+    for name, value in settings_of(overrides).items():
+        section, (key, *inside) = _placed(name, known)
         sections[section] = _with(sections[section], (key, *inside), value)
         # The two ways to give the length exclude each other, so setting one replaces the other.
         if section == "training" and key in {"steps", "epochs"}:
@@ -118,12 +119,8 @@ def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def _parse(override: str, known: Mapping[str, set[str]]) -> tuple[str, tuple[str, ...], Any]:
-    """ "training.player.generator.lr=1e-3" to ("training", ("player", "generator", "lr"), 0.001)."""
-    key, equals, text = override.partition("=")
-    key = key.strip()
-    if not equals or not all(key.split(".")):
-        raise InputError(f"--set {override!r} must look like key=value, for example --set lr=1e-3")
+def _placed(key: str, known: Mapping[str, set[str]]) -> tuple[str, tuple[str, ...]]:
+    """ "training.player.generator.lr" to ("training", ("player", "generator", "lr"))."""
     first, *rest = key.split(".")
     said = first in known and bool(rest)  # a section, not a setting that is a table
     homes = [first] if said else [name for name in known if first in known[name]]
@@ -133,7 +130,7 @@ def _parse(override: str, known: Mapping[str, set[str]]) -> tuple[str, tuple[str
         raise unknown_name("setting", key, dotted if rest else set().union(*known.values()))
     if len(homes) > 1:
         raise InputError(f"--set {key} is ambiguous; say {' or '.join(f'{home}.{key}' for home in homes)}")
-    return homes[0], path, _value(text)
+    return homes[0], path
 
 
 def _with(values: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
@@ -143,11 +140,3 @@ def _with(values: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[
         inner = values.get(key, {})
         value = _with(inner if isinstance(inner, Mapping) else {}, tuple(rest), value)
     return {**values, key: value}
-
-
-def _value(text: str) -> Any:
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text.strip()
-    return parsed["value"] if parsed.keys() == {"value"} else text.strip()

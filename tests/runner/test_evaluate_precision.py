@@ -17,7 +17,7 @@ from benchbench.metrics.select import select_metrics
 from benchbench.results.conditions import check_comparable
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.evaluate import evaluate_images
-from benchbench.runner.judges import load_judges
+from benchbench.runner.judges import ExtractorLoader, load_judges
 from benchbench.runner.statistics import prepare_reference
 
 pytestmark = pytest.mark.costly
@@ -67,7 +67,7 @@ def test_float32_leaves_keys_as_they_were() -> None:
     other precision is in it."""
     (metric,) = select_metrics(["fd"], ["cnn_digits"])
     plain, half = (
-        load_judges([metric], torch.device("cpu"), precision).specification(metric)
+        load_judges([metric], ExtractorLoader(torch.device("cpu")), precision).specification(metric)
         for precision in ("float32", "float16")
     )
     assert set(plain) == {"name", "version", "extractor", "weights_sha256", "resize"}

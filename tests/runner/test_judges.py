@@ -10,16 +10,26 @@ import pytest
 import torch
 
 from benchbench.core.registry import MODELS, Registry
+from benchbench.core.runtime import Runtime
 from benchbench.data.catalogue import load_dataset, load_domains
 from benchbench.data.dataset import Dataset
 from benchbench.features.cnn import CNNDigits
 from benchbench.features.efficientnet_lite0 import EfficientNetLite0
 from benchbench.metrics.select import select_metrics
 from benchbench.runner.describe import CONTROLS, describe_data, is_control
-from benchbench.runner.judges import Chosen, choose_extractors, enlarged_notes, load_chosen, load_judges
-from benchbench.runner.plan import Plan, make_plans
+from benchbench.runner.judges import (
+    Chosen,
+    ExtractorLoader,
+    choose_extractors,
+    enlarged_notes,
+    load_chosen,
+    load_judges,
+)
+from benchbench.runner.plan import Desk, Plan, make_plans
+from benchbench.runner.spec import CellSpec
 
 CPU = torch.device("cpu")
+LOAD = ExtractorLoader(CPU)
 LITE = "efficientnet_lite0"
 
 
@@ -32,14 +42,14 @@ def digits() -> Dataset:
 def test_the_judge_of_the_dataset_leads(digits: Dataset) -> None:
     """Its judge first and the general network second; points and stacked sets have no class of ImageNet, so their judge
     alone; without a judge, without a dataset, and for two domains the general network. What was asked for stands."""
-    assert choose_extractors(None, digits, CPU).names == ["cnn_digits", LITE]
-    assert choose_extractors(None, digits, CPU).own == "cnn_digits"
+    assert choose_extractors(None, digits, LOAD).names == ["cnn_digits", LITE]
+    assert choose_extractors(None, digits, LOAD).own == "cnn_digits"
     points = replace(digits, name="ring8", judge="modes_ring8")
-    assert choose_extractors(None, points, CPU).names == ["modes_ring8"]
-    assert choose_extractors(None, replace(digits, judge=None), CPU).names == [LITE]
-    assert choose_extractors(None, None, CPU) == Chosen([LITE])
-    assert choose_extractors(None, load_domains("photographs", size=32), CPU).names == [LITE]
-    assert choose_extractors(["vgg16"], digits, CPU) == Chosen(["vgg16"])
+    assert choose_extractors(None, points, LOAD).names == ["modes_ring8"]
+    assert choose_extractors(None, replace(digits, judge=None), LOAD).names == [LITE]
+    assert choose_extractors(None, None, LOAD) == Chosen([LITE])
+    assert choose_extractors(None, load_domains("photographs", size=32), LOAD).names == [LITE]
+    assert choose_extractors(["vgg16"], digits, LOAD) == Chosen(["vgg16"])
 
 
 def test_a_judge_that_is_not_at_hand_is_told(
@@ -48,22 +58,24 @@ def test_a_judge_that_is_not_at_hand_is_told(
     """The general network stands in under its own name, and the note names both and the reason; metrics on classes are
     left out, but for those that were named."""
     monkeypatch.setenv("BENCHBENCH_CNN_DIGITS_WEIGHTS", str(tmp_path / "nowhere"))
-    chosen = choose_extractors(None, digits, CPU)
+    load = ExtractorLoader(CPU)
+    chosen = choose_extractors(None, digits, load)
     assert chosen.names == [LITE]
     (note,) = chosen.notes
     assert "cnn_digits, which is not at hand; these numbers are on efficientnet_lite0" in note
     assert "nowhere, which is not a file" in note
     metrics = select_metrics(["fd", "modes"], chosen.names, chosen.own)
-    kept, judges = load_chosen(metrics, chosen, set(), CPU, "float32")
+    kept, judges = load_chosen(metrics, chosen, set(), load, "float32")
     assert [metric.name for metric in kept] == [f"fd_{LITE}"]
     assert not judges.failures
-    kept, judges = load_chosen(metrics, chosen, {"modes_cnn_digits"}, CPU, "float32")
+    kept, judges = load_chosen(metrics, chosen, {"modes_cnn_digits"}, load, "float32")
     assert [metric.name for metric in kept] == [f"fd_{LITE}", "modes_cnn_digits"]
     assert set(judges.failures) == {"cnn_digits"}
 
 
 def plan(**options: Any) -> Plan:
-    (found,) = make_plans("noise", "digits", **{"seeds": [0], "samples": 16, "device": CPU, **options})
+    spec = CellSpec.of(model="noise", dataset="digits", **{"samples": 16, **options})
+    (found,) = make_plans(spec, [0], Desk(Runtime()))
     return found
 
 
@@ -99,9 +111,11 @@ def test_the_judge_that_nobody_named_stays_float32() -> None:
 def test_extractors_that_are_asked_for_make_the_same_cell() -> None:
     """The key holds metrics and networks, not how they came about: the judge of points that is the default now is the
     one that had to be named before."""
-    options: dict[str, Any] = {"seeds": [0], "samples": 16, "device": CPU}
     bare, named = (
-        make_plans("noise", "ring8", **options, **more)[0] for more in ({}, {"extractors": ["modes_ring8"]})
+        make_plans(
+            CellSpec(model="noise", dataset="ring8", samples=16, extractors=asked), [0], Desk(Runtime())
+        )[0]
+        for asked in (None, ["modes_ring8"])
     )
     assert bare.key == named.key
 
@@ -109,7 +123,7 @@ def test_extractors_that_are_asked_for_make_the_same_cell() -> None:
 def test_what_an_extractor_sees_beyond_the_pictures_is_noted(digits: Dataset) -> None:
     """128 pixels a side of pictures that hold 8: 16 times as many; 32 against 8 is more than twice too. Where the
     dataset states no resolution there is nothing to say."""
-    judges = load_judges(select_metrics(["fd"], ["cnn_digits", LITE]), CPU)
+    judges = load_judges(select_metrics(["fd"], ["cnn_digits", LITE]), LOAD)
     notes = enlarged_notes(digits, judges)
     assert [note.split()[0] for note in notes] == ["cnn_digits", LITE]
     assert "16 times as many a side as these 8×8" in notes[1]

@@ -13,14 +13,16 @@ from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT
 from benchbench.core.registry import MODELS
+from benchbench.core.runtime import Runtime
 from benchbench.core.toml import read_toml
 from benchbench.models.build import sampling_class
 from benchbench.results.key import cell_key
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.labels import LONGEST, checked_name, settings, variant
-from benchbench.runner.plan import SAMPLING_VERSION, Plan, make_plans
+from benchbench.runner.plan import SAMPLING_VERSION, Desk, Plan, make_plans
 from benchbench.runner.run import run_cells
+from benchbench.runner.spec import CellSpec
 from benchbench.training.config import TrainingConfig
 from benchbench.training.recipe import FILE, load_recipe
 
@@ -134,13 +136,12 @@ def test_names_that_can_be_used(name: str) -> None:
 def test_names_that_cannot(name: str, sentence: str) -> None:
     """One sentence each, before anything else is looked at."""
     with pytest.raises(InputError, match=sentence):
-        make_plans("nobody", "nothing", seeds=[0], name=name, device=CPU)
+        make_plans(CellSpec(model="nobody", dataset="nothing", name=name), [0], Desk(Runtime()))
 
 
 def plan(name: str | None = None, **options: Any) -> Plan:
-    (found,) = make_plans(
-        "vae-mlp", "digits", seeds=[0], metrics=["mse"], samples=8, name=name, device=CPU, **options
-    )
+    spec = CellSpec.of(model="vae-mlp", dataset="digits", metrics=["mse"], samples=8, name=name, **options)
+    (found,) = make_plans(spec, [0], Desk(Runtime()))
     return found
 
 
@@ -168,7 +169,8 @@ def test_a_name_moves_the_key_of_the_cell_and_not_that_of_the_weights() -> None:
 
 def test_pretrained_is_told_in_the_plan() -> None:
     """The published weights of the vae on digits, whose sha256 stands in the settings."""
-    (found,) = make_plans("vae", "digits", seeds=[0], pretrained=True, metrics=["mse"], samples=8, device=CPU)
+    spec = CellSpec(model="vae", dataset="digits", pretrained=True, metrics=["mse"], samples=8)
+    (found,) = make_plans(spec, [0], Desk(Runtime()))
     assert found.variant == "pretrained"
     weights = baselines_folder() / "vae-digits" / "weights.safetensors"
     assert found.settings["weights"] == file_sha256(weights)[:8]

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.core.registry import MODELS
+from benchbench.core.runtime import Runtime
 from benchbench.models.code import code_hash
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
@@ -25,7 +25,8 @@ from benchbench.results.store import Store
 from benchbench.results.tables import read_rows
 from benchbench.runner.identities import CALLED, identity_now
 from benchbench.runner.migration import migrate
-from benchbench.runner.plan import make_plans
+from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.spec import CellSpec
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "schema-1"
 CELLS: dict[str, dict[str, Any]] = {
@@ -65,8 +66,8 @@ def test_a_run_finds_its_record_again(model: str, old: Path) -> None:
     """The key that the same request has today is the name of the folder, and its weights are known by the key that
     their training has today: what `make_plans` says, which knows nothing of the migration."""
     list(migrate(old))
-    options = dict(CELLS[model])
-    (plan,) = make_plans(model, options.pop("dataset"), seeds=[0], device=torch.device("cpu"), **options)
+    options = CELLS[model]
+    (plan,) = make_plans(CellSpec.of(model=model, **options), [0], Desk(Runtime()))
     folder = Store(old).find(plan.dataset.name, model, plan.key)
     assert folder is not None
     run = read_run_json(folder / "run.json")

@@ -16,10 +16,12 @@ import pytest
 import torch
 
 from benchbench.core.errors import CellFailed, InputError
+from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_failures, load_results
 from benchbench.results.store import Store
 from benchbench.runner.executor import Job, LocalProcesses, Outcome
-from benchbench.runner.run import run_cells
+from benchbench.runner.run import carry_out, run_cells
+from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import Suite, load_suite, plan_suite, run_suite
 
 CPU = torch.device("cpu")
@@ -64,7 +66,9 @@ class Inline:
         for job in self.jobs:
             reason = self.fails.get(job.name)
             if reason is None:
-                run_cells(**json.loads(json.dumps(job.arguments)))
+                asked = json.loads(json.dumps(job.arguments))
+                spec = CellSpec.model_validate(asked["spec"])
+                carry_out(spec, [spec.seed], Path(asked["out"]), Runtime(torch.device(asked["device"])))
             yield Outcome(job, "failed" if reason else "done", reason, 1.0)
 
     def running(self) -> dict[Job, float]:
@@ -100,7 +104,7 @@ def test_matrix_excludes_and_overrides(suite_file: Callable[[str], Path], tmp_pa
         "real on digits, seed 1",
         "noise on digits, seed 0",
     ]
-    assert [cell.options["samples"] for cell in cells] == [16, 16, 20]
+    assert [cell.spec.samples for cell in cells] == [16, 16, 20]
     assert {cell.state for cell in cells} == {"new"}
     assert len({cell.key for cell in cells}) == 3
 
@@ -187,7 +191,7 @@ def test_an_impossible_pair_is_refused_before_anything_runs(tmp_path: Path) -> N
 
 
 def test_settings_reach_the_run_as_toml() -> None:
-    """`set` becomes KEY=VALUE texts that read back as the same values; a later override wins key by key."""
+    """`set` stays a mapping of values, never text; a later override wins key by key."""
     suite = Suite.model_validate(
         {
             "models": ["vae"],
@@ -200,23 +204,21 @@ def test_settings_reach_the_run_as_toml() -> None:
     merged = type(suite.settings)(**own.model_dump(exclude={"match"}, exclude_unset=True)).over(
         suite.settings
     )
-    assert merged.options()["overrides"] == ["steps=7", "lr=0.001", 'schedule="cosine"']
+    assert merged.spec("vae", "digits").overrides == {"steps": 7, "lr": 1e-3, "schedule": "cosine"}
 
 
 @pytest.mark.costly
 def test_local_processes_report_a_failing_and_a_working_job(tmp_path: Path) -> None:
     """Two real children: bad input ends with its own sentence, a good job leaves its record."""
-    good = {
-        "model": "noise",
-        "dataset": "digits",
-        "samples": 8,
-        "metrics": ["fd"],
-        "out": str(tmp_path / "out"),
-        "device": "cpu",
-    }
+
+    def job(name: str, model: str) -> Job:
+        spec = CellSpec(model=model, dataset="digits", samples=8, metrics=["fd"]).model_dump(mode="json")
+        arguments = {"spec": spec, "out": str(tmp_path / "out"), "device": "cpu"}
+        return Job(name, arguments, tmp_path / f"{name}.log")
+
     executor = LocalProcesses(2)
-    executor.submit(Job("good", good, tmp_path / "good.log"))
-    executor.submit(Job("bad", {**good, "model": "nosie"}, tmp_path / "bad.log"))
+    executor.submit(job("good", "noise"))
+    executor.submit(job("bad", "nosie"))
     outcomes = {o.job.name: o for o in executor.as_completed() if o is not None}
     assert outcomes["good"].status == "done"
     assert outcomes["bad"].status == "failed"
