@@ -21,7 +21,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
 from benchbench.core.images import is_grey
 from benchbench.data.blocks import decoded_blocks
-from benchbench.data.folder import read_part
+from benchbench.data.sources.folder import read_part
 
 PIECE = 256  # images that are read at once where all are gone through
 
