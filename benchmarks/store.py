@@ -35,6 +35,7 @@ from benchbench.core.hashing import digest
 from benchbench.results.gate import check
 from benchbench.results.gate_config import load_gate
 from benchbench.results.load import load_results, load_runs
+from benchbench.results.manifest import RunFacts
 from benchbench.results.provenance import collect_provenance
 from benchbench.results.record import Row
 from benchbench.results.store import Store
@@ -127,7 +128,7 @@ def fill(root: Path, n: int) -> None:
             "seconds": {"evaluation": 90.3, "training": 141.7},
             "training_key": digest(["training", model, dataset, seed]),
         }
-        with store.write(f"dataset{dataset}", f"model{model}", cell, run) as folder:
+        with store.write(f"dataset{dataset}", f"model{model}", cell, RunFacts(**run)) as folder:
             write_rows(folder / "metrics.csv", rows(cell, model, dataset, seed, rng))
 
 

@@ -18,8 +18,9 @@ import pandas as pd
 
 from benchbench.core.errors import InputError
 from benchbench.results.conditions import FACTS, facts_of, measured
+from benchbench.results.manifest import damaged
 from benchbench.results.older import completed
-from benchbench.results.provenance import damaged, read_run_json
+from benchbench.results.provenance import read_run_json
 from benchbench.results.recipes import told_apart
 from benchbench.results.record import Row
 from benchbench.results.store import FAILED, METRICS, RUN

@@ -23,6 +23,7 @@ from typing import Any
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
+from benchbench.results.manifest import damaged
 from benchbench.results.record import SCHEMA_VERSION
 
 # The packages that can move a number.
@@ -143,11 +144,6 @@ def demand(path: Path, run: Mapping[str, Any], fields: Iterable[str]) -> None:
             if not isinstance(found, dict) or name not in found:
                 raise damaged(path, f"does not state {field}")
             found = found[name]
-
-
-def damaged(path: Path, what: str) -> InputError:
-    """The sentence for a record file that is not as it was written, and the way out."""
-    return InputError(f"{path} {what}; restore it, or delete the folder {path.parent} and run the cell again")
 
 
 def _version(package: str) -> str | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,8 @@ from typing import Any
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
 from benchbench.core.hashing import canonical_json, digest, file_sha256
-from benchbench.results.manifest import Artefact
-from benchbench.results.provenance import damaged, read_run_json, write_run_json
-from benchbench.results.record import SCHEMA_VERSION
+from benchbench.results.manifest import RunFacts, RunManifest, damaged
+from benchbench.results.provenance import read_run_json, write_run_json
 
 RUN = "run.json"
 METRICS = "metrics.csv"
@@ -75,31 +74,21 @@ class Store:
         yield from sorted(run.parent for run in model_dir.glob(f"[!.]*/{RUN}"))
 
     @contextmanager
-    def write(self, dataset: str, model: str, key: str, run: MutableMapping[str, Any]) -> Iterator[Path]:
+    def write(self, dataset: str, model: str, key: str, run: RunFacts) -> Iterator[Path]:
         """Yield a folder to fill with `metrics.csv` and whatever else; on success it becomes the cell.
 
-        `run` is what `run.json` will say; it may still be changed inside the block. The store adds
-        schema_version, cell, dataset, model and files, and to each of its `artefacts` the sha256. On any error nothing
-        becomes visible. If the cell is there already, it stays. Raises `InputError` when the folder cannot be written
-        (no space, no right).
+        `run` is what `run.json` will say; the store seals it (`RunManifest.seal`). On any error nothing becomes
+        visible. If the cell is there already, it stays. Raises `InputError` when the folder cannot be written (no
+        space, no right).
         """
         with atomic_folder(self.cell_dir(dataset, model, key)) as folder:
             yield folder
             if not (folder / METRICS).is_file():
                 raise ValueError(f"a cell without {METRICS} is no cell")
             files = sorted(path for path in folder.rglob("*") if path.is_file())
-            run.update(
-                schema_version=SCHEMA_VERSION,
-                cell=key,
-                dataset=dataset,
-                model=model,
-                files=(digests := {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}),
-            )
-            if artefacts := run.get("artefacts"):
-                run["artefacts"] = [
-                    {**own.model_dump(), "sha256": _digest_of(own, digests)} for own in artefacts
-                ]
-            write_run_json(folder / RUN, run)
+            digests = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+            manifest = RunManifest.seal(run, cell=key, dataset=dataset, model=model, files=digests)
+            write_run_json(folder / RUN, manifest.as_json())
             self.clear_failure(dataset, model, key)
 
     def record_failure(self, dataset: str, model: str, key: str, facts: Mapping[str, Any]) -> Path:
@@ -156,12 +145,6 @@ class Store:
             raise cannot_write(self.root, error) from error
         finally:
             shutil.rmtree(probe, ignore_errors=True)
-
-
-def _digest_of(artefact: Artefact, digests: Mapping[str, str]) -> str:
-    if artefact.file not in digests:
-        raise ValueError(f"the artefact {artefact.file} was announced and not written")
-    return digests[artefact.file]
 
 
 def _only_failed(folder: Path) -> bool:

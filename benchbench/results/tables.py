@@ -20,8 +20,8 @@ from pandas.api.types import pandas_dtype
 from benchbench.core.files import atomic_write
 from benchbench.core.scales import Scale
 from benchbench.results.conditions import full_task
+from benchbench.results.manifest import damaged
 from benchbench.results.older import DIRECTED
-from benchbench.results.provenance import damaged
 from benchbench.results.record import COLUMNS, OLDER, Row
 
 

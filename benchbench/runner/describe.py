@@ -3,8 +3,8 @@ that change numbers, and what became of the modes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -14,10 +14,24 @@ from benchbench.core.device import describe_machine
 from benchbench.core.protocols import Generator
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
+from benchbench.results.manifest import (
+    Artefact,
+    Collapse,
+    Data,
+    Machine,
+    Made,
+    ModelRun,
+    Provenance,
+    Seconds,
+    Stated,
+    with_facts,
+)
 from benchbench.results.provenance import collect_provenance, utc_now
 from benchbench.runner.judges import Judges
+from benchbench.runner.pictures import artefacts_of
 from benchbench.runner.plan import Plan
-from benchbench.tasks.base import TaskData
+from benchbench.runner.trained import Prepared, summary
+from benchbench.tasks.base import TaskData, TaskResult
 from benchbench.training.state import TrainingResult
 
 CONTROLS = frozenset({"real", "memorizer", "collapsed", "noise", "identity"})
@@ -41,28 +55,85 @@ class Labelled(Protocol):
     def judges(self) -> Judges: ...
 
 
-def before(device: torch.device) -> dict[str, Any]:
+class Before(NamedTuple):
     """What is known before the work begins: where the code comes from, the machine and its load."""
-    return {"provenance": collect_provenance(), "machine": describe_machine(device)}
+
+    provenance: Provenance
+    machine: Machine
 
 
-def facts(
-    cell: Labelled, data: Mapping[str, Any], *, control: bool = False, status: str = "finished"
-) -> dict[str, Any]:
-    """What every run.json states beside `before`. data: as `describe_data` has it. control: whether this is a
-    landmark and no contestant."""
-    return {
-        "name": cell.name,
-        "variant": cell.variant,
-        "settings": dict(cell.settings),
-        "control": control,
-        "seed": cell.seed,
-        "n_samples": cell.n_samples,
-        "data": dict(data),
-        "extractors": cell.judges.describe(),
-        "status": status,
-        "finished": utc_now(),
-    }
+def before(device: torch.device) -> Before:
+    """Of this process, now."""
+    return Before(Provenance(**collect_provenance()), Machine(**describe_machine(device)))
+
+
+def stated(
+    cell: Labelled,
+    known: Before,
+    data: Mapping[str, Any],
+    *,
+    seconds: Seconds,
+    artefacts: Sequence[Artefact],
+    control: bool = False,
+    status: Literal["finished", "collapsed"] = "finished",
+) -> Stated:
+    """What every run.json states. data: as `describe_data` has it. control: whether this is a landmark and no
+    contestant."""
+    return Stated(
+        provenance=known.provenance,
+        machine=known.machine,
+        name=cell.name,
+        variant=cell.variant,
+        settings=dict(cell.settings),
+        control=control,
+        seed=cell.seed,
+        n_samples=cell.n_samples,
+        data=Data(**data),
+        extractors=cell.judges.describe(),
+        status=status,
+        finished=utc_now(),
+        seconds=seconds,
+        artefacts=list(artefacts),
+    )
+
+
+def facts_of_run(
+    plan: Plan, known: Before, prepared: Prepared, found: TaskResult, seconds: Seconds, device: torch.device
+) -> ModelRun:
+    """What the run.json of a cell says. The labels that a task says it asked for are a choice that changes numbers."""
+    model, training, monitor = prepared
+    of_task = {name: fact for name, fact in found.facts.items() if name != "labels"}
+    common = stated(
+        plan,
+        known,
+        describe_data(plan.dataset, plan.notes),
+        seconds=seconds,
+        artefacts=artefacts_of(found.pictures),
+        control=is_control(plan.recipe.model),
+        status="collapsed" if _ended_by_collapse(plan, training) else "finished",
+    )
+    run = ModelRun(
+        **common.stated(),
+        recipe=plan.recipe.model_dump(mode="json"),
+        config=plan.config.model_dump(mode="json"),
+        sampling=plan.sampling.model_dump(mode="json"),
+        code_hash=plan.identity["code"],
+        training_key=plan.training_key,
+        weights_loaded_sha256=plan.weights_sha256,
+        selected_on=None if training is None else training.selected_on,
+        protocol=protocol(plan, model, training, labels=found.facts.get("labels"), device=device),
+        monitor=monitor,
+        collapse=None if training is None or training.collapse is None else Collapse(**training.collapse),
+        training=None if training is None else summary(training),
+    )
+    return with_facts(run, of_task)
+
+
+def _ended_by_collapse(plan: Plan, training: TrainingResult | None) -> bool:
+    """Whether the alarm stopped the training; one that is only seen when the curves are judged again stopped
+    nothing."""
+    stops = plan.recipe.training.on_collapse == "stop"
+    return training is not None and training.collapse is not None and training.stopped_early and stops
 
 
 def is_control(model: str) -> bool:
@@ -78,7 +149,7 @@ def describe_data(data: TaskData, notes: Iterable[str] = ()) -> dict[str, Any]:
 
 def protocol(
     plan: Plan, model: nn.Module, training: TrainingResult | None, *, labels: str | None, device: torch.device
-) -> dict[str, Any]:
+) -> Made:
     """How weights and samples were made; null where it does not apply or, for loaded weights, nobody knows.
 
     ema: decay, 0 for none. batch_norm: whose statistics samples are normalised by, "running" averages of training or
@@ -89,13 +160,13 @@ def protocol(
     statistics = None
     if _normalises(model, device):
         statistics = "standing" if config and config.standing_statistics else "running"
-    return {
-        "ema": config and config.ema_decay,
-        "batch_norm": statistics,
-        "labels": labels,
-        "checkpoint": config and ("best" if config.patience else config.checkpoint),
-        "precision": config and config.precision,
-    }
+    return Made(
+        ema=None if config is None else config.ema_decay,
+        batch_norm=statistics,
+        labels=labels,
+        checkpoint=None if config is None else "best" if config.patience else config.checkpoint,
+        precision=None if config is None else config.precision,
+    )
 
 
 def _normalises(model: nn.Module, device: torch.device) -> bool:

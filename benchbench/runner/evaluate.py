@@ -33,16 +33,20 @@ from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.select import select_metrics
 from benchbench.results.load import load_results
-from benchbench.results.manifest import Artefact
+from benchbench.results.manifest import Artefact, ImagesEvaluated, SampleFacts, Seconds
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
-from benchbench.runner.describe import before, describe_data, facts
+from benchbench.runner.describe import before, describe_data, stated
 from benchbench.runner.evaluation import Evaluation, Scored, score_images
 from benchbench.runner.judges import Chosen, ExtractorLoader, choose_extractors, enlarged_notes, load_chosen
 from benchbench.runner.labels import checked_name
 from benchbench.runner.sources import Reference, Samples, generator_sha256, open_reference, open_samples
 from benchbench.views.grid import image_grid
+
+PICTURE = Artefact(
+    file="samples.png", kind="samples", caption="the images that were scored, and the reference"
+)
 
 
 class Evaluated(NamedTuple):
@@ -137,37 +141,33 @@ def evaluate_images(
     if done is not None:
         return Evaluated(load_results(done), _notes_of(read_run_json(done / RUN)), done, cached=True)
 
-    run, start = before(where), time.perf_counter()
+    known, start = before(where), time.perf_counter()
     scored = score_images(plan, Runtime(where, batch_size, progress))
     if store is None:
         return Evaluated(to_frame(scored.rows), scored.notes, None, cached=False)
-    run["seconds"] = {"evaluation": round(time.perf_counter() - start, 3)}
-    run["samples"] = {
-        "options": {option: value for option, value in source.items() if value is not None},
-        "generator_sha256": generator_sha256(images, generating),
-    }
+    seconds = Seconds(evaluation=round(time.perf_counter() - start, 3))
+    shown = SampleFacts(
+        n=samples.n,
+        fingerprint=samples.fingerprint,
+        size=size_text(scored.samples),
+        options={option: value for option, value in source.items() if value is not None},
+        generator_sha256=generator_sha256(images, generating),
+    )
+    common = stated(plan, known, _data(plan.reference, scored), seconds=seconds, artefacts=[PICTURE])
+    run = ImagesEvaluated(**common.stated(), samples=shown, request=plan.request)
     path = _record(plan, scored, run, store)
     return Evaluated(load_results(path), scored.notes, path, cached=False)
 
 
-def _record(plan: Evaluation, scored: Scored, run: dict[str, Any], store: Store) -> Path:
-    """Write the record; `run` is what only the caller knows of it. Returns its folder."""
+def _record(plan: Evaluation, scored: Scored, run: ImagesEvaluated, store: Store) -> Path:
+    """Write the record. Returns its folder."""
     samples = plan.samples
-    run |= {**facts(plan, _data(plan.reference, scored)), "request": plan.request}
-    run["samples"] |= {
-        "n": samples.n,
-        "fingerprint": samples.fingerprint,
-        "size": size_text(scored.samples),
-    }
-    run["artefacts"] = [
-        Artefact(file="samples.png", kind="samples", caption="the images that were scored, and the reference")
-    ]
     with store.write(plan.dataset_name, samples.name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
         panels = [("samples", scored.samples), ("reference", scored.real)]
         image_grid(
             [(label, images.permute(0, 2, 3, 1).numpy()) for label, images in panels if images is not None],
-            folder / "samples.png",
+            folder / PICTURE.file,
             f"{plan.model} against {plan.dataset_name}",
         )
     return store.cell_dir(plan.dataset_name, samples.name, plan.key)

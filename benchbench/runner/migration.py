@@ -32,7 +32,8 @@ from benchbench.metrics.metric import Metric, full_name
 from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, select_metrics
 from benchbench.models.build import configure_sampling, sampling_class
 from benchbench.results.key import KEY_LENGTH, cell_key
-from benchbench.results.provenance import damaged, write_run_json
+from benchbench.results.manifest import damaged
+from benchbench.results.provenance import write_run_json
 from benchbench.results.record import SCHEMA_VERSION, Row
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import read_rows, write_rows

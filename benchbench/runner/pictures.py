@@ -48,16 +48,13 @@ def artefacts_of(pictures: Sequence[Picture]) -> list[Artefact]:
     return found
 
 
-def write_pictures(folder: Path, title: str, pictures: Sequence[Picture]) -> list[Artefact]:
-    """Each as `<kind>.png` or, single images, `<kind>.npz`, and what run.json says of them. title: of the model and
-    its variant."""
-    found = artefacts_of(pictures)
-    for picture, artefact in zip(pictures, found, strict=True):
+def write_pictures(folder: Path, title: str, pictures: Sequence[Picture]) -> None:
+    """Each as `<kind>.png` or, single images, `<kind>.npz`. title: of the model and its variant."""
+    for picture, artefact in zip(pictures, artefacts_of(pictures), strict=True):
         path = folder / artefact.file
         if path.exists():
             raise ValueError(f"a record has a {artefact.file} already; an artefact needs another kind")
         _draw(picture, path, title)
-    return found
 
 
 def _file(picture: Picture) -> str:

@@ -22,6 +22,7 @@ from benchbench.core.progress import Progress
 from benchbench.core.protocols import Fittable, Trainable
 from benchbench.data.image_source import in_memory
 from benchbench.results.conditions import beyond_one_a_core
+from benchbench.results.manifest import Training
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
@@ -117,9 +118,9 @@ def write_training(folder: Path, name: str, model: nn.Module, training: Training
             save_weights(best, folder / BEST, name=name)
 
 
-def summary(training: TrainingResult) -> dict[str, Any]:
+def summary(training: TrainingResult) -> Training:
     """What run.json says of a training."""
-    return {name: value for name, value in vars(training).items() if name not in _IN_FILES}
+    return Training(**{name: value for name, value in vars(training).items() if name not in _IN_FILES})
 
 
 def read_training(cell: Path) -> TrainingResult:

@@ -16,6 +16,7 @@ import torch
 
 from benchbench.cli import main
 from benchbench.core.hashing import digest
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -46,7 +47,7 @@ EVIL = "<script>x</script>|_*[b](c)[red]$x$&#{\\\x1b[31m@me"
 def land(root: Path, row: Row, files: dict[str, str] | None = None) -> Path:
     """A record of one row, with `files` beside it."""
     run = RUN | {"seed": row.seed}
-    with Store(root).write(row.dataset, row.model, row.cell, run) as folder:
+    with Store(root).write(row.dataset, row.model, row.cell, RunFacts(**run)) as folder:
         write_rows(folder / "metrics.csv", [row])
         for name, text in (files or {}).items():
             (folder / name).write_text(text)

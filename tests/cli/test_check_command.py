@@ -15,6 +15,7 @@ import pytest
 
 from benchbench.cli import main
 from benchbench.core.hashing import digest
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -64,7 +65,7 @@ def records(make_row: Callable[..., Row]) -> Callable[..., Path]:
                 "machine": {**MACHINE, "processor": machine},
                 "data": {"fingerprint": "f" * 64},
             }
-            with Store(root).write(row.dataset, row.model, key, run) as folder:
+            with Store(root).write(row.dataset, row.model, key, RunFacts(**run)) as folder:
                 write_rows(folder / "metrics.csv", rows)
         root.mkdir(exist_ok=True)
         return root

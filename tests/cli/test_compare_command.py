@@ -17,6 +17,7 @@ import pytest
 from scipy import stats
 
 from benchbench.cli import main
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -52,7 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_row: Callable[..., Row
             row = make_row(
                 model=model, seed=seed, cell=cell, value=value, n_images=n_images, low=None, high=None
             )
-            with Store(folder / "runs").write("digits", model, cell, {"data": {"fingerprint": "x"}}) as place:
+            with Store(folder / "runs").write(
+                "digits", model, cell, RunFacts(data={"fingerprint": "x"})
+            ) as place:
                 write_rows(place / "metrics.csv", [row])
     for model, value, lr in (("vae", 10.0, "0.001"), ("gan", 20.0, "0.0005")):
         run = {"data": {"fingerprint": "x"}, "settings": {"lr": lr, "width": "8"}}
@@ -60,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_row: Callable[..., Row
             row = make_row(
                 model=name, cell=f"{lr[-1]}{len(root):x}" * 8, value=value, low=value - 1, high=value + 1
             )
-            with Store(folder / root).write("digits", name, row.cell, dict(run)) as place:
+            with Store(folder / root).write("digits", name, row.cell, RunFacts(**run)) as place:
                 write_rows(place / "metrics.csv", [row])
     return folder
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from benchbench.cli import cli
 from benchbench.core.errors import InputError
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -39,7 +40,7 @@ def land(
     def write(root: str) -> Path:
         row, store = make_row(), Store(root)
         run: dict[str, Any] = {"data": {"fingerprint": "f" * 64}}
-        with store.write(row.dataset, row.model, row.cell, run) as folder:
+        with store.write(row.dataset, row.model, row.cell, RunFacts(**run)) as folder:
             write_rows(folder / "metrics.csv", [row])
         return store.cell_dir(row.dataset, row.model, row.cell)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -19,7 +20,7 @@ def land() -> Callable[..., Path]:
 
     def write(root: Path, rows: list[Row], run: dict[str, Any] | None = None) -> Path:
         first, store = rows[0], Store(root)
-        with store.write(first.dataset, first.model, first.cell, run if run is not None else {}) as folder:
+        with store.write(first.dataset, first.model, first.cell, RunFacts(**(run or {}))) as folder:
             write_rows(folder / "metrics.csv", rows)
         return store.cell_dir(first.dataset, first.model, first.cell)
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from benchbench.core.errors import InputError
 from benchbench.results.load import load_results
-from benchbench.results.manifest import Artefact
+from benchbench.results.manifest import Artefact, RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store, folder_name
 from benchbench.results.tables import write_rows
@@ -41,11 +41,10 @@ def test_a_cell_is_found_after_it_is_written(tmp_path: Path, make_row: MakeRow, 
     for b"png" (a literal from coreutils)."""
     store = Store(tmp_path)
     assert store.find("digits", "vae", KEY) is None
-    run: dict[str, Any] = {"command": "benchbench run"}
+    run = RunFacts.model_validate({"command": "benchbench run", "finished": "2024-05-01T12:00:00Z"})
     with store.write("digits", "vae", KEY, run) as folder:
         write_rows(folder / "metrics.csv", [make_row()])
         (folder / "samples.png").write_bytes(b"png")
-        run["finished"] = "2024-05-01T12:00:00Z"
     assert store.find("digits", "vae", KEY) == tmp_path / "digits" / "vae" / KEY
     assert _names(tmp_path / "digits" / "vae" / KEY) == ["metrics.csv", "run.json", "samples.png"]
     found = json.loads((tmp_path / "digits" / "vae" / KEY / "run.json").read_text())
@@ -65,7 +64,7 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
     def half() -> None:
-        with store.write("digits", "vae", KEY, {}) as folder:
+        with store.write("digits", "vae", KEY, RunFacts()) as folder:
             (folder / "metrics.csv").write_text("half")
             raise ArithmeticError("loss is not a number")
 
@@ -79,7 +78,7 @@ def test_a_cell_without_numbers_is_refused(tmp_path: Path) -> None:
     """The contract of `write`: metrics.csv is what makes a record."""
     with (
         pytest.raises(ValueError, match=r"without metrics.csv"),
-        Store(tmp_path).write("digits", "vae", KEY, {}),
+        Store(tmp_path).write("digits", "vae", KEY, RunFacts()),
     ):
         pass
     assert Store(tmp_path).find("digits", "vae", KEY) is None
@@ -95,7 +94,7 @@ def test_a_killed_writer_leaves_nothing_visible(
     def doomed() -> None:
         if moment == "before the rename":
             os.rename = lambda *_: os._exit(9)  # type: ignore[assignment]
-        with Store(tmp_path).write("digits", "vae", KEY, {}) as folder:
+        with Store(tmp_path).write("digits", "vae", KEY, RunFacts()) as folder:
             write_rows(folder / "metrics.csv", [make_row()])
             if moment == "inside":
                 os._exit(9)
@@ -115,7 +114,7 @@ def _write_many(root: Path, who: int, rows: list[Row], start: Any) -> None:
     """Land the shared cells, then one of our own, with `who` in every file."""
     start.wait(60)
     for row in [*rows, Row(**(rows[0].as_dict() | {"cell": f"{who:016x}"}))]:
-        with Store(root).write(row.dataset, row.model, row.cell, {"who": who}) as folder:
+        with Store(root).write(row.dataset, row.model, row.cell, RunFacts(who=who)) as folder:
             write_rows(folder / "metrics.csv", [Row(**(row.as_dict() | {"value": float(who)}))])
             (folder / "samples.png").write_bytes(bytes([who]) * 1000)
 
@@ -242,7 +241,7 @@ def test_a_full_disk_is_one_sentence(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def write() -> None:
-        with store.write("digits", "vae", KEY, {}) as folder:
+        with store.write("digits", "vae", KEY, RunFacts()) as folder:
             write_rows(folder / "metrics.csv", [make_row()])
 
     target = {"fsync": (os, "fsync"), "mkdir": (Path, "mkdir"), "write": (Path, "write_bytes")}[step]
@@ -300,7 +299,7 @@ def test_records_are_read_without_torch() -> None:
 def test_weights_and_pictures_may_be_taken_away(tmp_path: Path, make_row: MakeRow) -> None:
     """A store is published without them: the cell is still found, and what is left is still checked."""
     store, row = Store(tmp_path), make_row()
-    with store.write(row.dataset, row.model, row.cell, {}) as folder:
+    with store.write(row.dataset, row.model, row.cell, RunFacts()) as folder:
         write_rows(folder / "metrics.csv", [row])
         for name in ("weights.safetensors", "samples.png", "samples.npz", "curves.csv"):
             (folder / name).write_text(name)
@@ -321,7 +320,7 @@ def test_an_artefact_is_sealed_with_its_digest(tmp_path: Path, make_row: MakeRow
     """Whoever announces it says file, kind and caption; the sha256 of b"png" is that of coreutils."""
     store, row = Store(tmp_path), make_row()
     artefact = Artefact(file="samples.png", kind="samples", caption="what was drawn")
-    with store.write(row.dataset, row.model, row.cell, {"artefacts": [artefact]}) as folder:
+    with store.write(row.dataset, row.model, row.cell, RunFacts(artefacts=[artefact])) as folder:
         write_rows(folder / "metrics.csv", [row])
         (folder / "samples.png").write_bytes(b"png")
     cell = store.cell_dir(row.dataset, row.model, row.cell)
@@ -341,7 +340,7 @@ def test_an_artefact_that_is_not_written_leaves_no_cell(tmp_path: Path, make_row
     artefact = Artefact(file="samples.png", kind="samples", caption="what was drawn")
 
     def write() -> None:
-        with store.write(row.dataset, row.model, row.cell, {"artefacts": [artefact]}) as folder:
+        with store.write(row.dataset, row.model, row.cell, RunFacts(artefacts=[artefact])) as folder:
             write_rows(folder / "metrics.csv", [row])
 
     with pytest.raises(ValueError, match=r"samples\.png was announced and not written"):

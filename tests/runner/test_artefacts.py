@@ -22,7 +22,9 @@ def test_single_images_come_back_as_they_were(tmp_path: Path) -> None:
     """As `np.load` without pickles and as `evaluate` reads it, pixel for pixel, with the labels. 4×6 pixels: no side
     can be taken for the channels."""
     labels = torch.tensor([3, 1, 4, 1, 5])
-    (artefact,) = write_pictures(tmp_path, "title", [SingleImages("made", "five of nine", IMAGES, labels)])
+    single = SingleImages("made", "five of nine", IMAGES, labels)
+    write_pictures(tmp_path, "title", [single])
+    (artefact,) = artefacts_of([single])
     assert (artefact.file, artefact.kind, artefact.caption) == ("made.npz", "made", "five of nine")
     with np.load(tmp_path / "made.npz", allow_pickle=False) as kept:
         assert sorted(kept.files) == ["images", "labels"]

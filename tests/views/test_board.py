@@ -20,6 +20,7 @@ from rich.console import Console
 
 from benchbench.core.hashing import digest
 from benchbench.results.load import load_results
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import to_frame, write_rows
@@ -98,7 +99,7 @@ def land(tmp_path: Path, make_row: MakeRow) -> Land:
             for metric, value in values.items()
             for stated in [_stated(value)]
         ]
-        with Store(tmp_path / where).write("digits", model, key, run) as folder:
+        with Store(tmp_path / where).write("digits", model, key, RunFacts(**run)) as folder:
             write_rows(folder / "metrics.csv", rows)
 
     return write

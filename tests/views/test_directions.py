@@ -13,6 +13,7 @@ from rich.console import Console
 from benchbench.core.hashing import digest
 from benchbench.results.across import across
 from benchbench.results.findings import Finding, Report
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import to_frame, write_rows
@@ -191,7 +192,7 @@ def test_a_report_ranks_one_direction_and_says_which(make_row: MakeRow, tmp_path
             "provenance": {"benchbench": "0", "code_revision": "0", "python": "3.11", "packages": {}},
         }  # fmt: skip
         key = digest([model, "openmoji-lines"])
-        with Store(tmp_path).write("openmoji-lines", model, key, run) as folder:
+        with Store(tmp_path).write("openmoji-lines", model, key, RunFacts(**run)) as folder:
             write_rows(folder / "metrics.csv", rows_of(make_row, model))
     text = render_report(tmp_path)
     assert f"cyclegan has fd_{LITE}, A to B: 20.00" in text

@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
-from benchbench.results.manifest import Artefact
+from benchbench.results.manifest import Artefact, RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -79,7 +79,7 @@ def land(
         run[name] = run[name] | own if both else own
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    with Store(root).write(dataset, model, key, run) as folder:
+    with Store(root).write(dataset, model, key, RunFacts(**run)) as folder:
         write_rows(folder / "metrics.csv", rows)
         table = pd.DataFrame(
             {
