@@ -134,5 +134,7 @@ def _load(spec: SourceSpec, options: SourceOptions, progress: Progress) -> Datas
 def open_files(spec: SourceSpec, options: SourceOptions) -> FileSource:
     """The files that `spec` names, unread; `InputError` if they are not there or of another kind."""
     if spec.kind not in FILES:
-        raise InputError(f"{spec.text} is a {spec.kind}, which is no dataset; `benchbench evaluate` takes it")
+        raise InputError(
+            f"{spec.text} is a generator, not a dataset; `benchbench evaluate` scores what it makes"
+        )
     return FILES[spec.kind](spec, options)

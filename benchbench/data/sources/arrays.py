@@ -53,10 +53,11 @@ Rows = Callable[[int], Generator[NDArray[Any], None, None]]
 class ArrayImages:
     """Images in an array.
 
-    grey: whether there was only one channel. labels: int64 (n,) or None. blocks: starts a pass of uint8
-    N×3×H×W, that many images at a time, each block with memory of its own.
+    what: what errors call it. grey: whether there was only one channel. labels: int64 (n,) or None. blocks: starts a
+    pass of uint8 N×3×H×W, that many images at a time, each block with memory of its own.
     """
 
+    what: str
     n: int
     height: int
     width: int
@@ -103,7 +104,6 @@ class NpySource(FileSource):
             labels=[int(label) for own in labels if own is not None for label in own] if labelled else None,
             identify=lambda: [file_sha256(self.path), list(titles)],
             notes=[note for array in arrays for note in array.notes],
-            name=self.name,
             arrays=arrays,
         )
 
@@ -121,9 +121,8 @@ class NpzSource(NpySource):
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayPart(Part):
-    """Images in arrays, one after the other. name: of the first image of a block, for errors."""
+    """Images in arrays, one after the other."""
 
-    name: str
     arrays: Sequence[ArrayImages]
 
     def blocks(self, size: int | None) -> Generator[Block, None, None]:
@@ -131,7 +130,9 @@ class ArrayPart(Part):
         for images in self.arrays:
             with closing(images.blocks(rows_per_block(images.height, images.width))) as parts:
                 for part in parts:
-                    yield Block(part, self.name, [("grey",)] * len(part) if images.grey else ()).resized(size)
+                    yield Block(part, images.what, [("grey",)] * len(part) if images.grey else ()).resized(
+                        size
+                    )
 
     def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
         """As `Part.decode`; pixels that nothing is done to are not kept a second time."""
@@ -332,7 +333,7 @@ def _judge(
                 yield out
 
     grey = len(shape) == 3 or shape[1 if channels_first else 3] == 1
-    return ArrayImages(shape[0], height, width, grey, labels, notes, blocks)
+    return ArrayImages(what, shape[0], height, width, grey, labels, notes, blocks)
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -58,6 +58,5 @@ class FileSource(ABC):
 
     def stream(self) -> ImageStream:
         """All images, decoded as they are read."""
-        splits = self.splits()
-        together = [f"{' and '.join(splits)} were read together; :train or :test behind the path takes one"]
-        return self.whole().stream(self.name, self.options.size, together if splits else ())
+        together = ["its splits were read together; :train or :test behind the path takes one"]
+        return self.whole().stream(self.name, self.options.size, together if self.splits() else ())
