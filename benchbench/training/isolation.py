@@ -10,24 +10,31 @@ import torch
 
 
 @contextmanager
-def isolated(device: torch.device) -> Iterator[None]:
+def isolated(device: torch.device, tf32: bool = False) -> Iterator[None]:
     """Deterministic kernels inside; outside, the caller's random state and settings as they were.
 
-    Kernels without a deterministic form warn and run: a network that needs one still trains.
+    tf32: let a CUDA device keep 10 of 23 bits of each factor of a float32 product, which torch allows for convolutions
+    where nobody says otherwise; without it float32 is float32. Kernels without a deterministic form warn and run: a
+    network that needs one still trains.
     """
     enabled = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     cudnn = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
+    products = (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
     workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     with private_random_state(device):
         try:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS does not repeat itself
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+            torch.set_float32_matmul_precision("high" if tf32 else "highest")
+            torch.backends.cudnn.allow_tf32 = tf32
             yield
         finally:
             torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+            torch.set_float32_matmul_precision(products[0])
+            torch.backends.cudnn.allow_tf32 = products[1]
             if workspace is None:
                 del os.environ["CUBLAS_WORKSPACE_CONFIG"]
 

@@ -20,7 +20,7 @@ from benchbench.training.config import TrainingConfig
 from benchbench.training.optim import corrected, make_optimizer
 from benchbench.training.phases import Schedule, gain, step_ratio
 
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Taken(NamedTuple):
@@ -87,7 +87,7 @@ class Stepper:
         for part in parts_of(batch, self._accumulate):
             share = len(part.x) / len(batch.x)
             with torch.autocast(
-                self._device.type, _PRECISIONS[self._precision], enabled=self._precision != "fp32"
+                self._device.type, _HALF.get(self._precision), enabled=self._precision in _HALF
             ):
                 loss, logs = self._schedule.loss(phase, part)
             counted = loss if share * times == 1 else loss * (share * times)

@@ -72,7 +72,7 @@ def train(
         if data.second is not None:
             facts["n_other"] = len(data.second.images)
         checkpoints = checkpoints.of(facts)
-    with isolated(device):
+    with isolated(device, tf32=config.precision == "tf32"):
         seed_generators(seed, device)
         trainer = _Trainer(model, data, config, seed, device, monitor)
         return trainer.run(checkpoints, progress)

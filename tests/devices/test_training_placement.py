@@ -24,6 +24,7 @@ from benchbench.training.batches import Other
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
+from benchbench.training.isolation import isolated
 from benchbench.training.trainer import train
 
 pytestmark = pytest.mark.costly
@@ -135,6 +136,16 @@ def test_a_training_on_the_device_goes_on_where_it_was(name: str, cuda: Traffic,
     resumed = trained(name, CUDA, tmp_path, steps=4, **options)
     weights = resumed.state_dict()
     assert all(torch.equal(value.cpu(), weights[key].cpu()) for key, value in whole.state_dict().items())
+
+
+def test_float32_is_float32_unless_tf32_is_asked_for() -> None:
+    """torch lets cuDNN use TF32 by itself. While a training lasts that is off, or on for both kinds of products where
+    `precision` says so; afterwards the caller's settings are back."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    for tf32, matmul in ((False, "highest"), (True, "high")):
+        with isolated(torch.device("cpu"), tf32):
+            assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == (matmul, tf32)
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
 @pytest.mark.parametrize(("name", "turns"), [("vae", 1), ("dcgan", 2), ("wgan-gp", 6)])
