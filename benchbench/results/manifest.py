@@ -104,7 +104,7 @@ class ExtractorFacts(Part):
 class Made(Part):
     """How weights and samples were made; see `runner.describe.protocol`."""
 
-    ema: float | None = None
+    ema: float | dict[str, Any] | None = None
     batch_norm: str | None = None
     labels: str | None = None
     checkpoint: str | None = None

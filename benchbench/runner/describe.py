@@ -32,6 +32,7 @@ from benchbench.runner.pictures import artefacts_of
 from benchbench.runner.plan import Plan
 from benchbench.runner.trained import Prepared, summary
 from benchbench.tasks.base import TaskData, TaskResult
+from benchbench.training.config import TrainingConfig
 from benchbench.training.state import TrainingResult
 
 CONTROLS = frozenset({"real", "memorizer", "collapsed", "noise", "identity"})
@@ -152,7 +153,7 @@ def protocol(
 ) -> Made:
     """How weights and samples were made; null where it does not apply or, for loaded weights, nobody knows.
 
-    ema: decay, 0 for none. batch_norm: whose statistics samples are normalised by, "running" averages of training or
+    ema: decay of a ramp, 0 for none; the setting, of another kind of average. batch_norm: whose statistics samples are normalised by, "running" averages of training or
     "standing" ones taken at the end. labels: which were asked for. checkpoint: "last" or "best" (by the monitor's
     distance, or by the held-out loss under early stopping). precision: of training.
     """
@@ -161,12 +162,17 @@ def protocol(
     if _normalises(model, device):
         statistics = "standing" if config and config.standing_statistics else "running"
     return Made(
-        ema=None if config is None else config.ema_decay,
+        ema=None if config is None else _average(config),
         batch_norm=statistics,
         labels=labels,
         checkpoint=None if config is None else "best" if config.patience else config.checkpoint,
         precision=None if config is None else config.precision,
     )
+
+
+def _average(config: TrainingConfig) -> float | dict[str, Any]:
+    kind = config.average
+    return config.ema_decay if kind is None or config.ema_decay else kind.model_dump(mode="json")
 
 
 def _normalises(model: nn.Module, device: torch.device) -> bool:
