@@ -14,13 +14,13 @@ def show_record(path: Path, rows: pd.DataFrame, cached: bool) -> None:
     before."""
     from rich.console import Console
 
-    from benchbench.results.provenance import read_run_json
+    from benchbench.results.provenance import read_manifest
     from benchbench.results.store import RUN
     from benchbench.results.words import mode_words
     from benchbench.views.table import metrics_table
 
     console = Console()
     console.print(metrics_table(rows))
-    if words := mode_words(read_run_json(path / RUN), rows):
+    if words := mode_words(read_manifest(path / RUN), rows):
         console.print(words, soft_wrap=True, highlight=False, markup=False)
     console.print(f"{'already done' if cached else 'record'}: {path}", soft_wrap=True, highlight=False)

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.errors import InputError, NothingComparable
+from benchbench.results.manifest import Data, Machine, RunManifest
 from benchbench.results.older import directed
 
 QUESTION = ["dataset", "task", "direction", "metric"]
@@ -60,26 +61,22 @@ def full_task(task: str, direction: str) -> str:
     return f"{task}_{direction}" if direction else task
 
 
-def facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of(run: RunManifest) -> dict[str, Any]:
     """The `FACTS` that a `run.json` states of all its numbers, and the machine's `cores`; `judge` by extractor."""
-    machine = run.get("machine") or {}
-    collapse = run.get("collapse")
+    machine, data = run.machine or Machine(), run.data or Data()
     judges = {
-        name: str(told["weights_sha256"])[:16]
-        for name, told in (run.get("extractors") or {}).items()
-        if isinstance(told, Mapping) and told.get("weights_sha256")
+        name: told.weights_sha256[:16] for name, told in (run.extractors or {}).items() if told.weights_sha256
     }
-    data = run.get("data") or {}
     return {
-        "data": data.get("fingerprint"),
-        "size": data.get("size") if isinstance(data.get("size"), str) else None,
+        "data": data.fingerprint,
+        "size": data.size if isinstance(data.size, str) else None,
         "judge": judges,
-        "decoder": data.get("decoder"),
-        "machine": _machine([machine.get(name) for name in _MACHINE]),
-        "busy": beyond_one_a_core(machine.get("load_1min"), machine.get("cores")),
-        "cores": machine.get("cores"),
-        "control": bool(run.get("control", run.get("model") in _OLDER_CONTROLS)),
-        "collapse": None if not collapse else str(collapse.get("words")),
+        "decoder": data.decoder,
+        "machine": _machine([getattr(machine, name) for name in _MACHINE]),
+        "busy": beyond_one_a_core(machine.load_1min, machine.cores),
+        "cores": machine.cores,
+        "control": run.model in _OLDER_CONTROLS if run.control is None else run.control,
+        "collapse": None if run.collapse is None else run.collapse.words,
     }
 
 

@@ -18,15 +18,15 @@ import pandas as pd
 
 from benchbench.core.errors import InputError
 from benchbench.results.conditions import FACTS, facts_of, measured
-from benchbench.results.manifest import damaged
+from benchbench.results.manifest import RunManifest, damaged
 from benchbench.results.older import completed
-from benchbench.results.provenance import read_run_json
+from benchbench.results.provenance import read_manifest
 from benchbench.results.recipes import told_apart
 from benchbench.results.record import Row
 from benchbench.results.store import FAILED, METRICS, RUN
 from benchbench.results.tables import read_rows, to_frame
 
-Record = tuple[Path, dict[str, Any]]  # a record's folder and what its run.json says
+Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def results_of(found: Iterable[Record]) -> pd.DataFrame:
     """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
     found = list(found)
     rows = [(row, run) for folder, run in found for row in _rows(folder, run)]
-    facts = {str(run["cell"]): facts_of(run) for _, run in found}
+    facts = {run.cell: facts_of(run) for _, run in found}
     frame = _with_facts(completed(to_frame([row for row, _ in rows])), facts)
     return told_apart(frame, [run for _, run in found])
 
@@ -106,8 +106,15 @@ def _timed(frame: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
 
 def runs_of(found: Iterable[Record]) -> pd.DataFrame:
     """`load_runs` of what `records` found."""
-    runs = [{**{k: v for k, v in run.items() if k != "files"}, "path": str(folder)} for folder, run in found]
+    runs = [{**_in_order(run), "path": str(folder)} for folder, run in found]
     return pd.json_normalize(runs) if runs else pd.DataFrame({"cell": pd.array([], "string"), "path": []})
+
+
+def _in_order(run: RunManifest) -> dict[str, Any]:
+    """All but the files, in the order of names, as the file has it."""
+    stated = {name: said for name, said in run.as_json().items() if name != "files"}
+    ordered: dict[str, Any] = json.loads(json.dumps(stated, sort_keys=True))
+    return ordered
 
 
 def load_failures(path: Path | str) -> pd.DataFrame:
@@ -151,8 +158,8 @@ def records(root: Path) -> Iterator[Record]:
         visited.add(real)
         folder = Path(here)
         if RUN in files:
-            run = read_run_json(folder / RUN)
-            twin = by_cell.setdefault(run["cell"], folder)
+            run = read_manifest(folder / RUN)
+            twin = by_cell.setdefault(run.cell, folder)
             if twin != folder:
                 raise InputError(f"the same cell is in {twin} and in {folder}; load them apart or delete one")
             yield folder, run
@@ -164,20 +171,20 @@ def _unreadable(error: OSError) -> None:
     raise InputError(f"cannot read the folder {error.filename}: {error.strerror}; grant the right or move it")
 
 
-def read_file(folder: Path, run: dict[str, Any], name: str) -> bytes:
+def read_file(folder: Path, run: RunManifest, name: str) -> bytes:
     """A file of a record, as it was written; `InputError` where it is gone or its sha256 is another."""
     content = _read(folder / name)
     _check_sha256(folder / name, content, run)
     return content
 
 
-def _rows(folder: Path, run: dict[str, Any]) -> list[Row]:
+def _rows(folder: Path, run: RunManifest) -> list[Row]:
     path = folder / METRICS
     content = _read(path)
     rows = read_rows(path, content)  # first: it says best what is wrong with an edited table
     _check_sha256(path, content, run)
-    if any(row.cell != run["cell"] for row in rows):
-        raise damaged(path, f"holds rows of another cell than {run['cell']}")
+    if any(row.cell != run.cell for row in rows):
+        raise damaged(path, f"holds rows of another cell than {run.cell}")
     return rows
 
 
@@ -188,6 +195,6 @@ def _read(path: Path) -> bytes:
         raise damaged(path, f"cannot be read ({error.strerror})") from error
 
 
-def _check_sha256(path: Path, content: bytes, run: dict[str, Any]) -> None:
-    if hashlib.sha256(content).hexdigest() != run["files"].get(path.name):
+def _check_sha256(path: Path, content: bytes, run: RunManifest) -> None:
+    if hashlib.sha256(content).hexdigest() != run.files.get(path.name):
         raise damaged(path, f"is not what {RUN} lists (its sha256 differs)")

@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
-from benchbench.results.manifest import damaged
+from benchbench.results.manifest import RunManifest, damaged, demand
 from benchbench.results.record import SCHEMA_VERSION
 
 # The packages that can move a number.
@@ -110,8 +110,13 @@ def write_run_json(path: Path | str, run: Mapping[str, Any]) -> None:
     atomic_write(path, json.dumps(run, sort_keys=True, indent=2, allow_nan=False) + "\n")
 
 
+def read_manifest(path: Path | str) -> RunManifest:
+    """What a `run.json` says; `InputError` when it is damaged, of another schema version, or of other types."""
+    return demand(Path(path), RunManifest, read_run_json(path))
+
+
 def read_run_json(path: Path | str) -> dict[str, Any]:
-    """The mapping in a `run.json`; `InputError` when it is damaged or of another schema version."""
+    """The mapping in a `run.json`, as it lies there; `InputError` when it is damaged or of another schema version."""
     path = Path(path)
     try:
         run = json.loads(path.read_bytes())
@@ -131,19 +136,7 @@ def read_run_json(path: Path | str) -> dict[str, Any]:
         raise InputError(
             f"{path} has schema version {run['schema_version']} but this benchbench reads {SCHEMA_VERSION}; {way_out}"
         )
-    if not isinstance(run.get("cell"), str) or not isinstance(run.get("files"), dict):
-        raise damaged(path, "does not name its cell and files")
     return run
-
-
-def demand(path: Path, run: Mapping[str, Any], fields: Iterable[str]) -> None:
-    """`InputError` where the run.json at `path` does not state one of `fields`, dotted names such as data.train.n."""
-    for field in fields:
-        found: Any = run
-        for name in field.split("."):
-            if not isinstance(found, dict) or name not in found:
-                raise damaged(path, f"does not state {field}")
-            found = found[name]
 
 
 def _version(package: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.results.conditions import MEASURED, QUESTION, SAME, condition_columns
+from benchbench.results.manifest import RunFacts, RunManifest
 from benchbench.results.settings import as_typed, setting_text
 
 LABEL = ["dataset", "model", "variant"]
@@ -23,26 +24,26 @@ _OWN = ("images", "source")  # of what `evaluate` was shown: other images under 
 _NOT_MADE_BY = ("monitor_every", "checkpoint_every", "on_collapse")
 
 
-def settings_of(run: Mapping[str, Any]) -> dict[str, str]:
+def settings_of(run: RunFacts) -> dict[str, str]:
     """All that tells two recipes apart, as text by name: `settings` of run.json, or for an older record what can be
     read from the rest of it."""
-    if isinstance(stated := run.get("settings"), Mapping):
-        return {str(name): x if isinstance(x, str) else setting_text(x) for name, x in stated.items()}
-    weights, samples = run.get("weights_loaded_sha256"), run.get("samples") or {}
-    typed = as_typed({"model": run.get("config") or {}, "training": _made_by(run)})
+    if run.settings is not None:
+        return {name: x if isinstance(x, str) else setting_text(x) for name, x in run.settings.items()}
+    weights, images = run.weights_loaded_sha256, None if run.samples is None else run.samples.fingerprint
+    typed = as_typed({"model": run.config or {}, "training": _made_by(run)})
     found = {
-        "code": str(run.get("code_hash"))[:8] if run.get("code_hash") else None,
-        "weights": str(weights)[:8] if weights else None,
-        "images": str(samples["fingerprint"])[:8] if samples.get("fingerprint") else None,
+        "code": run.code_hash[:8] if run.code_hash else None,
+        "weights": weights[:8] if weights else None,
+        "images": images[:8] if images else None,
         **typed["model"],
         **({} if weights else typed["training"]),
     }
     return {name: text for name, text in found.items() if text is not None}
 
 
-def _made_by(run: Mapping[str, Any]) -> dict[str, Any]:
+def _made_by(run: RunFacts) -> dict[str, Any]:
     """The settings of training that the weights of an older record depend on."""
-    training = (run.get("recipe") or {}).get("training") or {}
+    training = (run.recipe or {}).get("training") or {}
     kept = {name: value for name, value in training.items() if name not in _NOT_MADE_BY}
     stops = training.get("on_collapse") == "stop"
     if stops or training.get("checkpoint") == "best":  # then it matters when somebody looked
@@ -50,19 +51,20 @@ def _made_by(run: Mapping[str, Any]) -> dict[str, Any]:
     return kept | ({"on_collapse": "stop"} if stops else {})
 
 
-def told_apart(rows: pd.DataFrame, runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def told_apart(rows: pd.DataFrame, runs: Iterable[RunManifest]) -> pd.DataFrame:
     """`rows` with variants that say what differs, where one label stands for several recipes.
 
     rows: a table of numbers with `FACTS`. runs: the `run.json` of each of its cells.
     """
-    by_cell = {str(run["cell"]): settings_of(run) for run in runs if not run.get("name")}
+    runs = list(runs)
+    by_cell = {run.cell: settings_of(run) for run in runs if not run.name}
     labels = rows.drop_duplicates("cell")[["cell", "seed", *LABEL]]
     extra: dict[str, dict[str, str]] = {}
     for _, same in labels.groupby(LABEL, sort=False):
         if len(same) > 1:
             extra |= _differing({cell: by_cell[cell] for cell in same["cell"] if cell in by_cell}, _OWN)
     rows = _with(rows, extra)
-    images = {str(run["cell"]): settings_of(run) for run in runs}
+    images = {run.cell: settings_of(run) for run in runs}
     for cells in _contradictions(rows):
         own = {cell: {name: x for name, x in images[cell].items() if name in _OWN} for cell in cells}
         rows = _with(rows, _differing(own, ()))

@@ -111,7 +111,7 @@ def _read(path: Path) -> Records:
 
 def _everything(path: Path) -> Records:
     found = list(records(path))
-    return results_of(found), load_failures(path), {str(run["cell"]): settings_of(run) for _, run in found}
+    return results_of(found), load_failures(path), {run.cell: settings_of(run) for _, run in found}
 
 
 def _that_are_there(found: Records, path: Path) -> Records:

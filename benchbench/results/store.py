@@ -24,7 +24,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.results.manifest import RunFacts, RunManifest, damaged
-from benchbench.results.provenance import read_run_json, write_run_json
+from benchbench.results.provenance import read_manifest, write_run_json
 
 RUN = "run.json"
 METRICS = "metrics.csv"
@@ -52,12 +52,12 @@ class Store:
         folder = self.cell_dir(dataset, model, key)
         if not folder.exists() or _only_failed(folder):
             return None
-        run = read_run_json(folder / RUN)
-        if run["cell"] != key:
-            raise damaged(folder / RUN, f"belongs to the cell {run['cell']}")
-        if METRICS not in run["files"]:
+        run = read_manifest(folder / RUN)
+        if run.cell != key:
+            raise damaged(folder / RUN, f"belongs to the cell {run.cell}")
+        if METRICS not in run.files:
             raise damaged(folder / RUN, f"does not list {METRICS}")
-        for name, sha256 in run["files"].items():
+        for name, sha256 in run.files.items():
             if name.endswith(DETACHABLE) and not (folder / name).exists():
                 continue
             try:

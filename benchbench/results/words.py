@@ -7,28 +7,30 @@ from typing import Any
 
 import pandas as pd
 
+from benchbench.results.manifest import RunFacts
+
 MAX_NAMED = 10  # more missing classes than this are counted, not named
 
 
-def mode_words(run: Mapping[str, Any], rows: pd.DataFrame) -> str:
+def mode_words(run: RunFacts, rows: pd.DataFrame) -> str:
     """One plain sentence on coverage, repetition and alarms; "" where the record knows nothing of them.
 
-    run: a `run.json`. rows: the record's, with the columns of `load_results`. Said is what was measured: classes
-    where a classifier of the dataset looked, duplicates where `duplicate_rate` is among the metrics.
+    rows: the record's, with the columns of `load_results`. Said is what was measured: classes where a classifier of
+    the dataset looked, duplicates where `duplicate_rate` is among the metrics.
 
     >>> classes = {"names": ["a", "b", "c"], "generated": [5, 0, 1], "reference": [2, 2, 2]}
-    >>> mode_words({"classes": classes}, pd.DataFrame(columns=["metric", "status"], dtype="string"))
+    >>> mode_words(RunFacts(classes=classes), pd.DataFrame(columns=["metric", "status"], dtype="string"))
     'covered 2 of 3 classes, missing b'
     """
     parts = []
-    if (classes := run.get("classes")) is not None:
-        parts.append(_coverage(classes["names"], classes["generated"], classes["reference"]))
+    if (classes := run.classes) is not None:
+        parts.append(_coverage(classes.names, classes.generated, classes.reference))
     measured = rows[rows["metric"].str.startswith("duplicate_rate_") & (rows["status"] == "ok")]
     if len(measured):
-        parts += _repetition(measured.iloc[0], run.get("duplicates_among_real", {}))
-    if (collapse := run.get("collapse")) is not None:
-        stopped = ", where training was stopped" if run.get("status") == "collapsed" else ""
-        parts.append(f"collapse alarm at step {collapse['step']}{stopped}: {collapse['words']}")
+        parts += _repetition(measured.iloc[0], run.duplicates_among_real or {})
+    if (collapse := run.collapse) is not None:
+        stopped = ", where training was stopped" if run.status == "collapsed" else ""
+        parts.append(f"collapse alarm at step {collapse.step}{stopped}: {collapse.words}")
     return "; ".join(parts)
 
 

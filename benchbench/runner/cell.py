@@ -14,7 +14,7 @@ import torch
 from benchbench.core.runtime import Runtime
 from benchbench.features.frozen import full_float32
 from benchbench.results.manifest import Seconds
-from benchbench.results.provenance import read_run_json
+from benchbench.results.provenance import read_manifest
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.describe import before, facts_of_run
@@ -37,7 +37,7 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     model_name, dataset_name = plan.recipe.model, plan.dataset.name
     finished = store.find(dataset_name, model_name, plan.key)
     if finished is not None:
-        if plan.watcher is not None and not read_run_json(finished / RUN).get("monitor"):
+        if plan.watcher is not None and not read_manifest(finished / RUN).monitor:
             progress.note(
                 "nobody looked while this was trained; with another --out it is trained again, watched"
             )

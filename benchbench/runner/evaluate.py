@@ -15,7 +15,7 @@ A metric that cannot be computed (too few images for k = 5, say) is a row with i
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,8 +33,8 @@ from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.select import select_metrics
 from benchbench.results.load import load_results
-from benchbench.results.manifest import Artefact, ImagesEvaluated, SampleFacts, Seconds
-from benchbench.results.provenance import read_run_json
+from benchbench.results.manifest import Artefact, ImagesEvaluated, RunManifest, SampleFacts, Seconds
+from benchbench.results.provenance import read_manifest
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
 from benchbench.runner.describe import before, describe_data, stated
@@ -139,7 +139,7 @@ def evaluate_images(
         against.images.look(progress)
     done = None if store is None else _finished(plan, store, progress)
     if done is not None:
-        return Evaluated(load_results(done), _notes_of(read_run_json(done / RUN)), done, cached=True)
+        return Evaluated(load_results(done), _notes_of(read_manifest(done / RUN)), done, cached=True)
 
     known, start = before(where), time.perf_counter()
     scored = score_images(plan, Runtime(where, batch_size, progress))
@@ -188,9 +188,10 @@ def _data(against: Reference, scored: Scored) -> dict[str, Any]:
     }
 
 
-def _notes_of(run: Mapping[str, Any]) -> list[str]:
+def _notes_of(run: RunManifest) -> list[str]:
     """The notes in a run.json, which older ones have beside `data`."""
-    return list(run["data"].get("notes", run.get("notes", [])))
+    of_data = None if run.data is None else run.data.notes
+    return list(run.notes or () if of_data is None else of_data)
 
 
 def _select(names: Sequence[str], readers: Chosen) -> list[Metric]:
@@ -232,7 +233,7 @@ def _check_numbers(samples: ImageStream, against: Reference, metrics: Sequence[M
 def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None:
     """The record of this evaluation, if there is one; the samples are read only if there may be one."""
     asked_before = any(
-        read_run_json(folder / RUN).get("request") == plan.request
+        read_manifest(folder / RUN).request == plan.request
         for folder in store.cells(plan.dataset_name, plan.samples.name)
     )
     if not asked_before or plan.samples.once:

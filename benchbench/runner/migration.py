@@ -32,7 +32,7 @@ from benchbench.metrics.metric import Metric, full_name
 from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, select_metrics
 from benchbench.models.build import configure_sampling, sampling_class
 from benchbench.results.key import KEY_LENGTH, cell_key
-from benchbench.results.manifest import damaged
+from benchbench.results.manifest import RunManifest, damaged, demand
 from benchbench.results.provenance import write_run_json
 from benchbench.results.record import SCHEMA_VERSION, Row
 from benchbench.results.store import METRICS, RUN, Store
@@ -82,6 +82,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise damaged(file, "is not what was written") from error
     if not known or not whole:
         raise damaged(file, f"is of schema version {run['schema_version']}, which nobody here can read")
+    demand(file, RunManifest, run)
     return run
 
 

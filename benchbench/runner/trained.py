@@ -8,7 +8,6 @@ them again.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +21,8 @@ from benchbench.core.progress import Progress
 from benchbench.core.protocols import Fittable, Trainable
 from benchbench.data.image_source import in_memory
 from benchbench.results.conditions import beyond_one_a_core
-from benchbench.results.manifest import Training
-from benchbench.results.provenance import read_run_json
+from benchbench.results.manifest import Machine, RunManifest, Training, demand
+from benchbench.results.provenance import read_manifest, read_run_json
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
@@ -62,7 +61,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
     elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
         load_weights(model, before / WEIGHTS)
-        training, monitor = read_training(before), read_run_json(before / RUN)["monitor"]
+        training, monitor = read_training(before), read_manifest(before / RUN).monitor
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
         panel = None
@@ -94,9 +93,9 @@ def trained_before(plan: Plan, store: Store) -> Path | None:
     looked at while it trained will not do for a plan that looks, nor one whose weights were taken away."""
     dataset, model = plan.dataset.name, plan.recipe.model
     for folder in store.cells(dataset, model):
-        run = read_run_json(folder / RUN)
-        same = run.get("training_key") == plan.training_key and (folder / WEIGHTS).exists()
-        if same and (plan.watcher is None or run.get("monitor")):
+        run = read_manifest(folder / RUN)
+        same = run.training_key == plan.training_key and (folder / WEIGHTS).exists()
+        if same and (plan.watcher is None or run.monitor):
             return store.find(dataset, model, folder.name)
     return None
 
@@ -129,19 +128,30 @@ def read_training(cell: Path) -> TrainingResult:
     # pyarrow rounds correctly, so what was written is what is read.
     curves: Any = pd.read_csv(cell / CURVES, engine="pyarrow").to_dict("records")
     best = load_file(cell / BEST) if (cell / BEST).is_file() else None
-    run = read_run_json(cell / RUN)
-    found = TrainingResult(curves=curves, best_weights=best, **run["training"])
+    run = demand(cell / RUN, _Trained, read_run_json(cell / RUN))
+    found = TrainingResult(curves=curves, best_weights=best, **_result(run.training))
     if found.machine_busy is None:
-        found = replace(found, machine_busy=_busy_by_load(run["machine"]))
-    if run["status"] == "collapsed":
+        found = replace(found, machine_busy=_busy_by_load(run.machine))
+    if run.status == "collapsed":
         return found
     collapse = first_collapse(curves)
     return replace(found, collapse=None if collapse is None else dict(vars(collapse)))
 
 
-def _busy_by_load(machine: Mapping[str, Any]) -> float | None:
+def _result(training: Training) -> dict[str, Any]:
+    """As `TrainingResult` takes it."""
+    return training.model_dump(include=set(Training.model_fields), exclude_unset=True)
+
+
+class _Trained(RunManifest):
+    """What is read of a training that another cell goes on from."""
+
+    training: Training
+    machine: Machine
+
+
+def _busy_by_load(machine: Machine) -> float | None:
     """Cores that others kept busy, of a training from before anybody measured it: what the load says beyond one process
     a core."""
-    cores = machine.get("cores")
-    beyond = beyond_one_a_core(machine.get("load_1min"), cores)
-    return None if beyond is None else beyond * float(cores or 0)
+    beyond = beyond_one_a_core(machine.load_1min, machine.cores)
+    return None if beyond is None else beyond * float(machine.cores or 0)

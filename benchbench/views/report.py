@@ -21,14 +21,14 @@ from markupsafe import Markup
 
 from benchbench.core.errors import InputError
 from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, short
-from benchbench.results.load import Record, load_failures, records, results_of
+from benchbench.results.load import load_failures, records, results_of
 from benchbench.results.numbers import Asked
 from benchbench.results.ranks import pareto_front, told_apart
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views import figures
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name
 from benchbench.views.figures import Point
-from benchbench.views.report_model import ReportFigure, ReportModel, check_stated, report_model
+from benchbench.views.report_model import PageRecord, ReportFigure, ReportModel, page_of, report_model
 from benchbench.views.text import (
     arrow,
     by_aspect,
@@ -74,9 +74,7 @@ class _Section:
 def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     """The page, as text. Raises `InputError` as `load_results` does, and for a folder without records."""
     root = Path(root)
-    runs = list(records(root))
-    for found in runs:
-        check_stated(found)
+    runs = [page_of(found) for found in records(root)]
     frame = results_of(runs)
     if frame.empty:
         raise InputError(f"there are no records below {root}; run something with --out {root} first")
@@ -107,29 +105,31 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
 
 
 def _sections(
-    dataset: str, frame: pd.DataFrame, runs: Sequence[Record], looks: Mapping[str, int]
+    dataset: str, frame: pd.DataFrame, runs: Sequence[PageRecord], looks: Mapping[str, int]
 ) -> Iterator[_Section]:
     """A section a dataset; where its records were not all made under the same conditions, one for each of them."""
     judged = frame[~frame["aspect"].isin(["throughput", "cost"])]
     parts = apart(judged if len(judged) else frame)
     for told, part in parts:
         cells = set(part["cell"]) if len(parts) > 1 else set(frame["cell"])
-        own = [found for found in runs if found[1]["cell"] in cells]
+        own = [found for found in runs if found[1].cell in cells]
         title = f"{dataset} ({told})" if told else dataset
         yield _section(title, frame[frame["cell"].isin(cells)], own, looks)
 
 
-def _section(title: str, frame: pd.DataFrame, runs: Sequence[Record], looks: Mapping[str, int]) -> _Section:
+def _section(
+    title: str, frame: pd.DataFrame, runs: Sequence[PageRecord], looks: Mapping[str, int]
+) -> _Section:
     summary = summarise(frame)
     summary = summary.assign(name=[model_name(*who) for who in summary[MODEL].itertuples(index=False)])
     names = {
         str(cell): model_name(*who)
         for cell, *who in frame.drop_duplicates("cell")[["cell", *MODEL]].itertuples(index=False)
     }
-    by_model: dict[str, list[Record]] = {}
+    by_model: dict[str, list[PageRecord]] = {}
     for folder, run in runs:
-        if run["cell"] in names:
-            by_model.setdefault(names[run["cell"]], []).append((folder, run))
+        if run.cell in names:
+            by_model.setdefault(names[run.cell], []).append((folder, run))
     lead = _lead(summary)
     if len(lead):  # of several directions, those numbers that go with it
         summary = summary[summary["direction"].isin(["", lead.iloc[0]["direction"]])]
@@ -138,7 +138,7 @@ def _section(title: str, frame: pd.DataFrame, runs: Sequence[Record], looks: Map
     )
     order = list(ordered["name"]) if len(lead) else []
     models = [
-        report_model(name, sorted(by_model[name], key=lambda found: int(found[1]["seed"])), frame)
+        report_model(name, sorted(by_model[name], key=lambda found: found[1].seed), frame)
         for name in [*order, *sorted(set(by_model) - set(order))]
         if name in by_model
     ]

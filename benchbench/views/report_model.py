@@ -9,14 +9,22 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from benchbench.results.load import Record, read_file
-from benchbench.results.manifest import Artefact
-from benchbench.results.provenance import demand
+from benchbench.results.manifest import (
+    Artefact,
+    Data,
+    Domain,
+    ExtractorFacts,
+    Machine,
+    Provenance,
+    RunManifest,
+    damaged,
+    demand,
+)
 from benchbench.results.store import RUN
 from benchbench.results.words import mode_words
 from benchbench.views import figures
@@ -45,12 +53,37 @@ WATCHED = (
     "monitor_duplicate_rate",
 )
 MOST_CURVES = 9
-# What the page says of every record, by its name in run.json.
-STATED = (
-    *("model", "variant", "dataset", "seed", "extractors", "data.fingerprint"),
-    *("machine.device", "machine.device_name", "machine.cores"),
-    *(f"provenance.{name}" for name in ("benchbench", "code_revision", "python", "packages")),
-)
+
+
+class _Code(Provenance):
+    benchbench: str | None
+    code_revision: str | None
+    python: str | None
+    packages: dict[str, str | None]
+
+
+class _Device(Machine):
+    device: str | None
+    device_name: str | None
+    cores: int | None
+
+
+class _Images(Data):
+    fingerprint: str
+
+
+class Page(RunManifest):
+    """What the page says of every record."""
+
+    variant: str
+    seed: int
+    extractors: dict[str, ExtractorFacts]
+    data: _Images
+    machine: _Device
+    provenance: _Code
+
+
+PageRecord = tuple[Path, Page]  # a record's folder and what its run.json says
 
 
 @dataclass(frozen=True)
@@ -94,22 +127,27 @@ class ReportModel:
     facts: list[tuple[str, str]] = field(default_factory=list)
 
 
-def check_stated(found: Record) -> None:
-    """`InputError` where a record does not say what its page needs."""
+def page_of(found: Record) -> PageRecord:
+    """The record as its page needs it; `InputError` where it does not say all of that."""
     folder, run = found
-    demand(folder / RUN, run, STATED)
-    data = run["data"]
-    if "train" in data or "domains" in data:
-        sides = [f"data.domains.{name}" for name in data.get("domains", ())] or ["data"]
-        demand(folder / RUN, run, [f"{side}.{split}.n" for side in sides for split in ("train", "held_out")])
+    page = demand(folder / RUN, Page, run.as_json())
+    data = page.data
+    sides: dict[str, Domain] = {f"data.domains.{name}": own for name, own in (data.domains or {}).items()}
+    if not sides and data.train is not None:
+        sides = {"data": data}
+    for where, side in sides.items():
+        for split in ("train", "held_out"):
+            if getattr(side, split) is None:
+                raise damaged(folder / RUN, f"does not state {where}.{split}")
+    return folder, page
 
 
-def report_model(name: str, runs: Sequence[tuple[Path, dict[str, Any]]], frame: pd.DataFrame) -> ReportModel:
+def report_model(name: str, runs: Sequence[PageRecord], frame: pd.DataFrame) -> ReportModel:
     words = []
     for _, run in runs:
-        said = mode_words(run, frame[frame["cell"] == run["cell"]])
+        said = mode_words(run, frame[frame["cell"] == run.cell])
         if said:
-            words.append(plain(f"seed {run['seed']}: {said}"))
+            words.append(plain(f"seed {run.seed}: {said}"))
     return ReportModel(
         plain(name),
         words,
@@ -119,7 +157,7 @@ def report_model(name: str, runs: Sequence[tuple[Path, dict[str, Any]]], frame: 
     )
 
 
-def _by_kind(name: str, folder: Path, run: dict[str, Any]) -> Iterator[ReportArtefacts]:
+def _by_kind(name: str, folder: Path, run: Page) -> Iterator[ReportArtefacts]:
     """The artefacts of a record, those of one kind together, kinds in the order in which it lists them. Records are
     published without pictures: what was taken away leaves a gap."""
     listed = _artefacts(run)
@@ -128,10 +166,10 @@ def _by_kind(name: str, folder: Path, run: dict[str, Any]) -> Iterator[ReportArt
         group = ReportArtefacts(plain(kind), [], [])
         for artefact in own:
             there = (folder / artefact.file).exists()
-            caption = plain(f"{name}, seed {run['seed']}: {artefact.caption}")
+            caption = plain(f"{name}, seed {run.seed}: {artefact.caption}")
             content = read_file(folder, run, artefact.file) if there else b""
             if not artefact.file.endswith(".png"):
-                group.files.append(_named(folder, artefact, caption, run["files"][artefact.file], there))
+                group.files.append(_named(folder, artefact, caption, run.files[artefact.file], there))
             elif there:
                 group.pictures.append(ReportPicture(caption, _data_uri(content)))
         if group.pictures or group.files:
@@ -144,25 +182,23 @@ def _named(folder: Path, artefact: Artefact, caption: str, sha256: str, there: b
     return ReportFile(plain(where), caption, sha256, plain(how) if there else "it is not in this copy")
 
 
-def _artefacts(run: dict[str, Any]) -> list[Artefact]:
+def _artefacts(run: Page) -> list[Artefact]:
     """As the record lists them, or as pictures are called where it does not list any."""
-    listed = run.get("artefacts")
-    if listed is None:
+    found = run.artefacts
+    if found is None:
         found = [
             Artefact(file=f"{kind}.png", kind=kind, caption=caption) for kind, caption in PICTURES.items()
         ]
-    else:
-        found = [Artefact.model_validate(own) for own in listed]
-    return [own for own in found if own.file in run["files"]]
+    return [own for own in found if own.file in run.files]
 
 
-def _curves(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[ReportFigure]:
+def _curves(name: str, runs: Sequence[PageRecord]) -> list[ReportFigure]:
     tables, alarms = {}, {}
     for folder, run in runs:
-        if "curves.csv" in run["files"]:
-            tables[int(run["seed"])] = pd.read_csv(BytesIO(read_file(folder, run, "curves.csv")))
-            if collapse := run.get("collapse"):
-                alarms[int(run["seed"])] = Alarm(int(collapse["step"]), str(collapse["words"]))
+        if "curves.csv" in run.files:
+            tables[run.seed] = pd.read_csv(BytesIO(read_file(folder, run, "curves.csv")))
+            if run.collapse is not None:
+                alarms[run.seed] = Alarm(run.collapse.step, run.collapse.words)
     if not tables:
         return []
     columns = [column for column in next(iter(tables.values())).columns if column not in ("epoch", "step")]
@@ -178,16 +214,17 @@ def _curves(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[Repo
     return [ReportFigure(plain(caption), Markup(svg), plain(f"training curves of {name}"))]
 
 
-def _classes(name: str, runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[ReportFigure]:
-    seen = [run["classes"] for _, run in runs if (run.get("classes") or {}).get("reference")]
-    if not seen:
+def _classes(name: str, runs: Sequence[PageRecord]) -> list[ReportFigure]:
+    seen = [run.classes for _, run in runs if run.classes is not None]
+    both = [(own.generated, own.reference) for own in seen if own.reference]
+    if not both:
         return []
-    first = seen[0]
-    made = [sum(counts) for counts in zip(*(own["generated"] for own in seen), strict=True)]
-    real = [sum(counts) for counts in zip(*(own["reference"] for own in seen), strict=True)]
-    svg = figures.histogram(_shares(made), _shares(real), first["names"])
+    first = next(own for own in seen if own.reference)
+    made = [sum(counts) for counts in zip(*(generated for generated, _ in both), strict=True)]
+    real = [sum(counts) for counts in zip(*(reference for _, reference in both), strict=True)]
+    svg = figures.histogram(_shares(made), _shares(real), first.names)
     caption = (
-        f"Classes of {name}'s samples as {first['judge']} sees them, all seeds together, beside real images."
+        f"Classes of {name}'s samples as {first.judge} sees them, all seeds together, beside real images."
     )
     return [ReportFigure(plain(caption), Markup(svg), plain(f"class histogram of {name}"))]
 
@@ -197,39 +234,46 @@ def _shares(counts: Sequence[int]) -> list[float]:
     return [count / total if total else 0.0 for count in counts]
 
 
-def _splits(data: dict[str, Any]) -> str:
+def _splits(data: Data) -> str:
     """How many images there are, of each domain where there are two."""
-    if "domains" in data:
-        return "; ".join(f"{name}: {_splits(own)}" for name, own in data["domains"].items())
-    if "train" not in data:  # images that were only evaluated
-        return f"{data['n']} reference images" if data.get("n") else "statistics"
-    return f"{data['train']['n']} training, {data['held_out']['n']} held out"
+    if data.domains is not None:
+        return "; ".join(f"{name}: {_sides(own)}" for name, own in data.domains.items())
+    if data.train is None:  # images that were only evaluated
+        return f"{data.n} reference images" if data.n else "statistics"
+    return _sides(data)
 
 
-def _facts(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[tuple[str, str]]:
+def _sides(data: Domain) -> str:
+    train, held_out = data.train, data.held_out
+    assert train is not None  # `page_of` has seen to it
+    assert held_out is not None
+    return f"{train.n} training, {held_out.n} held out"
+
+
+def _facts(runs: Sequence[PageRecord]) -> list[tuple[str, str]]:
     """Where the numbers come from, as (what, which)."""
     _, first = runs[0]
-    provenance, machine, data = first["provenance"], first["machine"], first["data"]
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()))
+    provenance, machine, data = first.provenance, first.machine, first.data
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance.packages.items()))
     judges = "; ".join(
-        f"{name}, weights {str(said.get('weights_sha256', said.get('unavailable')))[:16]}, {said.get('resize', '')}"
-        for name, said in sorted(first["extractors"].items())
+        f"{name}, weights {str(said.weights_sha256 or said.unavailable)[:16]}, {said.resize or ''}"
+        for name, said in sorted(first.extractors.items())
     )
-    weights = first["files"].get("weights.safetensors") or first.get("weights_loaded_sha256")
-    made = first.get("protocol") or {}
+    weights = first.files.get("weights.safetensors") or first.weights_loaded_sha256
+    made = {} if first.protocol is None else first.protocol.as_json()
     facts = [
-        ("cells", ", ".join(f"{run['cell']} (seed {run['seed']})" for _, run in runs)),
-        ("code", f"benchbench {provenance['benchbench']}, revision {provenance['code_revision']}"),
-        ("data", f"fingerprint {data['fingerprint'][:16]}, {_splits(data)}"),
-        ("notes on the data", "; ".join([*data.get("notes", ()), *first.get("notes", ())])),
+        ("cells", ", ".join(f"{run.cell} (seed {run.seed})" for _, run in runs)),
+        ("code", f"benchbench {provenance.benchbench}, revision {provenance.code_revision}"),
+        ("data", f"fingerprint {data.fingerprint[:16]}, {_splits(data)}"),
+        ("notes on the data", "; ".join([*(data.notes or ()), *(first.notes or ())])),
         ("judges", judges),
         ("weights of the first seed", weights or "none"),
         (
             "choices that change numbers",
-            ", ".join(f"{key}: {value}" for key, value in made.items() if value is not None),
+            ", ".join(f"{key}: {value}" for key, value in sorted(made.items()) if value is not None),
         ),
-        ("machine", f"{machine['device_name']}, {machine['cores']} cores, {machine['device']}"),
-        ("packages", f"Python {provenance['python']}, {packages}"),
+        ("machine", f"{machine.device_name}, {machine.cores} cores, {machine.device}"),
+        ("packages", f"Python {provenance.python}, {packages}"),
     ]
     return [(what, plain(which)) for what, which in facts if which]
 

@@ -116,6 +116,11 @@ def _with_version(folder: Path, version: int) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
 
 
+def mistyped(folder: Path) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seed": "zero"}))
+
+
 def twice(folder: Path) -> None:
     shutil.copytree(folder, folder.parents[2] / "copy" / folder.name)
 
@@ -126,6 +131,7 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     edited: r"metrics\.csv is not what run\.json lists \(its sha256 differs\); restore it, or delete",
     older: r"run\.json has schema version 0 but this benchbench reads 2; benchbench migrate FOLDER carries",
     newer: r"run\.json has schema version 3 but this benchbench reads 2; read it with the benchbench that wrote it",
+    mistyped: r"run\.json states a wrong seed: input should be a valid integer; restore it, or delete the folder",
     twice: r"the same cell is in .* and in .*; load them apart or delete one",
 }
 
@@ -149,8 +155,8 @@ def is_one_sentence(code: int, out: str, err: str, sentence: str) -> bool:
 def test_a_damaged_record_is_one_sentence(
     tmp_path: Path, folders: list[Path], verb: Verb, name: str, damage: Callable[[Path], None]
 ) -> None:
-    """One of two records is cut off, edited by hand, of an older or newer schema, or there twice: the sentence names
-    the file and the way out, the sound record beside it is not served alone, and no file is written."""
+    """One of two records is cut off, edited by hand, of an older or newer schema, of another type, or there twice: the
+    sentence names the file and the way out, the sound record beside it is not served alone, and no file is written."""
     damage(folders[0])
     before = sorted(tmp_path.rglob("*"))
     code, out, err = verb(*VERBS[name])

@@ -20,6 +20,7 @@ from benchbench.results.conditions import (
     restated,
 )
 from benchbench.results.load import load_results
+from benchbench.results.manifest import RunFacts, RunManifest
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
 
@@ -167,29 +168,29 @@ def test_what_others_took_while_a_task_was_timed(tmp_path: Path, make_row: MakeR
     assert load_results(tmp_path / "unknown")["busy"].isna().all()
 
 
+def read(said: dict[str, Any], model: str = "vae") -> RunManifest:
+    """As it is read of a record that says this."""
+    return RunManifest.seal(RunFacts(**said), cell="0" * 16, dataset="digits", model=model, files={})
+
+
 @pytest.mark.parametrize(
-    ("run", "control"),
-    [
-        ({"model": "vae"}, False),
-        ({"model": "noise"}, True),
-        ({"model": "noise", "control": False}, False),
-        ({"model": "mine", "control": True}, True),
-    ],
+    ("model", "said", "control"),
+    [("vae", None, False), ("noise", None, True), ("noise", False, False), ("mine", True, True)],
 )
-def test_a_record_says_whether_it_is_a_control(run: dict[str, Any], control: bool) -> None:
+def test_a_record_says_whether_it_is_a_control(model: str, said: bool | None, control: bool) -> None:
     """Its own word, else the names that older records have."""
-    assert facts_of(run)["control"] is control
+    assert facts_of(read({} if said is None else {"control": said}, model))["control"] is control
 
 
 def test_the_facts_of_a_record() -> None:
     """Each from where run.json has it; the alarm's words are null where it was silent."""
-    facts = facts_of(RUN | {"collapse": {"step": 3, "words": "few classes"}})
+    facts = facts_of(read(RUN | {"collapse": {"step": 3, "words": "few classes"}}))
     assert facts.keys() >= FACTS.keys()
     assert (facts["data"], facts["size"], facts["decoder"]) == ("a" * 64, "32×32", "pillow 12")
     assert (facts["judge"], facts["busy"]) == ({"efficientnet_lite0": "c" * 16}, 0.0)
     assert facts["collapse"] == "few classes"
-    assert facts_of({})["collapse"] is None
-    assert facts_of({"data": {"size": [32, 32]}})["size"] is None
+    assert facts_of(read({}))["collapse"] is None
+    assert facts_of(read({"data": {"size": [32, 32]}}))["size"] is None
 
 
 def test_a_table_of_nothing_but_rows_has_conditions_too(make_row: MakeRow) -> None:

@@ -20,6 +20,7 @@ from benchbench.results.older import completed
 from benchbench.results.record import COLUMNS, Row
 from benchbench.results.tables import DTYPES, to_frame
 
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "schema-1"
 MakeRow = Callable[..., Row]
 Land = Callable[..., Path]
 
@@ -69,6 +70,19 @@ def test_provenance_joins_by_cell(tmp_path: Path, make_row: MakeRow, land: Land)
     assert runs["path"].tolist() == [str(folder)]
     merged = load_results(tmp_path).merge(runs, on="cell", suffixes=("", "_run"))
     assert merged["data.fingerprint"].tolist() == ["f" * 64]
+
+
+@pytest.mark.parametrize("name", ["photographs", "openmoji-lines", "digits", "reference"])
+def test_runs_are_what_the_file_says(tmp_path: Path, name: str) -> None:
+    """Columns, their order and values are those that pandas makes of the JSON, of records of `run` and of `evaluate` of
+    schema 1 but for its number; extra fields of a package are columns too."""
+    shutil.copytree(FIXTURES / name, tmp_path / name)
+    (file,) = tmp_path.rglob("run.json")
+    run = json.loads(file.read_text()) | {"schema_version": 2, "acme": {"by": None, "turned": 40}}
+    file.write_text(json.dumps(run, sort_keys=True))
+    stated = {key: run[key] for key in sorted(run) if key != "files"}
+    expected = pd.json_normalize([{**stated, "path": str(file.parent)}])
+    pd.testing.assert_frame_equal(load_runs(tmp_path), expected)
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from benchbench.results.load import load_results
+from benchbench.results.manifest import RunFacts, RunManifest
 from benchbench.results.recipes import settings_of, told_apart
 from benchbench.results.record import Row
 from benchbench.results.summary import summarise
@@ -151,12 +152,14 @@ def test_nothing_else_in_the_table_changes(make_row: MakeRow) -> None:
     )
     rows = rows.assign(**{name: pd.array([None] * len(rows), dtype="string") for name in ("data", "size")})
     cells = {f"{s:016x}": s for s in (0, 1)}
-    runs = [{"cell": cell, "settings": {"lr": s}} for cell, s in cells.items()]
+    seal: dict[str, Any] = {"dataset": "digits", "model": "vae", "files": {}}
+    runs = [RunManifest.seal(RunFacts(settings={"lr": s}), cell=cell, **seal) for cell, s in cells.items()]
+    alike = [RunManifest.seal(RunFacts(settings={}), cell=cell, **seal) for cell in cells]
     found = told_apart(rows, runs)
     assert found["variant"].tolist() == [f"lr={s}" for s in rows["seed"]]
     pd.testing.assert_frame_equal(found.drop(columns="variant"), rows.drop(columns="variant"))
     assert found["variant"].dtype == rows["variant"].dtype
-    pd.testing.assert_frame_equal(told_apart(rows, [{**run, "settings": {}} for run in runs]), rows)
+    pd.testing.assert_frame_equal(told_apart(rows, alike), rows)
 
 
 def test_a_sweep_keeps_no_other_model_from_its_board(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
@@ -173,13 +176,13 @@ def test_a_sweep_keeps_no_other_model_from_its_board(tmp_path: Path, make_row: M
 def test_settings_of_a_record_that_states_them() -> None:
     """As they stand, as text."""
     stated = {"settings": {"lr": 0.001, "betas": "[0.5,0.9]", "ema": None}, "config": {"width": 8}}
-    assert settings_of(stated) == {"lr": "0.001", "betas": "[0.5,0.9]", "ema": "none"}
+    assert settings_of(RunFacts(**stated)) == {"lr": "0.001", "betas": "[0.5,0.9]", "ema": "none"}
 
 
 def test_settings_of_an_older_record() -> None:
     """Read from the rest of run.json: identities by their first eight digits, hyper-parameters, and training where the
     weights came out of it; how often a monitor looks makes no other weights, unless its alarm may stop them."""
-    run = {
+    run: dict[str, Any] = {
         "code_hash": "0123456789",
         "config": {"width": 8},
         "samples": {"fingerprint": "abcdefabcdef"},
@@ -187,11 +190,11 @@ def test_settings_of_an_older_record() -> None:
             "training": {"lr": 0.1, "monitor_every": 50, "checkpoint_every": 9, "on_collapse": "warn"}
         },
     }
-    found = settings_of(run)
+    found = settings_of(RunFacts(**run))
     assert found == {"code": "01234567", "images": "abcdefab", "width": "8", "lr": "0.1"}
-    run["recipe"]["training"]["on_collapse"] = "stop"  # type: ignore[index]
-    assert settings_of(run) == {**found, "monitor_every": "50", "on_collapse": "stop"}
-    run["recipe"]["training"]["on_collapse"] = "warn"  # type: ignore[index]
-    loaded = settings_of({**run, "weights_loaded_sha256": "fedcba98765"})
+    run["recipe"]["training"]["on_collapse"] = "stop"
+    assert settings_of(RunFacts(**run)) == {**found, "monitor_every": "50", "on_collapse": "stop"}
+    run["recipe"]["training"]["on_collapse"] = "warn"
+    loaded = settings_of(RunFacts(**run, weights_loaded_sha256="fedcba98765"))
     assert loaded == {"code": "01234567", "images": "abcdefab", "width": "8", "weights": "fedcba98"}
-    assert settings_of({}) == {}
+    assert settings_of(RunFacts()) == {}

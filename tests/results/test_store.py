@@ -157,15 +157,15 @@ def test_the_first_to_land_a_cell_keeps_it(tmp_path: Path, make_row: MakeRow, la
         ("run.json", None, r"run.json cannot be read"),
         ("run.json", b'{"cell": ', r"run.json is not JSON"),
         ("run.json", b"[]", r"run.json has no schema_version"),
-        ("run.json", b'{"schema_version": 2}', r"run.json does not name its cell and files"),
+        ("run.json", b'{"schema_version": 2}', r"run.json does not state cell"),
         (
             "run.json",
-            b'{"schema_version": 2, "cell": "00112233aabbccdd", "files": {}}',
+            b'{"schema_version": 2, "cell": "00112233aabbccdd", "dataset": "d", "model": "m", "files": {}}',
             r"not list metrics.csv",
         ),
         (
             "run.json",
-            b'{"schema_version": 2, "cell": "ff112233aabbccdd", "files": {}}',
+            b'{"schema_version": 2, "cell": "ff112233aabbccdd", "dataset": "d", "model": "m", "files": {}}',
             r"belongs to the cell ff",
         ),
         ("run.json", b'{"schema_version": 99}', r"schema version 99 but this benchbench reads 2"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
 from benchbench.results.words import mode_words
@@ -21,7 +22,7 @@ ALARM = {"step": 600, "rule": "fall", "words": "coverage fell from 0.90 to 0.20"
 
 
 def said(run: dict[str, Any], *rows: Row) -> str:
-    return mode_words(run, to_frame(rows))
+    return mode_words(RunFacts(**run), to_frame(rows))
 
 
 @pytest.mark.parametrize(

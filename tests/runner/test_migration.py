@@ -156,6 +156,18 @@ def test_a_damaged_record_is_named_and_stays(old: Path) -> None:
         list(migrate(old / "absent"))
 
 
+def test_a_record_of_another_type_is_named_and_stays(old: Path) -> None:
+    """Nobody could read it afterwards."""
+    file = next(old.glob("digits/*/*/run.json"))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"config": "latent=4"}))
+    with pytest.raises(
+        InputError, match="states a wrong config: input should be a valid dictionary"
+    ) as error:
+        list(migrate(old))
+    assert str(file) in str(error.value)
+    assert file.exists()
+
+
 def test_older_records_say_what_to_do(old: Path) -> None:
     """Whoever reads a folder of schema 1 is told the command."""
     with pytest.raises(InputError, match=r"schema version 1 .*; benchbench migrate"):

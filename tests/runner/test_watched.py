@@ -25,6 +25,7 @@ from benchbench.core.registry import MODELS, Registry
 from benchbench.core.seeds import ImageRng
 from benchbench.data.digits import Digits
 from benchbench.features.cnn import CNNDigits
+from benchbench.results.manifest import RunFacts
 from benchbench.results.provenance import read_run_json, write_run_json
 from benchbench.results.words import mode_words
 from benchbench.runner.monitor import Panel
@@ -225,7 +226,9 @@ def test_a_run_that_the_alarm_ended_is_marked(tmp_path: Path) -> None:
     for steps, name in ((20, "weights"), (10, "best")):
         shorter, _ = run(tmp_path / name, f"steps={steps}")
         assert torch.equal(weights(path, name), weights(shorter))
-    assert "where training was stopped: coverage fell" in mode_words(described, benchbench.load_results(path))
+    assert "where training was stopped: coverage fell" in mode_words(
+        RunFacts(**described), benchbench.load_results(path)
+    )
 
     again, reread = run(tmp_path / "a", "monitor_every=10", "on_collapse=stop", metrics=["modes"])
     assert again != path
@@ -293,7 +296,7 @@ def test_the_command_takes_the_two_settings(tmp_path: Path) -> None:
     described = read_run_json(path)
     training = described["recipe"]["training"]
     assert (training["monitor_every"], training["on_collapse"]) == (2, "stop")
-    words = mode_words(described, benchbench.load_results(tmp_path))
+    words = mode_words(RunFacts(**described), benchbench.load_results(tmp_path))
     assert words.startswith("covered ")
     assert words in done.output
 
