@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
-import torch
 
 from benchbench import __version__
 from benchbench.core.registry import EXTRACTORS, METRICS
-from benchbench.features.moments import Moments
-from benchbench.metrics.metric import FIELD_NAMES, Evidence, FeatureEvidence, Metric, PairEvidence
+from benchbench.metrics.metric import FIELD_NAMES
+from benchbench.metrics.select import build_metric
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "metrics").glob("*.md"))
@@ -34,12 +32,13 @@ def mentions(name: str, text: str) -> bool:
     return f"`{name}`" in text or f"`{name}_*`" in text
 
 
-def row(metric: type[Metric]) -> list[str]:
+def row(name: str) -> list[str]:
     """The cells of the index table, after the name."""
-    meaning = " ".join((inspect.getdoc(metric) or "").split("\n\n")[0].split())
-    needs = ", ".join(sorted(metric().needs))  # of the family as it comes
-    source = metric.source.split(";")[0]
-    return [metric.aspect, BETTER[metric.higher_is_better], needs, source, meaning]
+    metric = build_metric(name)
+    output = metric.output
+    needs = ", ".join(sorted(metric.needs))  # of the family as it comes
+    source = (output.source or metric.source).split(";")[0]
+    return [output.aspect, BETTER[output.higher_is_better], needs, source, output.about]
 
 
 @pytest.mark.parametrize("name", own_metrics())
@@ -47,7 +46,7 @@ def test_index_of_metrics(name: str) -> None:
     """The row of docs/metrics.md says what the class says, and links to a page that has the metric."""
     index = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     found = re.search(rf"^\| \[`{name}`\]\((metrics/\w+\.md)\) \| (.*) \|$", index, re.MULTILINE)
-    expected = " | ".join(cell.replace("|", r"\|") for cell in row(METRICS.get(name)))
+    expected = " | ".join(cell.replace("|", r"\|") for cell in row(name))
     assert found, f"docs/metrics.md lacks: | [`{name}`](metrics/PAGE.md) | {expected} |"
     assert found[2] == expected
     assert mentions(name, (ROOT / "docs" / found[1]).read_text(encoding="utf-8"))
@@ -57,40 +56,6 @@ def test_index_has_nothing_else() -> None:
     """Every row of the table is a metric that there is."""
     index = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^\| \[`(\w+)`\]", index, re.MULTILINE)) == sorted(own_metrics())
-
-
-def details_of(name: str) -> set[str]:
-    """The families of the rows that a metric adds beside its own, on evidence that is large enough for all."""
-    metric_class = METRICS.get(name)
-    if not metric_class.uses_extractor:
-        return set()
-    judge = metric_class.extractors.split()[0].replace("*", "net")
-    x, y, z = (torch.randn(1000, 4, generator=torch.Generator().manual_seed(seed)) for seed in range(3))
-    sides = [{judge: FeatureEvidence(Moments.of(side), side, side)} for side in (x, y, z)]
-    asked = torch.zeros(1000, dtype=torch.int64)
-    everything = Evidence(
-        {
-            "generated": sides[0],
-            "reference": sides[1],
-            "held_out": sides[2],
-            "sources": sides[1],
-            "variants": {judge: FeatureEvidence(Moments.of(x), x.reshape(500, 2, 4))},
-        },
-        pairs={"style": PairEvidence({metric_class(judge).name: torch.ones(2)})},
-        labels=asked,
-    )
-    estimate = metric_class(judge).compute(everything)
-    return {detail.removesuffix(f"_{judge}") for detail in estimate.details}
-
-
-@pytest.mark.costly
-def test_rows_beside_a_metric_are_documented() -> None:
-    """All metrics are computed and the rows that they add are looked up; 4 dimensions and 1,000 images are enough
-    for each of them (`fd_infinity` needs 4 a dimension, `kd_subsets` 1,000)."""
-    found = set().union(*(details_of(name) for name in own_metrics()))
-    assert {"fd_infinity", "kd_subsets", "is_one_split"} <= found
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    assert not [name for name in found if not mentions(name, text)]
 
 
 def test_field_names_are_documented() -> None:

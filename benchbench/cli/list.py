@@ -24,6 +24,11 @@ def list_things(what: str) -> None:
     for name, thing in Registry(what.removesuffix("s")).items():
         summary = (inspect.getdoc(thing) or "").splitlines()[0:1]
         source = getattr(thing, "reference", getattr(thing, "source", ""))
+        if what == "metrics":
+            from benchbench.metrics.metric import output_of
+
+            output = output_of(thing, name)
+            summary, source = [output.about], output.source or source
         table.add_row(name, escape("".join(summary)), escape(source if isinstance(source, str) else ""))
     if what == "datasets":
         table.add_row(

@@ -23,7 +23,7 @@ Scope: pure functions on float32 or float64 features, N×D, CPU or CUDA; all ari
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
 from benchbench.metrics.intervals import normal_estimate, positive_estimate
 from benchbench.metrics.linalg import EPS, check_features, check_pair, nuclear_norm, root, trace_sqrt_product
-from benchbench.metrics.metric import Estimate, Evidence, Metric, full_name
+from benchbench.metrics.metric import Estimate, Evidence, Family, Output
 
 ROWS = 8192  # rows turned to float64 at a time
 BLOCKS = 12
@@ -173,23 +173,36 @@ def fd_infinity(
     return Extrapolation(intercept, math.hypot(delta_error, fit_error), slope, tuple(sizes), tuple(distances))
 
 
-class FrechetDistance(Metric):
+class FrechetDistance(Family):
     """How far generated features lie from real ones, as Gaussians (FID on Inception-v3)."""
 
-    family = "fd"
-    aspect = "quality"
-    higher_is_better = False
-    scale = "log"  # a squared distance
-    ends = (0.0, None)
+    outputs = (
+        Output(
+            "fd",
+            "quality",
+            False,
+            "How far generated features lie from real ones, as Gaussians (FID on Inception-v3).",
+            scale="log",  # a squared distance
+            ends=(0.0, None),
+        ),
+        Output(
+            "fd_infinity",
+            "quality",
+            False,
+            "What `fd` would be with infinitely many generated images, by a line in 1/n.",
+            scale="sqrt",  # an extrapolation may pass 0, where there is no log
+            source="Chong & Forsyth 2020",
+            beside="fd",
+        ),
+    )
     needs = frozenset({"moments", "features"})
     source = "Heusel et al. 2017, eq. (6); interval: Efron 1982, ch. 6; infinity: Chong & Forsyth 2020"
 
-    def compute(self, evidence: Evidence) -> Estimate:
+    def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
         """FD from the moments; with the generated features also a delta-method interval on the log scale, and
-        FD at infinity where there are enough images (otherwise it has no row: it would be no estimate of it). A
+        FD at infinity where there are enough images (otherwise it has none: it would be no estimate of it). A
         reference that is moments alone is taken as exact. With at most as many images as dimensions on a side its
         covariance is singular and FD is mostly bias: the interval's name says so."""
-        assert self.extractor is not None
         generated, reference = (evidence.seen(role, self.extractor) for role in ("generated", "reference"))
         x, y = generated.features, reference.features
         a, b = generated.moments, reference.moments
@@ -198,20 +211,25 @@ class FrechetDistance(Metric):
         else:
             value = frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
         if x is None:
-            return Estimate(value)
+            return {
+                "fd": Estimate(value),
+                "fd_infinity": MetricFailed("FD at infinity needs the features of the generated images"),
+            }
         check_features(x, "the generated features")
         real = b if y is None else check_features(y, "the reference features")
         error = frechet_standard_error(x, real)
         exact = ", reference taken as exact" if y is None else ""
-        details = {}
-        if len(x) >= infinity_minimum(a.dim):
-            limit = fd_infinity(x, real, delta_error=error)
-            name = full_name("fd_infinity", self.extractor)
-            found = normal_estimate(limit.value, limit.standard_error, f"delta and line fit{exact}")
-            # An extrapolation may pass 0, where there is no log.
-            details[name] = replace(found, scale="sqrt", ends=(None, None))
         deficient = ", rank-deficient (N <= D)" if min(a.n, b.n) <= a.dim else ""
-        return positive_estimate(value, error, f"delta{exact}{deficient}", details)
+        fd = positive_estimate(value, error, f"delta{exact}{deficient}")
+        return {"fd": fd, "fd_infinity": _at_infinity(x, real, error, exact)}
+
+
+def _at_infinity(x: Tensor, real: Tensor | Moments, error: float, exact: str) -> Estimate | MetricFailed:
+    try:
+        limit = fd_infinity(x, real, delta_error=error)
+    except MetricFailed as failure:
+        return failure
+    return normal_estimate(limit.value, limit.standard_error, f"delta and line fit{exact}")
 
 
 def moments_of(features: Tensor) -> Moments:

@@ -30,7 +30,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.metrics.intervals import positive_estimate, within
 from benchbench.metrics.linalg import check_features
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, full_name
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Family, Output
 
 SPLITS = 10
 
@@ -81,14 +81,29 @@ def _divergences(log_p: Tensor) -> Tensor:
     return (p * (log_p - log_marginal)).sum(dim=1)
 
 
-class InceptionScore(Metric):
+class InceptionScore(Family):
     """How confident and how varied a classifier's predictions on generated images are."""
 
-    family = "is"
-    aspect = "quality"
-    higher_is_better = True
-    scale = "log"  # the exponential of a divergence; its upper end is the number of classes
-    ends = (1.0, None)
+    outputs = (
+        Output(
+            "is",
+            "quality",
+            True,
+            "How confident and how varied a classifier's predictions on generated images are.",
+            scale="log",  # the exponential of a divergence; its upper end is the number of classes
+            ends=(1.0, None),
+        ),
+        Output(
+            "is_one_split",
+            "quality",
+            True,
+            "The Inception Score of all images at once, less biased and free of their order.",
+            scale="log",
+            ends=(1.0, None),
+            source="Barratt & Sharma 2018",
+            beside="is",
+        ),
+    )
     # A blank image has logits of −1e6 there, all alike after the softmax: noise would be as confident as a dot.
     not_on = POINT_JUDGES
     standard_on = (
@@ -98,24 +113,19 @@ class InceptionScore(Metric):
     needs_reference = False
     source = "Salimans et al. 2016, section 4; one split: Barratt & Sharma 2018"
 
-    def compute(self, evidence: Evidence) -> Estimate:
-        """Mean over 10 splits with Student's t over them, and beside it the one-split score."""
+    def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
+        """Mean over 10 splits with Student's t over them, and the one-split score."""
         self.check_defined()
-        assert self.extractor is not None
         logits = evidence.seen("generated", self.extractor).logits
         if logits is None:
             raise MetricFailed(f"{self.name} needs logits and {self.extractor} has no classifier")
         split = inception_score(logits)
         whole = inception_score(logits, splits=1)
         ends = (1.0, float(logits.shape[1]))
-        detail = replace(positive_estimate(whole.value, whole.standard_error, "delta"), ends=ends)
         half = float(stats.t.ppf(0.975, SPLITS - 1)) * split.standard_error
-        estimate = Estimate(
-            split.value,
-            split.value - half,
-            split.value + half,
-            f"95% t over {SPLITS} splits",
-            {full_name("is_one_split", self.extractor): within(detail, ends)},
-            ends,
-        )
-        return within(estimate, ends)
+        interval = f"95% t over {SPLITS} splits"
+        estimates = {
+            "is": Estimate(split.value, split.value - half, split.value + half, interval, ends),
+            "is_one_split": replace(positive_estimate(whole.value, whole.standard_error, "delta"), ends=ends),
+        }
+        return {name: within(estimate, ends) for name, estimate in estimates.items()}

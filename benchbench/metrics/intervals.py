@@ -7,7 +7,6 @@ mean of that estimate at this number of images, not its limit.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -17,17 +16,13 @@ from benchbench.metrics.metric import Estimate
 Z95 = NormalDist().inv_cdf(0.975)
 
 
-def normal_estimate(
-    value: float, standard_error: float, method: str, details: Mapping[str, Estimate] | None = None
-) -> Estimate:
+def normal_estimate(value: float, standard_error: float, method: str) -> Estimate:
     """value ± 1.96 standard errors; `method` completes the label "95% …". For values of either sign."""
     half = Z95 * standard_error
-    return Estimate(value, value - half, value + half, f"95% {method}", details or {})
+    return Estimate(value, value - half, value + half, f"95% {method}")
 
 
-def positive_estimate(
-    value: float, standard_error: float, method: str, details: Mapping[str, Estimate] | None = None
-) -> Estimate:
+def positive_estimate(value: float, standard_error: float, method: str) -> Estimate:
     """value × exp(± 1.96 standard errors / value): the same on the log scale, for positive, right-skewed
     values.
 
@@ -37,11 +32,11 @@ def positive_estimate(
     standard errors; a value of 0 gets none.
     """
     if value <= 0:
-        return Estimate(value, details=details or {})
+        return Estimate(value)
     if standard_error > value:
-        return Estimate(value, 0.0, value + Z95 * standard_error, f"95% {method}", details or {})
+        return Estimate(value, 0.0, value + Z95 * standard_error, f"95% {method}")
     factor = math.exp(Z95 * standard_error / value)
-    return Estimate(value, value / factor, value * factor, f"95% {method}", details or {})
+    return Estimate(value, value / factor, value * factor, f"95% {method}")
 
 
 def wilson_interval(hits: float, n: float) -> tuple[float, float]:

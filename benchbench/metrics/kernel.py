@@ -31,7 +31,7 @@ from benchbench.features.frozen import full_float32
 from benchbench.metrics.gram import Kernel, Side, rounding_error, sums_across, sums_within
 from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric, full_name
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Family, Output
 from benchbench.metrics.neighbours import mean_row
 
 SUBSETS = 100
@@ -115,32 +115,48 @@ def kernel_distance(
     return _mmd(a, b, subsets, kernel)
 
 
-class KernelDistance(Metric):
+class KernelDistance(Family):
     """How far generated features lie from real ones, as MMD² with a cubic kernel (KID on Inception-v3)."""
 
-    family = "kd"
-    aspect = "quality"
-    higher_is_better = False
-    scale = "sqrt"  # a squared distance, but unbiased: of either sign near 0
-    ends = (None, None)
+    outputs = (
+        Output(
+            "kd",
+            "quality",
+            False,
+            "How far generated features lie from real ones, as MMD² with a cubic kernel (KID on Inception-v3).",
+            scale="sqrt",  # a squared distance, but unbiased: of either sign near 0
+        ),
+        Output(
+            "kd_subsets",
+            "quality",
+            False,
+            "The mean of `kd` over 100 subsets of 1,000 images a side, as the field reports KID.",
+            scale="sqrt",
+            beside="kd",
+        ),
+    )
     not_on = POINT_JUDGES  # the cube of how unlike a dot an image is leaves no place for anything else
     needs = frozenset({"features"})
     balanced = True  # unbiased at any count; a Gram matrix of 50,000 reference images would buy little
     source = "Bińkowski et al. 2018; interval: Hoeffding's decomposition"
 
-    def compute(self, evidence: Evidence) -> Estimate:
-        """Full-sample unbiased MMD², and beside it the field's mean over 100 subsets of 1,000 (seed 0) where
-        both sides have that many images."""
+    def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
+        """Full-sample unbiased MMD², and the field's mean over 100 subsets of 1,000 (seed 0) where both sides have that
+        many images."""
         self.check_defined()
-        assert self.extractor is not None
         x, y = (evidence.seen(role, self.extractor).features for role in ("generated", "reference"))
         if x is None or y is None:
             raise MetricFailed(f"{self.name} needs the features of both sides, not their moments alone")
-        enough = min(len(x), len(y)) >= SUBSET_SIZE
+        n = min(len(x), len(y))
+        enough = n >= SUBSET_SIZE
         found = kernel_distance(x, y, Subsets.draw(len(x), len(y)) if enough else None)
-        name = full_name("kd_subsets", self.extractor)
-        details = {name: Estimate(float(found.subsets.mean()))} if enough else {}
-        return normal_estimate(found.value, found.standard_error, "u-statistic", details)
+        subsets: Estimate | MetricFailed = MetricFailed(
+            f"a mean over subsets of {SUBSET_SIZE:,} images needs as many a side and has {n:,}"
+        )
+        if enough:
+            subsets = Estimate(float(found.subsets.mean()))
+        kd = normal_estimate(found.value, found.standard_error, "u-statistic")
+        return {"kd": kd, "kd_subsets": subsets}
 
 
 def _mmd(a: Side, b: Side, subsets: Subsets | None, kernel: Kernel) -> MMD:

@@ -7,7 +7,6 @@ images passes every test of quality and diversity; these are the tests it fails.
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.metrics.intervals import normal_estimate
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.metric import Estimate, Evidence, Family, Metric, Output
 from benchbench.metrics.neighbours import kth_neighbour
 from benchbench.metrics.prdc import share_estimate
 
@@ -159,58 +158,46 @@ class Authenticity(Metric):
         return share_estimate(authentic(train, fake), "generated images")
 
 
-# The metrics below ask for the same distances one after the other: the last ones are kept, for as long as the
-# features live.
-_last: tuple[list[weakref.ref[Tensor]], tuple[Tensor, Tensor]] | None = None
+class AgainstHeldOut(Family):
+    """Whether generated images lie closer to training images than real ones do that no model saw."""
 
-
-def _distances_once(fake: Tensor, held_out: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances to the nearest training image, of the generated and of the held-out images."""
-    global _last
-    sides = (fake, held_out, train)
-    if _last is None or any(ref() is not side for ref, side in zip(_last[0], sides, strict=True)):
-        distances = kth_neighbour(fake, 1, train)[0], kth_neighbour(held_out, 1, train)[0]
-        _last = [weakref.ref(side) for side in sides], distances
-    return _last[1]
-
-
-class _AgainstHeldOut(Metric):
-    aspect = "memorization"
-    higher_is_better = None
+    outputs = (
+        Output(
+            "nn_distance_ratio",
+            "memorization",
+            None,
+            "Median distance to the nearest training image, generated over held-out: 1 is ideal, 0 is copying.",
+            scale="log",  # a ratio
+            ends=(0.0, None),
+            source="ratio of medians, ours; distances as in Meehan et al. 2020",
+        ),
+        Output(
+            "ct",
+            "memorization",
+            None,
+            "C_T, z score of data-copying: 0 is ideal, far below copying, far above underfitting.",
+            unit="z",
+            source="Meehan et al. 2020, C_T with one cell",
+        ),
+    )
     needs = frozenset({"features"})
     needs_held_out = True
+    source = "Meehan et al. 2020"
 
-    def distances(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
-        """To the nearest training image, of the generated and of the held-out images."""
+    def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
+        """From the distances to the nearest training image, of the generated and of the held-out images."""
         if self.extractor not in evidence.sets.get("held_out", {}):
             raise MetricFailed(
-                f"{self.family} holds generated images against real ones that no model saw, and there are "
-                "none here; benchbench run on a dataset has them"
+                "this holds generated images against real ones that no model saw, and there are none here; benchbench "
+                "run on a dataset has them"
             )
         roles = ("generated", "held_out", "reference")
-        return _distances_once(*(evidence.features(role, self.extractor) for role in roles))
-
-
-class NNDistanceRatio(_AgainstHeldOut):
-    """Median distance to the nearest training image, generated over held-out: 1 is ideal, 0 is copying."""
-
-    family = "nn_distance_ratio"
-    scale = "log"  # a ratio
-    ends = (0.0, None)
-    source = "ratio of medians, ours; distances as in Meehan et al. 2020"
-
-    def compute(self, evidence: Evidence) -> Estimate:
-        return ratio_of_medians(*self.distances(evidence))
-
-
-class DataCopying(_AgainstHeldOut):
-    """C_T, z score of data-copying: 0 is ideal, far below copying, far above underfitting."""
-
-    family = "ct"
-    scale = "linear"  # a z score
-    ends = (None, None)
-    unit = "z"
-    source = "Meehan et al. 2020, C_T with one cell"
-
-    def compute(self, evidence: Evidence) -> Estimate:
-        return ct_estimate(*self.distances(evidence))
+        fake, held_out, train = (evidence.features(role, self.extractor) for role in roles)
+        distances = kth_neighbour(fake, 1, train)[0], kth_neighbour(held_out, 1, train)[0]
+        found: dict[str, Estimate | MetricFailed] = {}
+        for name, number in (("nn_distance_ratio", ratio_of_medians), ("ct", ct_estimate)):
+            try:
+                found[name] = number(*distances)
+            except MetricFailed as failure:
+                found[name] = failure
+        return found

@@ -3,20 +3,22 @@
 Pure functions come first (`frechet.frechet_distance`, `paired.ssim`, …) for people who hold features
 already. The classes over them are thin: they say what they need, read it from the `Evidence` and name the
 result. A metric that reads an extractor is a family ("fd"); with the extractor it has its full name
-("fd_efficientnet_lite0").
+("fd_efficientnet_lite0"). A class of one number derives from `Metric`; one whose computation yields several declares
+them as the `outputs` of a `Family`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.scales import Range, Scale
 from benchbench.features.moments import Moments
 
@@ -133,17 +135,14 @@ class Evidence:
 @dataclass(frozen=True)
 class Estimate:
     """A number and how sure we are. `interval` names level and method, e.g. "95% bootstrap"; None with no
-    interval. `details` holds numbers that belong beside it, e.g. {"fd_infinity": …}; they become rows of their
-    own, named as their keys say. `ends`: the metric's range where it is known only with the evidence, such as the
-    number of classes; `scale`: that of a detail that is not compared on the metric's own; else the metric's hold."""
+    interval. `ends`: the number's range where it is known only with the evidence, such as the number of classes; else
+    the one that its metric declares holds."""
 
     value: float
     low: float | None = None
     high: float | None = None
     interval: str | None = None
-    details: Mapping[str, Estimate] = field(default_factory=dict)
     ends: Range | None = None
-    scale: Scale | None = None
 
 
 # What the field calls a family on the network it was published with. Any other pairing is another metric and
@@ -173,8 +172,35 @@ def full_name(family: str, extractor: str | None) -> str:
     return FIELD_NAMES.get((family, extractor), f"{family}_{extractor}")
 
 
+@dataclass(frozen=True)
+class Output:
+    """One number of a metric class, as it is declared.
+
+    name: with the extractor it becomes the name in records. higher_is_better: None where the best value lies in
+    between. about: what it is, in a sentence. scale: on which its spread is even, whatever its size. ends: the smallest
+    and the largest value it can take. source: its own paper and equation, "" for those of the class. beside: the
+    output that this one restates, "" for a number of its own. Whoever asks for that one gets this one beside it where
+    the evidence allows; it is never ranked or gated.
+    """
+
+    name: str
+    aspect: Aspect
+    higher_is_better: bool | None
+    about: str = ""
+    unit: str = ""
+    scale: Scale = "linear"
+    ends: Range = (None, None)
+    source: str = ""
+    beside: str = ""
+
+    @property
+    def gated(self) -> bool:
+        """Whether models are tested by it."""
+        return not self.beside
+
+
 class Metric:
-    """Base of the metric classes. Subclasses set the class fields and write `compute`."""
+    """Base of the metric classes. One of a single number sets the class fields and writes `compute`."""
 
     family: ClassVar[str]
     aspect: ClassVar[Aspect]
@@ -213,9 +239,77 @@ class Metric:
         if self.extractor is not None and not self.defined_on(self.extractor):
             raise MetricFailed(f"{self.family} is not defined on {self.extractor}")
 
+    @classmethod
+    def declared(cls) -> Sequence[Output]:
+        """The numbers that the class yields, its own first."""
+        source = getattr(cls, "source", "")
+        about = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+        return (
+            Output(
+                cls.family, cls.aspect, cls.higher_is_better, about, cls.unit, cls.scale, cls.ends, source
+            ),
+        )
+
+    @property
+    def output(self) -> Output:
+        """The number that is asked for."""
+        return self.declared()[0]
+
     def compute(self, evidence: Evidence) -> Estimate:
         """The number. Raises `MetricFailed` with a reason; never returns NaN or a placeholder."""
         raise NotImplementedError
+
+    def numbers(self, evidence: Evidence) -> Mapping[str, Estimate | MetricFailed]:
+        """All numbers of the class by the names of `declared`; of one that cannot be had, why. `MetricFailed` where
+        that is so of all."""
+        return {self.output.name: self.compute(evidence)}
+
+
+class Family(Metric):
+    """Base of the classes that yield several numbers from one computation: they set `outputs` and write `numbers`.
+
+    Each output is registered under its name with this class behind it. output: the name of the one that is asked for;
+    the first by default.
+    """
+
+    outputs: ClassVar[Sequence[Output]]
+
+    def __init__(self, extractor: str | None = None, output: str | None = None) -> None:
+        super().__init__(extractor)
+        self._asked = self.outputs[0] if output is None else output_of(type(self), output)
+        self.family = self._asked.name  # type: ignore[misc]  # of a class of one number it is the class's
+
+    @classmethod
+    def declared(cls) -> Sequence[Output]:
+        return cls.outputs
+
+    @property
+    def output(self) -> Output:
+        return self._asked
+
+    def of(self, output: str) -> Self:
+        """The same with another output asked for."""
+        return type(self)(self.extractor, output)
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        found = self.numbers(evidence)[self.output.name]
+        if isinstance(found, MetricFailed):
+            raise found
+        return found
+
+    def numbers(self, evidence: Evidence) -> Mapping[str, Estimate | MetricFailed]:
+        raise NotImplementedError
+
+
+def output_of(family: type[Metric], name: str) -> Output:
+    """The output of this name that a class declares; `InputError` for a class that is registered under another."""
+    for output in family.declared():
+        if output.name == name:
+            return output
+    names = ", ".join(output.name for output in family.declared())
+    raise InputError(
+        f"{family.__name__} is registered as {name!r} but yields {names}; register it as one of these"
+    )
 
 
 def matches(name: str, globs: str) -> bool:

@@ -13,7 +13,7 @@ Naeem et al.; boundaries do not count as inside, as there.
 from __future__ import annotations
 
 import math
-import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,12 +21,13 @@ import torch
 from scipy.stats import t as student_t
 from torch import Tensor
 
+from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.halves import CUTS, HalvedOverlap, Halves, width_for
 from benchbench.metrics.intervals import wilson_interval
 from benchbench.metrics.linalg import check_pair
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric
+from benchbench.metrics.metric import POINT_JUDGES, Aspect, Estimate, Evidence, Family, Output
 from benchbench.metrics.neighbours import (
     Candidates,
     Merged,
@@ -114,18 +115,6 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
     }
 
 
-# The metrics of one run ask for the same overlap one after the other: the last one of each k is kept, for as long as
-# the features live.
-_last: dict[int, tuple[weakref.ref[Tensor], weakref.ref[Tensor], Overlap]] = {}
-
-
-def _overlap_once(real: Tensor, fake: Tensor, k: int) -> Overlap:
-    held = _last.get(k)
-    if held is None or held[0]() is not real or held[1]() is not fake:
-        held = _last[k] = weakref.ref(real), weakref.ref(fake), overlap(real, fake, k, halves=True)
-    return held[2]
-
-
 def share_estimate(hits: Tensor, of: str) -> Estimate:
     """The share of True in bool (N,) with its Wilson interval, which stays within [0, 1] and has a width at 0
     and 1.
@@ -153,96 +142,96 @@ def half_sample_estimate(
     return Estimate(value, min(low, value, least.low), max(high, value, least.high), _HALF_SAMPLES)
 
 
-class _FromOverlap(Metric):
+def estimates(found: Overlap) -> dict[str, Estimate]:
+    """The four numbers, by `NAMES`, with intervals from both sides; `found` was computed with halves."""
+    assert found.halves is not None
+    halves = dict(zip(NAMES, found.halves, strict=True))
+    shares = {"precision": found.inside, "recall": found.recalled, "coverage": found.covered}
+    said = {}
+    for name, hits in shares.items():
+        least = share_estimate(hits, "images")
+        said[name] = half_sample_estimate(least.value, halves[name], *_SHARE, least)
+    value = float(found.balls.double().mean()) / found.k
+    # Density is precision times the balls around those inside: with these fixed, Wilson's width is that of a share.
+    share = share_estimate(found.inside, "images")
+    around = value / share.value if share.value else 1.0
+    assert share.low is not None
+    assert share.high is not None
+    least = Estimate(value, share.low * around, share.high * around)
+    said["density"] = half_sample_estimate(value, halves["density"], *_COUNTS, least)
+    return said
+
+
+_SHARE: tuple[Scale, Range] = ("arcsine", (0.0, 1.0))
+_COUNTS: tuple[Scale, Range] = ("sqrt", (0.0, None))  # a mean of counts, and 0 where no ball holds anything
+_PUBLISHED = "Kynkäänniemi et al. 2019, eqs. 1-2"
+
+
+def _output(name: str, aspect: Aspect, about: str, source: str, on: tuple[Scale, Range] = _SHARE) -> Output:
+    return Output(name, aspect, True, about, scale=on[0], ends=on[1], source=source)
+
+
+class PRDC(Family):
+    """Precision, recall, density and coverage, k = 5."""
+
+    outputs: ClassVar[Sequence[Output]] = (
+        _output(
+            "precision",
+            "quality",
+            "Share of generated images within the real manifold, k = 5.",
+            f"{_PUBLISHED}; k as in Naeem et al. 2020",
+        ),
+        _output(
+            "recall",
+            "diversity",
+            "Share of real images within the generated manifold, k = 5.",
+            f"{_PUBLISHED}; k as in Naeem et al. 2020",
+        ),
+        _output(
+            "density",
+            "quality",
+            "Real balls around a generated image, over k = 5.",
+            "Naeem et al. 2020, section 3.1",
+            _COUNTS,
+        ),
+        _output(
+            "coverage",
+            "diversity",
+            "Share of real balls with a generated image in them, k = 5.",
+            "Naeem et al. 2020, section 3.2",
+        ),
+    )
     needs = frozenset({"features"})
-    higher_is_better = True
-    scale: ClassVar[Scale] = "arcsine"  # shares; `Density` is none
-    ends: ClassVar[Range] = (0.0, 1.0)
     balanced = True
     not_on = POINT_JUDGES
+    source = "Kynkäänniemi et al. 2019; Naeem et al. 2020"
     k: ClassVar[int] = 5
+    suffix: ClassVar[str] = ""
 
-    def overlap(self, evidence: Evidence) -> Overlap:
+    def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
         self.check_defined()
         real, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
-        return _overlap_once(real, fake, self.k)
-
-    def share(self, found: Overlap, hits: Tensor, row: int) -> Estimate:
-        """The share of True with an interval from both sides; row: which of the halves' numbers it is."""
-        least = share_estimate(hits, "images")
-        assert found.halves is not None
-        return half_sample_estimate(least.value, found.halves[row], self.scale, self.ends, least)
+        found = estimates(overlap(real, fake, self.k, halves=True))
+        return {output.name: found[output.name.removesuffix(self.suffix)] for output in self.outputs}
 
 
-class Precision(_FromOverlap):
-    """Share of generated images within the real manifold, k = 5."""
+class PRDCK3(PRDC):
+    """Precision and recall with k = 3, as Kynkäänniemi et al. published them."""
 
-    family = "precision"
-    aspect = "quality"
-    source = "Kynkäänniemi et al. 2019, eqs. 1-2; k as in Naeem et al. 2020"
-
-    def compute(self, evidence: Evidence) -> Estimate:
-        found = self.overlap(evidence)
-        return self.share(found, found.inside, NAMES.index("precision"))
-
-
-class Recall(_FromOverlap):
-    """Share of real images within the generated manifold, k = 5."""
-
-    family = "recall"
-    aspect = "diversity"
-    source = "Kynkäänniemi et al. 2019, eqs. 1-2; k as in Naeem et al. 2020"
-
-    def compute(self, evidence: Evidence) -> Estimate:
-        found = self.overlap(evidence)
-        return self.share(found, found.recalled, NAMES.index("recall"))
-
-
-class PrecisionK3(Precision):
-    """Share of generated images within the real manifold, k = 3, as Kynkäänniemi et al. published it."""
-
-    family = "precision_k3"
-    source = "Kynkäänniemi et al. 2019, eqs. 1-2"
+    outputs = (
+        _output(
+            "precision_k3",
+            "quality",
+            "Share of generated images within the real manifold, k = 3, as Kynkäänniemi et al. published it.",
+            _PUBLISHED,
+        ),
+        _output(
+            "recall_k3",
+            "diversity",
+            "Share of real images within the generated manifold, k = 3, as Kynkäänniemi et al. published it.",
+            _PUBLISHED,
+        ),
+    )
+    source = _PUBLISHED
     k = 3
-
-
-class RecallK3(Recall):
-    """Share of real images within the generated manifold, k = 3, as Kynkäänniemi et al. published it."""
-
-    family = "recall_k3"
-    source = "Kynkäänniemi et al. 2019, eqs. 1-2"
-    k = 3
-
-
-class Density(_FromOverlap):
-    """Real balls around a generated image, over k = 5."""
-
-    family = "density"
-    aspect = "quality"
-    scale = "sqrt"  # a mean of counts, and 0 where no ball holds anything
-    ends = (0.0, None)
-    source = "Naeem et al. 2020, section 3.1"
-
-    def compute(self, evidence: Evidence) -> Estimate:
-        found = self.overlap(evidence)
-        value = float(found.balls.double().mean()) / found.k
-        # Density is precision times the balls around those inside: with these fixed, Wilson's width is that of a share.
-        share = share_estimate(found.inside, "images")
-        around = value / share.value if share.value else 1.0
-        assert share.low is not None
-        assert share.high is not None
-        least = Estimate(value, share.low * around, share.high * around)
-        assert found.halves is not None
-        return half_sample_estimate(value, found.halves[NAMES.index("density")], self.scale, self.ends, least)
-
-
-class Coverage(_FromOverlap):
-    """Share of real balls with a generated image in them, k = 5."""
-
-    family = "coverage"
-    aspect = "diversity"
-    source = "Naeem et al. 2020, section 3.2"
-
-    def compute(self, evidence: Evidence) -> Estimate:
-        found = self.overlap(evidence)
-        return self.share(found, found.covered, NAMES.index("coverage"))
+    suffix = "_k3"

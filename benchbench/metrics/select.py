@@ -8,14 +8,23 @@ to be cut off first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from benchbench.core.errors import InputError, MetricFailed, unknown_name
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, Need, matches
+from benchbench.metrics.metric import (
+    Estimate,
+    Evidence,
+    Family,
+    FeatureEvidence,
+    Metric,
+    Need,
+    matches,
+    output_of,
+)
 from benchbench.metrics.paired import PairedMetric
 
 # What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
@@ -74,9 +83,16 @@ def select_metrics(
 def _expand(asked: str, known: set[str], standard: Sequence[str]) -> Sequence[str]:
     if asked == "standard":
         return standard
-    if asked == "all":
-        return sorted(known)
+    if asked == "all":  # what stands beside another comes with it
+        return [name for name in sorted(known) if not output_of(METRICS.get(name), name).beside]
     return (asked,)
+
+
+def build_metric(name: str, extractor: str | None = None) -> Metric:
+    """The metric that is registered under `name`, on this extractor."""
+    family = METRICS.get(name)
+    metric: Metric = family(extractor, name) if issubclass(family, Family) else family(extractor)
+    return metric
 
 
 def _build(
@@ -85,11 +101,15 @@ def _build(
     if name in known:
         family = METRICS.get(name)
         if not family.uses_extractor:
-            return [family()]
+            return [build_metric(name)]
         chosen = family.standard_on if standard else "*"
         if class_judge is not None and {family.extractors, chosen} != {"*"}:
             extractors = [*extractors, class_judge]
-        return [family(name) for name in extractors if family.defined_on(name) and matches(name, chosen)]
+        return [
+            build_metric(name, extractor)
+            for extractor in extractors
+            if family.defined_on(extractor) and matches(extractor, chosen)
+        ]
     suffixed = re.fullmatch(r"(\w+?)(?:_crop([1-9]\d*))?(?:_hints([1-9]\d*))?", name)
     if suffixed and suffixed[1] in known:
         family = METRICS.get(suffixed[1])
@@ -99,9 +119,9 @@ def _build(
     # A full name: try each family on each extractor there is, which also finds aliases such as "fid".
     everything = {
         metric.name: metric
-        for family in (METRICS.get(known_name) for known_name in sorted(known))
-        if family.uses_extractor
-        for metric in (family(extractor) for extractor in EXTRACTORS.names())
+        for known_name in sorted(known)
+        if METRICS.get(known_name).uses_extractor
+        for metric in (build_metric(known_name, extractor) for extractor in EXTRACTORS.names())
     }
     if name not in everything:
         # Every family on every network would be a list that nobody reads.
@@ -124,17 +144,42 @@ def needs_of(metrics: Iterable[Metric], extractor: str) -> set[Need]:
 
 
 def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
-    """Compute every metric; one that fails is an outcome with its reason and does not stop the others."""
+    """Compute every metric, and what stands beside it where it can be had; one that fails is an outcome with its reason
+    and does not stop the others. A family is computed once, whatever the number of its outputs that are asked for."""
+    metrics = list(metrics)
     evidence_of = {False: evidence, True: balanced(evidence)}
+    names = {metric.name for metric in metrics}
+    computed: dict[object, Numbers] = {}
     outcomes = []
     for metric in metrics:
-        try:
-            if metric.extractor and metric.extractor in evidence.failures:
-                raise evidence.failures[metric.extractor]
-            outcomes.append(Outcome(metric, metric.compute(evidence_of[metric.balanced])))
-        except MetricFailed as failure:
-            outcomes.append(Outcome(metric, None, failure.status, failure.reason))
+        which = (type(metric), metric.extractor) if isinstance(metric, Family) else metric.name
+        if which not in computed:
+            computed[which] = _numbers(metric, evidence_of[metric.balanced])
+        found = computed[which]
+        outcomes.append(_outcome(metric, found[metric.output.name]))
+        if isinstance(metric, Family):
+            for beside in (metric.of(o.name) for o in metric.outputs if o.beside == metric.output.name):
+                if beside.name not in names and isinstance(found[beside.output.name], Estimate):
+                    outcomes.append(_outcome(beside, found[beside.output.name]))
     return outcomes
+
+
+Numbers = Mapping[str, Estimate | MetricFailed]
+
+
+def _numbers(metric: Metric, evidence: Evidence) -> Numbers:
+    try:
+        if metric.extractor and metric.extractor in evidence.failures:
+            raise evidence.failures[metric.extractor]
+        return metric.numbers(evidence)
+    except MetricFailed as failure:
+        return {output.name: failure for output in metric.declared()}
+
+
+def _outcome(metric: Metric, found: Estimate | MetricFailed) -> Outcome:
+    if isinstance(found, MetricFailed):
+        return Outcome(metric, None, found.status, found.reason)
+    return Outcome(metric, found)
 
 
 def balanced(evidence: Evidence) -> Evidence:

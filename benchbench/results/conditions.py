@@ -10,7 +10,6 @@ Beside its own columns a table from `load_results` has what `run.json` says of e
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
@@ -39,11 +38,6 @@ FACTS = {
 
 MEASURED = ("throughput", "cost")  # aspects that depend on the machine, `COUNTED` apart
 COUNTED = ("parameters", "parameters_sampling", "parameters_training", "flops_per_image")
-RESTATED = (
-    "*_infinity*",
-    "*_subsets*",
-    "*_one_split*",
-)  # names of numbers that restate the one they stand beside
 BUSY = 0.2  # above this share a rate says little: it is shown with a dagger, and neither ranked nor gated
 SAME = 1e-6  # relative: two runs of the same thing differ by rounding alone
 _MACHINE = ("device", "device_name", "processor", "cores", "threads", "memory_gib")
@@ -89,9 +83,18 @@ def measured(rows: pd.DataFrame) -> pd.Series:
     return rows["aspect"].isin(MEASURED) & ~rows["metric"].isin(COUNTED)
 
 
-def restated(metric: str) -> bool:
-    """Whether a number only restates another one of its record, such as `fd_infinity` beside `fd`."""
-    return any(fnmatchcase(metric, pattern) for pattern in RESTATED)
+def of_family(rows: pd.DataFrame, family: str) -> pd.Series:
+    """Which rows are the number of this name on their extractor, as records compose its full name; boolean."""
+    return rows["metric"] == family + "_" + rows["extractor"].fillna("")
+
+
+def short_name(metric: str, extractor: str | None) -> str:
+    """A metric's name without that of its extractor, for a place where that one is named beside it.
+
+    >>> short_name("fd_cnn_digits", "cnn_digits"), short_name("fid", "inception_v3"), short_name("psnr", None)
+    ('fd', 'fid', 'psnr')
+    """
+    return metric if extractor is None or pd.isna(extractor) else metric.removesuffix(f"_{extractor}")
 
 
 def condition_columns(rows: pd.DataFrame) -> pd.DataFrame:

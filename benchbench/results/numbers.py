@@ -24,7 +24,6 @@ from benchbench.results.conditions import (
     conditions_of,
     contradiction,
     differences,
-    restated,
 )
 from benchbench.results.older import directed
 
@@ -54,9 +53,9 @@ class Number:
 
     by_seed: the value of each run; runs that share a seed (done again with more metrics) count as one. intervals:
     the (low, high) of 95% that a run states of itself, by seed, where it does. failed: the reasons of runs of this
-    number that have none, by seed; unavailable: those among them that only lack what they need. control: a
-    landmark, whose seeds are no trainings. collapsed: the seeds whose alarm fired. busy: share of the machine that
-    others took, the most over the runs.
+    number that have none, by seed; unavailable: those among them that only lack what they need. gated: whether it is a
+    claim of its own and not another number restated. control: a landmark, whose seeds are no trainings. collapsed: the
+    seeds whose alarm fired. busy: share of the machine that others took, the most over the runs.
     """
 
     by_seed: Mapping[int, float]
@@ -68,6 +67,7 @@ class Number:
     ends: Range = (None, None)
     conditions: Conditions = ()
     headline: bool = False
+    gated: bool = True
     control: bool = False
     failed: Mapping[int, str] = field(default_factory=dict)
     unavailable: frozenset[int] = frozenset()
@@ -172,7 +172,7 @@ def family(asked: Asked, number: Number) -> str | None:
     "headline"; "quality" for what else is said of the images; "cost" for what the clock and the memory say. None for
     what is no claim of its own: counted, restated, or without a better direction.
     """
-    if asked.metric in COUNTED or restated(asked.metric) or number.higher_is_better is None:
+    if asked.metric in COUNTED or not number.gated or number.higher_is_better is None:
         return None
     if number.headline:
         return "headline"
@@ -181,7 +181,7 @@ def family(asked: Asked, number: Number) -> str | None:
 
 _KEPT = [
     "cell", "seed", "aspect", "unit", "higher_is_better", "value", "low", "high", "interval", "status", "reason",
-    "scale", "minimum", "maximum", "headline", "control", "collapse", "busy",
+    "scale", "minimum", "maximum", "headline", "gated", "control", "collapse", "busy",
 ]  # fmt: skip
 
 
@@ -245,6 +245,7 @@ def _labelled(by_seed: dict[int, float], row: Mapping[str, Any], **facts: Any) -
         ends=(ends[0], ends[1]),
         conditions=row["conditions"],
         headline=bool(row["headline"]),
+        gated=row["gated"] is None or bool(row["gated"]),
         control=bool(row["control"]),
         **facts,
     )

@@ -1,5 +1,5 @@
-"""What records would have said from before numbers said their scale, range and headline, and tables from before a
-direction was a column.
+"""What records would have said from before numbers said their scale, range and headline, and which of them restate
+others, and tables from before a direction was a column.
 
 Only names that such records can hold are here, and a record that says anything itself is left alone.
 """
@@ -34,6 +34,7 @@ _SCALES: tuple[tuple[str, tuple[Scale, Range]], ...] = (
 DIRECTED = {f"translation_{way}": ("translation", way) for way in ("AtoB", "BtoA")}
 """What was a task's name, as task and direction."""
 
+_RESTATED = ("*_infinity*", "*_subsets*", "*_one_split*")  # numbers that restate the one they stand beside
 _HEADLINES = ("fid", "fd_*", "gram_distance*")  # and none at infinity
 
 
@@ -54,9 +55,11 @@ def directed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def completed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The table with the columns `direction`, `scale`, `minimum`, `maximum` and `headline` filled for records that lack
-    them."""
+    """The table with the columns `direction`, `scale`, `minimum`, `maximum`, `headline` and `gated` filled for records
+    that lack them."""
     rows = directed(rows)
+    by_name = [not any(fnmatchcase(name, p) for p in _RESTATED) for name in rows["metric"]]
+    rows = rows.assign(gated=rows["gated"].fillna(pd.Series(by_name, rows.index, dtype="boolean")))
     silent = rows["scale"].isna()
     if not silent.any():
         return rows

@@ -47,6 +47,7 @@ class Row:
     minimum: float | None = None  # the smallest and the largest value that the metric can take
     maximum: float | None = None
     headline: bool = False  # whether models of this dataset and task are ranked and gated by it
+    gated: bool | None = None  # False of what restates another number; None in records that don't say
 
     def __post_init__(self) -> None:
         numbers = (self.value, self.low, self.high)
@@ -63,4 +64,5 @@ class Row:
 
 
 COLUMNS: tuple[str, ...] = tuple(Row.__dataclass_fields__)
+SILENT = COLUMNS[: COLUMNS.index("gated")]  # before they said what restates another number
 OLDER = COLUMNS[: COLUMNS.index("scale")]  # what records had before numbers said their scale

@@ -17,7 +17,7 @@ from benchbench.results.tables import DTYPES
 from benchbench.results.testing import Z, seeds_interval
 
 MODEL = ["model", "variant"]
-_LABELS = ["aspect", "higher_is_better", "scale", "minimum", "maximum", "headline", "control"]
+_LABELS = ["aspect", "higher_is_better", "scale", "minimum", "maximum", "headline", "gated", "control"]
 _NUMBERS = {
     "value": "Float64",
     "low": "Float64",
@@ -72,7 +72,8 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
         if name not in frame.columns
     }
     whole = directed(frame).assign(**missing)
-    return whole.assign(headline=whole["headline"].fillna(False), control=whole["control"].fillna(False))
+    known = {"headline": False, "gated": True, "control": False}
+    return whole.assign(**{name: whole[name].fillna(value) for name, value in known.items()})
 
 
 def _with_intervals_that_hold(numbers: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from benchbench.core.scales import Scale
 from benchbench.results.conditions import full_task
 from benchbench.results.manifest import damaged
 from benchbench.results.older import DIRECTED
-from benchbench.results.record import COLUMNS, OLDER, Row
+from benchbench.results.record import COLUMNS, OLDER, SILENT, Row
 
 
 def _parse_bool(text: str) -> bool:
@@ -63,7 +63,7 @@ DTYPES: dict[str, str] = {name: dtype for name, _, _, dtype in _PARSERS}
 # Whatever wrote a table: in the older ones a direction was part of a task's name.
 _HEADERS = [
     [name for name in names if name not in left_out]
-    for names in (COLUMNS, OLDER)
+    for names in (COLUMNS, SILENT, OLDER)
     for left_out in ((), ("direction",))
 ]
 
@@ -151,7 +151,7 @@ def _parse(path: Path, number: int, record: list[str], parsers: Sequence[_Parser
 def _wrong_header(header: list[str]) -> str:
     missing = [name for name in OLDER if name not in (*header, "direction")]
     missing = missing or (
-        [name for name in COLUMNS if name not in (*header, "direction")] if len(header) > len(OLDER) else []
+        [name for name in SILENT if name not in (*header, "direction")] if len(header) > len(OLDER) else []
     )
     unknown = [name for name in header if name not in COLUMNS]
     if missing:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchbench.results.conditions import of_family
 from benchbench.results.manifest import RunFacts
 
 MAX_NAMED = 10  # more missing classes than this are counted, not named
@@ -19,13 +20,14 @@ def mode_words(run: RunFacts, rows: pd.DataFrame) -> str:
     the dataset looked, duplicates where `duplicate_rate` is among the metrics.
 
     >>> classes = {"names": ["a", "b", "c"], "generated": [5, 0, 1], "reference": [2, 2, 2]}
-    >>> mode_words(RunFacts(classes=classes), pd.DataFrame(columns=["metric", "status"], dtype="string"))
+    >>> none = pd.DataFrame(columns=["metric", "extractor", "status"], dtype="string")
+    >>> mode_words(RunFacts(classes=classes), none)
     'covered 2 of 3 classes, missing b'
     """
     parts = []
     if (classes := run.classes) is not None:
         parts.append(_coverage(classes.names, classes.generated, classes.reference))
-    measured = rows[rows["metric"].str.startswith("duplicate_rate_") & (rows["status"] == "ok")]
+    measured = rows[of_family(rows, "duplicate_rate") & (rows["status"] == "ok")]
     if len(measured):
         parts += _repetition(measured.iloc[0], run.duplicates_among_real or {})
     if (collapse := run.collapse) is not None:

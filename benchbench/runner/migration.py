@@ -28,7 +28,7 @@ from benchbench.core.files import atomic_folder
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.registry import METRICS as FAMILIES
 from benchbench.core.registry import MODELS
-from benchbench.metrics.metric import Metric, full_name
+from benchbench.metrics.metric import Metric, full_name, output_of
 from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, select_metrics
 from benchbench.models.build import configure_sampling, sampling_class
 from benchbench.results.key import KEY_LENGTH, cell_key
@@ -323,5 +323,7 @@ def _is_metric(row: Row) -> bool:
         return False
     base = re.sub(r"(_crop\d+)?(_hints\d+)?$", "", row.metric)
     return any(
-        base == family or row.metric == full_name(family, row.extractor) for family in FAMILIES.names()
+        base == family or row.metric == full_name(family, row.extractor)
+        for family in FAMILIES.names()
+        if not output_of(FAMILIES.get(family), family).beside
     )

@@ -40,43 +40,43 @@ class Cell(Protocol):
 
 
 def rows_of(cell: Cell, numbers: Iterable[Number]) -> Iterator[Row]:
-    """One row a number, and one for each number that belongs beside it. A metric that is `balanced` was shown as many
-    images of both sides."""
+    """One row a number. A metric that is `balanced` was shown as many images of both sides."""
     for number in numbers:
         found = number.found
-        yield from (
-            _of_metric(cell, number, found)
-            if isinstance(found, Outcome)
-            else [_measured(cell, number, found)]
+        yield (
+            _of_metric(cell, number, found) if isinstance(found, Outcome) else _measured(cell, number, found)
         )
 
 
-def _of_metric(cell: Cell, number: Number, outcome: Outcome) -> Iterator[Row]:
-    metric = outcome.metric
+def _of_metric(cell: Cell, number: Number, outcome: Outcome) -> Row:
+    metric, output = outcome.metric, outcome.metric.output
     judge = cell.judges.extractors.get(metric.extractor or "")
     generated = number.n_images
     reference = number.n_reference if metric.needs_reference else None
     if reference is not None and generated is not None and metric.balanced:
         reference = generated = min(reference, generated)
-    shared: dict[str, Any] = {
-        "task": number.task,
-        "direction": number.direction,
-        "aspect": metric.aspect,
-        "unit": metric.unit,
-        "higher_is_better": metric.higher_is_better,
-        "n_images": generated,
-        "n_reference": reference,
-        "extractor": metric.extractor,
-        "resize": judge.resize if judge else None,
-        "precision": cell.judges.precision(metric),
-        "metric_version": metric.version,
-        "scale": metric.scale,
-    }
-    leads = metric.name == headline(number.task, cell.metrics, cell.ranked_on)
-    own = outcome.estimate
-    yield _row(cell, metric.name, own, outcome.status, outcome.reason, metric.ends, headline=leads, **shared)
-    for name, detail in (own.details if own else {}).items():
-        yield _row(cell, name, detail, "ok", None, metric.ends, **shared)
+    return _row(
+        cell,
+        metric.name,
+        outcome.estimate,
+        outcome.status,
+        outcome.reason,
+        output.ends,
+        task=number.task,
+        direction=number.direction,
+        aspect=output.aspect,
+        unit=output.unit,
+        higher_is_better=output.higher_is_better,
+        n_images=generated,
+        n_reference=reference,
+        extractor=metric.extractor,
+        resize=judge.resize if judge else None,
+        precision=cell.judges.precision(metric),
+        metric_version=metric.version,
+        scale=output.scale,
+        headline=metric.name == headline(number.task, cell.metrics, cell.ranked_on),
+        gated=output.gated,
+    )
 
 
 def _measured(cell: Cell, number: Number, found: Measurement) -> Row:
@@ -101,6 +101,7 @@ def _measured(cell: Cell, number: Number, found: Measurement) -> Row:
         metric_version=found.version,
         scale=found.scale,
         headline=found.metric in families(number.task),
+        gated=True,
     )
 
 
@@ -153,7 +154,6 @@ def _row(
     **shared: Any,
 ) -> Row:
     minimum, maximum = (estimate.ends if estimate else None) or ends
-    shared |= {"scale": estimate.scale} if estimate and estimate.scale else {}
     return Row(
         cell=cell.key,
         model=cell.model,

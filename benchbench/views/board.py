@@ -15,7 +15,16 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.results.conditions import BUSY, CONDITIONS, MEASURED, WORDS, Conditions, conditions_of, short
+from benchbench.results.conditions import (
+    BUSY,
+    CONDITIONS,
+    MEASURED,
+    WORDS,
+    Conditions,
+    conditions_of,
+    short,
+    short_name,
+)
 from benchbench.results.numbers import Asked, Number, numbers
 from benchbench.results.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
@@ -25,10 +34,10 @@ from benchbench.views.text import (
     heading,
     interval,
     model_name,
-    not_leading,
     number,
     plain,
     protocol,
+    standing,
     task_words,
 )
 
@@ -145,9 +154,8 @@ def _board(title: str, aspect: str, runs: pd.DataFrame, front: Sequence[str]) ->
     good, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
     lost = failures[~failures["metric"].isin(good["metric"])]
-    placed = pd.concat([good, lost]).assign(lead=not_leading)
-    placed = placed.assign(behind=~placed["headline"].fillna(False).astype(bool))
-    columns = [column for _, column in placed.groupby(["behind", "lead", "metric"], sort=True)]
+    placed = pd.concat([good, lost]).assign(standing=standing)
+    columns = [column for _, column in placed.groupby(["standing", "metric"], sort=True)]
     firsts = [column.iloc[0] for column in columns]
     protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
     numbered = {text: f" [{n}]" if text else "" for n, text in enumerate(protocols, start=1)}
@@ -255,10 +263,7 @@ def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:
 
 def _short(row: pd.Series) -> str:
     """The heading of a column; the extractor, which the numbered note names, is left out."""
-    metric = (
-        row["metric"] if pd.isna(row["extractor"]) else row["metric"].removesuffix(f"_{row['extractor']}")
-    )
-    return heading({**row, "metric": metric})
+    return heading({**row, "metric": short_name(row["metric"], row["extractor"])})
 
 
 def _with_seeds(name: str, n_seeds: Any, n_collapsed: Any) -> str:

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 import pandas as pd
 
+from benchbench.results.conditions import short_name
 from benchbench.views.text import plain
 
 CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity")  # no paper, and none is missed
@@ -60,7 +61,7 @@ def _names(frame: pd.DataFrame) -> set[str]:
     """Models, datasets, extractors, and metrics without the name of their extractor."""
     extractors = set(frame["extractor"].dropna())
     families = {
-        metric if pd.isna(extractor) else metric.removesuffix(f"_{extractor}")
+        short_name(metric, extractor)
         for metric, extractor in frame[["metric", "extractor"]].drop_duplicates().itertuples(index=False)
     }
     return set(frame["model"]) | set(frame["dataset"]) | extractors | families

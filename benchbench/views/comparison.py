@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.across import Across
-from benchbench.results.conditions import COUNTED
+from benchbench.results.conditions import COUNTED, short_name
 from benchbench.results.numbers import Number, Unit
 from benchbench.results.testing import POWER, Difference, over_seeds
 from benchbench.results.verdicts import LEVEL, Comparison, Line, Pair, Verdict
@@ -222,8 +222,7 @@ def _cells(line: Line, notes: list[str]) -> list[str]:
     found = line.difference
     exact = line.metric in COUNTED
     apart = "" if found is None else _with_interval(found.value, None if exact else (found.low, found.high))
-    judge = line.labels.protocol.get("extractor")  # which the note names
-    metric = line.metric.removesuffix(f"_{judge}") if judge else line.metric
+    metric = short_name(line.metric, line.labels.protocol.get("extractor"))  # which the note names
     shown = heading(asdict(line.labels) | {"metric": metric}) + direction_words(line.direction)
     name = f"{shown} [{notes.index(note) + 1}]"
     return [name, _value(line.a, exact), _value(line.b, exact), apart, _p(line.p), _verdict(line)]

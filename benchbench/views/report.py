@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchbench.core.errors import InputError
-from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, short
+from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, of_family, short
 from benchbench.results.load import load_failures, records, results_of
 from benchbench.results.numbers import Asked
 from benchbench.results.ranks import pareto_front, told_apart
@@ -36,10 +36,10 @@ from benchbench.views.text import (
     heading,
     interval,
     model_name,
-    not_leading,
     number,
     plain,
     protocol,
+    standing,
     task_words,
 )
 
@@ -152,11 +152,11 @@ def _lead(summary: pd.DataFrame) -> pd.DataFrame:
     stated = summary[summary["value"].notna() & summary["higher_is_better"].notna()]
     lines = stated[stated["headline"].fillna(False)]
     if lines.empty:
-        lines = stated[stated["aspect"] == "quality"].assign(lead=not_leading)
+        lines = stated[(stated["aspect"] == "quality") & stated["gated"].fillna(True)]
         if lines.empty:
             return lines
-        lines = lines.sort_values(["lead", "metric", *where], kind="stable")
-    best = lines.sort_values(where, kind="stable").iloc[0] if "lead" not in lines else lines.iloc[0]
+        lines = lines[lines["metric"] == lines["metric"].min()]
+    best = lines.sort_values(where, kind="stable").iloc[0]
     alike = (stated[["metric", *where]] == best[["metric", *where]]).all(axis=1)
     lead: pd.DataFrame = stated[alike].drop_duplicates("name")
     return lead.assign(control=lead["control"].fillna(False).astype(bool))
@@ -185,8 +185,9 @@ def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) ->
         yield f"Landmark: {row['name']} has {number(row['value'])} {interval(row)}".rstrip() + "."
     busy = (summary["aspect"] == "throughput") & (summary["busy"].fillna(0) > BUSY)
     contest = summary[~summary["control"].fillna(False).astype(bool) & summary["value"].notna() & ~busy]
-    for start, what in (("coverage_", "covers most of the reference"), (RATE, "samples fastest")):
-        lines = contest[contest["metric"].str.startswith(start)]
+    coverage, rate = of_family(contest, "coverage"), contest["metric"] == RATE
+    for which, what in ((coverage, "covers most of the reference"), (rate, "samples fastest")):
+        lines = contest[which]
         if len(lines) > 1 and lines["machine"].nunique(dropna=False) == 1 and lines["metric"].nunique() == 1:
             best_row = lines.sort_values(["value", "name"]).iloc[-1]
             unit = f" {best_row['unit']}" if best_row["unit"] else ""
@@ -272,8 +273,8 @@ def _both(x: Mapping[str, Point], y: Mapping[str, Point]) -> dict[str, tuple[Poi
 def _lines(summary: pd.DataFrame) -> list[_Line]:
     """One line a number, grouped as boards are: dataset, task, direction, aspect, metric, then best first."""
     lines = []
-    placed = summary.assign(place=by_aspect, lead=not_leading)
-    key = ["dataset", "task", "direction", "place", "lead", "metric"]
+    placed = summary.assign(place=by_aspect, standing=standing)
+    key = ["dataset", "task", "direction", "place", "standing", "metric"]
     for _, column in placed.sort_values([*key, "name"], kind="stable").groupby(key, sort=False):
         higher = column.iloc[0]["higher_is_better"]
         ordered = column.sort_values(

@@ -27,10 +27,10 @@ from benchbench.views.text import (
     heading,
     interval,
     model_name,
-    not_leading,
     number,
     plain,
     protocol,
+    standing,
 )
 
 
@@ -56,7 +56,7 @@ def metrics_table(frame: pd.DataFrame) -> Table:
         for (_, direction), aspect in parts:
             name = plain(aspect.iloc[0]["aspect"]).replace("_", " ") + direction_words(str(direction))
             table.add_row(Text(name, style="bold"))
-            ordered = aspect.assign(lead=not_leading).sort_values("lead", kind="stable")
+            ordered = aspect.assign(standing=standing).sort_values("standing", kind="stable")
             twice = set(aspect.loc[aspect["metric"].duplicated(), "metric"])  # of several tasks: say which
             for row in ordered.to_dict("records"):
                 note = _note(row)

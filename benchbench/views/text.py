@@ -103,8 +103,7 @@ def by_aspect(frame: pd.DataFrame) -> pd.Series:
     return frame["aspect"].map(lambda aspect: places.get(aspect, len(places)))
 
 
-def not_leading(frame: pd.DataFrame) -> pd.Series:
-    """Sort key: the distances that the field ranks by come first (their limit at infinity stands beside the others),
-    and last where no translator beats one that changes nothing."""
-    leading = frame["metric"].str.match("(fid|fd_|gram_distance)(?!.*infinity)").astype(int)
-    return 1 - leading + frame["metric"].str.match("cycle_|identity_mae|content_distance").astype(int)
+def standing(frame: pd.DataFrame) -> pd.Series:
+    """Sort key: the headline comes first, what restates another number last."""
+    led = frame["headline"].fillna(False).astype(int)
+    return 1 - led + (~frame["gated"].fillna(True).astype(bool)).astype(int)

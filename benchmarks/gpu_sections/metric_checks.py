@@ -14,8 +14,9 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import METRICS
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, PairEvidence
+from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.select import build_metric
 from gpu_sections.carried import stood_in
 from gpu_sections.child import Bench, SkippedError
 from gpu_sections.metric_table import CALLS, CLASSES, Inputs
@@ -71,24 +72,25 @@ def _called(call: Callable[[Any], Any], argument: Any) -> Any:
 
 
 def compare(bench: Bench, name: str, n: int, d: int, device: torch.device) -> None:
-    """The rows of one metric: its value and what stands beside it, and its interval."""
+    """The rows of one metric: its value and its interval."""
     _possible(name)
-    metric = built(METRICS.get(name))
+    metric = built(name)
     expected, seen = (
         _called(lambda where: metric.compute(evidence_for(metric, n, d, where)), where)
         for where in (CPU, device)
     )
-    bench.check(f"metric {name}", difference(list(_values(expected)), list(_values(seen))), LIMIT)
+    bench.check(f"metric {name}", difference([expected.value], [seen.value]), LIMIT)
     ends = [[end for end in (e.low, e.high) if end is not None] for e in (expected, seen)]
     if ends[0] or ends[1]:
         bench.check(f"metric {name}: interval", difference(*ends), INTERVAL)
 
 
-def built(family: type[Metric]) -> Metric:
-    """One metric of the family, on an extractor on which it is defined."""
+def built(name: str) -> Metric:
+    """The metric of that name, on an extractor on which it is defined."""
+    family = METRICS.get(name)
     if not family.uses_extractor:
-        return family()
-    return family(family.extractors.split()[0].replace("*", "net"))
+        return build_metric(name)
+    return build_metric(name, family.extractors.split()[0].replace("*", "net"))
 
 
 def evidence_for(metric: Metric, n: int, d: int, device: torch.device) -> Evidence:
@@ -129,12 +131,6 @@ def _pairs(metric: Metric, device: torch.device) -> dict[str, PairEvidence]:
     errors = torch.linspace(0.1, 0.2, 12, dtype=torch.float64, device=device)
     values = {"cycle_mae": errors, "cycle_mae_exact": errors / 3, "cycle_mae_noise": errors * 2}
     return {"cycle": PairEvidence(values)}
-
-
-def _values(estimate: Estimate) -> Iterator[float]:
-    yield estimate.value
-    for detail in estimate.details.values():
-        yield from _values(detail)
 
 
 def difference(expected: Any, seen: Any) -> float:

@@ -238,9 +238,12 @@ def test_metric_with_and_without_features() -> None:
     assert full.interval == "95% delta"
     assert bare.low is None
     assert bare.interval is None
-    assert set(full.details) == {"fd_infinity_net"}
-    assert full.details["fd_infinity_net"].value < full.value
-    assert set(_metric(*two_sets(47, 60, 5)).details) == set()
+    limit = FrechetDistance("net", "fd_infinity")
+    assert limit.compute(_evidence(x, y)).value < full.value
+    with pytest.raises(MetricFailed, match="at least 48 generated images"):
+        limit.compute(_evidence(*two_sets(47, 60, 5)))
+    with pytest.raises(MetricFailed, match="needs the features"):
+        limit.compute(_evidence(x, y, features=False))
 
 
 def test_a_reference_that_is_moments_alone_is_taken_as_exact() -> None:
@@ -259,7 +262,7 @@ def test_a_reference_that_is_moments_alone_is_taken_as_exact() -> None:
     error = math.log(found.high / found.value) * found.value / z
     assert error == pytest.approx(frechet_standard_error(x, Moments.of(y)), rel=1e-9)
     assert whole.high > found.high
-    limit = found.details["fd_infinity_net"]
+    limit = FrechetDistance("net", "fd_infinity").compute(alone)
     assert limit.value == pytest.approx(fd_infinity(x, Moments.of(y)).value, rel=1e-12)
     assert limit.interval == "95% delta and line fit, reference taken as exact"
 

@@ -198,10 +198,12 @@ def test_metric() -> None:
     assert got.high is not None
     error = (got.high - got.value) / 1.96
     assert got.value - got.low == pytest.approx(1.96 * error, rel=1e-3)
-    assert got.details["kid_subsets"].value == pytest.approx(got.value, abs=4 * error)
+    subsets = KernelDistance("inception_v3", "kd_subsets")
+    assert subsets.name == "kid_subsets"
+    assert subsets.compute(_evidence(x, y, "inception_v3")).value == pytest.approx(got.value, abs=4 * error)
     assert KernelDistance("inception_v3").name == "kid"
-    small = KernelDistance("net").compute(_evidence(x[:999], y, "net"))
-    assert small.details == {}
+    with pytest.raises(MetricFailed, match="1,000 images needs as many a side and has 999"):
+        KernelDistance("net", "kd_subsets").compute(_evidence(x[:999], y, "net"))
     with pytest.raises(MetricFailed, match="kd_net needs the features"):
         KernelDistance("net").compute(_evidence(x, y, "net", features=False))
 

@@ -18,8 +18,17 @@ from benchbench.core.registry import METRICS
 from benchbench.core.scales import from_scale, to_scale
 from benchbench.features.moments import Moments
 from benchbench.metrics.cycle import CYCLE_EXACT
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric, PairEvidence
-from benchbench.metrics.select import balanced
+from benchbench.metrics.metric import (
+    Estimate,
+    Evidence,
+    Family,
+    FeatureEvidence,
+    Metric,
+    Output,
+    PairEvidence,
+    output_of,
+)
+from benchbench.metrics.select import balanced, build_metric
 
 pytestmark = pytest.mark.costly
 
@@ -43,8 +52,8 @@ def built(family: str) -> Metric:
     """The metric on an extractor that it is defined on, or on pairs."""
     metric = METRICS.get(family)
     if not metric.uses_extractor:
-        return metric()
-    return metric(next(name for name in JUDGES if metric.defined_on(name)))
+        return build_metric(family)
+    return build_metric(family, next(name for name in JUDGES if metric.defined_on(name)))
 
 
 def features_evidence(metric: Metric, kind: str, n: int, m: int, d: int, seed: int) -> Evidence:
@@ -71,9 +80,9 @@ def features_evidence(metric: Metric, kind: str, n: int, m: int, d: int, seed: i
     return replace(found, sets={**found.sets, **beside}, labels=torch.randint(d, (len(fake),), generator=rng))
 
 
-def check(estimate: Estimate, metric: type[Metric] | Metric) -> None:
-    low_end, high_end = estimate.ends or metric.ends
-    scale = estimate.scale or metric.scale
+def check(estimate: Estimate, output: Output) -> None:
+    low_end, high_end = estimate.ends or output.ends
+    scale = output.scale
     numbers = [estimate.low, estimate.value, estimate.high]
     if estimate.low is None or estimate.high is None:
         assert estimate.low is estimate.high is estimate.interval is None
@@ -95,16 +104,18 @@ def test_says_its_scale_and_its_range(family: str) -> None:
     """On the class or a base of its room, never left to `Metric`'s defaults; a log scale has no negative numbers, an
     arcsine has two ends or gets the second from the evidence."""
     metric = METRICS.get(family)
-    for said in ("scale", "ends"):
-        owner = next(base for base in metric.__mro__ if said in base.__dict__)
-        assert owner is not Metric, f"{family} leaves its {said} to chance"
-    low, high = metric.ends
-    if metric.scale in ("log", "arcsine"):
+    if not issubclass(metric, Family):
+        for said in ("scale", "ends"):
+            owner = next(base for base in metric.__mro__ if said in base.__dict__)
+            assert owner is not Metric, f"{family} leaves its {said} to chance"
+    output = output_of(metric, family)
+    low, high = output.ends
+    if output.scale in ("log", "arcsine"):
         assert low is not None
-    if metric.scale == "log":
+    if output.scale == "log":
         assert low is not None
         assert low >= 0
-    if metric.scale == "arcsine":
+    if output.scale == "arcsine":
         assert high is not None or family == "modes"
 
 
@@ -121,30 +132,29 @@ def test_numbers_of_features_stay_in_their_range(
     family: str, kind: str, n: int, m: int, d: int, seed: int
 ) -> None:
     """low ≤ value ≤ high, all within the range, and the value comes back from its scale (1e-9: a square and a
-    root); with details. What cannot be computed says so instead."""
+    root). What cannot be computed says so instead."""
     metric = built(family)
     evidence = features_evidence(metric, kind, n, m, d, seed)
     if "style" in metric.needs:
         values = torch.rand(n, generator=torch.Generator().manual_seed(seed)) * (seed % 2)
         evidence = Evidence(pairs={"style": PairEvidence({metric.name: values.double()})})
     try:
-        estimate = metric.compute(evidence)
+        check(metric.compute(evidence), metric.output)
     except MetricFailed:
         return
-    for number in (estimate, *estimate.details.values()):
-        check(number, metric)
 
 
 @pytest.mark.parametrize("family", ["fd", "kd", "is"])
-def test_details_stay_in_their_range(family: str) -> None:
+def test_what_stands_beside_stays_in_its_range(family: str) -> None:
     """1,000 images of three dimensions of one distribution, whose extrapolation and unbiased distance have either
-    sign in some draws: details are there, and lie in ranges of their own."""
+    sign in some draws: both numbers are there, and lie in ranges of their own."""
     metric, negative = built(family), 0
     for seed in range(12):
-        estimate = metric.compute(features_evidence(metric, "fresh", 1000, 1000, 3, seed))
-        assert len(estimate.details) == 1
-        for number in (estimate, *estimate.details.values()):
-            check(number, metric)
+        found = metric.numbers(features_evidence(metric, "fresh", 1000, 1000, 3, seed))
+        for output in metric.declared():
+            number = found[output.name]
+            assert isinstance(number, Estimate)
+            check(number, output)
             negative += number.value < 0
     assert (negative > 0) is (family != "is")
 
@@ -168,4 +178,4 @@ def test_numbers_of_pairs_stay_in_their_range(family: str, n: int, form: str, se
     if family.startswith("cycle_growth"):  # a difference of two errors in 0 … 1
         values = {metric.disturbed: share, CYCLE_EXACT: 1 - share}  # type: ignore[attr-defined]
     role = getattr(metric, "role", "cycle")
-    check(metric.compute(Evidence(pairs={role: PairEvidence(values)})), metric)
+    check(metric.compute(Evidence(pairs={role: PairEvidence(values)})), metric.output)

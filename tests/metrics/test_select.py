@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
+import benchbench.metrics.prdc as prdc_module
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, FeatureEvidence, Metric, Need
-from benchbench.metrics.prdc import Coverage, prdc
-from benchbench.metrics.select import STYLIZATION, TRANSLATION, balanced, needs_of, score, select_metrics
+from benchbench.metrics.prdc import PRDC, prdc
+from benchbench.metrics.select import (
+    STYLIZATION,
+    TRANSLATION,
+    balanced,
+    build_metric,
+    needs_of,
+    score,
+    select_metrics,
+)
 
 LITE = "efficientnet_lite0"
 
@@ -226,7 +235,7 @@ def test_the_larger_side_does_not_help() -> None:
     for n in (300, 3000):
         sides = [{"net": FeatureEvidence(Moments.of(x), x)} for x in (fake[:n].contiguous(), real)]
         (outcome,) = score(
-            [Coverage("net")], Evidence(dict(zip(("generated", "reference"), sides, strict=True)))
+            [PRDC("net", "coverage")], Evidence(dict(zip(("generated", "reference"), sides, strict=True)))
         )
         assert outcome.estimate is not None
         values.append(outcome.estimate.value)
@@ -271,3 +280,50 @@ def test_the_inception_score_of_a_stranger_is_not_standard() -> None:
     assert [m.name for m in select_metrics(["is"], [LITE], "cnn_digits")] == [f"is_{LITE}"]
     assert [m.name for m in select_metrics(["inception_score"], [LITE])] == ["inception_score"]
     assert f"is_{LITE}" in {m.name for m in select_metrics(["all"], [LITE], "cnn_digits")}
+
+
+def test_what_stands_beside_a_metric_comes_with_it_or_is_asked_for() -> None:
+    """`fd` brings `fd_infinity` where there are enough images; asked for both, each is there once; alone, it is alone,
+    and says why it cannot be had. `all` asks for neither twice: keys know the metrics that were asked for."""
+    rng = torch.Generator().manual_seed(0)
+    sides = [torch.randn(n, 2, generator=rng) for n in (60, 60)]
+    seen = Evidence(
+        {
+            role: {LITE: FeatureEvidence(Moments.of(x), x)}
+            for role, x in zip(("generated", "reference"), sides, strict=True)
+        }
+    )
+    few = replace(seen, sets={**seen.sets, "generated": evidence(5, 5).sets["generated"]})
+    few = replace(few, sets={**few.sets, "generated": {LITE: few.sets["generated"]["net"]}})
+
+    def found(names: list[str], some: Evidence = seen) -> list[tuple[str, str]]:
+        return [(o.metric.output.name, o.status) for o in score(select_metrics(names, [LITE]), some)]
+
+    assert found(["fd"]) == [("fd", "ok"), ("fd_infinity", "ok")]
+    assert found(["fd", "fd_infinity"]) == [("fd", "ok"), ("fd_infinity", "ok")]
+    assert found(["fd_infinity"]) == [("fd_infinity", "ok")]
+    assert found(["fd"], few) == [("fd", "ok")]
+    assert found(["fd_infinity"], few) == [("fd_infinity", "failed")]
+    (limit,) = select_metrics(["fid_infinity"], [LITE])
+    assert (limit.name, limit.extractor, limit.output.gated) == ("fid_infinity", "inception_v3", False)
+    assert not {"fd_infinity", "kd_subsets", "is_one_split"} & {
+        m.family for m in select_metrics(["all"], [LITE])
+    }
+
+
+def test_a_family_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Precision, recall, density and coverage come from one overlap, those with k = 3 from another."""
+    calls = []
+    overlap = prdc_module.overlap
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        calls.append(arguments[2])
+        return overlap(*arguments, **options)
+
+    monkeypatch.setattr(prdc_module, "overlap", counting)
+    names = ["coverage", "density", "precision", "precision_k3", "recall", "recall_k3"]
+    metrics = [build_metric(name, "net") for name in names]
+    assert [outcome.status for outcome in score(metrics, evidence(20, 20))] == ["ok"] * 6
+    assert sorted(calls) == [3, 5]
+    with pytest.raises(InputError, match="PRDC is registered as 'fd' but yields precision, recall"):
+        PRDC("net", "fd")

@@ -17,7 +17,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics import neighbours
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.prdc import Coverage, Density, Precision, PrecisionK3, Recall, RecallK3, prdc
+from benchbench.metrics.prdc import NAMES, PRDC, PRDCK3, prdc
 
 
 def gaussian(seed: int, n: int, d: int, scale: float = 1.0, offset: float = 0.0) -> Tensor:
@@ -152,14 +152,14 @@ def test_metrics_read_the_evidence() -> None:
             "reference": {"net": FeatureEvidence(Moments.of(real), real)},
         }
     )
-    for metric in (Precision("net"), Recall("net"), Density("net"), Coverage("net")):
+    for metric in (PRDC("net", name) for name in NAMES):
         estimate = metric.compute(evidence)
         assert estimate.value == pytest.approx(prdc(real, fake)[metric.family], abs=1e-12)
         assert estimate.low is not None
         assert estimate.high is not None
         assert estimate.low <= estimate.value <= estimate.high
         assert estimate.low < estimate.high
-    for metric in (PrecisionK3("net"), RecallK3("net")):
+    for metric in (PRDCK3("net", name) for name in ("precision_k3", "recall_k3")):
         family = metric.family.removesuffix("_k3")
         assert metric.compute(evidence).value == pytest.approx(prdc(real, fake, 3)[family], abs=1e-12)
     far = Evidence(
@@ -168,9 +168,9 @@ def test_metrics_read_the_evidence() -> None:
             "reference": evidence.sets["reference"],
         }
     )
-    nothing = Precision("net").compute(far)
+    nothing = PRDC("net", "precision").compute(far)
     assert (nothing.value, nothing.low) == (0, 0)
     assert nothing.high == pytest.approx(1.959964**2 / (50 + 1.959964**2), abs=1e-6)
-    assert Density("net").compute(far).high == nothing.high
+    assert PRDC("net", "density").compute(far).high == nothing.high
     with pytest.raises(MetricFailed, match="no features"):
-        Precision("other").compute(evidence)
+        PRDC("other", "precision").compute(evidence)

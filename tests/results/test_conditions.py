@@ -17,7 +17,6 @@ from benchbench.results.conditions import (
     conditions_of,
     differences,
     facts_of,
-    restated,
 )
 from benchbench.results.load import load_results
 from benchbench.results.manifest import RunFacts, RunManifest
@@ -213,25 +212,6 @@ def test_conditions_may_be_mixed_in_another_way() -> None:
     b = [made(n_images="1", size="4"), made(n_images="3", size="2")]
     assert differences(a, b) == "the size is 2 and 4 against 2 and 4, n_images is 1 and 3 against 1 and 3"
     assert differences(a[:1], b[:1]) == "the size is 2 against 4"
-
-
-@pytest.mark.parametrize(
-    ("metric", "yes"),
-    [
-        ("fd_infinity_efficientnet_lite0", True),
-        ("fid_infinity", True),
-        ("kd_subsets_dino", True),
-        ("kid_subsets", True),
-        ("is_one_split_x", True),
-        ("inception_score_one_split", True),
-        ("fd_efficientnet_lite0", False),
-        ("kd_x", False),
-        ("is_x", False),
-    ],
-)
-def test_what_restates_a_metric(metric: str, yes: bool) -> None:
-    """The rows that stand beside fd, kd and is, under the names that records have; the metrics themselves are none."""
-    assert restated(metric) is yes
 
 
 def test_conditions_are_text_whatever_the_dtype(make_row: MakeRow) -> None:

@@ -269,7 +269,10 @@ def test_headlines_take_half_of_the_level_and_the_rest_is_holms() -> None:
         headline=ALPHA, default=ALPHA, metric={"tolerated": Rule(relative=10), "ignored": Rule(ignore=True)}
     )
     shifts = {"fd": 2.0, "a": 3.0, "b": 2.5, "c": 0.5, "tolerated": 9.0, "ignored": 9.0, "fd_infinity_x": 9.0}
-    pairs = [raised(by, metric, headline=metric == "fd") for metric, by in shifts.items()]
+    pairs = [
+        raised(by, metric, headline=metric == "fd", gated=metric != "fd_infinity_x")
+        for metric, by in shifts.items()
+    ]
     still = pair(BEFORE, BEFORE, model="still", metric="a")
     found = {f.metric: f.p for f in judged([*pairs, still], gate) if f.model == "vae"}
     a, b, c = (p_of(shifts[name]) for name in "abc")
@@ -319,7 +322,7 @@ def test_models_that_moved_share_the_level() -> None:
 
 def test_a_doublet_is_gated_where_the_gate_names_it() -> None:
     """`fd_infinity` restates `fd`, and no section gates it; a rule of its own does."""
-    example = raised(9.0, "fd_infinity_x")
+    example = raised(9.0, "fd_infinity_x", gated=False)
     (finding,) = judged([example], Gate(default=ALPHA))
     assert (finding.verdict, finding.reason) == ("not gated", "restates the number beside it")
     (named,) = judged([example], Gate(metric={"fd_infinity*": Rule(relative=0.1)}))

@@ -196,3 +196,11 @@ def test_every_published_number_has_a_scale_on_which_it_is_possible() -> None:
     assert ((value <= numbers["maximum"] + 1e-9) | numbers["maximum"].isna()).all()
     assert (value[numbers["scale"] == "log"] >= 0).all()
     assert rows[rows["headline"]].groupby(["cell", "task", "direction"]).size().eq(1).all()
+
+
+def test_what_restates_another_number_by_name(make_row: MakeRow) -> None:
+    """Of records from before they said so: what stands beside fd, kd and is; a record that says is left alone."""
+    beside = ["fd_infinity_efficientnet_lite0", "fid_infinity", "kid_subsets", "inception_score_one_split"]
+    rows = [make_row(metric=metric) for metric in (*beside, "fd_efficientnet_lite0", "kid")]
+    rows.append(make_row(metric="acme_infinity", gated=True))
+    assert completed(to_frame(rows))["gated"].tolist() == [False] * 4 + [True] * 3

@@ -99,7 +99,7 @@ def test_a_duplicate_is_not_written(make_row: MakeRow, tmp_path: Path) -> None:
         (",higher_is_better,", ",", r"lacks the column\(s\) higher_is_better"),
         (",value,", ",score,", r"lacks the column\(s\) value"),
         (",value,low,", ",low,value,", "in another order"),
-        ("12.5", "12,5", "row 2 has 28 fields where 27 belong"),
+        ("12.5", "12,5", "row 2 has 29 fields where 28 belong"),
         ("12.5", "much", "row 2 has 'much' as its value"),
         ("12.5", "nan", "row 2 is impossible"),
         (",12.5,", ",,", "row 2 is impossible"),

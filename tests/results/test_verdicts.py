@@ -207,6 +207,7 @@ def test_holm_runs_over_what_one_decision_hangs_on(runs: Runs) -> None:
     )
     special = {
         "fd": {"headline": True},
+        "fd_infinity_q": {"gated": False},
         "machine_load": {"aspect": "cost", "higher_is_better": None},
         "parameters": {"aspect": "cost"},
         "sampling_rate": {"aspect": "throughput", "higher_is_better": True},
