@@ -113,7 +113,7 @@ def test_shipped_weights_are_those_of_a_record(name: str) -> None:
     """The record lists the sha256 of the weights it was scored with; the card names the record."""
     folder = baselines_folder() / name
     sha256 = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    owners = [run["cell"] for _, run in records(STORE) if run["files"].get(WEIGHTS) == sha256]
+    owners = [run.cell for _, run in records(STORE) if run.files.get(WEIGHTS) == sha256]
     assert len(owners) == 1
     assert owners[0] in (folder / "card.md").read_text(encoding="utf-8")
 
@@ -123,12 +123,12 @@ def test_pretrained_weights_reproduce_their_record(published: pd.DataFrame, tmp_
     """`benchbench run --model dcgan --dataset digits --pretrained`: every number but those of the clock lies within
     the interval of the record that the weights came from, or equals it where it has none."""
     sha256 = (baselines_folder() / "dcgan-digits" / CHECKSUM).read_text().split()[0]
-    (run,) = [run for _, run in records(STORE) if run["files"].get(WEIGHTS) == sha256]
+    (run,) = [run for _, run in records(STORE) if run.files.get(WEIGHTS) == sha256]
     ((path, _),) = run_cells(
-        "dcgan", "digits", seeds=[int(run["seed"])], pretrained=True, out=tmp_path, device="cpu"
+        "dcgan", "digits", seeds=[int(run.seed)], pretrained=True, out=tmp_path, device="cpu"
     )
     again = load_results(path).set_index("metric")
-    before = published[published["cell"] == run["cell"]].set_index("metric")
+    before = published[published["cell"] == run.cell].set_index("metric")
     kept = before[~before["aspect"].isin(["throughput", "cost"]) & (before["status"] == "ok")]
     assert len(kept) > 10
     for metric, row in kept.iterrows():

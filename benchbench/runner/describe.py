@@ -153,9 +153,10 @@ def protocol(
 ) -> Made:
     """How weights and samples were made; null where it does not apply or, for loaded weights, nobody knows.
 
-    ema: decay of a ramp, 0 for none; the setting, of another kind of average. batch_norm: whose statistics samples are normalised by, "running" averages of training or
-    "standing" ones taken at the end. labels: which were asked for. checkpoint: "last" or "best" (by the monitor's
-    distance, or by the held-out loss under early stopping). precision: of training.
+    ema: decay of a ramp, 0 for none; the setting, of another kind of average. batch_norm: whose statistics samples are
+    normalised by, "running" averages of training or "standing" ones taken at the end. labels: which were asked for.
+    checkpoint: "last" or "best" (by the monitor's distance, or by the held-out loss under early stopping). precision:
+    of training.
     """
     config = None if training is None else plan.recipe.training
     statistics = None
