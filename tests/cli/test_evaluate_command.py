@@ -112,6 +112,50 @@ def test_a_name_stands_in_the_table(run: Run, tmp_path: Path) -> None:
     assert "--name 'a,b' holds a comma or an equals sign" in done.err
 
 
+@pytest.mark.costly
+def test_every_verb_takes_the_same_words(run: Run, tmp_path: Path) -> None:
+    """The files of an archive are those of the folder, so their distance is 0 and the note says that they are the same
+    images; `run` learns from an array with labels, and `stats` and `evaluate` know the same name by its kind."""
+    with zipfile.ZipFile("real.zip", "w") as archive:
+        for file in sorted((tmp_path / "real").iterdir()):
+            archive.write(file, f"around/{file.name}")
+    done = run("evaluate", "folder:real", "--reference", "zip:real.zip", "--metrics", "fd,mse")
+    assert done.code == 0
+    assert "samples and reference are the same images" in done.err
+    frame = benchbench.load_results(tmp_path / "runs").set_index("metric")["value"].astype(float)
+    assert frame[f"fd_{LITE}"] == pytest.approx(0, abs=1e-6)
+    assert frame["mse"] == 0
+    np.savez(
+        "faces.npz",
+        x_train=pictures(8, 2),
+        y_train=np.arange(8) % 2,
+        x_test=pictures(6, 3),
+        y_test=np.arange(6) % 2,
+    )
+    done = run(
+        "run",
+        "--model",
+        "real",
+        "--dataset",
+        "faces.npz",
+        "--metrics",
+        "fd",
+        "--samples",
+        "6",
+        "--device",
+        "cpu",
+    )
+    assert done.code == 0, done.err
+    (record,) = (tmp_path / "runs" / "npz-faces").glob("real/*/run.json")
+    data = json.loads(record.read_text())["data"]
+    assert (data["train"]["n"], data["held_out"]["n"]) == (8, 6)
+    assert run("stats", "npz:faces.npz:train").out.startswith("cached: 8 images of npz-faces,")
+    done = run("evaluate", "real", "--reference", "faces.npz:train", "--metrics", "fd")
+    assert "folder-real on npz-faces" in done.out
+    done = run("run", "--model", "real", "--dataset", "faces.npz:train")
+    assert (done.code, "a run needs both: write faces.npz" in done.err) == (2, True)
+
+
 def test_few_images_fail_single_metrics_and_not_the_call(run: Run, tmp_path: Path) -> None:
     """Three images: the distance stands, the Inception Score and precision fail with their reasons, exit 0. If
     nothing stands: exit 4, and the record has the reasons."""

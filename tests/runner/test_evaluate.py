@@ -516,7 +516,8 @@ def test_all_identical_images() -> None:
 @pytest.mark.costly
 def test_a_generator(tmp_path: Path) -> None:
     """A TorchScript generator: the images of tanh(latents), made here from the definition of the latents, give
-    the same numbers (1e-6) and the same fingerprint; the record names the file by its sha256."""
+    the same numbers (1e-6) and the same fingerprint; the record names the file by its sha256. The kind may stand before
+    the path."""
 
     class Toy(torch.nn.Module):
         def forward(self, z: Tensor) -> Tensor:
@@ -535,6 +536,8 @@ def test_a_generator(tmp_path: Path) -> None:
     assert samples["fingerprint"] == fingerprint(made)
     assert samples["generator_sha256"] == file_sha256(tmp_path / "toy.ts")
     assert evaluated(tmp_path / "toy.ts", REAL, out=tmp_path / "out", **options).cached
+    del options["kind"]
+    assert evaluated(f"torchscript:{tmp_path}/toy.ts", REAL, out=tmp_path / "out", **options).cached
 
 
 NOT_A_NUMBER = SAMPLES.float().div(127.5).sub(1)

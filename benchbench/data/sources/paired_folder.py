@@ -58,7 +58,41 @@ class DomainsFolder(FolderSource):
 
     def load(self, progress: Progress = SILENT) -> Domains:
         """Both splits of both domains; `InputError` if one cannot be used."""
-        return _load_domains(self.path, self.name, self.options.size, progress)
+        size = self.options.size
+        held_out = _held_out(self.path, NAMES)
+        missing = [
+            f"{split}{side}/"
+            for split in ("train", held_out)
+            for side in NAMES
+            if not (self.path / f"{split}{side}").is_dir()
+        ]
+        if missing:
+            raise InputError(
+                f"{self.path} lacks {' and '.join(missing)}; two domains are four folders: trainA/, trainB/, "
+                "testA/ and testB/ (or valA/ and valB/)"
+            )
+        parts = {
+            split: [read_part(self.path / f"{split}{side}", f"{split}{side}") for side in NAMES]
+            for split in ("train", held_out)
+        }
+        notes = [note for two in parts.values() for part in two for note in part.notes]
+        splits, paired = [], []
+        for split, (a, b) in parts.items():
+            found = partners(_names(a, self.path / a.title, "A"), _names(b, self.path / b.title, "B"))
+            in_pairs = len(found) == a.total == b.total
+            if in_pairs:
+                notes.append(f"{split}: images of the same name in both domains are pairs")
+            elif found:
+                notes.append(
+                    f"{split}: {len(found)} of {a.total} images of A and of {b.total} images of B have a partner of "
+                    "the same name; all are used unpaired"
+                )
+            first, second = a.decode(size, progress), b.decode(size, progress)
+            splits.append((first, _reordered(second, [j for _, j in found]) if in_pairs else second))
+            paired.append(in_pairs)
+        return _domains(
+            self.kind, self.path, self.name, size, (splits[0], splits[1]), (paired[0], paired[1]), notes
+        )
 
 
 class PairsSource(FileSource):
@@ -101,41 +135,6 @@ class PairsSource(FileSource):
             (True, True),
             [*train.notes, *test.notes],
         )
-
-
-def _load_domains(path: Path, name: str, size: int | None, progress: Progress) -> Domains:
-    held_out = _held_out(path, NAMES)
-    missing = [
-        f"{split}{side}/"
-        for split in ("train", held_out)
-        for side in NAMES
-        if not (path / f"{split}{side}").is_dir()
-    ]
-    if missing:
-        raise InputError(
-            f"{path} lacks {' and '.join(missing)}; two domains are four folders: trainA/, trainB/, testA/ and "
-            "testB/ (or valA/ and valB/)"
-        )
-    parts = {
-        split: [read_part(path / f"{split}{side}", f"{split}{side}") for side in NAMES]
-        for split in ("train", held_out)
-    }
-    notes = [note for two in parts.values() for part in two for note in part.notes]
-    splits, paired = [], []
-    for split, (a, b) in parts.items():
-        found = partners(_names(a, path / a.title, "A"), _names(b, path / b.title, "B"))
-        in_pairs = len(found) == a.total == b.total
-        if in_pairs:
-            notes.append(f"{split}: images of the same name in both domains are pairs")
-        elif found:
-            notes.append(
-                f"{split}: {len(found)} of {a.total} images of A and of {b.total} images of B have a partner of "
-                "the same name; all are used unpaired"
-            )
-        first, second = a.decode(size, progress), b.decode(size, progress)
-        splits.append((first, _reordered(second, [j for _, j in found]) if in_pairs else second))
-        paired.append(in_pairs)
-    return _domains("folder", path, name, size, (splits[0], splits[1]), (paired[0], paired[1]), notes)
 
 
 def partners(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
