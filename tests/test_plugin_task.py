@@ -5,11 +5,13 @@ The package is `fixtures/acme_rotation`, 90 lines: images are turned by 90 degre
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -89,6 +91,8 @@ def test_run_trains_scores_and_draws() -> None:
         (folder,) = Path(name).glob("digits/turner/*")
         assert read_run_json(folder / "run.json")["turned"] == 40
         assert (folder / "rotations.png").stat().st_size > 1000
+        with np.load(folder / "turned.npz") as kept:
+            assert kept["images"].shape == (40, 32, 32, 3)
 
 
 @pytest.mark.costly
@@ -103,6 +107,7 @@ def test_suite_leaderboard_and_report_show_it(tmp_path: Path) -> None:
     answer("report", "store", "--output", "page.html")
     page = Path("page.html").read_text()
     assert "images and what became of them" in page
+    assert re.search(r"digits/turner/\w+/turned\.npz</code>: turner [^<]*: the first 40 of 40, turned", page)
     assert "corner_error" in page
     assert "rotation" in answer("list", "tasks")
 
