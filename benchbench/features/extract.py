@@ -9,8 +9,8 @@ not waited for at every batch: rows leave it `_FETCH_BYTES` at a time.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from typing import IO, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.core.progress import SILENT, Progress
-from benchbench.features.extractor import Extractor
+from benchbench.features.extractor import Extractor, Features
 from benchbench.features.moments import Moments
 
 SPILL_BYTES = 2**30
@@ -52,19 +52,21 @@ class Reader:
     def show(self, images: Tensor, batch_size: int | None = None) -> None:
         """Look at `images` (uint8 RGB N×3×H×W), at most `batch_size` at once (default: what the extractor
         likes best). `MetricFailed` for features that are not finite."""
-        for batch in images.split(batch_size or self.extractor.batch_size):
-            seen = self.extractor(batch)
-            if self._moments is None:
-                device = seen.features.device
-                # MPS has no float64.
-                self._moments = Moments.zeros(self.extractor.dim, "cpu" if device.type == "mps" else device)
-            self._waiting.append(seen.features)
-            if sum(map(len, self._waiting)) >= _UPDATE_ROWS:
-                self._update()
-            if self._features is not None:
-                self._features.append(seen.features)
-            if self._logits is not None and seen.logits is not None:
-                self._logits.append(seen.logits)
+        show([self], images, batch_size)
+
+    def add(self, seen: Features) -> None:
+        """What the extractor said of the next batch."""
+        if self._moments is None:
+            device = seen.features.device
+            # MPS has no float64.
+            self._moments = Moments.zeros(self.extractor.dim, "cpu" if device.type == "mps" else device)
+        self._waiting.append(seen.features)
+        if sum(map(len, self._waiting)) >= _UPDATE_ROWS:
+            self._update()
+        if self._features is not None:
+            self._features.append(seen.features)
+        if self._logits is not None and seen.logits is not None:
+            self._logits.append(seen.logits)
 
     def result(self) -> Extracted:
         """What was said of all images shown; `InputError` if there were none."""
@@ -81,6 +83,18 @@ class Reader:
         if self._waiting and self._moments is not None:
             self._moments.update(torch.cat(self._waiting))
             self._waiting.clear()
+
+
+def show(readers: Sequence[Reader], images: Tensor, batch_size: int | None = None) -> None:
+    """`Reader.show` of several whom one forward pass serves (`extractor.passes`), the one that makes it first."""
+    lead: Any = readers[0].extractor
+    for batch in images.split(batch_size or lead.batch_size):
+        if len(readers) == 1:
+            readers[0].add(lead(batch))
+            continue
+        seen = lead.layers(batch)
+        for reader in readers:
+            reader.add(seen[reader.extractor.name])
 
 
 def extract(
@@ -103,11 +117,23 @@ def extract(
     if total is None:
         total = len(images) if isinstance(images, Tensor) else 0
     reader = Reader(extractor, need_features=need_features, need_logits=need_logits)
+    return extract_for([reader], images, batch_size, progress, title, total)[0]
+
+
+def extract_for(
+    readers: Sequence[Reader],
+    images: Tensor | Iterable[Tensor],
+    batch_size: int | None,
+    progress: Progress,
+    title: str,
+    total: int,
+) -> list[Extracted]:
+    """As `extract`, for readers whom one forward pass serves, in their order."""
     with progress.stage(title, total, "image") as stage:
-        for batch in rebatch(images, batch_size or extractor.batch_size):
-            reader.show(batch, len(batch))
+        for batch in rebatch(images, batch_size or readers[0].extractor.batch_size):
+            show(readers, batch, len(batch))
             stage.advance(len(batch))
-    return reader.result()
+    return [reader.result() for reader in readers]
 
 
 def rebatch(images: Tensor | Iterable[Tensor], batch_size: int) -> Iterator[Tensor]:

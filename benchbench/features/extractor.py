@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -47,6 +48,25 @@ class Extractor(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Provenance for run.json: name, weights_sha256, resize, precision, source of the weights."""
+
+
+def passes(extractors: Mapping[str, Extractor]) -> list[list[str]]:
+    """The names of `extractors` in groups that one forward pass serves, the one that makes the pass first.
+
+    An extractor that `reads` another's pass is served by that one's `layers(images)`, `Features` by extractor name,
+    where it is among them on the same weights, resize and precision; else it makes a pass of its own.
+    """
+    groups = {name: [name] for name in extractors}
+    for name, extractor in extractors.items():
+        lead = getattr(extractor, "reads", "")
+        if lead in groups and _pinned(extractors[lead]) == _pinned(extractor):
+            groups[lead] += groups.pop(name)
+    return list(groups.values())
+
+
+def _pinned(extractor: Extractor) -> list[Any]:
+    told = extractor.describe()
+    return [told[name] for name in ("weights_sha256", "resize", "precision")]
 
 
 def load_extractor(name: str, device: torch.device | str = "cpu", precision: str = "float32") -> Extractor:

@@ -9,7 +9,7 @@ another way.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -40,6 +40,7 @@ class FrozenExtractor:
     n_logits: ClassVar[int]
     resize: ClassVar[str]
     input_side: ClassVar[int | None] = None
+    reads: ClassVar[str] = ""  # whose forward pass yields these features too (`extractor.passes`)
     batch_size: int
 
     def __init__(
@@ -71,11 +72,18 @@ class FrozenExtractor:
 
         `MetricFailed` where float16, whose largest number is 65,504, was too small.
         """
+        return self._checked(lambda images: {self.name: self.forward(images)}, images)[self.name]
+
+    def _checked(
+        self, forward: Callable[[Tensor], dict[str, Features]], images: Tensor
+    ) -> dict[str, Features]:
+        """What `forward` says of images that were checked and sent to the device, by the name of the extractor."""
         images = send(check_images(images), self.device)
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), full_float32():
-            seen = self.forward(images)
-        if self.dtype == torch.float16 and not torch.isfinite(seen.features).all():
-            raise MetricFailed(f"{self.name} overflows float16 on these images; use bfloat16 or float32")
+            seen = forward(images)
+        for name, own in seen.items():
+            if self.dtype == torch.float16 and not torch.isfinite(own.features).all():
+                raise MetricFailed(f"{name} overflows float16 on these images; use bfloat16 or float32")
         return seen
 
     def describe(self) -> dict[str, Any]:

@@ -16,14 +16,14 @@ Features: the 2048 after global average pooling (`pool_3`). Logits: 1008, the la
 the Inception Score reads them ("logits_unbiased" in torch-fidelity).
 
 `inception_v3_spatial` reads another layer under the first protocol: the first 7 channels of `mixed_6/conv`, in
-their places, for sFID (Nash et al. 2021). It is an extractor of its own with a pass of its own, which ends at
-that layer, after 64% of the arithmetic; whoever asks for FID and sFID together pays for both.
+their places, for sFID (Nash et al. 2021). Alone it has a pass of its own, which ends at that layer, after 64% of the
+arithmetic; asked for together with `inception_v3` it is read off that one's pass.
 """
 
 from __future__ import annotations
 
 import io
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -50,12 +50,21 @@ class FoldedInception(nn.Module):
         super().__init__()
         layers = _folded_layers(weights)
         self.fc, self.pool = layers.pop("fc"), layers.pop("AvgPool")
+        self.at = list(layers).index("Mixed_6d")
         self.trunk = nn.Sequential(*layers.values()).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.trunk(x.contiguous(memory_format=torch.channels_last))
+        return self.whole(x)[:2]
+
+    def whole(self, x: Tensor, spatial: bool = False) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The same, and where asked the features of `SpatialInception` on the way."""
+        maps, places = x.contiguous(memory_format=torch.channels_last), None
+        for number, layer in enumerate(self.trunk):
+            if spatial and number == self.at:
+                places = spatial_features(layer.get_submodule("branch1x1")(maps))
+            maps = layer(maps)
         features = self.pool(maps.float()).flatten(1)
-        return features, features @ self.fc.weight.T
+        return features, features @ self.fc.weight.T, places
 
 
 class SpatialInception(nn.Module):
@@ -76,7 +85,12 @@ class SpatialInception(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         maps = self.trunk(x.contiguous(memory_format=torch.channels_last))
-        return maps[:, :7].permute(0, 2, 3, 1).flatten(1).float(), None
+        return spatial_features(maps), None
+
+
+def spatial_features(maps: Tensor) -> Tensor:
+    """The first 7 channels of the maps N×C×17×17 of `mixed_6/conv`, place by place: float32 N×2023."""
+    return maps[:, :7].permute(0, 2, 3, 1).flatten(1).float()
 
 
 class InceptionV3(FrozenExtractor):
@@ -116,6 +130,17 @@ class InceptionV3(FrozenExtractor):
     def forward(self, images: Tensor) -> Features:
         return Features(*self.network(self.preprocess(images).to(self.dtype)))
 
+    def layers(self, images: Tensor) -> dict[str, Features]:
+        """Its own features and, from the same pass, those of `inception_v3_spatial`; by the name of the extractor."""
+
+        network: Any = self.network
+
+        def forward(images: Tensor) -> dict[str, Features]:
+            features, logits, places = network.whole(self.preprocess(images).to(self.dtype), spatial=True)
+            return {self.name: Features(features, logits), InceptionV3Spatial.name: Features(places, None)}
+
+        return self._checked(forward, images)
+
     def preprocess(self, images: Tensor) -> Tensor:
         """uint8 N×3×H×W -> normalised float32 N×3×299×299."""
         return resize.tf1(images, SIZE).sub_(128).div_(128)
@@ -127,6 +152,7 @@ class InceptionV3Spatial(InceptionV3):
     name = "inception_v3_spatial"
     dim = 7 * 17 * 17
     n_logits = 0
+    reads = "inception_v3"
     network_class = SpatialInception
 
 

@@ -29,7 +29,7 @@ from benchbench.data.cache import cache_folder
 from benchbench.data.fingerprint import combine_in_order
 from benchbench.data.image_stream import ImageStream
 from benchbench.data.streams import from_tensors
-from benchbench.features.extract import Extracted, extract
+from benchbench.features.extract import Extracted, Reader, extract_for
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
 
@@ -51,41 +51,60 @@ def reference_features(
 
     A stream nobody has read yet is read once for its digests, and once more if it has to be shown.
     """
+    asked = [(extractor, need_features, need_logits)]
+    return reference_features_of(images, asked, batch_size=batch_size, progress=progress, title=title)[0]
+
+
+def reference_features_of(
+    images: Tensor | ImageStream,
+    asked: Sequence[tuple[Extractor, bool, bool]],
+    *,
+    batch_size: int | None = None,
+    progress: Progress = SILENT,
+    title: str = "reference features",
+) -> list[Extracted]:
+    """`reference_features` of several extractors whom one forward pass serves: (extractor, need_features, need_logits),
+    the one that makes the pass first. What the cache has of one is not computed again."""
     stream = from_tensors(images) if isinstance(images, Tensor) else images
     stream.look()
-    folder = cache_folder() / "reference" / _key(stream.digests, extractor)
-    need_logits = need_logits and extractor.n_logits > 0
+    found: dict[str, Extracted] = {}
+    readers, folders = [], []
+    for extractor, need_features, need_logits in asked:
+        folder = cache_folder() / "reference" / _key(stream.digests, extractor)
+        need_logits = need_logits and extractor.n_logits > 0
+        kept = _kept(folder, stream.n, extractor, progress)
+        has_features = kept is not None and kept.features is not None
+        has_logits = kept is not None and kept.logits is not None
+        if kept is not None and has_features >= need_features and has_logits >= need_logits:
+            features, logits = kept.features if need_features else None, kept.logits if need_logits else None
+            found[extractor.name] = Extracted(kept.moments, features, logits)
+            continue
+        more = {"need_features": need_features or has_features, "need_logits": need_logits or has_logits}
+        readers.append(Reader(extractor, **more))
+        folders.append(folder)
+    alone = readers and readers[0].extractor is not asked[0][0]  # whose pass the others read is there already
+    for some in [[reader] for reader in readers] if alone else [readers] if readers else []:
+        size = batch_size or some[0].extractor.batch_size
+        seen = extract_for(some, stream.batches(size), batch_size, progress, title, stream.n)
+        found |= {reader.extractor.name: own for reader, own in zip(some, seen, strict=True)}
+    for reader, folder in zip(readers, folders, strict=True):
+        try:
+            _save(folder, found[reader.extractor.name])
+        except InputError as error:
+            progress.note(f"going on without the cache of reference features: {error}")
+    return [found[extractor.name] for extractor, _, _ in asked]
+
+
+def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Extracted | None:
+    """What the cache has, None where it has nothing that can be used."""
     try:
-        kept = _load(folder, stream.n, extractor)
+        return _load(folder, n, extractor)
     except FileNotFoundError:
-        kept = None
+        return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         progress.note(f"the cache entry {folder} cannot be used ({error}); computing it again")
         shutil.rmtree(folder, ignore_errors=True)
-        kept = None
-    if kept is not None:
-        has_features, has_logits = kept.features is not None, kept.logits is not None
-        if has_features >= need_features and has_logits >= need_logits:
-            return Extracted(
-                kept.moments, kept.features if need_features else None, kept.logits if need_logits else None
-            )
-        need_features, need_logits = need_features or has_features, need_logits or has_logits
-
-    found = extract(
-        stream.batches(batch_size or extractor.batch_size),
-        extractor,
-        need_features=need_features,
-        need_logits=need_logits,
-        batch_size=batch_size,
-        progress=progress,
-        title=title,
-        total=stream.n,
-    )
-    try:
-        _save(folder, found)
-    except InputError as error:
-        progress.note(f"going on without the cache of reference features: {error}")
-    return found
+        return None
 
 
 def _key(digests: Sequence[bytes], extractor: Extractor) -> str:

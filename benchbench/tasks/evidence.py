@@ -11,9 +11,9 @@ from benchbench.core.device import free_bytes
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.image_stream import ImageStream
-from benchbench.features.extract import Extracted, Reader, rebatch
-from benchbench.features.extractor import Extractor
-from benchbench.features.reference_cache import reference_features
+from benchbench.features.extract import Extracted, Reader, rebatch, show
+from benchbench.features.extractor import Extractor, passes
+from benchbench.features.reference_cache import reference_features, reference_features_of
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, Need
 from benchbench.metrics.select import needs_of
 
@@ -50,11 +50,11 @@ def gather(
         for batch in rebatch(images, chunk):
             if sum(map(len, kept)) < keep:
                 kept.append(batch.cpu())
-            for name in readers.keys() - failures.keys():
+            for names in passes({name: extractors[name] for name in readers if name not in failures}):
                 try:
-                    readers[name].show(batch, runtime.batch_size)
+                    show([readers[name] for name in names], batch, runtime.batch_size)
                 except MetricFailed as failure:
-                    failures[name] = failure
+                    failures |= dict.fromkeys(names, failure)
             stage.advance(len(batch))
     sides = {name: _evidence(reader.result()) for name, reader in readers.items() if name not in failures}
     return sides, failures, torch.cat(kept)[:keep] if kept else torch.empty(0)
@@ -68,12 +68,16 @@ def reference(
 ) -> Sides:
     """The same of real images (uint8 RGB N×3×H×W, or a stream), from the cache where it has them; of each
     extractor what the metrics need that read the reference."""
-    sides = {}
-    for name, judge in extractors.items():
-        needs = needs_of([metric for metric in metrics if metric.needs_reference], name)
-        if not needs:
-            continue
-        sides[name] = _known(images, judge, needs, runtime, f"{name} on reference images")
+    readers = [metric for metric in metrics if metric.needs_reference]
+    needs = {name: needs_of(readers, name) for name in extractors}
+    sides: Sides = {}
+    for names in passes({name: extractor for name, extractor in extractors.items() if needs[name]}):
+        asked = [(extractors[name], "features" in needs[name], "logits" in needs[name]) for name in names]
+        title = f"{' and '.join(names)} on reference images"
+        found = reference_features_of(
+            images, asked, batch_size=runtime.batch_size, progress=runtime.progress, title=title
+        )
+        sides |= {name: _evidence(own) for name, own in zip(names, found, strict=True)}
     return sides
 
 

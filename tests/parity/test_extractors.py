@@ -6,6 +6,7 @@ every layer, which leaves about 3e-6 here; a wrong layer, padding or normalisati
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -14,14 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from benchbench.core.runtime import Runtime
 from benchbench.features import resize
 from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
+from benchbench.features.extractor import Extractor, passes
 from benchbench.features.inception_v3 import (
     InceptionV3,
     InceptionV3Clean,
     InceptionV3Spatial,
     InceptionV3Torch,
 )
+from benchbench.metrics.select import build_metric
+from benchbench.tasks.evidence import gather, reference
 
 pytestmark = pytest.mark.costly
 
@@ -174,3 +179,42 @@ def test_tf1_resize(size: tuple[int, int]) -> None:
     images = pictures(2, *size)
     theirs = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(299, 299), align_corners=False)
     assert torch.equal(resize.tf1(images, 299), theirs)
+
+
+def test_fid_and_sfid_run_inception_once(
+    oracle: FeatureExtractorInceptionV3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Samples and reference, 3 images each in batches of 2: the layers before the spatial ones run 4 times in all, for
+    both extractors; features are those of each alone. What the cache has of one is not computed for the other, which
+    then has a pass of its own. Another resize is another pass."""
+    monkeypatch.setenv("BENCHBENCH_CACHE", str(tmp_path))
+    weights = oracle.state_dict()
+    network, spatial = InceptionV3.from_state_dict(weights), InceptionV3Spatial.from_state_dict(weights)
+    calls: list[str] = []
+    for name, extractor in (("whole", network), ("spatial", spatial)):
+        trunk = extractor.network.trunk
+        assert isinstance(trunk, nn.Sequential)
+        trunk[0].register_forward_hook(lambda *_, name=name: calls.append(name))
+    extractors: dict[str, Extractor] = {spatial.name: spatial, network.name: network}
+    metrics = [build_metric("fd", name) for name in extractors]
+    fake, real, runtime = pictures(3, 32, 32), pictures(3, 32, 32, seed=1), Runtime(batch_size=2)
+    made, failures, _ = gather([fake], 3, extractors, metrics, runtime, title="samples")
+    assert (calls, failures) == (["whole"] * 2, {})
+    sides = {"generated": (made, fake), "reference": (reference(real, extractors, metrics, runtime), real)}
+    assert calls == ["whole"] * 4
+    for side, images in sides.values():
+        for name, extractor in extractors.items():
+            features = side[name].features
+            assert features is not None
+            assert_near(features, torch.cat([extractor(some).features for some in images.split(2)]), 1e-6)
+    calls.clear()
+    only = {network.name: network}
+    other = pictures(3, 32, 32, seed=2)
+    reference(other, only, metrics, runtime)
+    reference(other, extractors, metrics, runtime)
+    assert calls == ["whole"] * 2 + ["spatial"] * 2
+    clean: dict[str, Extractor] = {
+        "inception_v3": InceptionV3Clean.from_state_dict(weights),
+        spatial.name: spatial,
+    }
+    assert len(passes(clean)) == 2
