@@ -205,6 +205,7 @@ def measure(
                 "reason": outcome.reason,
             }
             for outcome in score(metrics, evidence)
+            if outcome.metric.output.gated
         ]  # fmt: skip
 
     return pd.DataFrame([row for name, disturbed in sets(dataset, n, only) for row in rows(name, disturbed)])

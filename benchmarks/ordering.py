@@ -213,6 +213,8 @@ def measure(
         )
         out = []
         for outcome in score(metrics, evidence):
+            if not outcome.metric.output.gated:
+                continue
             found = outcome.estimate
             out.append({
                 "dataset": dataset.name, "extractor": extractor.name, "n_images": n,
