@@ -23,7 +23,7 @@ from gpu_sections.metric_table import CALLS, CLASSES, Inputs
 from gpu_sections.tools import CPU, computing, device_of, pictures
 
 LIMIT = 1e-6
-NEEDS = {"ndb": 1000}  # images without which a metric has no value
+NEEDS = {"ndb": 1000, "kd_subsets": 1000}  # images without which a metric has no value
 ON_IMAGES = (
     "cycle",
     "intra_class",
