@@ -93,7 +93,10 @@ def test_steps_replace_epochs(baselines: Path) -> None:
         ("=3", "--set '=3' must look like key=value"),
         ("lr=fast", "training setting lr='fast': input should be a valid number"),
         ("lr=-1", "training setting lr=-1: input should be greater than 0"),
-        ("precision=int8", "training setting precision='int8': input should be 'fp32', 'tf32', 'bf16' or 'fp16'"),
+        (
+            "precision=int8",
+            "training setting precision='int8': input should be 'fp32', 'tf32', 'bf16' or 'fp16'",
+        ),
         ("betas=[0.9, 1.5]", "training setting: betas=[0.9, 1.5] must both be"),
         ("lr=1\nepochs=3", "training setting lr='1\\nepochs=3': input should be a valid number"),
     ],
