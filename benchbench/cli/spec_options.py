@@ -61,7 +61,7 @@ def _option(
         return click.Option([flag, name], type=kind, **words)
     if hint is Path:
         return click.Option([flag, name], type=click.Path(path_type=Path), **words)
-    if typing.get_origin(hint) in (Sequence, list, tuple) or hint == Sequence[str]:
+    if typing.get_origin(hint) is Sequence:
         shown: dict[str, Any] = (
             {} if default is None else {"default": ",".join(default), "show_default": True}
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
@@ -24,7 +24,3 @@ class Runtime:
     def batch(self, default: int) -> int:
         """How many images at once, `default` where nobody said."""
         return self.batch_size or default
-
-    def quietly(self) -> Runtime:
-        """The same with nobody told."""
-        return replace(self, progress=SILENT)

@@ -11,6 +11,7 @@ from torch import nn
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.protocols import ImageSpec, Sampled
 from benchbench.core.registry import MODELS
+from benchbench.core.validation import first_fault
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -26,11 +27,9 @@ def validated(config_class: type[ConfigT], values: Mapping[str, Any], what: str)
     try:
         return config_class(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        reason = first["msg"].removeprefix("Value error, ")
-        subject = f"{what} {key}={first['input']!r}" if key else what
-        raise InputError(f"{subject}: {reason[:1].lower()}{reason[1:]}") from error
+        fault = first_fault(error)
+        subject = f"{what} {fault.where}={fault.given!r}" if fault.where else what
+        raise InputError(f"{subject}: {fault.reason}") from error
 
 
 def configure(name: str, overrides: Mapping[str, Any]) -> BaseModel:

@@ -22,6 +22,27 @@ from benchbench.results.record import SCHEMA_VERSION
 KEY_LENGTH = 16
 
 
+def metric_specification(
+    *,
+    name: str,
+    version: int,
+    extractor: str | None,
+    weights_sha256: str | None,
+    resize: str | None,
+    precision: str | None,
+) -> dict[str, Any]:
+    """What a key says of a metric: its version, and the network it reads. float32 goes without saying, so that the keys
+    of records from before there was a choice still hold."""
+    specification = {
+        "name": name,
+        "version": version,
+        "extractor": extractor,
+        "weights_sha256": weights_sha256,
+        "resize": resize,
+    }
+    return specification if precision in (None, "float32") else {**specification, "precision": precision}
+
+
 def cell_key(
     *,
     model_code: str,

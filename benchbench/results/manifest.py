@@ -19,6 +19,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from benchbench.core.errors import InputError
+from benchbench.core.validation import first_fault
 from benchbench.results.record import SCHEMA_VERSION
 
 
@@ -309,12 +310,10 @@ def demand(path: Path, kind: type[M], stated: Mapping[str, Any]) -> M:
     try:
         return kind.model_validate(stated)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        if first["type"] == "missing":
-            raise damaged(path, f"does not state {field}") from error
-        said = first["msg"].removeprefix("Value error, ")
-        what = f"states a wrong {field}: {said[:1].lower()}{said[1:]}" if field else said
+        fault = first_fault(error)
+        if fault.kind == "missing":
+            raise damaged(path, f"does not state {fault.where}") from error
+        what = f"states a wrong {fault.where}: {fault.reason}" if fault.where else fault.reason
         raise damaged(path, what) from error
 
 

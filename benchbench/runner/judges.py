@@ -15,6 +15,7 @@ from benchbench.features.extractor import Extractor, enlarged_note, load_extract
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.modes import class_judge
 from benchbench.metrics.paired import PairedMetric
+from benchbench.results.key import metric_specification
 from benchbench.tasks.base import TaskData
 
 DEFAULT_EXTRACTOR = "efficientnet_lite0"
@@ -50,18 +51,16 @@ class Judges:
         return described
 
     def specification(self, metric: Metric) -> dict[str, Any]:
-        """What a key says of a metric: its version, and the network it reads. float32 goes without saying, so
-        that the keys of records from before there was a choice still hold."""
+        """`results.key.metric_specification` of a metric, as its extractor is loaded."""
         judge = self.extractors.get(metric.extractor or "")
-        specification = {
-            "name": metric.name,
-            "version": metric.version,
-            "extractor": metric.extractor,
-            "weights_sha256": judge.weights_sha256 if judge else None,
-            "resize": judge.resize if judge else None,
-        }
-        precision = self.precision(metric)
-        return specification if precision in (None, "float32") else {**specification, "precision": precision}
+        return metric_specification(
+            name=metric.name,
+            version=metric.version,
+            extractor=metric.extractor,
+            weights_sha256=judge.weights_sha256 if judge else None,
+            resize=judge.resize if judge else None,
+            precision=self.precision(metric),
+        )
 
     def precision(self, metric: Metric) -> str | None:
         """In which precision the network that a metric reads computes; None where it reads none."""

@@ -29,9 +29,10 @@ from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.registry import METRICS as FAMILIES
 from benchbench.core.registry import MODELS
 from benchbench.metrics.metric import Metric, full_name, output_of
+from benchbench.metrics.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, select_metrics
 from benchbench.models.build import configure_sampling, sampling_class
-from benchbench.results.key import KEY_LENGTH, cell_key
+from benchbench.results.key import KEY_LENGTH, metric_specification
 from benchbench.results.manifest import RunManifest, damaged, demand
 from benchbench.results.provenance import write_run_json
 from benchbench.results.record import SCHEMA_VERSION, Row
@@ -39,7 +40,7 @@ from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import read_rows, write_rows
 from benchbench.runner.identities import identity_now
 from benchbench.runner.labels import settings
-from benchbench.runner.plan import SAMPLING_VERSION, TRAINING_VERSION
+from benchbench.runner.plan import TRAINING_VERSION, Keys, keys_of
 from benchbench.training.config import TrainingConfig
 
 MOST_FAILED = 10  # numbers of a record that failed, each of which had one of two places in its key
@@ -149,23 +150,8 @@ class Parts:
         }
         return digest(parts)[:KEY_LENGTH]
 
-    def key_2(self, code: str) -> str:
-        """The key as `runner.plan` makes it."""
-        return cell_key(
-            model_code=code,
-            hyper={"model": self.model, **self.hyper},
-            sampling={**self.sampling, "sampling_version": SAMPLING_VERSION},
-            training=self.training,
-            weights_sha256=self.weights_sha256,
-            dataset_fingerprint=self.dataset,
-            task=self.task,
-            metrics=self.metrics,
-            n_samples=self.n_samples,
-            seed=self.seed,
-        )
-
-    def training_key(self, code: str) -> str:
-        """That of the weights."""
+    def keys_2(self, code: str) -> Keys:
+        """The keys as `runner.plan` makes them."""
         identity = {
             "code": code,
             "model": self.model,
@@ -175,7 +161,9 @@ class Parts:
             "dataset": self.dataset,
             "seed": self.seed,
         }
-        return digest(identity)
+        return keys_of(
+            identity, sampling=self.sampling, task=self.task, metrics=self.metrics, n_samples=self.n_samples
+        )
 
     def renamed(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """What is called otherwise in the run.json."""
@@ -195,11 +183,13 @@ class Parts:
             **{name: value for name, value in recipe["hyper"].items() if name in apart},
         }
         recipe["hyper"] = {name: value for name, value in recipe["hyper"].items() if name not in apart}
-        same_weights = run["training_key"] == self.training_key(self.code)
+        # What the key of a training is made of did not change with the schema.
+        same_weights = run["training_key"] == self.keys_2(self.code).training
+        keys = today.keys_2(self.code_now)
         return {
-            "cell": today.key_2(self.code_now),
+            "cell": keys.cell,
             "code_hash": self.code_now,
-            "training_key": today.training_key(self.code_now) if same_weights else run["training_key"],
+            "training_key": keys.training if same_weights else run["training_key"],
             "config": hyper,
             "sampling": dict(today.sampling),
             "recipe": recipe,
@@ -248,7 +238,7 @@ def parts_of(run: Mapping[str, Any], rows: Sequence[Row]) -> Parts | None:
     first = run["schema_version"] == 1
     for metrics in _specifications(run, rows):
         tried = replace(made_of, metrics=metrics)
-        if (tried.key_1() if first else tried.key_2(code)) == run["cell"]:
+        if (tried.key_1() if first else tried.keys_2(code).cell) == run["cell"]:
             return tried
     return None
 
@@ -283,11 +273,14 @@ def _specifications(run: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[lis
     asked = {row.metric: row for row in rows if _is_metric(row)}
     failed = [name for name, row in asked.items() if row.status != "ok"]
     silent = [
-        _specification(run, metric.name, metric.version, metric.extractor)
+        _specification(run, metric.name, metric.version, metric.extractor, _precision(run, metric))
         for metric in _standard(run, rows)
         if metric.name not in asked
     ]
-    stated = [_specification(run, name, row.metric_version, row.extractor) for name, row in asked.items()]
+    stated = [
+        _specification(run, name, row.metric_version, row.extractor, row.precision)
+        for name, row in asked.items()
+    ]
     for n in range(len(failed) + 1 if len(failed) <= MOST_FAILED else 1):
         for meaningless in itertools.combinations(failed, n):
             unmet: list[dict[str, Any]] = [{"failed": name} for name in meaningless]
@@ -304,17 +297,24 @@ def _standard(run: Mapping[str, Any], rows: Sequence[Row]) -> list[Metric]:
     return select_metrics(("standard",), sorted(run["extractors"]), None, families)
 
 
-def _specification(run: Mapping[str, Any], name: str, version: int, extractor: str | None) -> dict[str, Any]:
+def _precision(run: Mapping[str, Any], metric: Metric) -> str | None:
+    """As `runner.judges.Judges.precision` has it."""
+    judge = run["extractors"].get(metric.extractor or "", {})
+    return None if isinstance(metric, PairedMetric) else judge.get("precision")
+
+
+def _specification(
+    run: Mapping[str, Any], name: str, version: int, extractor: str | None, precision: str | None
+) -> dict[str, Any]:
     judge = run["extractors"].get(extractor or "", {})
-    specification = {
-        "name": name,
-        "version": version,
-        "extractor": extractor,
-        "weights_sha256": judge.get("weights_sha256"),
-        "resize": judge.get("resize"),
-    }
-    precision = judge.get("precision", "float32")
-    return specification if precision == "float32" else {**specification, "precision": precision}
+    return metric_specification(
+        name=name,
+        version=version,
+        extractor=extractor,
+        weights_sha256=judge.get("weights_sha256"),
+        resize=judge.get("resize"),
+        precision=precision,
+    )
 
 
 def _is_metric(row: Row) -> bool:

@@ -6,7 +6,7 @@ which its record is stored. Runtime knobs (device, batch sizes) are not part of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,7 +164,7 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         if watcher is not None and "monitor_every" in training:
             # What is seen decides which weights are handed out.
             training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
-    identity = {
+    identity: dict[str, Any] = {
         "code": code_hash(type(probe)),
         "model": spec.model,
         "hyper": config.model_dump(mode="json"),
@@ -172,13 +172,21 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         "weights_sha256": resolved.weights_sha256,
         "dataset": data.fingerprint,
     }
+    sampling = configure_sampling(spec.model, resolved.recipe.sampling)
     first = Plan(
         recipe=resolved.recipe,
         config=config,
-        sampling=configure_sampling(spec.model, resolved.recipe.sampling),
+        sampling=sampling,
         name=spec.name,
         variant=_label(resolved, trained),
-        settings=_settings(resolved, identity, trained),
+        settings=settings(
+            identity["code"],
+            identity["hyper"],
+            sampling.model_dump(mode="json"),
+            resolved.recipe.training,
+            trained=trained,
+            weights_sha256=resolved.weights_sha256,
+        ),
         task=task,
         dataset=data,
         metrics=scoring.metrics,
@@ -202,19 +210,46 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
 def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[str, Any]]) -> Plan:
     """The plan under another seed, with the keys that it has then. parts: what of its task the model does."""
     identity = {**plan.identity, "seed": seed}
-    key = cell_key(
-        model_code=identity["code"],
-        hyper={"model": identity["model"], **identity["hyper"]},  # two models may share a class and a config
-        sampling={**plan.sampling.model_dump(mode="json"), "sampling_version": SAMPLING_VERSION},
-        training=identity["training"],
-        weights_sha256=plan.weights_sha256,
-        dataset_fingerprint=identity["dataset"],
+    keys = keys_of(
+        identity,
+        sampling=plan.sampling.model_dump(mode="json"),
         task={"names": parts} if plan.name is None else {"names": parts, "name": plan.name},
         metrics=specifications,
         n_samples=plan.n_samples,
-        seed=seed,
     )
-    return replace(plan, seed=seed, identity=identity, training_key=digest(identity), key=key)
+    return replace(plan, seed=seed, identity=identity, training_key=keys.training, key=keys.cell)
+
+
+class Keys(NamedTuple):
+    """Under which a training goes on and its weights are found again, and under which the record lies."""
+
+    training: str
+    cell: str
+
+
+def keys_of(
+    identity: Mapping[str, Any],
+    *,
+    sampling: Mapping[str, Any],
+    task: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]],
+    n_samples: int,
+) -> Keys:
+    """The keys of a cell. identity: what its weights come from, as `Plan.identity` has it. The rest as in
+    `results.key.cell_key`, `sampling` without its version."""
+    cell = cell_key(
+        model_code=identity["code"],
+        hyper={"model": identity["model"], **identity["hyper"]},  # two models may share a class and a config
+        sampling={**sampling, "sampling_version": SAMPLING_VERSION},
+        training=identity["training"],
+        weights_sha256=identity["weights_sha256"],
+        dataset_fingerprint=identity["dataset"],
+        task=task,
+        metrics=metrics,
+        n_samples=n_samples,
+        seed=identity["seed"],
+    )
+    return Keys(digest(dict(identity)), cell)
 
 
 def _label(resolved: Resolved, trained: bool) -> str:
@@ -223,15 +258,6 @@ def _label(resolved: Resolved, trained: bool) -> str:
         return ""
     sha256, published = resolved.weights_sha256, resolved.spec.pretrained
     return variant(resolved.recipe, trained=trained, weights_sha256=sha256, published=published)
-
-
-def _settings(resolved: Resolved, identity: dict[str, Any], trained: bool) -> dict[str, str | None]:
-    recipe = resolved.recipe
-    drawn = configure_sampling(recipe.model, recipe.sampling).model_dump(mode="json")
-    sha256 = resolved.weights_sha256
-    return settings(
-        identity["code"], identity["hyper"], drawn, recipe.training, trained=trained, weights_sha256=sha256
-    )
 
 
 class _Scoring(NamedTuple):

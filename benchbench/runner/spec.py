@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
+from benchbench.core.validation import first_fault
 
 
 def _settings(given: Any) -> Any:
@@ -76,10 +77,8 @@ class CellSpec(BaseModel, extra="forbid", frozen=True):
         try:
             return cls(**values)
         except ValidationError as error:
-            first = error.errors()[0]
-            reason = first["msg"].removeprefix("Value error, ")
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(f"{where}={first['input']!r}: {reason[:1].lower()}{reason[1:]}") from error
+            fault = first_fault(error)
+            raise InputError(f"{fault.where}={fault.given!r}: {fault.reason}") from error
 
 
 class CellOptions(TypedDict, total=False):

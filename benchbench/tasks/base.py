@@ -21,7 +21,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Direction, ImageSpec
 from benchbench.core.registry import MODELS, TASKS
 from benchbench.core.runtime import Runtime
-from benchbench.data.catalogue import load_dataset
+from benchbench.data.catalogue import load_dataset, load_domains
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor
@@ -181,6 +181,36 @@ def one(data: TaskData) -> Dataset:
     return data
 
 
+class TwoDomains:
+    """What tasks on two domains share; a task that derives from it says the rest."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    reads_extractors: ClassVar[bool] = True
+
+    def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
+        """Two domains that are to become each other, or contents and styles."""
+        return load_domains(dataset, size=size, progress=progress)
+
+    def parts(self, model: nn.Module) -> list[str]:
+        """The task itself, in whatever directions the model has."""
+        return [self.name]
+
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """As many as were asked for, else all held-out images of the larger domain, at most 10,000."""
+        own = two(data)
+        return asked or min(max(len(own.a.held_out), len(own.b.held_out)), MAX_DEFAULT_SAMPLES)
+
+    def introduce(self, model: nn.Module, data: TaskData) -> None:
+        """Nothing to know."""
+
+
+def two(data: TaskData) -> Domains:
+    """The data of a task on two domains."""
+    assert isinstance(data, Domains)
+    return data
+
+
 class Shelf:
     """Data that were loaded for a task, kept while cells are planned: the last one only, for they may be large."""
 
@@ -225,11 +255,6 @@ def load_for(
             return task, data
         refusals.append(reason)
     raise InputError(refusals[0])
-
-
-def domains_samples(data: Domains, asked: int | None) -> int:
-    """How many images are made of two domains: `asked`, else all held-out ones of the larger, at most 10,000."""
-    return asked or min(max(len(data.a.held_out), len(data.b.held_out)), MAX_DEFAULT_SAMPLES)
 
 
 def headline_families(task: str) -> Sequence[str]:

@@ -24,8 +24,6 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Stylizer
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
-from benchbench.data.catalogue import load_domains
-from benchbench.data.domains import Domains
 from benchbench.metrics.metric import OF_EXTRACTORS, Estimate, Evidence, Metric, Need
 from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.paired import PairedMetric, PairReader
@@ -36,7 +34,8 @@ from benchbench.tasks.base import (
     Request,
     TaskData,
     TaskResult,
-    domains_samples,
+    TwoDomains,
+    two,
 )
 from benchbench.tasks.evidence import gather, placed, reference, sources
 from benchbench.tasks.pictures import Stylizations
@@ -49,36 +48,22 @@ TILE = 2  # tiles have half the sides
 TILES = 5  # positions along each side, evenly spaced; neighbours overlap by three quarters
 
 
-class Stylization:
+class Stylization(TwoDomains):
     """Held-out contents in every style, scored against the style asked for, the source and all styles."""
 
     name: ClassVar[str] = TASK
-    version: ClassVar[int] = 1
     standard: ClassVar[Sequence[str]] = STYLIZATION
     headlines: ClassVar[Mapping[str, Sequence[str]]] = {TASK: ("gram_distance",)}
-    reads_extractors: ClassVar[bool] = True
 
     def takes(self, model: type) -> bool:
         """A model that shows contents in styles."""
         return hasattr(model, "stylize")
 
-    def load(self, dataset: str, size: int | None, progress: Progress) -> Domains:
-        """Contents and styles, or two domains."""
-        return load_domains(dataset, size=size, progress=progress)
-
     def refuse(self, model: str, data: TaskData) -> str | None:
         """Two domains that are to become each other."""
-        if _styled(data).styles:
+        if two(data).styles:
             return None
         return f"the model {model!r} needs contents and styles, and {data.name} holds two domains; use photographs"
-
-    def parts(self, model: nn.Module) -> list[str]:
-        """The task itself."""
-        return [self.name]
-
-    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
-        """All held-out contents, at most 10,000."""
-        return domains_samples(_styled(data), asked)
 
     def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
         """Whatever needs a right answer, a way back, a class or images that no model saw."""
@@ -91,17 +76,17 @@ class Stylization:
     def introduce(self, model: nn.Module, data: TaskData) -> None:
         """Show the styles."""
         assert isinstance(model, Stylizer)
-        model.show_styles(_styled(data).b.train.images)
+        model.show_styles(two(data).b.train.images)
 
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
         """The contents of the training split."""
-        contents = _styled(data).a
+        contents = two(data).a
         return TrainingData(contents.train.images, contents.train.labels, contents.held_out.images)
 
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
         """Every content in every style, scored, and what each took."""
         assert isinstance(model, Stylizer)
-        own, device = _styled(data), runtime.device
+        own, device = two(data), runtime.device
         contents, styles = own.a.held_out.images[: request.n_samples], own.b.held_out.images
         made = stylize(
             model, contents, len(styles), seed=request.seed, device=device, progress=runtime.progress
@@ -129,12 +114,6 @@ class Stylization:
             [*numbers, *(Number(found, TASK) for found in measured)],
             [Stylizations(contents, styles, made.outputs)],
         )
-
-
-def _styled(data: TaskData) -> Domains:
-    """The data of this task: contents and styles."""
-    assert isinstance(data, Domains)
-    return data
 
 
 def _outcomes(

@@ -12,12 +12,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.progress import Progress
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
-from benchbench.data.catalogue import load_domains
 from benchbench.data.domains import Domains
 from benchbench.features.extract import extract
 from benchbench.features.moments import Moments
@@ -32,7 +30,8 @@ from benchbench.tasks.base import (
     Request,
     TaskData,
     TaskResult,
-    domains_samples,
+    TwoDomains,
+    two,
 )
 from benchbench.tasks.evidence import Sides, gather, placed, reference, sources
 from benchbench.tasks.pictures import Columns, Section
@@ -59,7 +58,7 @@ SHOWN_VARIANTS = 4
 _NEEDS: frozenset[Need] = OF_EXTRACTORS | {"identity", "sources", "variants"}
 
 
-class Translation:
+class Translation(TwoDomains):
     """Held-out images of one domain become images of the other, in every direction that the model has.
 
     The numbers of a direction compare with those of other models in that direction and with nothing else. The reference
@@ -68,23 +67,17 @@ class Translation:
     """
 
     name: ClassVar[str] = TASK
-    version: ClassVar[int] = 1
     standard: ClassVar[Sequence[str]] = TRANSLATION
     # A right answer says more than a distribution, which translations can match without keeping what they show.
     headlines: ClassVar[Mapping[str, Sequence[str]]] = {TASK: ("ssim", "fd")}
-    reads_extractors: ClassVar[bool] = True
 
     def takes(self, model: type) -> bool:
         """A model that translates."""
         return hasattr(model, "translate")
 
-    def load(self, dataset: str, size: int | None, progress: Progress) -> Domains:
-        """Two domains, or contents and styles."""
-        return load_domains(dataset, size=size, progress=progress)
-
     def refuse(self, model: str, data: TaskData) -> str | None:
         """Contents and styles; and images that are no pairs where the model learns from pairs."""
-        own = _two(data)
+        own = two(data)
         if own.styles:
             return (
                 f"{own.name} holds contents and styles, and the model {model!r} turns one domain into another; use nst "
@@ -98,17 +91,9 @@ class Translation:
             )
         return None
 
-    def parts(self, model: nn.Module) -> list[str]:
-        """The task itself, in whatever directions the model has."""
-        return [self.name]
-
-    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
-        """All held-out images of the larger domain, at most 10,000."""
-        return domains_samples(_two(data), asked)
-
     def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
         """What the model or the domains lack for it."""
-        own, missing = _two(data), metric.needs - _NEEDS
+        own, missing = two(data), metric.needs - _NEEDS
         if metric.needs_held_out:
             return NO_HELD_OUT
         if missing & {"truth", "hints"} and not own.paired_held_out:
@@ -125,12 +110,9 @@ class Translation:
             return f"this needs a classifier of the two domains of {own.name}"
         return None
 
-    def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """Nothing to know."""
-
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
         """Domain A, and B beside it: row by row where they are pairs and the model may know it."""
-        own = _two(data)
+        own = two(data)
         assert isinstance(model, Translator)
         other = Other(own.b.train.images, own.b.held_out.images, aligned=model.paired)
         return TrainingData(own.a.train.images, own.a.train.labels, own.a.held_out.images, other)
@@ -141,16 +123,10 @@ class Translation:
         numbers: list[Number] = []
         sections = []
         for direction in model.directions:
-            way = _Direction(model, _two(data), direction, request, runtime)
+            way = _Direction(model, two(data), direction, request, runtime)
             numbers += way.numbers()
             sections.append(way.section())
         return TaskResult(numbers, [Columns("translations", sections, "translations beside their sources")])
-
-
-def _two(data: TaskData) -> Domains:
-    """The data of this task: two domains."""
-    assert isinstance(data, Domains)
-    return data
 
 
 class _Direction:
