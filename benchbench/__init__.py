@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from benchbench.metrics.frechet import frechet_distance
-    from benchbench.metrics.inception_score import inception_score
-    from benchbench.metrics.kernel import kernel_distance
-    from benchbench.metrics.paired import psnr, ssim
-    from benchbench.metrics.prdc import prdc
-    from benchbench.metrics.vendi import vendi_score
+    from benchbench.metrics.pairs.paired import psnr, ssim
+    from benchbench.metrics.sets.frechet import frechet_distance
+    from benchbench.metrics.sets.inception_score import inception_score
+    from benchbench.metrics.sets.kernel import kernel_distance
+    from benchbench.metrics.sets.prdc import prdc
+    from benchbench.metrics.sets.vendi import vendi_score
     from benchbench.results.load import load_results
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
@@ -34,15 +34,15 @@ __all__ = [
 # Imported on first use: `import benchbench` and `benchbench --help` must not wait for torch.
 _LAZY = {
     "evaluate": "benchbench.runner.evaluate",
-    "frechet_distance": "benchbench.metrics.frechet",
-    "inception_score": "benchbench.metrics.inception_score",
-    "kernel_distance": "benchbench.metrics.kernel",
+    "frechet_distance": "benchbench.metrics.sets.frechet",
+    "inception_score": "benchbench.metrics.sets.inception_score",
+    "kernel_distance": "benchbench.metrics.sets.kernel",
     "load_results": "benchbench.results.load",
-    "prdc": "benchbench.metrics.prdc",
-    "psnr": "benchbench.metrics.paired",
+    "prdc": "benchbench.metrics.sets.prdc",
+    "psnr": "benchbench.metrics.pairs.paired",
     "run": "benchbench.runner.run",
-    "ssim": "benchbench.metrics.paired",
-    "vendi_score": "benchbench.metrics.vendi",
+    "ssim": "benchbench.metrics.pairs.paired",
+    "vendi_score": "benchbench.metrics.sets.vendi",
 }
 
 

@@ -31,9 +31,9 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.files import atomic_path
 from benchbench.core.registry import METRICS
 from benchbench.core.seeds import permutation
+from benchbench.data.builtin.digits import NATIVE, SIDE, render
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
-from benchbench.data.digits import NATIVE, SIDE, render
 from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.metrics.metric import Evidence
 from benchbench.metrics.select import score, select_metrics

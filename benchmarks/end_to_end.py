@@ -29,11 +29,11 @@ from torch_fidelity import calculate_metrics
 
 from benchbench.core.device import describe_machine
 from benchbench.features.extract import extract
-from benchbench.features.inception_v3 import InceptionV3
-from benchbench.metrics.frechet import frechet_distance_from_features
-from benchbench.metrics.inception_score import inception_score
-from benchbench.metrics.kernel import Subsets, kernel_distance
-from benchbench.metrics.prdc import prdc
+from benchbench.features.networks.inception_v3 import InceptionV3
+from benchbench.metrics.sets.frechet import frechet_distance_from_features
+from benchbench.metrics.sets.inception_score import inception_score
+from benchbench.metrics.sets.kernel import Subsets, kernel_distance
+from benchbench.metrics.sets.prdc import prdc
 
 SEED = 2020
 K = 5

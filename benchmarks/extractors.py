@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.device import describe_machine, resolve_device, synchronize
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
-from benchbench.features.inception_v3 import InceptionV3
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0, preprocess
+from benchbench.features.networks.inception_v3 import InceptionV3
 
 Forward = Callable[[Tensor], object]
 

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
-from benchbench.results.findings import Report
-from benchbench.results.gate import judge
-from benchbench.results.gate_config import Gate, load_gate
-from benchbench.results.gate_match import Matched, Pair, Question
-from benchbench.results.numbers import Asked, Number, Numbers, Unit
+from benchbench.results.claims.findings import Report
+from benchbench.results.claims.gate import judge
+from benchbench.results.claims.gate_config import Gate, load_gate
+from benchbench.results.claims.gate_match import Matched, Pair, Question
+from benchbench.results.claims.numbers import Asked, Number, Numbers, Unit
 
 LAYOUTS = (1, 3, 5, 10)  # seeds a side
 CHANGES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0)  # by which the Fréchet distance rises

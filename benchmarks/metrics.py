@@ -24,10 +24,10 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from vendi_score.vendi import score_dual
 
 from benchbench.core.device import describe_machine
-from benchbench.metrics.frechet import frechet_distance
-from benchbench.metrics.kernel import MMD, Subsets, kernel_distance
-from benchbench.metrics.products import product
-from benchbench.metrics.vendi import vendi_score
+from benchbench.metrics.numerics.products import product
+from benchbench.metrics.sets.frechet import frechet_distance
+from benchbench.metrics.sets.kernel import MMD, Subsets, kernel_distance
+from benchbench.metrics.sets.vendi import vendi_score
 
 D = 2048
 KID_OPTIONS = {

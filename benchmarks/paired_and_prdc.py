@@ -30,8 +30,8 @@ from torch.nn import functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from benchbench.core.device import describe_machine
-from benchbench.metrics.paired import ssim
-from benchbench.metrics.prdc import prdc
+from benchbench.metrics.pairs.paired import ssim
+from benchbench.metrics.sets.prdc import prdc
 
 K = 5
 

@@ -32,8 +32,8 @@ import torch
 
 from benchbench.core.device import describe_machine
 from benchbench.core.hashing import digest
-from benchbench.results.gate import check
-from benchbench.results.gate_config import load_gate
+from benchbench.results.claims.gate import check
+from benchbench.results.claims.gate_config import load_gate
 from benchbench.results.load import load_results, load_runs
 from benchbench.results.manifest import RunFacts
 from benchbench.results.provenance import collect_provenance

@@ -4,7 +4,7 @@
 
 Prints the resident memory of the process and the rate as the stream goes by, and at the end the Fréchet distance
 to the distribution that the features come from, N(0, I), beside its expectation: the finite-sample bias of one
-side, d/n + d(d + 1)/4n (see `metrics.frechet`). The features themselves would take 4 d bytes each.
+side, d/n + d(d + 1)/4n (see `metrics.sets.frechet`). The features themselves would take 4 d bytes each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 
 from benchbench.core.device import describe_machine
 from benchbench.features.moments import Moments
-from benchbench.metrics.frechet import frechet_distance
+from benchbench.metrics.sets.frechet import frechet_distance
 
 BATCH = 4096
 

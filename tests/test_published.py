@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from benchbench.core.baselines import CHECKSUM, WEIGHTS, baselines_folder
+from benchbench.results.claims.numbers import numbers
+from benchbench.results.claims.spread import spreads
+from benchbench.results.claims.testing import difference
+from benchbench.results.claims.verdicts import compare
 from benchbench.results.load import load_failures, load_results, records
-from benchbench.results.numbers import numbers
-from benchbench.results.spread import spreads
 from benchbench.results.summary import summarise
-from benchbench.results.testing import difference
-from benchbench.results.verdicts import compare
 from benchbench.runner.run import run_cells
 from benchbench.views.leaderboard import leaderboard
 

@@ -53,8 +53,8 @@ def check(
 
     from benchbench.core.errors import CellFailed, NothingComparable, RegressionFound
     from benchbench.core.files import atomic_write
-    from benchbench.results.gate import check as hold
-    from benchbench.results.gate_config import load_gate
+    from benchbench.results.claims.gate import check as hold
+    from benchbench.results.claims.gate_config import load_gate
     from benchbench.views.check_report import markdown, table
     from benchbench.views.junit import junit as as_junit
     from benchbench.views.text import plain

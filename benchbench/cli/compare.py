@@ -60,10 +60,10 @@ def compare(
 
     from rich.console import Console
 
-    from benchbench.results import planning
     from benchbench.results.across import across
+    from benchbench.results.claims import planning
+    from benchbench.results.claims.verdicts import compare as compare_rows
     from benchbench.results.select_records import Records, at_hand, select
-    from benchbench.results.verdicts import compare as compare_rows
     from benchbench.views import comparison as view
     from benchbench.views import planning as planning_view
 

@@ -17,9 +17,9 @@ def doctor() -> None:
     from benchbench.core.device import describe_machine, resolve_device
     from benchbench.core.errors import InputError, MetricFailed
     from benchbench.core.registry import DATASETS, EXTRACTORS
-    from benchbench.data.cache import cache_folder
-    from benchbench.data.torchvision_sets import archive_folder, local_folder
-    from benchbench.metrics.lpips import ALEXNET
+    from benchbench.data.builtin.torchvision_sets import archive_folder, local_folder
+    from benchbench.data.pipeline.cache import cache_folder
+    from benchbench.metrics.pairs.lpips import ALEXNET
     from benchbench.results.provenance import collect_provenance
 
     console = Console()

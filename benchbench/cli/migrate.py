@@ -16,7 +16,7 @@ def migrate(folder: Path) -> None:
     Every record is named with the key it had and the one it has; a record that no run would find again, because what it
     was made from is not all in it, keeps its numbers under a key of its own.
     """
-    from benchbench.runner.migration import migrate as carry_over
+    from benchbench.runner.rekey.migration import migrate as carry_over
 
     states: Counter[str] = Counter()
     for moved in carry_over(folder):

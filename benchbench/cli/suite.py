@@ -36,7 +36,7 @@ def suite(suite: Path, dry_run: bool, jobs: int, out: Path, device: str) -> None
     from benchbench.cli.progress import RichProgress
     from benchbench.core.device import resolve_device
     from benchbench.results.store import Store
-    from benchbench.runner.executor import LocalProcesses
+    from benchbench.runner.executors.local import LocalProcesses
     from benchbench.runner.suite import load_suite, plan_suite, run_suite
 
     store = Store(out)

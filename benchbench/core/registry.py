@@ -1,19 +1,22 @@
 """Names to things, through entry points: ours and everybody else's come through the same door.
 
-A registry reads one entry-point group. Names are known without importing anything, so `--help` and shell
-completion stay instant; the module behind a name is imported when somebody asks for it.
+A registry reads one entry-point group. An entry is a name and what it leads to, or `*` and a mapping of names to such
+("acme:MODELS" with `MODELS = {"acme-vae": "acme.vae:VAE"}`). Names are known without importing what is behind them, so
+`--help` and shell completion stay instant; the module behind a name is imported when somebody asks for it.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from benchbench.core.errors import BenchbenchWarning, InputError, unknown_name
+
+EVERY = "*"  # the name of an entry that leads to a mapping of names
 
 
 @cache
@@ -23,8 +26,31 @@ def _entries(
     """The entry points of a group, read once for each `sys.path`: that takes a hundredth of a second, and planning a
     suite asks for them thousands of times."""
     # Ours last, so that a plugin cannot silently take over a name that records already use.
-    found = sorted(read(group=group), key=lambda e: e.value.startswith("benchbench."))
-    return {entry.name: entry for entry in found}
+    found = [entry for written in read(group=group) for entry in _each(written)]
+    return {
+        entry.name: entry for entry in sorted(found, key=lambda entry: entry.value.startswith("benchbench."))
+    }
+
+
+def _each(entry: EntryPoint) -> Iterator[EntryPoint]:
+    """The entry itself, or those of the mapping that `*` leads to; a warning where that cannot be read."""
+    if entry.name != EVERY:
+        yield entry
+        return
+    try:
+        mapping = entry.load()
+        if not (
+            isinstance(mapping, Mapping)
+            and all(isinstance(text, str) for pair in mapping.items() for text in pair)
+        ):
+            raise TypeError('it must be a mapping of names to "module:object"')
+    except Exception as error:
+        warnings.warn(
+            f"{entry.group}: {entry.value} cannot be read: {error}; skipped", BenchbenchWarning, stacklevel=2
+        )
+        return
+    for name, value in mapping.items():
+        yield EntryPoint(name, value, entry.group)
 
 
 class Registry:

@@ -1,1 +1,16 @@
 """Datasets: catalogue, sources, decoding, fingerprints."""
+
+# Every dataset by name, as "module:class"; imported when somebody asks for it (core/registry.py).
+DATASETS = {
+    "digits": "benchbench.data.builtin.digits:Digits",
+    "openmoji": "benchbench.data.builtin.openmoji:OpenMoji",
+    "ring8": "benchbench.data.builtin.points:Ring8",
+    "grid25": "benchbench.data.builtin.points:Grid25",
+    "stacked-digits": "benchbench.data.builtin.stacked:StackedDigits",
+    "stacked-mnist": "benchbench.data.builtin.stacked:StackedMNIST",
+    "openmoji-lines": "benchbench.data.builtin.openmoji_domains:OpenMojiLines",
+    "openmoji-tones": "benchbench.data.builtin.openmoji_domains:OpenMojiTones",
+    "photographs": "benchbench.data.builtin.photographs:Photographs",
+    "mnist": "benchbench.data.builtin.torchvision_sets:MNIST",
+    "cifar10": "benchbench.data.builtin.torchvision_sets:CIFAR10",
+}

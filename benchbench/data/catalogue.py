@@ -15,9 +15,9 @@ one like this:
             decoded = Decoded(images, pixel_digests(images), {})
             return assemble("blobs", [decoded], [None], source={"kind": "generated", "size": size or 32})
 
-`data.assemble` splits what has no split and computes the fingerprints. A source of two domains of images, such as
-`openmoji-lines`, returns `Domains`: `load_domains` hands them out, and `load_dataset` pools them, labelled by domain,
-if neither is styles.
+`data.pipeline.assemble` splits what has no split and computes the fingerprints. A source of two domains of images, such
+as `openmoji-lines`, returns `Domains`: `load_domains` hands them out, and `load_dataset` pools them, labelled by
+domain, if neither is styles.
 """
 
 from __future__ import annotations

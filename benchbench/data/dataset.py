@@ -19,7 +19,7 @@ class Split:
 
     images: uint8 RGB N×3×H×W, in the source's own order (which no number may depend on).
     labels: int64 (N,) in 0..n_classes-1, or None.
-    fingerprint: sha256 over the decoded pixels and labels, independent of order (`data.fingerprint`).
+    fingerprint: sha256 over the decoded pixels and labels, independent of order (`data.pipeline.fingerprint`).
     """
 
     images: Tensor

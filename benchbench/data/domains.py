@@ -13,7 +13,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
 from benchbench.core.protocols import ImageSpec
 from benchbench.data.dataset import Dataset, Split, described, splits_of
-from benchbench.data.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 
 
 @dataclass(frozen=True)

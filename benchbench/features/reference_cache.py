@@ -1,6 +1,6 @@
 """What an extractor says about reference images, kept: the next run on a dataset does not look at them again.
 
-Pattern: as the decode cache (`data.cache`): a folder named by the sha256 of its key, written whole or not at
+Pattern: as the decode cache (`data.pipeline.cache`): a folder named by the sha256 of its key, written whole or not at
 all, checked on every load and rebuilt when damaged. The key holds the pixels of every image in order, the
 extractor's name, weights, resize and precision, and `CACHE_VERSION`. An entry holds the moments, and features
 and logits once a metric has asked for them; a request for more than is there computes the entry anew.
@@ -25,10 +25,10 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.cache import cache_folder
-from benchbench.data.fingerprint import combine_in_order
-from benchbench.data.image_stream import ImageStream
-from benchbench.data.streams import from_tensors
+from benchbench.data.pipeline.cache import cache_folder
+from benchbench.data.pipeline.fingerprint import combine_in_order
+from benchbench.data.pipeline.image_stream import ImageStream
+from benchbench.data.pipeline.streams import from_tensors
 from benchbench.features.extract import Extracted, Reader, extract_for
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments

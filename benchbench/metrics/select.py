@@ -25,7 +25,7 @@ from benchbench.metrics.metric import (
     matches,
     output_of,
 )
-from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.pairs.paired import PairedMetric
 
 # What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
 # Everything else is asked for by name or with "all".

@@ -2,7 +2,7 @@
 
 Mode collapse is measured by letting a classifier of the dataset say which class each generated image shows
 (Srivastava et al. 2017). That judge is trained here, like any other model, with its accuracy on the
-held-out split in its record; `features.cnn` loads the weights and looks at images with them.
+held-out split in its record; `features.networks.cnn` loads the weights and looks at images with them.
 
 Pattern: levels of 3×3 convolutions at 32, 64 and 128 channels (Simonyan & Zisserman 2015), each convolution
 followed by batch normalisation (Ioffe & Szegedy 2015) and ReLU, the sides halved by averaging between the

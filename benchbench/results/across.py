@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchbench.results.conditions import COUNTED
-from benchbench.results.numbers import Number
-from benchbench.results.statistics import (
+from benchbench.results.claims.conditions import COUNTED
+from benchbench.results.claims.numbers import Number
+from benchbench.results.claims.statistics import (
     Floats,
     Statistic,
     middle_mean_difference,
     probability_of_improvement,
     stratified_bootstrap,
 )
-from benchbench.results.verdicts import Comparison, Line
+from benchbench.results.claims.verdicts import Comparison, Line
 
 ALIKE = ("extractor", "resize", "precision", "metric_version")
 

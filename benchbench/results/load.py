@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.errors import InputError
-from benchbench.results.conditions import FACTS, facts_of, measured
+from benchbench.results.claims.conditions import FACTS, facts_of, measured
 from benchbench.results.manifest import RunManifest, damaged
 from benchbench.results.older import completed
 from benchbench.results.provenance import read_manifest
@@ -40,8 +40,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     Returns:
         The columns of `results.record.Row` in order, then what its run.json says of a number
-        (`results.conditions.FACTS`). Dtypes are pandas' nullable ones: a failed number's value is <NA>. No records
-        give an empty table with the same columns.
+        (`results.claims.conditions.FACTS`). Dtypes are pandas' nullable ones: a failed number's value is <NA>. No
+        records give an empty table with the same columns.
 
     Raises:
         InputError: The folder is not there, a record is damaged or was edited, a cell is there twice, or a record is

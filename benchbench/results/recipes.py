@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.results.conditions import MEASURED, QUESTION, SAME, condition_columns
+from benchbench.results.claims.conditions import MEASURED, QUESTION, SAME, condition_columns
 from benchbench.results.manifest import RunFacts, RunManifest
 from benchbench.results.settings import as_typed, setting_text
 

@@ -27,8 +27,8 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
+from benchbench.results.claims.numbers import Unit
 from benchbench.results.load import load_failures, records, results_of
-from benchbench.results.numbers import Unit
 from benchbench.results.recipes import settings_of
 from benchbench.results.record import COLUMNS
 from benchbench.results.store import FAILED, METRICS, RUN

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from benchbench.core.scales import Range, Scale, to_scale, usable
-from benchbench.results.conditions import CONDITIONS, FACTS, MEASURED, QUESTION, SAME, contradiction
+from benchbench.results.claims.conditions import CONDITIONS, FACTS, MEASURED, QUESTION, SAME, contradiction
+from benchbench.results.claims.testing import Z, seeds_interval
 from benchbench.results.older import directed
 from benchbench.results.record import OLDER
 from benchbench.results.tables import DTYPES
-from benchbench.results.testing import Z, seeds_interval
 
 MODEL = ["model", "variant"]
 _LABELS = ["aspect", "higher_is_better", "scale", "minimum", "maximum", "headline", "gated", "control"]

@@ -19,7 +19,7 @@ from pandas.api.types import pandas_dtype
 
 from benchbench.core.files import atomic_write
 from benchbench.core.scales import Scale
-from benchbench.results.conditions import full_task
+from benchbench.results.claims.conditions import full_task
 from benchbench.results.manifest import damaged
 from benchbench.results.older import DIRECTED
 from benchbench.results.record import COLUMNS, OLDER, SILENT, Row

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.results.conditions import of_family
+from benchbench.results.claims.conditions import of_family
 from benchbench.results.manifest import RunFacts
 
 MAX_NAMED = 10  # more missing classes than this are counted, not named

@@ -27,11 +27,11 @@ from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
+from benchbench.data.pipeline.streams import ImageStream
 from benchbench.data.sources.options import SourceOptions
-from benchbench.data.streams import ImageStream
 from benchbench.metrics.metric import Metric
-from benchbench.metrics.modes import ConditionalAccuracy
 from benchbench.metrics.select import select_metrics
+from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.load import load_results
 from benchbench.results.manifest import Artefact, ImagesEvaluated, RunManifest, SampleFacts, Seconds
 from benchbench.results.provenance import read_manifest

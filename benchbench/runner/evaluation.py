@@ -14,10 +14,10 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.hashing import digest
 from benchbench.core.runtime import Runtime
-from benchbench.data.fingerprint import combine_in_order
-from benchbench.data.streams import ImageStream, pairs
+from benchbench.data.pipeline.fingerprint import combine_in_order
+from benchbench.data.pipeline.streams import ImageStream, pairs
 from benchbench.metrics.metric import OF_MODELS, Evidence, FeatureEvidence, Metric
-from benchbench.metrics.paired import PairedMetric, PairReader
+from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.key import cell_key
 from benchbench.results.record import Row

@@ -13,8 +13,8 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import EXTRACTORS
 from benchbench.features.extractor import Extractor, enlarged_note, load_extractor
 from benchbench.metrics.metric import Metric
-from benchbench.metrics.modes import class_judge
-from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.sets.modes import class_judge
 from benchbench.results.key import metric_specification
 from benchbench.tasks.base import TaskData
 

@@ -34,19 +34,20 @@ from benchbench.features.extract import Extracted, extract
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
 from benchbench.features.reference_cache import reference_features
-from benchbench.metrics.frechet import frechet_distance
-from benchbench.metrics.mode_collapse import (
+from benchbench.metrics.sets.frechet import frechet_distance
+from benchbench.metrics.sets.mode_collapse import (
     ALIKE,
     class_kl,
     class_shares,
     has_twin,
     typical_distance,
 )
-from benchbench.metrics.modes import ModesCovered, class_histogram, class_judge, classes_of
-from benchbench.metrics.prdc import prdc
+from benchbench.metrics.sets.modes import ModesCovered, class_histogram, class_judge, classes_of
+from benchbench.metrics.sets.prdc import prdc
 from benchbench.runner.judges import ExtractorLoader, Judges
 from benchbench.tasks.generation import generate, labels_to_ask
-from benchbench.training.monitor import (
+from benchbench.training.validation import validation_parts
+from benchbench.training.watch.monitor import (
     CLASS_KL,
     COVERAGE,
     DISTANCE,
@@ -55,7 +56,6 @@ from benchbench.training.monitor import (
     REAL_DUPLICATES,
     RECALL,
 )
-from benchbench.training.validation import validation_parts
 
 SAMPLES = 2000
 NEIGHBOURS = 1000  # images a side among which neighbours are looked for
@@ -97,7 +97,7 @@ class Known:
 
 
 def panel_numbers(generated: Extracted, known: Known, judge: str) -> dict[str, float]:
-    """The columns of `training.monitor` that can be known, from what `judge` says of generated images."""
+    """The columns of `training.watch.monitor` that can be known, from what `judge` says of generated images."""
     assert generated.features is not None
     mine, real = generated.moments, known.moments
     some = generated.features[: len(known.features)]
@@ -136,7 +136,8 @@ def _share(hits: Tensor) -> float:
 
 
 class Panel:
-    """A `training.monitor.Monitor`: one judge, what it knows of the training split, and how many samples to draw."""
+    """A `training.watch.monitor.Monitor`: one extractor, what it knows of the training split, and how many samples to
+    draw."""
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class Panel:
         self.known = Known.of(real, judge.name, rows)
 
     def panel(self, model: nn.Module, step: int) -> dict[str, float]:
-        """Numbers by column of `training.monitor`; the same model gives the same numbers at every step."""
+        """Numbers by column of `training.watch.monitor`; the same model gives the same numbers at every step."""
         labels = labels_to_ask(model, self.labels, SEED, self.n)  # type: ignore[arg-type]  # plans watch Generators
         images = generate(model, self.n, seed=SEED, device=self.device, labels=labels)  # type: ignore[arg-type]
         seen = extract(

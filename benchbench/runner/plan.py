@@ -25,7 +25,7 @@ from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, Outcome, select_metrics
 from benchbench.models.build import build_model, configure_sampling
-from benchbench.models.code import code_hash
+from benchbench.models.identity import code_hash
 from benchbench.results.key import cell_key
 from benchbench.runner.judges import (
     DEFAULT_EXTRACTOR,

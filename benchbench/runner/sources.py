@@ -13,10 +13,10 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.catalogue import load_split
 from benchbench.data.dataset import Dataset
-from benchbench.data.fingerprint import combine_in_order
+from benchbench.data.pipeline.fingerprint import combine_in_order
+from benchbench.data.pipeline.streams import ImageStream, from_dataset, from_tensors, is_split, open_images
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import folder_name, parse_spec
-from benchbench.data.streams import ImageStream, from_dataset, from_tensors, is_split, open_images
 from benchbench.features.statistics_file import Statistics, holds_statistics, load_statistics
 
 Samples = ImageStream | Tensor | Iterable[Tensor] | str | Path
@@ -25,7 +25,8 @@ Samples = ImageStream | Tensor | Iterable[Tensor] | str | Path
 def open_samples(
     images: Samples, options: SourceOptions | None = None, progress: Progress = SILENT
 ) -> ImageStream:
-    """The images to be judged: what `data.streams.open_images` takes, or uint8 tensors N×3×H×W, called "images".
+    """The images to be scored: what `data.pipeline.streams.open_images` takes, or uint8 tensors N×3×H×W, called
+    "images".
 
     options.samples: the first so many, in the order of the source (of file names, for files); for a generator, how many
     to make; for an iterator it has to be given. `InputError` says what is wrong.

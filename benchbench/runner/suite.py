@@ -20,7 +20,7 @@ Pattern: the file becomes cells, each cell gets the key under which the store wo
 says which are done. There is no state of the suite beside the store, so nothing has to be repaired after a
 kill: the same command again goes on.
 
-Scope: what is run, not where; executors are in `runner.executor`.
+Scope: what is run, not where; executors are in `runner.executors.local`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from benchbench.core.toml import read_toml
 from benchbench.results.load import load_runs
 from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
-from benchbench.runner.executor import Executor, Job, last_line
+from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.spec import CellSpec
 

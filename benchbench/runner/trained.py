@@ -19,17 +19,17 @@ from torch import nn
 
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Fittable, Trainable
-from benchbench.data.image_source import in_memory
-from benchbench.results.conditions import beyond_one_a_core
+from benchbench.data.pipeline.image_source import in_memory
+from benchbench.results.claims.conditions import beyond_one_a_core
 from benchbench.results.manifest import Machine, RunManifest, Training, demand
 from benchbench.results.provenance import read_manifest, read_run_json
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
-from benchbench.training.alarm import first_collapse
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
+from benchbench.training.watch.alarm import first_collapse
 from benchbench.training.weights import load_weights, save_weights
 from benchbench.views.curves import Alarm, plot_curves
 

@@ -13,7 +13,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Classifier
 from benchbench.core.runtime import Runtime
 from benchbench.metrics.metric import Metric
-from benchbench.metrics.prdc import share_estimate
+from benchbench.metrics.sets.prdc import share_estimate
 from benchbench.tasks.base import Number, OneDataset, Request, TaskData, TaskResult, one
 from benchbench.tasks.speed import Measurement, measure_cost
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchbench.core.device import free_bytes
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
-from benchbench.data.image_stream import ImageStream
+from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.features.extract import Extracted, Reader, rebatch, show
 from benchbench.features.extractor import Extractor, passes
 from benchbench.features.reference_cache import reference_features, reference_features_of

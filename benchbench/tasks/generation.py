@@ -21,10 +21,10 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import image_rngs, permutation
 from benchbench.data.dataset import Dataset
 from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
-from benchbench.metrics.mode_collapse import DuplicateRate, twins
-from benchbench.metrics.modes import ConditionalAccuracy, class_histogram, class_judge
-from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, Outcome, balanced, score
+from benchbench.metrics.sets.mode_collapse import DuplicateRate, twins
+from benchbench.metrics.sets.modes import ConditionalAccuracy, class_histogram, class_judge
 from benchbench.tasks.base import (
     MAX_DEFAULT_SAMPLES,
     Number,

@@ -11,7 +11,7 @@ from benchbench.core.images import check_images
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Autoencoder
 from benchbench.metrics.metric import PairEvidence
-from benchbench.metrics.paired import PairReader
+from benchbench.metrics.pairs.paired import PairReader
 
 RECONSTRUCTION_BATCH = 128
 

@@ -25,9 +25,9 @@ from benchbench.core.protocols import Stylizer
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.metric import OF_EXTRACTORS, Estimate, Evidence, Metric, Need
-from benchbench.metrics.modes import ConditionalAccuracy
-from benchbench.metrics.paired import PairedMetric, PairReader
+from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import STYLIZATION, Outcome, score
+from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.tasks.base import (
     NO_HELD_OUT,
     Number,

@@ -13,9 +13,9 @@ from benchbench.core.images import check_images
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE, add_noise, round_levels
 from benchbench.metrics.metric import PairEvidence
-from benchbench.metrics.paired import PairReader, mae
+from benchbench.metrics.pairs.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE, add_noise, round_levels
+from benchbench.metrics.pairs.paired import PairReader, mae
 
 TRANSLATION_BATCH = 64
 

@@ -19,11 +19,11 @@ from benchbench.core.seeds import permutation
 from benchbench.data.domains import Domains
 from benchbench.features.extract import extract
 from benchbench.features.moments import Moments
-from benchbench.metrics.cycle import CYCLE
 from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, FeatureEvidence, Metric, Need, PairEvidence
-from benchbench.metrics.modes import ConditionalAccuracy, class_judge
-from benchbench.metrics.paired import PairedMetric, PairReader
+from benchbench.metrics.pairs.cycle import CYCLE
+from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import TRANSLATION, Outcome, score
+from benchbench.metrics.sets.modes import ConditionalAccuracy, class_judge
 from benchbench.tasks.base import (
     NO_HELD_OUT,
     Number,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.images import to_signed
-from benchbench.data.image_source import Images, take
+from benchbench.data.pipeline.image_source import Images, take
 from benchbench.training.config import TrainingConfig
 
 RESIDENT = 4 * 2**30  # bytes of images that are put on the device; more of them stay in the host's memory

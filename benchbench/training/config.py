@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from benchbench.training.diffaugment import diffaugment
-from benchbench.training.ema import Average, HalfLife, Power, Ramp
+from benchbench.training.step.diffaugment import diffaugment
+from benchbench.training.step.ema import Average, HalfLife, Power, Ramp
 
 DEFAULT_EPOCHS = 20
 VALIDATION = 1  # raised whenever `training.validation` would set other images aside
@@ -105,7 +105,8 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         default=0, ge=0, description="steps between looks at the samples (`Monitor`); 0 = off"
     )
     on_collapse: Literal["warn", "stop"] = Field(
-        default="warn", description="what an alarm of `training.alarm` does; stop = end the training there"
+        default="warn",
+        description="what an alarm of `training.watch.alarm` does; stop = end the training there",
     )
     checkpoint: Literal["last", "best"] = Field(
         default="last",

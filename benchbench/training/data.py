@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from benchbench.data.image_source import Images
+from benchbench.data.pipeline.image_source import Images
 from benchbench.training.batches import Other
 
 

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Standing, Trainable, Translator
-from benchbench.data.image_source import Images, size_of
+from benchbench.data.pipeline.image_source import Images, size_of
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
-from benchbench.training.diffaugment import policy_names
-from benchbench.training.monitor import Monitor
-from benchbench.training.standing import batch_norms
+from benchbench.training.step.diffaugment import policy_names
+from benchbench.training.step.standing import batch_norms
+from benchbench.training.watch.monitor import Monitor
 
 
 def check_request(

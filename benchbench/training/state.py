@@ -25,7 +25,7 @@ class TrainingResult:
     training images"), None where the last ones are handed out. stopped_early: by `patience`, or by the alarm with
     `on_collapse=stop`. peak_memory_mib: allocated on the device for CUDA, else the largest resident set of this
     process at the end of an epoch.
-    collapse: the first alarm as `step`, `rule` and `words` (`training.alarm.Collapse`), None where there was
+    collapse: the first alarm as `step`, `rule` and `words` (`training.watch.alarm.Collapse`), None where there was
     none. best_step: steps done at the lowest distance that the monitor saw. best_weights: those of that step,
     as they would have been handed out then, on the CPU; None where they were handed out (`checkpoint=best`) or nobody
     looked.

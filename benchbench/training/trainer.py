@@ -6,8 +6,9 @@ is not stored: a batch is a function of (seed, its number), the learning rate of
 equals an uninterrupted one bit for bit on one machine's CPU or CUDA device; the tests check it on the CPU.
 
 The loop seeds torch's global generators and asks for deterministic kernels while it runs; the caller's
-generators and settings are put back. Which phases a step has is `training.phases`, what one does `training.steps`,
-which weights come out `training.handout`, and whoever looks meanwhile `training.looks`.
+generators and settings are put back. Which phases a step has is `training.step.phases`, what one does
+`training.step.steps`, which weights come out `training.step.handout`, and whoever looks meanwhile
+`training.watch.looks`.
 
 Scope: one device.
 """
@@ -25,22 +26,22 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Batch, Trainable
-from benchbench.data.image_source import all_grey
+from benchbench.data.pipeline.image_source import all_grey
 from benchbench.training.batches import Batches, OtherBatches
 from benchbench.training.checkpoint import Checkpoints, load_checkpoint, save_checkpoint
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
-from benchbench.training.diffaugment import diffaugment
-from benchbench.training.handout import Handout
 from benchbench.training.isolation import isolated, seed_generators
-from benchbench.training.looks import Eyes, Looks, some
-from benchbench.training.monitor import Monitor
-from benchbench.training.optim import lr_factor
-from benchbench.training.phases import Schedule, allotted
 from benchbench.training.request import check_request
 from benchbench.training.state import RunState, TrainingResult
-from benchbench.training.steps import Stepper
+from benchbench.training.step.diffaugment import diffaugment
+from benchbench.training.step.handout import Handout
+from benchbench.training.step.optim import lr_factor
+from benchbench.training.step.phases import Schedule, allotted
+from benchbench.training.step.steps import Stepper
 from benchbench.training.validation import set_aside
+from benchbench.training.watch.looks import Eyes, Looks, some
+from benchbench.training.watch.monitor import Monitor
 
 
 def train(

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import to_signed
-from benchbench.data.fingerprint import pixel_digests
-from benchbench.data.image_source import Images, chosen, pieces, take
+from benchbench.data.pipeline.fingerprint import pixel_digests
+from benchbench.data.pipeline.image_source import Images, chosen, pieces, take
 from benchbench.training.batches import Other
 
 FEWEST = 256

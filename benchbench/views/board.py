@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.results.conditions import (
+from benchbench.results.claims.conditions import (
     BUSY,
     CONDITIONS,
     MEASURED,
@@ -25,8 +25,8 @@ from benchbench.results.conditions import (
     short,
     short_name,
 )
-from benchbench.results.numbers import Asked, Number, numbers
-from benchbench.results.ranks import Rank, pareto_front, rank_intervals
+from benchbench.results.claims.numbers import Asked, Number, numbers
+from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
 from benchbench.views.text import (
     arrow,

@@ -14,8 +14,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from benchbench.results.conditions import SAME
-from benchbench.results.findings import Finding, Report
+from benchbench.results.claims.conditions import SAME
+from benchbench.results.claims.findings import Finding, Report
 from benchbench.views.table import folded
 from benchbench.views.text import (
     arrow,

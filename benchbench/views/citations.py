@@ -13,7 +13,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from benchbench.results.conditions import short_name
+from benchbench.results.claims.conditions import short_name
 from benchbench.views.text import plain
 
 CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity")  # no paper, and none is missed

@@ -20,10 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.across import Across
-from benchbench.results.conditions import COUNTED, short_name
-from benchbench.results.numbers import Number, Unit
-from benchbench.results.testing import POWER, Difference, over_seeds
-from benchbench.results.verdicts import LEVEL, Comparison, Line, Pair, Verdict
+from benchbench.results.claims.conditions import COUNTED, short_name
+from benchbench.results.claims.numbers import Number, Unit
+from benchbench.results.claims.testing import POWER, Difference, over_seeds
+from benchbench.results.claims.verdicts import LEVEL, Comparison, Line, Pair, Verdict
 from benchbench.views.table import folded
 from benchbench.views.text import (
     ASPECTS,

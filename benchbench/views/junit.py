@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from xml.etree import ElementTree
 
-from benchbench.results.conditions import full_task
-from benchbench.results.findings import COMPARED, Finding, Report
+from benchbench.results.claims.conditions import full_task
+from benchbench.results.claims.findings import COMPARED, Finding, Report
 from benchbench.views.text import model_name, number, plain
 
 

@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from benchbench.results.planning import Planned
+from benchbench.results.claims.planning import Planned
 from benchbench.views.table import folded
 from benchbench.views.text import direction_words, escape_markdown, model_name, number, percent, plain
 

@@ -20,10 +20,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchbench.core.errors import InputError
-from benchbench.results.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, of_family, short
+from benchbench.results.claims.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, of_family, short
+from benchbench.results.claims.numbers import Asked
+from benchbench.results.claims.ranks import pareto_front, told_apart
 from benchbench.results.load import load_failures, records, results_of
-from benchbench.results.numbers import Asked
-from benchbench.results.ranks import pareto_front, told_apart
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views import figures
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchbench.data.streams import open_images
+from benchbench.data.pipeline.streams import open_images
 from benchbench.features.extract import Reader, extract
-from benchbench.metrics.frechet import frechet_distance_from_features
+from benchbench.metrics.sets.frechet import frechet_distance_from_features
 from gpu_sections.child import Bench, SkippedError
 from gpu_sections.forwards import NAMES, Forward, forward_of, operations, ours, theirs
 from gpu_sections.tools import (

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
-from benchbench.features.inception_v3 import InceptionV3
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0, preprocess
+from benchbench.features.networks.inception_v3 import InceptionV3
 from gpu_sections.child import SkippedError
 from gpu_sections.tools import computing, pictures, random_inception
 

@@ -15,7 +15,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import METRICS
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
-from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import build_metric
 from gpu_sections.carried import stood_in
 from gpu_sections.child import Bench, SkippedError

@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from benchbench.core.device import synchronize
-from benchbench.metrics.frechet import FrechetDistance, frechet_distance, frechet_standard_error, moments_of
-from benchbench.metrics.kernel import Subsets, kernel_distance
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.prdc import prdc
-from benchbench.metrics.vendi import vendi_score
+from benchbench.metrics.sets.frechet import (
+    FrechetDistance,
+    frechet_distance,
+    frechet_standard_error,
+    moments_of,
+)
+from benchbench.metrics.sets.kernel import Subsets, kernel_distance
+from benchbench.metrics.sets.prdc import prdc
+from benchbench.metrics.sets.vendi import vendi_score
 from gpu_sections.child import Bench
 from gpu_sections.tools import device_of
 

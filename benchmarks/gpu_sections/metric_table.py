@@ -13,27 +13,19 @@ import torch
 from torch import Tensor
 
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics import (
+from benchbench.metrics.numerics import gram, linalg, neighbours, products
+from benchbench.metrics.pairs import cycle, lpips, paired, pose, preservation, ssim
+from benchbench.metrics.sets import (
     cmmd,
-    cycle,
     frechet,
-    gram,
     inception_score,
     intra_class,
     kernel,
-    linalg,
-    lpips,
     memorization,
     mode_collapse,
     modes,
-    neighbours,
-    paired,
-    pose,
     prdc,
-    preservation,
-    products,
     sliced,
-    ssim,
     vendi,
 )
 

@@ -26,7 +26,7 @@ from benchbench.core.protocols import (
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.features.frozen import full_float32
-from benchbench.models.nst import NST
+from benchbench.models.style.nst import NST
 from gpu_sections.child import Bench
 from gpu_sections.draws import DrawnOnCPU
 from gpu_sections.recipes import Prepared, dataset_of, prepared

@@ -18,7 +18,7 @@ from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import EXTRACTORS
 from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.features.frozen import FrozenExtractor
-from benchbench.features.inception_v3 import InceptionV3
+from benchbench.features.networks.inception_v3 import InceptionV3
 from benchbench.models.build import build_model
 from gpu_sections.child import SkippedError
 from gpu_sections.tools import random_inception

@@ -99,8 +99,8 @@ def _write_images(path: Path, most: int) -> None:
 def _files(dataset: str, title: str) -> tuple[list[bytes], Sequence[int]]:
     """The image files of one split, as a local copy has them."""
     from benchbench.core.registry import DATASETS
-    from benchbench.data.assemble import resolve_labels
-    from benchbench.data.torchvision_sets import local_folder, read_local
+    from benchbench.data.builtin.torchvision_sets import local_folder, read_local
+    from benchbench.data.pipeline.assemble import resolve_labels
 
     root = local_folder(dataset)
     if root is None:

@@ -14,6 +14,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import gpu
 import numpy as np
@@ -43,7 +44,7 @@ from PIL import Image
 
 import benchbench.metrics
 from benchbench.core.registry import EXTRACTORS, MODELS
-from benchbench.features.inception_v3 import InceptionV3
+from benchbench.features.networks.inception_v3 import InceptionV3
 
 
 def toy(name: str, seconds: float = 30.0) -> Section:
@@ -224,16 +225,21 @@ def test_no_more_travels_than_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         preparing.prepare(tmp_path, "3.12")
 
 
+def metric_modules() -> dict[str, ModuleType]:
+    """The modules of the room, of every wing, by the last part of their names."""
+    names = [info.name for info in pkgutil.walk_packages(benchbench.metrics.__path__, "benchbench.metrics.")]
+    return {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
+
+
 def public_functions() -> set[str]:
     """The functions of `benchbench.metrics` that read tensors, as "module.function"."""
     found = set()
-    for info in pkgutil.iter_modules(benchbench.metrics.__path__):
-        module = importlib.import_module(f"benchbench.metrics.{info.name}")
+    for module in metric_modules().values():
         for name, function in inspect.getmembers(module, inspect.isfunction):
             own = function.__module__ == module.__name__ and not name.startswith("_")
             parameters = inspect.signature(function).parameters.values()
             if own and any("Tensor" in str(p.annotation) or "Side" in str(p.annotation) for p in parameters):
-                found.add(f"{info.name}.{name}")
+                found.add(f"{module.__name__.rpartition('.')[2]}.{name}")
     return found
 
 
@@ -241,9 +247,10 @@ def test_every_metric_function_is_checked() -> None:
     """A function that reads tensors is called on both devices, or the table says why not."""
     assert not public_functions() - CALLS.keys() - LEFT_OUT.keys()
     assert not CALLS.keys() & LEFT_OUT.keys()
+    modules = metric_modules()
     for name in [*CALLS, *LEFT_OUT]:
         module, function = name.split(".")
-        assert callable(getattr(importlib.import_module(f"benchbench.metrics.{module}"), function)), name
+        assert callable(getattr(modules[module], function)), name
 
 
 @pytest.mark.costly

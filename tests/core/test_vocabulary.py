@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections import OrderedDict
 from importlib.metadata import EntryPoint
+from types import ModuleType
 
 import pytest
 import torch
 
+from benchbench import models
 from benchbench.core import registry
 from benchbench.core.device import describe_machine, resolve_device
 from benchbench.core.errors import BenchbenchWarning, InputError, unknown_name
@@ -57,6 +61,36 @@ def test_a_plugin_cannot_take_our_names(monkeypatch: pytest.MonkeyPatch) -> None
     for order in ([ours, theirs], [theirs, ours]):
         monkeypatch.setattr(registry, "entry_points", lambda group, order=order: order)
         assert Registry("model").get("vae") is digest
+
+
+def test_a_mapping_brings_all_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`*` stands for every name of the mapping it leads to, ours and theirs, and what is ours stays ours."""
+    plugin = ModuleType("a_plugin_with_a_mapping")
+    vars(plugin)["MODELS"] = {"theirs": "collections:OrderedDict", "vae": "collections:OrderedDict"}
+    monkeypatch.setitem(sys.modules, plugin.__name__, plugin)
+    ours = EntryPoint("*", "benchbench.models:MODELS", "benchbench.models")
+    entries = [ours, EntryPoint("*", f"{plugin.__name__}:MODELS", "benchbench.models")]
+    for order in (entries, entries[::-1]):
+        monkeypatch.setattr(registry, "entry_points", lambda group, order=order: order)
+        assert Registry("model").names() == sorted({"theirs", *models.MODELS})
+        assert Registry("model").get("theirs") is OrderedDict
+        assert Registry("model").get("vae").__module__.startswith("benchbench.")
+
+
+@pytest.mark.parametrize("mapping", [{"name": 3}, ["name"], None])
+def test_a_broken_mapping_warns_and_is_skipped(monkeypatch: pytest.MonkeyPatch, mapping: object) -> None:
+    """What is no mapping of texts, or cannot be imported at all, must not take the others down with it."""
+    plugin = ModuleType("a_plugin_with_a_broken_mapping")
+    vars(plugin)["MODELS"] = mapping
+    monkeypatch.setitem(sys.modules, plugin.__name__, plugin)
+    for value in (f"{plugin.__name__}:MODELS", "no_such_module_anywhere:MODELS"):
+        entries = [
+            EntryPoint("*", value, "benchbench.models"),
+            EntryPoint("good", "collections:OrderedDict", "benchbench.models"),
+        ]
+        monkeypatch.setattr(registry, "entry_points", lambda group, entries=entries: entries)
+        with pytest.warns(BenchbenchWarning, match=f"{value} cannot be read.*skipped"):
+            assert Registry("model").names() == ["good"]
 
 
 @pytest.mark.parametrize(

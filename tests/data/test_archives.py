@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchbench.core.errors import InputError
+from benchbench.data.pipeline.streams import open_images
 from benchbench.data.sources import archives
 from benchbench.data.sources.options import SourceOptions
-from benchbench.data.streams import open_images
 
 
 def pictures(n: int, height: int = 6, width: int = 5, channels: int = 3) -> NDArray[np.uint8]:
@@ -388,7 +388,7 @@ class TestArrays:
         path = tmp_path / "p.npz"
         (np.savez_compressed if compressed else np.savez)(path, pictures(n))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("benchbench.data.blocks.BLOCK_BYTES", rows * 3 * 6 * 5)
+            patch.setattr("benchbench.data.pipeline.blocks.BLOCK_BYTES", rows * 3 * 6 * 5)
             batches = list(open_images(str(path)).batches(batch_size))
         np.testing.assert_array_equal(torch.cat(batches).permute(0, 2, 3, 1).numpy(), pictures(n))
         assert {len(batch) for batch in batches[:-1]} <= {batch_size}

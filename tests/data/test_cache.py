@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchbench.data import assemble, cache
-from benchbench.data.cache import cache_folder
 from benchbench.data.catalogue import load_dataset
+from benchbench.data.pipeline import assemble, cache
+from benchbench.data.pipeline.cache import cache_folder
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
 from benchbench.core.registry import DATASETS
-from benchbench.data.assemble import assemble
-from benchbench.data.cache import Decoded
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
-from benchbench.data.fingerprint import pixel_digests
+from benchbench.data.pipeline.assemble import assemble
+from benchbench.data.pipeline.cache import Decoded
+from benchbench.data.pipeline.fingerprint import pixel_digests
 
 
 def test_every_registered_source_describes_itself() -> None:

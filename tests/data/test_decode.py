@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from benchbench.core.errors import InputError
-from benchbench.data.decode import (
+from benchbench.data.pipeline.decode import (
     CHUNK,
     UnusableError,
     conversion_notes,

@@ -9,8 +9,8 @@ from sklearn.datasets import load_digits
 
 from benchbench.core.errors import InputError
 from benchbench.core.registry import EXTRACTORS
+from benchbench.data.builtin.digits import render
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.digits import render
 
 
 def test_counts() -> None:

@@ -15,7 +15,7 @@ from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset, load_domains
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.domains import Domains
-from benchbench.data.fingerprint import fingerprint
+from benchbench.data.pipeline.fingerprint import fingerprint
 
 N = 5
 

@@ -10,7 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench.data.fingerprint import CANONICAL, REENCODED, combine, fingerprint, judge, pixel_digests
+from benchbench.data.pipeline.fingerprint import (
+    CANONICAL,
+    REENCODED,
+    combine,
+    fingerprint,
+    judge,
+    pixel_digests,
+)
 
 few = settings(max_examples=25, deadline=None)
 

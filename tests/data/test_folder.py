@@ -12,8 +12,8 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.fingerprint import fingerprint
-from benchbench.data.streams import open_images
+from benchbench.data.pipeline.fingerprint import fingerprint
+from benchbench.data.pipeline.streams import open_images
 
 
 def test_class_folders_with_a_split(write_image, tmp_path: Path) -> None:

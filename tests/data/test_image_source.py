@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.image_source import (
+from benchbench.data.pipeline.image_source import (
     PIECE,
     FolderImages,
     all_grey,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from benchbench.core.errors import InputError
-from benchbench.data import decode, openmoji
+from benchbench.data.builtin import openmoji
+from benchbench.data.builtin.openmoji import CLASSES, emoji_class, emoji_files, family, render, svg_text
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.openmoji import CLASSES, emoji_class, emoji_files, family, render, svg_text
+from benchbench.data.pipeline import decode
 
 CODES = [file.stem for file in emoji_files()]
 

@@ -10,12 +10,12 @@ import resvg_py
 import torch
 from PIL import Image
 
-from benchbench.data import openmoji, openmoji_domains
+from benchbench.data.builtin import openmoji, openmoji_domains
+from benchbench.data.builtin.openmoji import OpenMoji, drawn, emoji_files, family
+from benchbench.data.builtin.openmoji_domains import OpenMojiLines, OpenMojiTones, tone_pairs
 from benchbench.data.catalogue import load_domains
 from benchbench.data.domains import Domains
-from benchbench.data.fingerprint import pixel_digests
-from benchbench.data.openmoji import OpenMoji, drawn, emoji_files, family
-from benchbench.data.openmoji_domains import OpenMojiLines, OpenMojiTones, tone_pairs
+from benchbench.data.pipeline.fingerprint import pixel_digests
 
 pytestmark = pytest.mark.costly
 

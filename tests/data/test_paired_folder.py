@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset, load_domains
-from benchbench.data.decode import decode_image
+from benchbench.data.pipeline.decode import decode_image
 from benchbench.data.sources.paired_folder import partners
 
 FOUR = ("trainA", "trainB", "testA", "testB")

@@ -10,10 +10,10 @@ import skimage.data
 import torch
 
 from benchbench.core.errors import InputError
-from benchbench.data import photographs
+from benchbench.data.builtin import photographs
 from benchbench.data.catalogue import load_domains
-from benchbench.data.decode import resize_images
 from benchbench.data.domains import Domains
+from benchbench.data.pipeline.decode import resize_images
 
 
 @pytest.fixture(scope="module")

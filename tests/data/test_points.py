@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbench.core.errors import InputError
-from benchbench.data.fingerprint import pixel_digests
-from benchbench.data.points import GRID25, RING8, Grid25, Layout, Ring8, draw_dots
+from benchbench.data.builtin.points import GRID25, RING8, Grid25, Layout, Ring8, draw_dots
+from benchbench.data.pipeline.fingerprint import pixel_digests
 
 BOTH = pytest.mark.parametrize("source", [Ring8, Grid25])
 

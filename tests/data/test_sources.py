@@ -22,11 +22,11 @@ from PIL import Image
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import FILES, load_dataset, load_domains
 from benchbench.data.dataset import Dataset
-from benchbench.data.fingerprint import fingerprint
+from benchbench.data.pipeline.fingerprint import fingerprint
+from benchbench.data.pipeline.streams import ImageStream, open_images
 from benchbench.data.sources import archives
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec, parse_spec
-from benchbench.data.streams import ImageStream, open_images
 from benchbench.runner.sources import open_reference
 
 Pictures = NDArray[np.uint8]

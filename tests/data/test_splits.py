@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench.data.splits import halves
+from benchbench.data.pipeline.splits import halves
 
 few = settings(max_examples=50, deadline=None)
 

@@ -12,12 +12,12 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import assemble
-from benchbench.data.cache import Decoded
+from benchbench.data.builtin.digits import Digits
+from benchbench.data.builtin.stacked import StackedDigits, StackedMNIST
 from benchbench.data.dataset import Dataset, Split
-from benchbench.data.digits import Digits
-from benchbench.data.fingerprint import pixel_digests
-from benchbench.data.stacked import StackedDigits, StackedMNIST
+from benchbench.data.pipeline.assemble import assemble
+from benchbench.data.pipeline.cache import Decoded
+from benchbench.data.pipeline.fingerprint import pixel_digests
 
 
 def known(split: Split) -> dict[bytes, int]:

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.seeds import ImageRng
-from benchbench.data import prefetch
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.decode import CONVERSIONS
-from benchbench.data.fingerprint import fingerprint, pixel_digests
+from benchbench.data.pipeline import prefetch
+from benchbench.data.pipeline.decode import CONVERSIONS
+from benchbench.data.pipeline.fingerprint import fingerprint, pixel_digests
+from benchbench.data.pipeline.streams import ImageStream, from_tensors, open_images, pairs
 from benchbench.data.sources.options import SourceOptions
-from benchbench.data.streams import ImageStream, from_tensors, open_images, pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 
@@ -150,7 +150,7 @@ class TestFolder:
 
 class TestFingerprint:
     def test_known_after_a_complete_pass_and_that_of_the_images(self, tmp_path: Path) -> None:
-        """`data.fingerprint.fingerprint` of the tensor is the definition; before the end there is none."""
+        """`data.pipeline.fingerprint.fingerprint` of the tensor is the definition; before the end there is none."""
         stream = open_images(str(write_folder(tmp_path, pictures(5))))
         batches = stream.batches(4)
         next(batches)

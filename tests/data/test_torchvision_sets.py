@@ -18,8 +18,8 @@ import torch
 from torchvision import datasets
 
 from benchbench.core.errors import InputError
+from benchbench.data.builtin.torchvision_sets import CIFAR10
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.torchvision_sets import CIFAR10
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from benchbench.features.extract import extract
 from benchbench.features.extractor import load_extractor
 from benchbench.features.frozen import BATCH_ON_DEVICE
 from benchbench.features.resize import clean, tf1, torch_bilinear
-from benchbench.metrics import paired
+from benchbench.metrics.pairs import paired
 
 NUMBERS = "_local_scalar_dense"
 

@@ -15,7 +15,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
-from benchbench.metrics.paired import PairedMetric
+from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import balanced, build_metric
 
 pytestmark = pytest.mark.costly

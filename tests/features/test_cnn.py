@@ -14,8 +14,8 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
-from benchbench.features import cnn as module
-from benchbench.features.cnn import CNNCIFAR10, CNNMNIST, CNNDigits, CNNOpenMojiTones, FoldedCNN
+from benchbench.features.networks import cnn as module
+from benchbench.features.networks.cnn import CNNCIFAR10, CNNMNIST, CNNDigits, CNNOpenMojiTones, FoldedCNN
 from benchbench.models.build import build_model
 from benchbench.training.weights import save_weights
 

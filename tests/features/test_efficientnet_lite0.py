@@ -14,8 +14,8 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.registry import EXTRACTORS
-from benchbench.features import efficientnet_lite0 as module
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
+from benchbench.features.networks import efficientnet_lite0 as module
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0, preprocess
 
 
 @pytest.fixture(scope="module")

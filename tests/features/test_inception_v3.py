@@ -9,7 +9,7 @@ import torch
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS
-from benchbench.features.inception_v3 import (
+from benchbench.features.networks.inception_v3 import (
     WEIGHTS,
     InceptionV3,
     InceptionV3Clean,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchbench.core.registry import EXTRACTORS
 from benchbench.features.extractor import enlarged_note, load_extractor
-from benchbench.features.points import ModesGrid25
+from benchbench.features.networks.points import ModesGrid25
 
 OURS = [
     name for name in EXTRACTORS.names() if EXTRACTORS.get(name).__module__.startswith("benchbench.")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.features.perceptual import Perceptual, gram, gram_distance, load_perceptual
+from benchbench.features.networks.perceptual import Perceptual, gram, gram_distance, load_perceptual
 
 CPU = torch.device("cpu")
 

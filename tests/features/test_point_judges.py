@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
-from benchbench.data.points import GRID25, RING8, Grid25, Layout, Ring8, draw_dots
-from benchbench.features.points import ModesGrid25, ModesRing8
+from benchbench.data.builtin.points import GRID25, RING8, Grid25, Layout, Ring8, draw_dots
+from benchbench.features.networks.points import ModesGrid25, ModesRing8
 
 WITHIN = -4.5  # 3²/2
 RING = ModesRing8()

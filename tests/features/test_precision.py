@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.registry import EXTRACTORS
-from benchbench.features.cnn import CNNDigits
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0
 from benchbench.features.extractor import Features, load_extractor
 from benchbench.features.frozen import FrozenExtractor
+from benchbench.features.networks.cnn import CNNDigits
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
+from benchbench.features.networks.stacked import ModesStackedDigits
 from benchbench.features.reference_cache import reference_features
-from benchbench.features.stacked import ModesStackedDigits
 
 UNIT = {"bfloat16": 2**-8, "float16": 2**-11}
 

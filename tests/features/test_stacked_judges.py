@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from benchbench.core.errors import MetricFailed
-from benchbench.data.digits import Digits
-from benchbench.data.stacked import StackedDigits
-from benchbench.features import cnn
-from benchbench.features.cnn import CNNMNIST, CNNDigits
-from benchbench.features.stacked import ModesStackedDigits, ModesStackedMNIST
+from benchbench.data.builtin.digits import Digits
+from benchbench.data.builtin.stacked import StackedDigits
+from benchbench.features.networks import cnn
+from benchbench.features.networks.cnn import CNNMNIST, CNNDigits
+from benchbench.features.networks.stacked import ModesStackedDigits, ModesStackedMNIST
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ def test_memory_is_flat_over_a_million() -> None:
     batches in float64, 64 MiB; the 900,000 vectors alone would take 879.
 
     The outcome is checked too: FD to N(0, I) itself is d/n + d(d + 1)/4n = 0.0167 in expectation
-    (`metrics.frechet`), and its spread is about √2/d of that, 0.6%; 5% is eight of those.
+    (`metrics.sets.frechet`), and its spread is about √2/d of that, 0.6%; 5% is eight of those.
     """
     early = 0.0
     for moments in stream(1_000_000, D):

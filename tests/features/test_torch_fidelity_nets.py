@@ -14,7 +14,7 @@ from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS
 from benchbench.features import resize
-from benchbench.features import torch_fidelity_nets as nets
+from benchbench.features.networks import torch_fidelity_nets as nets
 
 CLASSES = [nets.DinoV2Small, nets.DinoV2Base, nets.DinoV2Large, nets.ClipViTB32, nets.ClipViTL14, nets.VGG16]
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from benchbench.features.moments import Moments
-from benchbench.metrics.cmmd import cmmd, rbf_kernel
-from benchbench.metrics.frechet import fd_infinity, frechet_distance, frechet_distance_from_features
-from benchbench.metrics.inception_score import inception_score
-from benchbench.metrics.kernel import kernel_distance
 from benchbench.metrics.metric import FIELD_NAMES, full_name
+from benchbench.metrics.sets.cmmd import cmmd, rbf_kernel
+from benchbench.metrics.sets.frechet import fd_infinity, frechet_distance, frechet_distance_from_features
+from benchbench.metrics.sets.inception_score import inception_score
+from benchbench.metrics.sets.kernel import kernel_distance
 
 F64 = torch.float64
 

@@ -16,7 +16,8 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import quantize, to_signed
 from benchbench.core.protocols import Direction, ImageSpec
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.cycle import (
+from benchbench.metrics.metric import Evidence, PairEvidence
+from benchbench.metrics.pairs.cycle import (
     CYCLE,
     CYCLE_EXACT,
     CYCLE_NOISE,
@@ -28,9 +29,8 @@ from benchbench.metrics.cycle import (
     add_noise,
     round_levels,
 )
-from benchbench.metrics.metric import Evidence, PairEvidence
-from benchbench.metrics.paired import mae
-from benchbench.models.translator import BOTH, Identity, TwoWay
+from benchbench.metrics.pairs.paired import mae
+from benchbench.models.translation.translator import BOTH, Identity, TwoWay
 
 SPEC = ImageSpec(16, 16, False, 0)
 

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.frechet import (
+from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.numerics.linalg import nuclear_norm, root, trace_sqrt_product
+from benchbench.metrics.sets.frechet import (
     FrechetDistance,
     fd_infinity,
     frechet_distance,
@@ -22,8 +24,6 @@ from benchbench.metrics.frechet import (
     frechet_influence,
     frechet_standard_error,
 )
-from benchbench.metrics.linalg import nuclear_norm, root, trace_sqrt_product
-from benchbench.metrics.metric import Evidence, FeatureEvidence
 
 F64 = torch.float64
 few = settings(max_examples=15, deadline=None)

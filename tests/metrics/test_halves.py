@@ -8,9 +8,9 @@ from torch import Tensor
 
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.halves import CUTS
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.prdc import NAMES, PRDC, overlap, prdc
+from benchbench.metrics.numerics.halves import CUTS
+from benchbench.metrics.sets.prdc import NAMES, PRDC, overlap, prdc
 
 
 def gaussian(seed: int, n: int, d: int = 6, scale: float = 1.0) -> Tensor:

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics import memorization
-from benchbench.metrics.memorization import (
+from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.select import score
+from benchbench.metrics.sets import memorization
+from benchbench.metrics.sets.memorization import (
     AgainstHeldOut,
     ct_estimate,
     ct_score,
     nn_distance_ratio,
     ratio_of_medians,
 )
-from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.select import score
 
 
 def gaussian(seed: int, n: int, d: int = 5) -> Tensor:

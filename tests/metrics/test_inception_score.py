@@ -13,8 +13,8 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.inception_score import InceptionScore, inception_score
 from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.sets.inception_score import InceptionScore, inception_score
 
 
 def predictions(n: int, seed: int, K: int = 6, sharpness: float = 2.0) -> Tensor:

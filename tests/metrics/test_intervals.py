@@ -7,8 +7,8 @@ import math
 import pytest
 from scipy.stats import binomtest
 
-from benchbench.metrics.intervals import normal_estimate, positive_estimate, wilson_interval, within
 from benchbench.metrics.metric import Estimate
+from benchbench.metrics.numerics.intervals import normal_estimate, positive_estimate, wilson_interval, within
 
 
 def test_normal() -> None:

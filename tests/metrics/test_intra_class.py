@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.intra_class import intra_class_ms_ssim
-from benchbench.metrics.paired import ms_ssim
+from benchbench.metrics.pairs.paired import ms_ssim
+from benchbench.metrics.sets.intra_class import intra_class_ms_ssim
 
 
 def noise(n: int, side: int = 161) -> Tensor:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics import gram
-from benchbench.metrics.cmmd import CMMD, cmmd
-from benchbench.metrics.kernel import TOLERANCE, KernelDistance, Subsets, _mmd, kernel_distance
-from benchbench.metrics.kernel import cubic_kernel as cubic_kernel_of
 from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.numerics import gram
+from benchbench.metrics.sets.cmmd import CMMD, cmmd
+from benchbench.metrics.sets.kernel import TOLERANCE, KernelDistance, Subsets, _mmd, kernel_distance
+from benchbench.metrics.sets.kernel import cubic_kernel as cubic_kernel_of
 
 F64 = torch.float64
 

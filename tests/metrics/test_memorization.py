@@ -15,8 +15,8 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.memorization import Authenticity, authentic, authpct, ct_score, nn_distance_ratio
 from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.sets.memorization import Authenticity, authentic, authpct, ct_score, nn_distance_ratio
 
 
 def gaussian(seed: int, n: int, d: int = 5) -> Tensor:

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.registry import EXTRACTORS
-from benchbench.data.points import GRID25, Grid25, draw_dots
+from benchbench.data.builtin.points import GRID25, Grid25, draw_dots
 from benchbench.features.moments import Moments
-from benchbench.features.points import ModesGrid25
+from benchbench.features.networks.points import ModesGrid25
 from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
-from benchbench.metrics.mode_collapse import class_kl, class_shares, class_tv
-from benchbench.metrics.modes import (
+from benchbench.metrics.sets.mode_collapse import class_kl, class_shares, class_tv
+from benchbench.metrics.sets.modes import (
     ClassKL,
     ClassTV,
     ConditionalAccuracy,

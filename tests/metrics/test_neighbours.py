@@ -11,8 +11,8 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics import neighbours
-from benchbench.metrics.neighbours import Side, count_within, kth_neighbour, lower_bounds, mean_row
+from benchbench.metrics.numerics import neighbours
+from benchbench.metrics.numerics.neighbours import Side, count_within, kth_neighbour, lower_bounds, mean_row
 
 
 def gaussian(seed: int, n: int, d: int, scale: float = 1.0, offset: float = 0.0) -> Tensor:

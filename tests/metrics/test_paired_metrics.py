@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.metric import Evidence, PairEvidence
-from benchbench.metrics.paired import (
+from benchbench.metrics.pairs.paired import (
     MAE,
     MSE,
     MSSSIM,

@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from benchbench.core.errors import InputError
-from benchbench.metrics.pose import PoseError, chamfer_distance, edges, pose_error
+from benchbench.metrics.pairs.pose import PoseError, chamfer_distance, edges, pose_error
 
 LIGHT, DARK = (250, 220, 190), (95, 60, 40)
 

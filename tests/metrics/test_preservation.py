@@ -15,7 +15,12 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.preservation import ContentDistance, InputDiversity, cosine_distance, input_diversity
+from benchbench.metrics.pairs.preservation import (
+    ContentDistance,
+    InputDiversity,
+    cosine_distance,
+    input_diversity,
+)
 
 
 def gaussian(*shape: int, seed: int = 0) -> Tensor:

@@ -17,7 +17,6 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import METRICS
 from benchbench.core.scales import from_scale, to_scale
 from benchbench.features.moments import Moments
-from benchbench.metrics.cycle import CYCLE_EXACT
 from benchbench.metrics.metric import (
     Estimate,
     Evidence,
@@ -28,6 +27,7 @@ from benchbench.metrics.metric import (
     PairEvidence,
     output_of,
 )
+from benchbench.metrics.pairs.cycle import CYCLE_EXACT
 from benchbench.metrics.select import balanced, build_metric
 
 pytestmark = pytest.mark.costly

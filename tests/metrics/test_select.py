@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-import benchbench.metrics.prdc as prdc_module
+import benchbench.metrics.sets.prdc as prdc_module
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, FeatureEvidence, Metric, Need
-from benchbench.metrics.prdc import PRDC, prdc
 from benchbench.metrics.select import (
     STYLIZATION,
     TRANSLATION,
@@ -22,6 +21,7 @@ from benchbench.metrics.select import (
     score,
     select_metrics,
 )
+from benchbench.metrics.sets.prdc import PRDC, prdc
 
 LITE = "efficientnet_lite0"
 

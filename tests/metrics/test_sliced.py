@@ -14,7 +14,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.sliced import SlicedWasserstein, directions, sliced_wasserstein
+from benchbench.metrics.sets.sliced import SlicedWasserstein, directions, sliced_wasserstein
 
 
 def normal(n: int, d: int, seed: int) -> Tensor:

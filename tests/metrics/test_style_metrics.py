@@ -10,11 +10,11 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import to_signed
 from benchbench.features.moments import Moments
-from benchbench.features.perceptual import load_perceptual
+from benchbench.features.networks.perceptual import load_perceptual
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.paired import PairReader
+from benchbench.metrics.pairs.paired import PairReader
+from benchbench.metrics.pairs.style import ArtFD, GramDistance
 from benchbench.metrics.select import STYLIZATION, score, select_metrics
-from benchbench.metrics.style import ArtFD, GramDistance
 
 LITE0 = "efficientnet_lite0"
 
@@ -122,8 +122,8 @@ def test_artfd_has_two_best_values() -> None:
     features of the sources give 1 + FD(sources, styles), those of the styles 1 + their distance to the sources."""
     rng = torch.Generator().manual_seed(0)
     sources, styles = torch.rand(20, 3, generator=rng), torch.rand(20, 3, generator=rng) + 2
-    from benchbench.metrics.frechet import frechet_distance_from_features
-    from benchbench.metrics.preservation import cosine_distance
+    from benchbench.metrics.pairs.preservation import cosine_distance
+    from benchbench.metrics.sets.frechet import frechet_distance_from_features
 
     copied = (
         ArtFD("net")

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Conditional, Generator, ImageSpec, Phase, Standing, Trainable
 from benchbench.core.seeds import ImageRng, image_rngs
-from benchbench.models import adversarial as game
-from benchbench.models.adversarial import Adversarial, gradient_penalty
 from benchbench.models.build import build_model
+from benchbench.models.gan import adversarial as game
+from benchbench.models.gan.adversarial import Adversarial, gradient_penalty
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
 from benchbench.training.trainer import train

@@ -7,8 +7,8 @@ import pytest
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
 from benchbench.models.build import build_model
-from benchbench.models.nst import NST
-from benchbench.models.vae import MLPVAE
+from benchbench.models.style.nst import NST
+from benchbench.models.vae.vae import MLPVAE
 
 SPEC = ImageSpec(16, 16, True, 0)
 

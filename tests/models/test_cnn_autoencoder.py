@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng, image_rngs
-from benchbench.models.cnn_autoencoder import CNNAutoencoder
+from benchbench.models.translation.cnn_autoencoder import CNNAutoencoder
 
 COLOUR = ImageSpec(12, 12, False, 0)
 

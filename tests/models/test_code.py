@@ -13,7 +13,7 @@ import pytest
 
 from benchbench.core.errors import InputError
 from benchbench.core.registry import MODELS
-from benchbench.models.code import code_hash
+from benchbench.models.identity import code_hash
 
 PLUGIN = "plugin_for_code_hash"
 MODEL = '''
@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from benchbench.models.vae import VAE
+from benchbench.models.vae.vae import VAE
 from . import blocks
 from .constants import DEPTH
 
@@ -177,7 +177,7 @@ def test_of_ours() -> None:
 def test_the_same_in_another_process() -> None:
     """No order of a set or of memory gets into it."""
     program = (
-        "from benchbench.core.registry import MODELS; from benchbench.models.code import code_hash; "
+        "from benchbench.core.registry import MODELS; from benchbench.models.identity import code_hash; "
         "print(code_hash(MODELS.get('cyclegan')))"
     )
     found = subprocess.run(

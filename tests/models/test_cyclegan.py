@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Cyclic, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng
-from benchbench.models.cyclegan import CycleGAN
-from benchbench.models.translator import BOTH
+from benchbench.models.translation.cyclegan import CycleGAN
+from benchbench.models.translation.translator import BOTH
 from benchbench.training.batches import Other
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig

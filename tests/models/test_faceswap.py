@@ -13,8 +13,8 @@ from benchbench.core.errors import InputError
 from benchbench.core.images import quantize
 from benchbench.core.protocols import Batch, Cyclic, Direction, ImageSpec, Phase, Trainable
 from benchbench.core.seeds import ImageRng, image_rngs
-from benchbench.models.faceswap import FaceSwap, random_tone
-from benchbench.models.warp import random_warp
+from benchbench.models.nn.warp import random_warp
+from benchbench.models.translation.faceswap import FaceSwap, random_tone
 
 SMALL = {"width": 4, "code": 4}
 COLOUR = ImageSpec(12, 12, False, 0)

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from benchbench.core.protocols import Batch, ImageSpec, Phase
-from benchbench.models.adversarial import Adversarial, halvings
 from benchbench.models.build import build_model
-from benchbench.models.cgan import CGAN
-from benchbench.models.dcgan import DCGAN
-from benchbench.models.sngan import SNGAN, ClassBatchNorm2d
-from benchbench.models.wgan_gp import WGANGP
+from benchbench.models.gan.adversarial import Adversarial, halvings
+from benchbench.models.gan.cgan import CGAN
+from benchbench.models.gan.dcgan import DCGAN
+from benchbench.models.gan.sngan import SNGAN, ClassBatchNorm2d
+from benchbench.models.gan.wgan_gp import WGANGP
 
 SMALL = ImageSpec(8, 8, False, 3)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from benchbench.models.image_pool import ImagePool
+from benchbench.models.nn.image_pool import ImagePool
 
 
 def numbered(start: int, stop: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Hinted, ImageSpec, Phase, Trainable
 from benchbench.core.seeds import ImageRng
-from benchbench.models.lineart_colorizer import LineartColorizer
+from benchbench.models.translation.lineart_colorizer import LineartColorizer
 
 SMALL = {"width": 4, "depth": 2, "disc_width": 4, "disc_layers": 1}
 COLOUR = ImageSpec(12, 12, False, 0)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
-from benchbench.models.patchgan import PatchGAN
+from benchbench.models.nn.patchgan import PatchGAN
 
 
 def build(side: int, layers: int = 3, width: int = 2, norm: str = "instance", inputs: int = 3) -> PatchGAN:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng
-from benchbench.models.pix2pix import Pix2Pix
-from benchbench.models.translator import mirrored
+from benchbench.models.translation.pix2pix import Pix2Pix
+from benchbench.models.translation.translator import mirrored
 from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from benchbench.models.resnet_generator import Reflection, ResidualBlock, ResnetGenerator
+from benchbench.models.nn.resnet_generator import Reflection, ResidualBlock, ResnetGenerator
 
 
 def test_layers_of_the_paper() -> None:

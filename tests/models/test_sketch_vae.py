@@ -14,8 +14,8 @@ from torch import Tensor, distributions
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, Direction, ImageSpec, Phase, Trainable, Translator
 from benchbench.core.seeds import ImageRng, image_rngs
-from benchbench.models.sketch_vae import SketchVAE, drawn, gaussian_kl
-from benchbench.models.vae import kl_to_prior
+from benchbench.models.translation.sketch_vae import SketchVAE, drawn, gaussian_kl
+from benchbench.models.vae.vae import kl_to_prior
 
 COLOUR = ImageSpec(12, 12, False, 0)
 SMALL = {"width": 4, "depth": 2, "latent": 5, "hidden": 8}

@@ -14,11 +14,11 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.images import to_signed
 from benchbench.core.protocols import Batch, ImageSpec, Phase, Stylizer, Trainable
 from benchbench.core.seeds import ImageRng
-from benchbench.features.perceptual import gram, gram_distance, load_perceptual
+from benchbench.features.networks.perceptual import gram, gram_distance, load_perceptual
 from benchbench.models.build import build_model
-from benchbench.models.fast_style import FastStyle
-from benchbench.models.nst import NST
-from benchbench.models.perceptual_loss import total_variation
+from benchbench.models.nn.perceptual_loss import total_variation
+from benchbench.models.style.fast_style import FastStyle
+from benchbench.models.style.nst import NST
 from benchbench.runner.labels import variant
 from benchbench.tasks.speed import measure_cost
 from benchbench.training.config import TrainingConfig

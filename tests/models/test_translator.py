@@ -22,7 +22,7 @@ from benchbench.core.protocols import (
     Translator,
 )
 from benchbench.core.seeds import ImageRng
-from benchbench.models.translator import (
+from benchbench.models.translation.translator import (
     BOTH,
     Identity,
     ImageToImage,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from benchbench.models.unet import Norm, UNet
+from benchbench.models.nn.unet import Norm, UNet
 
 
 @settings(max_examples=25, deadline=None)

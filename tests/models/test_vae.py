@@ -13,9 +13,9 @@ from torch import Tensor, distributions, nn
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Autoencoder, Batch, ImageSpec, Observant, Phase, Trainable
 from benchbench.core.seeds import ImageRng, image_rngs
-from benchbench.models.beta_vae import BetaVAE
 from benchbench.models.build import build_model
-from benchbench.models.vae import (
+from benchbench.models.vae.beta_vae import BetaVAE
+from benchbench.models.vae.vae import (
     VAE,
     ConvVAE,
     active_units,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from benchbench.models.warp import POINTS, displaced, random_warp, spread
+from benchbench.models.nn.warp import POINTS, displaced, random_warp, spread
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -10,10 +10,10 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from benchbench.metrics.cmmd import rbf_kernel
-from benchbench.metrics.frechet import frechet_distance, frechet_distance_from_features
-from benchbench.metrics.inception_score import inception_score
-from benchbench.metrics.kernel import Subsets, kernel_distance
+from benchbench.metrics.sets.cmmd import rbf_kernel
+from benchbench.metrics.sets.frechet import frechet_distance, frechet_distance_from_features
+from benchbench.metrics.sets.inception_score import inception_score
+from benchbench.metrics.sets.kernel import Subsets, kernel_distance
 
 fid = pytest.importorskip("torch_fidelity.metric_fid")
 isc = pytest.importorskip("torch_fidelity.metric_isc")

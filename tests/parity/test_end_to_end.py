@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from benchbench.features.extract import Extracted, extract
-from benchbench.features.inception_v3 import InceptionV3
-from benchbench.metrics.frechet import frechet_distance_from_features
-from benchbench.metrics.inception_score import inception_score
-from benchbench.metrics.kernel import kernel_distance
-from benchbench.metrics.prdc import prdc
+from benchbench.features.networks.inception_v3 import InceptionV3
+from benchbench.metrics.sets.frechet import frechet_distance_from_features
+from benchbench.metrics.sets.inception_score import inception_score
+from benchbench.metrics.sets.kernel import kernel_distance
+from benchbench.metrics.sets.prdc import prdc
 
 pytestmark = pytest.mark.costly
 

@@ -17,9 +17,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from benchbench.core.runtime import Runtime
 from benchbench.features import resize
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0, preprocess
 from benchbench.features.extractor import Extractor, passes
-from benchbench.features.inception_v3 import (
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0, preprocess
+from benchbench.features.networks.inception_v3 import (
     InceptionV3,
     InceptionV3Clean,
     InceptionV3Spatial,

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from benchbench.core.errors import MetricFailed
-from benchbench.metrics.lpips import LPIPS, lpips
 from benchbench.metrics.metric import Evidence
-from benchbench.metrics.paired import PairReader
+from benchbench.metrics.pairs.lpips import LPIPS, lpips
+from benchbench.metrics.pairs.paired import PairReader
 
 FILE = "alexnet-owt-7be5be79.pth"
 

@@ -13,7 +13,7 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from benchbench.metrics.paired import ms_ssim, mse, psnr, ssim
+from benchbench.metrics.pairs.paired import ms_ssim, mse, psnr, ssim
 
 
 def skimage_ssim(x: Tensor, y: Tensor) -> np.ndarray:

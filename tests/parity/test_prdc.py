@@ -15,9 +15,9 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics import neighbours
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.prdc import NAMES, PRDC, PRDCK3, prdc
+from benchbench.metrics.numerics import neighbours
+from benchbench.metrics.sets.prdc import NAMES, PRDC, PRDCK3, prdc
 
 
 def gaussian(seed: int, n: int, d: int, scale: float = 1.0, offset: float = 0.0) -> Tensor:

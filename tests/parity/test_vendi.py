@@ -15,7 +15,7 @@ from vendi_score import vendi
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.vendi import Vendi, vendi_score, vendi_score_of_kernel, vendi_standard_error
+from benchbench.metrics.sets.vendi import Vendi, vendi_score, vendi_score_of_kernel, vendi_standard_error
 
 
 def gaussian(seed: int, n: int, d: int, offset: float = 0.0) -> Tensor:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchbench.core.errors import InputError, NothingComparable
-from benchbench.results.conditions import (
+from benchbench.results.claims.conditions import (
     CONDITIONS,
     FACTS,
     check_comparable,

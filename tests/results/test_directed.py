@@ -10,18 +10,18 @@ import pytest
 
 from benchbench.core.errors import InputError, NothingComparable
 from benchbench.core.hashing import digest
-from benchbench.results.conditions import check_comparable
-from benchbench.results.gate import check
-from benchbench.results.gate_config import load_gate
-from benchbench.results.gate_match import match
+from benchbench.results.claims.conditions import check_comparable
+from benchbench.results.claims.gate import check
+from benchbench.results.claims.gate_config import load_gate
+from benchbench.results.claims.gate_match import match
+from benchbench.results.claims.numbers import Asked, Unit, numbers
+from benchbench.results.claims.spread import spreads
+from benchbench.results.claims.verdicts import compare
 from benchbench.results.load import load_results
-from benchbench.results.numbers import Asked, Unit, numbers
 from benchbench.results.record import Row
 from benchbench.results.select_records import select
-from benchbench.results.spread import spreads
 from benchbench.results.summary import summarise
 from benchbench.results.tables import read_rows, to_frame, write_rows
-from benchbench.results.verdicts import compare
 from benchbench.views.board import boards
 
 MakeRow = Callable[..., Row]

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbench.results.findings import Finding, Report
-from benchbench.results.gate import judge
-from benchbench.results.gate_config import Gate, Rule, load_gate
-from benchbench.results.gate_match import Matched, Pair, Question
-from benchbench.results.numbers import Number, Numbers
+from benchbench.results.claims.findings import Finding, Report
+from benchbench.results.claims.gate import judge
+from benchbench.results.claims.gate_config import Gate, Rule, load_gate
+from benchbench.results.claims.gate_match import Matched, Pair, Question
+from benchbench.results.claims.numbers import Number, Numbers
 
 SEEDS = {0: "same seeds", 100: "other seeds"}
 ALPHA = Rule(worse_with=0.95)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchbench.core.errors import InputError
-from benchbench.results.gate_config import DEFAULT_GATE, Gate, Rule, load_gate
+from benchbench.results.claims.gate_config import DEFAULT_GATE, Gate, Rule, load_gate
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchbench.results.findings import Finding, Report
-from benchbench.results.gate import check
-from benchbench.results.gate_config import Gate, Rule
+from benchbench.results.claims.findings import Finding, Report
+from benchbench.results.claims.gate import check
+from benchbench.results.claims.gate_config import Gate, Rule
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 

@@ -9,13 +9,13 @@ import gate_power
 import pandas as pd
 import pytest
 
-from benchbench.results.conditions import FACTS
-from benchbench.results.findings import Report
-from benchbench.results.gate import judge
-from benchbench.results.gate_config import load_gate
-from benchbench.results.gate_match import Matched, Pair, Question
+from benchbench.results.claims.conditions import FACTS
+from benchbench.results.claims.findings import Report
+from benchbench.results.claims.gate import judge
+from benchbench.results.claims.gate_config import load_gate
+from benchbench.results.claims.gate_match import Matched, Pair, Question
+from benchbench.results.claims.numbers import Asked, Number, Numbers, Unit, numbers
 from benchbench.results.load import load_results
-from benchbench.results.numbers import Asked, Number, Numbers, Unit, numbers
 from benchbench.results.tables import DTYPES
 
 pytestmark = pytest.mark.costly

@@ -14,7 +14,7 @@ import pytest
 import benchbench
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
-from benchbench.results.conditions import FACTS
+from benchbench.results.claims.conditions import FACTS
 from benchbench.results.load import load_results, load_runs
 from benchbench.results.older import completed
 from benchbench.results.record import COLUMNS, Row

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from benchbench.core.errors import InputError
+from benchbench.results.claims.numbers import Asked, Number, Unit, failures, family, numbers, pair
 from benchbench.results.load import load_results
-from benchbench.results.numbers import Asked, Number, Unit, failures, family, numbers, pair
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
 

@@ -12,8 +12,8 @@ import pytest
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
+from benchbench.results.claims.numbers import Asked, Unit, numbers
 from benchbench.results.load import load_results
-from benchbench.results.numbers import Asked, Unit, numbers
 from benchbench.results.older import completed, directed
 from benchbench.results.record import COLUMNS, OLDER, Row
 from benchbench.results.summary import summarise

@@ -12,9 +12,9 @@ import pytest
 from scipy import stats
 
 from benchbench.core.errors import NothingComparable
-from benchbench.results.planning import NEGLIGIBLE, Planned, plan
+from benchbench.results.claims.planning import NEGLIGIBLE, Planned, plan
+from benchbench.results.claims.spread import Pool
 from benchbench.results.record import Row
-from benchbench.results.spread import Pool
 from benchbench.results.tables import to_frame
 
 MakeRow = Callable[..., Row]

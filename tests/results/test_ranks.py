@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from benchbench.results.numbers import Number
-from benchbench.results.ranks import Rank, pareto_front, rank_intervals
+from benchbench.results.claims.numbers import Number
+from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 
 
 def over_seeds(*values: float, **facts: Any) -> Number:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from benchbench.core.errors import InputError
-from benchbench.results.statistics import (
+from benchbench.results.claims.statistics import (
     middle_mean,
     middle_mean_difference,
     probability_of_improvement,

@@ -289,8 +289,8 @@ def test_what_is_no_key_is_refused(tmp_path: Path, key: str) -> None:
 def test_records_are_read_without_torch() -> None:
     """The room's own rule: reading a table must not wait for torch."""
     code = (
-        "import sys; import benchbench.results.load, benchbench.results.key, benchbench.results.gate;"
-        "import benchbench.results.planning, benchbench.results.ranks, benchbench.results.across;"
+        "import sys; import benchbench.results.load, benchbench.results.key, benchbench.results.claims.gate;"
+        "import benchbench.results.claims.planning, benchbench.results.claims.ranks, benchbench.results.across;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,12 +17,12 @@ from scipy import stats
 
 from benchbench.core.errors import InputError
 from benchbench.core.scales import Range, Scale
+from benchbench.results.claims.numbers import numbers
+from benchbench.results.claims.testing import over_seeds
 from benchbench.results.load import load_results
-from benchbench.results.numbers import numbers
 from benchbench.results.record import Row
 from benchbench.results.summary import summarise
 from benchbench.results.tables import to_frame
-from benchbench.results.testing import over_seeds
 
 MakeRow = Callable[..., Row]
 

@@ -14,9 +14,9 @@ from scipy import optimize, special, stats
 
 from benchbench.core.errors import InputError
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
-from benchbench.results.numbers import Asked, Number, Unit
-from benchbench.results.spread import CAUTION, LEAST, Pool, spreads
-from benchbench.results.testing import (
+from benchbench.results.claims.numbers import Asked, Number, Unit
+from benchbench.results.claims.spread import CAUTION, LEAST, Pool, spreads
+from benchbench.results.claims.testing import (
     ONE_RUN,
     Difference,
     counted,

@@ -13,10 +13,10 @@ from scipy import stats
 
 from benchbench.core.errors import NothingComparable
 from benchbench.results.across import across
+from benchbench.results.claims.testing import Difference
+from benchbench.results.claims.verdicts import Comparison, Line, compare
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
-from benchbench.results.testing import Difference
-from benchbench.results.verdicts import Comparison, Line, compare
 
 MakeRow = Callable[..., Row]
 Runs = Callable[..., list[Row]]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchbench.data.streams import open_images
+from benchbench.data.pipeline.streams import open_images
 from benchbench.runner.pictures import artefacts_of, write_pictures
 from benchbench.tasks.pictures import Columns, Picture, Section, SingleImages, how_many_single
 

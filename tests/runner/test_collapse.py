@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from benchbench.data.catalogue import load_dataset
-from benchbench.features.cnn import CNNDigits
+from benchbench.features.networks.cnn import CNNDigits
 from benchbench.models.build import build_model
 from benchbench.runner.monitor import Panel
 from benchbench.training.data import TrainingData
-from benchbench.training.monitor import MODES
 from benchbench.training.recipe import load_recipe
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
+from benchbench.training.watch.monitor import MODES
 
 COLLAPSING = Path(__file__).parents[1] / "fixtures" / "collapsing-gan.toml"
 SEEDS = range(5)

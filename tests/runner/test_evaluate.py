@@ -23,11 +23,11 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.images import quantize
 from benchbench.core.seeds import ImageRng, permutation
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.fingerprint import fingerprint
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0
+from benchbench.data.pipeline.fingerprint import fingerprint
 from benchbench.features.extract import extract
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
 from benchbench.models.build import build_model
-from benchbench.results.conditions import check_comparable
+from benchbench.results.claims.conditions import check_comparable
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.results.record import COLUMNS

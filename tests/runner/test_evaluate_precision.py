@@ -14,7 +14,7 @@ from PIL import Image
 import benchbench
 from benchbench.core.errors import InputError, NothingComparable
 from benchbench.metrics.select import select_metrics
-from benchbench.results.conditions import check_comparable
+from benchbench.results.claims.conditions import check_comparable
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.evaluate import evaluate_images
 from benchbench.runner.judges import ExtractorLoader, load_judges

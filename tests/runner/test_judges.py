@@ -13,8 +13,8 @@ from benchbench.core.registry import MODELS, Registry
 from benchbench.core.runtime import Runtime
 from benchbench.data.catalogue import load_dataset, load_domains
 from benchbench.data.dataset import Dataset
-from benchbench.features.cnn import CNNDigits
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0
+from benchbench.features.networks.cnn import CNNDigits
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
 from benchbench.metrics.select import select_metrics
 from benchbench.runner.describe import CONTROLS, describe_data, is_control
 from benchbench.runner.judges import (

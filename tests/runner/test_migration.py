@@ -18,14 +18,14 @@ from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
-from benchbench.models.code import code_hash
+from benchbench.models.identity import code_hash
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import Store
 from benchbench.results.tables import read_rows
-from benchbench.runner.identities import CALLED, identity_now
-from benchbench.runner.migration import migrate
 from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.rekey.identities import CALLED, identity_now
+from benchbench.runner.rekey.migration import migrate
 from benchbench.runner.spec import CellSpec
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "schema-1"

@@ -10,19 +10,20 @@ from scipy.stats import entropy
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.data.builtin.digits import Digits
 from benchbench.data.dataset import Dataset
-from benchbench.data.digits import Digits
-from benchbench.features.cnn import CNNDigits
 from benchbench.features.moments import Moments
-from benchbench.metrics.frechet import frechet_distance_from_features
-from benchbench.metrics.mode_collapse import class_kl
-from benchbench.metrics.prdc import prdc
+from benchbench.features.networks.cnn import CNNDigits
+from benchbench.metrics.sets.frechet import frechet_distance_from_features
+from benchbench.metrics.sets.mode_collapse import class_kl
+from benchbench.metrics.sets.prdc import prdc
 from benchbench.models.controls import Collapsed, Memorizer
 from benchbench.runner import judges, monitor
 from benchbench.runner.judges import ExtractorLoader, Judges
 from benchbench.runner.monitor import FEWEST, SEED, Known, Panel, choose_judge
 from benchbench.tasks.generation import generate
-from benchbench.training.monitor import (
+from benchbench.training.validation import validation_parts
+from benchbench.training.watch.monitor import (
     CLASS_KL,
     COVERAGE,
     DISTANCE,
@@ -31,7 +32,6 @@ from benchbench.training.monitor import (
     REAL_DUPLICATES,
     RECALL,
 )
-from benchbench.training.validation import validation_parts
 
 CPU = torch.device("cpu")
 N = 60

@@ -200,7 +200,7 @@ def test_a_loss_that_is_no_number_fails_the_cell_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loss of NaN at seed 0 is a `CellFailed` that names the seed; seed 1 still gets its record."""
-    from benchbench.models.vae import MLPVAE
+    from benchbench.models.vae.vae import MLPVAE
 
     original = MLPVAE.loss
 

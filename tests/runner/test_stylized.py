@@ -12,9 +12,9 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_domains
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0
-from benchbench.metrics.frechet import frechet_distance_from_features
-from benchbench.metrics.style import GramDistance
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
+from benchbench.metrics.pairs.style import GramDistance
+from benchbench.metrics.sets.frechet import frechet_distance_from_features
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.run import run_cells

@@ -19,7 +19,7 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_failures, load_results
 from benchbench.results.store import Store
-from benchbench.runner.executor import Job, LocalProcesses, Outcome
+from benchbench.runner.executors.local import Job, LocalProcesses, Outcome
 from benchbench.runner.run import carry_out, run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import Suite, load_suite, plan_suite, run_suite

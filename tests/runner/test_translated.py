@@ -14,8 +14,8 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.seeds import permutation
-from benchbench.features.efficientnet_lite0 import EfficientNetLite0
-from benchbench.metrics.frechet import frechet_distance_from_features
+from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
+from benchbench.metrics.sets.frechet import frechet_distance_from_features
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.run import run_cells

@@ -23,8 +23,8 @@ from benchbench.core.images import quantize
 from benchbench.core.protocols import Batch, ImageSpec
 from benchbench.core.registry import MODELS, Registry
 from benchbench.core.seeds import ImageRng
-from benchbench.data.digits import Digits
-from benchbench.features.cnn import CNNDigits
+from benchbench.data.builtin.digits import Digits
+from benchbench.features.networks.cnn import CNNDigits
 from benchbench.results.manifest import RunFacts
 from benchbench.results.provenance import read_run_json, write_run_json
 from benchbench.results.words import mode_words
@@ -32,8 +32,8 @@ from benchbench.runner.monitor import Panel
 from benchbench.runner.run import run_cells
 from benchbench.runner.trained import read_training
 from benchbench.tasks.generation import asked_labels
-from benchbench.training import looks
-from benchbench.training.alarm import Collapse
+from benchbench.training.watch import looks
+from benchbench.training.watch.alarm import Collapse
 
 pytestmark = pytest.mark.costly
 

@@ -12,8 +12,8 @@ from benchbench.core.errors import InputError
 from benchbench.core.images import quantize, to_signed
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE
-from benchbench.metrics.paired import mae
+from benchbench.metrics.pairs.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE
+from benchbench.metrics.pairs.paired import mae
 from benchbench.tasks.translate import compare, cycle_errors, output_rng, translate
 
 CPU = torch.device("cpu")

@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench.training.alarm import Collapse, CollapseRule, collapse_at, effective_share, first_collapse
+from benchbench.training.watch.alarm import (
+    Collapse,
+    CollapseRule,
+    collapse_at,
+    effective_share,
+    first_collapse,
+)
 
 RULE = CollapseRule()
 NAN = float("nan")

@@ -21,7 +21,7 @@ from benchbench.core.images import quantize
 from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.registry import MODELS, Registry
 from benchbench.core.seeds import ImageRng
-from benchbench.data.digits import Digits
+from benchbench.data.builtin.digits import Digits
 from benchbench.models.build import build_model
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json

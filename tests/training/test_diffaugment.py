@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import unchanged
-from benchbench.training.diffaugment import (
+from benchbench.training.step.diffaugment import (
     brightness,
     contrast,
     cutout,

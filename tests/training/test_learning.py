@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchbench.core.protocols import ImageSpec
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
-from benchbench.models.vae import VAE, VAEConfig
+from benchbench.models.vae.vae import VAE, VAEConfig
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
 from benchbench.training.trainer import train

@@ -13,9 +13,9 @@ from torch import nn
 from benchbench.core.errors import InputError
 from benchbench.models.build import validated
 from benchbench.training.config import VALIDATION, TrainingConfig
-from benchbench.training.ema import EMA, HalfLife, Power, Ramp, gamma_of
-from benchbench.training.optim import lr_factor, make_optimizer
 from benchbench.training.recipe import load_recipe
+from benchbench.training.step.ema import EMA, HalfLife, Power, Ramp, gamma_of
+from benchbench.training.step.optim import lr_factor, make_optimizer
 
 
 @pytest.mark.parametrize(

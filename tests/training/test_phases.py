@@ -17,11 +17,11 @@ from benchbench.core.protocols import Batch, Phase, Trainable
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import PlayerConfig, TrainingConfig
 from benchbench.training.data import TrainingData
-from benchbench.training.optim import corrected, make_optimizer
-from benchbench.training.phases import Schedule, allotted, gain, step_ratio
 from benchbench.training.recipe import load_recipe
 from benchbench.training.state import TrainingResult
-from benchbench.training.steps import parts_of
+from benchbench.training.step.optim import corrected, make_optimizer
+from benchbench.training.step.phases import Schedule, allotted, gain, step_ratio
+from benchbench.training.step.steps import parts_of
 from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.seeds import ImageRng
-from benchbench.training.standing import measure_batch_norms
+from benchbench.training.step.standing import measure_batch_norms
 
 CPU = torch.device("cpu")
 

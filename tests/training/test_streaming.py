@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, ImageSpec, Phase
-from benchbench.data.image_source import PIECE, FolderImages, Images, ImageSource
+from benchbench.data.pipeline.image_source import PIECE, FolderImages, Images, ImageSource
 from benchbench.models.build import build_model
 from benchbench.training.batches import AHEAD, Other
 from benchbench.training.config import TrainingConfig
@@ -175,7 +175,7 @@ BIG = """
 import sys, torch
 from pathlib import Path
 from torch import nn
-from benchbench.data.image_source import FolderImages
+from benchbench.data.pipeline.image_source import FolderImages
 from benchbench.tasks.speed import own_peak_rss
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData

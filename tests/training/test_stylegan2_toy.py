@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from benchbench.core.images import quantize
 from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
-from benchbench.data.digits import Digits
-from benchbench.models.adversarial import Adversarial, AdversarialConfig
+from benchbench.data.builtin.digits import Digits
+from benchbench.models.gan.adversarial import Adversarial, AdversarialConfig
 from benchbench.training.checkpoint import FILE, Checkpoints
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.protocols import ImageSpec
-from benchbench.models.fast_style import FastStyle
+from benchbench.models.style.fast_style import FastStyle
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult

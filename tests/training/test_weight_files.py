@@ -44,7 +44,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_metadata(tmp_path: Path) -> None:
     """The name (or the class) and the config, as JSON."""
-    for name, expected in (("vae-mlp", "vae-mlp"), (None, "benchbench.models.vae:MLPVAE")):
+    for name, expected in (("vae-mlp", "vae-mlp"), (None, "benchbench.models.vae.vae:MLPVAE")):
         save_weights(make(), tmp_path / "a.safetensors", name)
         with safe_open(tmp_path / "a.safetensors", "pt") as file:
             metadata = json.loads(file.metadata()["benchbench"])

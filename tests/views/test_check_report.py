@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from benchbench.results.findings import Finding, Report
+from benchbench.results.claims.findings import Finding, Report
 from benchbench.views.check_report import MOST, markdown, table
 
 WORSE = Finding(

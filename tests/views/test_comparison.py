@@ -17,9 +17,9 @@ from rich.console import Console
 from scipy import special
 
 from benchbench.results.across import across
+from benchbench.results.claims.verdicts import compare
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
-from benchbench.results.verdicts import compare
 from benchbench.views.comparison import Compared, as_csv, as_json, markdown, table
 
 MakeRow = Callable[..., Row]

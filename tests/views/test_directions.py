@@ -12,12 +12,12 @@ from rich.console import Console
 
 from benchbench.core.hashing import digest
 from benchbench.results.across import across
-from benchbench.results.findings import Finding, Report
+from benchbench.results.claims.findings import Finding, Report
+from benchbench.results.claims.verdicts import compare
 from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import to_frame, write_rows
-from benchbench.results.verdicts import compare
 from benchbench.views import check_report, comparison
 from benchbench.views.junit import junit
 from benchbench.views.leaderboard import leaderboard

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchbench.results.findings import Finding, Report
+from benchbench.results.claims.findings import Finding, Report
 from benchbench.views.junit import junit
 
 # The elements of junit-10.xsd (Jenkins' xUnit plugin) that may occur: required attributes, allowed ones, children.

@@ -23,8 +23,8 @@ from typing import ClassVar
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
-from benchbench.data.assemble import FilePart, Part
-from benchbench.data.image_stream import below_shared
+from benchbench.data.pipeline.assemble import FilePart, Part
+from benchbench.data.pipeline.image_stream import below_shared
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import HELD_OUT, class_names, is_image, left_aside, no_images, no_train
 

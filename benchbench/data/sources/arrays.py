@@ -29,12 +29,12 @@ from PIL import Image
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import Part
-from benchbench.data.blocks import LOOK_AT, Block, rows_per_block, value_range
-from benchbench.data.cache import Decoded, cached
-from benchbench.data.decode import room_for
-from benchbench.data.fingerprint import pixel_digests
-from benchbench.data.image_stream import ImageStream
+from benchbench.data.pipeline.assemble import Part
+from benchbench.data.pipeline.blocks import LOOK_AT, Block, rows_per_block, value_range
+from benchbench.data.pipeline.cache import Decoded, cached
+from benchbench.data.pipeline.decode import room_for
+from benchbench.data.pipeline.fingerprint import pixel_digests
+from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.data.sources.archives import ZIP_ERRORS, cannot_read
 from benchbench.data.sources.files import FileSource
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import Part, assemble, resolve_labels, tidy
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
-from benchbench.data.image_stream import ImageStream
+from benchbench.data.pipeline.assemble import Part, assemble, resolve_labels, tidy
+from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec
 

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
-from benchbench.data.assemble import FilePart, Part
+from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.spec import IMAGE_SUFFIXES, require_regular
 

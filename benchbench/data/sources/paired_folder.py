@@ -28,11 +28,11 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.assemble import FilePart, Part, copies_note, notes_on, tidy, to_split
-from benchbench.data.cache import Decoded
 from benchbench.data.dataset import Dataset
-from benchbench.data.decode import UnusableError
 from benchbench.data.domains import Domains
+from benchbench.data.pipeline.assemble import FilePart, Part, copies_note, notes_on, tidy, to_split
+from benchbench.data.pipeline.cache import Decoded
+from benchbench.data.pipeline.decode import UnusableError
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import HELD_OUT, FolderSource, read_part
 from benchbench.data.sources.options import SourceOptions

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
-from benchbench.data.assemble import FilePart, Labels, Part
+from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.sources.files import FileSource
 
 HELD_OUT = ("test", "val", "validation")

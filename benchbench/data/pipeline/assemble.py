@@ -1,0 +1,244 @@
+"""From files to a `Dataset`: what all sources of encoded images have in common.
+
+A source finds its files and describes each split as a `Part`; this module resolves labels, decodes through
+the cache, splits what has no split, and checks that the result is a dataset.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.dataset import Dataset, Split
+from benchbench.data.pipeline.blocks import Block, decoded_blocks
+from benchbench.data.pipeline.cache import Decoded, cached
+from benchbench.data.pipeline.decode import Cut, conversion_notes, decode_images
+from benchbench.data.pipeline.fingerprint import combine
+from benchbench.data.pipeline.image_stream import ImageStream
+from benchbench.data.pipeline.splits import halves
+
+Labels = Sequence[int] | Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(ABC):
+    """One split, not decoded yet.
+
+    title: "train", "test", … for progress and errors. total: number of images. labels: one an image, indices or names,
+    or None. identify: gives what changes when any byte of the files does, JSON-able; it may have to read them. classes:
+    names by label index, where the files say so. notes: what a reader of the record should know of the files. names:
+    relative POSIX names, where the images are files.
+    """
+
+    title: str
+    total: int
+    labels: Labels | None
+    identify: Callable[[], Any]
+    classes: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+    names: Sequence[str] | None = None
+
+    @cached_property
+    def identity(self) -> Any:
+        """What `identify` gives."""
+        return self.identify()
+
+    @abstractmethod
+    def blocks(self, size: int | None) -> Generator[Block, None, None]:
+        """Starts a pass over the images, brought to size×size unless it is None."""
+
+    @abstractmethod
+    def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
+        """All images, brought to size×size unless it is None; from the decode cache where possible."""
+
+    def stream(self, name: str, size: int | None, notes: Sequence[str] = ()) -> ImageStream:
+        """The images as they are decoded, called `name`."""
+        _, (labels,) = resolve_labels([self])
+        return ImageStream(
+            name,
+            self.total,
+            lambda: self.blocks(size),
+            labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
+            names=self.names,
+            notes=[*self.notes, *notes],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilePart(Part):
+    """Encoded images.
+
+    items: yields (name for errors, file content or path) of each, every time it is called. cut: what to take of each
+    image before it is brought to size, None for all of it; it belongs to the identity.
+    """
+
+    items: Callable[[], Iterator[tuple[str, bytes | Path]]]
+    cut: Cut | None = None
+
+    def blocks(self, size: int | None) -> Generator[Block, None, None]:
+        """As `Part.blocks`."""
+        return decoded_blocks(self.items(), size, self.cut)
+
+    def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
+        """As `Part.decode`."""
+        return cached(
+            {"files": self.identity, "size": size},
+            lambda: decode_images(
+                self.items(),
+                self.total,
+                size=size,
+                cut=self.cut,
+                title=f"decode {self.title}",
+                progress=progress,
+            ),
+            progress,
+        )
+
+
+def resolve_labels(
+    parts: Sequence[Part], classes: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], list[list[int] | None]]:
+    """Class names, and each part's labels as indices into them (None without labels).
+
+    `classes`: the names where they are known; labels may then be indices or names. Otherwise the sorted
+    distinct labels of all parts are the classes.
+    """
+    labelled = [part for part in parts if part.labels is not None]
+    if not labelled:
+        return (), [None for _ in parts]
+    if len(labelled) < len(parts):
+        without = next(part for part in parts if part.labels is None)
+        raise InputError(
+            f"{labelled[0].title} has labels but {without.title} has none; give labels to both or to neither"
+        )
+    values: list[Any] = sorted(
+        {value for part in labelled for value in part.labels or ()}, key=lambda v: (str(type(v)), v)
+    )
+    classes = classes or labelled[0].classes
+    if classes is None:
+        index = {value: i for i, value in enumerate(values)}
+        classes = [str(value) for value in values]
+    else:
+        index = {name: i for i, name in enumerate(classes)} | {i: i for i in range(len(classes))}
+        if unknown := [value for value in values if value not in index]:
+            raise InputError(
+                f"unknown label {unknown[0]!r}; the {len(classes)} classes are {', '.join(classes)}"
+            )
+    return tuple(classes), [[index[value] for value in part.labels or ()] for part in parts]
+
+
+def assemble(
+    name: str,
+    decoded: Sequence[Decoded],
+    labels: Sequence[list[int] | None],
+    *,
+    classes: Sequence[str] = (),
+    sides: tuple[list[int], list[int]] | None = None,
+    canonical: bool | None = None,
+    notes: Sequence[str] = (),
+    source: dict[str, Any],
+    native: int | None = None,
+    judge: str | None = None,
+) -> Dataset:
+    """A dataset of one decoded part, which is split in halves, or of two: train and held-out.
+
+    `sides` (one part only): indices of its halves, where they do not follow from its pixels and labels alone.
+    The rest as in `Dataset`.
+    """
+    notes = [*notes, *notes_on(decoded)]
+    if len(decoded) == 1:
+        (part,), (own,) = decoded, labels
+        sides = sides or halves(part.digests, own)
+        notes.append(
+            "the source has no split of its own: split in halves, seeded, the same images on one side"
+        )
+        notes += copies_note(*([part.digests[i] for i in side] for side in sides))
+        train, held_out = (
+            select(part, own, side, title) for side, title in zip(sides, ("train", "held-out"), strict=True)
+        )
+    else:
+        if decoded[0].images.shape[1:] != decoded[1].images.shape[1:]:
+            (h0, w0), (h1, w1) = (part.images.shape[2:] for part in decoded)
+            raise InputError(
+                f"train images are {w0}×{h0} but held-out images are {w1}×{h1}; "
+                "--size N resizes and crops all to N×N"
+            )
+        notes += copies_note(*(part.digests for part in decoded))
+        train, held_out = (
+            to_split(torch.from_numpy(part.images), own, part.digests, title)
+            for part, own, title in zip(decoded, labels, ("train", "held-out"), strict=True)
+        )
+    return Dataset(
+        name=name,
+        train=train,
+        held_out=held_out,
+        classes=tuple(classes),
+        canonical=canonical,
+        notes=tuple(notes),
+        source=source,
+        native=native,
+        judge=judge,
+    )
+
+
+def notes_on(decoded: Sequence[Decoded]) -> list[str]:
+    """One sentence for each kind of conversion, over all parts."""
+    conversions = {
+        key: sum(part.conversions.get(key, 0) for part in decoded)
+        for part in decoded
+        for key in part.conversions
+    }
+    return conversion_notes(conversions, sum(len(part.images) for part in decoded))
+
+
+def copies_note(train: Sequence[bytes], held_out: Sequence[bytes], *, of: str = "") -> list[str]:
+    """One sentence if `held_out` images (of the domain `of`) are also `train` images, by their `pixel_digests`.
+
+    >>> copies_note([b"1", b"2"], [b"2", b"3", b"2"], of="A")
+    ['2 of 3 held-out images of A are, pixel by pixel, in training']
+    """
+    known = set(train)
+    copies = sum(digest in known for digest in held_out)
+    whose = f" of {of}" if of else ""
+    return (
+        [f"{copies} of {len(held_out)} held-out images{whose} are, pixel by pixel, in training"]
+        if copies
+        else []
+    )
+
+
+def select(part: Decoded, labels: list[int] | None, indices: list[int], title: str) -> Split:
+    """The images of `part` at `indices`, in that order; `InputError` if they are too few for a split."""
+    images = torch.from_numpy(part.images[np.asarray(indices, np.int64)])
+    own = None if labels is None else [labels[i] for i in indices]
+    return to_split(images, own, [part.digests[i] for i in indices], title)
+
+
+def to_split(images: Tensor, labels: list[int] | None, digests: list[bytes], title: str) -> Split:
+    """Images N×3×H×W with their `pixel_digests`; `InputError` if they are too few for a split."""
+    if len(images) < 2:
+        raise InputError(
+            f"the {title} split has {len(images)} image(s), too few for any statistic; at least 2 are needed"
+        )
+    return Split(
+        images=images,
+        labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
+        fingerprint=combine(digests, labels),
+    )
+
+
+def tidy(path: Path) -> str:
+    """A path for the record: absolute, but without the user's home."""
+    path = path.expanduser().resolve()
+    home = Path.home().resolve()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else path.as_posix()

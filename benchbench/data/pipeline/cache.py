@@ -1,0 +1,100 @@
+"""The decode cache: the second run on the same files starts at once.
+
+Pattern: an entry is a folder named by the sha256 of its key (what the source files contain and how they are
+decoded), written whole or not at all. It holds `images.npy`, which is memory-mapped copy-on-write, and
+`meta.json` with a fingerprint of the pixels that is checked on every load, so a damaged entry is rebuilt and
+never used. Labels are not kept: they are read from names and columns in no time.
+
+Trade-offs: the source files are hashed on every run (a gigabyte a second), because time stamps lie; entries
+are never evicted (delete the folder to get the space back) and above `MAX_BYTES` not written. A cache that
+cannot be written costs time, not the run: one note, then decoding goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from benchbench.core.errors import InputError
+from benchbench.core.files import atomic_folder
+from benchbench.core.hashing import canonical_json, digest
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.pipeline.decode import DECODE_VERSION
+from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+
+MAX_BYTES = 4 * 2**30
+"""Larger sets of images are decoded anew on every run."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Images as they came out of the decoder.
+
+    images: uint8 N×3×H×W. digests: `pixel_digests` of them. conversions: how often each of
+    `decode.CONVERSIONS` applied.
+    """
+
+    images: NDArray[np.uint8]
+    digests: list[bytes]
+    conversions: dict[str, int]
+
+
+def cache_folder() -> Path:
+    """$BENCHBENCH_CACHE, or benchbench/ in the user's cache folder ($XDG_CACHE_HOME, ~/.cache)."""
+    if chosen := os.environ.get("BENCHBENCH_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "benchbench"
+
+
+def cached(
+    key: Mapping[str, Any],
+    build: Callable[[], tuple[NDArray[np.uint8], dict[str, int]]],
+    progress: Progress = SILENT,
+) -> Decoded:
+    """What `build` returns (images and conversion counts), from the cache if it is there.
+
+    `key`: a JSON-able value that says everything the result depends on, besides this package's and Pillow's
+    decoding, which are added.
+    """
+    folder = cache_folder() / "decoded" / digest([dict(key), DECODE_VERSION, PIL.__version__])
+    if os.path.isdir(folder):
+        try:
+            return _load(folder)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            progress.note(f"the cache entry {folder} cannot be used ({error}); decoding again")
+            shutil.rmtree(folder, ignore_errors=True)
+    images, conversions = build()
+    decoded = Decoded(images, pixel_digests(images), conversions)
+    if images.nbytes <= MAX_BYTES:
+        try:
+            _save(folder, decoded)
+        except InputError as error:
+            progress.note(f"going on without the decode cache: {error}")
+    return decoded
+
+
+def _load(folder: Path) -> Decoded:
+    """The entry in `folder`; ValueError when its pixels are not those that were written."""
+    meta = json.loads((folder / "meta.json").read_text())
+    # "c": torch wants memory it may write to; nothing written there reaches the file.
+    images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
+    digests = pixel_digests(images)
+    if combine(digests, None) != meta["fingerprint"]:
+        raise ValueError("its pixels have changed")
+    return Decoded(images, digests, {str(k): int(v) for k, v in meta["conversions"].items()})
+
+
+def _save(folder: Path, decoded: Decoded) -> None:
+    meta = {"fingerprint": combine(decoded.digests, None), "conversions": decoded.conversions}
+    with atomic_folder(folder) as temporary:
+        np.save(temporary / "images.npy", decoded.images, allow_pickle=False)
+        (temporary / "meta.json").write_text(canonical_json(meta))

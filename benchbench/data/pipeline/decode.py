@@ -1,0 +1,277 @@
+"""Strict decoding: every image in full to uint8 RGB, by stated rules, or refused by name.
+
+What is converted, and counted in the dataset's notes:
+grey (modes 1 and L) is copied to three channels; a palette (P) is expanded; transparency (LA, PA, RGBA, a
+transparent colour) is composited over white; an EXIF orientation is applied; and, where a size was asked
+for, the largest centred square is cut out and resized by Pillow's LANCZOS filter (which averages when it
+shrinks). Embedded colour profiles are ignored, as the loaders behind published numbers do.
+
+What is refused, with the name of the first such file, the number of them and the way out: truncated files,
+files that are no images, decompression bombs (from the size on at which Pillow would only warn), animations,
+more than 8 bits a channel, CMYK and other colour spaces (whose conversion is a choice that changes every
+number, so it is the user's), and images of different sizes when no size was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.pipeline.prefetch import map_ahead
+
+DECODE_VERSION = 1
+"""Goes into the keys of the decode cache: raise it with every change of the rules above."""
+
+CONVERSIONS = {
+    "grey": "were grey and were copied to three channels",
+    "palette": "used a palette and were expanded to RGB",
+    "alpha": "had an alpha channel and were composited over white",
+    "orientation": "were turned as their EXIF orientation says",
+    "resized": "were cropped to the centred square and resized by Pillow's LANCZOS filter",
+    "jpeg": "came out of JPEG files, which are lossy",
+}
+"""What `decode_image` may report about an image, as the end of a sentence."""
+
+Cut = Callable[[Image.Image], Image.Image]
+"""Takes a part out of an image, upright and in RGB; `UnusableError` if it cannot."""
+
+Items = Iterable[tuple[str, bytes | Path]]
+"""(name for errors, file content or path) of encoded images."""
+
+Pixels = tuple[NDArray[np.uint8], list[str]]
+"""What `decode_image` returns."""
+
+CHUNK = 8  # files a thread takes at a time: few, for they may be large
+WORKERS = min(8, os.cpu_count() or 1)
+
+
+class UnusableError(Exception):
+    """An image that is refused; the message is the end of a sentence that begins with its name."""
+
+
+def decode_image(encoded: bytes | Path, size: int | None = None, cut: Cut | None = None) -> Pixels:
+    """One image file as uint8 H×W×3, and the keys of `CONVERSIONS` that apply; `UnusableError` if refused.
+
+    `size`: the side of the square it is brought to, None for its own size. `cut`: what to take of it first.
+    """
+    try:
+        with Image.open(BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
+            _refuse(image)
+            image.load()
+            return _to_rgb(image, size, cut)
+    except UnidentifiedImageError as error:
+        empty = not encoded if isinstance(encoded, bytes) else encoded.stat().st_size == 0
+        raise UnusableError("is empty" if empty else "is not an image that can be read") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnusableError(
+            f"has more than {Image.MAX_IMAGE_PIXELS:,} pixels, as decompression bombs do"
+        ) from error
+    except UnusableError:
+        raise
+    except (
+        Exception
+    ) as error:  # Pillow's parsers raise whatever they trip over: OSError, SyntaxError, struct.error
+        raise UnusableError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+def _refuse(image: Image.Image) -> None:
+    """`UnusableError` for what would need a choice that changes numbers. Looks at the header only."""
+    # Pillow refuses from twice as many pixels on and only warns before that, if the process lets it warn.
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    # MPO is what phones call a JPEG with a preview behind it; the first frame is the picture.
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        raise UnusableError(
+            f"has {getattr(image, 'n_frames', 1)} frames; save the one you mean as a single image"
+        )
+    # Pillow hands out 16-bit RGB as mode RGB cut down to 8 bits; only the raw mode of its tiles tells.
+    deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", []))
+    if deep or image.mode.startswith(("I", "F")):
+        raise UnusableError(
+            "has more than 8 bits a channel; scale it to 8 bits first, for example with Pillow or ImageMagick"
+        )
+    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
+        raise UnusableError(f"is {image.mode}; convert it to RGB first, through the colour profile you mean")
+
+
+def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> Pixels:
+    applied = ["jpeg"] if image.format in ("JPEG", "MPO") else []
+    turned = ImageOps.exif_transpose(image)
+    if image.getexif().get(0x0112, 1) != 1:
+        applied.append("orientation")
+    if image.mode in ("1", "L", "LA"):
+        applied.append("grey")
+    if image.mode in ("P", "PA"):
+        applied.append("palette")
+    if image.has_transparency_data:
+        applied.append("alpha")
+        white = Image.new("RGBA", turned.size, "white")
+        turned = Image.alpha_composite(white, turned.convert("RGBA"))
+    rgb = turned.convert("RGB")
+    if cut is not None:
+        rgb = cut(rgb)
+    if size is not None and rgb.size != (size, size):
+        applied.append("resized")
+        rgb = _fit(rgb, size)
+    return np.asarray(rgb), applied
+
+
+def decode_ahead(
+    items: Items, *, size: int | None = None, cut: Cut | None = None
+) -> Generator[list[tuple[str, Pixels | UnusableError]], None, None]:
+    """Decode files in order, a few at a time and some ahead: the name of each with its pixels and conversions, or with
+    why it is refused. Threads share the work (Pillow lets go of the interpreter while it decodes)."""
+    return map_ahead(partial(_decode_chunk, size=size, cut=cut), _chunks(items), WORKERS)
+
+
+def _chunks(items: Items) -> Generator[list[tuple[str, bytes | Path]], None, None]:
+    def each() -> Generator[tuple[str, bytes | Path], None, None]:
+        yield from items  # so that closing it closes whatever `items` holds open
+
+    with closing(each()) as remaining:
+        while chunk := list(islice(remaining, CHUNK)):
+            yield chunk
+
+
+def _decode_chunk(
+    chunk: list[tuple[str, bytes | Path]], size: int | None, cut: Cut | None
+) -> list[tuple[str, Pixels | UnusableError]]:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise InputError(
+            "Pillow is set to fill up truncated images with grey; "
+            "set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False again"
+        )
+    decoded: list[tuple[str, Pixels | UnusableError]] = []
+    for name, encoded in chunk:
+        try:
+            decoded.append((name, decode_image(encoded, size, cut)))
+        except UnusableError as error:
+            decoded.append((name, error))
+    return decoded
+
+
+def decode_images(
+    items: Items,
+    total: int,
+    *,
+    size: int | None = None,
+    cut: Cut | None = None,
+    title: str = "decode",
+    progress: Progress = SILENT,
+) -> tuple[NDArray[np.uint8], dict[str, int]]:
+    """All `total` images as uint8 N×3×H×W, and the count of each conversion.
+
+    `InputError` names the first image that cannot be used and says how many there are.
+    """
+    images: NDArray[np.uint8] | None = None
+    applied: Counter[str] = Counter()
+    refused: list[tuple[str, UnusableError]] = []
+    first, odd = "", []
+    with (
+        _strict_pillow(),
+        closing(decode_ahead(items, size=size, cut=cut)) as chunks,
+        progress.stage(title, total, "image") as stage,
+    ):
+        i = 0
+        for chunk in chunks:
+            for name, result in chunk:
+                if isinstance(result, UnusableError):
+                    refused.append((name, result))
+                else:
+                    pixels, conversions = result
+                    if images is None:
+                        first, images = name, room_for(total, *pixels.shape[:2])
+                    if pixels.shape[:2] == images.shape[2:]:
+                        images[i] = pixels.transpose(2, 0, 1)
+                    else:
+                        odd.append((name, pixels.shape))
+                    applied.update(conversions)
+                i += 1
+            stage.advance(len(chunk))
+    if refused:
+        name, reason = refused[0]
+        others = f" ({len(refused)} of {total} images cannot be used)" if len(refused) > 1 else ""
+        raise InputError(f"{name} {reason}{others}")
+    if images is None:
+        raise InputError(f"there are no images to {title}")
+    if odd:
+        name, shape = odd[0]
+        raise InputError(
+            f"{size_differs((first, images.shape[2:]), (name, shape))} "
+            f"({len(odd)} of {total} differ from the first); {WAY_TO_ONE_SIZE}"
+        )
+    return images, dict(applied)
+
+
+def size_differs(one: tuple[str, Sequence[int]], other: tuple[str, Sequence[int]]) -> str:
+    """Two images by name and (H, W, …), as the beginning of a sentence that `WAY_TO_ONE_SIZE` ends."""
+    (first, (h0, w0, *_)), (name, (h, w, *_)) = one, other
+    return f"images differ in size: {first} is {w0}×{h0} but {name} is {w}×{h}"
+
+
+WAY_TO_ONE_SIZE = "--size N resizes and crops all to N×N"
+
+
+def conversion_notes(applied: dict[str, int], total: int) -> list[str]:
+    """One sentence for each kind of conversion.
+
+    >>> conversion_notes({"alpha": 3}, 200)
+    ['3 of 200 images had an alpha channel and were composited over white']
+    """
+    return [
+        f"{applied[key]} of {total} images {text}" for key, text in CONVERSIONS.items() if applied.get(key)
+    ]
+
+
+def resize_images(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Square or not, uint8 N×3×H×W to N×3×size×size by the rule for files."""
+    resized = room_for(len(images), size, size)
+    for i, image in enumerate(images):
+        resized[i] = np.asarray(_fit(Image.fromarray(image.transpose(1, 2, 0)), size)).transpose(2, 0, 1)
+    return resized
+
+
+def _fit(image: Image.Image, size: int) -> Image.Image:
+    """The largest centred square (a spare pixel is left out on the right or below), resized to size×size."""
+    # Cropped before it is resized: Pillow's own ImageOps.fit lets pixels outside the square bleed into it.
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
+
+
+def room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Memory for uint8 images n×3×height×width, not filled; `InputError` if there is not as much."""
+    needed, free = n * 3 * height * width, psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"{n} images of {width}×{height} need {needed / 2**30:.1f} GiB of memory but "
+            f"{free / 2**30:.1f} GiB are free; choose a smaller --size"
+        )
+    return np.empty((n, 3, height, width), np.uint8)
+
+
+@contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Pillow as strict as it can be; other libraries in the process may have relaxed it."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before

@@ -1,0 +1,221 @@
+"""What all sources of images have in common once they are opened: a stream of uint8 RGB batches.
+
+Pattern: a source yields `Block`s, whose borders no batch size changes. A thread computes them ahead of the
+consumer; `ImageStream.batches` checks that all images have one size, cuts the blocks into batches of the size
+asked for, and gathers the fingerprint on the way.
+
+Trade-offs: cutting costs one copy of each batch, and in return generated images, which may differ in their
+last bit with the number of images in a forward pass, are the same for every batch size. No more than a few
+blocks and one batch are in memory; of each image its digest is kept, 32 bytes.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+from pathlib import PurePosixPath
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.pipeline.blocks import Block
+from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
+from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.prefetch import read_ahead
+
+DEPTH = 3  # blocks that wait for the consumer
+
+
+class ImageStream:
+    """Images to be scored, in batches; never all in memory at once.
+
+    name: fit for a folder name and for a record. n: the number of images. labels: int64 (n,) in the order of
+    the images, or None. names: relative POSIX names in that order, where the images are files. once: there can
+    be only one pass.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        n: int,
+        blocks: Callable[[], Generator[Block, None, None]],
+        *,
+        labels: Tensor | None = None,
+        names: Sequence[str] | None = None,
+        notes: Iterable[str] = (),
+        fingerprint: str | None = None,
+        once: bool = False,
+    ) -> None:
+        """blocks: starts a pass. fingerprint: where it is known before."""
+        self.name = name
+        self.n = n
+        self.labels = labels
+        self.names = names
+        self._blocks = blocks
+        self._notes = list(notes)
+        self._conversions: list[str] = []
+        self._fingerprint = fingerprint
+        self._digests: list[bytes] | None = None
+        self.once = once
+        self._begun = False
+
+    def __len__(self) -> int:
+        return self.n
+
+    @property
+    def fingerprint(self) -> str:
+        """`data.pipeline.fingerprint` of all images and labels, whatever their order; known after a complete pass."""
+        if self._fingerprint is not None:
+            return self._fingerprint
+        return combine(self.digests, None if self.labels is None else self.labels.tolist())
+
+    @property
+    def digests(self) -> Sequence[bytes]:
+        """`data.pipeline.fingerprint.pixel_digests` in the order of the images; known after a complete pass."""
+        if self._digests is None:
+            raise InputError(f"the fingerprint of {self.name} is known once all its images have been read")
+        return self._digests
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the record should know; what was converted is known after a complete pass."""
+        return (*self._notes, *self._conversions)
+
+    def batches(self, batch_size: int) -> Iterator[Tensor]:
+        """All images as uint8 N×3×H×W, `batch_size` at a time, the last batch as short as it falls.
+
+        The order is the same every time. `InputError` names the first image that cannot be used, or that has
+        another size than the first one.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch size {batch_size} is not possible; use 1 or more")
+        self._begin()
+        return self._cut(batch_size)
+
+    def look(self, progress: Progress = SILENT) -> None:
+        """A pass that keeps nothing, unless there was one: digests, fingerprint and notes are known then."""
+        if self._digests is not None:
+            return
+        self._begin()
+        with progress.stage(f"reading {self.name}", self.n, "image") as stage:
+            for part in self._checked():
+                stage.advance(len(part))
+
+    def first(self, n: int) -> ImageStream:
+        """The first `n` images in the order of this stream; `InputError` if it has fewer."""
+        if n > self.n:
+            raise InputError(f"{self.name} holds {self.n} images, fewer than the {n} asked for")
+
+        def blocks() -> Generator[Block, None, None]:
+            left = n
+            with closing(self._blocks()) as parts:
+                for part in parts:
+                    yield part.first(left)
+                    left -= len(part.images)
+                    if left <= 0:
+                        return
+
+        cut = f"the first {n} of {self.n} images" + (" in the order of their names" if self.names else "")
+        return ImageStream(
+            self.name,
+            n,
+            blocks,
+            labels=None if self.labels is None else self.labels[:n],
+            names=None if self.names is None else self.names[:n],
+            notes=[*self._notes, cut] if n < self.n else self._notes,
+            fingerprint=self._fingerprint if n == self.n else None,
+            once=self.once,
+        )
+
+    def _begin(self) -> None:
+        if self.once and self._begun:
+            raise InputError(f"{self.name} can be read only once; give a tensor or a list of tensors instead")
+        self._begun = True
+
+    def _cut(self, batch_size: int) -> Iterator[Tensor]:
+        held: list[Tensor] = []
+        with closing(self._checked()) as parts:
+            for part in parts:
+                held.append(part)
+                if sum(map(len, held)) >= batch_size:
+                    joined = torch.cat(held)
+                    whole = len(joined) - len(joined) % batch_size
+                    yield from joined[:whole].split(batch_size)
+                    held = [joined[whole:]]
+        if any(map(len, held)):
+            yield torch.cat(held)
+
+    def _checked(self) -> Generator[Tensor, None, None]:
+        """The images of each block, after the checks that need to see all of them in order."""
+        start: Block | None = None
+        digests: list[bytes] = []
+        applied: Counter[str] = Counter()
+        count = 0
+        with closing(read_ahead(self._with_digests(), DEPTH)) as blocks:
+            for block, of_block in blocks:
+                start = start or block
+                if block.size != start.size:
+                    raise _mixed(start, block.name, block.size)
+                if block.odd is not None:
+                    raise _mixed(start, *block.odd)
+                digests.extend(of_block)
+                applied.update(chain.from_iterable(block.applied))
+                count += len(block.images)
+                yield block.tensor
+        if count != self.n:
+            raise InputError(f"{self.name} was said to hold {self.n} images but holds {count}")
+        self._conversions = conversion_notes(applied, count)
+        self._digests = digests
+
+    def _with_digests(self) -> Generator[tuple[Block, list[bytes]], None, None]:
+        with closing(self._blocks()) as blocks:
+            for block in blocks:
+                yield block, pixel_digests(block.images)
+
+
+def pairs(a: ImageStream, b: ImageStream, batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of two streams in step, each uint8 N×3×H×W of one size: partners have the same row.
+
+    Where both are files, partners have the same name below the deepest folder that all of a side share;
+    otherwise the same position. `InputError` names what lacks a partner.
+    """
+    if a.names is not None and b.names is not None:
+        ours, theirs = below_shared(a.names), below_shared(b.names)
+        if ours != theirs:
+            alone = [f"{name} (only in {a.name})" for name in sorted(set(ours) - set(theirs))]
+            alone += [f"{name} (only in {b.name})" for name in sorted(set(theirs) - set(ours))]
+            more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
+            raise InputError(
+                f"{a.name} and {b.name} do not pair up: {', '.join(alone[:3])}{more} lack a partner; "
+                "give both sides the same file names"
+            )
+    elif a.n != b.n:
+        raise InputError(
+            f"{a.name} has {a.n} images but {b.name} has {b.n}; pairs need the same number on both sides"
+        )
+    return _in_step(a, b, batch_size)
+
+
+def _in_step(a: ImageStream, b: ImageStream, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    for x, y in zip(a.batches(batch_size), b.batches(batch_size), strict=True):
+        if x.shape != y.shape:
+            (h0, w0), (h1, w1) = x.shape[2:], y.shape[2:]
+            raise InputError(
+                f"{a.name} has images of {w0}×{h0} but {b.name} of {w1}×{h1}; --size N brings both to N×N"
+            )
+        yield x, y
+
+
+def below_shared(names: Sequence[str]) -> list[str]:
+    """Names below the deepest folder they share, so that an archive with a folder around all pairs up too."""
+    shared = posixpath.commonpath([PurePosixPath(name).parent for name in names])
+    return [PurePosixPath(name).relative_to(shared).as_posix() for name in names]
+
+
+def _mixed(start: Block, name: str, size: tuple[int, int]) -> InputError:
+    return InputError(f"{size_differs((start.name, start.size), (name, size))}; {WAY_TO_ONE_SIZE}")

@@ -1,0 +1,126 @@
+"""Images that others made, wherever they are: the streams behind `benchbench evaluate`.
+
+`open_images` takes what `data.sources.spec` describes. Where a split is named, that of the dataset is handed out, as
+`run` on the same source has it; a registered dataset and pairs without one are their training split, and files are all
+images that there are. `from_tensors` takes what is in memory. What a header or a directory tells is judged before the
+first image is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.catalogue import load_split, open_files
+from benchbench.data.dataset import Dataset
+from benchbench.data.pipeline.blocks import Block, batch_name, check_tensor, tensor_blocks
+from benchbench.data.pipeline.image_stream import ImageStream, pairs
+from benchbench.data.sources.options import SourceOptions
+from benchbench.data.sources.spec import SourceSpec, parse_spec
+from benchbench.data.sources.torchscript import ScriptedGenerator
+
+__all__ = ["ImageStream", "from_dataset", "from_tensors", "is_split", "open_images", "pairs"]
+
+
+def open_images(
+    spec: str | SourceSpec, options: SourceOptions | None = None, *, progress: Progress = SILENT
+) -> ImageStream:
+    """The images that `spec` names; `InputError` if there are none or they cannot be used.
+
+    progress: shown while a dataset is loaded.
+    """
+    options = options or SourceOptions()
+    if isinstance(spec, str):
+        spec = parse_spec(spec, options.kind)
+    if spec.kind == "torchscript":
+        return _from_generator(spec, options)
+    if (options.latent, options.samples, options.classes) != (None, None, None):
+        raise InputError(
+            f"--latent, --samples and --classes are for a generator, but {spec.text} is a {spec.kind}"
+        )
+    if is_split(spec):
+        return from_dataset(*load_split(spec, options, progress))
+    return open_files(spec, options).stream()
+
+
+def is_split(spec: SourceSpec) -> bool:
+    """Whether it names one split of a dataset, and not all images of some files."""
+    return spec.split is not None or spec.kind in ("dataset", "pairs")
+
+
+def from_tensors(
+    images: Tensor | Iterable[Tensor],
+    name: str = "images",
+    *,
+    n: int | None = None,
+    labels: Tensor | None = None,
+) -> ImageStream:
+    """Images in memory: uint8 N×3×H×W, one tensor or several. `InputError` says what they are instead.
+
+    n: the number of images; needed where `images` is an iterator, whose end nobody can see (and which can be
+    read only once). labels: int64 (n,).
+    """
+    if isinstance(images, Tensor):
+        images = [images]
+    if isinstance(images, Sequence):
+        for i, batch in enumerate(images):
+            check_tensor(batch, batch_name(name, i, len(images)))
+        n = sum(len(batch) for batch in images)
+    if n is None:
+        raise InputError(f"{name} is an iterator: pass n, the number of images it yields")
+    if n == 0:
+        raise InputError(f"{name} holds no images")
+    if labels is not None and labels.shape != (n,):
+        raise InputError(f"{name} has {n} images but labels of shape {tuple(labels.shape)}")
+    once = isinstance(images, Iterator)
+    total = len(images) if isinstance(images, Sequence) else None
+    return ImageStream(name, n, partial(tensor_blocks, images, name, total), labels=labels, once=once)
+
+
+def from_dataset(dataset: Dataset, title: str) -> ImageStream:
+    """One split of a dataset, "train" or "held_out"."""
+    split = dataset.held_out if title == "held_out" else dataset.train
+    name = f"{dataset.name}-{title}"
+    return ImageStream(
+        name,
+        len(split),
+        partial(tensor_blocks, [split.images], name, 1),
+        labels=split.labels,
+        notes=dataset.notes,
+        fingerprint=split.fingerprint,
+    )
+
+
+def _from_generator(spec: SourceSpec, options: SourceOptions) -> ImageStream:
+    path = spec.path
+    if options.latent is None or options.samples is None:
+        raise InputError(
+            f"a generator needs --latent (its latent size) and --samples to make from {spec.where}"
+        )
+    generator = ScriptedGenerator(
+        path,
+        latent=options.latent,
+        samples=options.samples,
+        classes=options.classes,
+        seed=options.seed,
+        device=options.device,
+    )
+
+    def blocks() -> Generator[Block, None, None]:
+        with closing(generator.images()) as parts:
+            for part in parts:
+                yield Block(part.numpy(), spec.name).resized(options.size)
+
+    own_noise = "the generator draws noise of its own: the seed does not fix its images"
+    return ImageStream(
+        spec.name,
+        generator.samples,
+        blocks,
+        labels=generator.labels(),
+        notes=[] if generator.repeats_itself() else [own_noise],
+    )

@@ -1,0 +1,1 @@
+"""The networks that look at images, a file a family."""

@@ -1,0 +1,1 @@
+"""Of an image and its right answer."""

@@ -1,0 +1,278 @@
+"""Numbers on pairs of images: SSIM, MS-SSIM, PSNR, MSE, MAE. One value a pair, then the mean over pairs.
+
+The pure functions take uint8 batches N×3×H×W or N×1×H×W and give float64 (N,) on the same device, so that an
+evaluator streams batches through them; no value depends on the batch it came in. `y_channel` and
+`crop_border` are the conventions of super-resolution papers; a number made with them has another name: `psnr_y`
+and `ssim_y` are metrics of their own, and any paired metric takes a suffix, as in "psnr_y_crop4". So does what a model
+made with hints from the truth: "psnr_hints5".
+
+The metrics average values over pairs. PSNR is the mean of per-image PSNRs, as the field reports it, not the
+PSNR of the mean MSE, which is lower. The interval is Student's t over images: it speaks of other images from
+the same source, not of other training runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from scipy.stats import t as student_t
+from torch import Tensor
+
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.scales import Range
+from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.numerics.intervals import within
+from benchbench.metrics.pairs.ssim import ms_ssim_planes, ssim_planes
+
+
+def ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, eq. 13; see `metrics.pairs.ssim`).
+
+    x, y: uint8 N×{1,3}×H×W. y_channel: compare BT.601 luma only. crop_border: pixels cut off each side first.
+    Returns float64 (N,). `InputError` for images that cannot be paired, `MetricFailed` below 11×11 pixels and
+    for a border that leaves none.
+    """
+    return ssim_planes(*_pair(x, y, y_channel, crop_border))
+
+
+def ms_ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Multi-scale SSIM, in [0, 1] (Wang et al. 2003, eq. 7). Arguments as `ssim`; at least 161×161 pixels."""
+    return ms_ssim_planes(*_pair(x, y, y_channel, crop_border))
+
+
+def mse(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
+    a, b = _pair(x, y, y_channel, crop_border)
+    return _difference(a, b).square_().mean((1, 2, 3)) / 255**2
+
+
+def mae(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
+    a, b = _pair(x, y, y_channel, crop_border)
+    return _difference(a, b).abs_().mean((1, 2, 3)) / 255
+
+
+def psnr(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+    """Peak signal-to-noise ratio in dB, −10 log10 MSE with peak 255; +inf for equal images. Arguments as
+    `ssim`.
+    """
+    return -10 * mse(x, y, y_channel=y_channel, crop_border=crop_border).log10()
+
+
+def luma(images: Tensor) -> Tensor:
+    """The Y of ITU-R BT.601 in studio range 16..235, as super-resolution papers use: N×3×H×W -> float64
+    N×1×H×W.
+
+    Not rounded, as in BasicSR; MATLAB's `rgb2ycbcr` on uint8 rounds.
+    """
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=images.device) / 255
+    return (images.double() * weights[:, None, None]).sum(1, keepdim=True) + 16
+
+
+def check_one_shape(x: Tensor, y: Tensor) -> None:
+    """`InputError` for two batches of images that cannot be paired."""
+    if x.shape != y.shape:
+        shapes = " and ".join("×".join(map(str, images.shape)) for images in (x, y))
+        raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
+
+
+def _pair(x: Tensor, y: Tensor, y_channel: bool, crop_border: int) -> tuple[Tensor, Tensor]:
+    """The two sides, checked, cropped and in the channels asked for."""
+    for images in (x, y):
+        shape = "×".join(map(str, images.shape))
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise InputError(f"paired images must be uint8 N×3×H×W or N×1×H×W but are {images.dtype} {shape}")
+    check_one_shape(x, y)
+    if y_channel and x.shape[1] != 3:
+        raise InputError("the Y channel is made from RGB; these images have one channel")
+    x, y = _cropped(x, crop_border), _cropped(y, crop_border)
+    return (luma(x), luma(y)) if y_channel else (x, y)
+
+
+def _cropped(images: Tensor, border: int) -> Tensor:
+    h, w = images.shape[2:]
+    if not 0 <= 2 * border < min(h, w):
+        raise MetricFailed(f"cannot cut a border of {border} pixels off images of {h}×{w}")
+    return images[..., border : h - border, border : w - border]
+
+
+def _difference(x: Tensor, y: Tensor) -> Tensor:
+    return x.double() - y.double()
+
+
+def mean_over_images(values: Tensor, ends: Range) -> Estimate:
+    """The mean of one finite value an image with its 95% t interval, cut to the range `ends`; no interval for a single
+    image."""
+    n = len(values)
+    mean = float(values.double().mean())
+    if n < 2:
+        return within(Estimate(mean), ends)
+    half = float(student_t.ppf(0.975, n - 1)) * float(values.double().std()) / n**0.5
+    return within(Estimate(mean, mean - half, mean + half, "95% t over images"), ends)
+
+
+class PairReader:
+    """Scores pairs batch by batch, from whoever has them."""
+
+    def __init__(self, per_image: Mapping[str, Callable[[Tensor, Tensor], Tensor]]) -> None:
+        """per_image: metric name to a function of two uint8 batches that gives one value a pair."""
+        self._per_image = per_image
+        self._values: dict[str, list[Tensor]] = {name: [] for name in per_image}
+        self._failures: dict[str, MetricFailed] = {}
+
+    def show(self, x: Tensor, y: Tensor) -> None:
+        """Compare x and y, uint8 N×3×H×W. A metric that cannot score such images at all (too small for its
+        window, say) leaves its failure instead of values."""
+        for name in self._per_image.keys() - self._failures.keys():
+            try:
+                self._values[name].append(self._per_image[name](x, y))
+            except MetricFailed as failure:
+                self._failures[name] = failure
+
+    def result(self) -> PairEvidence:
+        """The values of all pairs shown, in their order."""
+        whole = {
+            name: torch.cat(parts)
+            .double()
+            .cpu()  # once, and not a batch: a device is not waited for in between
+            for name, parts in self._values.items()
+            if name not in self._failures
+        }
+        return PairEvidence(whole, self._failures)
+
+
+class PairedMetric(Metric):
+    """Mean over pairs of what `per_image` gave; the evaluator streams the pairs through `of_pairs`.
+
+    role: which pairs it is shown (see `metric.Need`). crop_border: pixels cut off each side first. hints: points of the
+    truth that a model may see. Both are part of the name.
+    """
+
+    aspect: ClassVar[Aspect] = "paired"
+    role: ClassVar[Need] = "truth"
+    needs_reference = False
+    uses_extractor = False
+    why_infinite: ClassVar[str] = ""
+
+    def __init__(self, extractor: str | None = None, crop_border: int = 0, hints: int = 0) -> None:
+        super().__init__(extractor)
+        self.crop_border = crop_border
+        self.hints = hints
+        # Read by whoever plans; a property here would hide that other metrics declare it on the class.
+        self.needs = frozenset({self.role, "hints"} if hints else {self.role})  # type: ignore[misc]
+
+    @property
+    def name(self) -> str:
+        crop = f"_crop{self.crop_border}" if self.crop_border else ""
+        return self.family + crop + (f"_hints{self.hints}" if self.hints else "")
+
+    @staticmethod
+    def per_image(x: Tensor, y: Tensor) -> Tensor:
+        """uint8 N×3×H×W, twice -> float64 (N,)."""
+        raise NotImplementedError
+
+    def of_pairs(self, x: Tensor, y: Tensor) -> Tensor:
+        """`per_image` of what the crop leaves."""
+        return self.per_image(_cropped(x, self.crop_border), _cropped(y, self.crop_border))
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        if self.role not in evidence.pairs:
+            raise MetricFailed(f"{self.name} compares pairs of images; this task makes none")
+        values = evidence.pairs[self.role].of(self.name)
+        if not len(values):
+            raise MetricFailed("there are no pairs of images")
+        bad = int((~torch.isfinite(values)).sum())
+        if bad:
+            raise MetricFailed(f"{bad} of {len(values)} pairs have no finite {self.name}{self.why_infinite}")
+        return mean_over_images(values, self.ends)
+
+
+class SSIM(PairedMetric):
+    """Structural similarity (Wang et al. 2004), 11×11 Gaussian window."""
+
+    family = "ssim"
+    higher_is_better = True
+    scale = "arcsine"  # has two ends
+    ends = (-1.0, 1.0)
+    source = "Wang et al. 2004, eq. 13"
+    per_image = staticmethod(ssim)
+
+
+class MSSSIM(PairedMetric):
+    """Multi-scale structural similarity (Wang et al. 2003), five scales."""
+
+    family = "ms_ssim"
+    higher_is_better = True
+    scale = "arcsine"  # has two ends
+    ends = (-1.0, 1.0)
+    source = "Wang et al. 2003, eq. 7"
+    per_image = staticmethod(ms_ssim)
+
+
+class PSNR(PairedMetric):
+    """Peak signal-to-noise ratio, mean of per-image values."""
+
+    family = "psnr"
+    unit = "dB"
+    higher_is_better = True
+    scale = "linear"  # decibels are logarithms
+    ends = (0.0, None)  # of black against white
+    source = "−10 log10 MSE, peak 1"
+    per_image = staticmethod(psnr)
+    why_infinite = ": their images are equal, so their PSNR is infinite; report mse instead"
+
+
+class MSE(PairedMetric):
+    """Mean squared error, intensities in [0, 1]."""
+
+    family = "mse"
+    unit = "intensity²"
+    higher_is_better = False
+    scale = "log"  # errors scatter in proportion to their size
+    ends = (0.0, 1.0)
+    source = "mean of (x − y)², intensities in [0, 1]"
+    per_image = staticmethod(mse)
+
+
+class MAE(PairedMetric):
+    """Mean absolute error, intensities in [0, 1]."""
+
+    family = "mae"
+    unit = "intensity"
+    higher_is_better = False
+    scale = "log"  # errors scatter in proportion to their size
+    ends = (0.0, 1.0)
+    source = "mean of |x − y|, intensities in [0, 1]"
+    per_image = staticmethod(mae)
+
+
+class PSNRY(PairedMetric):
+    """Peak signal-to-noise ratio of BT.601 luma, as super-resolution papers report it."""
+
+    family = "psnr_y"
+    unit = "dB"
+    higher_is_better = True
+    scale = "linear"  # decibels are logarithms
+    ends = (0.0, None)  # of black against white
+    source = "−10 log10 MSE of Y in 16..235, peak 255"
+    why_infinite = PSNR.why_infinite
+
+    @staticmethod
+    def per_image(x: Tensor, y: Tensor) -> Tensor:
+        return psnr(x, y, y_channel=True)
+
+
+class SSIMY(PairedMetric):
+    """Structural similarity (Wang et al. 2004) of BT.601 luma, as super-resolution papers report it."""
+
+    family = "ssim_y"
+    higher_is_better = True
+    scale = "arcsine"  # has two ends
+    ends = (-1.0, 1.0)
+    source = "Wang et al. 2004, eq. 13"
+
+    @staticmethod
+    def per_image(x: Tensor, y: Tensor) -> Tensor:
+        return ssim(x, y, y_channel=True)

@@ -1,0 +1,1 @@
+"""Of two sets of images."""

@@ -1,0 +1,75 @@
+"""CMMD: maximum mean discrepancy of CLIP embeddings under a Gaussian kernel.
+
+Jayasumana et al. 2024, "Rethinking FID: Towards a Better Evaluation Metric for Image Generation":
+k(x, y) = exp(−‖x − y‖²/2σ²) with σ = 10 on embeddings of unit length. As the authors' implementation does,
+the biased estimate is reported, times 1,000; so numbers at different numbers of images do not compare.
+
+Scope: a kernel for `kernel.kernel_distance`, which does the work.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import MetricFailed
+from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.numerics.gram import Kernel
+from benchbench.metrics.numerics.linalg import check_features
+from benchbench.metrics.sets.kernel import kernel_distance
+
+SIGMA = 10.0
+SCALE = 1000.0
+
+
+def rbf_kernel(sigma: float) -> Kernel:
+    """exp(−‖x − y‖²/2σ²)."""
+
+    def kernel(inner: Tensor, x_squares: Tensor, y_squares: Tensor) -> Tensor:
+        squares = inner.mul_(-2).add_(x_squares[:, None]).add_(y_squares)
+        return squares.clamp_(min=0).mul_(-0.5 / sigma**2).exp_()
+
+    return kernel
+
+
+def cmmd(x: Tensor, y: Tensor) -> float:
+    """1,000 × biased MMD² of embeddings x (N×D) and y (M×D), which are brought to unit length first.
+
+    `MetricFailed` for an embedding of length 0, which has no direction.
+    """
+    return (
+        SCALE * kernel_distance(_unit(x, "generated"), _unit(y, "reference"), kernel=rbf_kernel(SIGMA)).biased
+    )
+
+
+def _unit(features: Tensor, side: str) -> Tensor:
+    check_features(features, f"the {side} features")
+    lengths: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True, dtype=torch.float64)
+    if not lengths.all():
+        raise MetricFailed(f"the {side} features hold an embedding of length 0, which has no direction")
+    return features.to(torch.float64) / lengths
+
+
+class CMMD(Metric):
+    """How far generated CLIP embeddings lie from real ones, as MMD² with a Gaussian kernel."""
+
+    family = "cmmd"
+    aspect = "quality"
+    higher_is_better = False
+    scale = "log"  # of the biased estimate, which is never negative
+    ends = (0.0, None)
+    needs = frozenset({"features"})
+    extractors = "clip_*"
+    source = "Jayasumana et al. 2024"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        assert self.extractor is not None
+        if not self.extractor.startswith("clip"):
+            raise MetricFailed(
+                f"CMMD is defined on CLIP embeddings, and {self.extractor} is none; kd_{self.extractor} is "
+                "the kernel distance on any extractor"
+            )
+        x, y = (evidence.seen(role, self.extractor).features for role in ("generated", "reference"))
+        if x is None or y is None:
+            raise MetricFailed(f"{self.name} needs the features of both sides, not their moments alone")
+        return Estimate(cmmd(x, y))

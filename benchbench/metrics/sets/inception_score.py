@@ -1,0 +1,131 @@
+"""The Inception Score: confident and varied predictions.
+
+    IS = exp( E_x KL( p(y|x) ‖ p(y) ) ),    1 ≤ IS ≤ number of classes
+
+Salimans et al. 2016, "Improved Techniques for Training GANs", section 4. It reads a classifier's logits,
+never pooled features, and knows no reference.
+
+Bias. p(y) is the mean over the images at hand, so fewer images give a lower score, and n images never more
+than n. The field reports the mean over 10 splits; that is the headline, because published numbers are that.
+Beside it stands the score of all images in one split, which Barratt & Sharma 2018, "A Note on the Inception
+Score", recommend: less biased and free of the order of the images.
+
+Trade-offs: splitting needs a shuffle. Images sorted by class would leave one class a split and a score near
+1. The shuffle is seeded, so the headline is a function of the seed and of the order of the images, which for
+generated ones is that of their indices.
+
+Scope: log-softmax in float64, so confident logits underflow to 0 · −∞ nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.seeds import permutation
+from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Family, Output
+from benchbench.metrics.numerics.intervals import positive_estimate, within
+from benchbench.metrics.numerics.linalg import check_features
+
+SPLITS = 10
+
+
+@dataclass(frozen=True)
+class Score:
+    """scores: float64 (splits,), one a split. standard_error: of their mean."""
+
+    scores: Tensor
+    standard_error: float
+
+    @property
+    def value(self) -> float:
+        """The mean over splits."""
+        return float(self.scores.mean())
+
+
+def inception_score(
+    logits: Tensor, splits: int = SPLITS, seed: int = 0, order: Tensor | None = None
+) -> Score:
+    """IS of logits N×K (before the softmax), N ≥ 2 · splits, else `MetricFailed`.
+
+    Rows are shuffled by `seed`, or put into `order` (int64 (N,)), and cut where torch-fidelity cuts:
+    split i is i·N//splits … (i + 1)·N//splits. Standard error: with several splits their spread over √splits
+    (they are disjoint, hence independent given the model); with one the infinitesimal jackknife, IS ·
+    std(KLᵢ)/√N: the score's influence function is IS · (KLᵢ − mean KL), since the derivative through p(y) is
+    Σ p(y) − 1 = 0.
+    """
+    check_features(logits, "the logits")
+    n = len(logits)
+    if n < 2 * splits:
+        raise MetricFailed(f"an Inception Score over {splits} splits needs {2 * splits} images but has {n}")
+    if order is None:
+        order = torch.from_numpy(permutation(seed, n))
+    log_p = logits[order.to(logits.device)].to(torch.float64).log_softmax(dim=1)
+    divergences = [_divergences(log_p[i * n // splits : (i + 1) * n // splits]) for i in range(splits)]
+    scores = torch.stack([kl.mean().exp() for kl in divergences]).cpu()
+    if splits == 1:
+        return Score(scores, float(scores[0] * divergences[0].std()) / math.sqrt(n))
+    return Score(scores, float(scores.std()) / math.sqrt(splits))
+
+
+def _divergences(log_p: Tensor) -> Tensor:
+    """KL(p(y|x) ‖ p(y)) in nats of each row, p(y) the mean over these rows."""
+    p = log_p.exp()
+    # A class that underflowed to 0 in every row has p(y) = 0; each of its terms is 0 · log(0/0) → 0.
+    log_marginal = p.mean(dim=0).clamp(min=torch.finfo(torch.float64).tiny).log()
+    return (p * (log_p - log_marginal)).sum(dim=1)
+
+
+class InceptionScore(Family):
+    """How confident and how varied a classifier's predictions on generated images are."""
+
+    outputs = (
+        Output(
+            "is",
+            "quality",
+            True,
+            "How confident and how varied a classifier's predictions on generated images are.",
+            scale="log",  # the exponential of a divergence; its upper end is the number of classes
+            ends=(1.0, None),
+        ),
+        Output(
+            "is_one_split",
+            "quality",
+            True,
+            "The Inception Score of all images at once, less biased and free of their order.",
+            scale="log",
+            ends=(1.0, None),
+            source="Barratt & Sharma 2018",
+            beside="is",
+        ),
+    )
+    # A blank image has logits of −1e6 there, all alike after the softmax: noise would be as confident as a dot.
+    not_on = POINT_JUDGES
+    standard_on = (
+        "cnn_* modes_*"  # a network that was trained on other classes than the images show says little
+    )
+    needs = frozenset({"logits"})
+    needs_reference = False
+    source = "Salimans et al. 2016, section 4; one split: Barratt & Sharma 2018"
+
+    def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
+        """Mean over 10 splits with Student's t over them, and the one-split score."""
+        self.check_defined()
+        logits = evidence.seen("generated", self.extractor).logits
+        if logits is None:
+            raise MetricFailed(f"{self.name} needs logits and {self.extractor} has no classifier")
+        split = inception_score(logits)
+        whole = inception_score(logits, splits=1)
+        ends = (1.0, float(logits.shape[1]))
+        half = float(stats.t.ppf(0.975, SPLITS - 1)) * split.standard_error
+        interval = f"95% t over {SPLITS} splits"
+        estimates = {
+            "is": Estimate(split.value, split.value - half, split.value + half, interval, ends),
+            "is_one_split": replace(positive_estimate(whole.value, whole.standard_error, "delta"), ends=ends),
+        }
+        return {name: within(estimate, ends) for name, estimate in estimates.items()}

@@ -1,0 +1,237 @@
+"""Precision, recall, density and coverage: do the generated images lie among the real ones, and the reverse?
+
+A set of images is described by balls, one around each image's features, as wide as the distance to its k-th
+nearest neighbour in the same set. Precision: share of generated images in some real ball. Recall: share of real images
+in some generated ball. Density: real balls a generated image lies in, over k. Coverage: share of real balls with a
+generated image in them. k = 5, as Naeem et al. have it; Kynkäänniemi et al. published precision and recall with k = 3,
+which are the families `precision_k3` and `recall_k3`.
+
+All four come from one pass over the real-generated distances (`neighbours`), equal to the `prdc` package of
+Naeem et al.; boundaries do not count as inside, as there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from scipy.stats import t as student_t
+from torch import Tensor
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.scales import Range, Scale, from_scale, to_scale
+from benchbench.features.frozen import full_float32
+from benchbench.metrics.metric import POINT_JUDGES, Aspect, Estimate, Evidence, Family, Output
+from benchbench.metrics.numerics.halves import CUTS, HalvedOverlap, Halves, width_for
+from benchbench.metrics.numerics.intervals import wilson_interval
+from benchbench.metrics.numerics.linalg import check_pair
+from benchbench.metrics.numerics.neighbours import (
+    Candidates,
+    Merged,
+    Side,
+    closer_than,
+    lower_bounds,
+    mean_row,
+    merged_kth_neighbour,
+    row_tiles,
+)
+
+NAMES = ("precision", "recall", "density", "coverage")
+# n times the variance of such a number grows with n, since balls shrink: from 150 to 300 images a side by 0 to 45%, by
+# a tenth in the middle of a dozen pairs of Gaussians. What halves say is taken times this.
+_GROWTH = 1.15
+_HALF_SAMPLES = "95% half-samples of both sides"
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What each image says. balls: int64 (n_fake,), real balls that a generated image lies in. recalled,
+    covered: bool (n_real,), the real image lies in some generated ball; its own ball holds a generated image.
+    halves: float64 4×C×2, the four numbers of the two halves of each of C cuts, in the order of `NAMES`; None where
+    nobody asked.
+    """
+
+    k: int
+    balls: Tensor
+    recalled: Tensor
+    covered: Tensor
+    halves: Tensor | None = None
+
+    @property
+    def inside(self) -> Tensor:
+        """bool (n_fake,): the generated image lies in some real ball."""
+        return self.balls > 0
+
+
+def overlap(real: Tensor, fake: Tensor, k: int = 5, halves: bool = False) -> Overlap:
+    """Compare two sets of features, floats N×D and M×D; k is the neighbour that sets the radius of a ball. halves: also
+    compare halves of them, for the intervals.
+
+    `MetricFailed` when a set has no more than k images or holds NaN, `InputError` for shapes that do not fit.
+    """
+    check_pair(fake, real, k + 1)
+    inner, outer = Merged.of(real), Merged.of(fake)
+    near = [Candidates.of(side, width_for(k)) if halves else None for side in (inner, outer)]
+    real_limit, fake_limit = (
+        merged_kth_neighbour(side, k, near=some)[0] for side, some in zip((inner, outer), near, strict=True)
+    )
+    gather = None
+    if near[0] is not None and near[1] is not None:
+        gather = HalvedOverlap(Halves.of(inner, near[0], k, seed=0), Halves.of(outer, near[1], k, seed=1), k)
+    centre = mean_row(inner.rows)
+    a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
+    balls = torch.zeros_like(outer.counts)
+    recalled, covered = (torch.zeros(len(inner.rows), dtype=torch.bool, device=real.device) for _ in range(2))
+    with full_float32():
+        for i in row_tiles(inner.rows):
+            for j in row_tiles(outer.rows):
+                low = lower_bounds(a[i], b[j])
+                limits = real_limit[i, None], fake_limit[None, j]
+                in_real, in_fake = closer_than(inner.rows[i], outer.rows[j], a[i], b[j], centre, limits, low)
+                balls[j].index_add_(0, in_real[1], inner.counts[i][in_real[0]])
+                covered[i][in_real[0]] = True
+                recalled[i][in_fake[0]] = True
+                if gather is not None:
+                    gather.add(low, a[i], b[j], i, j)
+    found = None if gather is None else gather.values()
+    return Overlap(k, balls[outer.inverse], recalled[inner.inverse], covered[inner.inverse], found)
+
+
+def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
+    """{"precision", "recall", "density", "coverage"} of features `fake` M×D against `real` N×D.
+
+    All in [0, 1] but density, which is about 1 for equal distributions and has no upper bound of its own.
+    Errors as in `overlap`.
+    """
+    result = overlap(real, fake, k)
+    return {
+        "precision": float(result.inside.double().mean()),
+        "recall": float(result.recalled.double().mean()),
+        "density": float(result.balls.double().mean()) / k,
+        "coverage": float(result.covered.double().mean()),
+    }
+
+
+def share_estimate(hits: Tensor, of: str) -> Estimate:
+    """The share of True in bool (N,) with its Wilson interval, which stays within [0, 1] and has a width at 0
+    and 1.
+    """
+    count, n = int(hits.sum()), len(hits)
+    return Estimate(count / n, *wilson_interval(count, n), f"95% Wilson over {of}")
+
+
+def half_sample_estimate(
+    value: float, halves: Tensor, scale: Scale, ends: Range, least: Estimate
+) -> Estimate:
+    """`value` with the interval that its values on halves of the images (C×2, float64) say, on `scale`.
+
+    With d the difference of two halves, E d²/2 is the variance at half as many images, and a quarter of the mean d²
+    the variance at all of them, but for `_GROWTH`; Student's t has as many degrees of freedom as there are cuts.
+    least: an interval of the same value that is true of fixed balls; the result is never narrower.
+    """
+    moved = to_scale(halves.numpy(), scale, ends)
+    error = math.sqrt(_GROWTH * float(((moved[:, 0] - moved[:, 1]) ** 2).mean()) / 4)
+    centre, half = float(to_scale(value, scale, ends)), float(student_t.ppf(0.975, CUTS)) * error
+    low, high = (float(from_scale(end, scale, ends)) for end in (max(centre - half, 0.0), centre + half))
+    assert least.low is not None
+    assert least.high is not None
+    # Rounding on the way there and back may pass the value by 1e-16.
+    return Estimate(value, min(low, value, least.low), max(high, value, least.high), _HALF_SAMPLES)
+
+
+def estimates(found: Overlap) -> dict[str, Estimate]:
+    """The four numbers, by `NAMES`, with intervals from both sides; `found` was computed with halves."""
+    assert found.halves is not None
+    halves = dict(zip(NAMES, found.halves, strict=True))
+    shares = {"precision": found.inside, "recall": found.recalled, "coverage": found.covered}
+    said = {}
+    for name, hits in shares.items():
+        least = share_estimate(hits, "images")
+        said[name] = half_sample_estimate(least.value, halves[name], *_SHARE, least)
+    value = float(found.balls.double().mean()) / found.k
+    # Density is precision times the balls around those inside: with these fixed, Wilson's width is that of a share.
+    share = share_estimate(found.inside, "images")
+    around = value / share.value if share.value else 1.0
+    assert share.low is not None
+    assert share.high is not None
+    least = Estimate(value, share.low * around, share.high * around)
+    said["density"] = half_sample_estimate(value, halves["density"], *_COUNTS, least)
+    return said
+
+
+_SHARE: tuple[Scale, Range] = ("arcsine", (0.0, 1.0))
+_COUNTS: tuple[Scale, Range] = ("sqrt", (0.0, None))  # a mean of counts, and 0 where no ball holds anything
+_PUBLISHED = "Kynkäänniemi et al. 2019, eqs. 1-2"
+
+
+def _output(name: str, aspect: Aspect, about: str, source: str, on: tuple[Scale, Range] = _SHARE) -> Output:
+    return Output(name, aspect, True, about, scale=on[0], ends=on[1], source=source)
+
+
+class PRDC(Family):
+    """Precision, recall, density and coverage, k = 5."""
+
+    outputs: ClassVar[Sequence[Output]] = (
+        _output(
+            "precision",
+            "quality",
+            "Share of generated images within the real manifold, k = 5.",
+            f"{_PUBLISHED}; k as in Naeem et al. 2020",
+        ),
+        _output(
+            "recall",
+            "diversity",
+            "Share of real images within the generated manifold, k = 5.",
+            f"{_PUBLISHED}; k as in Naeem et al. 2020",
+        ),
+        _output(
+            "density",
+            "quality",
+            "Real balls around a generated image, over k = 5.",
+            "Naeem et al. 2020, section 3.1",
+            _COUNTS,
+        ),
+        _output(
+            "coverage",
+            "diversity",
+            "Share of real balls with a generated image in them, k = 5.",
+            "Naeem et al. 2020, section 3.2",
+        ),
+    )
+    needs = frozenset({"features"})
+    balanced = True
+    not_on = POINT_JUDGES
+    source = "Kynkäänniemi et al. 2019; Naeem et al. 2020"
+    k: ClassVar[int] = 5
+    suffix: ClassVar[str] = ""
+
+    def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
+        self.check_defined()
+        real, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
+        found = estimates(overlap(real, fake, self.k, halves=True))
+        return {output.name: found[output.name.removesuffix(self.suffix)] for output in self.outputs}
+
+
+class PRDCK3(PRDC):
+    """Precision and recall with k = 3, as Kynkäänniemi et al. published them."""
+
+    outputs = (
+        _output(
+            "precision_k3",
+            "quality",
+            "Share of generated images within the real manifold, k = 3, as Kynkäänniemi et al. published it.",
+            _PUBLISHED,
+        ),
+        _output(
+            "recall_k3",
+            "diversity",
+            "Share of real images within the generated manifold, k = 3, as Kynkäänniemi et al. published it.",
+            _PUBLISHED,
+        ),
+    )
+    source = _PUBLISHED
+    k = 3
+    suffix = "_k3"

@@ -1,0 +1,1 @@
+"""Adversarial generators, a file a family."""

@@ -1,0 +1,1 @@
+"""A content in the style of a picture."""

@@ -1,0 +1,1 @@
+"""Identities that stand for the same numbers, and the command that carries records over."""

@@ -1,0 +1,1 @@
+"""Looking at samples while training, and the alarm."""
