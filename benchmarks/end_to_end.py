@@ -28,6 +28,7 @@ from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
 
 from benchbench.core.device import describe_machine
+from benchbench.core.runtime import Runtime
 from benchbench.features.extract import extract
 from benchbench.features.networks.inception_v3 import InceptionV3
 from benchbench.metrics.sets.frechet import frechet_distance_from_features
@@ -79,7 +80,9 @@ def theirs(fake: Tensor, real: Tensor, weights: Path, batch_size: int) -> dict[s
 
 def ours(fake: Tensor, real: Tensor, extractor: InceptionV3, batch_size: int) -> dict[str, float]:
     seen = [
-        extract(images, extractor, need_features=True, need_logits=True, batch_size=batch_size)
+        extract(
+            images, extractor, need_features=True, need_logits=True, runtime=Runtime(batch_size=batch_size)
+        )
         for images in (fake, real)
     ]
     (x, logits), (y, _) = ((side.features, side.logits) for side in seen)

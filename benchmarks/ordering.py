@@ -76,7 +76,7 @@ AS_EXPECTED, UP_TO_INTERVAL, OTHERWISE, NO_CLAIM = (
 
 def noise(images: Tensor, sigma: float) -> Tensor:
     """Gaussian noise of `sigma` grey levels, each image's own (seed 0)."""
-    (rng,) = image_rngs(0, len(images), len(images))
+    (rng,) = image_rngs(0, range(len(images)), len(images))
     return (images + sigma * rng.normal(*images.shape[1:])).round().clamp(0, 255).to(torch.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Where work is done and how it is watched: one argument through every room instead of three or four."""
+"""Where work is done, with whom, and how it is watched: one argument through every room instead of four."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from benchbench.core.comm import ALONE, Comm
 from benchbench.core.progress import SILENT, Progress
 
 
@@ -14,13 +15,18 @@ class Runtime:
     """Knobs that change no number.
 
     device: where models and extractors compute. batch_size: images at once, None for what each step likes best.
-    progress: who is told.
+    progress: who is told. comm: the other processes of the job, each of which takes its share of the images.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     batch_size: int | None = None
     progress: Progress = SILENT
+    comm: Comm = ALONE
 
     def batch(self, default: int) -> int:
         """How many images at once, `default` where nobody said."""
         return self.batch_size or default
+
+
+HERE = Runtime()
+"""On the CPU, alone, and nobody is told."""

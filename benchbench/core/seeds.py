@@ -8,7 +8,7 @@ device. A sampler of many steps draws on the device instead (`ImageRng.on_device
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -54,10 +54,12 @@ class ImageRng:
         return torch.from_numpy(np.stack(rows)).to(self.device)
 
 
-def image_rngs(seed: int, n: int, batch_size: int, device: torch.device | str = "cpu") -> Iterator[ImageRng]:
-    """One `ImageRng` a batch for images 0..n-1, the last batch as short as it falls."""
-    for start in range(0, n, batch_size):
-        yield ImageRng(seed, range(start, min(start + batch_size, n)), device)
+def image_rngs(
+    seed: int, indices: Sequence[int], batch_size: int, device: torch.device | str = "cpu"
+) -> Iterator[ImageRng]:
+    """One `ImageRng` a batch for the images of these numbers, the last batch as short as it falls."""
+    for start in range(0, len(indices), batch_size):
+        yield ImageRng(seed, indices[start : start + batch_size], device)
 
 
 def permutation(seed: int, n: int) -> np.ndarray:

@@ -3,7 +3,8 @@
 The stream is cut into batches of one size whatever pieces it arrives in, so nothing depends on how the caller
 chunked it. Moments always come out; features and logits only if asked, as float32 on the CPU, and past
 `SPILL_BYTES` in a file that has no name and vanishes with the tensor. Peak memory is then a few batches. A device is
-not waited for at every batch: rows leave it `_FETCH_BYTES` at a time.
+not waited for at every batch: rows leave it `_FETCH_BYTES` at a time. A reader is a monoid: what one found of some
+images merges with what another found of others.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.runtime import HERE, Runtime
 from benchbench.features.extractor import Extractor, Features
 from benchbench.features.moments import Moments
 
@@ -38,6 +40,22 @@ class Extracted(NamedTuple):
     features: Tensor | None
     logits: Tensor | None
 
+    def merge(self, *others: Extracted) -> Extracted:
+        """What was said of these images and then of those of `others`, which were asked for the same."""
+        moments = Moments.zeros(self.moments.dim)
+        for part in (self, *others):
+            moments.merge(part.moments)
+        columns = zip(*((part.features, part.logits) for part in (self, *others)), strict=True)
+        whole = [None if None in rows else torch.cat(rows) for rows in columns]
+        return Extracted(moments, *whole)
+
+    def gathered(self, comm: Comm) -> Extracted:
+        """What all ranks found, in their order."""
+        if comm.size == 1:
+            return self
+        first, *others = comm.gather(self)
+        return first.merge(*others)
+
 
 class Reader:
     """An extractor and what it has said so far: the images come batch by batch, from whoever has them."""
@@ -49,44 +67,49 @@ class Reader:
         self._moments: Moments | None = None
         self._waiting: list[Tensor] = []
 
-    def show(self, images: Tensor, batch_size: int | None = None) -> None:
-        """Look at `images` (uint8 RGB N×3×H×W), at most `batch_size` at once (default: what the extractor
-        likes best). `MetricFailed` for features that are not finite."""
-        show([self], images, batch_size)
+    def update(self, images: Tensor, batch_size: int | None = None) -> None:
+        """Read `images` (uint8 RGB N×3×H×W), at most `batch_size` at once (default: what the extractor likes best).
+        `MetricFailed` for features that are not finite."""
+        update([self], images, batch_size)
 
     def add(self, seen: Features) -> None:
         """What the extractor said of the next batch."""
-        if self._moments is None:
-            device = seen.features.device
-            # MPS has no float64.
-            self._moments = Moments.zeros(self.extractor.dim, "cpu" if device.type == "mps" else device)
         self._waiting.append(seen.features)
         if sum(map(len, self._waiting)) >= _UPDATE_ROWS:
-            self._update()
+            self._update_moments()
         if self._features is not None:
             self._features.append(seen.features)
         if self._logits is not None and seen.logits is not None:
             self._logits.append(seen.logits)
 
-    def result(self) -> Extracted:
-        """What was said of all images shown; `InputError` if there were none."""
-        self._update()
-        if self._moments is None:
-            raise InputError(f"there are no images to show to {self.extractor.name}")
-        return Extracted(
-            self._moments.cpu(),
-            self._features.tensor() if self._features is not None else None,
-            self._logits.tensor() if self._logits is not None else None,
+    def compute(self, comm: Comm = ALONE) -> Extracted:
+        """What was said of all images, those of the other ranks included; `InputError` if there were none."""
+        self._update_moments()
+        moments = Moments.zeros(self.extractor.dim) if self._moments is None else self._moments.cpu()
+        mine = Extracted(
+            moments,
+            None if self._features is None else self._features.tensor(self.extractor.dim),
+            None if self._logits is None else self._logits.tensor(self.extractor.n_logits),
         )
+        whole = mine.gathered(comm)
+        if not whole.moments.n:
+            raise InputError(f"there are no images for {self.extractor.name} to read")
+        return whole
 
-    def _update(self) -> None:
-        if self._waiting and self._moments is not None:
-            self._moments.update(torch.cat(self._waiting))
-            self._waiting.clear()
+    def _update_moments(self) -> None:
+        if not self._waiting:
+            return
+        rows = torch.cat(self._waiting)
+        self._waiting.clear()
+        if self._moments is None:
+            # MPS has no float64.
+            device = "cpu" if rows.device.type == "mps" else rows.device
+            self._moments = Moments.zeros(self.extractor.dim, device)
+        self._moments.update(rows)
 
 
-def show(readers: Sequence[Reader], images: Tensor, batch_size: int | None = None) -> None:
-    """`Reader.show` of several whom one forward pass serves (`extractor.passes`), the one that makes it first."""
+def update(readers: Sequence[Reader], images: Tensor, batch_size: int | None = None) -> None:
+    """`Reader.update` of several whom one forward pass serves (`extractor.passes`), the one that makes it first."""
     lead: Any = readers[0].extractor
     for batch in images.split(batch_size or lead.batch_size):
         if len(readers) == 1:
@@ -103,37 +126,58 @@ def extract(
     *,
     need_features: bool,
     need_logits: bool,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
+    runtime: Runtime = HERE,
     title: str = "extracting features",
     total: int | None = None,
 ) -> Extracted:
     """Pass `images` (uint8 RGB N×3×H×W, or an iterable of such chunks of one size) through `extractor`.
 
-    batch_size: images a call, by default what the extractor likes best. total: how many images an iterable
-    will give, for the progress display alone. `InputError` for no images or wrong ones; `MetricFailed` for
-    features that are not finite.
+    runtime: its batch size is how many images a call takes, by default what the extractor likes best; the network stays
+    on its own device. Of several ranks, all of which have all images, each reads its share. total: how many images an
+    iterable will give; where there is one rank it is for the progress display alone. `InputError` for no images or
+    wrong ones; `MetricFailed` for features that are not finite.
     """
     if total is None:
         total = len(images) if isinstance(images, Tensor) else 0
     reader = Reader(extractor, need_features=need_features, need_logits=need_logits)
-    return extract_for([reader], images, batch_size, progress, title, total)[0]
+    return extract_for([reader], images, runtime, title, total)[0]
 
 
 def extract_for(
-    readers: Sequence[Reader],
-    images: Tensor | Iterable[Tensor],
-    batch_size: int | None,
-    progress: Progress,
-    title: str,
-    total: int,
+    readers: Sequence[Reader], images: Tensor | Iterable[Tensor], runtime: Runtime, title: str, total: int
 ) -> list[Extracted]:
     """As `extract`, for readers whom one forward pass serves, in their order."""
-    with progress.stage(title, total, "image") as stage:
-        for batch in rebatch(images, batch_size or readers[0].extractor.batch_size):
-            show(readers, batch, len(batch))
-            stage.advance(len(batch))
-    return [reader.result() for reader in readers]
+    size = runtime.batch(readers[0].extractor.batch_size)
+
+    def read() -> None:
+        with runtime.progress.stage(title, total, "image") as stage:
+            for batch in rebatch(own_share(images, runtime.comm, total), size):
+                update(readers, batch, len(batch))
+                stage.advance(len(batch))
+
+    runtime.comm.together(read)
+    return [reader.compute(runtime.comm) for reader in readers]
+
+
+def own_share(images: Tensor | Iterable[Tensor], comm: Comm, total: int) -> Tensor | Iterable[Tensor]:
+    """Of `total` images those that this rank reads. Chunks are gone through to their end, as whoever counts or digests
+    them on the way expects."""
+    if comm.size == 1:
+        return images
+    shard = comm.shard(total)
+    if isinstance(images, Tensor):
+        return images[shard.start : shard.stop]
+    return _between(images, shard.start, shard.stop)
+
+
+def _between(chunks: Iterable[Tensor], first: int, end: int) -> Iterator[Tensor]:
+    """The images from number `first` to before `end`."""
+    start = 0
+    for chunk in chunks:
+        part = chunk[max(0, first - start) : max(0, end - start)]
+        if len(part):
+            yield part
+        start += len(chunk)
 
 
 def rebatch(images: Tensor | Iterable[Tensor], batch_size: int) -> Iterator[Tensor]:
@@ -203,8 +247,10 @@ class _Rows:
             ) from error
         self._pieces.clear()
 
-    def tensor(self) -> Tensor:
+    def tensor(self, width: int) -> Tensor:
         self._fetch()
+        if not self._n:
+            return torch.empty(0, width)
         if self._file is None:
             return torch.from_numpy(np.concatenate(self._pieces))
         shape = (self._n, self._bytes // (4 * self._n))

@@ -24,7 +24,8 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.hashing import canonical_json, digest, file_sha256
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import Progress
+from benchbench.core.runtime import HERE, Runtime
 from benchbench.data.pipeline.cache import cache_folder
 from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.image_stream import ImageStream
@@ -43,8 +44,7 @@ def reference_features(
     *,
     need_features: bool,
     need_logits: bool,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
+    runtime: Runtime = HERE,
     title: str = "reference features",
 ) -> Extracted:
     """As `extract` of all `images` (uint8 RGB N×3×H×W, or a stream), from the cache where it has them.
@@ -52,19 +52,18 @@ def reference_features(
     A stream nobody has read yet is read once for its digests, and once more if it has to be shown.
     """
     asked = [(extractor, need_features, need_logits)]
-    return reference_features_of(images, asked, batch_size=batch_size, progress=progress, title=title)[0]
+    return reference_features_of(images, asked, runtime, title)[0]
 
 
 def reference_features_of(
     images: Tensor | ImageStream,
     asked: Sequence[tuple[Extractor, bool, bool]],
-    *,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
+    runtime: Runtime = HERE,
     title: str = "reference features",
 ) -> list[Extracted]:
     """`reference_features` of several extractors whom one forward pass serves: (extractor, need_features, need_logits),
-    the one that makes the pass first. What the cache has of one is not computed again."""
+    the one that makes the pass first. What the cache has of one, for every rank, is not computed again."""
+    comm, progress = runtime.comm, runtime.progress
     stream = from_tensors(images) if isinstance(images, Tensor) else images
     stream.look()
     found: dict[str, Extracted] = {}
@@ -73,8 +72,12 @@ def reference_features_of(
         folder = cache_folder() / "reference" / _key(stream.digests, extractor)
         need_logits = need_logits and extractor.n_logits > 0
         kept = _kept(folder, stream.n, extractor, progress)
-        has_features = kept is not None and kept.features is not None
-        has_logits = kept is not None and kept.logits is not None
+        # Ranks may have caches of their own.
+        held = comm.gather(
+            (False, False) if kept is None else (kept.features is not None, kept.logits is not None)
+        )
+        has_features, has_logits = (all(some) for some in zip(*held, strict=True))
+        kept = None if None in comm.gather(None if kept is None else stream.n) else kept
         if kept is not None and has_features >= need_features and has_logits >= need_logits:
             features, logits = kept.features if need_features else None, kept.logits if need_logits else None
             found[extractor.name] = Extracted(kept.moments, features, logits)
@@ -84,10 +87,10 @@ def reference_features_of(
         folders.append(folder)
     alone = readers and readers[0].extractor is not asked[0][0]  # whose pass the others read is there already
     for some in [[reader] for reader in readers] if alone else [readers] if readers else []:
-        size = batch_size or some[0].extractor.batch_size
-        seen = extract_for(some, stream.batches(size), batch_size, progress, title, stream.n)
+        size = runtime.batch(some[0].extractor.batch_size)
+        seen = extract_for(some, stream.batches(size), runtime, title, stream.n)
         found |= {reader.extractor.name: own for reader, own in zip(some, seen, strict=True)}
-    for reader, folder in zip(readers, folders, strict=True):
+    for reader, folder in zip(readers, folders, strict=True) if comm.rank == 0 else ():
         try:
             _save(folder, found[reader.extractor.name])
         except InputError as error:

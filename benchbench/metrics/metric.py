@@ -79,6 +79,16 @@ class PairEvidence:
             raise self.failures[name]
         return self.values[name]
 
+    def merge(self, *others: PairEvidence) -> PairEvidence:
+        """Of the same metrics, the values of these pairs and then of those of `others`; where one could not score its
+        pairs, its failure."""
+        parts = (self, *others)
+        failures = {name: failure for part in reversed(parts) for name, failure in part.failures.items()}
+        names = self.values.keys() - failures.keys()
+        return PairEvidence(
+            {name: torch.cat([part.values[name] for part in parts]) for name in names}, failures
+        )
+
     def __or__(self, other: PairEvidence) -> PairEvidence:
         """Both together, of metrics with different names."""
         return PairEvidence({**self.values, **other.values}, {**self.failures, **other.failures})

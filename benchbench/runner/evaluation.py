@@ -138,7 +138,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
     with runtime.progress.stage("computing metrics", len(possible), "metric") as stage:
         sets = {"generated": generated, "reference": real, "held_out": held_out}
-        evidence = Evidence(sets, {"truth": reader.result()}, failures=failures)
+        evidence = Evidence(sets, {"truth": reader.compute()}, failures=failures)
         outcomes += score(possible, placed(evidence, runtime))
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
@@ -156,7 +156,7 @@ def _batches(plan: Evaluation, reader: PairReader, runtime: Runtime) -> Iterator
     if plan.limited and partners.n > plan.samples.n:
         partners = partners.first(plan.samples.n)
     for x, y in pairs(plan.samples, partners, batch_size):
-        reader.show(x.to(device), y.to(device))
+        reader.update(x.to(device), y.to(device))
         yield x
 
 

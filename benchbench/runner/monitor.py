@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import EXTRACTORS
+from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
 from benchbench.features.extract import Extracted, extract
 from benchbench.features.extractor import Extractor
@@ -156,7 +157,7 @@ class Panel:
             judge,
             need_features=True,
             need_logits=ModesCovered.defined_on(judge.name),
-            progress=progress,
+            runtime=Runtime(device, progress=progress),
             title=f"{judge.name} on reference images",
         )
         self.judge, self.labels, self.device = judge, labels, device
@@ -167,7 +168,7 @@ class Panel:
     def panel(self, model: nn.Module, step: int) -> dict[str, float]:
         """Numbers by column of `training.watch.monitor`; the same model gives the same numbers at every step."""
         labels = labels_to_ask(model, self.labels, SEED, self.n)  # type: ignore[arg-type]  # plans watch Generators
-        images = generate(model, self.n, seed=SEED, device=self.device, labels=labels)  # type: ignore[arg-type]
+        images = generate(model, range(self.n), seed=SEED, labels=labels, runtime=Runtime(self.device))  # type: ignore[arg-type]
         seen = extract(
             images, self.judge, need_features=True, need_logits=self.known.shares is not None, total=self.n
         )

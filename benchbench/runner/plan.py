@@ -210,10 +210,15 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
 def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[str, Any]]) -> Plan:
     """The plan under another seed, with the keys that it has then. parts: what of its task the model does."""
     identity = {**plan.identity, "seed": seed}
+    asked: dict[str, Any] = {"names": parts}
+    if plan.name is not None:
+        asked["name"] = plan.name
+    if plan.task.version != 1:  # keys from before tasks had one do not say it
+        asked["version"] = plan.task.version
     keys = keys_of(
         identity,
         sampling=plan.sampling.model_dump(mode="json"),
-        task={"names": parts} if plan.name is None else {"names": parts, "name": plan.name},
+        task=asked,
         metrics=specifications,
         n_samples=plan.n_samples,
     )

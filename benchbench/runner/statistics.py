@@ -8,6 +8,7 @@ from typing import NamedTuple
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.runtime import Runtime
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.features.reference_cache import reference_features
@@ -54,8 +55,7 @@ def prepare_reference(
             judge,
             need_features=True,
             need_logits=False,
-            batch_size=batch_size,
-            progress=progress,
+            runtime=Runtime(batch_size=batch_size, progress=progress),
             title=f"{extractor} on {reference.name}",
         )
     except MetricFailed as failure:

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import CellFailed, InputError
-from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Classifier
-from benchbench.core.runtime import Runtime
+from benchbench.core.runtime import HERE, Runtime
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.sets.prdc import share_estimate
 from benchbench.tasks.base import Number, OneDataset, Request, TaskData, TaskResult, one
@@ -47,45 +46,36 @@ class Classification(OneDataset):
         assert isinstance(model, Classifier)
         held_out = one(data).held_out
         assert held_out.labels is not None  # a classifier is not built for a dataset without labels
-        correct = classify(
-            model,
-            held_out.images,
-            held_out.labels,
-            device=runtime.device,
-            batch_size=runtime.batch(CLASSIFICATION_BATCH),
-            progress=runtime.progress,
-        )
+        correct = classify(model, held_out.images, held_out.labels, runtime)
         accuracy = share_estimate(correct, "held-out images")
-        cost = measure_cost(
-            model,
-            device=runtime.device,
-            once=lambda: model.classify(held_out.images[:1].to(runtime.device)),
+        first, device = held_out.images[:1].to(runtime.device), runtime.device
+        cost = runtime.comm.first(
+            lambda: measure_cost(model, device=device, once=lambda: model.classify(first))
         )
         found = Measurement("accuracy", "quality", "", True, accuracy, len(held_out))
         numbers = [Number(outcome, self.name, len(held_out)) for outcome in request.unmet]
         return TaskResult([*numbers, *(Number(own, self.name) for own in (found, *cost))])
 
 
-def classify(
-    model: Classifier,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    device: torch.device,
-    batch_size: int = CLASSIFICATION_BATCH,
-    progress: Progress = SILENT,
-) -> Tensor:
-    """Which of `images` (uint8 RGB N×3×H×W) get their own label (int64 (N,)) as the largest logit: bool (N,).
+def classify(model: Classifier, images: Tensor, labels: Tensor, runtime: Runtime = HERE) -> Tensor:
+    """Which of `images` (uint8 RGB N×3×H×W) get their own label (int64 (N,)) as the largest logit: bool (N,). Each rank
+    takes its share of them.
 
     `CellFailed` for logits that are not finite: their largest entry would be a class all the same.
     """
-    correct = []
-    with progress.stage("classifying held-out images", len(images), "image") as stage:
-        for some, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            with torch.inference_mode():
-                logits = model.classify(some.to(device)).cpu()
-            if not torch.isfinite(logits).all():
-                raise CellFailed("the classifier's logits are not finite; train it with a lower lr")
-            correct.append(logits.argmax(1) == own)
-            stage.advance(len(some))
-    return torch.cat(correct)
+    correct = [torch.empty(0, dtype=torch.bool)]
+    shard, size = runtime.comm.shard(len(images)), runtime.batch(CLASSIFICATION_BATCH)
+
+    def read() -> None:
+        with runtime.progress.stage("classifying held-out images", len(shard), "image") as stage:
+            for start in range(shard.start, shard.stop, size):
+                rows = slice(start, min(start + size, shard.stop))
+                with torch.inference_mode():
+                    logits = model.classify(images[rows].to(runtime.device)).cpu()
+                if not torch.isfinite(logits).all():
+                    raise CellFailed("the classifier's logits are not finite; train it with a lower lr")
+                correct.append(logits.argmax(1) == labels[rows])
+                stage.advance(len(logits))
+
+    runtime.comm.together(read)
+    return runtime.comm.rows(torch.cat(correct))

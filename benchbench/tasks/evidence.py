@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import Comm
 from benchbench.core.device import free_bytes
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_stream import ImageStream
-from benchbench.features.extract import Extracted, Reader, rebatch, show
+from benchbench.features.extract import Extracted, Reader, rebatch, update
 from benchbench.features.extractor import Extractor, passes
 from benchbench.features.reference_cache import reference_features, reference_features_of
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, Need
+from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, Need, PairEvidence
+from benchbench.metrics.pairs.paired import PairReader
 from benchbench.metrics.select import needs_of
 
 _TIMES = 4  # the features, those of equally many images a side, and copies in float64 of some
@@ -33,11 +35,13 @@ def gather(
     title: str,
     keep: int = 0,
 ) -> tuple[Sides, Failures, Tensor]:
-    """One pass over `images` (uint8 RGB batches), each through every extractor once.
+    """One pass over `images` (uint8 RGB batches), each through every extractor once. Of several ranks each brings its
+    own images, `total` in number; what comes out is of those of all, in the order of ranks.
 
     Returns the evidence by extractor name, the failures of extractors that could not read the images, and the
     first `keep` images for a picture.
     """
+    comm = runtime.comm
     readers = {
         name: Reader(judge, need_features="features" in needs, need_logits="logits" in needs)
         for name, judge in extractors.items()
@@ -46,18 +50,33 @@ def gather(
     failures: Failures = {}
     kept: list[Tensor] = []
     chunk = runtime.batch(max((judge.batch_size for judge in extractors.values()), default=64))
-    with runtime.progress.stage(title, total, "image") as stage:
-        for batch in rebatch(images, chunk):
-            if sum(map(len, kept)) < keep:
-                kept.append(batch.cpu())
-            for names in passes({name: extractors[name] for name in readers if name not in failures}):
-                try:
-                    show([readers[name] for name in names], batch, runtime.batch_size)
-                except MetricFailed as failure:
-                    failures |= dict.fromkeys(names, failure)
-            stage.advance(len(batch))
-    sides = {name: _evidence(reader.result()) for name, reader in readers.items() if name not in failures}
-    return sides, failures, torch.cat(kept)[:keep] if kept else torch.empty(0)
+
+    def read() -> None:
+        with runtime.progress.stage(title, total, "image") as stage:
+            for batch in rebatch(images, chunk):
+                if sum(map(len, kept)) < keep:
+                    kept.append(batch.cpu())
+                for names in passes({name: extractors[name] for name in readers if name not in failures}):
+                    try:
+                        update([readers[name] for name in names], batch, runtime.batch_size)
+                    except MetricFailed as failure:
+                        failures.update(dict.fromkeys(names, failure))
+                stage.advance(len(batch))
+
+    comm.together(read)
+    everywhere = {name: failure for own in reversed(comm.gather(failures)) for name, failure in own.items()}
+    sides = {
+        name: _evidence(reader.compute(comm)) for name, reader in readers.items() if name not in everywhere
+    }
+    # A rank without images knows no size.
+    first = [rows for own in comm.gather(kept) for rows in own] if keep else []
+    return sides, everywhere, torch.cat(first)[:keep] if first else torch.empty(0)
+
+
+def paired(reader: PairReader, comm: Comm) -> PairEvidence:
+    """What the readers of all ranks found, pairs in the order of ranks."""
+    first, *others = comm.gather(reader.compute())
+    return first.merge(*others) if others else first
 
 
 def reference(
@@ -74,9 +93,7 @@ def reference(
     for names in passes({name: extractor for name, extractor in extractors.items() if needs[name]}):
         asked = [(extractors[name], "features" in needs[name], "logits" in needs[name]) for name in names]
         title = f"{' and '.join(names)} on reference images"
-        found = reference_features_of(
-            images, asked, batch_size=runtime.batch_size, progress=runtime.progress, title=title
-        )
+        found = reference_features_of(images, asked, runtime, title)
         sides |= {name: _evidence(own) for name, own in zip(names, found, strict=True)}
     return sides
 
@@ -127,8 +144,7 @@ def _known(
             judge,
             need_features="features" in needs,
             need_logits="logits" in needs,
-            batch_size=runtime.batch_size,
-            progress=runtime.progress,
+            runtime=runtime,
             title=title,
         )
     )

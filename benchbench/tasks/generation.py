@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Autoencoder, Conditional, Generator
-from benchbench.core.runtime import Runtime
+from benchbench.core.runtime import HERE, Runtime
 from benchbench.core.seeds import image_rngs, permutation
 from benchbench.data.dataset import Dataset
 from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
@@ -43,7 +43,7 @@ from benchbench.tasks.pictures import (
     SingleImages,
     how_many_single,
 )
-from benchbench.tasks.reconstruction import RECONSTRUCTION_BATCH, reconstruct
+from benchbench.tasks.reconstruction import reconstruct
 from benchbench.tasks.speed import measure_cost, measure_sampling
 
 SAMPLING_BATCH = 128
@@ -110,7 +110,12 @@ class Generation(OneDataset):
             stage.advance(len(request.metrics))
         n = min(SAMPLING_BATCH, request.n_samples)
         device = runtime.device
-        speed = [*measure_sampling(model, device=device, batch_size=n), *measure_cost(model, device=device)]
+        speed = runtime.comm.first(
+            lambda: [
+                *measure_sampling(model, device=device, batch_size=n),
+                *measure_cost(model, device=device),
+            ]
+        )
         pictures: list[Picture] = [_samples(samples, asked, own), _single(samples, asked, request.n_samples)]
         if (nearest := nearest_training(evidence)) is not None:
             near = [own.train.images[rows] for rows in nearest[0]]
@@ -135,17 +140,10 @@ def _evidence(
     """What extractors say of samples, of the reference and, where a metric needs them, of held-out images; and the
     first samples."""
     metrics, extractors = request.metrics, request.extractors
-    images = generate(
-        model,
-        request.n_samples,
-        seed=request.seed,
-        device=runtime.device,
-        batch_size=runtime.batch(SAMPLING_BATCH),
-        labels=asked,
-    )
+    indices = runtime.comm.shard(request.n_samples)
     generated, failures, samples = gather(
-        images,
-        request.n_samples,
+        generate(model, indices, seed=request.seed, labels=asked, runtime=runtime),
+        len(indices),
         extractors,
         metrics,
         runtime,
@@ -173,14 +171,7 @@ def _reconstructions(
     model: Autoencoder, held_out: Tensor, metrics: Iterable[Metric], runtime: Runtime
 ) -> tuple[PairEvidence, Reconstructions]:
     per_image = {metric.name: metric.of_pairs for metric in metrics if isinstance(metric, PairedMetric)}
-    pairs = reconstruct(
-        model,
-        held_out,
-        per_image,
-        device=runtime.device,
-        batch_size=runtime.batch(RECONSTRUCTION_BATCH),
-        progress=runtime.progress,
-    )
+    pairs = reconstruct(model, held_out, per_image, runtime)
     originals = held_out[permutation(0, len(held_out))[:PAIRS]]
     with torch.inference_mode():
         outputs = model.reconstruct(originals.to(runtime.device)).cpu()
@@ -274,19 +265,19 @@ def labels_to_ask(model: Generator, train_labels: Tensor | None, seed: int, n: i
 
 def generate(
     model: Generator,
-    n: int,
+    indices: Sequence[int],
     *,
     seed: int,
-    device: torch.device,
-    batch_size: int = SAMPLING_BATCH,
     labels: Tensor | None = None,
+    runtime: Runtime = HERE,
 ) -> Iterator[Tensor]:
-    """`n` images in batches, uint8 RGB on `device`. Image i depends on (model, seed, i) and its label, not on the
-    batch.
+    """The images of these numbers in batches, uint8 RGB on the device. Image i depends on (model, seed, i) and its
+    label, not on the batch nor on which others are made.
 
-    labels: int64 (n,), the class each is asked to be; None asks for none.
+    labels: int64, the class that image i is asked to be in place i; None asks for none.
     """
-    for rng in image_rngs(seed, n, batch_size, device):
+    device = runtime.device
+    for rng in image_rngs(seed, indices, runtime.batch(SAMPLING_BATCH), device):
         asked = None if labels is None else labels[rng.indices].to(device)
         with torch.inference_mode():
             images = check_images(model.sample(len(rng), rng, asked), "generated images")

@@ -20,9 +20,8 @@ from benchbench.core.busy import Busy
 from benchbench.core.device import synchronize
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
-from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Stylizer
-from benchbench.core.runtime import Runtime
+from benchbench.core.runtime import HERE, Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.metric import OF_EXTRACTORS, Estimate, Evidence, Metric, Need
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
@@ -37,7 +36,7 @@ from benchbench.tasks.base import (
     TwoDomains,
     two,
 )
-from benchbench.tasks.evidence import gather, placed, reference, sources
+from benchbench.tasks.evidence import gather, paired, placed, reference, sources
 from benchbench.tasks.pictures import Stylizations
 from benchbench.tasks.speed import Measurement, busy_row, measure_cost
 from benchbench.training.data import TrainingData
@@ -88,9 +87,7 @@ class Stylization(TwoDomains):
         assert isinstance(model, Stylizer)
         own, device = two(data), runtime.device
         contents, styles = own.a.held_out.images[: request.n_samples], own.b.held_out.images
-        made = stylize(
-            model, contents, len(styles), seed=request.seed, device=device, progress=runtime.progress
-        )
+        made = stylize(model, contents, len(styles), request.seed, runtime)
         outputs = made.outputs.flatten(0, 1)
         origins = contents.repeat(len(styles), 1, 1, 1)
         asked = styles.repeat_interleave(len(contents), 0)
@@ -106,9 +103,11 @@ class Stylization(TwoDomains):
                 numbers += [Number(found, TASK, len(shown[0]), len(shown[3])) for found in outcomes]
         numbers += [Number(found, TASK, len(outputs)) for found in request.unmet]
         first = contents[:1].to(device)
-        cost = measure_cost(
-            model, device=device, once=lambda: model.stylize(first, 0, ImageRng(request.seed, [0], device))
-        )
+
+        def once() -> Tensor:
+            return model.stylize(first, 0, ImageRng(request.seed, [0], device))
+
+        cost = runtime.comm.first(lambda: measure_cost(model, device=device, once=once))
         measured = [*rates(made.seconds), busy_row(made.machine_busy), *cost]
         return TaskResult(
             [*numbers, *(Number(found, TASK) for found in measured)],
@@ -124,9 +123,14 @@ def _outcomes(
     reader = PairReader(
         {metric.name: metric.of_pairs for metric in metrics if isinstance(metric, PairedMetric)}
     )
-    reader.show(outputs.to(runtime.device), asked.to(runtime.device))
+    shard = runtime.comm.shard(len(outputs))
+    mine = outputs[shard.start : shard.stop]
+    size = runtime.batch(max(len(mine), 1))
+    for some, styled in zip(mine.split(size), asked[shard.start : shard.stop].split(size), strict=True):
+        if len(some):
+            reader.update(some.to(runtime.device), styled.to(runtime.device))
     generated, failures, _ = gather(
-        [outputs], len(outputs), extractors, metrics, runtime, title="judging stylized images"
+        [mine] if len(mine) else [], len(mine), extractors, metrics, runtime, title="reading stylized images"
     )
     evidence = Evidence(
         {
@@ -134,7 +138,7 @@ def _outcomes(
             "reference": reference(styles, extractors, metrics, runtime),
             "sources": sources(origins, extractors, metrics, runtime),
         },
-        {"style": reader.result()},
+        {"style": paired(reader, runtime.comm)},
         failures={**request.failures, **failures},
     )
     return score(metrics, placed(evidence, runtime))
@@ -149,22 +153,20 @@ class Stylized(NamedTuple):
     machine_busy: float
 
 
-def stylize(
-    model: Stylizer,
-    contents: Tensor,
-    n_styles: int,
-    *,
-    seed: int,
-    device: torch.device,
-    progress: Progress = SILENT,
-) -> Stylized:
-    """All `contents` (uint8 RGB N×3×H×W) in all styles. The output (k, i) draws from the generator of image k·N + i."""
-    outputs, seconds, busy = [], [], Busy()
-    with progress.stage("stylizing", n_styles * len(contents), "image") as stage:
-        for style in range(n_styles):
-            for i in range(len(contents)):
-                content = contents[i : i + 1].to(device)
-                rng = ImageRng(seed, [style * len(contents) + i], device)
+def stylize(model: Stylizer, contents: Tensor, n_styles: int, seed: int, runtime: Runtime = HERE) -> Stylized:
+    """All `contents` (uint8 RGB N×3×H×W) in all styles. The output (k, i) draws from the generator of image k·N + i.
+    Each rank makes its share of them."""
+    n, device, comm = len(contents), runtime.device, runtime.comm
+    if not n * n_styles:
+        raise InputError("stylization needs at least one content and one style")
+    outputs, seconds, busy = [contents[:0]], [], Busy()
+    indices = comm.shard(n_styles * n)
+
+    def make() -> None:
+        with runtime.progress.stage("stylizing", len(indices), "image") as stage:
+            for index in indices:
+                style, i = divmod(index, n)
+                content, rng = contents[i : i + 1].to(device), ImageRng(seed, [index], device)
                 synchronize(device)
                 start = time.perf_counter()
                 with torch.inference_mode():
@@ -173,10 +175,12 @@ def stylize(
                 seconds.append(time.perf_counter() - start)
                 outputs.append(made.cpu())
                 stage.advance(1)
-    if not outputs:
-        raise InputError("stylization needs at least one content and one style")
+
+    comm.together(make)
     others, wall = busy.others()
-    return Stylized(torch.cat(outputs).unflatten(0, (n_styles, len(contents))), seconds, others / wall)
+    machine_busy = max(comm.gather(others / wall))
+    whole = comm.rows(torch.cat(outputs)).unflatten(0, (n_styles, n))
+    return Stylized(whole, [own for part in comm.gather(seconds) for own in part], machine_busy)
 
 
 def rates(seconds: list[float]) -> list[Measurement]:

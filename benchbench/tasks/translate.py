@@ -5,17 +5,19 @@ place; and outputs compared with their partners on the way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from benchbench.core.images import check_images
-from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
+from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.metric import PairEvidence
 from benchbench.metrics.pairs.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE, add_noise, round_levels
 from benchbench.metrics.pairs.paired import PairReader, mae
+from benchbench.tasks.evidence import paired
 
 TRANSLATION_BATCH = 64
 
@@ -24,102 +26,108 @@ PerImage = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
 
 _REPEAT = 2**32  # between the random numbers of an image's first output and those of its second
 
+CYCLES: Mapping[str, Callable[[Tensor, ImageRng], Tensor]] = {
+    CYCLE: lambda x, rng: round_levels(x),
+    CYCLE_EXACT: lambda x, rng: x,
+    CYCLE_NOISE: lambda x, rng: round_levels(add_noise(x, rng)),
+}
+"""What a translation meets on its way back, by the name of the error that is then measured."""
+
+
+@dataclass(frozen=True)
+class Translating:
+    """A model at work in one direction. What it makes of a source depends on (model, seed, place of the source) and on
+    nothing else: whoever asks says the places, int64 (N,), and all batches come in their order, uint8 RGB on the
+    device.
+    """
+
+    model: Translator
+    direction: Direction
+    seed: int
+    runtime: Runtime
+
+    def outputs(self, sources: Tensor, places: Tensor, repeat: int = 0) -> Iterator[Tensor]:
+        """The outputs of the `sources`, uint8 RGB N×3×H×W, in these places. repeat: 0 for those that are scored, 1, 2,
+        … for others of the same sources."""
+
+        def make(images: Tensor, rng: ImageRng, rows: Tensor) -> Tensor:
+            return self.model.translate(images, self.direction, rng)
+
+        return self._batches(sources, places, make, "translated images", repeat)
+
+    def hinted(self, sources: Tensor, places: Tensor, truth: Tensor, hints: int) -> Iterator[Tensor]:
+        """The same where the model may see so many points of `truth`, aligned with `sources` (`Hinted`)."""
+        model = self.model
+        assert isinstance(model, Hinted)
+
+        def make(images: Tensor, rng: ImageRng, rows: Tensor) -> Tensor:
+            partners = truth[rows].to(self.runtime.device)
+            return model.translate_hinted(images, self.direction, rng, partners, hints)
+
+        return self._batches(sources, places, make, "translated images")
+
+    def cycled(
+        self, sources: Tensor, places: Tensor, disturb: Callable[[Tensor, ImageRng], Tensor]
+    ) -> Iterator[Tensor]:
+        """What comes back of the sources (`Cyclic`). disturb: applied to the translation on its way back, float32 in
+        [-1, 1], with random numbers for it, one generator an image."""
+        model = self.model
+        assert isinstance(model, Cyclic)
+
+        def make(images: Tensor, rng: ImageRng, rows: Tensor) -> Tensor:
+            return model.cycle(images, self.direction, lambda x: disturb(x, rng))
+
+        return self._batches(sources, places, make, "images that came back")
+
+    def cycle_errors(self, sources: Tensor, places: Tensor) -> PairEvidence:
+        """Mean absolute error of what comes back, by the names of `CYCLES`."""
+        found = PairEvidence({})
+        for name, disturb in CYCLES.items():
+            back = self.cycled(sources, places, disturb)
+            found |= compare(back, sources[places], {name: mae}, f"{self.direction} and back", self.runtime)
+        return found
+
+    def _batches(
+        self,
+        sources: Tensor,
+        places: Tensor,
+        make: Callable[[Tensor, ImageRng, Tensor], Tensor],
+        what: str,
+        repeat: int = 0,
+    ) -> Iterator[Tensor]:
+        device = self.runtime.device
+        for rows in places.split(self.runtime.batch(TRANSLATION_BATCH)) if len(places) else ():
+            rng = output_rng(self.seed, rows.tolist(), device, repeat)
+            with torch.inference_mode():
+                made = make(sources[rows].to(device), rng, rows)
+            yield check_images(made, what)
+
 
 def output_rng(seed: int, places: Sequence[int], device: torch.device, repeat: int = 0) -> ImageRng:
     """What the outputs of the sources in these places are made with; another `repeat` is another output."""
     return ImageRng(seed, [place + repeat * _REPEAT for place in places], device)
 
 
-def translate(
-    model: Translator,
-    sources: Tensor,
-    direction: Direction,
-    *,
-    seed: int,
-    device: torch.device,
-    batch_size: int = TRANSLATION_BATCH,
-    which: Tensor | None = None,
-    repeat: int = 0,
-    truth: Tensor | None = None,
-    hints: int = 0,
-) -> Iterator[Tensor]:
-    """The outputs in batches, uint8 RGB on `device`. sources: uint8 RGB N×3×H×W. which: the places of those that are
-    translated, int64; all by default. repeat: 0 for the output that is scored, 1, 2, … for others of the same sources.
-    hints: how many points of `truth` the model may see (`Hinted`)."""
-    for places in (torch.arange(len(sources)) if which is None else which).split(batch_size):
-        images, rng = sources[places].to(device), output_rng(seed, places.tolist(), device, repeat)
-        with torch.inference_mode():
-            if hints:
-                assert isinstance(model, Hinted)
-                assert truth is not None
-                made = model.translate_hinted(images, direction, rng, truth[places].to(device), hints)
-            else:
-                made = model.translate(images, direction, rng)
-        yield check_images(made, "translated images")
-
-
 def compared(outputs: Iterator[Tensor], partners: Tensor, reader: PairReader) -> Iterator[Tensor]:
-    """The same outputs; `reader` sees each with its partner (uint8 RGB, aligned) on the way."""
+    """The same outputs; `reader` reads each with its partner (uint8 RGB, aligned) on the way."""
     start = 0
     for batch in outputs:
         with torch.inference_mode():
-            reader.show(batch, partners[start : start + len(batch)].to(batch.device))
+            reader.update(batch, partners[start : start + len(batch)].to(batch.device))
         start += len(batch)
         yield batch
 
 
 def compare(
-    outputs: Iterator[Tensor], partners: Tensor, per_image: PerImage, title: str, progress: Progress = SILENT
+    outputs: Iterator[Tensor], partners: Tensor, per_image: PerImage, title: str, runtime: Runtime
 ) -> PairEvidence:
-    """Each output and its partner, and nothing else done with the outputs."""
+    """Each output and its partner, and nothing else done with the outputs; of all ranks, which bring their own."""
     reader = PairReader(per_image)
-    with progress.stage(title, len(partners), "image") as stage:
-        for batch in compared(outputs, partners, reader):
-            stage.advance(len(batch))
-    return reader.result()
 
+    def read() -> None:
+        with runtime.progress.stage(title, len(partners), "image") as stage:
+            for batch in compared(outputs, partners, reader):
+                stage.advance(len(batch))
 
-def cycle(
-    model: Cyclic,
-    sources: Tensor,
-    direction: Direction,
-    disturb: Callable[[Tensor, ImageRng], Tensor],
-    *,
-    seed: int,
-    device: torch.device,
-    batch_size: int = TRANSLATION_BATCH,
-) -> Iterator[Tensor]:
-    """What comes back of `sources`, uint8 RGB, in batches. disturb: what befalls the translation on its way back,
-    float32 in [-1, 1], and random numbers for it, one generator an image."""
-    for places in torch.arange(len(sources)).split(batch_size):
-        rng = output_rng(seed, places.tolist(), device)
-        with torch.inference_mode():
-            images = sources[places].to(device)
-            back = model.cycle(images, direction, lambda x, rng=rng: disturb(x, rng))  # type: ignore[misc]
-        yield check_images(back, "images that came back")
-
-
-CYCLES: Mapping[str, Callable[[Tensor, ImageRng], Tensor]] = {
-    CYCLE: lambda x, rng: round_levels(x),
-    CYCLE_EXACT: lambda x, rng: x,
-    CYCLE_NOISE: lambda x, rng: round_levels(add_noise(x, rng)),
-}
-"""What befalls the translation, by the name of the error that is then measured."""
-
-
-def cycle_errors(
-    model: Cyclic,
-    sources: Tensor,
-    direction: Direction,
-    *,
-    seed: int,
-    device: torch.device,
-    batch_size: int = TRANSLATION_BATCH,
-    progress: Progress = SILENT,
-) -> PairEvidence:
-    """Mean absolute error of what comes back, by the names of `CYCLES`."""
-    values: dict[str, Tensor] = {}
-    for name, disturb in CYCLES.items():
-        back = cycle(model, sources, direction, disturb, seed=seed, device=device, batch_size=batch_size)
-        values |= compare(back, sources, {name: mae}, f"{direction} and back", progress).values
-    return PairEvidence(values)
+    runtime.comm.together(read)
+    return paired(reader, runtime.comm)

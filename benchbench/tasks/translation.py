@@ -7,7 +7,7 @@ the domain they should belong to.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,19 +33,17 @@ from benchbench.tasks.base import (
     TwoDomains,
     two,
 )
-from benchbench.tasks.evidence import Sides, gather, placed, reference, sources
+from benchbench.tasks.evidence import Sides, gather, paired, placed, reference, sources
 from benchbench.tasks.pictures import Columns, Section
 from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translate import (
     CYCLES,
     TRANSLATION_BATCH,
     PerImage,
+    Translating,
     compare,
     compared,
-    cycle,
-    cycle_errors,
     output_rng,
-    translate,
 )
 from benchbench.training.batches import Other
 from benchbench.training.data import TrainingData
@@ -145,15 +143,17 @@ class _Direction:
         self.targets = self.target.held_out.images
         self.truth = self.targets[chosen] if data.paired_held_out else None
         self.metrics = request.metrics
+        self.at_work = Translating(model, direction, request.seed, runtime)
 
     def numbers(self) -> list[Number]:
         """All numbers of this direction."""
         request, extractors, runtime = self.request, self.request.extractors, self.runtime
         reader = PairReader(self._per_image(role="truth", hints=0))
-        outputs = self.outputs()
+        mine = self._mine(self.sources)
+        outputs = self.at_work.outputs(self.sources, mine)
         generated, failures, _ = gather(
-            outputs if self.truth is None else compared(outputs, self.truth, reader),
-            len(self.sources),
+            outputs if self.truth is None else compared(outputs, self.truth[mine], reader),
+            len(mine),
             extractors,
             self.metrics,
             runtime,
@@ -166,7 +166,7 @@ class _Direction:
                 "sources": sources(self.sources, extractors, self.metrics, runtime),
                 "variants": self._variants(),
             },
-            self._pairs(reader.result()),
+            self._pairs(paired(reader, runtime.comm)),
             torch.full((len(self.sources),), self.label),
             {**request.failures, **failures},
         )
@@ -174,10 +174,12 @@ class _Direction:
             outcomes = score(self.metrics, placed(evidence, runtime))
             stage.advance(len(self.metrics))
         n = min(TRANSLATION_BATCH, len(self.sources))
-        speed = [
-            *measure_rates(self._first, device=runtime.device, batch_size=n),
-            *measure_cost(self.model, device=runtime.device, once=lambda: self._first(1)),  # type: ignore[arg-type]
-        ]
+        speed = runtime.comm.first(
+            lambda: [
+                *measure_rates(self._first, device=runtime.device, batch_size=n),
+                *measure_cost(self.model, device=runtime.device, once=lambda: self._first(1)),  # type: ignore[arg-type]
+            ]
+        )
         return [
             *(self._number(outcome) for outcome in (*outcomes, *request.unmet)),
             *(Number(found, TASK, direction=self.direction) for found in speed),
@@ -196,44 +198,34 @@ class _Direction:
         """The places of `n` sources that stand for all, or of as many as there are."""
         return torch.from_numpy(permutation(0, len(self.sources))[:n])
 
-    def outputs(self, which: Tensor | None = None, *, repeat: int = 0, hints: int = 0) -> Iterator[Tensor]:
-        """The outputs of the sources in these places, of all by default, in batches."""
-        return self._translated(self.sources, which=which, repeat=repeat, truth=self.truth, hints=hints)
+    def _mine(self, images: Tensor) -> Tensor:
+        """The places of the images that this rank takes."""
+        return torch.tensor(self.runtime.comm.shard(len(images)), dtype=torch.int64)
+
+    def _hinted(self, places: Tensor, hints: int) -> Iterator[Tensor]:
+        """The outputs of the sources in these places, where the model may see so many points of their right answers."""
+        assert self.truth is not None
+        return self.at_work.hinted(self.sources, places, self.truth, hints)
 
     def section(self) -> Section:
         """Some sources beside what became of them."""
         which = self.some(SHOWN)
         columns = [(self.source.name, self.sources[which])]
-        outputs = [_whole(self.outputs(which, repeat=repeat)) for repeat in range(SHOWN_VARIANTS)]
+        outputs = [
+            _whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(SHOWN_VARIANTS)
+        ]
         if all(torch.equal(outputs[0], other) for other in outputs):
             columns.append(("output", outputs[0]))
         else:
             columns += [(f"output {number}", images) for number, images in enumerate(outputs, start=1)]
-        columns += [(f"{hints} hints", _whole(self.outputs(which, hints=hints))) for hints in self._hints()]
+        columns += [(f"{hints} hints", _whole(self._hinted(which, hints))) for hints in self._hints()]
         if isinstance(self.model, Cyclic):
-            back = cycle(
-                self.model,
-                self.sources[which],
-                self.direction,
-                CYCLES[CYCLE],
-                seed=self.request.seed,
-                device=self.runtime.device,
-            )
+            shown = self.sources[which]
+            back = self.at_work.cycled(shown, torch.arange(len(shown)), CYCLES[CYCLE])
             columns.append(("back", _whole(back)))
         if self.truth is not None:
             columns.append(("truth", self.truth[which]))
         return Section(f"{self.source.name} to {self.target.name}", columns)
-
-    def _translated(self, images: Tensor, **options: Any) -> Iterator[Tensor]:
-        return translate(
-            self.model,
-            images,
-            self.direction,
-            seed=self.request.seed,
-            device=self.runtime.device,
-            batch_size=self.runtime.batch(TRANSLATION_BATCH),
-            **options,
-        )
 
     def _first(self, n: int) -> Tensor:
         """The first `n` sources, translated at once."""
@@ -253,29 +245,19 @@ class _Direction:
     def _pairs(self, with_truth: PairEvidence) -> dict[str, PairEvidence]:
         """What pairs of images say, by role: beside the outputs and their right answers those made with hints, what the
         target domain becomes and what comes back."""
-        found = {"truth": with_truth}
+        found, mine, runtime = {"truth": with_truth}, self._mine(self.sources), self.runtime
         for hints in self._hints():
             assert self.truth is not None
             per_image = self._per_image("truth", hints)
-            made = self.outputs(hints=hints)
-            hinted = compare(made, self.truth, per_image, f"with {hints} hints", self.runtime.progress)
-            found["truth"] |= hinted
+            made = self._hinted(mine, hints)
+            found["truth"] |= compare(made, self.truth[mine], per_image, f"with {hints} hints", runtime)
         if of_identity := self._per_image("identity", 0):
-            same = self._translated(self.targets)
-            found["identity"] = compare(
-                same, self.targets, of_identity, "translating the target domain", self.runtime.progress
-            )
+            places = self._mine(self.targets)
+            same = self.at_work.outputs(self.targets, places)
+            title = "translating the target domain"
+            found["identity"] = compare(same, self.targets[places], of_identity, title, runtime)
         if any("cycle" in metric.needs for metric in self.metrics):
-            assert isinstance(self.model, Cyclic)
-            found["cycle"] = cycle_errors(
-                self.model,
-                self.sources,
-                self.direction,
-                seed=self.request.seed,
-                device=self.runtime.device,
-                batch_size=self.runtime.batch(TRANSLATION_BATCH),
-                progress=self.runtime.progress,
-            )
+            found["cycle"] = self.at_work.cycle_errors(self.sources, mine)
         return found
 
     def _variants(self) -> Sides:
@@ -285,7 +267,9 @@ class _Direction:
         if not judges:
             return {}
         which = self.some(VARIANT_SOURCES)
-        outputs = torch.cat([_whole(self.outputs(which, repeat=repeat)) for repeat in range(VARIANTS)])
+        outputs = torch.cat(
+            [_whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(VARIANTS)]
+        )
         # Equal outputs are looked at once: features of an image differ in the last digits by its place in a batch.
         images, place = torch.unique(outputs, dim=0, return_inverse=True)
         found = {}
@@ -295,8 +279,7 @@ class _Direction:
                 judge,
                 need_features=True,
                 need_logits=False,
-                batch_size=self.runtime.batch_size,
-                progress=self.runtime.progress,
+                runtime=self.runtime,
                 title=f"{name} on several outputs of one source",
             )
             assert seen.features is not None

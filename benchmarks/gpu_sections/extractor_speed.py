@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.streams import open_images
 from benchbench.features.extract import Reader, extract
 from benchbench.metrics.sets.frechet import frechet_distance_from_features
@@ -145,7 +146,9 @@ def from_files(
             extractor(images[:batch])  # warm
             start = time.perf_counter()
             batches = open_images(str(path)).batches(batch)
-            seen = extract(batches, extractor, need_features=True, need_logits=False, batch_size=batch)
+            seen = extract(
+                batches, extractor, need_features=True, need_logits=False, runtime=Runtime(batch_size=batch)
+            )
             found = seen.moments.n / (time.perf_counter() - start)
             target = FROM_FILES * rate if suffix == "npz" else None
             note = f"{found / rate:.0%} of the network's rate; {n:,} images, {kind}"
@@ -175,7 +178,7 @@ def waiting(bench: Bench, name: str, images: Tensor, device: torch.device) -> No
     def read(batches: int) -> None:
         reader = Reader(extractor, need_features=True, need_logits=True)
         for some in _batches(images[: batches * batch].to(device), batch):
-            reader.show(some, batch)
+            reader.update(some, batch)
 
     read(4)
     few, many = (waits(trace(partial(read, n), device)) for n in (4, 12))

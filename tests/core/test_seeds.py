@@ -15,7 +15,7 @@ from benchbench.core.seeds import ImageRng, image_rngs, permutation
 def test_draws_do_not_depend_on_the_batch(seed: int, n: int, batch_size: int) -> None:
     """Any split into batches gives the same rows, exactly: each image has its own generator."""
     whole = ImageRng(seed, range(n))
-    parts = list(image_rngs(seed, n, batch_size))
+    parts = list(image_rngs(seed, range(n), batch_size))
     assert [i for part in parts for i in part.indices] == list(range(n))
     for draw in (lambda r: r.normal(2, 3), lambda r: r.uniform(4), lambda r: r.integers(7)):
         assert torch.equal(draw(whole), torch.cat([draw(part) for part in parts]))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.runtime import Runtime
 from benchbench.features import extract as module
 from benchbench.features.extract import extract, rebatch
 from benchbench.features.extractor import Features
@@ -51,7 +52,9 @@ def test_chunks_change_nothing(judge: Any, pictures: Tensor, cuts: list[int], ba
     assert torch.equal(torch.cat(batches), pictures)
 
     def run(images: Tensor | Iterator[Tensor]) -> module.Extracted:
-        return extract(images, judge, need_features=True, need_logits=False, batch_size=batch_size)
+        return extract(
+            images, judge, need_features=True, need_logits=False, runtime=Runtime(batch_size=batch_size)
+        )
 
     whole, pieces = run(pictures), run(iter(chunks))
     assert torch.equal(whole.features, pieces.features)
@@ -87,9 +90,9 @@ def test_reader_in_pieces(judge: Any, pictures: Tensor) -> None:
     elsewhere, so float32 products of other shapes: 1e-5."""
     reader = module.Reader(judge, need_features=True, need_logits=True)
     for piece in (pictures[:5], pictures[5:6], pictures[6:]):
-        reader.show(piece)
+        reader.update(piece)
     assert judge.batches == [4, 1, 1, 4, 1]
-    moments, features, logits = reader.result()
+    moments, features, logits = reader.compute()
     whole = extract(pictures, judge, need_features=True, need_logits=True)
     torch.testing.assert_close(features, whole.features, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(logits, whole.logits, atol=1e-5, rtol=1e-5)
@@ -112,7 +115,14 @@ def test_progress_counts_images(judge: Any, pictures: Tensor) -> None:
         def note(self, text: str) -> None:
             raise AssertionError(text)
 
-    extract(pictures, judge, need_features=False, need_logits=False, progress=Watcher(), title="looking")
+    extract(
+        pictures,
+        judge,
+        need_features=False,
+        need_logits=False,
+        runtime=Runtime(progress=Watcher()),
+        title="looking",
+    )
     assert seen == [("looking", 11, "image"), 4, 4, 3]
 
 
@@ -122,9 +132,9 @@ def test_bad_images_are_named(judge: Any, pictures: Tensor) -> None:
     def run(images: Any) -> None:
         extract(images, judge, need_features=False, need_logits=False)
 
-    with pytest.raises(InputError, match="no images to show to linear"):
+    with pytest.raises(InputError, match="no images for linear"):
         run([])
-    with pytest.raises(InputError, match="no images to show to linear"):
+    with pytest.raises(InputError, match="no images for linear"):
         run(pictures[:0])
     with pytest.raises(InputError, match="must be uint8"):
         run([pictures, pictures.float()])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchbench.core.runtime import Runtime
 from benchbench.features.extract import Extracted
 from benchbench.features.reference_cache import reference_features
 
@@ -104,7 +105,7 @@ def test_damaged_entry_is_computed_again(judge: Any, pictures: Tensor, cache: Pa
     else:
         file.write_bytes(content[: len(content) // 2])
     notes = Notes()
-    second = both(pictures, judge, progress=notes)
+    second = both(pictures, judge, runtime=Runtime(progress=notes))
     assert shown(judge) == 11
     assert len(notes.texts) == 1
     assert "computing it again" in notes.texts[0]
@@ -120,7 +121,7 @@ def test_unwritable_cache_costs_time_only(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("BENCHBENCH_CACHE", str(tmp_path / "file"))
     notes = Notes()
-    found = both(pictures, judge, progress=notes)
+    found = both(pictures, judge, runtime=Runtime(progress=notes))
     assert found.moments.n == 11
     assert any("going on without the cache" in text for text in notes.texts)
 

@@ -212,8 +212,8 @@ def test_luma_and_crop_are_metrics_under_names_of_their_own() -> None:
     }
     assert [metric.name for metric in metrics] == list(expected)
     reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
-    reader.show(x, y)
-    found = Evidence(pairs={"truth": reader.result()})
+    reader.update(x, y)
+    found = Evidence(pairs={"truth": reader.compute()})
     for metric in metrics:
         assert metric.compute(found).value == float(expected[metric.name].mean())
     framed = y.clone()
@@ -225,8 +225,8 @@ def test_a_border_that_leaves_nothing_fails_its_metric_alone() -> None:
     """20 pixels less 10 on each side: a reason for that row; the metric beside it has its value."""
     cut, whole = MSE(crop_border=10), MSE()
     reader = PairReader({metric.name: metric.of_pairs for metric in (cut, whole)})
-    reader.show(noise(0), noise(1))
-    found = Evidence(pairs={"truth": reader.result()})
+    reader.update(noise(0), noise(1))
+    found = Evidence(pairs={"truth": reader.compute()})
     with pytest.raises(MetricFailed, match="cannot cut a border of 10 pixels off images of 20×20"):
         cut.compute(found)
     assert whole.compute(found).value > 0

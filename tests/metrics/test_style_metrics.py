@@ -82,9 +82,9 @@ def test_gram_distance_in_evidence() -> None:
     assert select_metrics([metric.name], [])[0].name == metric.name
     reader = PairReader({metric.name: metric.of_pairs})
     x, y = noise(2, 64), noise(2, 64, seed=1)
-    reader.show(x, y)
+    reader.update(x, y)
     values = metric.of_pairs(x, y).double()
-    (outcome,) = score([metric], Evidence(pairs={"style": reader.result()}))
+    (outcome,) = score([metric], Evidence(pairs={"style": reader.compute()}))
     assert outcome.estimate is not None
     assert outcome.estimate.value == pytest.approx(float(values.mean()), rel=1e-12)
     assert outcome.estimate.high is not None

@@ -55,11 +55,11 @@ def test_agrees_with_torchmetrics(hub: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_absent_weights_are_unavailable_with_the_way_to_get_them(hub: Path) -> None:
     """Rule of the design: what must be fetched first is `unavailable`, never something else in its place."""
     reader = PairReader({"lpips": LPIPS.per_image})
-    reader.show(*pair())
+    reader.update(*pair())
     with pytest.raises(
         MetricFailed, match=r"lpips needs alexnet-owt.*get it from https.*put it into"
     ) as caught:
-        LPIPS().compute(Evidence(pairs={"truth": reader.result()}))
+        LPIPS().compute(Evidence(pairs={"truth": reader.compute()}))
     assert caught.value.status == "unavailable"
 
 

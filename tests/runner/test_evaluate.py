@@ -315,7 +315,7 @@ def test_a_training_split_stands_beside_the_runs_on_it(tmp_path: Path) -> None:
     data = load_dataset(spec)
     control: Any = build_model("real", {}, data.spec)
     control.fit(data.train.images, data.held_out.images)
-    drawn = torch.cat(list(generate(control, 18, seed=0, device=torch.device("cpu"))))
+    drawn = torch.cat(list(generate(control, range(18), seed=0)))
     ours = evaluated(drawn, f"{spec}:train", ["fd", "recall"], out=tmp_path / "ours")
     names = [f"fd_{LITE}", f"recall_{LITE}"]
     theirs = values(benchbench.load_results(tmp_path / "run"))

@@ -69,7 +69,7 @@ def test_a_panel_is_the_plain_numbers_of_its_samples(digits: Dataset, train: Ten
     found = panel.panel(model, 10)
 
     judge = CNNDigits()
-    fake = judge(torch.cat(list(generate(model, N, seed=SEED, device=CPU))))
+    fake = judge(torch.cat(list(generate(model, range(N), seed=SEED))))
     real = judge(train)
     assert found[DISTANCE] == pytest.approx(
         frechet_distance_from_features(fake.features, real.features), rel=1e-6
@@ -144,7 +144,7 @@ def test_weights_are_selected_by_the_validation_part(digits: Dataset, train: Ten
     model.fit(train, train)
     found, watched = selecting.panel(model, 10), panel.panel(model, 10)
     judge = CNNDigits()
-    fake = judge(torch.cat(list(generate(model, N, seed=SEED, device=CPU))))
+    fake = judge(torch.cat(list(generate(model, range(N), seed=SEED))))
     held = judge(train[validation_parts(train, labels).validation])
     assert len(held.features) == 15
     expected = frechet_distance_from_features(fake.features, held.features)

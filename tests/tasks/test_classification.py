@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import CellFailed
+from benchbench.core.runtime import Runtime
 from benchbench.tasks.classification import classify
 
 CPU = torch.device("cpu")
@@ -28,7 +29,7 @@ def flat(levels: list[int]) -> Tensor:
 def test_each_image_keeps_its_answer(batch_size: int) -> None:
     """By hand: levels against labels, whatever the batch, the short last one included."""
     correct = classify(
-        ByLevel(), flat([0, 1, 2, 3, 0]), torch.tensor([0, 1, 1, 3, 2]), device=CPU, batch_size=batch_size
+        ByLevel(), flat([0, 1, 2, 3, 0]), torch.tensor([0, 1, 1, 3, 2]), Runtime(batch_size=batch_size)
     )
     assert correct.tolist() == [True, True, False, True, False]
 
@@ -36,4 +37,4 @@ def test_each_image_keeps_its_answer(batch_size: int) -> None:
 def test_logits_that_are_no_numbers() -> None:
     """argmax of NaN is a class; counted, it would be a number that means nothing."""
     with pytest.raises(CellFailed, match="not finite"):
-        classify(ByLevel(), flat([0, 4]), torch.tensor([0, 4]), device=CPU)
+        classify(ByLevel(), flat([0, 4]), torch.tensor([0, 4]))

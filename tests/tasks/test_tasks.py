@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.tasks.generation import asked_labels, generate, labels_to_ask
 from benchbench.tasks.reconstruction import reconstruct
@@ -44,7 +45,8 @@ def toy() -> Toy:
 def test_generation_does_not_depend_on_the_batch(toy: Toy) -> None:
     """Seven images in batches of 7, 3 and 1: the same, up to one level where float noise meets a rounding."""
     whole, threes, ones = (
-        torch.cat(list(generate(toy, 7, seed=5, device=CPU, batch_size=size))).int() for size in (7, 3, 1)
+        torch.cat(list(generate(toy, range(7), seed=5, runtime=Runtime(batch_size=size)))).int()
+        for size in (7, 3, 1)
     )
     assert whole.shape == (7, 3, 2, 2)
     assert (whole - threes).abs().max() <= 1
@@ -91,7 +93,9 @@ def test_labels_go_with_the_image_not_the_batch() -> None:
     painter = Painter().eval()
     labels = torch.tensor([2, 0, 1, 1, 2, 0, 2])
     whole, threes, ones, zeros = (
-        torch.cat(list(generate(painter, 7, seed=5, device=CPU, batch_size=size, labels=asked))).int()
+        torch.cat(
+            list(generate(painter, range(7), seed=5, labels=asked, runtime=Runtime(batch_size=size)))
+        ).int()
         for size, asked in ((7, labels), (3, labels), (1, labels), (7, torch.zeros_like(labels)))
     )
     assert (whole - threes).abs().max() <= 1
@@ -102,7 +106,7 @@ def test_labels_go_with_the_image_not_the_batch() -> None:
 def test_generation_leaves_its_consumer_alone(toy: Toy) -> None:
     """Between two batches the consumer is not in inference mode: a generator that yields inside the context
     would put it there."""
-    for _ in generate(toy, 4, seed=0, device=CPU, batch_size=2):
+    for _ in generate(toy, range(4), seed=0, runtime=Runtime(batch_size=2)):
         assert not torch.is_inference_mode_enabled()
 
 
@@ -110,7 +114,7 @@ def test_generation_refuses_float_images(toy: Toy, monkeypatch: pytest.MonkeyPat
     """A model that hands out floats breaks the contract and is told so, not silently cast."""
     monkeypatch.setattr(toy, "sample", lambda n, rng, labels=None: torch.zeros(n, 3, 2, 2))
     with pytest.raises(InputError, match="generated images must be uint8"):
-        next(generate(toy, 2, seed=0, device=CPU))
+        next(generate(toy, range(2), seed=0))
 
 
 def test_reconstruction_scores_every_pair_once_in_order(toy: Toy) -> None:
@@ -125,9 +129,7 @@ def test_reconstruction_scores_every_pair_once_in_order(toy: Toy) -> None:
         return x[:, 0, 0, 0].float()
 
     for batch_size in (1, 2, 5):
-        pairs = reconstruct(
-            toy, images, {"d": difference, "i": first_pixel}, device=CPU, batch_size=batch_size
-        )
+        pairs = reconstruct(toy, images, {"d": difference, "i": first_pixel}, Runtime(batch_size=batch_size))
         assert pairs.of("d").tolist() == [1.0] * 5
         assert pairs.of("i").tolist() == [0, 1, 2, 3, 4]
 
@@ -140,7 +142,7 @@ def test_a_pair_metric_that_fails_leaves_its_reason(toy: Toy) -> None:
 
     images = torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
     pairs = reconstruct(
-        toy, images, {"bad": too_small, "ok": lambda x, y: torch.zeros(len(x))}, device=CPU, batch_size=2
+        toy, images, {"bad": too_small, "ok": lambda x, y: torch.zeros(len(x))}, Runtime(batch_size=2)
     )
     assert len(pairs.of("ok")) == 3
     with pytest.raises(MetricFailed, match="smaller than the window"):

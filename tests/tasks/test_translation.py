@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor
 from benchbench.core.errors import InputError
 from benchbench.core.images import quantize, to_signed
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
+from benchbench.core.runtime import HERE, Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.pairs.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE
 from benchbench.metrics.pairs.paired import mae
-from benchbench.tasks.translate import compare, cycle_errors, output_rng, translate
+from benchbench.tasks.translate import Translating, compare, output_rng
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 200, (7, 3, 5, 5), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -47,9 +49,19 @@ class Dice(Brighter):
         return images + rng.integers(50).to(torch.uint8).view(-1, 1, 1, 1)
 
 
-def whole(model: Translator, batch_size: int = 3, **options: object) -> Tensor:
-    options = {"direction": "AtoB", "seed": 4, "device": CPU, **options}
-    return torch.cat(list(translate(model, IMAGES, batch_size=batch_size, **options)))  # type: ignore[arg-type]
+EVERY = torch.arange(len(IMAGES))
+
+
+def working(
+    model: Translator, batch_size: int = 3, direction: Direction = "AtoB", seed: int = 4
+) -> Translating:
+    return Translating(model, direction, seed, Runtime(batch_size=batch_size))
+
+
+def whole(
+    model: Translator, batch_size: int = 3, which: Tensor = EVERY, repeat: int = 0, **options: Any
+) -> Tensor:
+    return torch.cat(list(working(model, batch_size, **options).outputs(IMAGES, which, repeat)))
 
 
 def test_toys_satisfy_the_protocols() -> None:
@@ -82,16 +94,14 @@ def test_an_output_depends_on_its_place_and_repeat_and_not_on_the_batch() -> Non
 def test_hints_come_from_the_truth_of_the_same_image() -> None:
     """Truth is all zeros but for the image's number: the first two pixels have it, the third is ten levels up."""
     truth = torch.arange(7, dtype=torch.uint8).view(7, 1, 1, 1).expand(7, 3, 5, 5)
-    made = whole(Brighter(), truth=truth, hints=2).flatten(2)
+    made = torch.cat(list(working(Brighter()).hinted(IMAGES, EVERY, truth, 2))).flatten(2)
     assert torch.equal(made[..., :2], truth.flatten(2)[..., :2])
     assert torch.equal(made[..., 2], (IMAGES + 10).flatten(2)[..., 2])
 
 
 def test_pairs_are_of_the_same_place() -> None:
     """Outputs are ten levels above the sources everywhere: each pair's error is 10/255, up to float64 rounding."""
-    found = compare(
-        translate(Brighter(), IMAGES, "AtoB", seed=0, device=CPU, batch_size=2), IMAGES, {"mae": mae}, ""
-    )
+    found = compare(working(Brighter(), 2).outputs(IMAGES, EVERY), IMAGES, {"mae": mae}, "", HERE)
     assert torch.allclose(found.values["mae"], torch.full((7,), 10 / 255, dtype=torch.float64), atol=1e-12)
 
 
@@ -100,12 +110,12 @@ def test_cycle_errors_of_a_model_that_changes_nothing() -> None:
     of 2 levels, rounded, leaves E|round(2 Z)| = Σ k P(k - ½ < |2 Z| < k + ½) = 1.58 levels, of which 525 values are
     a sample: standard error 0.055 levels, five of them allowed. Near black, where 2 % of the values are, half of the
     noise is clamped away."""
-    found = cycle_errors(Brighter(), IMAGES, "AtoB", seed=0, device=CPU, batch_size=3)
+    found = working(Brighter(), 3, seed=0).cycle_errors(IMAGES, EVERY)
     assert found.values.keys() == {CYCLE, CYCLE_EXACT, CYCLE_NOISE}
     assert float(found.values[CYCLE].abs().max()) == 0
     assert float(found.values[CYCLE_EXACT].abs().max()) == 0
     assert 255 * float(found.values[CYCLE_NOISE].mean()) == pytest.approx(1.58, abs=0.3)
-    again = cycle_errors(Brighter(), IMAGES, "AtoB", seed=0, device=CPU, batch_size=7)
+    again = working(Brighter(), 7, seed=0).cycle_errors(IMAGES, EVERY)
     assert torch.equal(found.values[CYCLE_NOISE], again.values[CYCLE_NOISE])
 
 

@@ -70,7 +70,7 @@ class ScriptedGenerator:
 
     def images(self) -> Generator[Tensor, None, None]:
         """All images, uint8 N×3×H×W on the CPU, `BATCH` at a time."""
-        for rng in image_rngs(self.seed, self.samples, BATCH, self.device):
+        for rng in image_rngs(self.seed, range(self.samples), BATCH, self.device):
             yield self._forward(rng)
 
     def repeats_itself(self) -> bool:

@@ -114,7 +114,8 @@ def mean_over_images(values: Tensor, ends: Range) -> Estimate:
 
 
 class PairReader:
-    """Scores pairs batch by batch, from whoever has them."""
+    """Scores pairs batch by batch, from whoever has them; what is found of some merges with what is of others
+    (`PairEvidence.merge`)."""
 
     def __init__(self, per_image: Mapping[str, Callable[[Tensor, Tensor], Tensor]]) -> None:
         """per_image: metric name to a function of two uint8 batches that gives one value a pair."""
@@ -122,7 +123,7 @@ class PairReader:
         self._values: dict[str, list[Tensor]] = {name: [] for name in per_image}
         self._failures: dict[str, MetricFailed] = {}
 
-    def show(self, x: Tensor, y: Tensor) -> None:
+    def update(self, x: Tensor, y: Tensor) -> None:
         """Compare x and y, uint8 N×3×H×W. A metric that cannot score such images at all (too small for its
         window, say) leaves its failure instead of values."""
         for name in self._per_image.keys() - self._failures.keys():
@@ -131,12 +132,14 @@ class PairReader:
             except MetricFailed as failure:
                 self._failures[name] = failure
 
-    def result(self) -> PairEvidence:
-        """The values of all pairs shown, in their order."""
+    def compute(self) -> PairEvidence:
+        """The values of all pairs, in their order."""
         whole = {
             name: torch.cat(parts)
             .double()
             .cpu()  # once, and not a batch: a device is not waited for in between
+            if parts
+            else torch.empty(0, dtype=torch.float64)
             for name, parts in self._values.items()
             if name not in self._failures
         }
