@@ -7,12 +7,7 @@ from pathlib import Path
 import click
 
 from benchbench.core.folders import OUTPUT, PUBLISHED
-from benchbench.core.precision import PRECISIONS
 
-NAME = click.option("--name", help="What tables call these rows, in place of the model and its variant.")
-METRICS = click.option(
-    "--metrics", default="standard", show_default=True, help="Names, 'standard' or 'all'; comma-separated."
-)
 OUT = click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -24,13 +19,6 @@ FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=OUTPU
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
-)
-PRECISION = click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="float32",
-    show_default=True,
-    help="What the extractors compute in; the record names it.",
 )
 
 

@@ -12,7 +12,7 @@ from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.toml import settings_of
 
 
-@click.command(cls=SpecCommand)
+@click.command(cls=SpecCommand, spec="CellSpec")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds to run."
 )

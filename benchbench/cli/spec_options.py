@@ -1,76 +1,88 @@
-"""The options of a verb that asks for a cell, made from the fields of `runner.spec.CellSpec`.
+"""The options of a verb that asks for something, made from the fields of its request (`runner.spec`).
 
-Pattern: they are made when the verb's own options are asked for, so that `benchbench --help` imports none of it.
+Pattern: they are made when the verb's own options are asked for, so that `benchbench --help` imports none of it. What
+the verb declares itself is not made: an argument, or an option that means something else there.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
+if typing.TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from benchbench.runner.spec import Spec
+
 _OTHERWISE = {"overrides": "--set", "extractors": "--extractor"}
-_BESIDE = frozenset({"seed"})  # the verb has its own
 
 
 class SpecCommand(click.Command):
-    """A verb whose function takes what `CellSpec` takes as well, beside its own options."""
+    """A verb whose function takes the fields of a request as well, beside what it declares itself.
+
+    spec: the name of the request's class in `runner.spec`.
+    """
+
+    def __init__(self, *args: Any, spec: str, **words: Any) -> None:
+        super().__init__(*args, **words)
+        self.spec = spec
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options made from the spec, then the verb's own."""
-        return [*spec_options(), *super().get_params(ctx)]
+        own = super().get_params(ctx)
+        declared = {parameter.name for parameter in own}
+        return [*(option for option in spec_options(self.spec) if option.name not in declared), *own]
 
 
 @cache
-def spec_options() -> tuple[click.Option, ...]:
-    """One option a field, in their order."""
-    from benchbench.runner.spec import CellSpec
+def spec_options(spec: str) -> Sequence[click.Option]:
+    """One option a field of the request of that name, in their order."""
+    from benchbench.runner import spec as requests
 
-    hints = typing.get_type_hints(CellSpec)
-    made = []
-    for name, field in CellSpec.model_fields.items():
-        if name in _BESIDE:
-            continue
-        least = next((own.ge for own in field.metadata if hasattr(own, "ge")), None)
-        made.append(
-            _option(name, hints[name], field.description or "", field.is_required(), field.default, least)
-        )
-    return tuple(made)
+    made: type[Spec] = getattr(requests, spec)
+    hints = typing.get_type_hints(made)
+    return tuple(_option(name, hints[name], field) for name, field in made.model_fields.items())
 
 
-def _option(
-    name: str, hint: Any, description: str, required: bool, default: Any, least: int | None
-) -> click.Option:
+def _option(name: str, hint: Any, field: FieldInfo) -> click.Option:
     flag = _OTHERWISE.get(name, "--" + name.replace("_", "-"))
-    words: dict[str, Any] = {"help": description, "required": required}
-    hint = _without_none(hint)
+    words: dict[str, Any] = {"help": field.description, "required": field.is_required()}
     if name == "overrides":
-        return click.Option([flag, name], multiple=True, metavar="KEY=VALUE", **words)
-    if hint is bool:
-        return click.Option([flag, name], is_flag=True, **words)
-    if typing.get_origin(hint) is Literal:
-        choice = click.Choice(typing.get_args(hint))
-        return click.Option([flag, name], type=choice, default=default, show_default=True, **words)
-    if hint is int:
-        kind: Any = int if least is None else click.IntRange(min=least)
-        return click.Option([flag, name], type=kind, **words)
-    if hint is Path:
-        return click.Option([flag, name], type=click.Path(path_type=Path), **words)
-    if typing.get_origin(hint) is Sequence:
-        shown: dict[str, Any] = (
-            {} if default is None else {"default": ",".join(default), "show_default": True}
-        )
-        return click.Option([flag, name], callback=_listed, **shown, **words)
+        words |= {"multiple": True, "metavar": "KEY=VALUE"}
+    elif hint is bool:
+        words["is_flag"] = True
+    else:
+        words |= {"type": _type(_without_none(hint), field), **_default(field)}
     return click.Option([flag, name], **words)
 
 
-def _listed(ctx: click.Context, param: click.Parameter, text: str | None) -> list[str] | None:
-    return None if text is None else text.split(",")
+def _default(field: FieldInfo) -> Mapping[str, Any]:
+    """What help shows; names as one types them."""
+    if field.is_required() or field.default is None:
+        return {}
+    names = isinstance(field.default, tuple)
+    return {"default": ",".join(field.default) if names else field.default, "show_default": True}
+
+
+def _type(hint: Any, field: FieldInfo) -> click.ParamType | None:  # type: ignore[type-arg]  # generic in newer click
+    if typing.get_origin(hint) is Literal:
+        return click.Choice(typing.get_args(hint))
+    if hint is Path:
+        return click.Path(path_type=Path)
+    if hint is not int:
+        return None
+    bounds = {
+        name: getattr(own, name) for own in field.metadata for name in ("ge", "lt") if hasattr(own, name)
+    }
+    if not bounds:
+        return click.INT
+    return click.IntRange(min=bounds.get("ge"), max=bounds["lt"] - 1 if "lt" in bounds else None)
 
 
 def _without_none(hint: Any) -> Any:

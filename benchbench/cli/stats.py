@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchbench.cli.options import BATCH_SIZE, DEVICE, PRECISION
+from benchbench.cli.options import BATCH_SIZE, DEVICE
+from benchbench.cli.spec_options import SpecCommand
 
 
-@click.command()
+@click.command(cls=SpecCommand, spec="StatisticsSpec")
 @click.argument("reference")
-@click.option("--extractor", default="efficientnet_lite0", show_default=True, help="The network.")
-@PRECISION
 @click.option("--out", type=click.Path(path_type=Path), help="Write mean and covariance to this .npz file.")
-@click.option("--size", type=click.IntRange(min=8), help="Bring the images to this side in pixels.")
 @DEVICE
 @BATCH_SIZE
-def stats(
-    reference: str,
-    extractor: str,
-    precision: str,
-    out: Path | None,
-    size: int | None,
-    device: str,
-    batch_size: int | None,
-) -> None:
+def stats(out: Path | None, device: str, batch_size: int | None, **asked: Any) -> None:
     """Pass reference images through a network once, for all evaluations to come.
 
     \b
@@ -36,22 +27,17 @@ def stats(
     other tools can read and `benchbench evaluate --reference FILE` takes where the images are not at hand.
     """
     from benchbench.cli.progress import RichProgress
+    from benchbench.core.device import resolve_device
+    from benchbench.core.runtime import Runtime
+    from benchbench.runner.spec import StatisticsSpec
     from benchbench.runner.statistics import prepare_reference
 
-    done = prepare_reference(
-        reference,
-        extractor=extractor,
-        precision=precision,
-        out=out,
-        size=size,
-        device=device,
-        batch_size=batch_size,
-        progress=RichProgress(),
-    )
+    spec = StatisticsSpec.of(**asked)
+    done = prepare_reference(spec, out, Runtime(resolve_device(device), batch_size, RichProgress()))
     judge = done.extractor
     click.echo(
         f"cached: {done.n} images of {done.name}, {judge.name} "
-        f"(sha256 {judge.weights_sha256[:12]}, {judge.resize}, {precision})"
+        f"(sha256 {judge.weights_sha256[:12]}, {judge.resize}, {spec.precision})"
     )
     if out is not None:
         click.echo(f"statistics: {out}")

@@ -16,32 +16,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from benchbench.core.device import resolve_device
-from benchbench.core.errors import InputError
+from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
-from benchbench.data.pipeline.streams import ImageStream
-from benchbench.data.sources.options import SourceOptions
-from benchbench.metrics.metric import Metric
-from benchbench.metrics.select import select_metrics
-from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.load import load_results
 from benchbench.results.manifest import Artefact, ImagesEvaluated, RunManifest, SampleFacts, Seconds
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
-from benchbench.runner.describe import before, describe_data, stated
-from benchbench.runner.evaluation import Evaluation, Scored, score_images
-from benchbench.runner.judges import Chosen, ExtractorLoader, choose_extractors, enlarged_notes, load_chosen
-from benchbench.runner.labels import checked_name
-from benchbench.runner.sources import Reference, Samples, generator_sha256, open_reference, open_samples
+from benchbench.runner.describe import Before, before, describe_data, stated
+from benchbench.runner.evaluation import Scored, score_images
+from benchbench.runner.evaluation_plan import Evaluation, make_evaluation, resolve
+from benchbench.runner.sources import BOTH_NAMED, InMemory, Reference, Samples, generator_sha256, named
+from benchbench.runner.spec import EvaluationSpec
 from benchbench.views.grid import image_grid
 
 PICTURE = Artefact(
@@ -60,103 +54,118 @@ class Evaluated(NamedTuple):
 
 
 def evaluate(
-    images: Samples, reference: Samples, metrics: str | Sequence[str] = "standard", **options: Any
-) -> pd.DataFrame:
-    """Score `images` against `reference`: one line a number, with the columns of `results.record.Row`, of a record that
-    was written also those that `load_results` adds.
-
-    images, reference: a spec as on the command line ("samples/", "samples.zip", "cifar10:train", …) or uint8 RGB
-    tensors N×3×H×W, one or several; the reference may also be an .npz of statistics. options: the keyword
-    arguments of `evaluate_images`; without `out` no record is written. What a reader of the numbers should know
-    is in `.attrs["notes"]`.
-
-    >>> frame = benchbench.evaluate(images, "cifar10:train", ["fd", "kd"])  # doctest: +SKIP
-    """
-    found = evaluate_images(images, reference, metrics, **options)
-    found.rows.attrs["notes"] = found.notes
-    return found.rows
-
-
-def evaluate_images(
     images: Samples,
     reference: Samples,
     metrics: str | Sequence[str] = "standard",
     *,
     extractors: str | Sequence[str] | None = None,
-    precision: str = "float32",
+    precision: Precision = "float32",
     name: str | None = None,
-    out: Path | str | None = None,
-    seed: int = 0,
+    samples: int | None = None,
     size: int | None = None,
+    kind: str | None = None,
+    latent: int | None = None,
+    classes: int | None = None,
+    seed: int = 0,
     allow_pickle: bool = False,
+    out: Path | str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = SILENT,
-    **source: Any,
-) -> Evaluated:
-    """What `evaluate` and the command do.
+) -> pd.DataFrame:
+    """Score images that something else made against a reference.
 
-    metrics: names, "standard" or "all", in a list or with commas; metrics on pairs are computed only if named,
-    and then image i is held against the reference image of its name (or place). extractors: likewise, by default
-    those of `run` on the reference's dataset, else efficientnet_lite0, or the network of the reference's statistics
-    (inception_v3 where these do not say). precision: what they compute in, float32, bfloat16 or float16. name: what
-    rows call whatever made the images, instead of where they lie. out: the folder for the record. seed: of a
-    generator's noise; samples of one name under several seeds are replicates. size: bring the images of both sides to
-    size×size. source: samples, kind, latent and classes of `data.sources.options.SourceOptions`.
+    Args:
+        images: A spec as on the command line ("samples/", "samples.zip", "cifar10:train", …) or uint8 RGB tensors
+            N×3×H×W, one or several.
+        reference: Likewise; or an .npz of statistics.
+        metrics: Names, "standard" or "all", in a list or with commas. Metrics on pairs are computed only if named; then
+            image i is held against the reference image of its name (or place).
+        extractors: Networks that metrics read, likewise; None for those of `run` on the reference's dataset, else
+            efficientnet_lite0, or the network of the reference's statistics (inception_v3 where these do not say).
+        precision: What the extractors compute in.
+        name: What rows call whatever made the images, instead of where they lie.
+        samples: Only the first so many images; for a generator, how many to draw. An iterator needs it.
+        size: Bring the images of both sides to size×size pixels; for files and datasets.
+        kind: What `images` is where its name does not tell: "torchscript", "folder", "zip", "npz", …
+        latent: A generator's latent size.
+        classes: A conditional generator's number of classes.
+        seed: Of a generator's noise; samples of one name under several seeds are replicates.
+        allow_pickle: Let .npz and .npy files run code; only for files you trust.
+        out: The folder for the record; None for no record.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        batch_size: Images at once when scoring; changes no number.
+        progress: Who is told how far it is.
+
+    Returns:
+        One line a number, with the columns of `results.record.Row`; of a record that was written also those that
+        `load_results` adds. What a reader of the numbers should know is in `.attrs["notes"]`.
+
+    Raises:
+        InputError: The request cannot be carried out; nothing was written.
+
+    >>> frame = benchbench.evaluate(images, "cifar10:train", ["fd", "kd"])  # doctest: +SKIP
+    """
+    spec = EvaluationSpec.of(
+        images=named(images),
+        reference=named(reference),
+        metrics=metrics,
+        extractors=extractors,
+        precision=precision,
+        name=name,
+        samples=samples,
+        size=size,
+        kind=kind,
+        latent=latent,
+        classes=classes,
+        seed=seed,
+        allow_pickle=allow_pickle,
+    )
+    runtime = Runtime(resolve_device(device), batch_size, progress)
+    held = InMemory.of(images, reference)
+    found = evaluate_images(spec, None if out is None else Path(out), runtime, held)
+    found.rows.attrs["notes"] = found.notes
+    return found.rows
+
+
+def evaluate_images(
+    spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory = BOTH_NAMED
+) -> Evaluated:
+    """What `evaluate` and the command do. out: the folder for the record, None for none. held: the sides that `spec`
+    does not name.
 
     `InputError` for anything that cannot be used; nothing is then written.
     """
-    name = checked_name(name)
-    store = None if out is None else Store(Path(out))
+    asked = resolve(spec, held)
+    store = None if out is None else Store(out)
     if store is not None:
         store.check_writable()
-    where = resolve_device(device)
-    reading = SourceOptions(size=size, allow_pickle=allow_pickle)
-    against = open_reference(reference, reading, progress)
-    load = ExtractorLoader(where)
-    readers = _extractors(extractors, against, load)
-    chosen = _select(_names(metrics), readers)
-    generating = replace(reading, seed=seed, device=where, **source)
-    samples = open_samples(images, generating, progress)
-    _check_numbers(samples, against, chosen)
-    named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(_names(metrics))}
-    chosen, judges = load_chosen(chosen, readers, named, load, precision, progress)
-    plan = Evaluation(
-        samples,
-        against,
-        chosen,
-        judges,
-        readers.names,
-        seed,
-        name,
-        limited=source.get("samples") is not None,
-        judge_notes=[*readers.notes, *enlarged_notes(against.dataset, judges)],
-    )
-    if against.statistics is not None:
-        for judge in plan.judges.extractors.values():
-            against.statistics.check(judge)
-    if against.images is not None:
-        against.images.look(progress)
-    done = None if store is None else _finished(plan, store, progress)
+    plan = make_evaluation(asked, runtime)
+    done = None if store is None else _finished(plan, store, runtime.progress)
     if done is not None:
         return Evaluated(load_results(done), _notes_of(read_manifest(done / RUN)), done, cached=True)
-
-    known, start = before(where), time.perf_counter()
-    scored = score_images(plan, Runtime(where, batch_size, progress))
+    known, start = before(runtime.device), time.perf_counter()
+    scored = score_images(plan, runtime)
     if store is None:
         return Evaluated(to_frame(scored.rows), scored.notes, None, cached=False)
     seconds = Seconds(evaluation=round(time.perf_counter() - start, 3))
-    shown = SampleFacts(
-        n=samples.n,
-        fingerprint=samples.fingerprint,
-        size=size_text(scored.samples),
-        options={option: value for option, value in source.items() if value is not None},
-        generator_sha256=generator_sha256(images, generating),
-    )
-    common = stated(plan, known, _data(plan.reference, scored), seconds=seconds, artefacts=[PICTURE])
-    run = ImagesEvaluated(**common.stated(), samples=shown, request=plan.request)
-    path = _record(plan, scored, run, store)
+    path = _record(plan, scored, _facts(plan, scored, known, seconds), store)
     return Evaluated(load_results(path), scored.notes, path, cached=False)
+
+
+def _facts(plan: Evaluation, scored: Scored, known: Before, seconds: Seconds) -> ImagesEvaluated:
+    """What the run.json of an evaluation says."""
+    spec = plan.spec
+    samples = SampleFacts(
+        n=plan.samples.n,
+        fingerprint=plan.samples.fingerprint,
+        size=size_text(scored.samples),
+        options=spec.model_dump(include={"samples", "kind", "latent", "classes"}, exclude_none=True),
+        generator_sha256=generator_sha256(spec.images, spec.kind),
+    )
+    data = _data(plan.reference, scored)
+    common = stated(plan, known, data, seconds=seconds, artefacts=[PICTURE])
+    return ImagesEvaluated(**common.stated(), samples=samples, request=plan.request)
 
 
 def _record(plan: Evaluation, scored: Scored, run: ImagesEvaluated, store: Store) -> Path:
@@ -192,42 +201,6 @@ def _notes_of(run: RunManifest) -> list[str]:
     """The notes in a run.json, which older ones have beside `data`."""
     of_data = None if run.data is None else run.data.notes
     return list(run.notes or () if of_data is None else of_data)
-
-
-def _select(names: Sequence[str], readers: Chosen) -> list[Metric]:
-    """As `select_metrics`; but the sets of metrics leave out those on pairs, which not any two folders are, and
-    those on classes that were asked for, which nobody did of images that are there."""
-    chosen = select_metrics(names, readers.names, readers.own)
-    return [
-        metric
-        for metric in chosen
-        if not {metric.family, metric.name}.isdisjoint(names)
-        or not ("truth" in metric.needs or isinstance(metric, ConditionalAccuracy))
-    ]
-
-
-def _extractors(asked: str | Sequence[str] | None, against: Reference, load: ExtractorLoader) -> Chosen:
-    names = None if asked is None else _names(asked)
-    if names is None and against.statistics is not None:
-        known = against.statistics.extractor
-        names = ["inception_v3" if known is None else known["name"]]
-    return choose_extractors(names, against.dataset, load)
-
-
-def _names(names: str | Sequence[str]) -> Sequence[str]:
-    return names.split(",") if isinstance(names, str) else names
-
-
-def _check_numbers(samples: ImageStream, against: Reference, metrics: Sequence[Metric]) -> None:
-    of_sets = [metric for metric in metrics if "truth" not in metric.needs]
-    if of_sets and samples.n < 2:
-        raise InputError(f"{samples.name} holds 1 image; a distribution needs at least 2")
-    if any(metric.needs_reference for metric in of_sets) and against.n == 1:
-        raise InputError(f"the reference ({against.name}) holds 1 image; a distribution needs at least 2")
-    if len(of_sets) < len(metrics) and against.images is None:
-        raise InputError(
-            f"the reference ({against.name}) is statistics, and metrics on pairs need its images; give those"
-        )
 
 
 def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None:

@@ -1,4 +1,4 @@
-"""One evaluation, resolved, and the pass that answers it: what goes in, its key, its numbers.
+"""The pass that answers an evaluation: from its images to its numbers.
 
 Every image goes through every extractor once, whatever the metrics, while the next ones are being decoded; pairs
 are compared in the same pass.
@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
-from benchbench.core.hashing import digest
 from benchbench.core.runtime import Runtime
-from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.streams import ImageStream, pairs
 from benchbench.metrics.metric import OF_MODELS, Evidence, FeatureEvidence, Metric
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
-from benchbench.results.key import cell_key
 from benchbench.results.record import Row
-from benchbench.runner.judges import Judges
+from benchbench.runner.evaluation_plan import Evaluation
 from benchbench.runner.rows import PAIRED, rows_of
 from benchbench.runner.sources import Reference
 from benchbench.tasks.base import Number
@@ -30,75 +27,6 @@ from benchbench.tasks.generation import OF_TRANSLATORS
 
 GRID = 64  # images a panel of samples.png
 BATCH = 64  # images at once where no extractor has a preference
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation, resolved; its `key` is known when the images of both sides have been read. ranked_on: extractors
-    as in `runner.plan.Plan`. name: what the owner calls whatever made the samples. limited: only the first samples were
-    asked for, so their partners are the first of the reference. judge_notes: what a reader should know of the
-    extractors on this data."""
-
-    samples: ImageStream
-    reference: Reference
-    metrics: Sequence[Metric]
-    judges: Judges
-    ranked_on: Sequence[str]
-    seed: int
-    name: str | None = None
-    limited: bool = False
-    judge_notes: Sequence[str] = ()
-    variant: str = ""
-
-    @property
-    def model(self) -> str:
-        """What rows call the samples: there is no model here, only what it left."""
-        return self.name or self.samples.name
-
-    @property
-    def n_samples(self) -> int:
-        """How many samples there are."""
-        return self.samples.n
-
-    @property
-    def settings(self) -> dict[str, str | None]:
-        """What tells two sources of samples apart; known when they have been read."""
-        return {"images": self.samples.fingerprint[:8], "source": self.samples.name}
-
-    @property
-    def dataset_name(self) -> str:
-        """What the reference is called."""
-        return self.reference.name
-
-    def number(self, outcome: Outcome) -> Number:
-        """With what went into it."""
-        if "truth" in outcome.metric.needs:
-            return Number(outcome, PAIRED, self.samples.n)
-        return Number(outcome, "generation", self.samples.n, self.reference.n)
-
-    @property
-    def request(self) -> str:
-        """Digest of all that the numbers depend on but the pixels of the samples."""
-        specifications = [self.judges.specification(metric) for metric in self.metrics]
-        asked = [self.model, self.samples.n, self.dataset_name, self.reference.identity, self.seed]
-        return digest([asked, specifications])
-
-    @property
-    def key(self) -> str:
-        """The key of the record. It holds the pixels of both sides in their order: into which split of the Inception
-        Score an image falls, and which of a larger side a balanced metric is shown, goes by place."""
-        return cell_key(
-            model_code=combine_in_order(self.samples.digests),
-            hyper={"name": self.model},
-            sampling={},
-            training=None,
-            weights_sha256=None,
-            dataset_fingerprint=self.reference.identity,
-            task={"names": ["evaluate"], "reference": self.dataset_name},
-            metrics=[self.judges.specification(metric) for metric in self.metrics],
-            n_samples=self.samples.n,
-            seed=self.seed,
-        )
 
 
 @dataclass(frozen=True)
@@ -143,7 +71,19 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
     beside = _first_images(plan.reference.images)
-    return Scored(list(rows_of(plan, map(plan.number, outcomes))), _notes(plan, shown, beside), shown, beside)
+    return Scored(
+        list(rows_of(plan, (_number(plan, outcome) for outcome in outcomes))),
+        _notes(plan, shown, beside),
+        shown,
+        beside,
+    )
+
+
+def _number(plan: Evaluation, outcome: Outcome) -> Number:
+    """With what went into it."""
+    if "truth" in outcome.metric.needs:
+        return Number(outcome, PAIRED, plan.n_samples)
+    return Number(outcome, "generation", plan.n_samples, plan.reference.n)
 
 
 def _batches(plan: Evaluation, reader: PairReader, runtime: Runtime) -> Iterator[Tensor]:
@@ -153,7 +93,7 @@ def _batches(plan: Evaluation, reader: PairReader, runtime: Runtime) -> Iterator
         yield from plan.samples.batches(batch_size)
         return
     partners = plan.reference.images
-    if plan.limited and partners.n > plan.samples.n:
+    if plan.spec.samples is not None and partners.n > plan.samples.n:
         partners = partners.first(plan.samples.n)
     for x, y in pairs(plan.samples, partners, batch_size):
         reader.update(x.to(device), y.to(device))

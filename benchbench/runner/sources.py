@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -19,7 +20,28 @@ from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import folder_name, parse_spec
 from benchbench.features.statistics_file import Statistics, holds_statistics, load_statistics
 
-Samples = ImageStream | Tensor | Iterable[Tensor] | str | Path
+Held = ImageStream | Tensor | Iterable[Tensor]
+Samples = Held | str | Path
+
+
+class InMemory(NamedTuple):
+    """The images of an evaluation that no text names; None for a side that its spec names."""
+
+    images: Held | None = None
+    reference: Held | None = None
+
+    @classmethod
+    def of(cls, images: Samples, reference: Samples) -> InMemory:
+        """The sides of these two that are in memory."""
+        return cls(*(None if isinstance(side, str | Path) else side for side in (images, reference)))
+
+
+BOTH_NAMED = InMemory()
+
+
+def named(side: Samples) -> str | None:
+    """The text that names these images; None for images in memory."""
+    return str(side) if isinstance(side, str | Path) else None
 
 
 def open_samples(
@@ -47,11 +69,11 @@ def open_samples(
     return stream if samples is None else stream.first(samples)
 
 
-def generator_sha256(images: Samples, options: SourceOptions) -> str | None:
-    """Of the file of a generator, None for what is none."""
-    if not isinstance(images, str | Path):
+def generator_sha256(images: str | None, kind: str | None) -> str | None:
+    """Of the file of a generator that `images` names, None for what is none."""
+    if images is None:
         return None
-    spec = parse_spec(str(images), options.kind)
+    spec = parse_spec(images, kind)
     return file_sha256(spec.path) if spec.kind == "torchscript" else None
 
 
@@ -137,9 +159,7 @@ def open_reference(
     return Reference(stream.name, stream)
 
 
-def _in_memory(
-    images: ImageStream | Tensor | Iterable[Tensor], name: str, samples: int | None
-) -> ImageStream:
+def _in_memory(images: Held, name: str, samples: int | None) -> ImageStream:
     if isinstance(images, ImageStream):
         return images
     if hasattr(images, "__array__") and not isinstance(images, Tensor):

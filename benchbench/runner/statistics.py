@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.extractor import Extractor, load_extractor
 from benchbench.features.reference_cache import reference_features
 from benchbench.features.statistics_file import save_statistics
 from benchbench.runner.sources import open_reference
+from benchbench.runner.spec import StatisticsSpec
 
 
 class Prepared(NamedTuple):
@@ -24,42 +23,33 @@ class Prepared(NamedTuple):
     extractor: Extractor
 
 
-def prepare_reference(
-    spec: str,
-    *,
-    extractor: str = "efficientnet_lite0",
-    precision: str = "float32",
-    out: Path | None = None,
-    size: int | None = None,
-    device: str = "auto",
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
-) -> Prepared:
-    """Pass the reference images that `spec` names through `extractor` in `precision` and keep its features and
-    moments in the cache, from where `evaluate` and `run` of the same precision take them.
+def prepare_reference(spec: StatisticsSpec, out: Path | None, runtime: Runtime) -> Prepared:
+    """Pass the reference images that `spec` names through its extractor and keep the features and moments in the
+    cache, from where `evaluate` and `run` of the same precision take them.
 
-    out: an .npz for the mean and covariance (`features.statistics_file`). size: bring the images to size×size.
-    `InputError` for images that cannot be used, fewer than 2 of them, or weights that are not at hand.
+    out: an .npz for the mean and covariance (`features.statistics_file`). `InputError` for images that cannot be used,
+    fewer than 2 of them, or weights that are not at hand.
     """
     if out is not None and out.suffix.lower() != ".npz":
         raise InputError(f"{out} must end in .npz, which is what statistics are")
-    reference = open_reference(spec, SourceOptions(size=size), progress)
+    reference = open_reference(spec.reference, SourceOptions(size=spec.size), runtime.progress)
     if reference.images is None:
-        raise InputError(f"{spec} holds statistics already; name the images to make them from")
+        raise InputError(f"{spec.reference} holds statistics already; name the images to make them from")
     if reference.images.n < 2:
         raise InputError(f"{reference.name} holds 1 image; statistics need at least 2")
     try:
-        judge = load_extractor(extractor, resolve_device(device), precision)
+        extractor = load_extractor(spec.extractor, runtime.device, spec.precision)
         found = reference_features(
             reference.images,
-            judge,
+            extractor,
             need_features=True,
             need_logits=False,
-            runtime=Runtime(batch_size=batch_size, progress=progress),
-            title=f"{extractor} on {reference.name}",
+            runtime=runtime,
+            title=f"{spec.extractor} on {reference.name}",
         )
     except MetricFailed as failure:
         raise InputError(failure.reason) from failure
     if out is not None:
-        save_statistics(out, found.moments, judge, fingerprint=reference.fingerprint, name=reference.name)
-    return Prepared(reference.name, reference.images.n, judge)
+        fingerprint, name = reference.fingerprint, reference.name
+        save_statistics(out, found.moments, extractor, fingerprint=fingerprint, name=name)
+    return Prepared(reference.name, reference.images.n, extractor)

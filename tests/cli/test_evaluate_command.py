@@ -301,6 +301,7 @@ def make_bad(folder: Path) -> None:
         (["real", "--metrics", "fod"], "did you mean 'fd'"),
         (["real", "--samples", "13"], "folder-real holds 12 images, fewer than the 13 asked for"),
         (["real", "--samples", "1"], "holds 1 image"),
+        (["real", "--extractor", ""], "extractors='': a name is empty"),
         (["nowhere"], "unknown dataset 'nowhere'"),
     ],
 )

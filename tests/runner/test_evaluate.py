@@ -21,6 +21,7 @@ import benchbench
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.core.images import quantize
+from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng, permutation
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.pipeline.fingerprint import fingerprint
@@ -33,7 +34,9 @@ from benchbench.results.provenance import read_run_json
 from benchbench.results.record import COLUMNS
 from benchbench.runner.evaluate import Evaluated, evaluate_images
 from benchbench.runner.run import run_cells
-from benchbench.runner.statistics import prepare_reference
+from benchbench.runner.sources import InMemory, named
+from benchbench.runner.spec import EvaluationSpec, StatisticsSpec
+from benchbench.runner.statistics import Prepared, prepare_reference
 from benchbench.tasks.generation import generate
 
 LITE = "efficientnet_lite0"
@@ -60,7 +63,15 @@ def write_folder(folder: Path, images: Tensor) -> Path:
 
 
 def evaluated(images: Any, against: Any, metrics: Any = ("fd",), **options: Any) -> Evaluated:
-    return evaluate_images(images, against, metrics, device="cpu", **options)
+    """`evaluate_images` on the CPU, with the options of the spec beside `out` and `batch_size`."""
+    out, runtime = options.pop("out", None), Runtime(batch_size=options.pop("batch_size", None))
+    spec = EvaluationSpec.of(images=named(images), reference=named(against), metrics=metrics, **options)
+    return evaluate_images(spec, out, runtime, InMemory.of(images, against))
+
+
+def prepared(spec: Path, out: Path | None = None) -> Prepared:
+    """`prepare_reference` on the CPU."""
+    return prepare_reference(StatisticsSpec(reference=str(spec)), out, Runtime())
 
 
 def values(frame: pd.DataFrame) -> pd.Series:
@@ -331,7 +342,7 @@ class TestStatistics:
         for singular covariances, which agree to 1e-6). Metrics that need more say so; the Inception Score does not
         look at the reference. Name, count and fingerprint are those of the images."""
         real = write_folder(tmp_path / "real", REAL)
-        done = prepare_reference(str(real), out=tmp_path / "real.npz", device="cpu")
+        done = prepared(real, tmp_path / "real.npz")
         assert (done.name, done.n) == ("folder-real", 32)
         metrics = ["fd", "is", "kd", "coverage"]
         by_file = evaluated(SAMPLES, tmp_path / "real.npz", metrics, out=tmp_path / "a")
@@ -356,7 +367,7 @@ class TestStatistics:
     def test_stats_fill_the_cache(self, tmp_path: Path, seen: list[int]) -> None:
         """After `stats` an evaluation does not show the reference to the network, whatever it needs of it."""
         real = write_folder(tmp_path / "real", pictures(32, 79))
-        prepare_reference(str(real), device="cpu")
+        prepared(real)
         assert sum(seen) == 32
         seen.clear()
         evaluated(SAMPLES, real, ["fd", "kd", "coverage"])
@@ -404,7 +415,7 @@ class TestStatistics:
             (one, tmp_path / "x.txt", r"must end in \.npz"),
         ):
             with pytest.raises(InputError, match=sentence):
-                prepare_reference(str(spec), out=out, device="cpu")
+                prepared(spec, out)
 
 
 class TestPairs:
@@ -575,7 +586,7 @@ NOT_A_NUMBER[2, 0, 0, 0] = torch.nan
 def test_bad_images_are_one_sentence(tmp_path: Path, images: Any, options: Any, sentence: str) -> None:
     """Each says what is wrong and the way out, and nothing is written."""
     with pytest.raises(InputError, match=sentence):
-        evaluate_images(
+        benchbench.evaluate(
             images, REAL, **{"metrics": "fd", "device": "cpu", "out": tmp_path / "out", **options}
         )
     assert not list(tmp_path.rglob("*.csv"))
@@ -598,6 +609,28 @@ def test_a_bad_reference_is_one_sentence(reference: Any, sentence: str) -> None:
     """The other side is judged as strictly, and named."""
     with pytest.raises(InputError, match=sentence):
         evaluated(SAMPLES, reference)
+
+
+@pytest.mark.parametrize(
+    ("named_images", "held", "sentence"),
+    [
+        (None, InMemory(reference=REAL), "images are neither named nor in memory"),
+        ("samples", InMemory(SAMPLES, REAL), r"images are named \(samples\) and in memory too"),
+    ],
+)
+def test_each_side_is_given_once(named_images: str | None, held: InMemory, sentence: str) -> None:
+    """By its name in the request or in memory beside it: neither and both are refused before anything is opened."""
+    spec = EvaluationSpec(images=named_images, reference=None, metrics=("fd",))
+    with pytest.raises(InputError, match=sentence):
+        evaluate_images(spec, None, Runtime(), held)
+
+
+def test_a_request_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    """What names and words alone tell: no reference is opened and no folder for records is there."""
+    for options in ({"metrics": "fud"}, {"metrics": []}, {"name": "a,b"}, {"extractors": ""}):
+        with pytest.raises(InputError):
+            evaluated("nowhere", "nowhere either", out=tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_evaluation_leaves_nothing(tmp_path: Path) -> None:

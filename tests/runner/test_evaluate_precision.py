@@ -13,11 +13,14 @@ from PIL import Image
 
 import benchbench
 from benchbench.core.errors import InputError, NothingComparable
+from benchbench.core.runtime import Runtime
 from benchbench.metrics.select import select_metrics
 from benchbench.results.claims.conditions import check_comparable
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.evaluate import evaluate_images
 from benchbench.runner.judges import ExtractorLoader, load_judges
+from benchbench.runner.sources import InMemory
+from benchbench.runner.spec import EvaluationSpec, StatisticsSpec
 from benchbench.runner.statistics import prepare_reference
 
 pytestmark = pytest.mark.costly
@@ -26,6 +29,11 @@ LITE = "efficientnet_lite0"
 RNG = torch.Generator().manual_seed(0)
 SAMPLES = torch.randint(0, 256, (16, 3, 16, 16), dtype=torch.uint8, generator=RNG)
 REAL = torch.randint(0, 256, (20, 3, 16, 16), dtype=torch.uint8, generator=RNG)
+HELD = InMemory(SAMPLES, REAL)
+
+
+def _asked(precision: str) -> EvaluationSpec:
+    return EvaluationSpec.of(images=None, reference=None, metrics=["fd"], precision=precision)
 
 
 def evaluated(precision: str, reference: Any = REAL, **options: Any) -> pd.DataFrame:
@@ -49,16 +57,14 @@ def test_the_row_names_it_and_such_rows_do_not_compare() -> None:
 def test_records_of_two_precisions_stand_side_by_side(tmp_path: Path) -> None:
     """Two keys, two records, each answering its own question again; run.json names the precision too."""
     found = {
-        precision: evaluate_images(
-            SAMPLES, REAL, ["fd"], precision=precision, device="cpu", out=tmp_path
-        ).path
+        precision: evaluate_images(_asked(precision), tmp_path, Runtime(), HELD).path
         for precision in ("float32", "bfloat16")
     }
     assert found["float32"] != found["bfloat16"]
     for precision, path in found.items():
         assert path is not None
         assert read_run_json(path / "run.json")["extractors"][LITE]["precision"] == precision
-        again = evaluate_images(SAMPLES, REAL, ["fd"], precision=precision, device="cpu", out=tmp_path)
+        again = evaluate_images(_asked(precision), tmp_path, Runtime(), HELD)
         assert (again.cached, again.path) == (True, path)
 
 
@@ -96,7 +102,8 @@ def test_statistics_name_it_and_refuse_another(tmp_path: Path) -> None:
     for i, image in enumerate(REAL):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:02}.png")
     file = tmp_path / "half.npz"
-    done = prepare_reference(str(folder), precision="bfloat16", out=file, device="cpu")
+    spec = StatisticsSpec(reference=str(folder), precision="bfloat16")
+    done = prepare_reference(spec, file, Runtime())
     assert done.extractor.describe()["precision"] == "bfloat16"
     value = evaluated("bfloat16", file, metrics="fd").loc[f"fd_{LITE}", "value"]
     assert value == pytest.approx(evaluated("bfloat16").loc[f"fd_{LITE}", "value"], rel=1e-9)

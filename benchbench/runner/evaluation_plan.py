@@ -1,0 +1,203 @@
+"""What an evaluation will do, decided and checked before the pass over its samples.
+
+`resolve` says what a request means, and refuses what cannot be, before an image is read or a network loaded;
+`make_evaluation` opens both sides and the extractors. An `Evaluation` knows its key when its images have been read.
+Runtime knobs are no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from benchbench.core.errors import InputError
+from benchbench.core.hashing import digest
+from benchbench.core.registry import EXTRACTORS
+from benchbench.core.runtime import Runtime
+from benchbench.data.pipeline.fingerprint import combine_in_order
+from benchbench.data.pipeline.streams import ImageStream
+from benchbench.data.sources.options import SourceOptions
+from benchbench.metrics.metric import Metric
+from benchbench.metrics.select import select_metrics
+from benchbench.metrics.sets.modes import ConditionalAccuracy
+from benchbench.results.key import cell_key
+from benchbench.runner.judges import (
+    Chosen,
+    ExtractorLoader,
+    Judges,
+    choose_extractors,
+    enlarged_notes,
+    load_chosen,
+)
+from benchbench.runner.labels import checked_name
+from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
+from benchbench.runner.spec import EvaluationSpec
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation, opened; its `key` is known when the images of both sides have been read. spec: what was asked.
+    ranked_on: extractors as in `runner.plan.Plan`. judge_notes: what a reader should know of the extractors on this
+    data."""
+
+    spec: EvaluationSpec
+    samples: ImageStream
+    reference: Reference
+    metrics: Sequence[Metric]
+    judges: Judges
+    ranked_on: Sequence[str]
+    judge_notes: Sequence[str] = ()
+
+    @property
+    def name(self) -> str | None:
+        """What the owner calls whatever made the samples."""
+        return self.spec.name
+
+    @property
+    def seed(self) -> int:
+        """Of a generator's noise, and of the replicate that the samples are."""
+        return self.spec.seed
+
+    @property
+    def variant(self) -> str:
+        """Of a recipe, which images have none of."""
+        return ""
+
+    @property
+    def model(self) -> str:
+        """What rows call the samples: there is no model here, only what it left."""
+        return self.name or self.samples.name
+
+    @property
+    def n_samples(self) -> int:
+        """How many samples there are."""
+        return self.samples.n
+
+    @property
+    def settings(self) -> dict[str, str | None]:
+        """What tells two sources of samples apart; known when they have been read."""
+        return {"images": self.samples.fingerprint[:8], "source": self.samples.name}
+
+    @property
+    def dataset_name(self) -> str:
+        """What the reference is called."""
+        return self.reference.name
+
+    @property
+    def request(self) -> str:
+        """Digest of all that the numbers depend on but the pixels of the samples."""
+        specifications = [self.judges.specification(metric) for metric in self.metrics]
+        asked = [self.model, self.samples.n, self.dataset_name, self.reference.identity, self.seed]
+        return digest([asked, specifications])
+
+    @property
+    def key(self) -> str:
+        """The key of the record. It holds the pixels of both sides in their order: into which split of the Inception
+        Score an image falls, and which of a larger side a balanced metric is shown, goes by place."""
+        return cell_key(
+            model_code=combine_in_order(self.samples.digests),
+            hyper={"name": self.model},
+            sampling={},
+            training=None,
+            weights_sha256=None,
+            dataset_fingerprint=self.reference.identity,
+            task={"names": ["evaluate"], "reference": self.dataset_name},
+            metrics=[self.judges.specification(metric) for metric in self.metrics],
+            n_samples=self.samples.n,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A request with what is to be opened for it: each side by its name or in memory."""
+
+    spec: EvaluationSpec
+    images: Samples
+    reference: Samples
+
+
+def resolve(spec: EvaluationSpec, held: InMemory) -> Resolved:
+    """What can be said and refused of a request without reading an image or loading a network. held: the sides that
+    `spec` does not name."""
+    checked_name(spec.name)
+    select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
+    return Resolved(
+        spec,
+        _side("images", spec.images, held.images),
+        _side("reference", spec.reference, held.reference),
+    )
+
+
+def _side(title: str, named: str | None, held: Samples | None) -> Samples:
+    if named is not None and held is not None:
+        raise InputError(f"{title} are named ({named}) and in memory too; give one of them")
+    if (side := held if named is None else named) is None:
+        raise InputError(f"{title} are neither named nor in memory; give one of them")
+    return side
+
+
+def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
+    """Both sides and the extractors opened. Everything that can be refused is refused here, cheapest first; the pixels
+    of the reference have been read then, those of the samples not."""
+    spec, progress = asked.spec, runtime.progress
+    reading = SourceOptions(size=spec.size, allow_pickle=spec.allow_pickle)
+    reference = open_reference(asked.reference, reading, progress)
+    load = ExtractorLoader(runtime.device)
+    readers = _choose_extractors(spec, reference, load)
+    chosen = _choose_metrics(spec.metrics, readers)
+    drawing = replace(
+        reading,
+        kind=spec.kind,
+        latent=spec.latent,
+        samples=spec.samples,
+        classes=spec.classes,
+        seed=spec.seed,
+        device=runtime.device,
+    )
+    samples = open_samples(asked.images, drawing, progress)
+    _check_numbers(samples, reference, chosen)
+    named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
+    chosen, judges = load_chosen(chosen, readers, named, load, spec.precision, progress)
+    if reference.statistics is not None:
+        for judge in judges.extractors.values():
+            reference.statistics.check(judge)
+    if reference.images is not None:
+        reference.images.look(progress)
+    notes = [*readers.notes, *enlarged_notes(reference.dataset, judges)]
+    return Evaluation(spec, samples, reference, chosen, judges, readers.names, notes)
+
+
+def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: ExtractorLoader) -> Chosen:
+    """As `choose_extractors`; but statistics are read by the network that made them."""
+    if spec.extractors or reference.statistics is None:
+        return choose_extractors(spec.extractors, reference.dataset, load)
+    known = reference.statistics.extractor
+    return choose_extractors(["inception_v3" if known is None else known["name"]], None, load)
+
+
+def _choose_metrics(names: Sequence[str], readers: Chosen) -> list[Metric]:
+    """As `select_metrics`; but the sets of metrics leave out those on pairs, which not any two folders are, and
+    those on classes that were asked for, which nobody did of images that are there."""
+    return [
+        metric
+        for metric in select_metrics(names, readers.names, readers.own)
+        if _is_named(metric, names)
+        or not ("truth" in metric.needs or isinstance(metric, ConditionalAccuracy))
+    ]
+
+
+def _is_named(metric: Metric, names: Sequence[str]) -> bool:
+    return not {metric.family, metric.name}.isdisjoint(names)
+
+
+def _check_numbers(samples: ImageStream, reference: Reference, metrics: Sequence[Metric]) -> None:
+    of_sets = [metric for metric in metrics if "truth" not in metric.needs]
+    if of_sets and samples.n < 2:
+        raise InputError(f"{samples.name} holds 1 image; a distribution needs at least 2")
+    if any(metric.needs_reference for metric in of_sets) and reference.n == 1:
+        raise InputError(f"the reference ({reference.name}) holds 1 image; a distribution needs at least 2")
+    if len(of_sets) < len(metrics) and reference.images is None:
+        raise InputError(
+            f"the reference ({reference.name}) is statistics, and metrics on pairs need its images; give those"
+        )
