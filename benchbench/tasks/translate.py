@@ -131,3 +131,8 @@ def compare(
 
     runtime.comm.together(read)
     return paired(reader, runtime.comm)
+
+
+def whole(batches: Iterator[Tensor]) -> Tensor:
+    """All batches as one tensor, on the CPU."""
+    return torch.cat([batch.cpu() for batch in batches])

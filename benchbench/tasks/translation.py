@@ -44,6 +44,7 @@ from benchbench.tasks.translate import (
     compare,
     compared,
     output_rng,
+    whole,
 )
 from benchbench.training.batches import Other
 from benchbench.training.data import TrainingData
@@ -212,17 +213,17 @@ class _Direction:
         which = self.some(SHOWN)
         columns = [(self.source.name, self.sources[which])]
         outputs = [
-            _whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(SHOWN_VARIANTS)
+            whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(SHOWN_VARIANTS)
         ]
         if all(torch.equal(outputs[0], other) for other in outputs):
             columns.append(("output", outputs[0]))
         else:
             columns += [(f"output {number}", images) for number, images in enumerate(outputs, start=1)]
-        columns += [(f"{hints} hints", _whole(self._hinted(which, hints))) for hints in self._hints()]
+        columns += [(f"{hints} hints", whole(self._hinted(which, hints))) for hints in self._hints()]
         if isinstance(self.model, Cyclic):
             shown = self.sources[which]
             back = self.at_work.cycled(shown, torch.arange(len(shown)), CYCLES[CYCLE])
-            columns.append(("back", _whole(back)))
+            columns.append(("back", whole(back)))
         if self.truth is not None:
             columns.append(("truth", self.truth[which]))
         return Section(f"{self.source.name} to {self.target.name}", columns)
@@ -268,7 +269,7 @@ class _Direction:
             return {}
         which = self.some(VARIANT_SOURCES)
         outputs = torch.cat(
-            [_whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(VARIANTS)]
+            [whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(VARIANTS)]
         )
         # Equal outputs are looked at once: features of an image differ in the last digits by its place in a batch.
         images, place = torch.unique(outputs, dim=0, return_inverse=True)
@@ -287,7 +288,3 @@ class _Direction:
             by_source = features.reshape(VARIANTS, len(which), -1).transpose(0, 1)
             found[name] = FeatureEvidence(Moments.of(features), by_source)
         return found
-
-
-def _whole(batches: Iterator[Tensor]) -> Tensor:
-    return torch.cat([batch.cpu() for batch in batches])
