@@ -6,4 +6,5 @@ TASKS = {
     "translation": "benchbench.tasks.translation:Translation",
     "stylization": "benchbench.tasks.stylization:Stylization",
     "classification": "benchbench.tasks.classification:Classification",
+    "deblock": "benchbench.tasks.deblock:Deblock",
 }
