@@ -24,4 +24,5 @@ MODELS = {
     "memorizer": "benchbench.models.controls:Memorizer",
     "collapsed": "benchbench.models.controls:Collapsed",
     "noise": "benchbench.models.controls:Noise",
+    "degraded": "benchbench.models.controls:Degraded",
 }

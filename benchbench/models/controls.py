@@ -97,6 +97,24 @@ class Noise(_Control):
         return pixels.expand(-1, 3, -1, -1).contiguous()
 
 
+class Degraded(nn.Module):
+    """Degraded images as they are: what every restorer must be better than."""
+
+    reference: ClassVar[str] = "control row, no paper"
+    control: ClassVar[bool] = True
+
+    class Config(BaseModel, extra="forbid", frozen=True):
+        """No hyper-parameters."""
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__()
+        self.config = config
+
+    def restore(self, degraded: Tensor) -> Tensor:
+        """The same images."""
+        return degraded
+
+
 def _fitted(control: _Control) -> Tensor:
     if len(control.pool) == 0:
         name = type(control).__name__.lower()

@@ -16,7 +16,7 @@ import pandas as pd
 from benchbench.results.claims.conditions import short_name
 from benchbench.views.text import plain
 
-CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity")  # no paper, and none is missed
+CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity", "degraded")  # no paper, and none is missed
 # Formulas of textbooks, and networks of the project's own (those of `cnn_*` are cited by what they judge).
 OURS = ("psnr", "psnr_y", "mse", "mae", "class_tv", "swd", "mind", "cnn_*", "modes_*")
 

@@ -1,0 +1,59 @@
+"""The deblocking task: images out of a JPEG file, and what a model makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ranks import on_ranks
+from skimage.metrics import peak_signal_noise_ratio
+
+from benchbench.core.runtime import Runtime
+from benchbench.data.catalogue import load_dataset
+from benchbench.data.degrade import jpeg
+from benchbench.results.load import load_results
+from benchbench.results.provenance import read_run_json
+from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.run import run_cells
+from benchbench.runner.spec import CellSpec
+
+
+@pytest.mark.costly
+def test_the_control_scores_what_jpeg_lost(tmp_path: Path) -> None:
+    """`degraded` hands the JPEG images back: its PSNR is scikit-image's of them, the mean over images; the record says
+    quality and encoder, and keeps the images themselves."""
+    ((path, _),) = run_cells(
+        "degraded", "digits", samples=30, out=tmp_path, device="cpu", metrics=["psnr", "ssim", "fd"]
+    )
+    rows = load_results(path).set_index("metric")
+    originals = load_dataset("digits").held_out.images[:30]
+    blocky = jpeg(originals, 10)
+    expected = [
+        peak_signal_noise_ratio(x.numpy(), y.numpy(), data_range=255)
+        for x, y in zip(originals, blocky, strict=True)
+    ]
+    assert rows.loc["psnr"].value == pytest.approx(np.mean(expected), rel=1e-9)
+    assert rows.loc["psnr"].n_images == 30
+    assert rows.loc["psnr"].task == "deblock"
+    assert "what it was" in rows.loc["fd_efficientnet_lite0"].reason
+    run = read_run_json(path / "run.json")
+    assert run["degradation"]["quality"] == 10
+    assert run["control"]
+    with np.load(path / "outputs.npz") as kept:
+        assert np.array_equal(kept["images"], blocky.permute(0, 2, 3, 1).numpy())
+
+
+@pytest.mark.costly
+def test_ranks_get_equal_rows(tmp_path: Path) -> None:
+    """Eleven images over three ranks: the values of one process, exactly, for nothing is summed in another order."""
+    spec = CellSpec.of(model="degraded", dataset="digits", samples=11, metrics=["standard"])
+    plan = make_plans(spec, [0], Desk(Runtime()))[0]
+
+    def values(runtime: Runtime) -> list[float]:
+        numbers = plan.task.run(plan.build(), plan.dataset, plan.request, runtime).numbers
+        return [number.found.estimate.value for number in numbers if number.n_images == 11]
+
+    alone = values(Runtime())
+    assert len(alone) == 5
+    assert on_ranks(3, lambda comm: values(Runtime(comm=comm))) == [alone] * 3
