@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from extractors import random_inception
+from random_networks import random_inception
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
@@ -122,7 +122,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", "This DataLoader will create")  # torch-fidelity asks for 4 workers
     print(describe_machine(torch.device("cpu")))
     fake, real = pictures(options.images, 0, 0.1), pictures(options.images, 1, 0.6)
-    network = random_inception()
+    network = random_inception(classes_differ=True)
     extractor = InceptionV3.from_state_dict(network.state_dict())
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "inception.pth"

@@ -13,10 +13,10 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from unittest import mock
 
 import torch
-from torch import Tensor, nn
+from random_networks import random_inception
+from torch import Tensor
 
 from benchbench.core.device import describe_machine, resolve_device, synchronize
 from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0, preprocess
@@ -36,31 +36,9 @@ def efficientnet_pair(device: torch.device) -> tuple[Forward, Forward]:
     return EfficientNetLite0(device), lambda images: theirs(preprocess(images).contiguous())
 
 
-def random_inception() -> nn.Module:
-    """torch-fidelity's Inception-v3 on seeded random weights that let activations through, with no download."""
-    from torch_fidelity import feature_extractor_inceptionv3 as module
-
-    torch.manual_seed(0)
-    with (
-        mock.patch.object(module, "load_state_dict_from_url", return_value={}),
-        mock.patch.object(module.FeatureExtractorInceptionV3, "load_state_dict", return_value=None),
-    ):
-        network: nn.Module = module.FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048", "logits_unbiased"]
-        )
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-    fc = nn.init.normal_(network.get_submodule("fc").weight.data)
-    fc -= fc.mean(
-        1, keepdim=True
-    )  # blind to what all rectified features share, so that images differ in class
-    return network
-
-
 def inception_pair(device: torch.device) -> tuple[Forward, Forward]:
     """Ours, and torch-fidelity's own extractor."""
-    theirs = random_inception()
+    theirs = random_inception(classes_differ=True)
     return InceptionV3.from_state_dict(theirs.state_dict(), device), theirs.to(device)
 
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0, preprocess
 from benchbench.features.networks.inception_v3 import InceptionV3
 from gpu_sections.child import SkippedError
-from gpu_sections.tools import computing, pictures, random_inception
+from gpu_sections.tools import computing, pictures, shared_inception
 
 NAMES = ("inception_v3", "efficientnet_lite0")
 Forward = Callable[[Tensor], Tensor]
@@ -25,7 +25,7 @@ def ours(name: str, device: torch.device, precision: str) -> Any:
     """Our extractor, channels last with folded batch norms; TF32 is float32 with other products."""
     dtype = "bfloat16" if precision == "bfloat16" else "float32"
     if name == "inception_v3":
-        return InceptionV3.from_state_dict(random_inception().state_dict(), device, dtype)
+        return InceptionV3.from_state_dict(shared_inception().state_dict(), device, dtype)
     return EfficientNetLite0(device, precision=dtype)
 
 
@@ -54,7 +54,7 @@ def compiled(name: str, device: torch.device, precision: str, **options: Any) ->
 def theirs(name: str, device: torch.device, precision: str) -> Forward:
     """torch-fidelity's own network, N×C×H×W with batch norms as layers; efficientnet_lite_pytorch where it is
     installed."""
-    made = copy.deepcopy(random_inception()) if name == "inception_v3" else _lite0()
+    made = copy.deepcopy(shared_inception()) if name == "inception_v3" else _lite0()
     network = made.to(device)
 
     def forward(images: Tensor) -> Tensor:

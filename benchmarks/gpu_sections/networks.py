@@ -21,7 +21,7 @@ from benchbench.features.frozen import FrozenExtractor
 from benchbench.features.networks.inception_v3 import InceptionV3
 from benchbench.models.build import build_model
 from gpu_sections.child import SkippedError
-from gpu_sections.tools import random_inception
+from gpu_sections.tools import shared_inception
 
 OWN, RANDOM = "its own weights", "seeded random weights"
 LARGE = ("vgg16", "clip_vit_l_14")  # hundreds of millions of weights: not on two cores in a minute
@@ -34,7 +34,7 @@ def extractor_on(name: str, device: torch.device, precision: str = "float32") ->
     except MetricFailed as failure:
         kind = EXTRACTORS.get(name)
         if issubclass(kind, InceptionV3):
-            made: Any = kind.from_state_dict(random_inception().state_dict(), device, precision)
+            made: Any = kind.from_state_dict(shared_inception().state_dict(), device, precision)
             return made, RANDOM
         if name not in RANDOMLY:
             raise SkippedError("its code and weights are not at hand, and nobody makes it here") from failure

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
+from random_networks import random_inception
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -67,23 +67,9 @@ def worst(theirs: Tensor, ours: Tensor) -> float:
 
 
 @lru_cache(maxsize=1)
-def random_inception() -> nn.Module:
-    """torch-fidelity's Inception-v3 on seeded random weights that let activations through, with no download. There is
-    one for all: whoever moves it takes a copy."""
-    from torch_fidelity import feature_extractor_inceptionv3 as module
-
-    torch.manual_seed(0)
-    with (
-        mock.patch.object(module, "load_state_dict_from_url", return_value={}),
-        mock.patch.object(module.FeatureExtractorInceptionV3, "load_state_dict", return_value=None),
-    ):
-        network: nn.Module = module.FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048", "logits_unbiased"]
-        )
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-    return network.eval()
+def shared_inception() -> nn.Module:
+    """`random_inception`, one for all: whoever moves it takes a copy."""
+    return random_inception().eval()
 
 
 @contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from unittest import mock
-
 import pytest
 import torch
+from random_networks import random_inception
 from torch import nn
-from torch_fidelity import feature_extractor_inceptionv3 as module
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 
@@ -15,19 +13,12 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 def oracle() -> FeatureExtractorInceptionV3:
     """Seeded random weights.
 
-    He's initialisation keeps activations from vanishing; one pass in training mode gives the batch norms the
-    statistics of real activations, and random scales and shifts so that folding them has something to fold.
+    One pass in training mode gives the batch norms the statistics of real activations, and random scales and
+    shifts so that folding them has something to fold.
     """
-    torch.manual_seed(0)
-    with (
-        mock.patch.object(module, "load_state_dict_from_url", return_value={}),
-        mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict", return_value=None),
-    ):
-        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"])
+    network = random_inception()
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-        elif isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None  # the statistics of all passes, here of one
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.normal_(layer.bias, std=0.3)
@@ -36,4 +27,5 @@ def oracle() -> FeatureExtractorInceptionV3:
         network.train()
         network(nn.functional.interpolate(blocks, size=64))
         network.eval()
+    assert isinstance(network, FeatureExtractorInceptionV3)
     return network
