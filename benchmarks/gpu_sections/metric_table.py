@@ -222,9 +222,6 @@ CALLS: dict[str, Call] = {
     "ssim.ssim_planes": lambda i: ssim.ssim_planes(i.images, i.partners),
     "ssim.ms_ssim_planes": lambda i: ssim.ms_ssim_planes(i.large, i.large_partners),
     "vendi.vendi_score": lambda i: [vendi.vendi_score(i.x, q) for q in (1.0, 2.0)],
-    "vendi.vendi_score_of_kernel": lambda i: vendi.vendi_score_of_kernel(
-        (lambda rows: rows @ rows.T)(linalg.unit_rows(i.x[:40]))
-    ),
     "vendi.vendi_standard_error": lambda i: vendi.vendi_standard_error(i.x),
 }
 

@@ -15,7 +15,7 @@ from vendi_score import vendi
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
-from benchbench.metrics.sets.vendi import Vendi, vendi_score, vendi_score_of_kernel, vendi_standard_error
+from benchbench.metrics.sets.vendi import Vendi, vendi_score, vendi_standard_error
 
 
 def gaussian(seed: int, n: int, d: int, offset: float = 0.0) -> Tensor:
@@ -36,7 +36,6 @@ def test_equals_the_package(seed: int, n: int, d: int, q: float) -> None:
     unit = (x / x.norm(dim=1, keepdim=True)).numpy()
     expected = vendi.score_K(unit @ unit.T, q="inf" if math.isinf(q) else q)
     assert vendi_score(x, q) == pytest.approx(expected, rel=1e-6)
-    assert vendi_score_of_kernel(torch.from_numpy(unit @ unit.T), q) == pytest.approx(expected, rel=1e-6)
 
 
 def test_equals_the_packages_dual() -> None:
@@ -99,7 +98,7 @@ def test_standard_error_is_the_spread_over_draws(shape: tuple[int, int]) -> None
 
 
 def test_what_has_no_score() -> None:
-    """No images, NaN, a feature vector of zeros, a negative order, and matrices that are no kernels."""
+    """No images, NaN, a feature vector of zeros, and a negative order."""
     with pytest.raises(MetricFailed, match="at least 1"):
         vendi_score(torch.empty(0, 3))
     with pytest.raises(MetricFailed, match="NaN"):
@@ -108,9 +107,6 @@ def test_what_has_no_score() -> None:
         vendi_score(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
     with pytest.raises(InputError, match="order q"):
         vendi_score(torch.eye(3), -1)
-    for kernel in (torch.ones(2, 3), 2 * torch.eye(3), torch.tensor([[1.0, 2.0], [2.0, 1.0]])):
-        with pytest.raises(InputError, match="kernel must"):
-            vendi_score_of_kernel(kernel)
 
 
 def test_metric_reads_the_generated_features_only() -> None:

@@ -40,24 +40,6 @@ def vendi_score(features: Tensor, q: float = 1.0) -> float:
     return _of_eigenvalues(torch.linalg.eigvalsh(_small_matrix(features)[0]), q)
 
 
-def vendi_score_of_kernel(kernel: Tensor, q: float = 1.0) -> float:
-    """Vendi score of order q of a similarity matrix N×N: symmetric, positive semidefinite, ones on the
-    diagonal.
-    """
-    n = len(kernel)
-    if kernel.shape != (n, n) or not n or not torch.isfinite(kernel).all():
-        raise InputError("a kernel must be a square matrix of finite numbers")
-    kernel = kernel.double()
-    if not torch.allclose(kernel, kernel.T) or not torch.allclose(kernel.diagonal(), kernel.new_ones(n)):
-        raise InputError("a kernel must be symmetric with ones on its diagonal")
-    values = torch.linalg.eigvalsh(kernel / n)
-    if values[0] < -1e-6:
-        raise InputError(
-            f"a kernel must be positive semidefinite; this one has the eigenvalue {n * values[0]:.2g}"
-        )
-    return _of_eigenvalues(values, q)
-
-
 def vendi_standard_error(features: Tensor, seed: int = 0) -> float:
     """Standard error of log Vendi (q = 1) by the delete-a-group jackknife over 20 groups (all of N, if fewer).
 
