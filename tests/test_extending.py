@@ -65,6 +65,7 @@ def test_the_examples_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (gap.status, distance.status) == ("ok", "ok")
     assert (gap.model, gap.dataset, gap.n_images) == ("pixel-gaussian", "stripes", 150)
     assert 0 < gap.value**2 <= distance.value
+    assert rows.loc["mean_gap_grid_8", ["status", "extractor"]].tolist() == ["ok", "grid_8"]
     assert "nll" in (next((tmp_path / "runs").rglob("curves.csv"))).read_text()
 
 
@@ -82,3 +83,5 @@ def test_the_examples_are_listed() -> None:
         listed = CliRunner().invoke(cli, ["list", f"{registry.kind}s"])
         assert name in listed.output
         assert registry.get(name).__module__.startswith("acme.")
+    for name in ("grid:SIDE", "grid_8", "cnn:DATASET", "cnn_digits"):
+        assert name in CliRunner().invoke(cli, ["list", "extractors"]).output

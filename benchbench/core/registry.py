@@ -85,12 +85,15 @@ class Registry:
         """
         entries = self._entries()
         if name not in entries:
-            raise unknown_name(self.kind, name, entries)
+            raise unknown_name(self.kind, name, self.names())
+        return self._load(entries[name])
+
+    def _load(self, entry: EntryPoint) -> Any:
         try:
-            return entries[name].load()
+            return entry.load()
         except Exception as error:
             raise InputError(
-                f"the {self.kind} {name!r} ({entries[name].value}) cannot be loaded: {error}"
+                f"the {self.kind} {entry.name!r} ({entry.value}) cannot be loaded: {error}"
             ) from error
 
     def items(self) -> list[tuple[str, Any]]:
@@ -108,8 +111,87 @@ class Registry:
         return loaded
 
 
+class FamilyRegistry(Registry):
+    """Things of which some come in families: one registered class for many, told apart by what stands behind a colon.
+
+    A family is a registered class with the class methods `members()`, what can stand behind the colon as far as
+    that is known, and `of(what)`, the class that this one is, or `InputError`. "cnn:digits" is `of("digits")` of
+    what is registered as "cnn". Records, which name files and columns after it, write "cnn_digits", and that is
+    understood everywhere too. A name that is registered as it stands goes before a member of a family.
+    """
+
+    def names(self) -> list[str]:
+        """All names as records have them, families by their members. Ours come first, so that who takes the first
+        that fits takes no plugin's in place of ours. Imports what is registered, for a family is known by its class."""
+        ours: dict[str, bool] = {}
+        for name, entry in self._entries().items():
+            family = self._family(name)
+            members = [name] if family is None else [f"{name}_{what}" for what in family.members()]
+            ours |= dict.fromkeys(members, entry.value.startswith("benchbench."))
+        return sorted(ours, key=lambda name: (not ours[name], name))
+
+    def families(self) -> dict[str, Any]:
+        """The classes that are families, by the names that stand before the colon."""
+        found = {name: self._family(name) for name in sorted(self._entries())}
+        return {name: family for name, family in found.items() if family is not None}
+
+    def get(self, name: str) -> Any:
+        """The class behind a name, one of a family by either spelling, "cnn:digits" or "cnn_digits".
+
+        Raises:
+            InputError: Nothing has that name, it cannot be imported, or the family has no such member.
+        """
+        head, what = self.split(name)
+        family = self._family(head)
+        if family is None:
+            if ":" in name and head in self._entries():
+                raise InputError(f"the {self.kind} {head} stands alone: write {head}, with nothing behind it")
+            return super().get(name)
+        if not what:
+            raise InputError(
+                f"{head} is a family of {self.kind}s, and what stands behind the colon says which; "
+                f"known: {', '.join(f'{head}:{member}' for member in family.members())}"
+            )
+        try:
+            return family.of(what)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"the {self.kind} {head}:{what} cannot be made: {error}") from error
+
+    def split(self, name: str) -> tuple[str, str]:
+        """The family of a name and what stands behind it, by either spelling; the name and "" of one that stands
+        alone or that nobody has."""
+        entries = self._entries()
+        if name in entries:
+            return name, ""
+        head, colon, what = name.partition(":")
+        if colon:
+            return head, what
+        for family in sorted(entries, key=len, reverse=True):
+            if name.startswith(f"{family}_") and self._family(family) is not None:
+                return family, name.removeprefix(f"{family}_")
+        return name, ""
+
+    def recorded(self, name: str) -> str:
+        """A name as records have it: "cnn_digits" for "cnn:digits". `InputError` for a member that there is not."""
+        if ":" not in name:
+            return name
+        self.get(name)
+        return name.replace(":", "_", 1)
+
+    def _family(self, name: str) -> Any | None:
+        """The class registered as `name` if it is a family; a plugin that cannot be imported is none."""
+        entry = self._entries().get(name)
+        try:
+            thing = None if entry is None else self._load(entry)
+        except InputError:
+            return None
+        return thing if all(callable(getattr(thing, method, None)) for method in ("of", "members")) else None
+
+
 MODELS = Registry("model")
 DATASETS = Registry("dataset")
 METRICS = Registry("metric")
-EXTRACTORS = Registry("extractor")
+EXTRACTORS = FamilyRegistry("extractor")
 TASKS = Registry("task")

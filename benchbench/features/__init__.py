@@ -13,12 +13,7 @@ EXTRACTORS = {
     "clip_vit_b_32": "benchbench.features.networks.torch_fidelity_nets:ClipViTB32",
     "clip_vit_l_14": "benchbench.features.networks.torch_fidelity_nets:ClipViTL14",
     "vgg16": "benchbench.features.networks.torch_fidelity_nets:VGG16",
-    "cnn_digits": "benchbench.features.networks.cnn:CNNDigits",
-    "cnn_mnist": "benchbench.features.networks.cnn:CNNMNIST",
-    "cnn_cifar10": "benchbench.features.networks.cnn:CNNCIFAR10",
-    "cnn_openmoji-tones": "benchbench.features.networks.cnn:CNNOpenMojiTones",
-    "modes_ring8": "benchbench.features.networks.points:ModesRing8",
-    "modes_grid25": "benchbench.features.networks.points:ModesGrid25",
-    "modes_stacked-digits": "benchbench.features.networks.stacked:ModesStackedDigits",
-    "modes_stacked-mnist": "benchbench.features.networks.stacked:ModesStackedMNIST",
+    # Families: what stands behind a colon says which, `cnn:digits`.
+    "cnn": "benchbench.features.networks.cnn:CNN",
+    "modes": "benchbench.features.networks.modes:Modes",
 }

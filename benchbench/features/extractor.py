@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -26,14 +28,15 @@ class Features:
 class Extractor(Protocol):
     """A frozen feature network under a name that pins weights, preprocessing and the layer that is read.
 
-    The first line of the class docstring is what `benchbench list extractors` shows.
+    The first line of the class docstring is what `benchbench list extractors` shows. The class may declare any of the
+    `Traits`, which are read without loading weights. `dim` to `input_side` may be known only once these are loaded.
     """
 
     name: ClassVar[str]
-    dim: ClassVar[int]
-    n_logits: ClassVar[int]
-    resize: ClassVar[str]  # the preprocessing by name, as records state it, e.g. "bicubic-antialias-128"
-    input_side: ClassVar[int | None]  # in pixels, what every image is brought to; None: it comes as it is
+    dim: int
+    n_logits: int
+    resize: str  # the preprocessing by name, as records state it, e.g. "bicubic-antialias-128"
+    input_side: int | None  # in pixels, what every image is brought to; None: it comes as it is
     batch_size: int  # how many images a call are fastest where it is; changes no number
     weights_sha256: str
 
@@ -48,6 +51,76 @@ class Extractor(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Provenance for run.json: name, weights_sha256, resize, precision, source of the weights."""
+
+
+class ExtractorFamily(Protocol):
+    """A registered class that stands for many extractors, told apart by what is written behind a colon.
+
+    `core.registry.FamilyRegistry` resolves such a name. The first line of the class docstring is what `benchbench
+    list extractors` shows of the family.
+    """
+
+    takes: ClassVar[str]  # what stands behind the colon, in a word: "dataset" for `cnn:<dataset>`
+
+    @classmethod
+    def members(cls) -> list[str]:
+        """What can stand there, as far as that is known: these are listed and suggested. Loads no weights."""
+
+    @classmethod
+    def of(cls, what: str) -> type[Extractor]:
+        """The extractor class of `what`, whose `name` is "<family>_<what>"; `InputError` where there is none."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What an extractor declares of itself, by class attributes of these names; each may be left out.
+
+    Attributes:
+        classes_of: The dataset whose classes its logits tell apart, in the order of the dataset's labels; None for
+            the classes of something else, or none.
+        rejects: Whether an image can belong to none of these classes. Its logits are then −d²/2σ² of each class, and
+            an image belongs to none where the largest is below −4.5: three standard deviations from every class.
+        alone: Whether a run that nobody told otherwise reads it without a general network beside it, for pictures
+            that look like nothing in photographs.
+        kind: A word for what its features are, where a metric means something only on such features or on all but
+            those. Ours: "clip", embeddings of which the direction counts; "points", coordinates of a point and, last,
+            how unlike a point the image is, which rules every single distance.
+        field_names: What the field calls a metric on this very network, by the metric's name: {"fd": "fid"}. Not
+            inherited, for a subclass is another network.
+    """
+
+    classes_of: str | None = None
+    rejects: bool = False
+    alone: bool = False
+    kind: str = ""
+    field_names: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def declared_by(cls, extractor: Any) -> Self:
+        """Those of an extractor's class."""
+        found = {f.name: getattr(extractor, f.name) for f in fields(cls) if hasattr(extractor, f.name)}
+        return cls(**{**found, "field_names": vars(extractor).get("field_names", {})})
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The same in the words by which metrics say where they are defined: "classes", "rejects" and its kind."""
+        said = {"classes": self.classes_of is not None, "rejects": self.rejects, self.kind: bool(self.kind)}
+        return frozenset(word for word, holds in said.items() if holds)
+
+
+def traits_of(name: str) -> Traits:
+    """What the extractor of that name declares; nothing for a name that no extractor has here, for features may come
+    from elsewhere."""
+    try:
+        return _declared(name, tuple(sys.path))
+    except InputError:
+        return Traits()
+
+
+@cache
+def _declared(name: str, path: tuple[str, ...]) -> Traits:
+    """Once for each `sys.path`, as the registry reads it: every name of a metric asks."""
+    return Traits.declared_by(EXTRACTORS.get(name))
 
 
 def passes(extractors: Mapping[str, Extractor]) -> list[list[str]]:
@@ -72,8 +145,9 @@ def _pinned(extractor: Extractor) -> list[Any]:
 def load_extractor(name: str, device: torch.device | str = "cpu", precision: str = "float32") -> Extractor:
     """The extractor of this name on `device`, computing in `precision`, one of `core.precision.PRECISIONS`.
 
-    `InputError` for an unknown name or precision, and for an extractor whose constructor takes no `precision`
-    where another than float32 is asked for; `MetricFailed` as its constructor has it.
+    name: as it is registered; of a family "cnn:digits" or, as records have it, "cnn_digits". `InputError` for an
+    unknown name or precision, and for an extractor whose constructor takes no `precision` where another than float32
+    is asked for; `MetricFailed` as its constructor has it.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)

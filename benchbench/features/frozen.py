@@ -36,10 +36,10 @@ class FrozenExtractor:
     """
 
     name: ClassVar[str]
-    dim: ClassVar[int]
-    n_logits: ClassVar[int]
-    resize: ClassVar[str]
-    input_side: ClassVar[int | None] = None
+    dim: int
+    n_logits: int
+    resize: str
+    input_side: int | None = None
     reads: ClassVar[str] = ""  # whose forward pass yields these features too (`extractor.passes`)
     batch_size: int
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.scales import Range, Scale
+from benchbench.features.extractor import traits_of
 from benchbench.features.moments import Moments
 
 Aspect = Literal["quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"]
@@ -34,11 +35,6 @@ OF_EXTRACTORS: frozenset[Need] = frozenset({"moments", "features", "logits"})
 """What an extractor says of images."""
 OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "sources", "variants"})
 """What only a model that turns images into others can be asked for; images alone do not have it."""
-
-
-POINT_JUDGES = "modes_ring8 modes_grid25"
-"""Judges of dots. Their third feature, how unlike a dot an image is, sets every generated image apart from all real
-ones: whatever looks at single distances is ruled by it."""
 
 
 @dataclass(frozen=True)
@@ -155,31 +151,12 @@ class Estimate:
     ends: Range | None = None
 
 
-# What the field calls a family on the network it was published with. Any other pairing is another metric and
-# keeps both names.
-FIELD_NAMES = {
-    ("fd", "inception_v3"): "fid",
-    ("fd_infinity", "inception_v3"): "fid_infinity",
-    ("fd", "inception_v3_spatial"): "sfid",
-    ("fd_infinity", "inception_v3_spatial"): "sfid_infinity",
-    ("swd", "inception_v3"): "mind",
-    ("kd", "inception_v3"): "kid",
-    ("kd_subsets", "inception_v3"): "kid_subsets",
-    ("is", "inception_v3"): "inception_score",
-    ("is_one_split", "inception_v3"): "inception_score_one_split",
-    # The judges of known modes are named after what they count.
-    **{
-        ("modes", judge): judge
-        for judge in ("modes_ring8", "modes_grid25", "modes_stacked-digits", "modes_stacked-mnist")
-    },
-}
-
-
 def full_name(family: str, extractor: str | None) -> str:
-    """The name records have: "fd" on "dinov2" is "fd_dinov2", on "inception_v3" it is "fid"."""
+    """The name records have: "fd" on "dinov2" is "fd_dinov2", on "inception_v3" it is "fid", which is what the field
+    calls it on the network it was published with. An extractor says so of itself (`Traits.field_names`)."""
     if extractor is None:
         return family
-    return FIELD_NAMES.get((family, extractor), f"{family}_{extractor}")
+    return traits_of(extractor).field_names.get(family, f"{family}_{extractor}")
 
 
 @dataclass(frozen=True)
@@ -223,11 +200,11 @@ class Metric:
     needs_reference: ClassVar[bool] = True
     needs_held_out: ClassVar[bool] = False  # also of the held-out split
     uses_extractor: ClassVar[bool] = True
-    extractors: ClassVar[str] = (
-        "*"  # which ones it is defined on, as globs of their names with spaces between
-    )
-    not_on: ClassVar[str] = ""  # globs of those among them on which it says nothing
-    standard_on: ClassVar[str] = "*"  # on which of them the set `standard` has it
+    # On which extractors it is defined, by what these declare (`features.extractor.Traits.words`) …
+    on: ClassVar[frozenset[str]] = frozenset()  # all of these words
+    not_on: ClassVar[frozenset[str]] = frozenset()  # none of these, for it says nothing there
+    standard_on: ClassVar[frozenset[str]] = frozenset()  # all of these too, for the set `standard` to have it
+    extractors: ClassVar[str] = "*"  # … and by name, as globs with spaces between
     balanced: ClassVar[bool] = False  # only fair between sets of one size: see `select.balanced`
     source: ClassVar[str]  # paper and equation
 
@@ -242,7 +219,8 @@ class Metric:
     @classmethod
     def defined_on(cls, extractor: str) -> bool:
         """Whether the family is defined on the extractor of that name."""
-        return matches(extractor, cls.extractors) and not matches(extractor, cls.not_on)
+        words = traits_of(extractor).words
+        return _matches(extractor, cls.extractors) and cls.on <= words and not cls.not_on & words
 
     def check_defined(self) -> None:
         """`MetricFailed` where the extractor is one of those on which the family says nothing."""
@@ -322,6 +300,6 @@ def output_of(family: type[Metric], name: str) -> Output:
     )
 
 
-def matches(name: str, globs: str) -> bool:
+def _matches(name: str, globs: str) -> bool:
     """Whether one of the globs, which have spaces between them, is that name's."""
     return any(fnmatchcase(name, pattern) for pattern in globs.split())

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from benchbench.core.errors import InputError, MetricFailed, unknown_name
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
+from benchbench.features.extractor import traits_of
 from benchbench.metrics.metric import (
     Estimate,
     Evidence,
@@ -22,7 +23,7 @@ from benchbench.metrics.metric import (
     FeatureEvidence,
     Metric,
     Need,
-    matches,
+    full_name,
     output_of,
 )
 from benchbench.metrics.pairs.paired import PairedMetric
@@ -67,6 +68,7 @@ def select_metrics(
     `standard_on`.
     """
     known = set(METRICS.names())
+    extractors = [EXTRACTORS.recorded(name) for name in extractors]
     chosen: dict[str, Metric] = {}
     for asked in names:
         for name in _expand(asked, known, standard):
@@ -102,13 +104,13 @@ def _build(
         family = METRICS.get(name)
         if not family.uses_extractor:
             return [build_metric(name)]
-        chosen = family.standard_on if standard else "*"
-        if class_judge is not None and {family.extractors, chosen} != {"*"}:
+        besides = family.standard_on if standard else frozenset()
+        if class_judge is not None and (family.on or family.extractors != "*" or besides):
             extractors = [*extractors, class_judge]
         return [
             build_metric(name, extractor)
             for extractor in extractors
-            if family.defined_on(extractor) and matches(extractor, chosen)
+            if family.defined_on(extractor) and besides <= traits_of(extractor).words
         ]
     suffixed = re.fullmatch(r"(\w+?)(?:_crop([1-9]\d*))?(?:_hints([1-9]\d*))?", name)
     if suffixed and suffixed[1] in known:
@@ -116,21 +118,44 @@ def _build(
         if issubclass(family, PairedMetric) and family.role == "truth":
             crop, hints = (int(number or 0) for number in suffixed.groups()[1:])
             return [family(crop_border=crop, hints=hints)]
-    # A full name: try each family on each extractor there is, which also finds aliases such as "fid".
-    everything = {
-        metric.name: metric
-        for known_name in sorted(known)
-        if METRICS.get(known_name).uses_extractor
-        for metric in (build_metric(known_name, extractor) for extractor in EXTRACTORS.names())
-    }
-    if name not in everything:
-        # Every family on every network would be a list that nobody reads.
-        near = get_close_matches(name, everything, n=1)
-        raise unknown_name("metric", name, {*known, *near, "standard", "all"})
-    return [everything[name]]
+    return [
+        _of_full_name(name, [known_name for known_name in known if METRICS.get(known_name).uses_extractor])
+    ]
+
+
+def _of_full_name(name: str, families: Sequence[str]) -> Metric:
+    """The metric of a name that has its extractor in it, "fd_cnn_digits", or stands for both, "fid"."""
+    refused: InputError | None = None
+    for family in sorted(families, key=len, reverse=True):  # fd_infinity_x is not the fd of infinity_x
+        if name.startswith(f"{family}_"):
+            extractor = name.removeprefix(f"{family}_")
+            try:
+                EXTRACTORS.get(extractor)
+            except InputError as error:
+                refused = error if EXTRACTORS.split(extractor)[1] else refused
+                continue
+            metric = build_metric(family, extractor)
+            if metric.name == name:
+                return metric
+    for extractor in (
+        *EXTRACTORS.names(),
+        name,
+    ):  # one of a family may name its metric after itself and be in no list
+        for family, alias in traits_of(extractor).field_names.items():
+            if alias == name and family in families:
+                return build_metric(family, extractor)
+    if refused is not None:
+        raise refused
+    everything = [full_name(family, extractor) for family in families for extractor in EXTRACTORS.names()]
+    # Every family on every network would be a list that nobody reads.
+    near = get_close_matches(name, everything, n=1)
+    raise unknown_name("metric", name, {*METRICS.names(), *near, "standard", "all"})
 
 
 def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:
+    """For a family that is defined on none of `extractors`; raises at once for one of them that there is not."""
+    for name in extractors:
+        EXTRACTORS.get(name)
     able = [name for name in EXTRACTORS.names() if METRICS.get(family).defined_on(name)]
     return InputError(
         f"{family} is not defined on {', '.join(extractors) or 'no extractor'}; "

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
-from benchbench.core.registry import METRICS
+from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
@@ -90,7 +90,8 @@ def built(name: str) -> Metric:
     family = METRICS.get(name)
     if not family.uses_extractor:
         return build_metric(name)
-    return build_metric(name, family.extractors.split()[0].replace("*", "net"))
+    able = ["net", *EXTRACTORS.names()]
+    return build_metric(name, next(extractor for extractor in able if family.defined_on(extractor)))
 
 
 def evidence_for(metric: Metric, n: int, d: int, device: torch.device) -> Evidence:

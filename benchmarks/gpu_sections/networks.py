@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchbench.core.errors import MetricFailed
 from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import EXTRACTORS
-from benchbench.features.extractor import Extractor, load_extractor
+from benchbench.features.extractor import Extractor, load_extractor, traits_of
 from benchbench.features.frozen import FrozenExtractor
 from benchbench.features.networks.inception_v3 import InceptionV3
 from benchbench.models.build import build_model
@@ -44,7 +44,7 @@ def extractor_on(name: str, device: torch.device, precision: str = "float32") ->
 
 def inputs_of(name: str, pictures: Tensor) -> Tensor:
     """Pictures of the size and kind that an extractor can look at."""
-    if name in ("modes_ring8", "modes_grid25"):
+    if traits_of(name).kind == "points":
         return _dots(len(pictures))
     return pictures
 

@@ -1,7 +1,9 @@
-"""The dataset's own classifiers as judges: the network that was trained, from weights that are what they say."""
+"""The dataset's own classifiers as judges: the network that was trained, from weights that are what they say, and the
+same for a dataset of the user's own."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +11,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.hashing import file_sha256
 from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
+from benchbench.features.extractor import load_extractor, traits_of
 from benchbench.features.networks import cnn as module
-from benchbench.features.networks.cnn import CNNCIFAR10, CNNMNIST, CNNDigits, CNNOpenMojiTones, FoldedCNN
+from benchbench.features.networks.cnn import CNN, JUDGE, FoldedCNN, variable
 from benchbench.models.build import build_model
 from benchbench.training.weights import save_weights
 
 ENV = "BENCHBENCH_CNN_CIFAR10_WEIGHTS"
+OURS = ("cifar10", "digits", "mnist", "openmoji-tones")
+CATS = "BENCHBENCH_CNN_FOLDER_CATS_WEIGHTS"
 
 
 @pytest.fixture(autouse=True)
 def _no_weights_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    for judge in (CNNDigits, CNNOpenMojiTones, CNNMNIST, CNNCIFAR10):
-        monkeypatch.delenv(
-            f"BENCHBENCH_{judge.name.upper().replace(chr(45), chr(95))}_WEIGHTS", raising=False
-        )
+    for dataset in (*OURS, "folder-cats"):
+        monkeypatch.delenv(variable(dataset), raising=False)
 
 
 def trained(spec: ImageSpec, convs: int = 1) -> Any:
@@ -59,7 +62,7 @@ def test_it_is_the_network_that_was_trained(
     save_weights(model, tmp_path / "w.safetensors", name="cnn")
     monkeypatch.setenv(ENV, str(tmp_path / "w.safetensors"))
     images = pictures(5, 32, grey)
-    seen = CNNCIFAR10()(images)
+    seen = CNN.of("cifar10")()(images)
     with torch.inference_mode():
         features, logits = model.features(images), model.classify(images)
     torch.testing.assert_close(seen.features, features, rtol=1e-4, atol=1e-4 * float(features.max()))
@@ -69,22 +72,23 @@ def test_it_is_the_network_that_was_trained(
 
 @pytest.mark.costly
 @pytest.mark.parametrize(
-    ("judge_class", "dataset", "right"),
-    [(CNNDigits, "digits", 884), (CNNOpenMojiTones, "openmoji-tones", 323)],
+    ("dataset", "right", "sha256"),
+    [
+        ("digits", 884, "b0b2d75fc4ebc86452be7ff5e10f464c9f19bff89cdd0f0d530d30fe73b74f0b"),
+        ("openmoji-tones", 323, "6cf6218a235b86e94e3dd8fdc04949c33e15b8e5f6268fb5c4ed0aca287ee4a0"),
+    ],
 )
-def test_shipped_weights_are_as_good_as_their_card_says(
-    judge_class: type[CNNDigits | CNNOpenMojiTones], dataset: str, right: int
-) -> None:
+def test_shipped_weights_are_as_good_as_their_card_says(dataset: str, right: int, sha256: str) -> None:
     """884 of the 899 held-out digits and 323 of 330 tones, as the cards have it; another processor may round a tie
     the other way, so two images either way are let pass."""
-    judge = judge_class()
+    judge = CNN.of(dataset)()
     held_out = load_dataset(dataset).held_out
     logits = judge(held_out.images).logits
     assert logits is not None
     assert held_out.labels is not None
     assert abs(int((logits.argmax(1) == held_out.labels).sum()) - right) <= 2
     described = judge.describe()
-    assert described["weights_sha256"] == judge_class.sha256
+    assert described["weights_sha256"] == sha256
     assert described["weights_source"] == f"shipped, baselines/cnn-{dataset}"
     assert described["resize"] == "bilinear-antialias-32"
 
@@ -92,7 +96,7 @@ def test_shipped_weights_are_as_good_as_their_card_says(
 def test_preprocessing() -> None:
     """Closed form: an image of one level is the same image at any size, up to the rounding of interpolation
     weights; a grey judge sees the mean of the channels, so (0, 30, 60) is the level 30."""
-    judge = CNNDigits()
+    judge = CNN.of("digits")()
 
     def flat(size: int, levels: tuple[int, int, int]) -> Tensor:
         return torch.tensor(levels, dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, size, size)
@@ -103,17 +107,32 @@ def test_preprocessing() -> None:
     assert not torch.allclose(judge(flat(32, (90, 90, 90))).features, whole, rtol=1e-2)
 
 
-@pytest.mark.parametrize("judge", [CNNMNIST, CNNCIFAR10])
-def test_absent(judge: type[CNNMNIST], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Registered, and one sentence with the command that makes the weights and the variable to set."""
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_absent(dataset: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Known, and one sentence with the command that makes the weights and the variable to set."""
+    (tmp_path / f"cnn-{dataset}").mkdir()
+    (tmp_path / f"cnn-{dataset}" / JUDGE).write_text("input_side = 28\nn_classes = 10\n")
     monkeypatch.setattr(module, "baselines_folder", lambda: tmp_path)
-    assert EXTRACTORS.get(judge.name) is judge
     with pytest.raises(MetricFailed) as caught:
-        judge()
+        EXTRACTORS.get(f"cnn_{dataset}")()
     assert caught.value.status == "unavailable"
-    dataset = judge.name.removeprefix("cnn_")
     assert f"benchbench run --model cnn --dataset {dataset}, then" in caught.value.reason
     assert f"BENCHBENCH_CNN_{dataset.upper()}_WEIGHTS" in caught.value.reason
+
+
+def test_what_ships_is_what_records_were_made_with() -> None:
+    """The sides and digests that stood in the code when the published records were made; a name pins them."""
+    found = {dataset: EXTRACTORS.get(f"cnn_{dataset}") for dataset in OURS}
+    assert {
+        dataset: (judge.input_side, judge.resize, judge.shipped.sha256[:8])
+        for dataset, judge in found.items()
+    } == {
+        "cifar10": (32, "bilinear-antialias-32", ""),
+        "digits": (32, "bilinear-antialias-32", "b0b2d75f"),
+        "mnist": (28, "bilinear-antialias-28", "6232d652"),
+        "openmoji-tones": (32, "bilinear-antialias-32", "6cf6218a"),
+    }
+    assert CNN.members() == list(OURS)
 
 
 def test_weights_that_are_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +143,7 @@ def test_weights_that_are_something_else(tmp_path: Path, monkeypatch: pytest.Mon
 
     def reason() -> str:
         with pytest.raises(MetricFailed) as caught:
-            CNNCIFAR10()
+            CNN.of("cifar10")()
         assert caught.value.status == "unavailable"
         assert "\n" not in caught.value.reason
         return caught.value.reason
@@ -136,13 +155,14 @@ def test_weights_that_are_something_else(tmp_path: Path, monkeypatch: pytest.Mon
         save_weights(build_model(name, {}, ImageSpec(16, 16, False, 0)), file, name=name)
         assert "another network's" in reason()
     save_weights(trained(ImageSpec(32, 32, False, 7)), file)
-    assert "128 features and 7 classes, not 128 and 10" in reason()
+    assert "cnn_cifar10 tell 7 classes apart, and cifar10 has 10" in reason()
 
     monkeypatch.setattr(module, "baselines_folder", lambda: tmp_path)
     (tmp_path / "cnn-digits").mkdir()
+    (tmp_path / "cnn-digits" / JUDGE).write_text('input_side = 32\nn_classes = 10\nsha256 = "b0b2d75f"\n')
     save_weights(trained(ImageSpec(32, 32, True, 10)), tmp_path / "cnn-digits" / "weights.safetensors")
     with pytest.raises(MetricFailed, match="damaged or another file"):
-        CNNDigits()
+        CNN.of("digits")()
 
 
 def test_given_weights_go_before_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +170,7 @@ def test_given_weights_go_before_shipped_ones(tmp_path: Path, monkeypatch: pytes
     file = tmp_path / "mine.safetensors"
     save_weights(trained(ImageSpec(32, 32, True, 10)), file)
     monkeypatch.setenv("BENCHBENCH_CNN_DIGITS_WEIGHTS", str(file))
-    described = CNNDigits().describe()
+    described = CNN.of("digits")().describe()
     assert described["weights_sha256"] == file_sha256(file)
     assert described["weights_source"] == "a file named by BENCHBENCH_CNN_DIGITS_WEIGHTS"
 
@@ -160,3 +180,57 @@ def test_a_tensor_too_many_is_another_network() -> None:
     weights = trained(ImageSpec(32, 32, True, 10)).state_dict()
     with pytest.raises(KeyError, match=r"gate\.weight is not what a cnn has"):
         FoldedCNN({**weights, "gate.weight": torch.ones(1)})
+
+
+def cats(folder: Path, spec: ImageSpec, size: str | None) -> Path:
+    """Weights as a run leaves them: beside a record that says on what they were trained."""
+    folder.mkdir()
+    save_weights(trained(spec), folder / "weights.safetensors")
+    data = {} if size is None else {"data": {"size": size}}
+    (folder / "run.json").write_text(json.dumps({"dataset": "folder-cats", **data}))
+    return folder / "weights.safetensors"
+
+
+def test_a_judge_of_ones_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By either spelling, with what the weights (3 classes, 128 features as of every `cnn`) and the record (48×48) say:
+    the network sees images at 48 pixels a side. It is listed while the variable is set."""
+    assert "cnn_folder-cats" not in EXTRACTORS.names()
+    monkeypatch.setenv(CATS, str(cats(tmp_path / "cell", ImageSpec(48, 48, False, 3), "48×48")))
+    for name in ("cnn:folder-cats", "cnn_folder-cats"):
+        judge: Any = load_extractor(name)
+        assert (judge.name, judge.dim, judge.n_logits) == ("cnn_folder-cats", 128, 3)
+        assert (judge.input_side, judge.describe()["resize"]) == (48, "bilinear-antialias-48")
+    seen: list[torch.Size] = []
+    judge.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0].shape))
+    assert judge(pictures(2, 20)).features.shape == (2, 128)
+    assert seen == [torch.Size([2, 3, 48, 48])]
+    assert traits_of("cnn_folder-cats").classes_of == "folder-cats"
+    assert "cnn_folder-cats" in EXTRACTORS.names()
+
+
+def test_a_judge_of_ones_own_data_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights named, none that ship under a path: refused with the way to make them. No record beside the weights,
+    one without a size, one of oblong images: "unavailable", each with its sentence."""
+    for what in ("folder-cats", "../cnn-digits", "autoencoder-openmoji-lines"):
+        with pytest.raises(
+            InputError, match=r"no extractor cnn:.* point BENCHBENCH_CNN_\w+_WEIGHTS to .* cnn:digits"
+        ):
+            load_extractor(f"cnn:{what}")
+
+    def reason(weights: Path) -> str:
+        monkeypatch.setenv(CATS, str(weights))
+        with pytest.raises(MetricFailed) as caught:
+            load_extractor("cnn:folder-cats")
+        assert caught.value.status == "unavailable"
+        return caught.value.reason
+
+    spec = ImageSpec(32, 32, False, 2)
+    for number, size in enumerate((None, "large")):
+        assert "no run.json beside it says at which size" in reason(cats(tmp_path / str(number), spec, size))
+    assert "trained on images of 48×32 pixels" in reason(cats(tmp_path / "oblong", spec, "48×32"))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    save_weights(trained(spec), alone / "w.safetensors")
+    assert "no run.json beside it says at which size" in reason(alone / "w.safetensors")
+    (alone / "run.json").write_text("[")
+    assert "no run.json beside it says at which size" in reason(alone / "w.safetensors")

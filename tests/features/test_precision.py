@@ -20,9 +20,9 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.registry import EXTRACTORS
 from benchbench.features.extractor import Features, load_extractor
 from benchbench.features.frozen import FrozenExtractor
-from benchbench.features.networks.cnn import CNNDigits
+from benchbench.features.networks.cnn import CNN
 from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
-from benchbench.features.networks.stacked import ModesStackedDigits
+from benchbench.features.networks.stacked import Stacked
 from benchbench.features.reference_cache import reference_features
 
 UNIT = {"bfloat16": 2**-8, "float16": 2**-11}
@@ -42,7 +42,7 @@ def relative(ours: Tensor, exact: Tensor) -> float:
 @pytest.mark.costly
 @pytest.mark.parametrize("precision", UNIT)
 @pytest.mark.parametrize(
-    ("judge", "depth"), [(EfficientNetLite0, 49), (CNNDigits, 3), (ModesStackedDigits, 3)]
+    ("judge", "depth"), [(EfficientNetLite0, 49), (CNN.of("digits"), 3), (Stacked.of("digits"), 3)]
 )
 def test_near_float32_and_not_the_same(judge: Any, depth: int, precision: str) -> None:
     """Within the module's bound, on features and logits; and further off than float32's own rounding, √(2L)·2⁻²⁴,
@@ -62,7 +62,7 @@ def test_only_convolutions_are_lowered(precision: str) -> None:
     """The layer of the logits keeps its float32 weights, and its product is one of float32: equal, bit by bit, to
     that of the features that came out. The features are means of 8×8 rounded values and no values of the half
     format themselves."""
-    judge = CNNDigits(precision=precision)
+    judge = CNN.of("digits")(precision=precision)
     seen = judge(blocks(4))
     assert judge.network.head.weight.dtype == torch.float32
     assert torch.equal(seen.logits, judge.network.head(seen.features))
@@ -85,7 +85,7 @@ def test_each_precision_has_its_own_reference_features() -> None:
     images = blocks(6)
     for _ in range(2):
         for precision in ("float32", *UNIT):
-            judge = CNNDigits(precision=precision)
+            judge = CNN.of("digits")(precision=precision)
             found = reference_features(images, judge, need_features=True, need_logits=False)
             assert found.features is not None
             assert torch.equal(found.features, judge(images).features)

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchbench.core.registry import EXTRACTORS
+from benchbench.features.extractor import traits_of
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import FIELD_NAMES, full_name
+from benchbench.metrics.metric import full_name
 from benchbench.metrics.sets.cmmd import cmmd, rbf_kernel
 from benchbench.metrics.sets.frechet import fd_infinity, frechet_distance, frechet_distance_from_features
 from benchbench.metrics.sets.inception_score import inception_score
@@ -128,7 +130,12 @@ def test_inception_score_of_one_prediction_is_one() -> None:
 def test_names_are_frozen() -> None:
     """DESIGN: `fid` means Inception-v3, everything else says its network. Records depend on these
     spellings."""
-    assert FIELD_NAMES == {
+    declared = {
+        (family, extractor): name
+        for extractor in EXTRACTORS.names()
+        for family, name in traits_of(extractor).field_names.items()
+    }
+    assert declared == {
         ("fd", "inception_v3"): "fid",
         ("fd_infinity", "inception_v3"): "fid_infinity",
         ("fd", "inception_v3_spatial"): "sfid",

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchbench.data.catalogue import load_dataset
-from benchbench.features.networks.cnn import CNNDigits
+from benchbench.features.networks.cnn import CNN
 from benchbench.models.build import build_model
 from benchbench.runner.monitor import Panel
 from benchbench.training.data import TrainingData
@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def watch() -> Any:
     data = load_dataset("digits")
-    panel = Panel(CNNDigits(), data.train.images, data.train.labels, device=CPU)
+    panel = Panel(CNN.of("digits")(), data.train.images, data.train.labels, device=CPU)
 
     def run(model: str, seed: int, recipe: Path | None, overrides: list[str]) -> TrainingResult:
         resolved = load_recipe(model, "digits", path=recipe, overrides=overrides)

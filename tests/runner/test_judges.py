@@ -13,7 +13,7 @@ from benchbench.core.registry import MODELS, Registry
 from benchbench.core.runtime import Runtime
 from benchbench.data.catalogue import load_dataset, load_domains
 from benchbench.data.dataset import Dataset
-from benchbench.features.networks.cnn import CNNDigits
+from benchbench.features.networks.cnn import CNN
 from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
 from benchbench.metrics.select import select_metrics
 from benchbench.runner.describe import CONTROLS, describe_data, is_control
@@ -44,12 +44,12 @@ def test_the_judge_of_the_dataset_leads(digits: Dataset) -> None:
     alone; without a judge, without a dataset, and for two domains the general network. What was asked for stands."""
     assert choose_extractors(None, digits, LOAD).names == ["cnn_digits", LITE]
     assert choose_extractors(None, digits, LOAD).own == "cnn_digits"
-    points = replace(digits, name="ring8", judge="modes_ring8")
+    points = replace(digits, name="ring8", judge="modes_ring8", classes=tuple("abcdefgh"))
     assert choose_extractors(None, points, LOAD).names == ["modes_ring8"]
     assert choose_extractors(None, replace(digits, judge=None), LOAD).names == [LITE]
     assert choose_extractors(None, None, LOAD) == Chosen([LITE])
     assert choose_extractors(None, load_domains("photographs", size=32), LOAD).names == [LITE]
-    assert choose_extractors(["vgg16"], digits, LOAD) == Chosen(["vgg16"])
+    assert choose_extractors(["vgg16"], digits, LOAD) == Chosen(["vgg16"], classes=("digits", 10))
 
 
 def test_a_judge_that_is_not_at_hand_is_told(
@@ -82,7 +82,7 @@ def plan(**options: Any) -> Plan:
 def test_each_extractor_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge of the dataset is that of its classes too; to know that it is at hand it is loaded, and not again."""
     loaded: list[str] = []
-    for network in (CNNDigits, EfficientNetLite0):
+    for network in (CNN.of("digits"), EfficientNetLite0):
         original = network.__init__
 
         def counted(self: Any, *args: Any, original: Any = original, **options: Any) -> None:
@@ -96,6 +96,20 @@ def test_each_extractor_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [metric.name for metric in found.metrics]
     assert {"fd_cnn_digits", f"fd_{LITE}", "modes_cnn_digits"} <= set(names)
     assert len(names) == len(set(names))
+
+
+def test_a_judge_of_another_number_of_classes_counts_as_not_at_hand(digits: Dataset) -> None:
+    """Ten classes on a dataset of two: asked for, its rows are unavailable with the reason; by default another network
+    stands in. On another dataset it is a network like any other."""
+    two = replace(digits, classes=("even", "odd"))
+    asked = choose_extractors(["cnn:digits", "cnn_digits"], two, LOAD)
+    assert asked.names == ["cnn_digits"]
+    _, judges = load_chosen(select_metrics(["fd"], asked.names), asked, (), LOAD, "float32")
+    assert "cnn_digits tells 10 classes apart, and digits has 2" in judges.failures["cnn_digits"].reason
+    assert choose_extractors(None, two, LOAD).names == [LITE]
+    stranger = choose_extractors(["cnn:digits"], replace(two, name="parity"), LOAD)
+    _, judges = load_chosen(select_metrics(["fd"], stranger.names), stranger, (), LOAD, "float32")
+    assert list(judges.extractors) == ["cnn_digits"]
 
 
 def test_the_judge_that_nobody_named_stays_float32() -> None:

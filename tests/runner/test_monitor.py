@@ -13,7 +13,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.data.builtin.digits import Digits
 from benchbench.data.dataset import Dataset
 from benchbench.features.moments import Moments
-from benchbench.features.networks.cnn import CNNDigits
+from benchbench.features.networks.cnn import CNN
 from benchbench.metrics.sets.frechet import frechet_distance_from_features
 from benchbench.metrics.sets.mode_collapse import class_kl
 from benchbench.metrics.sets.prdc import prdc
@@ -49,7 +49,7 @@ def train(digits: Dataset) -> Tensor:
 
 @pytest.fixture
 def panel(train: Tensor) -> Panel:
-    return Panel(CNNDigits(), train, None, device=CPU)
+    return Panel(CNN.of("digits")(), train, None, device=CPU)
 
 
 def twins(features: Tensor, threshold: float) -> float:
@@ -68,7 +68,7 @@ def test_a_panel_is_the_plain_numbers_of_its_samples(digits: Dataset, train: Ten
     model.fit(train[:20], train)
     found = panel.panel(model, 10)
 
-    judge = CNNDigits()
+    judge = CNN.of("digits")()
     fake = judge(torch.cat(list(generate(model, range(N), seed=SEED))))
     real = judge(train)
     assert found[DISTANCE] == pytest.approx(
@@ -109,9 +109,9 @@ def test_a_class_that_no_real_image_has_leaves_kl_out(digits: Dataset, train: Te
     """Real images of some classes alone: KL is infinite for a generator of the others, so it has no column; the
     others have theirs."""
     assert panel.known.shares is not None
-    seen = CNNDigits()(train).logits
+    seen = CNN.of("digits")()(train).logits
     assert seen is not None
-    panel = Panel(CNNDigits(), train[seen.argmax(1) < 5], None, device=CPU)
+    panel = Panel(CNN.of("digits")(), train[seen.argmax(1) < 5], None, device=CPU)
     model = Memorizer(Memorizer.Config(), digits.spec)
     model.fit(train[seen.argmax(1) >= 5], train)
     assert panel.panel(model, 10).keys() == {DISTANCE, RECALL, COVERAGE, DUPLICATES, REAL_DUPLICATES, MODES}
@@ -139,11 +139,11 @@ def test_weights_are_selected_by_the_validation_part(digits: Dataset, train: Ten
     labels = digits.train.labels
     assert labels is not None
     labels = labels[torch.arange(N) * 14]
-    selecting = Panel(CNNDigits(), train, labels, device=CPU, selects=True)
+    selecting = Panel(CNN.of("digits")(), train, labels, device=CPU, selects=True)
     model = Memorizer(Memorizer.Config(), digits.spec)
     model.fit(train, train)
     found, watched = selecting.panel(model, 10), panel.panel(model, 10)
-    judge = CNNDigits()
+    judge = CNN.of("digits")()
     fake = judge(torch.cat(list(generate(model, range(N), seed=SEED))))
     held = judge(train[validation_parts(train, labels).validation])
     assert len(held.features) == 15
@@ -160,7 +160,7 @@ def test_too_few_images_to_hold_samples_against(train: Tensor) -> None:
     with pytest.raises(
         InputError, match=r"at least 6 training images .* but there are 5; leave monitor_every at 0"
     ):
-        Panel(CNNDigits(), train[: FEWEST - 1], None, device=CPU)
+        Panel(CNN.of("digits")(), train[: FEWEST - 1], None, device=CPU)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def only_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def load(name: str, device: torch.device, precision: str) -> object:
         if name not in here:
             raise MetricFailed(f"fetch {name} first", status="unavailable")
-        judge = CNNDigits(device)
+        judge = CNN.of("digits")(device)
         monkeypatch.setattr(judge, "name", name, raising=False)
         return judge
 
@@ -187,7 +187,7 @@ def test_who_looks(only_here: list[str]) -> None:
     assert choose_judge("mnist", ["first", "second"], nobody, load, "float32").name == "first"
     only_here += ["cnn_mnist"]
     assert choose_judge("mnist", ["first", "second"], nobody, load, "float32").name == "cnn_mnist"
-    loaded = CNNDigits()
+    loaded = CNN.of("digits")()
     assert choose_judge("digits", ["first"], Judges({"cnn_digits": loaded}, {}), load, "float32") is loaded
     only_here.clear()
     load = ExtractorLoader(CPU)

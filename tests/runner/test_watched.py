@@ -24,7 +24,7 @@ from benchbench.core.protocols import Batch, ImageSpec
 from benchbench.core.registry import MODELS, Registry
 from benchbench.core.seeds import ImageRng
 from benchbench.data.builtin.digits import Digits
-from benchbench.features.networks.cnn import CNNDigits
+from benchbench.features.networks.cnn import CNN
 from benchbench.results.manifest import RunFacts
 from benchbench.results.provenance import read_run_json, write_run_json
 from benchbench.results.words import mode_words
@@ -112,7 +112,7 @@ def test_a_conditional_run_asks_for_the_training_distribution(tmp_path: Path) ->
     model.load_state_dict(load_file(path / "weights.safetensors"))
     asked = asked_labels(data.train.labels, 0, 898)
     assert torch.equal(asked.bincount(), data.train.labels.bincount())
-    judge = CNNDigits()
+    judge = CNN.of("digits")()
     with torch.inference_mode():
         seen = judge(model.sample(898, ImageRng(0, range(898)), asked)).logits
     assert seen is not None

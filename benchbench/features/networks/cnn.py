@@ -1,8 +1,12 @@
-"""Judges trained on the dataset itself: the project's own `cnn` classifiers as extractors.
+"""The family `cnn:<dataset>`: judges trained on the dataset itself, the project's own `cnn` classifiers as extractors.
 
 ImageNet networks have no class for "a seven". Which modes of a dataset a generator covers is asked of a
 classifier of that dataset (Srivastava et al. 2017), and this is it: the weights that `benchbench
-run --model cnn --dataset NAME` leaves, one extractor a dataset.
+run --model cnn --dataset NAME` leaves, one extractor a dataset, whoever's the dataset is.
+
+The weights are those that `BENCHBENCH_CNN_<DATASET>_WEIGHTS` names, else those in `baselines/cnn-<dataset>/`. There a
+`judge.toml` beside them says what they do not: to which side images are brought (`Shipped`). Of weights that a user
+names for a dataset of which we know nothing, the record beside them, `run.json`, says at which size they were trained.
 
 The network is read off the weights' names and shapes (`levels.<level>.<layer>`, 3×3 convolutions in turn with
 batch norms, averages of 2×2 between levels) with every batch norm folded into the convolution before it. The
@@ -15,22 +19,28 @@ interpolation in float32. A classifier of grey images looks at the mean of the c
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
+from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from benchbench.core.baselines import baselines_folder
-from benchbench.core.errors import MetricFailed
+from benchbench.core.baselines import WEIGHTS, baselines_folder
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.toml import read_toml
 from benchbench.features.extractor import Features
 from benchbench.features.frozen import FrozenExtractor, fold_batch_norm
 from benchbench.features.weights import check_sha256, wrong_shape
 
+JUDGE = "judge.toml"
 _LAYERS = 3  # convolution, batch norm, ReLU
 
 
@@ -76,15 +86,44 @@ class FoldedCNN(nn.Module):
         return features, self.head(features)
 
 
-class _CNN(FrozenExtractor):
-    """A trained `cnn`. sha256: how the digest of the shipped weights begins; "" where none are shipped."""
+class Shipped(BaseModel, extra="forbid", frozen=True):
+    """What `judge.toml` in `baselines/cnn-<dataset>/` says of our judge of that dataset.
 
-    dim = 128
-    n_logits = 10
+    input_side: in pixels, to which images are brought. n_classes: how many the dataset has. sha256: how the digest of
+    the weights begins; "" where none ship.
+    """
+
+    input_side: int
+    n_classes: int
+    sha256: str = ""
+
+
+class CNN(FrozenExtractor):
+    """The project's own classifier of a labelled dataset, any that `benchbench run --model cnn` was trained on."""
+
+    takes: ClassVar[str] = "dataset"
     batch_size = 64
 
-    input_side: ClassVar[int]
-    sha256: ClassVar[str] = ""
+    dataset: ClassVar[str]
+    shipped: ClassVar[Shipped | None]  # None for a dataset of which we know nothing
+
+    @classmethod
+    def members(cls) -> list[str]:
+        """Our datasets, and those of the user's whose weights have their record beside them."""
+        ours = [file.parent.name.removeprefix("cnn-") for file in baselines_folder().glob(f"cnn-*/{JUDGE}")]
+        return sorted({*ours, *_of_the_user()})
+
+    @classmethod
+    def of(cls, what: str) -> type[Self]:
+        """The judge of the dataset of that name, as records call it; `InputError` where nobody has its weights."""
+        shipped = _shipped(what)
+        if shipped is None and not os.environ.get(variable(what)):
+            raise InputError(
+                f"there is no extractor cnn:{what}, for no weights are at hand: train them with benchbench run --model "
+                f"cnn and that dataset, then point {variable(what)} to the weights.safetensors in its record "
+                f"(known: {', '.join(f'cnn:{known}' for known in cls.members())})"
+            )
+        return _judge(cls, what, shipped)  # type: ignore[arg-type]  # a class is hashable
 
     def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         """`MetricFailed(status="unavailable")` says how to train the weights where there are none."""
@@ -99,74 +138,123 @@ class _CNN(FrozenExtractor):
             ) from error
         except (KeyError, RuntimeError) as error:
             raise wrong_shape(self.name, error) from error
-        found = (network.head.in_features, network.head.out_features)
-        if found != (self.dim, self.n_logits):
+        self.dim, self.n_logits = network.head.in_features, network.head.out_features
+        if self.shipped is None:
+            self.input_side = _trained_side(path, variable(self.dataset))
+            self.resize = _resize(self.input_side)
+        elif self.n_logits != self.shipped.n_classes:
             raise MetricFailed(
-                f"the weights given for {self.name} have {found[0]} features and {found[1]} classes, not "
-                f"{self.dim} and {self.n_logits}",
+                f"the weights given for {self.name} tell {self.n_logits} classes apart, and {self.dataset} has "
+                f"{self.shipped.n_classes}; give those that were trained on it",
                 status="unavailable",
             )
         super().__init__(network.to(memory_format=torch.channels_last), device, sha256, source, precision)
 
     def _locate(self) -> tuple[Path, str, str]:
         """The file, how its sha256 must begin, and where it comes from in words."""
-        dataset = self.name.removeprefix("cnn_")
-        env = f"BENCHBENCH_{self.name.upper().replace('-', '_')}_WEIGHTS"  # a shell knows no hyphens
+        env = variable(self.dataset)
         if given := os.environ.get(env):
             if not Path(given).is_file():
                 raise MetricFailed(f"{env} names {given}, which is not a file", status="unavailable")
             return Path(given), "", f"a file named by {env}"
-        shipped = baselines_folder() / f"cnn-{dataset}" / "weights.safetensors"
-        if not shipped.is_file():
+        folder = f"cnn-{self.dataset}"
+        file = baselines_folder() / folder / WEIGHTS
+        if self.shipped is None or not file.is_file():
             raise MetricFailed(
-                f"{self.name} needs a classifier trained on {dataset}: run benchbench run --model cnn "
-                f"--dataset {dataset}, then point {env} to the weights.safetensors in its record",
+                f"{self.name} needs a classifier trained on {self.dataset}: run benchbench run --model cnn "
+                f"--dataset {self.dataset}, then point {env} to the weights.safetensors in its record",
                 status="unavailable",
             )
-        return shipped, self.sha256, f"shipped, baselines/cnn-{dataset}"
+        return file, self.shipped.sha256, f"shipped, baselines/{folder}"
 
     def forward(self, images: Tensor) -> Features:
         x = images.to(torch.float32)
         if self.network.channels == 1:
             x = x.mean(dim=1, keepdim=True)  # exact where R = G = B
-        if x.shape[2:] != (self.input_side, self.input_side):
-            side = (self.input_side, self.input_side)
+        assert self.input_side is not None
+        side = (self.input_side, self.input_side)
+        if x.shape[2:] != side:
             x = F.interpolate(x, side, mode="bilinear", antialias=True, align_corners=False)
         x = x.contiguous(memory_format=torch.channels_last)
         return Features(*self.network(x.div_(127.5).sub_(1).to(self.dtype)))
 
 
-class CNNDigits(_CNN):
-    """The project's own classifier of digits; its weights are shipped, its accuracy is in their card."""
-
-    name = "cnn_digits"
-    input_side = 32
-    resize = "bilinear-antialias-32"
-    sha256 = "b0b2d75fc4ebc86452be7ff5e10f464c9f19bff89cdd0f0d530d30fe73b74f0b"
+def variable(dataset: str) -> str:
+    """The environment variable that may name the weights for a dataset: a shell knows no hyphens, nor dots."""
+    return f"BENCHBENCH_CNN_{re.sub('[^A-Z0-9]', '_', dataset.upper())}_WEIGHTS"
 
 
-class CNNMNIST(_CNN):
-    """The project's own classifier of MNIST; its weights are shipped, its accuracy is in their card."""
-
-    name = "cnn_mnist"
-    input_side = 28
-    resize = "bilinear-antialias-28"
-    sha256 = "6232d65205582994d2974fed7c68dd2938f2289adf0c8505904c2559b688ba8d"
+def _resize(side: int) -> str:
+    return f"bilinear-antialias-{side}"
 
 
-class CNNCIFAR10(_CNN):
-    """The project's own classifier of CIFAR-10; train it once with `benchbench run --model cnn`."""
+def _shipped(dataset: str) -> Shipped | None:
+    """What ships of the judge of a dataset; None where nothing does."""
+    file = baselines_folder() / f"cnn-{dataset}" / JUDGE
+    if not dataset or Path(dataset).name != dataset or not file.is_file():
+        return None
+    return _read(file, file.stat().st_mtime_ns)
 
-    name = "cnn_cifar10"
-    input_side = 32
-    resize = "bilinear-antialias-32"
+
+@cache
+def _read(file: Path, changed: int) -> Shipped:
+    """The content of a `judge.toml`, which every name of a metric asks for. changed: when the file was."""
+    return Shipped.model_validate(read_toml(file, "judge"))
 
 
-class CNNOpenMojiTones(_CNN):
-    """The project's own judge of skin tones, light or dark; its weights are shipped, its accuracy is in their card."""
+@cache
+def _judge(base: type[CNN], dataset: str, shipped: Shipped | None) -> type[Any]:
+    """The class for one dataset."""
+    said: dict[str, Any] = {
+        "name": f"cnn_{dataset}",
+        "dataset": dataset,
+        "classes_of": dataset,
+        "shipped": shipped,
+    }
+    where = "the weights are those that the user names"
+    if shipped is not None:
+        said |= {"input_side": shipped.input_side, "resize": _resize(shipped.input_side)}
+        where = "train it once with `benchbench run --model cnn`"
+        if shipped.sha256:
+            where = "its weights are shipped, its accuracy is in their card"
+    return type("CNN", (base,), {"__doc__": f"The project's own classifier of {dataset}; {where}.", **said})
 
-    name = "cnn_openmoji-tones"
-    input_side = 32
-    n_logits = 2
-    resize = "bilinear-antialias-32"
-    sha256 = "6cf6218a235b86e94e3dd8fdc04949c33e15b8e5f6268fb5c4ed0aca287ee4a0"
+
+def _of_the_user() -> list[str]:
+    """The datasets of the weights that environment variables name, as the records beside these files have it."""
+    found = []
+    for env, given in os.environ.items():
+        if env.startswith("BENCHBENCH_CNN_") and given:
+            dataset = str(_record(Path(given)).get("dataset", ""))
+            if dataset and variable(dataset) == env:
+                found.append(dataset)
+    return found
+
+
+def _record(weights: Path) -> dict[str, Any]:
+    """The `run.json` beside a file of weights; empty where there is none that can be read."""
+    try:
+        record = json.loads((weights.parent / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _trained_side(weights: Path, env: str) -> int:
+    """The side in pixels of the images on which the weights were trained, as the record beside them has it."""
+    data = _record(weights).get("data")
+    size = str(data.get("size", "")) if isinstance(data, dict) else ""
+    sides = re.fullmatch(r"(\d+)×(\d+)", size)
+    if sides is None:
+        raise MetricFailed(
+            f"{env} names {weights}, and no run.json beside it says at which size it was trained; name the "
+            "weights.safetensors in the folder of its record",
+            status="unavailable",
+        )
+    if sides[1] != sides[2]:
+        raise MetricFailed(
+            f"{env} names {weights}, which was trained on images of {size} pixels; a judge looks at square ones, so "
+            "train it with --size",
+            status="unavailable",
+        )
+    return int(sides[1])

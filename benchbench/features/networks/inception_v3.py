@@ -23,6 +23,7 @@ arithmetic; asked for together with `inception_v3` it is read off that one's pas
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import torch
@@ -102,6 +103,15 @@ class InceptionV3(FrozenExtractor):
     resize = "tf1"
     input_side = SIZE
     batch_size = 8
+    field_names: ClassVar[Mapping[str, str]] = {
+        "fd": "fid",
+        "fd_infinity": "fid_infinity",
+        "swd": "mind",
+        "kd": "kid",
+        "kd_subsets": "kid_subsets",
+        "is": "inception_score",
+        "is_one_split": "inception_score_one_split",
+    }
 
     network_class: ClassVar[type[nn.Module]] = FoldedInception
 
@@ -153,6 +163,7 @@ class InceptionV3Spatial(InceptionV3):
     dim = 7 * 17 * 17
     n_logits = 0
     reads = "inception_v3"
+    field_names: ClassVar[Mapping[str, str]] = {"fd": "sfid", "fd_infinity": "sfid_infinity"}
     network_class = SpatialInception
 
 

@@ -21,6 +21,7 @@ of 24 to 128 pixels, as the datasets can be drawn.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import ClassVar
 
@@ -87,6 +88,9 @@ class _Modes(FrozenExtractor):
     dim = 3
     resize = "none"
     batch_size = 256
+    rejects = True
+    alone = True
+    kind = "points"
 
     layout: ClassVar[Layout]
 
@@ -110,6 +114,8 @@ class ModesRing8(_Modes):
     """Where the dot of a ring8 image is, and how far from each of the eight modes; closed form."""
 
     name = "modes_ring8"
+    classes_of = "ring8"
+    field_names: ClassVar[Mapping[str, str]] = {"modes": name}  # after what it counts
     layout = RING8
     n_logits = 8
 
@@ -118,5 +124,11 @@ class ModesGrid25(_Modes):
     """Where the dot of a grid25 image is, and how far from each of the 25 modes; closed form."""
 
     name = "modes_grid25"
+    classes_of = "grid25"
+    field_names: ClassVar[Mapping[str, str]] = {"modes": name}  # after what it counts
     layout = GRID25
     n_logits = 25
+
+
+JUDGES: dict[str, type[FrozenExtractor]] = {"ring8": ModesRing8, "grid25": ModesGrid25}
+"""By the dataset's name."""

@@ -84,6 +84,8 @@ def _clip_weights(name: str) -> WeightsFile:
 
 
 class _Clip(_At224):
+    kind = "clip"
+
     def __init__(
         self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
     ) -> None:

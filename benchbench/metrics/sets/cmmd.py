@@ -59,12 +59,12 @@ class CMMD(Metric):
     scale = "log"  # of the biased estimate, which is never negative
     ends = (0.0, None)
     needs = frozenset({"features"})
-    extractors = "clip_*"
+    on = frozenset({"clip"})
     source = "Jayasumana et al. 2024"
 
     def compute(self, evidence: Evidence) -> Estimate:
         assert self.extractor is not None
-        if not self.extractor.startswith("clip"):
+        if not self.defined_on(self.extractor):
             raise MetricFailed(
                 f"CMMD is defined on CLIP embeddings, and {self.extractor} is none; kd_{self.extractor} is "
                 "the kernel distance on any extractor"

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Family, Output
+from benchbench.metrics.metric import Estimate, Evidence, Family, Output
 from benchbench.metrics.numerics.intervals import positive_estimate, within
 from benchbench.metrics.numerics.linalg import check_features
 
@@ -105,10 +105,9 @@ class InceptionScore(Family):
         ),
     )
     # A blank image has logits of −1e6 there, all alike after the softmax: noise would be as confident as a dot.
-    not_on = POINT_JUDGES
-    standard_on = (
-        "cnn_* modes_*"  # a network that was trained on other classes than the images show says little
-    )
+    not_on = frozenset({"rejects"})
+    # A network that was trained on other classes than the images show says little.
+    standard_on = frozenset({"classes"})
     needs = frozenset({"logits"})
     needs_reference = False
     source = "Salimans et al. 2016, section 4; one split: Barratt & Sharma 2018"

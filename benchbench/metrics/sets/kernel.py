@@ -28,7 +28,7 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Family, Output
+from benchbench.metrics.metric import Estimate, Evidence, Family, Output
 from benchbench.metrics.numerics.gram import Kernel, Side, rounding_error, sums_across, sums_within
 from benchbench.metrics.numerics.intervals import normal_estimate
 from benchbench.metrics.numerics.linalg import check_pair
@@ -135,7 +135,9 @@ class KernelDistance(Family):
             beside="kd",
         ),
     )
-    not_on = POINT_JUDGES  # the cube of how unlike a dot an image is leaves no place for anything else
+    not_on = frozenset(
+        {"points"}
+    )  # the cube of how unlike a dot an image is leaves no place for anything else
     needs = frozenset({"features"})
     balanced = True  # unbiased at any count; a Gram matrix of 50,000 reference images would buy little
     source = "Bińkowski et al. 2018; interval: Hoeffding's decomposition"

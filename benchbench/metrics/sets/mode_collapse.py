@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric
+from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.numerics.intervals import positive_estimate, wilson_interval, within
 from benchbench.metrics.numerics.linalg import check_features, check_pair
 from benchbench.metrics.numerics.neighbours import count_within, kth_neighbour, mean_row, row_tiles
@@ -226,7 +226,7 @@ class DuplicateExcess(Metric):
     ends = (0.0, 1.0)
     needs = frozenset({"features"})
     balanced = True
-    not_on = POINT_JUDGES  # where a few hundred real images have a near-twin each
+    not_on = frozenset({"points"})  # where a few hundred real images have a near-twin each
     source = "in the spirit of Arora & Zhang 2017; threshold ours"
 
     def compute(self, evidence: Evidence) -> Estimate:

@@ -4,12 +4,14 @@ As in the stacked MNIST experiments of Srivastava et al. 2017 (VEEGAN) and Lin e
 counts for the class that a trained classifier gives it; a mode is covered if at least one image falls on it;
 the class shares are compared with those of the real images under the same classifier, errors included.
 
-On the Gaussians of `ring8` and `grid25` an image can also belong to no class. It is of high quality if its point lies
-within three standard deviations of a mode (VEEGAN), and only such images count, for covered modes and in the class
-shares, generated and real. The papers assign every sample to its nearest mode for the shares; a sample of theirs is
-always a point, whereas an image may show none, and `high_quality` says beside it how many do.
+Under a judge that rejects images, as those of the Gaussians of `ring8` and `grid25` do, an image can also belong to no
+class. It is of high quality if its point lies within three standard deviations of a mode (VEEGAN), and only such images
+count, for covered modes and in the class shares, generated and real. The papers assign every sample to its nearest mode
+for the shares; a sample of theirs is always a point, whereas an image may show none, and `high_quality` says beside it
+how many do.
 
-Scope: only judges of the dataset's own classes, `cnn_*` and `modes_*`; their logits are read and nothing else.
+Scope: only judges of a dataset's own classes, extractors that declare `classes_of`; their logits are read and nothing
+else. Which of them can say that an image belongs to no class, they declare too (`rejects`).
 The arithmetic is in `mode_collapse`.
 """
 
@@ -26,15 +28,15 @@ from scipy.stats import binom
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.registry import EXTRACTORS
 from benchbench.core.scales import Range, Scale
-from benchbench.metrics.metric import POINT_JUDGES, Estimate, Evidence, Metric
+from benchbench.features.extractor import traits_of
+from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.numerics.intervals import normal_estimate, positive_estimate, within
 from benchbench.metrics.numerics.linalg import check_features
 from benchbench.metrics.sets.mode_collapse import class_kl, class_shares, class_tv
 from benchbench.metrics.sets.prdc import share_estimate
 
-GAUSSIANS = tuple(POINT_JUDGES.split())
-"""Judges whose logits are −d²/2σ², so that an image can belong to no class."""
 WITHIN = -4.5
 """−d²/2σ² at three standard deviations, d = 3σ."""
 _TERMS = 12  # of the alternating series of `_new_classes`
@@ -42,19 +44,18 @@ DELTA = "delta over generated and reference images"
 
 
 def class_judge(dataset: str, extractors: Iterable[str]) -> str | None:
-    """Which of `extractors` knows the classes of the dataset of that name: "cnn_digits" for "digits",
-    "modes_grid25" for "grid25"; None where none does."""
-    known = set(extractors)
-    return next((name for name in (f"cnn_{dataset}", f"modes_{dataset}") if name in known), None)
+    """The first of `extractors` that knows the classes of the dataset of that name, by what it declares: "cnn_digits"
+    for "digits", "modes_grid25" for "grid25"; None where none does."""
+    return next((name for name in extractors if traits_of(name).classes_of == dataset), None)
 
 
 def classes_of(logits: Tensor, judge: str) -> Tensor:
     """The class that `judge` gives each image, int64 (N,), from its logits N×K; −1 for an image of no class, which
-    only the judges of Gaussians know: farther than three standard deviations from every mode, or no dot.
+    only a judge that `rejects` knows: farther than three standard deviations from every mode, or no dot.
     `MetricFailed` for logits that are empty or not finite."""
     check_features(logits, f"the logits of {judge}", 1)
     largest, classes = logits.max(dim=1)
-    return torch.where(largest >= WITHIN, classes, -1) if judge in GAUSSIANS else classes
+    return torch.where(largest >= WITHIN, classes, -1) if traits_of(judge).rejects else classes
 
 
 def class_histogram(logits: Tensor, judge: str) -> Tensor:
@@ -164,17 +165,18 @@ class _OnClasses(Metric):
     scale: ClassVar[Scale] = "arcsine"  # shares; `ClassKL` is none
     ends: ClassVar[Range] = (0.0, 1.0)
     needs = frozenset({"logits"})
-    extractors = "cnn_* modes_*"
+    on = frozenset({"classes"})
     wrong_judge: ClassVar[str] = (
-        "{family} counts the classes of the dataset, and {judge} was not trained on them; use its classifier, for "
-        "example --extractor cnn_digits"
+        "{family} counts the classes of the dataset, and {judge} was not trained on them; name the one that knows them "
+        "with --extractor: {able}"
     )
 
     def classes(self, evidence: Evidence, role: str = "generated") -> tuple[Tensor, int]:
         """The class of each image of a set, int64 (N,), −1 for none, and the number of classes."""
         assert self.extractor is not None
         if not self.defined_on(self.extractor):
-            raise MetricFailed(self.wrong_judge.format(family=self.family, judge=self.extractor))
+            able = ", ".join(name for name in EXTRACTORS.names() if self.defined_on(name))
+            raise MetricFailed(self.wrong_judge.format(family=self.family, judge=self.extractor, able=able))
         sides = evidence.sets.get(role, {})
         logits = sides[self.extractor].logits if self.extractor in sides else None
         if logits is None:
@@ -253,10 +255,10 @@ class HighQuality(_OnClasses):
     aspect = "quality"
     higher_is_better = True
     needs_reference = False
-    extractors = " ".join(GAUSSIANS)
+    on = frozenset({"classes", "rejects"})
     wrong_judge = (
-        "{family} asks how far a point lies from the nearest mode, which {judge} does not say; use "
-        f"{' or '.join(GAUSSIANS)} on its own dataset"
+        "{family} asks how far a point lies from the nearest mode, which {judge} does not say; use one of these on its "
+        "own dataset: {able}"
     )
     source = "Srivastava et al. 2017, high-quality samples"
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import POINT_JUDGES, Aspect, Estimate, Evidence, Family, Output
+from benchbench.metrics.metric import Aspect, Estimate, Evidence, Family, Output
 from benchbench.metrics.numerics.halves import CUTS, HalvedOverlap, Halves, width_for
 from benchbench.metrics.numerics.intervals import wilson_interval
 from benchbench.metrics.numerics.linalg import check_pair
@@ -203,7 +203,7 @@ class PRDC(Family):
     )
     needs = frozenset({"features"})
     balanced = True
-    not_on = POINT_JUDGES
+    not_on = frozenset({"points"})
     source = "Kynkäänniemi et al. 2019; Naeem et al. 2020"
     k: ClassVar[int] = 5
     suffix: ClassVar[str] = ""
