@@ -1,4 +1,4 @@
-"""What a dataset is, whatever it came from: two splits of decoded images with labels and an identity."""
+"""What a dataset is, whatever it came from: two splits of images with labels and an identity."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from benchbench.core.hashing import digest
-from benchbench.core.images import is_grey
 from benchbench.core.protocols import ImageSpec
+from benchbench.data.pipeline.image_source import Images, all_grey, size_of
 
 
 @dataclass(frozen=True)
 class Split:
-    """Decoded images of one size.
+    """Images of one size.
 
-    images: uint8 RGB N×3×H×W, in the source's own order (which no number may depend on).
+    images: uint8 RGB N×3×H×W, in the source's own order (which no number may depend on), or a source that decodes
+    them when it is asked. Whoever reads them does so by the functions of `data.pipeline.image_source`.
     labels: int64 (N,) in 0..n_classes-1, or None.
     fingerprint: sha256 over the decoded pixels and labels, independent of order (`data.pipeline.fingerprint`).
     """
 
-    images: Tensor
+    images: Images
     labels: Tensor | None
     fingerprint: str
 
@@ -64,8 +65,8 @@ class Dataset:
     def spec(self) -> ImageSpec:
         """What a model is told before it is built."""
         images = self.train.images
-        grey = is_grey(images) and is_grey(self.held_out.images)
-        return ImageSpec(images.shape[2], images.shape[3], grey, len(self.classes))
+        grey = all_grey(images) and all_grey(self.held_out.images)
+        return ImageSpec(*size_of(images), grey, len(self.classes))
 
     def describe(self) -> dict[str, Any]:
         """What the images are, for run.json: fingerprints, numbers, size, source, notes."""
@@ -78,9 +79,10 @@ def splits_of(dataset: Dataset) -> dict[str, Any]:
     return {name: {"n": len(side), "fingerprint": side.fingerprint} for name, side in sides.items()}
 
 
-def size_text(images: Tensor) -> str:
-    """Width and height of N×3×H×W as records state them: "32×32"."""
-    return f"{images.shape[3]}×{images.shape[2]}"
+def size_text(images: Images) -> str:
+    """Width and height as records state them: "32×32"."""
+    height, width = size_of(images)
+    return f"{width}×{height}"
 
 
 class _Described(Protocol):
@@ -94,7 +96,7 @@ class _Described(Protocol):
     def source(self) -> dict[str, Any]: ...
 
 
-def described(data: _Described, images: Tensor, own: dict[str, Any]) -> dict[str, Any]:
+def described(data: _Described, images: Images, own: dict[str, Any]) -> dict[str, Any]:
     """What a run.json says of images, beside `own`."""
     if "decoder" in data.source:  # where pixels depend on it, a source says so
         own["decoder"] = data.source["decoder"]

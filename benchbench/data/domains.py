@@ -14,6 +14,7 @@ from benchbench.core.hashing import digest
 from benchbench.core.protocols import ImageSpec
 from benchbench.data.dataset import Dataset, Split, described, splits_of
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.image_source import digests_of, in_memory, size_of
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Domains:
 
     def __post_init__(self) -> None:
         a, b = self.a, self.b
-        first = a.train.images
+        h0, w0 = size_of(a.train.images)
         for title, split in (("train", b.train), ("held-out", a.held_out), ("held-out", b.held_out)):
-            if split.images.shape[2:] != first.shape[2:]:
+            h1, w1 = size_of(split.images)
+            if (h1, w1) != (h0, w0):
                 of = a.name if split is a.held_out else b.name
-                (h0, w0), (h1, w1) = first.shape[2:], split.images.shape[2:]
                 raise InputError(
                     f"train images of {a.name} are {w0}×{h0} but {title} images of {of} are {w1}×{h1}; "
                     "--size N resizes and crops all to N×N"
@@ -111,11 +112,11 @@ class Domains:
 
 
 def _pairs_fingerprint(a: Split, b: Split) -> str:
-    both = zip(pixel_digests(a.images.numpy()), pixel_digests(b.images.numpy()), strict=True)
+    both = zip(digests_of(a.images), digests_of(b.images), strict=True)
     return combine([of_a + of_b for of_a, of_b in both], None)
 
 
 def _together(a: Split, b: Split) -> Split:
-    images = torch.cat([a.images, b.images])
+    images = torch.cat([in_memory(a.images), in_memory(b.images)])
     labels = [0] * len(a) + [1] * len(b)
-    return Split(images, torch.tensor(labels), combine(pixel_digests(images.numpy()), labels))
+    return Split(images, torch.tensor(labels), combine(pixel_digests(images), labels))

@@ -28,8 +28,9 @@ from benchbench.core.progress import Progress
 from benchbench.core.runtime import HERE, Runtime
 from benchbench.data.pipeline.cache import cache_folder
 from benchbench.data.pipeline.fingerprint import combine_in_order
+from benchbench.data.pipeline.image_source import Images
 from benchbench.data.pipeline.image_stream import ImageStream
-from benchbench.data.pipeline.streams import from_tensors
+from benchbench.data.pipeline.streams import from_images
 from benchbench.features.extract import Extracted, Reader, extract_for
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
@@ -39,7 +40,7 @@ CACHE_VERSION = 1
 
 
 def reference_features(
-    images: Tensor | ImageStream,
+    images: Images | ImageStream,
     extractor: Extractor,
     *,
     need_features: bool,
@@ -47,7 +48,7 @@ def reference_features(
     runtime: Runtime = HERE,
     title: str = "reference features",
 ) -> Extracted:
-    """As `extract` of all `images` (uint8 RGB N×3×H×W, or a stream), from the cache where it has them.
+    """As `extract` of all `images` (uint8 RGB N×3×H×W, a source, or a stream), from the cache where it has them.
 
     A stream nobody has read yet is read once for its digests, and once more if it has to be shown.
     """
@@ -56,7 +57,7 @@ def reference_features(
 
 
 def reference_features_of(
-    images: Tensor | ImageStream,
+    images: Images | ImageStream,
     asked: Sequence[tuple[Extractor, bool, bool]],
     runtime: Runtime = HERE,
     title: str = "reference features",
@@ -64,7 +65,7 @@ def reference_features_of(
     """`reference_features` of several extractors whom one forward pass serves: (extractor, need_features, need_logits),
     the one that makes the pass first. What the cache has of one, for every rank, is not computed again."""
     comm, progress = runtime.comm, runtime.progress
-    stream = from_tensors(images) if isinstance(images, Tensor) else images
+    stream = images if isinstance(images, ImageStream) else from_images(images)
     stream.look()
     found: dict[str, Extracted] = {}
     readers, folders = [], []

@@ -31,6 +31,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import EXTRACTORS
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
+from benchbench.data.pipeline.image_source import Images
 from benchbench.features.extract import Extracted, extract
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
@@ -143,15 +144,15 @@ class Panel:
     def __init__(
         self,
         judge: Extractor,
-        images: Tensor,
+        images: Images,
         labels: Tensor | None,
         *,
         device: torch.device,
         selects: bool = False,
         progress: Progress = SILENT,
     ) -> None:
-        """images, labels: the training split, uint8 RGB N×3×H×W and int64 (N,) or None. selects: whether weights are
-        chosen by the distance, which is then that to the validation part."""
+        """images, labels: the training split, labels int64 (N,) or None. selects: whether weights are chosen by the
+        distance, which is then that to the validation part."""
         real = reference_features(
             images,
             judge,

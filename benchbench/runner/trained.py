@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
+from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Fittable, Trainable
-from benchbench.data.pipeline.image_source import in_memory
+from benchbench.data.pipeline.decode import NoRoomError
+from benchbench.data.pipeline.image_source import Images, in_memory
 from benchbench.results.claims.conditions import beyond_one_a_core
 from benchbench.results.manifest import Machine, RunManifest, Training, demand
 from benchbench.results.provenance import read_manifest, read_run_json
@@ -56,7 +58,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     plan.task.introduce(model, plan.dataset)
     data = plan.task.training_data(model, plan.dataset)
     if isinstance(model, Fittable):
-        model.fit(in_memory(data.images), in_memory(data.held_out))
+        model.fit(*(_all(images, plan.recipe.model) for images in (data.images, data.held_out)))
     elif plan.weights is not None:
         load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
     elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
@@ -68,7 +70,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         if plan.watcher is not None:
             panel = Panel(
                 plan.watcher,
-                in_memory(data.images),
+                data.images,
                 data.labels,
                 device=device,
                 selects=plan.recipe.training.checkpoint == "best",
@@ -86,6 +88,14 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             monitor=panel,
         )
     return Prepared(model.eval(), training, monitor)
+
+
+def _all(images: Images, model: str) -> Tensor:
+    """The images in memory, for a model that is shown them at once; `InputError` where they do not fit."""
+    try:
+        return in_memory(images)
+    except NoRoomError as error:
+        raise InputError(f"the model {model!r} is shown all images at once, and {error}") from error
 
 
 def trained_before(plan: Plan, store: Store) -> Path | None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.protocols import Classifier
 from benchbench.core.runtime import HERE, Runtime
+from benchbench.data.pipeline.image_source import Images, batches_of, take
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.sets.prdc import share_estimate
 from benchbench.tasks.base import Number, OneDataset, Request, TaskData, TaskResult, one
@@ -48,34 +49,33 @@ class Classification(OneDataset):
         assert held_out.labels is not None  # a classifier is not built for a dataset without labels
         correct = classify(model, held_out.images, held_out.labels, runtime)
         accuracy = share_estimate(correct, "held-out images")
-        first, device = held_out.images[:1].to(runtime.device), runtime.device
+        first, device = take(held_out.images, torch.zeros(1, dtype=torch.int64)), runtime.device
         cost = runtime.comm.first(
-            lambda: measure_cost(model, device=device, once=lambda: model.classify(first))
+            lambda: measure_cost(model, device=device, once=lambda: model.classify(first.to(device)))
         )
         found = Measurement("accuracy", "quality", "", True, accuracy, len(held_out))
         numbers = [Number(outcome, self.name, len(held_out)) for outcome in request.unmet]
         return TaskResult([*numbers, *(Number(own, self.name) for own in (found, *cost))])
 
 
-def classify(model: Classifier, images: Tensor, labels: Tensor, runtime: Runtime = HERE) -> Tensor:
+def classify(model: Classifier, images: Images, labels: Tensor, runtime: Runtime = HERE) -> Tensor:
     """Which of `images` (uint8 RGB N×3×H×W) get their own label (int64 (N,)) as the largest logit: bool (N,). Each rank
     takes its share of them.
 
     `CellFailed` for logits that are not finite: their largest entry would be a class all the same.
     """
-    correct = [torch.empty(0, dtype=torch.bool)]
-    shard, size = runtime.comm.shard(len(images)), runtime.batch(CLASSIFICATION_BATCH)
+    found = [torch.empty(0, dtype=torch.int64)]
+    shard = runtime.comm.shard(len(images))
 
     def read() -> None:
         with runtime.progress.stage("classifying held-out images", len(shard), "image") as stage:
-            for start in range(shard.start, shard.stop, size):
-                rows = slice(start, min(start + size, shard.stop))
+            for some in batches_of(images, runtime.batch(CLASSIFICATION_BATCH), shard):
                 with torch.inference_mode():
-                    logits = model.classify(images[rows].to(runtime.device)).cpu()
+                    logits = model.classify(some.to(runtime.device)).cpu()
                 if not torch.isfinite(logits).all():
                     raise CellFailed("the classifier's logits are not finite; train it with a lower lr")
-                correct.append(logits.argmax(1) == labels[rows])
+                found.append(logits.argmax(1))
                 stage.advance(len(logits))
 
     runtime.comm.together(read)
-    return runtime.comm.rows(torch.cat(correct))
+    return runtime.comm.rows(torch.cat(found)) == labels

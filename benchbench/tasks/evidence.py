@@ -11,6 +11,7 @@ from benchbench.core.comm import Comm
 from benchbench.core.device import free_bytes
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
+from benchbench.data.pipeline.image_source import Images
 from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.features.extract import Extracted, Reader, rebatch, update
 from benchbench.features.extractor import Extractor, passes
@@ -80,13 +81,13 @@ def paired(reader: PairReader, comm: Comm) -> PairEvidence:
 
 
 def reference(
-    images: Tensor | ImageStream,
+    images: Images | ImageStream,
     extractors: Mapping[str, Extractor],
     metrics: Sequence[Metric],
     runtime: Runtime,
 ) -> Sides:
-    """The same of real images (uint8 RGB N×3×H×W, or a stream), from the cache where it has them; of each
-    extractor what the metrics need that read the reference."""
+    """The same of real images (uint8 RGB N×3×H×W, a source, or a stream), from the cache where it has them; of
+    each extractor what the metrics need that read the reference."""
     readers = [metric for metric in metrics if metric.needs_reference]
     needs = {name: needs_of(readers, name) for name in extractors}
     sides: Sides = {}

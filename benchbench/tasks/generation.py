@@ -20,6 +20,7 @@ from benchbench.core.protocols import Autoencoder, Conditional, Generator
 from benchbench.core.runtime import HERE, Runtime
 from benchbench.core.seeds import image_rngs, permutation
 from benchbench.data.dataset import Dataset
+from benchbench.data.pipeline.image_source import Images, take
 from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, Outcome, balanced, score
@@ -118,7 +119,7 @@ class Generation(OneDataset):
         )
         pictures: list[Picture] = [_samples(samples, asked, own), _single(samples, asked, request.n_samples)]
         if (nearest := nearest_training(evidence)) is not None:
-            near = [own.train.images[rows] for rows in nearest[0]]
+            near = [take(own.train.images, rows) for rows in nearest[0]]
             pictures.append(Neighbours(samples[: len(near)], near, nearest[1]))
         return TaskResult(
             [
@@ -168,11 +169,11 @@ def _number(outcome: Outcome, data: Dataset, request: Request) -> Number:
 
 
 def _reconstructions(
-    model: Autoencoder, held_out: Tensor, metrics: Iterable[Metric], runtime: Runtime
+    model: Autoencoder, held_out: Images, metrics: Iterable[Metric], runtime: Runtime
 ) -> tuple[PairEvidence, Reconstructions]:
     per_image = {metric.name: metric.of_pairs for metric in metrics if isinstance(metric, PairedMetric)}
     pairs = reconstruct(model, held_out, per_image, runtime)
-    originals = held_out[permutation(0, len(held_out))[:PAIRS]]
+    originals = take(held_out, torch.from_numpy(permutation(0, len(held_out))[:PAIRS]))
     with torch.inference_mode():
         outputs = model.reconstruct(originals.to(runtime.device)).cpu()
     return pairs, Reconstructions(originals, outputs)
@@ -196,7 +197,7 @@ def _samples(samples: Tensor, asked: Tensor | None, data: Dataset) -> Samples:
     """Beside held-out images; by class where classes were asked for."""
     samples = samples[: _in_picture(asked)]
     beside = torch.from_numpy(permutation(0, len(data.held_out))[:POOL])
-    real = data.held_out.images[beside]
+    real = take(data.held_out.images, beside)
     if asked is None or data.held_out.labels is None:
         return Samples(samples, real)
     return Samples(samples, real, asked[: len(samples)], data.held_out.labels[beside], data.classes)

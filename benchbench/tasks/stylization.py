@@ -23,6 +23,7 @@ from benchbench.core.images import check_images
 from benchbench.core.protocols import Stylizer
 from benchbench.core.runtime import HERE, Runtime
 from benchbench.core.seeds import ImageRng
+from benchbench.data.pipeline.image_source import in_memory
 from benchbench.metrics.metric import OF_EXTRACTORS, Estimate, Evidence, Metric, Need
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import STYLIZATION, Outcome, score
@@ -75,7 +76,7 @@ class Stylization(TwoDomains):
     def introduce(self, model: nn.Module, data: TaskData) -> None:
         """Show the styles."""
         assert isinstance(model, Stylizer)
-        model.show_styles(two(data).b.train.images)
+        model.show_styles(in_memory(two(data).b.train.images))
 
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
         """The contents of the training split."""
@@ -86,7 +87,8 @@ class Stylization(TwoDomains):
         """Every content in every style, scored, and what each took."""
         assert isinstance(model, Stylizer)
         own, device = two(data), runtime.device
-        contents, styles = own.a.held_out.images[: request.n_samples], own.b.held_out.images
+        contents = in_memory(own.a.held_out.images)[: request.n_samples]
+        styles = in_memory(own.b.held_out.images)
         made = stylize(model, contents, len(styles), request.seed, runtime)
         outputs = made.outputs.flatten(0, 1)
         origins = contents.repeat(len(styles), 1, 1, 1)

@@ -17,6 +17,7 @@ from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
 from benchbench.data.domains import Domains
+from benchbench.data.pipeline.image_source import in_memory, take
 from benchbench.features.extract import extract
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, FeatureEvidence, Metric, Need, PairEvidence
@@ -140,8 +141,8 @@ class _Direction:
         # Files are in the order of their names: fewer than all are a choice among all.
         have = len(self.source.held_out)
         chosen = torch.from_numpy(permutation(request.seed, have)[: request.n_samples]).sort().values
-        self.sources = self.source.held_out.images[chosen]
-        self.targets = self.target.held_out.images
+        self.sources = take(self.source.held_out.images, chosen)
+        self.targets = in_memory(self.target.held_out.images)
         self.truth = self.targets[chosen] if data.paired_held_out else None
         self.metrics = request.metrics
         self.at_work = Translating(model, direction, request.seed, runtime)

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import to_signed
-from benchbench.data.pipeline.fingerprint import pixel_digests
-from benchbench.data.pipeline.image_source import Images, chosen, pieces, take
+from benchbench.data.pipeline.image_source import Images, chosen, digests_of, take
 from benchbench.training.batches import Other
 
 FEWEST = 256
@@ -78,11 +77,11 @@ def set_aside(
 
 def validation_parts(images: Images, labels: Tensor | None = None) -> Parts:
     """How `images` (uint8 RGB N×3×H×W, labels int64 (N,) or None) are divided where something is selected. All of a
-    source is read for it, once.
+    source that does not know its digests is read for it, once.
 
     `InputError` where too few images differ for two parts.
     """
-    digests = [digest for piece in pieces(images) for digest in pixel_digests(piece.cpu())]
+    digests = digests_of(images)
     n = len(images)
     wanted = max(1, n // 10, min(FEWEST, n // 4))
     classes: dict[int, list[bytes]] = defaultdict(list)

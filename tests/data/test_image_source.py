@@ -14,7 +14,6 @@ from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.pipeline.image_source import (
     PIECE,
-    FolderImages,
     all_grey,
     chosen,
     in_memory,
@@ -22,6 +21,7 @@ from benchbench.data.pipeline.image_source import (
     size_of,
     take,
 )
+from benchbench.data.sources.folder import FolderImages
 
 
 def pictures(n: int, height: int = 6, width: int = 8) -> Tensor:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, ImageSpec, Phase
-from benchbench.data.pipeline.image_source import PIECE, FolderImages, Images, ImageSource
+from benchbench.data.pipeline.image_source import PIECE, Images, ImageSource
+from benchbench.data.sources.folder import FolderImages
 from benchbench.models.build import build_model
 from benchbench.training.batches import AHEAD, Other
 from benchbench.training.config import TrainingConfig
@@ -37,7 +38,7 @@ def pictures(n: int, seed: int = 0, side: int = 8) -> Tensor:
 class Counted:
     """A source that knows how many of the images it handed out are still there, and which it was asked for."""
 
-    grey = False
+    grey, digests = False, None
 
     def __init__(self, images: Images) -> None:
         self.images, self.lock = images, threading.Lock()
@@ -175,7 +176,7 @@ BIG = """
 import sys, torch
 from pathlib import Path
 from torch import nn
-from benchbench.data.pipeline.image_source import FolderImages
+from benchbench.data.sources.folder import FolderImages
 from benchbench.tasks.speed import own_peak_rss
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData

@@ -24,6 +24,7 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import assemble
 from benchbench.data.pipeline.cache import Decoded
 from benchbench.data.pipeline.fingerprint import pixel_digests
+from benchbench.data.pipeline.image_source import in_memory
 
 N_SPLIT = 10_000
 SEED = 0
@@ -44,11 +45,12 @@ class _Stacked:
         decoded, labels = [], []
         for number, split in enumerate((base.train, base.held_out)):
             assert split.labels is not None
-            digests = pixel_digests(split.images)
+            pixels = in_memory(split.images)
+            digests = pixel_digests(pixels)
             order = np.asarray(sorted(range(len(split)), key=digests.__getitem__))
             rng = np.random.Generator(np.random.Philox(key=[SEED, number]))
             chosen = torch.from_numpy(order[rng.integers(len(split), size=(N_SPLIT, 3))])
-            images = split.images[:, 0][chosen].numpy()  # grey: any channel is the image
+            images = pixels[:, 0][chosen].numpy()  # grey: any channel is the image
             decoded.append(Decoded(images, pixel_digests(images), {}))
             labels.append((split.labels[chosen] @ torch.tensor([100, 10, 1])).tolist())
         return assemble(

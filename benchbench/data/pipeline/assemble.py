@@ -1,7 +1,8 @@
 """From files to a `Dataset`: what all sources of encoded images have in common.
 
 A source finds its files and describes each split as a `Part`; this module resolves labels, decodes through
-the cache, splits what has no split, and checks that the result is a dataset.
+the cache, splits what has no split, and checks that the result is a dataset. Whether its images are in memory or are
+read by their numbers (`data.pipeline.reading`) changes nothing else of it.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.pipeline.blocks import Block, decoded_blocks
 from benchbench.data.pipeline.cache import Decoded, cached
-from benchbench.data.pipeline.decode import Cut, conversion_notes, decode_images
+from benchbench.data.pipeline.decode import Cut, conversion_notes, decode_images, size_of_first
+from benchbench.data.pipeline.file_images import Encoded, Pick, Scanned, scan
 from benchbench.data.pipeline.fingerprint import combine
+from benchbench.data.pipeline.image_source import Images, chosen, size_of
 from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.data.pipeline.splits import halves
 
@@ -37,7 +38,8 @@ class Part(ABC):
     title: "train", "test", … for progress and errors. total: number of images. labels: one an image, indices or names,
     or None. identify: gives what changes when any byte of the files does, JSON-able; it may have to read them. classes:
     names by label index, where the files say so. notes: what a reader of the record should know of the files. names:
-    relative POSIX names, where the images are files.
+    relative POSIX names, where the images are files. only_whole: why its images cannot be read by their numbers, as the
+    end of a sentence; "" where they can.
     """
 
     title: str
@@ -47,6 +49,7 @@ class Part(ABC):
     classes: Sequence[str] | None = None
     notes: Sequence[str] = ()
     names: Sequence[str] | None = None
+    only_whole: str = ""
 
     @cached_property
     def identity(self) -> Any:
@@ -60,6 +63,14 @@ class Part(ABC):
     @abstractmethod
     def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
         """All images, brought to size×size unless it is None; from the decode cache where possible."""
+
+    @abstractmethod
+    def native_size(self) -> tuple[int, int]:
+        """(H, W) of the first image that can be used, (0, 0) where none can."""
+
+    def scan(self, size: int | None, progress: Progress = SILENT) -> Scanned:
+        """All images seen once, and from then on read by their numbers; only where nothing is `only_whole`."""
+        raise InputError(f"the images of {self.title} cannot be read one by one: {self.only_whole}")
 
     def stream(self, name: str, size: int | None, notes: Sequence[str] = ()) -> ImageStream:
         """The images as they are decoded, called `name`."""
@@ -78,11 +89,13 @@ class Part(ABC):
 class FilePart(Part):
     """Encoded images.
 
-    items: yields (name for errors, file content or path) of each, every time it is called. cut: what to take of each
-    image before it is brought to size, None for all of it; it belongs to the identity.
+    items: yields (name for errors, file content or path) of each, every time it is called. pick: the same of those that
+    are asked for. cut: what to take of each image before it is brought to size, None for all of it; it belongs to the
+    identity.
     """
 
     items: Callable[[], Iterator[tuple[str, bytes | Path]]]
+    pick: Pick
     cut: Cut | None = None
 
     def blocks(self, size: int | None) -> Generator[Block, None, None]:
@@ -102,6 +115,22 @@ class FilePart(Part):
                 progress=progress,
             ),
             progress,
+        )
+
+    def native_size(self) -> tuple[int, int]:
+        """As `Part.native_size`."""
+        return size_of_first(self.items(), self.cut)
+
+    def encoded(self, size: int | None) -> Encoded:
+        """The files, as `FileImages` reads them."""
+        return Encoded(self.total, self.items, self.pick, size, self.cut)
+
+    def scan(self, size: int | None, progress: Progress = SILENT) -> Scanned:
+        """As `Part.scan`."""
+        if self.only_whole:
+            return super().scan(size, progress)
+        return scan(
+            self.encoded(size), {"files": self.identity, "size": size}, f"decode {self.title}", progress
         )
 
 
@@ -139,7 +168,7 @@ def resolve_labels(
 
 def assemble(
     name: str,
-    decoded: Sequence[Decoded],
+    decoded: Sequence[Decoded | Scanned],
     labels: Sequence[list[int] | None],
     *,
     classes: Sequence[str] = (),
@@ -150,7 +179,7 @@ def assemble(
     native: int | None = None,
     judge: str | None = None,
 ) -> Dataset:
-    """A dataset of one decoded part, which is split in halves, or of two: train and held-out.
+    """A dataset of one decoded or scanned part, which is split in halves, or of two: train and held-out.
 
     `sides` (one part only): indices of its halves, where they do not follow from its pixels and labels alone.
     The rest as in `Dataset`.
@@ -167,15 +196,15 @@ def assemble(
             select(part, own, side, title) for side, title in zip(sides, ("train", "held-out"), strict=True)
         )
     else:
-        if decoded[0].images.shape[1:] != decoded[1].images.shape[1:]:
-            (h0, w0), (h1, w1) = (part.images.shape[2:] for part in decoded)
+        (h0, w0), (h1, w1) = (size_of(images_of(part)) for part in decoded)
+        if (h0, w0) != (h1, w1):
             raise InputError(
                 f"train images are {w0}×{h0} but held-out images are {w1}×{h1}; "
                 "--size N resizes and crops all to N×N"
             )
         notes += copies_note(*(part.digests for part in decoded))
         train, held_out = (
-            to_split(torch.from_numpy(part.images), own, part.digests, title)
+            to_split(images_of(part), own, part.digests, title)
             for part, own, title in zip(decoded, labels, ("train", "held-out"), strict=True)
         )
     return Dataset(
@@ -191,7 +220,12 @@ def assemble(
     )
 
 
-def notes_on(decoded: Sequence[Decoded]) -> list[str]:
+def images_of(part: Decoded | Scanned) -> Images:
+    """The images as a split has them."""
+    return torch.from_numpy(part.images) if isinstance(part, Decoded) else part.images
+
+
+def notes_on(decoded: Sequence[Decoded | Scanned]) -> list[str]:
     """One sentence for each kind of conversion, over all parts."""
     conversions = {
         key: sum(part.conversions.get(key, 0) for part in decoded)
@@ -217,15 +251,15 @@ def copies_note(train: Sequence[bytes], held_out: Sequence[bytes], *, of: str = 
     )
 
 
-def select(part: Decoded, labels: list[int] | None, indices: list[int], title: str) -> Split:
+def select(part: Decoded | Scanned, labels: list[int] | None, indices: list[int], title: str) -> Split:
     """The images of `part` at `indices`, in that order; `InputError` if they are too few for a split."""
-    images = torch.from_numpy(part.images[np.asarray(indices, np.int64)])
+    images = chosen(images_of(part), torch.tensor(indices, dtype=torch.int64))
     own = None if labels is None else [labels[i] for i in indices]
     return to_split(images, own, [part.digests[i] for i in indices], title)
 
 
-def to_split(images: Tensor, labels: list[int] | None, digests: list[bytes], title: str) -> Split:
-    """Images N×3×H×W with their `pixel_digests`; `InputError` if they are too few for a split."""
+def to_split(images: Images, labels: list[int] | None, digests: list[bytes], title: str) -> Split:
+    """Images with their `pixel_digests`; `InputError` if they are too few for a split."""
     if len(images) < 2:
         raise InputError(
             f"the {title} split has {len(images)} image(s), too few for any statistic; at least 2 are needed"

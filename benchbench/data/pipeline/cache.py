@@ -6,7 +6,8 @@ decoded), written whole or not at all. It holds `images.npy`, which is memory-ma
 never used. Labels are not kept: they are read from names and columns in no time.
 
 Trade-offs: the source files are hashed on every run (a gigabyte a second), because time stamps lie; entries
-are never evicted (delete the folder to get the space back) and above `MAX_BYTES` not written. A cache that
+are never evicted (delete the folder to get the space back) and above `MAX_BYTES` not written; of images that are
+decoded as they are asked for their digests are kept (`data.pipeline.file_images`). A cache that
 cannot be written costs time, not the run: one note, then decoding goes on.
 """
 
@@ -15,10 +16,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import PIL
@@ -30,6 +31,8 @@ from benchbench.core.hashing import canonical_json, digest
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.decode import DECODE_VERSION
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+
+T = TypeVar("T")
 
 MAX_BYTES = 4 * 2**30
 """Larger sets of images are decoded anew on every run."""
@@ -65,21 +68,51 @@ def cached(
     `key`: a JSON-able value that says everything the result depends on, besides this package's and Pillow's
     decoding, which are added.
     """
-    folder = cache_folder() / "decoded" / digest([dict(key), DECODE_VERSION, PIL.__version__])
+
+    def made() -> Decoded:
+        images, conversions = build()
+        return Decoded(images, pixel_digests(images), conversions)
+
+    return kept(
+        entry_folder("decoded", [dict(key)]),
+        load=_load,
+        build=made,
+        save=_save,
+        progress=progress,
+        worth=lambda decoded: decoded.images.nbytes <= MAX_BYTES,
+    )
+
+
+def entry_folder(kind: str, key: Sequence[Any]) -> Path:
+    """Where what depends on `key` (JSON-able) and on how images are decoded is kept."""
+    return cache_folder() / kind / digest([*key, DECODE_VERSION, PIL.__version__])
+
+
+def kept(
+    folder: Path,
+    *,
+    load: Callable[[Path], T],
+    build: Callable[[], T],
+    save: Callable[[Path, T], None],
+    progress: Progress,
+    worth: Callable[[T], bool] = lambda made: True,
+) -> T:
+    """What `load` finds in `folder`; where nothing usable is there what `build` makes, which `save` writes down for the
+    next time, if it is `worth` that."""
     if os.path.isdir(folder):
         try:
-            return _load(folder)
+            return load(folder)
         except (OSError, ValueError, KeyError, TypeError) as error:
             progress.note(f"the cache entry {folder} cannot be used ({error}); decoding again")
             shutil.rmtree(folder, ignore_errors=True)
-    images, conversions = build()
-    decoded = Decoded(images, pixel_digests(images), conversions)
-    if images.nbytes <= MAX_BYTES:
+    made = build()
+    if worth(made):
         try:
-            _save(folder, decoded)
+            with atomic_folder(folder) as temporary:
+                save(temporary, made)
         except InputError as error:
             progress.note(f"going on without the decode cache: {error}")
-    return decoded
+    return made
 
 
 def _load(folder: Path) -> Decoded:
@@ -95,6 +128,5 @@ def _load(folder: Path) -> Decoded:
 
 def _save(folder: Path, decoded: Decoded) -> None:
     meta = {"fingerprint": combine(decoded.digests, None), "conversions": decoded.conversions}
-    with atomic_folder(folder) as temporary:
-        np.save(temporary / "images.npy", decoded.images, allow_pickle=False)
-        (temporary / "meta.json").write_text(canonical_json(meta))
+    np.save(folder / "images.npy", decoded.images, allow_pickle=False)
+    (folder / "meta.json").write_text(canonical_json(meta))

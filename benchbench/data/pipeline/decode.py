@@ -18,7 +18,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -59,6 +59,10 @@ CHUNK = 8  # files a thread takes at a time: few, for they may be large
 WORKERS = min(8, os.cpu_count() or 1)
 
 
+class NoRoomError(InputError):
+    """Images that do not fit into the memory that is free."""
+
+
 class UnusableError(Exception):
     """An image that is refused; the message is the end of a sentence that begins with its name."""
 
@@ -82,9 +86,10 @@ def decode_image(encoded: bytes | Path, size: int | None = None, cut: Cut | None
         ) from error
     except UnusableError:
         raise
-    except (
-        Exception
-    ) as error:  # Pillow's parsers raise whatever they trip over: OSError, SyntaxError, struct.error
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:  # the system's; Pillow's own have none
+            raise UnusableError(f"cannot be read: {error.strerror}") from error
+        # Pillow's parsers raise whatever they trip over: OSError, SyntaxError, struct.error
         raise UnusableError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
@@ -173,14 +178,39 @@ def decode_images(
     title: str = "decode",
     progress: Progress = SILENT,
 ) -> tuple[NDArray[np.uint8], dict[str, int]]:
-    """All `total` images as uint8 N×3×H×W, and the count of each conversion.
-
-    `InputError` names the first image that cannot be used and says how many there are.
-    """
+    """All `total` images as uint8 N×3×H×W, and the count of each conversion; errors as in `decode_each`."""
     images: NDArray[np.uint8] | None = None
+
+    def keep(i: int, pixels: NDArray[np.uint8]) -> None:
+        nonlocal images
+        if images is None:
+            images = room_for(total, *pixels.shape[:2])
+        images[i] = pixels.transpose(2, 0, 1)
+
+    applied = decode_each(items, total, keep, size=size, cut=cut, title=title, progress=progress)
+    assert images is not None
+    return images, applied
+
+
+def decode_each(
+    items: Items,
+    total: int,
+    use: Callable[[int, NDArray[np.uint8]], None],
+    *,
+    size: int | None = None,
+    cut: Cut | None = None,
+    title: str = "decode",
+    progress: Progress = SILENT,
+) -> dict[str, int]:
+    """Hand the number and the pixels (uint8 H×W×3, of one size) of each of `total` images to `use`, in order. Returns
+    the count of each conversion.
+
+    `InputError` names the first image that cannot be used and says how many there are, once all were looked at.
+    """
+    first: tuple[str, tuple[int, ...]] | None = None
     applied: Counter[str] = Counter()
     refused: list[tuple[str, UnusableError]] = []
-    first, odd = "", []
+    odd: list[tuple[str, tuple[int, ...]]] = []
     with (
         _strict_pillow(),
         closing(decode_ahead(items, size=size, cut=cut)) as chunks,
@@ -193,10 +223,9 @@ def decode_images(
                     refused.append((name, result))
                 else:
                     pixels, conversions = result
-                    if images is None:
-                        first, images = name, room_for(total, *pixels.shape[:2])
-                    if pixels.shape[:2] == images.shape[2:]:
-                        images[i] = pixels.transpose(2, 0, 1)
+                    first = first or (name, pixels.shape)
+                    if pixels.shape == first[1]:
+                        use(i, pixels)
                     else:
                         odd.append((name, pixels.shape))
                     applied.update(conversions)
@@ -206,15 +235,27 @@ def decode_images(
         name, reason = refused[0]
         others = f" ({len(refused)} of {total} images cannot be used)" if len(refused) > 1 else ""
         raise InputError(f"{name} {reason}{others}")
-    if images is None:
+    if first is None:
         raise InputError(f"there are no images to {title}")
     if odd:
-        name, shape = odd[0]
         raise InputError(
-            f"{size_differs((first, images.shape[2:]), (name, shape))} "
-            f"({len(odd)} of {total} differ from the first); {WAY_TO_ONE_SIZE}"
+            f"{size_differs(first, odd[0])} ({len(odd)} of {total} differ from the first); {WAY_TO_ONE_SIZE}"
         )
-    return images, dict(applied)
+    return dict(applied)
+
+
+def size_of_first(items: Items, cut: Cut | None = None) -> tuple[int, int]:
+    """(H, W) of the first image that can be used; (0, 0) where none can."""
+
+    def each() -> Generator[tuple[str, bytes | Path], None, None]:
+        yield from items  # so that closing it closes whatever `items` holds open
+
+    with closing(each()) as remaining:
+        for _, encoded in remaining:
+            with suppress(UnusableError):
+                height, width, _ = decode_image(encoded, cut=cut)[0].shape
+                return height, width
+    return 0, 0
 
 
 def size_differs(one: tuple[str, Sequence[int]], other: tuple[str, Sequence[int]]) -> str:
@@ -254,10 +295,10 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
 
 
 def room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Memory for uint8 images n×3×height×width, not filled; `InputError` if there is not as much."""
+    """Memory for uint8 images n×3×height×width, not filled; `NoRoomError` if there is not as much."""
     needed, free = n * 3 * height * width, psutil.virtual_memory().available
     if needed > free:
-        raise InputError(
+        raise NoRoomError(
             f"{n} images of {width}×{height} need {needed / 2**30:.1f} GiB of memory but "
             f"{free / 2**30:.1f} GiB are free; choose a smaller --size"
         )

@@ -1,7 +1,8 @@
 """Images that need not be in memory: read by their number, a batch at a time.
 
 Pattern: whoever asks for images takes a tensor or a source (`Images`) and reads both by the functions below. A tensor
-may itself be mapped from a file, as those of the decode cache are; a source decodes when it is asked.
+may itself be mapped from a file, as those of the decode cache are; a source decodes when it is asked. Sources over
+files are in `data.pipeline.file_images`, and when one stands in the place of a tensor says `data.pipeline.reading`.
 
 Trade-off: a file is decoded again each time it is asked for, some milliseconds an image of 256 pixels and core. Where
 all images fit into memory, decoding them once is faster.
@@ -9,21 +10,18 @@ all images fit into memory, decoding them once is faster.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError
-from benchbench.core.hashing import digest
 from benchbench.core.images import is_grey
-from benchbench.data.pipeline.blocks import decoded_blocks
-from benchbench.data.sources.folder import read_part
+from benchbench.data.pipeline.decode import room_for
+from benchbench.data.pipeline.fingerprint import pixel_digests
 
-PIECE = 256  # images that are read at once where all are gone through
+PIECE = 256  # images that are read at once where all are gone through, or fewer where those take more than
+PIECE_BYTES = 2**26
 
 
 class ImageSource(Protocol):
@@ -33,11 +31,17 @@ class ImageSource(Protocol):
         height: In pixels.
         width: In pixels.
         grey: Whether R = G = B everywhere, as far as anybody says; False is never wrong.
+        digests: `data.pipeline.fingerprint.pixel_digests` of the images in their order, None where nobody knows them.
     """
 
-    height: int
-    width: int
-    grey: bool
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def grey(self) -> bool: ...
+    @property
+    def digests(self) -> Sequence[bytes] | None: ...
 
     def __len__(self) -> int:
         """How many there are."""
@@ -72,13 +76,39 @@ def pieces(images: Images) -> Iterator[Tensor]:
     if isinstance(images, Tensor):
         yield images
     else:
-        for rows in torch.arange(len(images)).split(PIECE):
-            yield images.batch(rows)
+        yield from batches_of(images, rows_at_once(images))
+
+
+def batches_of(images: Images, n: int, rows: range | None = None) -> Iterator[Tensor]:
+    """Images in their order, `n` at a time, the last batch as short as it falls; all, or the block of these numbers."""
+    block = range(len(images)) if rows is None else rows
+    for start in range(block.start, block.stop, n):
+        stop = min(start + n, block.stop)
+        yield images[start:stop] if isinstance(images, Tensor) else images.batch(torch.arange(start, stop))
+
+
+def rows_at_once(images: ImageSource) -> int:
+    """How many images of a source are read at once where all are gone through."""
+    return max(1, min(PIECE, PIECE_BYTES // (3 * images.height * images.width)))
 
 
 def in_memory(images: Images) -> Tensor:
-    """All images as one tensor; whatever takes no source asks for it."""
-    return images if isinstance(images, Tensor) else torch.cat(list(pieces(images)))
+    """All images as one tensor, for whatever takes no source; `InputError` where a source does not fit into memory."""
+    if isinstance(images, Tensor):
+        return images
+    whole = torch.from_numpy(room_for(len(images), *size_of(images)))
+    done = 0
+    for piece in pieces(images):
+        whole[done : done + len(piece)] = piece
+        done += len(piece)
+    return whole
+
+
+def digests_of(images: Images) -> Sequence[bytes]:
+    """`pixel_digests` of all images; a source that knows its own is not read for them."""
+    if not isinstance(images, Tensor) and images.digests is not None:
+        return images.digests
+    return [digest for piece in pieces(images) for digest in pixel_digests(piece.cpu())]
 
 
 def size_of(images: Images) -> tuple[int, int]:
@@ -103,61 +133,12 @@ class Chosen:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def digests(self) -> Sequence[bytes] | None:
+        """As `ImageSource.digests`."""
+        known = self._source.digests
+        return None if known is None else [known[row] for row in self._rows.tolist()]
+
     def batch(self, rows: Tensor) -> Tensor:
         """As `ImageSource.batch`."""
         return self._source.batch(self._rows[rows])
-
-
-class FolderImages:
-    """The images below a folder, decoded as they are asked for, by the rules of `data.pipeline.decode`.
-
-    Args:
-        folder: As `folder:PATH` takes one part: images, or class folders of images.
-        size: The side of the square they are brought to; None where they all have one size, that of the first.
-        grey: That all of them are grey, where somebody knows.
-
-    Attributes:
-        labels: int64 (N,), the number of the class folder; None without class folders.
-        classes: Names of the classes, sorted.
-        identity: sha256 over names and contents of the files, and the size.
-
-    Raises:
-        InputError: There are no images, or the first one cannot be used; later, where one that is asked for cannot be.
-    """
-
-    def __init__(self, folder: Path, size: int | None = None, *, grey: bool = False) -> None:
-        part = read_part(folder, folder.name)
-        self._files = [(name, content) for name, content in part.items()]
-        self._size, self.grey = size, grey
-        self.classes = tuple(sorted({str(label) for label in part.labels or ()}))
-        number = {name: i for i, name in enumerate(self.classes)}
-        self.labels: Tensor | None = None
-        if part.labels is not None:
-            self.labels = torch.tensor([number[str(label)] for label in part.labels])
-        self.identity = digest([part.identity, size])
-        (first,) = decoded_blocks(self._items(torch.zeros(1, dtype=torch.int64)), size)
-        self._first, (self.height, self.width) = first.name, first.size
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def batch(self, rows: Tensor) -> Tensor:
-        """As `ImageSource.batch`; several threads decode."""
-        parts = [np.empty((0, 3, self.height, self.width), np.uint8)]
-        for block in decoded_blocks(self._items(rows), self._size):
-            self._check(block.name, block.size)
-            if block.odd is not None:
-                self._check(*block.odd)
-            parts.append(block.images)
-        return torch.from_numpy(np.concatenate(parts))
-
-    def _items(self, rows: Tensor) -> Generator[tuple[str, bytes | Path], None, None]:
-        for row in rows.tolist():
-            yield self._files[row]
-
-    def _check(self, name: str, size: tuple[int, int]) -> None:
-        if size != (self.height, self.width):
-            raise InputError(
-                f"images differ in size: {self._first} is {self.width}×{self.height} but {name} is "
-                f"{size[1]}×{size[0]}; give the size to which all are brought"
-            )

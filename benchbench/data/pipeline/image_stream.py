@@ -49,9 +49,10 @@ class ImageStream:
         names: Sequence[str] | None = None,
         notes: Iterable[str] = (),
         fingerprint: str | None = None,
+        digests: Sequence[bytes] | None = None,
         once: bool = False,
     ) -> None:
-        """blocks: starts a pass. fingerprint: where it is known before."""
+        """blocks: starts a pass. fingerprint, digests: where they are known before."""
         self.name = name
         self.n = n
         self.labels = labels
@@ -60,7 +61,7 @@ class ImageStream:
         self._notes = list(notes)
         self._conversions: list[str] = []
         self._fingerprint = fingerprint
-        self._digests: list[bytes] | None = None
+        self._digests = digests
         self.once = once
         self._begun = False
 
@@ -129,6 +130,7 @@ class ImageStream:
             names=None if self.names is None else self.names[:n],
             notes=[*self._notes, cut] if n < self.n else self._notes,
             fingerprint=self._fingerprint if n == self.n else None,
+            digests=None if self._digests is None else self._digests[:n],
             once=self.once,
         )
 

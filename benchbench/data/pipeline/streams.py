@@ -19,12 +19,13 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.catalogue import load_split, open_files
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.blocks import Block, batch_name, check_tensor, tensor_blocks
+from benchbench.data.pipeline.image_source import Images, pieces
 from benchbench.data.pipeline.image_stream import ImageStream, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec, parse_spec
 from benchbench.data.sources.torchscript import ScriptedGenerator
 
-__all__ = ["ImageStream", "from_dataset", "from_tensors", "is_split", "open_images", "pairs"]
+__all__ = ["ImageStream", "from_dataset", "from_images", "from_tensors", "is_split", "open_images", "pairs"]
 
 
 def open_images(
@@ -82,18 +83,44 @@ def from_tensors(
     return ImageStream(name, n, partial(tensor_blocks, images, name, total), labels=labels, once=once)
 
 
+def from_images(
+    images: Images,
+    name: str = "images",
+    *,
+    labels: Tensor | None = None,
+    notes: Sequence[str] = (),
+    fingerprint: str | None = None,
+) -> ImageStream:
+    """Images in memory, or those of a source, which are read as they are asked for. The rest as in `ImageStream`."""
+    known = None if isinstance(images, Tensor) else images.digests
+    return ImageStream(
+        name,
+        len(images),
+        partial(_blocks, images, name),
+        labels=labels,
+        notes=notes,
+        fingerprint=fingerprint,
+        digests=known,
+    )
+
+
 def from_dataset(dataset: Dataset, title: str) -> ImageStream:
     """One split of a dataset, "train" or "held_out"."""
     split = dataset.held_out if title == "held_out" else dataset.train
-    name = f"{dataset.name}-{title}"
-    return ImageStream(
-        name,
-        len(split),
-        partial(tensor_blocks, [split.images], name, 1),
+    return from_images(
+        split.images,
+        f"{dataset.name}-{title}",
         labels=split.labels,
         notes=dataset.notes,
         fingerprint=split.fingerprint,
     )
+
+
+def _blocks(images: Images, name: str) -> Generator[Block, None, None]:
+    if isinstance(images, Tensor):
+        yield from tensor_blocks([images], name, 1)
+    else:
+        yield from (Block(piece.numpy(), name) for piece in pieces(images))
 
 
 def _from_generator(spec: SourceSpec, options: SourceOptions) -> ImageStream:

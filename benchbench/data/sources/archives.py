@@ -19,6 +19,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import ClassVar
 
 from benchbench.core.errors import InputError
@@ -96,6 +97,7 @@ class ZipSource(FileSource):
             title=title,
             total=len(images.names),
             items=images.items,
+            pick=images.pick,
             labels=labels,
             identify=lambda: [file_sha256(self.path), images.names],
             names=images.names,
@@ -111,6 +113,7 @@ class ZippedImages:
     names: list[str]
     members: list[zipfile.ZipInfo]
     others: int
+    archive: OpenZip
 
     def chosen(self, rows: Sequence[int]) -> ZippedImages:
         """Some of the images, by number."""
@@ -118,17 +121,34 @@ class ZippedImages:
 
     def items(self) -> Generator[tuple[str, bytes], None, None]:
         """(name for errors, file content) of each image, in the order of `names`."""
-        try:
-            archive = zipfile.ZipFile(self.path)
-        except ZIP_ERRORS as error:
-            raise cannot_read(self.path, error) from error
-        with archive:
-            for name, member in zip(self.names, self.members, strict=True):
+        return self.pick(range(len(self.names)))
+
+    def pick(self, rows: Sequence[int]) -> Generator[tuple[str, bytes], None, None]:
+        """The same of the images of these numbers."""
+        for row in rows:
+            where = f"{self.names[row]} in {self.path}"
+            yield where, self.archive.read(self.members[row], where)
+
+
+class OpenZip:
+    """A zip file that is opened once, for its directory may be long, and read by several threads in turn."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, Lock()
+        self._file: zipfile.ZipFile | None = None
+
+    def read(self, member: zipfile.ZipInfo, where: str) -> bytes:
+        """The content of a member; `InputError` calls it `where`."""
+        with self._lock:
+            if self._file is None:
                 try:
-                    content = archive.read(member)
+                    self._file = zipfile.ZipFile(self._path)
                 except ZIP_ERRORS as error:
-                    raise cannot_read(f"{name} in {self.path}", error) from error
-                yield f"{name} in {self.path}", content
+                    raise cannot_read(self._path, error) from error
+            try:
+                return self._file.read(member)
+            except ZIP_ERRORS as error:
+                raise cannot_read(where, error) from error
 
 
 def open_zip(path: Path) -> ZippedImages:
@@ -157,7 +177,9 @@ def open_zip(path: Path) -> ZippedImages:
     names = sorted(filter(is_image, visible))
     if not names:
         raise no_images(path, len(members))
-    return ZippedImages(path, names, [by_name[name] for name in names], len(visible) - len(names))
+    return ZippedImages(
+        path, names, [by_name[name] for name in names], len(visible) - len(names), OpenZip(path)
+    )
 
 
 def cannot_read(what: Path | str, error: BaseException) -> InputError:

@@ -124,6 +124,11 @@ class ArrayPart(Part):
     """Images in arrays, one after the other."""
 
     arrays: Sequence[ArrayImages]
+    only_whole: str = "arrays are read as a whole: image files in a folder or a zip are read one by one"
+
+    def native_size(self) -> tuple[int, int]:
+        """As `Part.native_size`."""
+        return self.arrays[0].height, self.arrays[0].width
 
     def blocks(self, size: int | None) -> Generator[Block, None, None]:
         """As `Part.blocks`."""

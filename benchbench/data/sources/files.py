@@ -16,6 +16,7 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
 from benchbench.data.pipeline.assemble import Part, assemble, resolve_labels, tidy
 from benchbench.data.pipeline.image_stream import ImageStream
+from benchbench.data.pipeline.reading import read
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec
 
@@ -44,12 +45,12 @@ class FileSource(ABC):
         """What its own splits are called, train first; none where it has none."""
 
     def load(self, progress: Progress = SILENT) -> Dataset | Domains:
-        """Both splits in memory; what has none of its own is cut in halves."""
+        """Both splits, in memory where they fit; what has none of its own is cut in halves."""
         parts, size = self.parts(), self.options.size
         classes, labels = resolve_labels(parts)
         return assemble(
             self.name,
-            [part.decode(size, progress) for part in parts],
+            read(parts, size, progress),
             labels,
             classes=classes,
             notes=[note for part in parts for note in part.notes],

@@ -20,9 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+import torch
+
 from benchbench.core.errors import InputError
-from benchbench.core.hashing import file_sha256
-from benchbench.data.pipeline.assemble import FilePart, Part
+from benchbench.core.hashing import digest, file_sha256
+from benchbench.data.pipeline.assemble import FilePart, Part, resolve_labels
+from benchbench.data.pipeline.blocks import decoded_blocks
+from benchbench.data.pipeline.file_images import FileImages
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.spec import IMAGE_SUFFIXES, require_regular
 
@@ -57,6 +61,7 @@ class FolderSource(FileSource):
             title=listing.title,
             total=len(listing.names),
             items=listing.items,
+            pick=listing.pick,
             labels=None,
             identify=listing.identity,
             notes=left_aside(listing.others, listing.title),
@@ -86,6 +91,10 @@ class Listing:
         """(name for errors, path) of each image, in the order of `names`."""
         yield from ((str(self.folder / name), self.folder / name) for name in self.names)
 
+    def pick(self, rows: Sequence[int]) -> Generator[tuple[str, Path], None, None]:
+        """The same of the images of these numbers."""
+        yield from ((str(self.folder / self.names[row]), self.folder / self.names[row]) for row in rows)
+
     def identity(self) -> list[list[str]]:
         """Name and sha256 of each file."""
         return [[name, _sha256(self.folder / name)] for name in self.names]
@@ -109,6 +118,7 @@ def read_part(folder: Path, title: str) -> FilePart:
         title=title,
         total=len(listing.names),
         items=listing.items,
+        pick=listing.pick,
         labels=class_names(listing.names, folder),
         identify=listing.identity,
         notes=left_aside(listing.others, title),
@@ -171,3 +181,31 @@ def _sha256(file: Path) -> str:
         return file_sha256(file)
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from error
+
+
+class FolderImages(FileImages):
+    """The images below a folder, decoded as they are asked for: for those who train without a `Dataset`.
+
+    Nothing is looked at before it is asked for, so neither are the images compared with anything.
+
+    Args:
+        folder: As `folder:PATH` takes one part: images, or class folders of images.
+        size: The side of the square they are brought to; None where they all have one size, that of the first.
+        grey: That all of them are grey, where somebody knows.
+
+    Attributes:
+        labels: int64 (N,), the number of the class folder; None without class folders.
+        classes: Names of the classes, sorted.
+        identity: sha256 over names and contents of the files, and the size.
+
+    Raises:
+        InputError: There are no images, or the first one cannot be used; later, where one that is asked for cannot be.
+    """
+
+    def __init__(self, folder: Path, size: int | None = None, *, grey: bool = False) -> None:
+        part = read_part(folder, folder.name)
+        self.classes, (labels,) = resolve_labels([part])
+        self.labels = None if labels is None else torch.tensor(labels)
+        self.identity = digest([part.identity, size])
+        (first,) = decoded_blocks(part.pick([0]), size)
+        super().__init__(part.encoded(size), first.size, grey=grey, first=first.name)

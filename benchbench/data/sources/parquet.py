@@ -6,14 +6,21 @@ split in halves. The image column holds file contents, directly (binary) or as t
 it is called `image` or `img`, or is the only such column. A column `label` or `labels` of integers or strings
 is optional; class names are taken from Hugging Face's own metadata where they are there. Images are read in
 batches, so that memory does not grow with the size of the files.
+
+A parquet file is read by groups of rows. To read some images by their numbers costs the groups in which they are, so
+this is done only where no group holds more than `GROUP_BYTES` of images: `datasets` writes groups of 100.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +33,8 @@ from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.sources.files import FileSource
 
 HELD_OUT = ("test", "val", "validation")
-BATCH = 2048
+BATCH = 256
+GROUP_BYTES = 2**26
 SHARD = re.compile(r"(?P<title>[a-z]+)-(?P<i>\d{5})-of-(?P<n>\d{5})")
 
 
@@ -87,15 +95,18 @@ def find_files(folder: Path) -> dict[str, list[Path]]:
 
 def read_part(files: Sequence[Path], title: str) -> FilePart:
     """The rows of `files`, one after the other, as one part."""
-    total, labels = 0, None
+    labels = None
+    groups: list[_Group] = []
     for file in files:
         with _opened(file) as parquet:
-            total += parquet.metadata.num_rows
             schema = parquet.schema_arrow
             image = _image_column(schema, file)
+            groups += _groups(parquet, file, image)
             label = next((name for name in ("label", "labels") if name in schema.names), None)
             if label is not None:
                 labels = [*(labels or []), *_labels(parquet, label, file)]
+    starts = list(accumulate((group.rows for group in groups), initial=0))
+    total = starts[-1]
     if total == 0:
         raise InputError(f"{files[0]} has no rows")
 
@@ -104,29 +115,90 @@ def read_part(files: Sequence[Path], title: str) -> FilePart:
             row = 0
             with _opened(file) as parquet:
                 for batch in parquet.iter_batches(BATCH, columns=[image]):
-                    column = batch.column(0)
-                    values = column.field("bytes") if pa.types.is_struct(column.type) else column
-                    for value in values.to_pylist():
-                        if value is None:
-                            raise InputError(f"{file.name} row {row} has no image bytes")
-                        yield f"{file.name} row {row}", value
+                    for value in _contents(batch.column(0)):
+                        yield _named(file, row, value.as_py())
                         row += 1
+
+    def pick(rows: Sequence[int]) -> Iterator[tuple[str, bytes | Path]]:
+        found: dict[int, tuple[str, bytes | Path]] = {}
+        wanted = defaultdict(list)
+        for row in sorted(set(rows)):
+            wanted[bisect_right(starts, row) - 1].append(row)
+        for number, some in wanted.items():
+            group = groups[number]
+            with _opened(group.file, group.metadata) as parquet:
+                column = parquet.read_row_group(group.number, columns=[group.image]).column(0)
+                for row in some:
+                    value = _contents(column.slice(row - starts[number], 1).combine_chunks())[0].as_py()
+                    found[row] = _named(group.file, group.first + row - starts[number], value)
+        yield from (found[row] for row in rows)
 
     return FilePart(
         title=title,
         total=total,
         items=items,
+        pick=pick,
+        only_whole=_too_large(groups),
         labels=labels,
         identify=lambda: [file_sha256(file) for file in files],
         classes=_class_names(schema, label),
     )
 
 
+@dataclass(frozen=True)
+class _Group:
+    """A group of rows. metadata: of its file. first: its first row in that. image: the column of images. nbytes: of
+    that column, not compressed."""
+
+    file: Path
+    metadata: Any
+    number: int
+    first: int
+    rows: int
+    image: str
+    nbytes: int
+
+
+def _groups(parquet: pq.ParquetFile, file: Path, image: str) -> list[_Group]:
+    metadata, found, first = parquet.metadata, [], 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = (group.column(i) for i in range(group.num_columns))
+        nbytes = sum(own.total_uncompressed_size for own in columns if own.path_in_schema == image)
+        found.append(_Group(file, metadata, number, first, group.num_rows, image, nbytes))
+        first += group.num_rows
+    return found
+
+
+def _too_large(groups: Sequence[_Group]) -> str:
+    """Why images are not read by their numbers, as the end of a sentence; "" where they are."""
+    largest = max(groups, key=lambda group: group.nbytes)
+    if largest.nbytes <= GROUP_BYTES:
+        return ""
+    return (
+        f"or write {largest.file.name} in groups of 100 rows, which are read one by one (it has {largest.rows:,} in "
+        "a group)"
+    )
+
+
+def _contents(column: pa.Array) -> pa.Array:
+    """The encoded images of a column that holds them, or structs of them."""
+    return column.field("bytes") if pa.types.is_struct(column.type) else column
+
+
+def _named(file: Path, row: int, value: bytes | None) -> tuple[str, bytes]:
+    """An image with its name for errors."""
+    if value is None:
+        raise InputError(f"{file.name} row {row} has no image bytes")
+    return f"{file.name} row {row}", value
+
+
 @contextmanager
-def _opened(file: Path) -> Iterator[pq.ParquetFile]:
-    """A parquet file; what is wrong with it, whenever it shows, becomes an `InputError` that names it."""
+def _opened(file: Path, metadata: Any = None) -> Iterator[pq.ParquetFile]:
+    """A parquet file; what is wrong with it, whenever it shows, becomes an `InputError` that names it. metadata: its
+    own, where it was read before."""
     try:
-        with pq.ParquetFile(file) as parquet:
+        with pq.ParquetFile(file, metadata=metadata) as parquet:
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"cannot read {file}: {str(error).splitlines()[0]}") from error
