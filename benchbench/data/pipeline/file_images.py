@@ -5,7 +5,7 @@ folder under the identity of the files, so that the next run knows it without de
 any rows, and each image that is read is held against its digest: a file that changes while a run goes on ends the run,
 and never becomes a number under another fingerprint.
 
-Trade-off: sha256 costs a tenth of what decoding does.
+Trade-off: to hold an image against its digest costs up to a tenth of what decoding it does.
 """
 
 from __future__ import annotations
