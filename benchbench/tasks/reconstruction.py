@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Autoencoder
