@@ -1,14 +1,14 @@
-"""What nobody can see, and what anybody can: how far does each move the judge of a dataset?
+"""What nobody can see, and what anybody can: how far does each move the extractor of a dataset?
 
-    BENCHBENCH_DATA=FOLDER python benchmarks/disturbances.py docs/disturbances.csv [DATASET ...] [--judge NAME ...]
+    BENCHBENCH_DATA=FOLDER python benchmarks/disturbances.py docs/disturbances.csv [DATASET ...] [--extractor NAME ...]
     BENCHBENCH_DATA=FOLDER python benchmarks/disturbances.py docs/disturbances.png [DATASET ...]
 
-Real held-out images are disturbed and held against as many training images (2,000, or all there are). A judge that
+Real held-out images are disturbed and held against as many training images (2,000, or all there are). An extractor that
 knows its data is moved less by the worst disturbance that a person cannot see than by the mildest that anybody can:
 `passes`. What is visible was decided by eye, on the sheet of images that the script draws beside the table.
 
-What is measured replaces its rows of the table; the others stay. Judges without weights at hand are left out, and the
-script says so. Ten minutes of one core a dataset, nearly all of it for efficientnet_lite0.
+What is measured replaces its rows of the table; the others stay. Extractors without weights at hand are left out, and
+the script says so. Ten minutes of one core a dataset, nearly all of it for efficientnet_lite0.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from benchbench.metrics.select import score, select_metrics
 N = 2000
 FAMILIES = ("fd", "precision", "coverage")
 GENERAL = ("efficientnet_lite0", "inception_v3", "dinov2_vit_b_14")
-JUDGES = {
+EXTRACTORS_OF = {
     "digits": ("cnn_digits", "cnn_mnist", *GENERAL),
     "mnist": ("cnn_mnist", "cnn_digits", *GENERAL),
     "stacked-digits": ("modes_stacked-digits", *GENERAL),
@@ -51,7 +51,7 @@ JUDGES = {
     "openmoji": GENERAL,
     "cifar10": ("cnn_cifar10", *GENERAL),
 }
-"""Own judge first."""
+"""Own extractor first."""
 PLACED = ("ring8", "grid25")
 """Where an image is nothing but a place. Nobody sees a shift of one pixel, but it is four standard deviations of a
 mode, so no claim is made."""
@@ -221,7 +221,7 @@ def visible(name: str, dataset: str) -> str:
 
 
 def moves(frame: pd.DataFrame, metric: str = "fd") -> pd.Series[float]:
-    """By how much each disturbance moves the metric of one dataset and judge, from its value for as many images
+    """By how much each disturbance moves the metric of one dataset and extractor, from its value for as many images
     undisturbed."""
     own = frame[frame.metric == metric]
     before = own[own.disturbance == "none"].set_index("n_images").value
@@ -243,16 +243,18 @@ def passes(frame: pd.DataFrame) -> bool:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """The table of docs/ordering.md, in Markdown: a line a dataset and judge."""
+    """The table of docs/ordering.md, in Markdown: a line a dataset and extractor."""
     titles = {name: it.title for name, it in DISTURBANCES.items()} | {MISSING: "missing"}
-    head = ["dataset", "judge", "FD", *titles.values(), "passes"]
+    head = ["dataset", "extractor", "FD", *titles.values(), "passes"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * 2}{'--:|' * (len(head) - 3)}---|"]
-    for (dataset, judge), own in frame.groupby(["dataset", "extractor"], sort=False):
+    for (dataset, extractor), own in frame.groupby(["dataset", "extractor"], sort=False):
         moved, bold = moves(own), extremes(own)
         cells = [f"**{_short(moved[name])}**" if name in bold else _short(moved[name]) for name in titles]
         undisturbed = own[(own.metric == "fd") & (own.disturbance == "none")].value.iloc[0]
         verdict = "yes" if passes(own) else "no"
-        lines.append(f"| {' | '.join([str(dataset), f'`{judge}`', f'{undisturbed:.3g}', *cells, verdict])} |")
+        lines.append(
+            f"| {' | '.join([str(dataset), f'`{extractor}`', f'{undisturbed:.3g}', *cells, verdict])} |"
+        )
     return "\n".join(lines)
 
 
@@ -261,10 +263,10 @@ def _short(move: float) -> str:
     return f"{move:+.3g}" if abs(move) >= 1 else f"{move:+.3f}"
 
 
-def judges(dataset: str) -> list[Extractor]:
-    """The extractors of `JUDGES` whose weights are at hand; says which are not."""
+def extractors_of(dataset: str) -> list[Extractor]:
+    """The extractors of `EXTRACTORS_OF` whose weights are at hand; says which are not."""
     found = []
-    for name in JUDGES[dataset]:
+    for name in EXTRACTORS_OF[dataset]:
         try:
             found.append(load_extractor(name))
         except MetricFailed as failed:
@@ -273,14 +275,19 @@ def judges(dataset: str) -> list[Extractor]:
 
 
 def merge(new: pd.DataFrame, path: Path) -> None:
-    """Write the rows of one dataset and judge into the table, in the order of `JUDGES`."""
+    """Write the rows of one dataset and extractor into the table, in the order of `EXTRACTORS_OF`."""
     frames = [new]
     if path.exists():
         old = pd.read_csv(path)
         first = new.iloc[0]
         frames.insert(0, old[(old.dataset != first.dataset) | (old.extractor != first.extractor)])
     whole = pd.concat(frames)
-    order = {pair: i for i, pair in enumerate((name, judge) for name in JUDGES for judge in JUDGES[name])}
+    order = {
+        pair: i
+        for i, pair in enumerate(
+            (name, extractor) for name in EXTRACTORS_OF for extractor in EXTRACTORS_OF[name]
+        )
+    }
     place = [order[pair] for pair in zip(whole.dataset, whole.extractor, strict=True)]
     whole = whole.iloc[np.argsort(place, kind="stable")]
     with atomic_path(path) as temporary:
@@ -293,17 +300,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path, help="the table, or with .png the sheet of images")
     parser.add_argument("datasets", nargs="*", help="all, unless some are named")
-    parser.add_argument("--judge", nargs="+", help="all, unless some are named")
+    parser.add_argument("--extractor", nargs="+", help="all, unless some are named")
     arguments = parser.parse_args()
-    path, names = arguments.path, arguments.datasets or list(JUDGES)
+    path, names = arguments.path, arguments.datasets or list(EXTRACTORS_OF)
     if path.suffix == ".png":
         sheet({name: _examples(load_dataset(name)) for name in names}, path)
         return
     for name in names:
         dataset = load_dataset(name)
-        for judge in judges(name):
-            if arguments.judge is None or judge.name in arguments.judge:
-                merge(measure(dataset, judge), path)
+        for extractor in extractors_of(name):
+            if arguments.extractor is None or extractor.name in arguments.extractor:
+                merge(measure(dataset, extractor), path)
     print(table(pd.read_csv(path)))
 
 

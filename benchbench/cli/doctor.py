@@ -45,17 +45,17 @@ def doctor() -> None:
         ],
     )
 
-    judges = []
+    networks = []
     for name, extractor in EXTRACTORS.items():
         try:
-            judges.append((name, f"at hand, sha256 {extractor('cpu').weights_sha256[:12]}"))
+            networks.append((name, f"at hand, sha256 {extractor('cpu').weights_sha256[:12]}"))
         except MetricFailed as failure:
-            judges.append((name, failure.reason))
+            networks.append((name, failure.reason))
     try:
-        judges.append(("lpips", f"at hand in {ALEXNET.locate()[0]}"))
+        networks.append(("lpips", f"at hand in {ALEXNET.locate()[0]}"))
     except MetricFailed as failure:
-        judges.append(("lpips", failure.reason))
-    section("feature networks", judges)
+        networks.append(("lpips", failure.reason))
+    section("feature networks", networks)
 
     folder = os.environ.get("BENCHBENCH_DATA")
     data = [("BENCHBENCH_DATA", folder or "not set"), ("cache", str(cache_folder()))]

@@ -20,7 +20,7 @@ from benchbench.core.toml import settings_of
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="The first seed."
 )
 @click.option(
-    "--monitor-every", type=click.IntRange(min=1), help="Steps between looks at the samples while training."
+    "--monitor-every", type=click.IntRange(min=1), help="Steps between scans of the samples while training."
 )
 @click.option(
     "--on-collapse",

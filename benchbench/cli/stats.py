@@ -34,10 +34,10 @@ def stats(out: Path | None, device: str, batch_size: int | None, **asked: Any) -
 
     spec = StatisticsSpec.of(**asked)
     done = prepare_reference(spec, out, Runtime(resolve_device(device), batch_size, RichProgress()))
-    judge = done.extractor
+    extractor = done.extractor
     click.echo(
-        f"cached: {done.n} images of {done.name}, {judge.name} "
-        f"(sha256 {judge.weights_sha256[:12]}, {judge.resize}, {spec.precision})"
+        f"cached: {done.n} images of {done.name}, {extractor.name} "
+        f"(sha256 {extractor.weights_sha256[:12]}, {extractor.resize}, {spec.precision})"
     )
     if out is not None:
         click.echo(f"statistics: {out}")

@@ -43,7 +43,7 @@ class Dataset:
     source: provenance for run.json (paths without the user's home, package versions, options such as size).
     native: side in pixels at which the pictures hold all that they show; 8 for digits that were enlarged from 8×8.
     None where nobody knows.
-    judge: the extractor by which models of this dataset are ranked; None for the default one.
+    extractor: the one by which models of this dataset are ranked; None for the default one.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Dataset:
     notes: Sequence[str] = ()
     source: dict[str, Any] = field(default_factory=dict)
     native: int | None = None
-    judge: str | None = None
+    extractor: str | None = None
 
     @property
     def fingerprint(self) -> str:

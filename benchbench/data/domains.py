@@ -78,7 +78,7 @@ class Domains:
         return self.a.native
 
     @property
-    def judge(self) -> str | None:
+    def extractor(self) -> str | None:
         """None: no domain names an extractor of its own."""
         return None
 

@@ -66,7 +66,7 @@ def reference_features_of(
     the one that makes the pass first. What the cache has of one, for every rank, is not computed again."""
     comm, progress = runtime.comm, runtime.progress
     stream = images if isinstance(images, ImageStream) else from_images(images)
-    stream.look()
+    stream.scan()
     found: dict[str, Extracted] = {}
     readers, folders = [], []
     for extractor, need_features, need_logits in asked:
@@ -112,8 +112,8 @@ def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Ext
 
 
 def _key(digests: Sequence[bytes], extractor: Extractor) -> str:
-    judge = extractor.describe()
-    network = [judge[k] for k in ("name", "weights_sha256", "resize", "precision")]
+    told = extractor.describe()
+    network = [told[k] for k in ("name", "weights_sha256", "resize", "precision")]
     return digest([CACHE_VERSION, combine_in_order(digests), network])
 
 

@@ -1,4 +1,4 @@
-"""Weights of judges: found, checked by sha256, loaded without running pickled code.
+"""Weights of extractors: found, checked by sha256, loaded without running pickled code.
 
 A file is looked for in this order: where an environment variable points, in the torch hub cache, and, only if
 the caller says so, at its address. Where it is nowhere, the error says what to put where. A file that the

@@ -56,14 +56,14 @@ class Outcome:
 def select_metrics(
     names: Iterable[str],
     extractors: Sequence[str],
-    class_judge: str | None = None,
+    class_extractor: str | None = None,
     standard: Sequence[str] = STANDARD,
 ) -> list[Metric]:
     """The metrics behind `names`, each once, sorted by full name.
 
     A full name brings its own extractor; families are paired with each of `extractors` that they are defined
     on. A family asked for by name of which none is: `InputError`; in a set such as `all` it is left out.
-    class_judge: an extractor for the families that are not defined on every one, those on classes. standard: what
+    class_extractor: an extractor for the families that are not defined on every one, those on classes. standard: what
     `standard` stands for in this task; of a family that says little on most extractors it has those on which it is
     `standard_on`.
     """
@@ -72,7 +72,7 @@ def select_metrics(
     chosen: dict[str, Metric] = {}
     for asked in names:
         for name in _expand(asked, known, standard):
-            built = _build(name, known, extractors, class_judge, asked == "standard")
+            built = _build(name, known, extractors, class_extractor, asked == "standard")
             if not built and name == asked:
                 raise _wrong_extractors(name, extractors)
             for metric in built:
@@ -98,15 +98,15 @@ def build_metric(name: str, extractor: str | None = None) -> Metric:
 
 
 def _build(
-    name: str, known: set[str], extractors: Sequence[str], class_judge: str | None, standard: bool
+    name: str, known: set[str], extractors: Sequence[str], class_extractor: str | None, standard: bool
 ) -> list[Metric]:
     if name in known:
         family = METRICS.get(name)
         if not family.uses_extractor:
             return [build_metric(name)]
         besides = family.standard_on if standard else frozenset()
-        if class_judge is not None and (family.on or family.extractors != "*" or besides):
-            extractors = [*extractors, class_judge]
+        if class_extractor is not None and (family.on or family.extractors != "*" or besides):
+            extractors = [*extractors, class_extractor]
         return [
             build_metric(name, extractor)
             for extractor in extractors

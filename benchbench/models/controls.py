@@ -101,7 +101,6 @@ class Degraded(nn.Module):
     """Degraded images as they are: what every restorer must be better than."""
 
     reference: ClassVar[str] = "control row, no paper"
-    control: ClassVar[bool] = True
 
     class Config(BaseModel, extra="forbid", frozen=True):
         """No hyper-parameters."""

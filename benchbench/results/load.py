@@ -78,8 +78,8 @@ def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> 
     """The table with the columns of `FACTS`."""
     own = [facts[cell] for cell in frame["cell"]]
     columns: dict[str, Any] = {name: [fact[name] for fact in own] for name in FACTS}
-    columns["judge"] = [
-        None if pd.isna(name) else fact["judge"].get(name)
+    columns["extractor_weights"] = [
+        None if pd.isna(name) else fact["extractor_weights"].get(name)
         for fact, name in zip(own, frame["extractor"], strict=True)
     ]
     columns["machine"] = [

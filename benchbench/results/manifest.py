@@ -94,7 +94,7 @@ class Data(Domain):
 
 
 class ExtractorFacts(Part):
-    """A network that judged, or why it did not (`unavailable`)."""
+    """An extractor, or why it is not (`unavailable`)."""
 
     weights_sha256: str | None = None
     resize: str | None = None
@@ -135,7 +135,7 @@ class Training(Part):
 
 
 class Classes(Part):
-    """How many images of either side the judge of the dataset's classes puts into each."""
+    """How many images of either side the classifier of the dataset's classes puts into each."""
 
     judge: str | None = None
     names: list[str]

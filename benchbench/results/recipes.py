@@ -46,7 +46,7 @@ def _made_by(run: RunFacts) -> dict[str, Any]:
     training = (run.recipe or {}).get("training") or {}
     kept = {name: value for name, value in training.items() if name not in _NOT_MADE_BY}
     stops = training.get("on_collapse") == "stop"
-    if stops or training.get("checkpoint") == "best":  # then it matters when somebody looked
+    if stops or training.get("checkpoint") == "best":  # then it matters when the samples were scanned
         kept["monitor_every"] = training.get("monitor_every")
     return kept | ({"on_collapse": "stop"} if stops else {})
 

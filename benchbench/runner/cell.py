@@ -39,7 +39,7 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     if finished is not None:
         if plan.watcher is not None and not read_manifest(finished / RUN).monitor:
             progress.note(
-                "nobody looked while this was trained; with another --out it is trained again, watched"
+                "this was trained without a monitor; with another --out it is trained again, with one"
             )
         return CellOutcome(finished, cached=True)
 

@@ -27,7 +27,7 @@ from benchbench.results.manifest import (
     with_facts,
 )
 from benchbench.results.provenance import collect_provenance, utc_now
-from benchbench.runner.judges import Judges
+from benchbench.runner.extractors import ExtractorSet
 from benchbench.runner.pictures import artefacts_of
 from benchbench.runner.plan import Plan
 from benchbench.runner.trained import Prepared, summary
@@ -35,7 +35,7 @@ from benchbench.tasks.base import TaskData, TaskResult
 from benchbench.training.config import TrainingConfig
 from benchbench.training.state import TrainingResult
 
-CONTROLS = frozenset({"real", "memorizer", "collapsed", "noise", "identity"})
+CONTROLS = frozenset({"real", "memorizer", "collapsed", "noise", "identity", "degraded"})
 """Ours; a plugin's model says `control = True` of itself."""
 
 
@@ -53,7 +53,7 @@ class Labelled(Protocol):
     @property
     def n_samples(self) -> int: ...
     @property
-    def judges(self) -> Judges: ...
+    def extractors(self) -> ExtractorSet: ...
 
 
 class Before(NamedTuple):
@@ -90,7 +90,7 @@ def stated(
         seed=cell.seed,
         n_samples=cell.n_samples,
         data=Data(**data),
-        extractors=cell.judges.describe(),
+        extractors=cell.extractors.describe(),
         status=status,
         finished=utc_now(),
         seconds=seconds,

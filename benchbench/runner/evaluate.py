@@ -211,5 +211,5 @@ def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None
     )
     if not asked_before or plan.samples.once:
         return None
-    plan.samples.look(progress)
+    plan.samples.scan(progress)
     return store.find(plan.dataset_name, plan.samples.name, plan.key)

@@ -46,21 +46,21 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     generated, failures, shown = gather(
         _batches(plan, reader, runtime),
         plan.samples.n,
-        plan.judges.extractors,
+        plan.extractors.loaded,
         plan.metrics,
         runtime,
         title=f"judging {plan.samples.name}",
         keep=GRID,
     )
-    failures = {**plan.judges.failures, **failures}
+    failures = {**plan.extractors.failures, **failures}
 
-    def judged(images: ImageStream | None, metrics: Sequence[Metric]) -> Sides:
+    def features_of(images: ImageStream | None, metrics: Sequence[Metric]) -> Sides:
         return {} if images is None else _real(plan, images, metrics, failures, runtime)
 
-    real = judged(plan.reference.images, plan.metrics)
-    held_out = judged(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
+    real = features_of(plan.reference.images, plan.metrics)
+    held_out = features_of(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
     if plan.reference.statistics is not None:
-        real = dict.fromkeys(plan.judges.extractors, FeatureEvidence(plan.reference.statistics.moments))
+        real = dict.fromkeys(plan.extractors.loaded, FeatureEvidence(plan.reference.statistics.moments))
     reasons = {metric.name: _lacking(metric, plan.reference) for metric in plan.metrics}
     possible = [metric for metric in plan.metrics if reasons[metric.name] is None]
     outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
@@ -107,12 +107,12 @@ def _real(
     failures: Failures,
     runtime: Runtime,
 ) -> Sides:
-    """What the judges say of real images; one that fails on them joins `failures`."""
+    """What the extractors say of real images; one that fails on them joins `failures`."""
     sides: Sides = {}
-    for name in plan.judges.extractors.keys() - failures.keys():
-        judge = {name: plan.judges.extractors[name]}
+    for name in plan.extractors.loaded.keys() - failures.keys():
+        one = {name: plan.extractors.loaded[name]}
         try:
-            sides |= reference(images, judge, metrics, runtime)
+            sides |= reference(images, one, metrics, runtime)
         except MetricFailed as failure:
             failures[name] = MetricFailed(f"{images.name}: {failure.reason}")
     return sides
@@ -136,7 +136,7 @@ def _first_images(stream: ImageStream | None) -> Tensor | None:
 def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
     """What a reader of the record should know: of each side, and of the two together."""
     sides = ((plan.model, plan.samples.notes), (plan.dataset_name, plan.reference.notes))
-    notes = [*(f"{name}: {note}" for name, side in sides for note in side), *plan.judge_notes]
+    notes = [*(f"{name}: {note}" for name, side in sides for note in side), *plan.extractor_notes]
     if real is None or plan.reference.images is None:
         return notes
     if samples.shape[2:] != real.shape[2:]:

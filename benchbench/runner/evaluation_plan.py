@@ -21,10 +21,10 @@ from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import select_metrics
 from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.key import cell_key
-from benchbench.runner.judges import (
+from benchbench.runner.extractors import (
     Chosen,
     ExtractorLoader,
-    Judges,
+    ExtractorSet,
     choose_extractors,
     enlarged_notes,
     load_chosen,
@@ -37,16 +37,16 @@ from benchbench.runner.spec import EvaluationSpec
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluation, opened; its `key` is known when the images of both sides have been read. spec: what was asked.
-    ranked_on: extractors as in `runner.plan.Plan`. judge_notes: what a reader should know of the extractors on this
+    ranked_on: extractors as in `runner.plan.Plan`. extractor_notes: what a reader should know of the extractors on this
     data."""
 
     spec: EvaluationSpec
     samples: ImageStream
     reference: Reference
     metrics: Sequence[Metric]
-    judges: Judges
+    extractors: ExtractorSet
     ranked_on: Sequence[str]
-    judge_notes: Sequence[str] = ()
+    extractor_notes: Sequence[str] = ()
 
     @property
     def name(self) -> str | None:
@@ -86,7 +86,7 @@ class Evaluation:
     @property
     def request(self) -> str:
         """Digest of all that the numbers depend on but the pixels of the samples."""
-        specifications = [self.judges.specification(metric) for metric in self.metrics]
+        specifications = [self.extractors.specification(metric) for metric in self.metrics]
         asked = [self.model, self.samples.n, self.dataset_name, self.reference.identity, self.seed]
         return digest([asked, specifications])
 
@@ -102,7 +102,7 @@ class Evaluation:
             weights_sha256=None,
             dataset_fingerprint=self.reference.identity,
             task={"names": ["evaluate"], "reference": self.dataset_name},
-            metrics=[self.judges.specification(metric) for metric in self.metrics],
+            metrics=[self.extractors.specification(metric) for metric in self.metrics],
             n_samples=self.samples.n,
             seed=self.seed,
         )
@@ -158,14 +158,14 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     samples = open_samples(asked.images, drawing, progress)
     _check_numbers(samples, reference, chosen)
     named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
-    chosen, judges = load_chosen(chosen, readers, named, load, spec.precision, progress)
+    chosen, extractors = load_chosen(chosen, readers, named, load, spec.precision, progress)
     if reference.statistics is not None:
-        for judge in judges.extractors.values():
-            reference.statistics.check(judge)
+        for extractor in extractors.loaded.values():
+            reference.statistics.check(extractor)
     if reference.images is not None:
-        reference.images.look(progress)
-    notes = [*readers.notes, *enlarged_notes(reference.dataset, judges)]
-    return Evaluation(spec, samples, reference, chosen, judges, readers.names, notes)
+        reference.images.scan(progress)
+    notes = [*readers.notes, *enlarged_notes(reference.dataset, extractors)]
+    return Evaluation(spec, samples, reference, chosen, extractors, readers.names, notes)
 
 
 def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: ExtractorLoader) -> Chosen:

@@ -1,20 +1,20 @@
 """Looking at a generator while it trains: a few numbers, cheap enough for every few hundred steps.
 
-Pattern: one judge, the same noise every time, and reference features that are read once and kept by the cache that
+Pattern: one extractor, the same noise every time, and reference features that are read once and kept by the cache that
 the final evaluation uses too. The numbers are those of the metrics room without their intervals.
 
 Trade-offs: at most 2,000 samples against the training split, and neighbourhoods among at most 1,000 a side. So the
 numbers compare with each other along a run, not with the record, whose counts are larger. The seed of the noise is
-none that a run can have: what is looked at is never what is scored.
+none that a run can have: what is scanned is never what is scored.
 
 Where weights are selected by the distance (`checkpoint=best`) it is the distance to a validation part of the training
 split, on which nothing is trained (`training.validation`): the nearest weights to the images they were trained on
 would be those that remember most. Everything else, which only the alarm reads, is against the whole training split, of
 which a tenth could not even show that a class is missing. The reference of the record stays the whole training
-split too, so that the row compares with others: a tenth of it, or what the record names, was looked at.
+split too, so that the row compares with others: a tenth of it, or what the record names, was scanned.
 
-Scope: the judge is the classifier of the dataset's own classes where its weights are at hand (it is also the cheapest),
-else the first extractor that was asked for; then there are no classes to report.
+Scope: the extractor is the classifier of the dataset's own classes where its weights are at hand (it is also the
+cheapest), else the first one that was asked for; then there are no classes to report.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from benchbench.metrics.sets.mode_collapse import (
     has_twin,
     typical_distance,
 )
-from benchbench.metrics.sets.modes import ModesCovered, class_histogram, class_judge, classes_of
+from benchbench.metrics.sets.modes import ModesCovered, class_extractor, class_histogram, classes_of
 from benchbench.metrics.sets.prdc import prdc
-from benchbench.runner.judges import ExtractorLoader, Judges
-from benchbench.tasks.generation import generate, labels_to_ask
+from benchbench.runner.extractors import ExtractorLoader, ExtractorSet
+from benchbench.tasks.generation import generate, labels_for
 from benchbench.training.validation import validation_parts
 from benchbench.training.watch.monitor import (
     CLASS_KL,
@@ -69,8 +69,8 @@ VERSION = 2  # raised whenever the same model would get other numbers
 @dataclass(frozen=True)
 class Known:
     """What is known of the real images: how many they are, moments of those the distance is taken to, features of
-    some, the class shares of all (None where the judge knows no classes), the distance below which two images count as
-    one, and the share of `features` that have another so close."""
+    some, the class shares of all (None where the extractor knows no classes), the distance below which two images
+    count as one, and the share of `features` that have another so close."""
 
     n: int
     moments: Moments
@@ -80,26 +80,26 @@ class Known:
     duplicates: float
 
     @classmethod
-    def of(cls, real: Extracted, judge: str, selected_by: Tensor | None = None) -> Known:
-        """From all that `judge` says of the real images; `InputError` for fewer than 6 of them. selected_by: rows of
-        those the distance is taken to, int64; all by default."""
+    def of(cls, real: Extracted, extractor: str, selected_by: Tensor | None = None) -> Known:
+        """From all that `extractor` says of the real images; `InputError` for fewer than 6 of them. selected_by: rows
+        of those the distance is taken to, int64; all by default."""
         assert real.features is not None
         if real.moments.n < FEWEST:
             raise InputError(
-                f"looking at samples needs at least {FEWEST} training images to hold them against but there are "
+                f"scanning samples needs at least {FEWEST} training images to hold them against but there are "
                 f"{real.moments.n}; leave monitor_every at 0"
             )
         some = real.features[permutation(SEED, real.moments.n)[:NEIGHBOURS]]
         alike = ALIKE * typical_distance(some)
         shares = None
-        if real.logits is not None and ModesCovered.defined_on(judge):
-            shares = class_histogram(real.logits, judge).double() / len(real.logits)
+        if real.logits is not None and ModesCovered.defined_on(extractor):
+            shares = class_histogram(real.logits, extractor).double() / len(real.logits)
         moments = real.moments if selected_by is None else Moments.of(real.features[selected_by])
         return cls(real.moments.n, moments, some, shares, alike, _share(has_twin(some, alike)))
 
 
-def panel_numbers(generated: Extracted, known: Known, judge: str) -> dict[str, float]:
-    """The columns of `training.watch.monitor` that can be known, from what `judge` says of generated images."""
+def panel_numbers(generated: Extracted, known: Known, extractor: str) -> dict[str, float]:
+    """The columns of `training.watch.monitor` that can be known, from what `extractor` says of generated images."""
     assert generated.features is not None
     mine, real = generated.moments, known.moments
     some = generated.features[: len(known.features)]
@@ -113,7 +113,7 @@ def panel_numbers(generated: Extracted, known: Known, judge: str) -> dict[str, f
     }
     if known.shares is not None:
         assert generated.logits is not None
-        classes = classes_of(generated.logits, judge)
+        classes = classes_of(generated.logits, extractor)
         labels = classes[classes >= 0]
         numbers[MODES] = float(len(labels.unique()))
         # Of a class that no real image has, KL is infinite: then it has no value in this row.
@@ -143,7 +143,7 @@ class Panel:
 
     def __init__(
         self,
-        judge: Extractor,
+        extractor: Extractor,
         images: Images,
         labels: Tensor | None,
         *,
@@ -155,29 +155,33 @@ class Panel:
         distance, which is then that to the validation part."""
         real = reference_features(
             images,
-            judge,
+            extractor,
             need_features=True,
-            need_logits=ModesCovered.defined_on(judge.name),
+            need_logits=ModesCovered.defined_on(extractor.name),
             runtime=Runtime(device, progress=progress),
-            title=f"{judge.name} on reference images",
+            title=f"{extractor.name} on reference images",
         )
-        self.judge, self.labels, self.device = judge, labels, device
+        self.extractor, self.labels, self.device = extractor, labels, device
         self.n = panel_size(len(images))
         rows = validation_parts(images, labels).validation if selects else None
-        self.known = Known.of(real, judge.name, rows)
+        self.known = Known.of(real, extractor.name, rows)
 
     def panel(self, model: nn.Module, step: int) -> dict[str, float]:
         """Numbers by column of `training.watch.monitor`; the same model gives the same numbers at every step."""
-        labels = labels_to_ask(model, self.labels, SEED, self.n)  # type: ignore[arg-type]  # plans watch Generators
+        labels = labels_for(model, self.labels, SEED, self.n)  # type: ignore[arg-type]  # plans watch Generators
         images = generate(model, range(self.n), seed=SEED, labels=labels, runtime=Runtime(self.device))  # type: ignore[arg-type]
         seen = extract(
-            images, self.judge, need_features=True, need_logits=self.known.shares is not None, total=self.n
+            images,
+            self.extractor,
+            need_features=True,
+            need_logits=self.known.shares is not None,
+            total=self.n,
         )
-        return panel_numbers(seen, self.known, self.judge.name)
+        return panel_numbers(seen, self.known, self.extractor.name)
 
     def describe(self) -> dict[str, Any]:
         """`describe_panel` of this one."""
-        return {**describe_panel(self.judge, self.known.n), "distance_to": self.known.moments.n}
+        return {**describe_panel(self.extractor, self.known.n), "distance_to": self.known.moments.n}
 
 
 def panel_size(n_train: int) -> int:
@@ -185,12 +189,12 @@ def panel_size(n_train: int) -> int:
     return min(SAMPLES, n_train)
 
 
-def describe_panel(judge: Extractor, n_train: int) -> dict[str, Any]:
+def describe_panel(extractor: Extractor, n_train: int) -> dict[str, Any]:
     """What the numbers of a panel depend on beside the model and the data, for keys and for run.json."""
-    described = judge.describe()
+    described = extractor.describe()
     kept = {name: described[name] for name in ("weights_sha256", "resize", "precision")}
     return {
-        "judge": judge.name,
+        "judge": extractor.name,
         **kept,
         "n_samples": panel_size(n_train),
         "n_reference": n_train,
@@ -198,23 +202,24 @@ def describe_panel(judge: Extractor, n_train: int) -> dict[str, Any]:
     }
 
 
-def choose_judge(
-    dataset: str, extractors: Sequence[str], judges: Judges, load: ExtractorLoader, precision: str
+def choose_watcher(
+    dataset: str, extractors: Sequence[str], loaded: ExtractorSet, load: ExtractorLoader, precision: str
 ) -> Extractor:
-    """The judge of the dataset's own classes where its weights are at hand, else the first of `extractors` that is.
+    """The classifier of the dataset's own classes where its weights are at hand, else the first of `extractors` that
+    is.
 
-    judges: those that are loaded already, as they are; the others compute in `precision`, but for the dataset's own,
+    loaded: those that are loaded already, as they are; the others compute in `precision`, but for the dataset's own,
     which is float32. `InputError` where there is none.
     """
-    failures = dict(judges.failures)
-    own = class_judge(dataset, EXTRACTORS.names())
+    failures = dict(loaded.failures)
+    own = class_extractor(dataset, EXTRACTORS.names())
     for name in [*([own] if own else []), *extractors]:
-        if name in judges.extractors:
-            return judges.extractors[name]
+        if name in loaded.loaded:
+            return loaded.loaded[name]
         if name not in failures:
             try:
                 return load(name, "float32" if name == own else precision)
             except MetricFailed as failure:
                 failures[name] = failure
     reasons = "; ".join(f"{name}: {failure.reason}" for name, failure in failures.items())
-    raise InputError(f"looking at samples while training needs a network, and none is at hand ({reasons})")
+    raise InputError(f"scanning samples while training needs a network, and none is at hand ({reasons})")

@@ -95,7 +95,7 @@ def _(picture: Samples, path: Path, title: str) -> None:
 
 @_draw.register
 def _(picture: Neighbours, path: Path, title: str) -> None:
-    heading = f"{title}: samples, and beside each the nearest training images on {picture.judge}"
+    heading = f"{title}: samples, and beside each the nearest training images on {picture.extractor}"
     save_neighbours(path, _hwc(picture.samples), [_hwc(near) for near in picture.near], heading)
 
 

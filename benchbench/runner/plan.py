@@ -27,17 +27,17 @@ from benchbench.metrics.select import STANDARD, Outcome, select_metrics
 from benchbench.models.build import build_model, configure_sampling
 from benchbench.models.identity import code_hash
 from benchbench.results.key import cell_key
-from benchbench.runner.judges import (
+from benchbench.runner.extractors import (
     DEFAULT_EXTRACTOR,
     Chosen,
     ExtractorLoader,
-    Judges,
+    ExtractorSet,
     choose_extractors,
     enlarged_notes,
     load_chosen,
 )
 from benchbench.runner.labels import checked_name, settings, variant
-from benchbench.runner.monitor import choose_judge, describe_panel
+from benchbench.runner.monitor import choose_watcher, describe_panel
 from benchbench.runner.spec import CellSpec
 from benchbench.tasks.base import Request, Shelf, Task, TaskData, load_for, tasks_of
 from benchbench.training.recipe import Recipe, load_recipe
@@ -52,8 +52,8 @@ class Plan:
     named and that have none. `name` is what its owner calls it, None for the model's own; `variant` what was set away
     from the shipped recipe, "" under a name; `settings` all that tells two recipes apart. `ranked_on` are the
     extractors by which models of this dataset are ranked, first one first. `identity` is what the weights come from,
-    `training_key` its digest, `key` names the whole cell. `watcher` judges samples while the model trains, None where
-    nobody looks. `notes`: what a reader should know of these extractors on this data. `task`: what the
+    `training_key` its digest, `key` names the whole cell. `watcher` reads samples while the model trains, None where
+    there is no monitor. `notes`: what a reader should know of these extractors on this data. `task`: what the
     model is asked to do with the dataset."""
 
     recipe: Recipe
@@ -66,7 +66,7 @@ class Plan:
     dataset: TaskData
     metrics: Sequence[Metric]
     lacking: Sequence[Outcome]
-    judges: Judges
+    extractors: ExtractorSet
     ranked_on: Sequence[str]
     notes: Sequence[str]
     watcher: Extractor | None
@@ -92,9 +92,9 @@ class Plan:
     @property
     def request(self) -> Request:
         """What the task is asked for."""
-        judges = self.judges
+        extractors = self.extractors
         return Request(
-            self.metrics, self.lacking, judges.extractors, judges.failures, self.n_samples, self.seed
+            self.metrics, self.lacking, extractors.loaded, extractors.failures, self.n_samples, self.seed
         )
 
     def build(self) -> nn.Module:
@@ -144,11 +144,11 @@ def resolve(spec: CellSpec) -> Resolved:
 
 
 def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
-    """One plan a seed; `spec.seed` is not looked at. Everything that can be refused is refused here, cheapest first.
+    """One plan a seed; `spec.seed` is not read. Everything that can be refused is refused here, cheapest first.
 
-    The extractors that metrics read are `spec.extractors`; None is the judge that the dataset names and
-    efficientnet_lite0 (`runner.judges.choose_extractors`), and for metrics on classes alone the judge of the dataset's
-    own classes where its weights are at hand.
+    The extractors that metrics read are `spec.extractors`; None is the one that the dataset names and
+    efficientnet_lite0 (`runner.extractors.choose_extractors`), and for metrics on classes alone the
+    classifier of the dataset's own classes where its weights are at hand.
     """
     resolved = resolve(spec)
     task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task)
@@ -160,7 +160,8 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
     training, watcher = None, None
     if trained:
         training = {**resolved.recipe.training.hyper(), "training_version": TRAINING_VERSION}
-        watcher = _watcher(spec, resolved.recipe, probe, scoring, desk)
+        if resolved.recipe.training.monitor_every:
+            watcher = _watcher(spec, data.name, probe, scoring, desk)
         if watcher is not None and "monitor_every" in training:
             # What is seen decides which weights are handed out.
             training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
@@ -191,7 +192,7 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         dataset=data,
         metrics=scoring.metrics,
         lacking=scoring.lacking,
-        judges=scoring.judges,
+        extractors=scoring.loaded,
         ranked_on=scoring.extractors.names,
         notes=scoring.notes,
         watcher=watcher,
@@ -272,7 +273,7 @@ class _Scoring(NamedTuple):
     metrics: list[Metric]
     lacking: list[Outcome]
     extractors: Chosen
-    judges: Judges
+    loaded: ExtractorSet
     specifications: list[dict[str, Any]]
     notes: list[str]
 
@@ -289,7 +290,7 @@ def _scoring(spec: CellSpec, task: Task, probe: nn.Module, data: TaskData, desk:
     named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(names)}
     if not task.reads_extractors:
         chosen = [metric for metric in chosen if metric.name in named]
-    chosen, judges = load_chosen(chosen, extractors, named, desk.load, spec.precision, progress)
+    chosen, loaded = load_chosen(chosen, extractors, named, desk.load, spec.precision, progress)
     reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}
     unmet = [
         Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named and m.name in reasons
@@ -300,28 +301,24 @@ def _scoring(spec: CellSpec, task: Task, probe: nn.Module, data: TaskData, desk:
         metrics=[metric for metric in chosen if metric.name not in reasons],
         lacking=unmet,
         extractors=extractors,
-        judges=judges,
+        loaded=loaded,
         specifications=[
-            *map(judges.specification, chosen),
+            *map(loaded.specification, chosen),
             # A set such as `standard` has no such row.
             *({"failed": outcome.metric.name} for outcome in unmet),
         ],
-        notes=[*extractors.notes, *enlarged_notes(data, judges)],
+        notes=[*extractors.notes, *enlarged_notes(data, loaded)],
     )
 
 
-def _watcher(
-    spec: CellSpec, recipe: Recipe, probe: nn.Module, scoring: _Scoring, desk: Desk
-) -> Extractor | None:
-    """Who judges samples while the model trains; None where nobody was asked to look."""
-    if not recipe.training.monitor_every:
-        return None
+def _watcher(spec: CellSpec, dataset: str, probe: nn.Module, scoring: _Scoring, desk: Desk) -> Extractor:
+    """What reads samples while the model trains on the dataset of that name."""
     if not isinstance(probe, Generator):
         raise InputError(
-            f"the model {recipe.model!r} draws no images from noise, and the monitor looks at those; "
+            f"the model {spec.model!r} draws no images from noise, and the monitor scans those; "
             "leave monitor_every at 0"
         )
-    return choose_judge(spec.dataset, scoring.extractors.names, scoring.judges, desk.load, spec.precision)
+    return choose_watcher(dataset, scoring.extractors.names, scoring.loaded, desk.load, spec.precision)
 
 
 def _sha256_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from benchbench.core.scales import Range
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
 from benchbench.results.record import Row
-from benchbench.runner.judges import Judges
+from benchbench.runner.extractors import ExtractorSet
 from benchbench.tasks.base import Number, headline_families
 from benchbench.tasks.speed import Measurement, busy_row
 from benchbench.training.state import TrainingResult
@@ -34,7 +34,7 @@ class Cell(Protocol):
     @property
     def metrics(self) -> Sequence[Metric]: ...
     @property
-    def judges(self) -> Judges: ...
+    def extractors(self) -> ExtractorSet: ...
     @property
     def ranked_on(self) -> Sequence[str]: ...
 
@@ -50,7 +50,7 @@ def rows_of(cell: Cell, numbers: Iterable[Number]) -> Iterator[Row]:
 
 def _of_metric(cell: Cell, number: Number, outcome: Outcome) -> Row:
     metric, output = outcome.metric, outcome.metric.output
-    judge = cell.judges.extractors.get(metric.extractor or "")
+    extractor = cell.extractors.loaded.get(metric.extractor or "")
     generated = number.n_images
     reference = number.n_reference if metric.needs_reference else None
     if reference is not None and generated is not None and metric.balanced:
@@ -70,8 +70,8 @@ def _of_metric(cell: Cell, number: Number, outcome: Outcome) -> Row:
         n_images=generated,
         n_reference=reference,
         extractor=metric.extractor,
-        resize=judge.resize if judge else None,
-        precision=cell.judges.precision(metric),
+        resize=extractor.resize if extractor else None,
+        precision=cell.extractors.precision(metric),
         metric_version=metric.version,
         scale=output.scale,
         headline=metric.name == headline(number.task, cell.metrics, cell.ranked_on),
@@ -120,8 +120,8 @@ def headline(task: str, metrics: Iterable[Metric], extractors: Sequence[str]) ->
     order = families(task)
 
     def place(metric: Metric) -> tuple[int, int, str]:
-        judge = metric.extractor
-        known = extractors.index(judge) if judge in extractors else len(extractors)
+        own = metric.extractor
+        known = extractors.index(own) if own in extractors else len(extractors)
         return order.index(metric.family), known, metric.name  # `psnr` before `psnr_crop4`
 
     # What a model made with hints from the truth stands beside what it made without.

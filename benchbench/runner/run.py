@@ -57,7 +57,7 @@ def run(
         weights: Load these weights instead of training.
         allow_pickle: Let `weights` run code; only for files you trust.
         metrics: Names, "standard" or "all".
-        extractors: Networks that metrics read; None for the dataset's own judge and efficientnet_lite0.
+        extractors: Networks that metrics read; None for the dataset's own and efficientnet_lite0.
         precision: What the extractors compute in.
         name: What tables call these rows, in place of the model and its variant.
         task: What to ask of a model that can be asked for several things.

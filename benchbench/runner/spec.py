@@ -97,7 +97,7 @@ class CellSpec(Spec, frozen=True):
     metrics: Metrics = ("standard",)
     extractors: Names | None = Field(
         default=None,
-        description="Networks; comma-separated.  [default: the dataset's own judge, where it names one, and "
+        description="Networks; comma-separated.  [default: the dataset's own extractor, where it names one, and "
         "efficientnet_lite0]",
     )
     precision: Computed = "float32"

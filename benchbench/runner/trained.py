@@ -43,7 +43,7 @@ _IN_FILES = ("curves", "best_weights")  # of a `TrainingResult`: what is no part
 
 
 class Prepared(NamedTuple):
-    """A model in eval mode, what its training left where it was trained, and who looked meanwhile, as run.json has
+    """A model in eval mode, what its training left where it was trained, and which monitor watched, as run.json has
     it."""
 
     model: nn.Module
@@ -100,7 +100,7 @@ def _all(images: Images, model: str) -> Tensor:
 
 def trained_before(plan: Plan, store: Store) -> Path | None:
     """A finished cell whose weights came from the same training, asked for other numbers then. One that nobody
-    looked at while it trained will not do for a plan that looks, nor one whose weights were taken away."""
+    watched while it trained will not do for a plan that watches, nor one whose weights were taken away."""
     dataset, model = plan.dataset.name, plan.recipe.model
     for folder in store.cells(dataset, model):
         run = read_manifest(folder / RUN)

@@ -57,7 +57,7 @@ class TaskData(Protocol):
         """The side in pixels at which the pictures hold all that they show; None where nobody knows."""
 
     @property
-    def judge(self) -> str | None:
+    def extractor(self) -> str | None:
         """The extractor by which models of this data are ranked; None for the default one."""
 
     def describe(self) -> dict[str, Any]:

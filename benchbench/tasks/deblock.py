@@ -19,13 +19,14 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
 from benchbench.data.degrade import jpeg, jpeg_settings
 from benchbench.data.pipeline.image_source import Images, take
-from benchbench.metrics.metric import Evidence, Metric
-from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.metric import Evidence, Metric, PairEvidence
+from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, OneDataset, Request, TaskData, TaskResult, one
+from benchbench.tasks.evidence import paired
 from benchbench.tasks.pictures import Columns, Section, SingleImages, how_many_single
 from benchbench.tasks.speed import measure_cost, measure_rates
-from benchbench.tasks.translate import compare, whole
+from benchbench.tasks.translate import PerImage, whole
 
 QUALITY = 10  # the hardest that papers report
 BATCH = 16
@@ -56,17 +57,10 @@ class Deblock(OneDataset):
         assert isinstance(model, Restorer)
         held_out, spec = one(data).held_out.images, data.spec
         n = min(request.n_samples, len(held_out))
-        mine = torch.tensor(runtime.comm.shard(n), dtype=torch.int64)
         per_image = {
             metric.name: metric.of_pairs for metric in request.metrics if isinstance(metric, PairedMetric)
         }
-        pairs = compare(
-            restored(model, held_out, mine, runtime),
-            take(held_out, mine),
-            per_image,
-            "restoring images",
-            runtime,
-        )
+        pairs = _compared(model, held_out, n, per_image, runtime)
         outcomes = [*score(request.metrics, Evidence(pairs={"truth": pairs})), *request.unmet]
         speed = runtime.comm.first(lambda: _speed(model, held_out, min(n, BATCH), runtime))
         shown = torch.from_numpy(permutation(0, n)[:SHOWN].copy())
@@ -87,6 +81,22 @@ class Deblock(OneDataset):
             ],
             {"degradation": jpeg_settings(QUALITY)},
         )
+
+
+def _compared(model: Restorer, images: Images, n: int, per_image: PerImage, runtime: Runtime) -> PairEvidence:
+    """The first `n` images restored, each with its original; a rank takes its share of them."""
+    reader, shard = PairReader(per_image), torch.tensor(runtime.comm.shard(n), dtype=torch.int64)
+
+    def read() -> None:
+        with runtime.progress.stage("restoring images", len(shard), "image") as stage:
+            for rows in shard.split(runtime.batch(BATCH)) if len(shard) else ():
+                (made,) = restored(model, images, rows, runtime)
+                with torch.inference_mode():
+                    reader.update(made, take(images, rows).to(made.device))
+                stage.advance(len(rows))
+
+    runtime.comm.together(read)
+    return paired(reader, runtime.comm)
 
 
 def restored(model: Restorer, images: Images, rows: Tensor, runtime: Runtime) -> Iterator[Tensor]:

@@ -44,13 +44,13 @@ def gather(
     """
     comm = runtime.comm
     readers = {
-        name: Reader(judge, need_features="features" in needs, need_logits="logits" in needs)
-        for name, judge in extractors.items()
+        name: Reader(extractor, need_features="features" in needs, need_logits="logits" in needs)
+        for name, extractor in extractors.items()
         for needs in [needs_of(metrics, name)]
     }
     failures: Failures = {}
     kept: list[Tensor] = []
-    chunk = runtime.batch(max((judge.batch_size for judge in extractors.values()), default=64))
+    chunk = runtime.batch(max((extractor.batch_size for extractor in extractors.values()), default=64))
 
     def read() -> None:
         with runtime.progress.stage(title, total, "image") as stage:
@@ -109,8 +109,8 @@ def sources(
     belongs to image i."""
     readers = {metric.extractor for metric in metrics if "sources" in metric.needs}
     return {
-        name: _known(images, judge, {"features"}, runtime, f"{name} on sources")
-        for name, judge in extractors.items()
+        name: _known(images, extractor, {"features"}, runtime, f"{name} on sources")
+        for name, extractor in extractors.items()
         if name in readers
     }
 
@@ -133,16 +133,16 @@ def placed(evidence: Evidence, runtime: Runtime) -> Evidence:
 
 def _known(
     images: Tensor | ImageStream,
-    judge: Extractor,
+    extractor: Extractor,
     needs: set[Need],
     runtime: Runtime,
     title: str,
 ) -> FeatureEvidence:
-    """What a judge says of images that the cache may have seen before."""
+    """What a extractor says of images that the cache may have seen before."""
     return _evidence(
         reference_features(
             images,
-            judge,
+            extractor,
             need_features="features" in needs,
             need_logits="logits" in needs,
             runtime=runtime,

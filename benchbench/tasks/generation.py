@@ -25,7 +25,7 @@ from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, Outcome, balanced, score
 from benchbench.metrics.sets.mode_collapse import DuplicateRate, twins
-from benchbench.metrics.sets.modes import ConditionalAccuracy, class_histogram, class_judge
+from benchbench.metrics.sets.modes import ConditionalAccuracy, class_extractor, class_histogram
 from benchbench.tasks.base import (
     MAX_DEFAULT_SAMPLES,
     Number,
@@ -97,7 +97,7 @@ class Generation(OneDataset):
         """Samples and reconstructions, scored; what they cost; the images for its pictures."""
         own = one(data)
         assert isinstance(model, Generator)
-        asked = labels_to_ask(model, own.train.labels, request.seed, request.n_samples)
+        asked = labels_for(model, own.train.labels, request.seed, request.n_samples)
         evidence, samples = _evidence(model, own, request, asked, runtime)
         pairs, shown = None, None
         if isinstance(model, Autoencoder):
@@ -211,27 +211,27 @@ def nearest_training(evidence: Evidence) -> tuple[Tensor, str] | None:
     A sample that equals its neighbour is a copy, whatever the metrics say.
     """
     generated, reference = (evidence.sets.get(role, {}) for role in ("generated", "reference"))
-    for judge, side in sorted(generated.items()):
-        real = reference.get(judge)
+    for extractor, side in sorted(generated.items()):
+        real = reference.get(extractor)
         if side.features is not None and real is not None and real.features is not None:
             distances = torch.cdist(side.features[:COPIED].double(), real.features.double())
             nearest = distances.topk(min(NEAREST, distances.shape[1]), largest=False)
-            return nearest.indices.cpu(), judge
+            return nearest.indices.cpu(), extractor
     return None
 
 
 def class_counts(dataset: str, names: Sequence[str], evidence: Evidence) -> dict[str, Any] | None:
-    """How many generated and real images the judge of the dataset's classes puts into each; None where it did not
+    """How many generated and real images the extractor of the dataset's classes puts into each; None where it did not
     look. Of real images null where no metric asked about them."""
-    judge = class_judge(dataset, evidence.sets["generated"])
-    if judge is None:
+    extractor = class_extractor(dataset, evidence.sets["generated"])
+    if extractor is None:
         return None
     counts = {}
     for role in ("generated", "reference"):
         sides = evidence.sets[role]
-        logits = sides[judge].logits if judge in sides else None
-        counts[role] = None if logits is None else class_histogram(logits, judge).tolist()
-    return None if counts["generated"] is None else {"judge": judge, "names": list(names), **counts}
+        logits = sides[extractor].logits if extractor in sides else None
+        counts[role] = None if logits is None else class_histogram(logits, extractor).tolist()
+    return None if counts["generated"] is None else {"judge": extractor, "names": list(names), **counts}
 
 
 def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome]) -> dict[str, float]:
@@ -247,7 +247,7 @@ def duplicates_among_real(evidence: Evidence, outcomes: Iterable[Outcome]) -> di
     return shares
 
 
-def asked_labels(train_labels: Tensor, seed: int, n: int) -> Tensor:
+def labels_like(train_labels: Tensor, seed: int, n: int) -> Tensor:
     """The class, int64 (n,), that each of `n` images is asked to be: image i that of the training image
     permutation(seed, N)[i mod N].
 
@@ -257,11 +257,11 @@ def asked_labels(train_labels: Tensor, seed: int, n: int) -> Tensor:
     return train_labels[torch.from_numpy(np.resize(order, n))]
 
 
-def labels_to_ask(model: Generator, train_labels: Tensor | None, seed: int, n: int) -> Tensor | None:
-    """`asked_labels` where `model` can be asked and the dataset has classes, else None."""
+def labels_for(model: Generator, train_labels: Tensor | None, seed: int, n: int) -> Tensor | None:
+    """`labels_like` where `model` can be asked and the dataset has classes, else None."""
     if train_labels is None or not (isinstance(model, Conditional) and model.conditional):
         return None
-    return asked_labels(train_labels, seed, n)
+    return labels_like(train_labels, seed, n)
 
 
 def generate(

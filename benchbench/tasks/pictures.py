@@ -30,13 +30,13 @@ class Samples:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Samples N×3×H×W, and for each the training images nearest to it on `judge`, nearest first."""
+    """Samples N×3×H×W, and for each the training images nearest to it on `extractor`, nearest first."""
 
     kind: ClassVar[str] = "neighbours"
     caption: ClassVar[str] = "samples with their nearest training images"
     samples: Tensor
     near: Sequence[Tensor]
-    judge: str
+    extractor: str
 
 
 @dataclass(frozen=True)

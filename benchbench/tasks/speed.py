@@ -221,9 +221,9 @@ def _storage(tensor: Tensor) -> int:
 
 def _peak_memory(model: nn.Module, work: Callable[[], object], device: torch.device) -> Measurement:
     """On CUDA what the allocator had handed out at the peak of one `work()` beyond what was there before, and the
-    weights: the same whether they were trained or loaded, and whatever judges lie beside them. Elsewhere nobody counts
-    allocations, so it is the largest resident set of this process so far, interpreter, data and judges included. Two
-    quantities, two names."""
+    weights: the same whether they were trained or loaded, and whatever extractors lie beside them. Elsewhere nobody
+    counts allocations, so it is the largest resident set of this process so far, interpreter, data and extractors
+    included. Two quantities, two names."""
     if device.type == "cuda":
         weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
         synchronize(device)

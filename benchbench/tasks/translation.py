@@ -24,7 +24,7 @@ from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, FeatureEvidence, 
 from benchbench.metrics.pairs.cycle import CYCLE
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import TRANSLATION, Outcome, score
-from benchbench.metrics.sets.modes import ConditionalAccuracy, class_judge
+from benchbench.metrics.sets.modes import ConditionalAccuracy, class_extractor
 from benchbench.tasks.base import (
     NO_HELD_OUT,
     Number,
@@ -104,9 +104,9 @@ class Translation(TwoDomains):
             return "this needs a model of both directions"
         if "style" in missing:
             return "this needs a style that was asked for; see benchbench run --model nst"
-        # Only a judge of these very domains knows the class that was asked for.
-        judge = class_judge(own.name, [metric.extractor or ""])
-        if isinstance(metric, ConditionalAccuracy) and metric.extractor != judge:
+        # Only a extractor of these very domains knows the class that was asked for.
+        extractor = class_extractor(own.name, [metric.extractor or ""])
+        if isinstance(metric, ConditionalAccuracy) and metric.extractor != extractor:
             return f"this needs a classifier of the two domains of {own.name}"
         return None
 
@@ -265,8 +265,10 @@ class _Direction:
     def _variants(self) -> Sides:
         """Features, N×k×D, of `VARIANTS` outputs of each of the first sources."""
         readers = {metric.extractor for metric in self.metrics if "variants" in metric.needs}
-        judges = {name: judge for name, judge in self.request.extractors.items() if name in readers}
-        if not judges:
+        extractors = {
+            name: extractor for name, extractor in self.request.extractors.items() if name in readers
+        }
+        if not extractors:
             return {}
         which = self.some(VARIANT_SOURCES)
         outputs = torch.cat(
@@ -275,10 +277,10 @@ class _Direction:
         # Equal outputs are looked at once: features of an image differ in the last digits by its place in a batch.
         images, place = torch.unique(outputs, dim=0, return_inverse=True)
         found = {}
-        for name, judge in judges.items():
+        for name, extractor in extractors.items():
             seen = extract(
                 images,
-                judge,
+                extractor,
                 need_features=True,
                 need_logits=False,
                 runtime=self.runtime,

@@ -102,7 +102,7 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         default=0, ge=0, description="batches that batch norms are measured on anew at the end; 0 = off"
     )
     monitor_every: int = Field(
-        default=0, ge=0, description="steps between looks at the samples (`Monitor`); 0 = off"
+        default=0, ge=0, description="steps between scans of the samples (`Monitor`); 0 = off"
     )
     on_collapse: Literal["warn", "stop"] = Field(
         default="warn",

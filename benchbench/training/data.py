@@ -15,7 +15,7 @@ class TrainingData:
     """What `training.trainer.train` takes.
 
     images: uint8 RGB N×3×H×W, or a source of such images, which need not be in memory; of a translator those of
-    domain A. labels: int64 (N,) or None. held_out: images as these, that are looked at and never learned from. second:
+    domain A. labels: int64 (N,) or None. held_out: images as these, that are scanned and never learned from. second:
     the other domain of a translator.
     """
 

@@ -61,8 +61,8 @@ def check_request(
         )
     if config.monitor_every and monitor is None:
         raise InputError(
-            f"monitor_every={config.monitor_every} asks for looks at what {name} generates but nobody was "
-            "given to look; leave it at 0, or pass a monitor"
+            f"monitor_every={config.monitor_every} asks for scans of what {name} generates but there is no "
+            "monitor; leave it at 0, or pass one"
         )
 
 

@@ -12,15 +12,15 @@ from torch import Tensor
 class TrainingResult:
     """What training left behind beside the weights.
 
-    curves: a row at the end of each epoch and at each look of the monitor, in the order of steps: `epoch` (of
+    curves: a row at the end of each epoch and at each scan of the monitor, in the order of steps: `epoch` (of
     the last batch drawn, from 0), `step` (steps done); `loss`, `lr` and `grad_norm` (before clipping), each
     with `_<player>` appended where there are several players, and `_<phase>` for one that is not the main one; and
     the model's own logs; all averaged over the phases since the row before. At the end of an epoch the model's
-    `epoch_statistics` and, with early stopping, `validation_loss`; at a look the monitor's panel.
+    `epoch_statistics` and, with early stopping, `validation_loss`; at a scan the monitor's panel.
     images_per_second: real images drawn (of two domains, those of A), median over epochs, of the optimiser steps alone,
-    without the first epoch where there are more. seconds: of the optimiser steps, over all sittings; looking does not
+    without the first epoch where there are more. seconds: of the optimiser steps, over all sittings; scanning does not
     count.
-    machine_busy: cores that other programs kept busy meanwhile, the mean over this training with its looks.
+    machine_busy: cores that other programs kept busy meanwhile, the mean over this training with its scans.
     selected_on: by which images the weights were selected among those of the training ("validation, 224 of 898
     training images"), None where the last ones are handed out. stopped_early: by `patience`, or by the alarm with
     `on_collapse=stop`. peak_memory_mib: allocated on the device for CUDA, else the largest resident set of this

@@ -7,8 +7,8 @@ equals an uninterrupted one bit for bit on one machine's CPU or CUDA device; the
 
 The loop seeds torch's global generators and asks for deterministic kernels while it runs; the caller's
 generators and settings are put back. Which phases a step has is `training.step.phases`, what one does
-`training.step.steps`, which weights come out `training.step.handout`, and whoever looks meanwhile
-`training.watch.looks`.
+`training.step.steps`, which weights come out `training.step.handout`, and whoever scans meanwhile
+`training.watch.scans`.
 
 Scope: one device.
 """
@@ -40,8 +40,8 @@ from benchbench.training.step.optim import lr_factor
 from benchbench.training.step.phases import Schedule, allotted
 from benchbench.training.step.steps import Stepper
 from benchbench.training.validation import set_aside
-from benchbench.training.watch.looks import Eyes, Looks, some
 from benchbench.training.watch.monitor import Monitor
+from benchbench.training.watch.scans import Eyes, Scans, some
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
     """Train `model` in place, leaving it in eval mode on `device` with the weights to hand out.
 
     checkpoints: where the training is kept, None for nowhere; the training config and the seed are added to what it
-    must be a training of. monitor: looks at the model every `config.monitor_every` steps and at the end; never where
+    must be a training of. monitor: scans the model every `config.monitor_every` steps and at the end; never where
     that is 0.
 
     Where `config.selects` among the weights, it does so by a validation part of the training images and trains on the
@@ -108,7 +108,7 @@ class _Trainer:
         self.handout = Handout(self.model, config, self.batches.labels, device)
         watching = monitor if config.monitor_every else None
         eyes = Eyes(watching, some(data.held_out).to(device), self.validation, self.channels)
-        self.looks = Looks(self.model, self.schedule, config, eyes, self.handout, self.total, device)
+        self.scans = Scans(self.model, self.schedule, config, eyes, self.handout, self.total, device)
         self.policy, self.augmented = diffaugment(config.diffaugment), False
         self.state = RunState()
 
@@ -145,11 +145,11 @@ class _Trainer:
                 epoch = state.drawn // per_epoch
                 loss = self.one_step()
                 ended = state.drawn // per_epoch > epoch
-                self.looks.look(state, (state.drawn - 1) // per_epoch, ended, progress)
+                self.scans.scan(state, (state.drawn - 1) // per_epoch, ended, progress)
                 done = state.step == self.total or state.stopped
                 if checkpoints is not None and (done or state.step % self.config.checkpoint_every == 0):
                     save_checkpoint(*checkpoints, self.dump())
-                stage.advance(1, loss=loss, **self.looks.shown)
+                stage.advance(1, loss=loss, **self.scans.shown)
 
     def one_step(self) -> float:
         """Every phase of the next step; returns the loss of the last one that is in every step."""
@@ -231,7 +231,7 @@ class _Trainer:
         if self.device.type == "cuda" and saved["rng_cuda"] is not None:
             torch.cuda.set_rng_state(saved["rng_cuda"], self.device)
         self.state = RunState(**saved["run"])
-        self.looks.resume(self.state)
+        self.scans.resume(self.state)
 
 
 def transient_buffers(model: nn.Module) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A validation part of the training images: what a training looks at to choose among its own weights.
+"""A validation part of the training images: what a training is measured on to choose among its own weights.
 
 Whatever the choice is made by must not be what is reported: held-out images are what no model sees, and the weights
 that are nearest to the reference by chance are not the better ones. So a tenth of the training images is set aside,

@@ -29,7 +29,7 @@ class Alarm(NamedTuple):
 def plot_curves(curves: Path | str, path: Path | str, alarm: Alarm | None = None) -> None:
     """Draw `curves` (a `curves.csv`: `step` and one column a quantity) into the PNG `path`.
 
-    Rows need not hold every quantity: what an epoch reports and what a look at the samples reports come at steps of
+    Rows need not hold every quantity: what an epoch reports and what a scan of the samples reports come at steps of
     their own, so the points of a quantity are joined over rows that lack it; one with no number at all is left out.
     Points are marked, so that a single one is seen too. `alarm`: a vertical line on every axis, its words on top.
     The same file gives the same bytes. Raises `InputError` for a file that is missing, is no such table or has

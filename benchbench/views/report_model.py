@@ -255,7 +255,7 @@ def _facts(runs: Sequence[PageRecord]) -> list[tuple[str, str]]:
     _, first = runs[0]
     provenance, machine, data = first.provenance, first.machine, first.data
     packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance.packages.items()))
-    judges = "; ".join(
+    extractors = "; ".join(
         f"{name}, weights {str(said.weights_sha256 or said.unavailable)[:16]}, {said.resize or ''}"
         for name, said in sorted(first.extractors.items())
     )
@@ -266,7 +266,7 @@ def _facts(runs: Sequence[PageRecord]) -> list[tuple[str, str]]:
         ("code", f"benchbench {provenance.benchbench}, revision {provenance.code_revision}"),
         ("data", f"fingerprint {data.fingerprint[:16]}, {_splits(data)}"),
         ("notes on the data", "; ".join([*(data.notes or ()), *(first.notes or ())])),
-        ("judges", judges),
+        ("extractors", extractors),
         ("weights of the first seed", weights or "none"),
         (
             "choices that change numbers",

@@ -267,7 +267,7 @@ def test_every_extractor_can_be_made() -> None:
 def test_every_trainable_model_is_there() -> None:
     """Models without a recipe are those that learn nothing."""
     others = set(MODELS.names()) - set(trainable_models())
-    assert others == {"collapsed", "identity", "memorizer", "noise", "nst", "real"}
+    assert others == {"collapsed", "degraded", "identity", "memorizer", "noise", "nst", "real"}
 
 
 def test_training_stops_at_a_checkpoint(tmp_path: Path) -> None:

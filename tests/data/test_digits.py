@@ -28,8 +28,8 @@ def test_what_they_show() -> None:
     """All there is comes from scikit-learn's own images, whatever the size; the judge is one there is."""
     dataset = load_dataset("digits")
     assert (dataset.native, dataset.native) == load_digits().images.shape[1:]
-    assert dataset.judge == "cnn_digits"
-    assert dataset.judge in EXTRACTORS.names()
+    assert dataset.extractor == "cnn_digits"
+    assert dataset.extractor in EXTRACTORS.names()
 
 
 def test_golden_halves() -> None:

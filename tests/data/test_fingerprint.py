@@ -15,7 +15,7 @@ from benchbench.data.pipeline.fingerprint import (
     REENCODED,
     combine,
     fingerprint,
-    judge,
+    is_canonical,
     pixel_digests,
 )
 
@@ -102,10 +102,10 @@ def test_one_label_per_image() -> None:
         ("cifar10", ("x", "y"), False, False, None),
     ],
 )
-def test_judge(
+def test_is_canonical(
     name: str, fingerprints: tuple[str, str], lossy: bool, verified: bool, expected: bool | None
 ) -> None:
     """The rules of the module docstring, one by one; all but a canonical copy get a note."""
-    canonical, note = judge(name, fingerprints, lossy=lossy, verified=verified)
+    canonical, note = is_canonical(name, fingerprints, lossy=lossy, verified=verified)
     assert canonical is expected
     assert bool(note) == (expected is not True)

@@ -91,7 +91,7 @@ def test_train_alone_is_halved(write_image, tmp_path: Path) -> None:
     dataset = load_dataset(f"folder:{tmp_path}")
     assert (len(dataset.train), len(dataset.held_out)) == (2, 2)
     assert any("split in halves" in note for note in dataset.notes)
-    assert (dataset.native, dataset.judge) == (None, None)  # a user's images: nobody knows
+    assert (dataset.native, dataset.extractor) == (None, None)  # a user's images: nobody knows
 
 
 def test_hidden_files_links_and_other_files(write_image, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_no_family_is_on_both_sides(monkeypatch: pytest.MonkeyPatch, own_cache: 
 
     monkeypatch.setattr(openmoji, "render", number)
     dataset = load_dataset("openmoji", size=2)
-    assert (dataset.native, dataset.judge) == (
+    assert (dataset.native, dataset.extractor) == (
         2,
         None,
     )  # drawn at the size that is asked for, by the default judge

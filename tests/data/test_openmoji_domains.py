@@ -170,7 +170,7 @@ def test_other_sizes(size: int, source: type, monkeypatch: pytest.MonkeyPatch) -
     domains = source().load(size)
     pairs = 12 if source is OpenMojiLines else 2
     for domain in (domains.a, domains.b):
-        assert (domain.native, domain.judge) == (size, None)
+        assert (domain.native, domain.extractor) == (size, None)
         for split in (domain.train, domain.held_out):
             assert split.images.shape == (pairs, 3, size, size)
 

@@ -49,7 +49,7 @@ def test_what_a_model_is_told(domains: Domains) -> None:
     whole = load_domains("photographs")
     assert whole.spec.height == photographs.SIDE
     for domain in (domains.a, domains.b):  # reduced from more, never enlarged
-        assert (domain.native, domain.judge) == (64, None)
+        assert (domain.native, domain.extractor) == (64, None)
 
 
 def test_training_shows_no_held_out_photograph(domains: Domains) -> None:

@@ -76,7 +76,7 @@ def test_dataset(source: type[Ring8 | Grid25]) -> None:
     dataset = source().load()
     k = len(source.layout.centres)
     assert dataset.name == source.name
-    assert (dataset.native, dataset.judge) == (32, f"modes_{source.name}")
+    assert (dataset.native, dataset.extractor) == (32, f"modes_{source.name}")
     assert dataset.classes == tuple(f"mode {i}" for i in range(k))
     assert dataset.spec.grey
     for split in (dataset.train, dataset.held_out):

@@ -263,7 +263,7 @@ def test_a_stream_of_a_split(layout: Callable[..., Path], monkeypatch: pytest.Mo
     )
     assert len(list(other.digests)) == len(other) == len(one)
     assert torch.equal(torch.cat(list(other.batches(5))), torch.cat(list(one.batches(5))))
-    one.look()
+    one.scan()
     assert (list(one.digests), one.fingerprint, one.notes) == (
         list(other.digests),
         other.fingerprint,

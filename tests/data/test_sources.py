@@ -161,7 +161,7 @@ def test_sizes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train images are 8×8 but held-out images are 9×9; --size N"):
         load_dataset(str(tmp_path / "b.npz"))
     with pytest.raises(InputError, match=r"x_train in .* is 8×8 but x_test in .* is 9×9; --size N"):
-        open_images(str(tmp_path / "b.npz")).look()
+        open_images(str(tmp_path / "b.npz")).scan()
     assert load_dataset(str(tmp_path / "b.npz"), size=8).held_out.images.shape == (4, 3, 8, 8)
 
 

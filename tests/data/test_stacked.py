@@ -35,7 +35,7 @@ def test_every_channel_is_a_digit_of_its_split() -> None:
     assert stacked.name == "stacked-digits"
     assert (len(stacked.classes), stacked.classes[7], stacked.classes[42]) == (1000, "007", "042")
     assert not stacked.spec.grey
-    assert (stacked.native, stacked.judge) == (8, "modes_stacked-digits")
+    assert (stacked.native, stacked.extractor) == (8, "modes_stacked-digits")
     halves = (base.train, stacked.train, base.held_out), (base.held_out, stacked.held_out, base.train)
     for own, split, other in halves:
         digits, foreign = known(own), known(other)
@@ -111,7 +111,10 @@ def test_mnist(copy: Callable[[str], None]) -> None:
     for size, rim in ((None, 0), (32, 2)):
         dataset = StackedMNIST().load(size)
         assert dataset.name == "stacked-mnist"
-        assert (dataset.native, dataset.judge) == (28, "modes_stacked-mnist")  # padding shows nothing more
+        assert (dataset.native, dataset.extractor) == (
+            28,
+            "modes_stacked-mnist",
+        )  # padding shows nothing more
         for split, last in ((dataset.train, 5), (dataset.held_out, 6)):
             assert split.images.shape == (10_000, 3, 28 + 2 * rim, 28 + 2 * rim)
             assert split.labels is not None

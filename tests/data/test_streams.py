@@ -632,12 +632,12 @@ def test_a_look_tells_what_a_pass_would(tmp_path: Path) -> None:
     """Digests in order, fingerprint and notes are known after `look`, and a second one reads nothing; an iterator
     can be looked at instead of read, not as well."""
     stream = open_images(str(write_folder(tmp_path / "made", pictures(5))))
-    stream.look()
+    stream.scan()
     assert list(stream.digests) == pixel_digests(pictures(5))
     assert stream.fingerprint == fingerprint(pictures(5))
     (tmp_path / "made" / "000.png").unlink()
-    stream.look()
+    stream.scan()
     once = from_tensors(iter([pictures(5)]), n=5)
-    once.look()
+    once.scan()
     with pytest.raises(InputError, match="can be read only once"):
         once.batches(2)

@@ -18,7 +18,7 @@ from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
 from benchbench.features.extractor import load_extractor, traits_of
 from benchbench.features.networks import cnn as module
-from benchbench.features.networks.cnn import CNN, JUDGE, FoldedCNN, variable
+from benchbench.features.networks.cnn import CNN, TRAITS, FoldedCNN, variable
 from benchbench.models.build import build_model
 from benchbench.training.weights import save_weights
 
@@ -111,7 +111,7 @@ def test_preprocessing() -> None:
 def test_absent(dataset: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Known, and one sentence with the command that makes the weights and the variable to set."""
     (tmp_path / f"cnn-{dataset}").mkdir()
-    (tmp_path / f"cnn-{dataset}" / JUDGE).write_text("input_side = 28\nn_classes = 10\n")
+    (tmp_path / f"cnn-{dataset}" / TRAITS).write_text("input_side = 28\nn_classes = 10\n")
     monkeypatch.setattr(module, "baselines_folder", lambda: tmp_path)
     with pytest.raises(MetricFailed) as caught:
         EXTRACTORS.get(f"cnn_{dataset}")()
@@ -159,7 +159,7 @@ def test_weights_that_are_something_else(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(module, "baselines_folder", lambda: tmp_path)
     (tmp_path / "cnn-digits").mkdir()
-    (tmp_path / "cnn-digits" / JUDGE).write_text('input_side = 32\nn_classes = 10\nsha256 = "b0b2d75f"\n')
+    (tmp_path / "cnn-digits" / TRAITS).write_text('input_side = 32\nn_classes = 10\nsha256 = "b0b2d75f"\n')
     save_weights(trained(ImageSpec(32, 32, True, 10)), tmp_path / "cnn-digits" / "weights.safetensors")
     with pytest.raises(MetricFailed, match="damaged or another file"):
         CNN.of("digits")()

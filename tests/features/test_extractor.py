@@ -14,7 +14,7 @@ from benchbench.core.registry import EXTRACTORS
 from benchbench.features.extractor import Traits, traits_of
 from benchbench.metrics.metric import full_name
 from benchbench.metrics.select import select_metrics
-from benchbench.metrics.sets.modes import class_judge
+from benchbench.metrics.sets.modes import class_extractor
 
 GROUP = "benchbench.extractors"
 
@@ -73,8 +73,8 @@ def test_a_plugins_declarations_decide() -> None:
 def test_ours_is_not_replaced() -> None:
     """Both know the digits, and a precedes c; without ours, theirs is found."""
     names = EXTRACTORS.names()
-    assert class_judge("digits", names) == "cnn_digits"
-    assert class_judge("digits", [name for name in names if name != "cnn_digits"]) == "acme_child"
+    assert class_extractor("digits", names) == "cnn_digits"
+    assert class_extractor("digits", [name for name in names if name != "cnn_digits"]) == "acme_child"
 
 
 def test_who_declares_nothing() -> None:

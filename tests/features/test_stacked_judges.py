@@ -15,7 +15,7 @@ from benchbench.data.builtin.digits import Digits
 from benchbench.data.builtin.stacked import StackedDigits
 from benchbench.features.extractor import load_extractor
 from benchbench.features.networks import cnn
-from benchbench.features.networks.cnn import CNN, JUDGE, variable
+from benchbench.features.networks.cnn import CNN, TRAITS, variable
 from benchbench.features.networks.stacked import Stacked
 from benchbench.models.build import build_model
 from benchbench.training.weights import save_weights
@@ -71,7 +71,7 @@ def test_provenance() -> None:
 def test_without_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The classifier's own sentence: how to train it and which variable to set."""
     (tmp_path / "cnn-mnist").mkdir()
-    (tmp_path / "cnn-mnist" / JUDGE).write_text("input_side = 28\nn_classes = 10\n")
+    (tmp_path / "cnn-mnist" / TRAITS).write_text("input_side = 28\nn_classes = 10\n")
     monkeypatch.setattr(cnn, "baselines_folder", lambda: tmp_path)
     reasons = []
     for judge in (CNN.of("mnist"), Stacked.of("mnist")):

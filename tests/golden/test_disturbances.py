@@ -32,8 +32,8 @@ def published() -> pd.DataFrame:
 def test_the_judge_of_digits_knows_them(digits: Dataset) -> None:
     """All disturbances on 400 images a side. The rule itself is the expectation; the page's 898 images have +0.12
     (one pixel) against +0.21 (the square)."""
-    assert digits.judge is not None
-    frame = disturbances.measure(digits, EXTRACTORS.get(digits.judge)(), 400)
+    assert digits.extractor is not None
+    frame = disturbances.measure(digits, EXTRACTORS.get(digits.extractor)(), 400)
     shown = set(frame.disturbance) - {"none"}
     assert shown == {*disturbances.DISTURBANCES, disturbances.MISSING, *disturbances.CONVERSE}
     assert disturbances.passes(frame)
@@ -41,9 +41,9 @@ def test_the_judge_of_digits_knows_them(digits: Dataset) -> None:
 
 @pytest.mark.costly
 def test_efficientnet_does_not(digits: Dataset) -> None:
-    """A known fact that the page tells, and the reason for `Dataset.judge`. One disturbance of each kind disproves the
-    rule: with 60 images ±2 grey levels move FD ten times as far as a grey square, and by more than the whole spread of
-    models (100 on the board); without what lies above 8×8 noise does a third of the harm (page: 79 of 607)."""
+    """A known fact that the page tells, and the reason for `Dataset.extractor`. One disturbance of each kind disproves
+    the rule: with 60 images ±2 grey levels move FD ten times as far as a grey square, and by more than the whole spread
+    of models (100 on the board); without what lies above 8×8 noise does a third of the harm (page: 79 of 607)."""
     names = ("checkerboard-2", "square-4", "noise-32", "noise-32-as-digits")
     frame = disturbances.measure(digits, EXTRACTORS.get("efficientnet_lite0")(), 60, names)
     moved = disturbances.moves(frame)
@@ -116,9 +116,9 @@ def test_the_table_is_on_the_page(published: pd.DataFrame) -> None:
 @pytest.mark.costly
 @pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "stacked-digits"])
 def test_whoever_judges_passes(name: str, published: pd.DataFrame) -> None:
-    """The evidence behind `Dataset.judge`, for the datasets that need no download: the judge that ranks passes the rule
-    in the published table, and efficientnet_lite0 does not."""
-    judge = load_dataset(name).judge
+    """The evidence behind `Dataset.extractor`, for the datasets that need no download: the one that ranks passes the
+    rule in the published table, and efficientnet_lite0 does not."""
+    judge = load_dataset(name).extractor
     verdicts = {
         extractor: disturbances.passes(own)
         for extractor, own in published[published.dataset == name].groupby("extractor")

@@ -25,8 +25,8 @@ from benchbench.metrics.sets.modes import (
     ConditionalAccuracy,
     HighQuality,
     ModesCovered,
+    class_extractor,
     class_histogram,
-    class_judge,
     classes_of,
     kl_bias,
     kl_error,
@@ -307,12 +307,12 @@ def test_other_judges_place_every_image() -> None:
 def test_which_judge_knows_a_dataset() -> None:
     """By what it declares, among those at hand; a folder of one's own has none."""
     known = EXTRACTORS.names()
-    assert class_judge("digits", known) == "cnn_digits"
-    assert class_judge("cifar10", [LITE, "cnn_cifar10"]) == "cnn_cifar10"
-    assert class_judge("grid25", [LITE, "modes_ring8", "modes_grid25"]) == "modes_grid25"
-    assert class_judge("stacked-mnist", ["cnn_mnist", "modes_stacked-mnist"]) == "modes_stacked-mnist"
-    assert class_judge("folder-cats", known) is None
-    assert class_judge("digits", [LITE]) is None
+    assert class_extractor("digits", known) == "cnn_digits"
+    assert class_extractor("cifar10", [LITE, "cnn_cifar10"]) == "cnn_cifar10"
+    assert class_extractor("grid25", [LITE, "modes_ring8", "modes_grid25"]) == "modes_grid25"
+    assert class_extractor("stacked-mnist", ["cnn_mnist", "modes_stacked-mnist"]) == "modes_stacked-mnist"
+    assert class_extractor("folder-cats", known) is None
+    assert class_extractor("digits", [LITE]) is None
 
 
 def test_conditional_accuracy_by_hand() -> None:
@@ -344,7 +344,7 @@ def test_conditional_accuracy_needs_to_know_what_was_asked() -> None:
         ConditionalAccuracy(JUDGE).compute(replace(seen, labels=torch.tensor([0, 1, 2])))
     for wrong in ([0, 4], [-1, 0]):
         with pytest.raises(
-            MetricFailed, match=r"asked for but cnn_digits knows 0 to 3; use the judge of this"
+            MetricFailed, match=r"asked for but cnn_digits knows 0 to 3; use the extractor of this"
         ):
             ConditionalAccuracy(JUDGE).compute(replace(seen, labels=torch.tensor(wrong)))
 

@@ -256,7 +256,7 @@ def test_samples_do_not_depend_on_the_batch(row: str) -> None:
     model.eval()
     with torch.inference_mode():
         whole = model.sample(7, ImageRng(5, range(7))).int()
-        parts = torch.cat([model.sample(len(rng), rng) for rng in image_rngs(5, 7, 3)]).int()
+        parts = torch.cat([model.sample(len(rng), rng) for rng in image_rngs(5, range(7), 3)]).int()
         other = model.sample(7, ImageRng(6, range(7))).int()
     assert (whole - parts).abs().max() <= 1
     assert not torch.equal(whole, other)

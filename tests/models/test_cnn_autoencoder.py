@@ -97,7 +97,9 @@ def test_an_image_is_translated_alone() -> None:
             module.weight.data *= 20
     with torch.inference_mode():
         whole = model.translate(images, "AtoB", ImageRng(0, range(7))).int()
-        parts = torch.cat([model.translate(images[r.indices], "AtoB", r).int() for r in image_rngs(9, 7, 3)])
+        parts = torch.cat(
+            [model.translate(images[r.indices], "AtoB", r).int() for r in image_rngs(9, range(7), 3)]
+        )
     assert (whole - parts).abs().max() <= 1
     assert (whole[0] - whole[1]).abs().max() > 1
 

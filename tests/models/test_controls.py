@@ -53,7 +53,7 @@ def test_images_do_not_depend_on_the_batch(name: str) -> None:
     """Image i is a function of (seed, i): exactly, since nothing is computed."""
     model = fitted(name)
     whole = model.sample(7, ImageRng(3, range(7)))
-    assert torch.equal(whole, torch.cat([model.sample(len(rng), rng) for rng in image_rngs(3, 7, 2)]))
+    assert torch.equal(whole, torch.cat([model.sample(len(rng), rng) for rng in image_rngs(3, range(7), 2)]))
     assert not torch.equal(whole, model.sample(7, ImageRng(4, range(7))))
 
 

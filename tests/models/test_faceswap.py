@@ -166,7 +166,7 @@ def test_an_image_is_translated_alone(direction: Direction) -> None:
     with torch.inference_mode():
         whole = model.translate(images, direction, ImageRng(0, range(7))).int()
         parts = torch.cat(
-            [model.translate(images[r.indices], direction, r).int() for r in image_rngs(9, 7, 3)]
+            [model.translate(images[r.indices], direction, r).int() for r in image_rngs(9, range(7), 3)]
         )
     assert (whole - parts).abs().max() <= 1
     assert (whole[0] - whole[1]).abs().max() > 1

@@ -171,7 +171,9 @@ def test_an_image_is_translated_alone() -> None:
     model, images = loud(build().eval()), pictures(7)
     with torch.inference_mode():
         whole = model.translate(images, "AtoB", ImageRng(9, range(7))).int()
-        parts = torch.cat([model.translate(images[r.indices], "AtoB", r).int() for r in image_rngs(9, 7, 3)])
+        parts = torch.cat(
+            [model.translate(images[r.indices], "AtoB", r).int() for r in image_rngs(9, range(7), 3)]
+        )
     assert (whole - parts).abs().max() <= 1
     assert (whole[0] - whole[1]).abs().max() > 2
 

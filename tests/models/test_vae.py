@@ -199,7 +199,7 @@ def test_samples_do_not_depend_on_the_batch(name: str) -> None:
     model = build(name, COLOUR)
     with torch.inference_mode():
         whole = model.sample(7, ImageRng(5, range(7))).int()
-        parts = torch.cat([model.sample(len(rng), rng) for rng in image_rngs(5, 7, 3)]).int()
+        parts = torch.cat([model.sample(len(rng), rng) for rng in image_rngs(5, range(7), 3)]).int()
         other = model.sample(7, ImageRng(6, range(7))).int()
     assert (whole - parts).abs().max() <= 1
     assert (whole - other).abs().max() > 1

@@ -97,10 +97,10 @@ def test_what_only_the_record_knows_is_a_condition_too(
 
 
 def test_a_judge_is_a_condition_of_what_it_judged(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
-    """A number that no network looked at has no judge, whatever networks the run had."""
+    """A number that no network looked at has no extractor, whatever networks the run had."""
     rows = [make_row(), make_row(metric="psnr", extractor=None)]
     land(tmp_path, rows, dict(RUN))
-    assert load_results(tmp_path)["judge"].fillna("none").tolist() == ["c" * 16, "none"]
+    assert load_results(tmp_path)["extractor_weights"].fillna("none").tolist() == ["c" * 16, "none"]
 
 
 def test_a_mixture_on_one_side_is_refused(make_row: MakeRow) -> None:
@@ -186,7 +186,7 @@ def test_the_facts_of_a_record() -> None:
     facts = facts_of(read(RUN | {"collapse": {"step": 3, "words": "few classes"}}))
     assert facts.keys() >= FACTS.keys()
     assert (facts["data"], facts["size"], facts["decoder"]) == ("a" * 64, "32×32", "pillow 12")
-    assert (facts["judge"], facts["busy"]) == ({"efficientnet_lite0": "c" * 16}, 0.0)
+    assert (facts["extractor_weights"], facts["busy"]) == ({"efficientnet_lite0": "c" * 16}, 0.0)
     assert facts["collapse"] == "few classes"
     assert facts_of(read({}))["collapse"] is None
     assert facts_of(read({"data": {"size": [32, 32]}}))["size"] is None

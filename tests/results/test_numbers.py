@@ -39,7 +39,7 @@ def test_seeds_of_one_set_of_conditions_are_one_number(make_row: MakeRow) -> Non
     assert (one.scale, one.ends, one.headline, one.unit) == ("log", (0.0, None), True, "nats")
     assert (one.aspect, one.higher_is_better, one.control, one.busy) == ("quality", False, False, None)
     assert one.protocol["n_images"] == 1000
-    assert one.protocol["judge"] is None
+    assert one.protocol["extractor_weights"] is None
 
 
 def test_the_median_is_not_moved_by_a_dead_run(make_row: MakeRow) -> None:

@@ -173,7 +173,7 @@ def test_an_interval_that_leaves_out_its_value_is_none(make_row: MakeRow) -> Non
     assert (with_it["low"], with_it["high"]) == (bare["low"], bare["high"])
 
 
-@pytest.mark.parametrize("field", ["data", "size", "judge", "decoder", "machine"])
+@pytest.mark.parametrize("field", ["data", "size", "extractor_weights", "decoder", "machine"])
 def test_what_only_run_json_knows_keeps_lines_apart(make_row: MakeRow, field: str) -> None:
     """Other pixels, size, weights of the judge, decoder or machine: 710 and 310 are two lines, never "2 seeds, 510"."""
     rows = [make_row(seed=s, cell=f"{s:016x}", value=v) for s, v in enumerate((710.0, 310.0))]
@@ -273,7 +273,7 @@ def test_many_groups_at_once_are_each_what_they_are_alone(make_row: MakeRow) -> 
     datasets, three models, protocols that hold nulls, seeds that failed. Rounding alone differs, 1e-12."""
     rng = np.random.default_rng(0)
     rows, expected, failed = [], {}, {}
-    asked = itertools.product(("a", "b"), ("x", "y", "z"), (500, None), ("judge", None), range(6))
+    asked = itertools.product(("a", "b"), ("x", "y", "z"), (500, None), ("extractor", None), range(6))
     for i, (dataset, model, n_images, extractor, seed) in enumerate(asked):
         value = float(rng.normal()) if rng.random() < 0.7 else None
         made = {"n_images": n_images, "extractor": extractor}

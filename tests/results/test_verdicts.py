@@ -329,7 +329,7 @@ def test_failed_everywhere_is_nothing_comparable(make_row: MakeRow) -> None:
     [
         ("data", "the reference data is aaaaaaaa against bbbbbbbb"),
         ("size", "the size is aaaaaaaaa against bbbbbbbbb"),
-        ("judge", "the weights of the extractor is aaaaaaaa against bbbbbbbb"),
+        ("extractor_weights", "the weights of the extractor is aaaaaaaa against bbbbbbbb"),
         ("decoder", "decoder is aaaaaaaaa against bbbbbbbbb"),
     ],
 )

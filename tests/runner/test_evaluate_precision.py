@@ -18,7 +18,7 @@ from benchbench.metrics.select import select_metrics
 from benchbench.results.claims.conditions import check_comparable
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.evaluate import evaluate_images
-from benchbench.runner.judges import ExtractorLoader, load_judges
+from benchbench.runner.extractors import ExtractorLoader, load_extractors
 from benchbench.runner.sources import InMemory
 from benchbench.runner.spec import EvaluationSpec, StatisticsSpec
 from benchbench.runner.statistics import prepare_reference
@@ -73,7 +73,7 @@ def test_float32_leaves_keys_as_they_were() -> None:
     other precision is in it."""
     (metric,) = select_metrics(["fd"], ["cnn_digits"])
     plain, half = (
-        load_judges([metric], ExtractorLoader(torch.device("cpu")), precision).specification(metric)
+        load_extractors([metric], ExtractorLoader(torch.device("cpu")), precision).specification(metric)
         for precision in ("float32", "float16")
     )
     assert set(plain) == {"name", "version", "extractor", "weights_sha256", "resize"}

@@ -157,7 +157,7 @@ def test_a_name_moves_the_key_of_the_cell_and_not_that_of_the_weights() -> None:
         weights_sha256=None,
         dataset_fingerprint=bare.dataset.fingerprint,
         task={"names": ["generation", "reconstruction"]},
-        metrics=[bare.judges.specification(metric) for metric in bare.metrics],
+        metrics=[bare.extractors.specification(metric) for metric in bare.metrics],
         n_samples=8,
         seed=0,
     )

@@ -18,9 +18,9 @@ from benchbench.metrics.sets.frechet import frechet_distance_from_features
 from benchbench.metrics.sets.mode_collapse import class_kl
 from benchbench.metrics.sets.prdc import prdc
 from benchbench.models.controls import Collapsed, Memorizer
-from benchbench.runner import judges, monitor
-from benchbench.runner.judges import ExtractorLoader, Judges
-from benchbench.runner.monitor import FEWEST, SEED, Known, Panel, choose_judge
+from benchbench.runner import extractors, monitor
+from benchbench.runner.extractors import ExtractorLoader, ExtractorSet
+from benchbench.runner.monitor import FEWEST, SEED, Known, Panel, choose_watcher
 from benchbench.tasks.generation import generate
 from benchbench.training.validation import validation_parts
 from benchbench.training.watch.monitor import (
@@ -175,23 +175,26 @@ def only_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(judge, "name", name, raising=False)
         return judge
 
-    monkeypatch.setattr(judges, "load_extractor", load)
+    monkeypatch.setattr(extractors, "load_extractor", load)
     return here
 
 
 def test_who_looks(only_here: list[str]) -> None:
     """The dataset's own judge if it is at hand, else the first network that was asked for, loaded ones as they are;
     with none at all the sentence gives every reason."""
-    nobody, load = Judges({}, {}), ExtractorLoader(CPU)
+    nobody, load = ExtractorSet({}, {}), ExtractorLoader(CPU)
     only_here += ["first", "second"]
-    assert choose_judge("mnist", ["first", "second"], nobody, load, "float32").name == "first"
+    assert choose_watcher("mnist", ["first", "second"], nobody, load, "float32").name == "first"
     only_here += ["cnn_mnist"]
-    assert choose_judge("mnist", ["first", "second"], nobody, load, "float32").name == "cnn_mnist"
+    assert choose_watcher("mnist", ["first", "second"], nobody, load, "float32").name == "cnn_mnist"
     loaded = CNN.of("digits")()
-    assert choose_judge("digits", ["first"], Judges({"cnn_digits": loaded}, {}), load, "float32") is loaded
+    assert (
+        choose_watcher("digits", ["first"], ExtractorSet({"cnn_digits": loaded}, {}), load, "float32")
+        is loaded
+    )
     only_here.clear()
     load = ExtractorLoader(CPU)
     with pytest.raises(
         InputError, match=r"none is at hand \(cnn_mnist: fetch cnn_mnist first; first: fetch first"
     ):
-        choose_judge("mnist", ["first"], nobody, load, "float32")
+        choose_watcher("mnist", ["first"], nobody, load, "float32")

@@ -11,7 +11,7 @@ from benchbench.core.protocols import Direction
 from benchbench.core.registry import TASKS
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome, select_metrics
-from benchbench.runner.judges import Judges
+from benchbench.runner.extractors import ExtractorSet
 from benchbench.runner.rows import headline, rows_of
 from benchbench.tasks.base import Number
 from benchbench.tasks.speed import Measurement
@@ -30,7 +30,7 @@ class Cell:
     variant: str = ""
     dataset_name: str = "digits"
     seed: int = 0
-    judges: Judges = field(default_factory=lambda: Judges({}, {}))
+    extractors: ExtractorSet = field(default_factory=lambda: ExtractorSet({}, {}))
 
 
 @pytest.mark.costly

@@ -31,8 +31,8 @@ from benchbench.results.words import mode_words
 from benchbench.runner.monitor import Panel
 from benchbench.runner.run import run_cells
 from benchbench.runner.trained import read_training
-from benchbench.tasks.generation import asked_labels
-from benchbench.training.watch import looks
+from benchbench.tasks.generation import labels_like
+from benchbench.training.watch import scans
 from benchbench.training.watch.alarm import Collapse
 
 pytestmark = pytest.mark.costly
@@ -110,7 +110,7 @@ def test_a_conditional_run_asks_for_the_training_distribution(tmp_path: Path) ->
     assert data.train.labels is not None
     model = Painter(Painter.Config(), data.spec)
     model.load_state_dict(load_file(path / "weights.safetensors"))
-    asked = asked_labels(data.train.labels, 0, 898)
+    asked = labels_like(data.train.labels, 0, 898)
     assert torch.equal(asked.bincount(), data.train.labels.bincount())
     judge = CNN.of("digits")()
     with torch.inference_mode():
@@ -198,7 +198,7 @@ def test_a_record_that_nobody_watched_says_so(tmp_path: Path) -> None:
     progress = Notes()
     again, _ = run(tmp_path, "monitor_every=7", progress=progress)
     assert again == first
-    assert [note for note in progress.notes if "nobody looked" in note]
+    assert [note for note in progress.notes if "without a monitor" in note]
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def _alarm(monkeypatch: pytest.MonkeyPatch) -> None:
         step = int(curves[-1]["step"])
         return Collapse(step, "fall", "coverage fell from 0.9 to 0.2") if step >= 20 else None
 
-    monkeypatch.setattr(looks, "collapse_at", collapse_at)
+    monkeypatch.setattr(scans, "collapse_at", collapse_at)
     monkeypatch.setattr(Panel, "panel", lambda self, model, step: {"monitor_distance": float(step)})
 
 

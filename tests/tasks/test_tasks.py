@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
-from benchbench.tasks.generation import asked_labels, generate, labels_to_ask
+from benchbench.tasks.generation import generate, labels_for, labels_like
 from benchbench.tasks.reconstruction import reconstruct
 from benchbench.tasks.speed import measure_sampling
 
@@ -67,23 +67,23 @@ def test_labels_have_the_distribution_of_training() -> None:
     """Classes 5, 3 and 1 times: any 9 in a row from a multiple of 9 are exactly these, 27 three times as many, and 4
     are 4 of the 9 images. Another seed asks in another order."""
     train = torch.tensor([0, 0, 1, 2, 0, 1, 0, 1, 0])
-    asked = asked_labels(train, 3, 27)
+    asked = labels_like(train, 3, 27)
     assert [asked[start : start + 9].bincount().tolist() for start in (0, 9, 18)] == [[5, 3, 1]] * 3
-    assert asked_labels(train, 3, 4).tolist() == asked[:4].tolist()
-    assert asked_labels(train, 4, 27).tolist() != asked.tolist()
+    assert labels_like(train, 3, 4).tolist() == asked[:4].tolist()
+    assert labels_like(train, 4, 27).tolist() != asked.tolist()
 
 
 def test_only_those_are_asked_who_can_be(toy: Toy) -> None:
     """Labels for a conditional model on data with labels; none for another, or one that is not conditional as it was
     configured, or data without labels."""
     train, painter = torch.tensor([0, 1, 2]), Painter()
-    asked = labels_to_ask(painter, train, 0, 3)
+    asked = labels_for(painter, train, 0, 3)
     assert asked is not None
     assert sorted(asked.tolist()) == [0, 1, 2]
-    assert labels_to_ask(toy, train, 0, 3) is None
-    assert labels_to_ask(painter, None, 0, 3) is None
+    assert labels_for(toy, train, 0, 3) is None
+    assert labels_for(painter, None, 0, 3) is None
     painter.conditional = False
-    assert labels_to_ask(painter, train, 0, 3) is None
+    assert labels_for(painter, train, 0, 3) is None
 
 
 def test_labels_go_with_the_image_not_the_batch() -> None:

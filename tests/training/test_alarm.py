@@ -61,12 +61,12 @@ CASES = [
         "distance rose from 20 to 40 .* recall fell from 0.6 to 0.2",
     ),
     # The discriminator knows all; speaks at panel 8.
-    ({"loss_discriminator": 0.004}, 800, "saturation", "loss stayed below 0.02 for 3 looks"),
+    ({"loss_discriminator": 0.004}, 800, "saturation", "loss stayed below 0.02 for 3 scans"),
     ({"duplicate_rate": [0.0] * 8 + [0.5] * 4}, 1100, "duplicates", "50% of the samples"),
     # From the start: one of ten classes, KL log 10.
-    ({"modes": 1, "class_kl": math.log(10)}, 800, "never", "classes was never above 0.1 in 8 looks"),
+    ({"modes": 1, "class_kl": math.log(10)}, 800, "never", "classes was never above 0.1 in 8 scans"),
     # Nothing that any mode would own, so there is no KL either.
-    ({"modes": 0, "class_kl": NAN}, 800, "never", "no sample was of any class in 8 looks"),
+    ({"modes": 0, "class_kl": NAN}, 800, "never", "no sample was of any class in 8 scans"),
     ({"modes": NAN, "class_kl": NAN, "coverage": 0.01}, 800, "never", "coverage was never above 0.01"),
 ]  # fmt: skip
 
@@ -147,9 +147,9 @@ def test_short_runs_are_judged(n: int, at: int) -> None:
 @pytest.mark.parametrize(
     ("columns", "rule", "words"),
     [
-        ({"loss_discriminator": 0.001}, "saturation", "for 3 looks"),
-        ({"duplicate_rate": 1.0}, "duplicates", "in each of 3 looks"),
-        ({"modes": 0, "class_kl": NAN}, "never", "no sample was of any class in 5 looks"),
+        ({"loss_discriminator": 0.001}, "saturation", "for 3 scans"),
+        ({"duplicate_rate": 1.0}, "duplicates", "in each of 3 scans"),
+        ({"modes": 0, "class_kl": NAN}, "never", "no sample was of any class in 5 scans"),
     ],
 )
 def test_the_last_panel_is_judged_by_rules_3_to_5(columns: dict[str, float], rule: str, words: str) -> None:
@@ -170,7 +170,7 @@ def test_one_look_at_the_end() -> None:
     assert found is not None
     assert (found.rule, found.words.split(",")[0]) == (
         "duplicates",
-        "at least 100% of the samples had a near-twin in each of 1 look",
+        "at least 100% of the samples had a near-twin in each of 1 scan",
     )
     assert first(history(1)) is None
 

@@ -154,7 +154,7 @@ def test_refusals(toys: Any) -> None:
     cases: list[tuple[nn.Module, dict[str, Any], str]] = [
         (toys.GAN(), {"class_balanced": True}, "class_balanced needs labels .* leave it off"),
         (vae, {"standing_statistics": 2}, "MLPVAE has no batch norms .* leave standing_statistics at 0"),
-        (toys.GAN(), {"monitor_every": 2}, "monitor_every=2 asks .* nobody was given to look"),
+        (toys.GAN(), {"monitor_every": 2}, "monitor_every=2 asks .* there is no monitor"),
         (
             vae,
             {"diffaugment": "color"},

@@ -151,7 +151,7 @@ def test_best_without_a_distance(toys: Any) -> None:
     ):
         go(gan(toys), Blind(), steps=4, monitor_every=2, checkpoint="best")
     watcher = toys.Watcher(monitor_distance=[float("nan")] * 2)
-    with pytest.raises(CellFailed, match="no look of the monitor found a distance that is a number"):
+    with pytest.raises(CellFailed, match="no scan of the monitor found a distance that is a number"):
         go(gan(toys), watcher, steps=4, monitor_every=2, checkpoint="best")
     result = go(gan(toys), toys.Watcher(monitor_distance=[float("nan")] * 2), steps=4, monitor_every=2)
     assert (result.best_step, result.best_weights) == (None, None)

@@ -175,7 +175,9 @@ def test_what_was_made_otherwise_stands_on_a_board_of_its_own(
         assert "360.5" not in text
         assert "4 seeds" not in text
     (field,) = {
-        name for name in ("judge", "data", "size", "decoder", "n_images") if frame[name].nunique(False) > 1
+        name
+        for name in ("extractor_weights", "data", "size", "decoder", "n_images")
+        if frame[name].nunique(False) > 1
     }
     lines = list(csv.DictReader(io.StringIO(leaderboard(frame, format="csv"))))
     assert sorted((line["model"], float(line["value"])) for line in lines) == [

@@ -53,7 +53,7 @@ class Digits:
             ],
             source={"kind": "package", "package": f"scikit-learn {sklearn.__version__}", "size": SIDE},
             native=NATIVE,
-            judge="cnn_digits",
+            extractor="cnn_digits",
         )
 
 

@@ -135,7 +135,7 @@ class _Points:
             ],
             source={"kind": "generated", "seed": SEED, "size": size},
             native=size,
-            judge=f"modes_{self.name}",
+            extractor=f"modes_{self.name}",
         )
 
     def _draw(self, n: int, split: int, size: int) -> tuple[Decoded, list[int]]:

@@ -69,7 +69,7 @@ class _Stacked:
                 "size": size,
             },
             native=base.native,
-            judge=f"modes_stacked-{base.name}",
+            extractor=f"modes_stacked-{base.name}",
         )
 
 

@@ -32,7 +32,7 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import FilePart, assemble, resolve_labels, tidy
 from benchbench.data.pipeline.cache import Decoded, cache_folder, cached
 from benchbench.data.pipeline.decode import resize_images
-from benchbench.data.pipeline.fingerprint import combine, judge, pixel_digests
+from benchbench.data.pipeline.fingerprint import combine, is_canonical, pixel_digests
 from benchbench.data.sources import folder, parquet
 
 TIMEOUT_S = 30.0
@@ -40,14 +40,14 @@ TIMEOUT_S = 30.0
 
 
 class _TorchvisionSet:
-    """What the two have in common. `name` is also the class's in torchvision, in lower case; `side` and `judged_by` are
-    what `Dataset` calls `native` and `judge`."""
+    """What the two have in common. `name` is also the class's in torchvision, in lower case; `side` and `ranked_on` are
+    what `Dataset` calls `native` and `extractor`."""
 
     downloads: ClassVar[bool] = True
     name: ClassVar[str]
     title: ClassVar[str]
     side: ClassVar[int]
-    judged_by: ClassVar[str | None] = None
+    ranked_on: ClassVar[str | None] = None
     classes: ClassVar[tuple[str, ...]]
 
     def load(self, size: int | None = None, progress: Progress = SILENT) -> Dataset:
@@ -64,7 +64,7 @@ class _TorchvisionSet:
             notes = []
             source = {"kind": "canonical archive", "path": tidy(archive_folder(self.name))}
         fingerprints = [combine(part.digests, own) for part, own in zip(native, labels, strict=True)]
-        canonical, note = judge(
+        canonical, note = is_canonical(
             self.name,
             (fingerprints[0], fingerprints[1]),
             lossy=any(part.conversions.get("jpeg") for part in native),
@@ -84,7 +84,7 @@ class _TorchvisionSet:
             notes=notes,
             source={**source, "size": size},
             native=self.side,
-            judge=self.judged_by,
+            extractor=self.ranked_on,
         )
 
     def _resized(self, native: Decoded, size: int, progress: Progress) -> Decoded:
@@ -150,7 +150,7 @@ class MNIST(_TorchvisionSet):
     name = "mnist"
     title = "MNIST"
     side = 28
-    judged_by = "cnn_mnist"
+    ranked_on = "cnn_mnist"
     classes = tuple("0123456789")
 
     def _resized(self, native: Decoded, size: int, progress: Progress) -> Decoded:

@@ -177,7 +177,7 @@ def assemble(
     notes: Sequence[str] = (),
     source: dict[str, Any],
     native: int | None = None,
-    judge: str | None = None,
+    extractor: str | None = None,
 ) -> Dataset:
     """A dataset of one decoded or scanned part, which is split in halves, or of two: train and held-out.
 
@@ -216,7 +216,7 @@ def assemble(
         notes=tuple(notes),
         source=source,
         native=native,
-        judge=judge,
+        extractor=extractor,
     )
 
 

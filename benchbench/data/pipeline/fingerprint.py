@@ -75,7 +75,7 @@ def fingerprint(images: NDArray[np.uint8] | Tensor, labels: Tensor | None = None
     return combine(pixel_digests(images), None if labels is None else labels.tolist())
 
 
-def judge(
+def is_canonical(
     name: str, fingerprints: tuple[str, str], *, lossy: bool, verified: bool
 ) -> tuple[bool | None, str]:
     """Is this copy of the dataset `name` canonical, and the note for the record ("" if there is none)?

@@ -98,7 +98,7 @@ class ImageStream:
         self._begin()
         return self._cut(batch_size)
 
-    def look(self, progress: Progress = SILENT) -> None:
+    def scan(self, progress: Progress = SILENT) -> None:
         """A pass that keeps nothing, unless there was one: digests, fingerprint and notes are known then."""
         if self._digests is not None:
             return

@@ -1,11 +1,11 @@
-"""The family `cnn:<dataset>`: judges trained on the dataset itself, the project's own `cnn` classifiers as extractors.
+"""The family `cnn:<dataset>`: the project's own `cnn` classifiers, trained on the dataset itself, as extractors.
 
 ImageNet networks have no class for "a seven". Which modes of a dataset a generator covers is asked of a
 classifier of that dataset (Srivastava et al. 2017), and this is it: the weights that `benchbench
 run --model cnn --dataset NAME` leaves, one extractor a dataset, whoever's the dataset is.
 
 The weights are those that `BENCHBENCH_CNN_<DATASET>_WEIGHTS` names, else those in `baselines/cnn-<dataset>/`. There a
-`judge.toml` beside them says what they do not: to which side images are brought (`Shipped`). Of weights that a user
+`extractor.toml` beside them says what they do not: to which side images are brought (`Shipped`). Of weights that a user
 names for a dataset of which we know nothing, the record beside them, `run.json`, says at which size they were trained.
 
 The network is read off the weights' names and shapes (`levels.<level>.<layer>`, 3×3 convolutions in turn with
@@ -40,7 +40,7 @@ from benchbench.features.extractor import Features
 from benchbench.features.frozen import FrozenExtractor, fold_batch_norm
 from benchbench.features.weights import check_sha256, wrong_shape
 
-JUDGE = "judge.toml"
+TRAITS = "extractor.toml"
 _LAYERS = 3  # convolution, batch norm, ReLU
 
 
@@ -87,7 +87,7 @@ class FoldedCNN(nn.Module):
 
 
 class Shipped(BaseModel, extra="forbid", frozen=True):
-    """What `judge.toml` in `baselines/cnn-<dataset>/` says of our judge of that dataset.
+    """What `extractor.toml` in `baselines/cnn-<dataset>/` says of our extractor of that dataset.
 
     input_side: in pixels, to which images are brought. n_classes: how many the dataset has. sha256: how the digest of
     the weights begins; "" where none ship.
@@ -110,12 +110,12 @@ class CNN(FrozenExtractor):
     @classmethod
     def members(cls) -> list[str]:
         """Our datasets, and those of the user's whose weights have their record beside them."""
-        ours = [file.parent.name.removeprefix("cnn-") for file in baselines_folder().glob(f"cnn-*/{JUDGE}")]
+        ours = [file.parent.name.removeprefix("cnn-") for file in baselines_folder().glob(f"cnn-*/{TRAITS}")]
         return sorted({*ours, *_of_the_user()})
 
     @classmethod
     def of(cls, what: str) -> type[Self]:
-        """The judge of the dataset of that name, as records call it; `InputError` where nobody has its weights."""
+        """The extractor of the dataset of that name, as records call it; `InputError` where nobody has its weights."""
         shipped = _shipped(what)
         if shipped is None and not os.environ.get(variable(what)):
             raise InputError(
@@ -123,7 +123,7 @@ class CNN(FrozenExtractor):
                 f"cnn and that dataset, then point {variable(what)} to the weights.safetensors in its record "
                 f"(known: {', '.join(f'cnn:{known}' for known in cls.members())})"
             )
-        return _judge(cls, what, shipped)  # type: ignore[arg-type]  # a class is hashable
+        return _of_dataset(cls, what, shipped)  # type: ignore[arg-type]  # a class is hashable
 
     def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         """`MetricFailed(status="unavailable")` says how to train the weights where there are none."""
@@ -189,8 +189,8 @@ def _resize(side: int) -> str:
 
 
 def _shipped(dataset: str) -> Shipped | None:
-    """What ships of the judge of a dataset; None where nothing does."""
-    file = baselines_folder() / f"cnn-{dataset}" / JUDGE
+    """What ships of the extractor of a dataset; None where nothing does."""
+    file = baselines_folder() / f"cnn-{dataset}" / TRAITS
     if not dataset or Path(dataset).name != dataset or not file.is_file():
         return None
     return _read(file, file.stat().st_mtime_ns)
@@ -198,12 +198,12 @@ def _shipped(dataset: str) -> Shipped | None:
 
 @cache
 def _read(file: Path, changed: int) -> Shipped:
-    """The content of a `judge.toml`, which every name of a metric asks for. changed: when the file was."""
-    return Shipped.model_validate(read_toml(file, "judge"))
+    """The content of an `extractor.toml`, which every name of a metric asks for. changed: when the file was."""
+    return Shipped.model_validate(read_toml(file, "extractor"))
 
 
 @cache
-def _judge(base: type[CNN], dataset: str, shipped: Shipped | None) -> type[Any]:
+def _of_dataset(base: type[CNN], dataset: str, shipped: Shipped | None) -> type[Any]:
     """The class for one dataset."""
     said: dict[str, Any] = {
         "name": f"cnn_{dataset}",
@@ -253,8 +253,8 @@ def _trained_side(weights: Path, env: str) -> int:
         )
     if sides[1] != sides[2]:
         raise MetricFailed(
-            f"{env} names {weights}, which was trained on images of {size} pixels; a judge looks at square ones, so "
-            "train it with --size",
+            f"{env} names {weights}, which was trained on images of {size} pixels; an extractor reads square "
+            "ones, so train it with --size",
             status="unavailable",
         )
     return int(sides[1])

@@ -1,7 +1,7 @@
-"""The family `modes:<dataset>`: judges of datasets whose modes are known.
+"""The family `modes:<dataset>`: extractors of datasets whose modes are known.
 
 Where the modes are points the answer is a closed form (`points`); where an image is three images in its colour channels
-the judge of the single ones answers for each (`stacked`).
+the extractor of the single ones answers for each (`stacked`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from benchbench.core.errors import unknown_name
 from benchbench.features.frozen import FrozenExtractor
-from benchbench.features.networks.points import JUDGES
+from benchbench.features.networks.points import POINTS
 from benchbench.features.networks.stacked import Stacked
 
 PREFIX = "stacked-"
@@ -26,13 +26,13 @@ class Modes:
     @classmethod
     def members(cls) -> list[str]:
         """The datasets of ours whose modes are known."""
-        return [*JUDGES, *(f"{PREFIX}{base}" for base in BASES)]
+        return [*POINTS, *(f"{PREFIX}{base}" for base in BASES)]
 
     @classmethod
     def of(cls, what: str) -> type[FrozenExtractor]:
-        """The judge of the dataset of that name; `InputError` where its modes are unknown or its base has no judge."""
+        """That of the dataset of this name; `InputError` where its modes are unknown or its base has no classifier."""
         if what.startswith(PREFIX):
             return Stacked.of(what.removeprefix(PREFIX))
-        if what not in JUDGES:
+        if what not in POINTS:
             raise unknown_name("dataset of known modes", what, cls.members())
-        return JUDGES[what]
+        return POINTS[what]

@@ -1,4 +1,4 @@
-"""Judges of `ring8` and `grid25`: where the dot is, in closed form, with no network that could err.
+"""Extractors of `ring8` and `grid25`: where the dot is, in closed form, with no network that could err.
 
 The centre of the brightest dot is found by the windowed centroid of SExtractor (Bertin & Arnouts 1996; XWIN_IMAGE
 in its manual, step factor 2): start at the brightest pixel of the smoothed image, then move by twice the mean offset
@@ -130,5 +130,5 @@ class ModesGrid25(_Modes):
     n_logits = 25
 
 
-JUDGES: dict[str, type[FrozenExtractor]] = {"ring8": ModesRing8, "grid25": ModesGrid25}
+POINTS: dict[str, type[FrozenExtractor]] = {"ring8": ModesRing8, "grid25": ModesGrid25}
 """By the dataset's name."""

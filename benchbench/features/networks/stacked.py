@@ -1,4 +1,4 @@
-"""Judges of `stacked-digits` and `stacked-mnist`: the base dataset's classifier on each colour channel.
+"""Extractors of `stacked-digits` and `stacked-mnist`: the base dataset's classifier on each colour channel.
 
 As in Metz et al. 2017, Srivastava et al. 2017 and Lin et al. 2018: each channel is shown to a classifier of single
 digits as a grey image, and the three answers make one of 1,000 classes. The channels are judged independently, so the
@@ -21,12 +21,12 @@ from benchbench.features.networks.cnn import CNN
 
 
 class Stacked(FrozenExtractor):
-    """The judge of `stacked-<base>`; `Stacked.of(base)` makes the class."""
+    """The extractor of `stacked-<base>`; `Stacked.of(base)` makes the class."""
 
     batch_size = CNN.batch_size // 3
     alone = True
 
-    judge: ClassVar[type[CNN]]
+    base: ClassVar[type[CNN]]
 
     @classmethod
     def of(cls, base: str) -> type[Stacked]:
@@ -35,7 +35,7 @@ class Stacked(FrozenExtractor):
 
     def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         """`MetricFailed(status="unavailable")` in the classifier's own words where its weights are missing."""
-        single = self.judge(device, precision=precision)
+        single = self.base(device, precision=precision)
         self.dim, self.n_logits = 3 * single.dim, single.n_logits**3
         self.resize, self.input_side = single.resize, single.input_side
         super().__init__(single.network, device, single.weights_sha256, single.weights_source, precision)
@@ -51,9 +51,9 @@ class Stacked(FrozenExtractor):
 
 
 @cache
-def _stacked(judge: type[CNN]) -> type[Stacked]:
-    name = f"modes_stacked-{judge.dataset}"
-    about = f"Which class of stacked-{judge.dataset}: `{judge.name}` on each colour channel."
-    said = {"name": name, "classes_of": f"stacked-{judge.dataset}", "field_names": {"modes": name}}
-    seen = {which: getattr(judge, which) for which in ("resize", "input_side") if hasattr(judge, which)}
-    return type("ModesStacked", (Stacked,), {"__doc__": about, "judge": judge, **said, **seen})
+def _stacked(base: type[CNN]) -> type[Stacked]:
+    name = f"modes_stacked-{base.dataset}"
+    about = f"Which class of stacked-{base.dataset}: `{base.name}` on each colour channel."
+    said = {"name": name, "classes_of": f"stacked-{base.dataset}", "field_names": {"modes": name}}
+    seen = {which: getattr(base, which) for which in ("resize", "input_side") if hasattr(base, which)}
+    return type("ModesStacked", (Stacked,), {"__doc__": about, "base": base, **said, **seen})

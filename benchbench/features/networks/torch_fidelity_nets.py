@@ -1,4 +1,4 @@
-"""The other judges that torch-fidelity knows, under its names: DINOv2, CLIP, VGG16.
+"""The other extractors that torch-fidelity knows, under its names: DINOv2, CLIP, VGG16.
 
 Each resizes to 224×224 with the TF1-compatible bilinear of `inception_v3`, as torch-fidelity does, and not
 with the bicubic of the papers it is best known from (Stein et al. 2023 for DINOv2); `resize` says so. None of

@@ -1,17 +1,17 @@
-"""Which classes of the dataset a generator makes, and in which shares, as a judge of those classes sees it.
+"""Which classes of the dataset a generator makes, and in which shares, as an extractor of those classes sees it.
 
 As in the stacked MNIST experiments of Srivastava et al. 2017 (VEEGAN) and Lin et al. 2018 (PacGAN): every image
 counts for the class that a trained classifier gives it; a mode is covered if at least one image falls on it;
 the class shares are compared with those of the real images under the same classifier, errors included.
 
-Under a judge that rejects images, as those of the Gaussians of `ring8` and `grid25` do, an image can also belong to no
-class. It is of high quality if its point lies within three standard deviations of a mode (VEEGAN), and only such images
-count, for covered modes and in the class shares, generated and real. The papers assign every sample to its nearest mode
-for the shares; a sample of theirs is always a point, whereas an image may show none, and `high_quality` says beside it
-how many do.
+Under an extractor that rejects images, as those of the Gaussians of `ring8` and `grid25` do, an image can also belong
+to no class. It is of high quality if its point lies within three standard deviations of a mode (VEEGAN), and only such
+images count, for covered modes and in the class shares, generated and real. The papers assign every sample to its
+nearest mode for the shares; a sample of theirs is always a point, whereas an image may show none, and `high_quality`
+says beside it how many do.
 
-Scope: only judges of a dataset's own classes, extractors that declare `classes_of`; their logits are read and nothing
-else. Which of them can say that an image belongs to no class, they declare too (`rejects`).
+Scope: only extractors of a dataset's own classes, which declare `classes_of`; their logits are read and nothing else.
+Which of them can say that an image belongs to no class, they declare too (`rejects`).
 The arithmetic is in `mode_collapse`.
 """
 
@@ -43,24 +43,24 @@ _TERMS = 12  # of the alternating series of `_new_classes`
 DELTA = "delta over generated and reference images"
 
 
-def class_judge(dataset: str, extractors: Iterable[str]) -> str | None:
+def class_extractor(dataset: str, extractors: Iterable[str]) -> str | None:
     """The first of `extractors` that knows the classes of the dataset of that name, by what it declares: "cnn_digits"
     for "digits", "modes_grid25" for "grid25"; None where none does."""
     return next((name for name in extractors if traits_of(name).classes_of == dataset), None)
 
 
-def classes_of(logits: Tensor, judge: str) -> Tensor:
-    """The class that `judge` gives each image, int64 (N,), from its logits N×K; −1 for an image of no class, which
-    only a judge that `rejects` knows: farther than three standard deviations from every mode, or no dot.
+def classes_of(logits: Tensor, extractor: str) -> Tensor:
+    """The class that `extractor` gives each image, int64 (N,), from its logits N×K; −1 for an image of no class, which
+    only an extractor that `rejects` knows: farther than three standard deviations from every mode, or no dot.
     `MetricFailed` for logits that are empty or not finite."""
-    check_features(logits, f"the logits of {judge}", 1)
+    check_features(logits, f"the logits of {extractor}", 1)
     largest, classes = logits.max(dim=1)
-    return torch.where(largest >= WITHIN, classes, -1) if traits_of(judge).rejects else classes
+    return torch.where(largest >= WITHIN, classes, -1) if traits_of(extractor).rejects else classes
 
 
-def class_histogram(logits: Tensor, judge: str) -> Tensor:
+def class_histogram(logits: Tensor, extractor: str) -> Tensor:
     """How many images fall on each class, int64 (K,); those of no class are not counted. As `classes_of`."""
-    classes = classes_of(logits, judge)
+    classes = classes_of(logits, extractor)
     return torch.bincount(classes[classes >= 0], minlength=logits.shape[1])
 
 
@@ -166,9 +166,9 @@ class _OnClasses(Metric):
     ends: ClassVar[Range] = (0.0, 1.0)
     needs = frozenset({"logits"})
     on = frozenset({"classes"})
-    wrong_judge: ClassVar[str] = (
-        "{family} counts the classes of the dataset, and {judge} was not trained on them; name the one that knows them "
-        "with --extractor: {able}"
+    wrong_extractor: ClassVar[str] = (
+        "{family} counts the classes of the dataset, and {extractor} was not trained on them; name the one that knows "
+        "them with --extractor: {able}"
     )
 
     def classes(self, evidence: Evidence, role: str = "generated") -> tuple[Tensor, int]:
@@ -176,7 +176,9 @@ class _OnClasses(Metric):
         assert self.extractor is not None
         if not self.defined_on(self.extractor):
             able = ", ".join(name for name in EXTRACTORS.names() if self.defined_on(name))
-            raise MetricFailed(self.wrong_judge.format(family=self.family, judge=self.extractor, able=able))
+            raise MetricFailed(
+                self.wrong_extractor.format(family=self.family, extractor=self.extractor, able=able)
+            )
         sides = evidence.sets.get(role, {})
         logits = sides[self.extractor].logits if self.extractor in sides else None
         if logits is None:
@@ -256,9 +258,9 @@ class HighQuality(_OnClasses):
     higher_is_better = True
     needs_reference = False
     on = frozenset({"classes", "rejects"})
-    wrong_judge = (
-        "{family} asks how far a point lies from the nearest mode, which {judge} does not say; use one of these on its "
-        "own dataset: {able}"
+    wrong_extractor = (
+        "{family} asks how far a point lies from the nearest mode, which {extractor} does not say; use one of these on "
+        "its own dataset: {able}"
     )
     source = "Srivastava et al. 2017, high-quality samples"
 
@@ -286,6 +288,6 @@ class ConditionalAccuracy(_OnClasses):
         if int(asked.min()) < 0 or int(asked.max()) >= n:
             raise MetricFailed(
                 f"classes {int(asked.min())} to {int(asked.max())} were asked for but {self.extractor} knows "
-                f"0 to {n - 1}; use the judge of this dataset"
+                f"0 to {n - 1}; use the extractor of this dataset"
             )
         return share_estimate(classes == asked.to(classes.device), "generated images")

@@ -20,14 +20,18 @@ from benchbench.results.older import directed
 
 QUESTION = ["dataset", "task", "direction", "metric"]
 PROTOCOL = ["n_images", "n_reference", "extractor", "resize", "precision", "metric_version"]
-CONDITIONS = ["data", "size", *PROTOCOL, "judge", "decoder", "unit", "machine"]
-WORDS = {"data": "the reference data", "size": "the size", "judge": "the weights of the extractor"}
+CONDITIONS = ["data", "size", *PROTOCOL, "extractor_weights", "decoder", "unit", "machine"]
+WORDS = {
+    "data": "the reference data",
+    "size": "the size",
+    "extractor_weights": "the weights of the extractor",
+}
 """What people call a field that its column does not name well."""
 
 FACTS = {
     "data": "string",  # fingerprint of the dataset
     "size": "string",  # of the images, "32×32"
-    "judge": "string",  # sha256 of the extractor's weights, the first 16 digits
+    "extractor_weights": "string",  # sha256 of the extractor's weights, the first 16 digits
     "decoder": "string",  # what decoded the images, where it matters
     "machine": "string",  # in words, of what depends on it
     "busy": "Float64",  # share of the machine that other programs took while it was timed (see `BUSY`)
@@ -56,15 +60,16 @@ def full_task(task: str, direction: str) -> str:
 
 
 def facts_of(run: RunManifest) -> dict[str, Any]:
-    """The `FACTS` that a `run.json` states of all its numbers, and the machine's `cores`; `judge` by extractor."""
+    """The `FACTS` that a `run.json` states of all its numbers, and the machine's `cores`; `extractor_weights` by
+    extractor."""
     machine, data = run.machine or Machine(), run.data or Data()
-    judges = {
+    weights = {
         name: told.weights_sha256[:16] for name, told in (run.extractors or {}).items() if told.weights_sha256
     }
     return {
         "data": data.fingerprint,
         "size": data.size if isinstance(data.size, str) else None,
-        "judge": judges,
+        "extractor_weights": weights,
         "decoder": data.decoder,
         "machine": _machine([getattr(machine, name) for name in _MACHINE]),
         "busy": beyond_one_a_core(machine.load_1min, machine.cores),
@@ -185,7 +190,7 @@ def _values(name: str, values: Sequence[str]) -> str:
 
 def short(name: str, value: str) -> str:
     """A value of the field `name` as people read it."""
-    return value[:8] if name in ("data", "judge") and value != "none" else value
+    return value[:8] if name in ("data", "extractor_weights") and value != "none" else value
 
 
 def _machine(facts: Sequence[Any]) -> str:

@@ -100,7 +100,7 @@ class Number:
     def protocol(self) -> dict[str, Any]:
         """The conditions that a view's note on how a number was made speaks of; a null is None."""
         stated = dict(self.conditions)
-        return {name: _typed(name, stated.get(name, "none")) for name in [*PROTOCOL, "judge"]}
+        return {name: _typed(name, stated.get(name, "none")) for name in [*PROTOCOL, "extractor_weights"]}
 
 
 Numbers = dict[Unit, dict[Asked, list[Number]]]

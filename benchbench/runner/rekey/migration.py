@@ -298,21 +298,21 @@ def _standard(run: Mapping[str, Any], rows: Sequence[Row]) -> list[Metric]:
 
 
 def _precision(run: Mapping[str, Any], metric: Metric) -> str | None:
-    """As `runner.judges.Judges.precision` has it."""
-    judge = run["extractors"].get(metric.extractor or "", {})
-    return None if isinstance(metric, PairedMetric) else judge.get("precision")
+    """As `runner.extractors.ExtractorSet.precision` has it."""
+    extractor = run["extractors"].get(metric.extractor or "", {})
+    return None if isinstance(metric, PairedMetric) else extractor.get("precision")
 
 
 def _specification(
     run: Mapping[str, Any], name: str, version: int, extractor: str | None, precision: str | None
 ) -> dict[str, Any]:
-    judge = run["extractors"].get(extractor or "", {})
+    network = run["extractors"].get(extractor or "", {})
     return metric_specification(
         name=name,
         version=version,
         extractor=extractor,
-        weights_sha256=judge.get("weights_sha256"),
-        resize=judge.get("resize"),
+        weights_sha256=network.get("weights_sha256"),
+        resize=network.get("resize"),
         precision=precision,
     )
 

@@ -1,6 +1,6 @@
 """The weights that are handed out: those of the last step, their average, or the best that were kept.
 
-Whatever looks at a model while it trains sees these weights, with generators of its own: looking moves nothing.
+Whatever scans a model while it trains sees these weights, with generators of its own: scanning moves nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Handout:
     """Keeps what may be handed out at the end.
 
     labels: of the training images, on the device; standing statistics are taken in their shares. early: weights of the
-    epoch with the lowest validation loss; best: of the look with the lowest distance; on the CPU, None before there
+    epoch with the lowest validation loss; best: of the scan with the lowest distance; on the CPU, None before there
     are any.
     """
 
@@ -68,7 +68,7 @@ class Handout:
         """Put the weights that training ends with into the model: the best, where best was asked for."""
         kept = self.best if self._config.checkpoint == "best" else self.early
         if self._config.checkpoint == "best" and kept is None:
-            raise CellFailed("no look of the monitor found a distance that is a number; use checkpoint=last")
+            raise CellFailed("no scan of the monitor found a distance that is a number; use checkpoint=last")
         if kept is None:
             with torch.inference_mode():
                 self._put_current()

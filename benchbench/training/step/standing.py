@@ -19,7 +19,7 @@ from benchbench.core.protocols import Conditional, Standing
 from benchbench.core.seeds import ImageRng, permutation
 from benchbench.training.isolation import private_random_state, seed_generators
 
-_SEED = 0  # the same latents at every look, so that looks compare
+_SEED = 0  # the same latents at every scan, so that scans compare
 _ASKED_SEED = (
     2**32 + 1
 )  # of latents and order of labels; runs have seeds below 2^32: no sample is measured on itself

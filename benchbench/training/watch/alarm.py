@@ -1,7 +1,7 @@
 """The alarm for mode collapse: stated rules on the rows of `curves.csv`.
 
-Pattern: a pure function of the rows so far and of how many looks are planned, asked after every look of the
-monitor; the first answer is the alarm. It reads the panels (rows that a look has filled) and no metric, so a
+Pattern: a pure function of the rows so far and of how many scans are planned, asked after every scan of the
+monitor; the first answer is the alarm. It reads the panels (rows that a scan has filled) and no metric, so a
 finished `curves.csv` can be judged again (`first_collapse`). Five rules, each on what a panel has; a column that is
 missing silences the rules that need it:
 
@@ -52,7 +52,7 @@ Rows = Sequence[Mapping[str, float]]
 class CollapseRule:
     """Thresholds. `window` and `start` count panels, the others are shares.
 
-    window: how long a level must hold. A GAN without weight average swings from look to look.
+    window: how long a level must hold. A GAN without weight average swings from scan to scan.
     start: the panel from which on rules 3 to 5 speak. part: of the planned panels, where that is earlier.
     fall: of the best level, what rules 1 and 2 allow. Swings of healthy runs stay within a third.
     least: what a share must have fallen by at least, in itself; 6·√(p(1 - p)/1000) is at most 0.095.
@@ -172,7 +172,7 @@ def _drift(panels: Rows, rule: CollapseRule) -> _Found | None:
 
 def _stalled(panels: Rows, rule: CollapseRule, last: bool) -> bool:
     """Whether the distance found no new best in the last `window` panels, or in the last one where it is the
-    `last` of the training; so too where nobody measures it. One look alone shows no improvement."""
+    `last` of the training; so too where nobody measures it. One scan alone shows no improvement."""
     window = 1 if last else rule.window
     distance = _column(panels, DISTANCE)
     recent, before = distance[-window:], distance[:-window]
@@ -188,7 +188,7 @@ def _saturation(panels: Rows, rule: CollapseRule) -> _Found | None:
     if len(losses) < window or not all(0 <= loss < rule.saturated for loss in losses):
         return None
     return "saturation", (
-        f"the discriminator's loss stayed below {rule.saturated:g} for {_looks(window)} and the distance "
+        f"the discriminator's loss stayed below {rule.saturated:g} for {_scans(window)} and the distance "
         "found no new best: the generator is told nothing any more"
     )
 
@@ -200,7 +200,7 @@ def _duplicates(panels: Rows, rule: CollapseRule) -> _Found | None:
     if len(excess) < window or min(excess) < rule.duplicates:
         return None
     return "duplicates", (
-        f"at least {min(excess):.0%} of the samples had a near-twin in each of {_looks(window)}, beyond "
+        f"at least {min(excess):.0%} of the samples had a near-twin in each of {_scans(window)}, beyond "
         "what real images have"
     )
 
@@ -208,7 +208,7 @@ def _duplicates(panels: Rows, rule: CollapseRule) -> _Found | None:
 def _never(panels: Rows, rule: CollapseRule) -> _Found | None:
     kl, modes = _column(panels, CLASS_KL), _column(panels, MODES)
     if modes and not any(modes):
-        return "never", f"no sample was of any class in {_looks(len(panels))}"
+        return "never", f"no sample was of any class in {_scans(len(panels))}"
     if kl:
         best, most = effective_share(min(kl)), rule.never_classes
         what = "the effective share of classes"
@@ -219,15 +219,15 @@ def _never(panels: Rows, rule: CollapseRule) -> _Found | None:
         return None
     if best > most:
         return None
-    return "never", f"{what} was never above {best:.2g} in {_looks(len(panels))}"
+    return "never", f"{what} was never above {best:.2g} in {_scans(len(panels))}"
 
 
 def _from_to(drop: tuple[float, float], rule: CollapseRule) -> str:
     best, now = drop
     return (
-        f"fell from {best:.3g} to {now:.3g} and below, for {_looks(rule.window)} ({1 - now / best:.0%} less)"
+        f"fell from {best:.3g} to {now:.3g} and below, for {_scans(rule.window)} ({1 - now / best:.0%} less)"
     )
 
 
-def _looks(n: int) -> str:
-    return "1 look" if n == 1 else f"{n} looks"
+def _scans(n: int) -> str:
+    return "1 scan" if n == 1 else f"{n} scans"

@@ -20,7 +20,7 @@ REAL_DUPLICATES = "monitor_duplicate_rate_real"  # among as many real images: po
 
 
 class Monitor(Protocol):
-    """Looks at what a model generates, every `TrainingConfig.monitor_every` steps and at the end."""
+    """Scans what a model generates, every `TrainingConfig.monitor_every` steps and at the end."""
 
     def panel(self, model: nn.Module, step: int) -> dict[str, float]:
         """Numbers by column name, those of `step` steps. `model` is in eval mode with the weights that would be

@@ -1,6 +1,6 @@
 """Looking while training: rows of curves, the monitor and its alarm, early stopping, the best weights.
 
-Looks are made on the weights that would be handed out (`training.step.handout`), and cost no counted time.
+Scans are made of the weights that would be handed out (`training.step.handout`), and cost no counted time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHOWN = {"distance": DISTANCE, "coverage": COVERAGE, "modes": MODES}  # beside 
 
 
 class Eyes(NamedTuple):
-    """What is looked with. held_out: for `epoch_statistics`, on the device. validation: None where nothing is selected.
+    """What scans take. held_out: for `epoch_statistics`, on the device. validation: None where nothing is selected.
     channels: those that the model's images have."""
 
     monitor: Monitor | None
@@ -42,8 +42,8 @@ class Eyes(NamedTuple):
     channels: int
 
 
-class Looks:
-    """Looks at a model after its steps, and remembers in `state` and `handout` what was seen.
+class Scans:
+    """Scans a model after its steps, and remembers in `state` and `handout` what was seen.
 
     total: planned steps. shown: numbers of the last panel, for whoever watches.
     """
@@ -63,7 +63,7 @@ class Looks:
         self._busy = Busy()
         self.shown: dict[str, float] = {}
 
-    def look(self, state: RunState, epoch: int, epoch_ended: bool, progress: Progress) -> None:
+    def scan(self, state: RunState, epoch: int, epoch_ended: bool, progress: Progress) -> None:
         """A row of curves where an epoch or the training ended or the monitor's turn has come; perhaps stop.
 
         epoch: of the last batch drawn.
@@ -124,7 +124,7 @@ class Looks:
             state.stopped = state.bad_epochs >= self._config.patience
 
     def _watch_distance(self, state: RunState, panel: Mapping[str, float]) -> None:
-        """Keep the weights of the look with the lowest distance."""
+        """Keep the weights of the scan with the lowest distance."""
         if self._config.checkpoint == "best" and DISTANCE not in panel:
             raise InputError(
                 "checkpoint=best goes by the distance but the monitor reports none; use checkpoint=last"

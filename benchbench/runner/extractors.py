@@ -15,7 +15,7 @@ from benchbench.data.dataset import Dataset
 from benchbench.features.extractor import Extractor, enlarged_note, load_extractor, traits_of
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.paired import PairedMetric
-from benchbench.metrics.sets.modes import class_judge
+from benchbench.metrics.sets.modes import class_extractor
 from benchbench.results.key import metric_specification
 from benchbench.tasks.base import TaskData
 
@@ -38,47 +38,47 @@ class ExtractorLoader:
 
 
 @dataclass(frozen=True)
-class Judges:
+class ExtractorSet:
     """The extractors of a run, loaded, and the failures of those that are not at hand."""
 
-    extractors: dict[str, Extractor]
+    loaded: dict[str, Extractor]
     failures: dict[str, MetricFailed]
 
     def describe(self) -> dict[str, Any]:
         """Provenance of each, by name."""
-        described: dict[str, Any] = {name: judge.describe() for name, judge in self.extractors.items()}
+        described: dict[str, Any] = {name: extractor.describe() for name, extractor in self.loaded.items()}
         described.update({name: {"unavailable": failure.reason} for name, failure in self.failures.items()})
         return described
 
     def specification(self, metric: Metric) -> dict[str, Any]:
         """`results.key.metric_specification` of a metric, as its extractor is loaded."""
-        judge = self.extractors.get(metric.extractor or "")
+        extractor = self.loaded.get(metric.extractor or "")
         return metric_specification(
             name=metric.name,
             version=metric.version,
             extractor=metric.extractor,
-            weights_sha256=judge.weights_sha256 if judge else None,
-            resize=judge.resize if judge else None,
+            weights_sha256=extractor.weights_sha256 if extractor else None,
+            resize=extractor.resize if extractor else None,
             precision=self.precision(metric),
         )
 
     def precision(self, metric: Metric) -> str | None:
         """In which precision the network that a metric reads computes; None where it reads none."""
-        judge = self.extractors.get(metric.extractor or "")
-        if judge is None:
+        extractor = self.loaded.get(metric.extractor or "")
+        if extractor is None:
             return None
         # One on pairs reads the network's maps by itself, never in less.
-        return "float32" if isinstance(metric, PairedMetric) else str(judge.describe()["precision"])
+        return "float32" if isinstance(metric, PairedMetric) else str(extractor.describe()["precision"])
 
 
 @dataclass(frozen=True)
 class Chosen:
     """Which extractors the metrics of a cell read.
 
-    names: those of every family, the one that ranks the dataset's models first. own: the judge of the dataset's own
+    names: those of every family, the one that ranks the dataset's models first. own: the extractor of the dataset's own
     classes, for the families that are not defined on every extractor; None where extractors were asked for. notes: what
-    a reader of the record should know. classes: the name of the dataset and how many classes it has, which a judge that
-    says it knows them must have too; None without labels.
+    a reader of the record should know. classes: the name of the dataset and how many classes it has, which an extractor
+    that says it knows them must have too; None without labels.
     """
 
     names: Sequence[str]
@@ -88,9 +88,9 @@ class Chosen:
 
 
 def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, load: ExtractorLoader) -> Chosen:
-    """Those that were asked for; else the judge that the dataset names and efficientnet_lite0, the judge alone where it
-    declares so, as those of points and stacked sets do; efficientnet_lite0 where the dataset names none or its judge's
-    weights are not at hand, and where there is no dataset."""
+    """Those that were asked for; else the one that the dataset names and efficientnet_lite0, the former alone where it
+    declares so, as those of points and stacked sets do; efficientnet_lite0 where the dataset names none or its weights
+    are not at hand, and where there is no dataset."""
     classes = None
     if isinstance(dataset, Dataset) and dataset.classes:
         classes = (dataset.name, len(dataset.classes))
@@ -98,19 +98,19 @@ def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, loa
         return Chosen([*dict.fromkeys(map(EXTRACTORS.recorded, asked))], classes=classes)
     if dataset is None:
         return Chosen([DEFAULT_EXTRACTOR])
-    own = class_judge(dataset.name, EXTRACTORS.names())
-    judge = dataset.judge
-    if judge is None or judge == DEFAULT_EXTRACTOR:
+    own = class_extractor(dataset.name, EXTRACTORS.names())
+    ranks = dataset.extractor
+    if ranks is None or ranks == DEFAULT_EXTRACTOR:
         return Chosen([DEFAULT_EXTRACTOR], own, classes=classes)
     try:
-        _load(judge, load, classes)
+        _load(ranks, load, classes)
     except MetricFailed as failure:
         note = (
-            f"models of {dataset.name} are ranked on {judge}, which is not at hand; these numbers are on "
+            f"models of {dataset.name} are ranked on {ranks}, which is not at hand; these numbers are on "
             f"{DEFAULT_EXTRACTOR} ({failure.reason})"
         )
         return Chosen([DEFAULT_EXTRACTOR], own, notes=[note], classes=classes)
-    names = [judge] if traits_of(judge).alone else [judge, DEFAULT_EXTRACTOR]
+    names = [ranks] if traits_of(ranks).alone else [ranks, DEFAULT_EXTRACTOR]
     return Chosen(names, own, classes=classes)
 
 
@@ -121,41 +121,41 @@ def load_chosen(
     load: ExtractorLoader,
     precision: str,
     progress: Progress = SILENT,
-) -> tuple[list[Metric], Judges]:
+) -> tuple[list[Metric], ExtractorSet]:
     """The metrics and their extractors. `chosen.own`, which nobody named, computes in float32 whatever the others do;
     where its weights are not at hand, of its metrics only those that the user `named` stay, as unavailable."""
     mine = [metric for metric in metrics if metric.extractor == chosen.own]
-    own = load_judges(mine, load, classes=chosen.classes)
+    own = load_extractors(mine, load, classes=chosen.classes)
     kept = list(metrics)
     if chosen.own in own.failures:
         kept = [metric for metric in metrics if metric.extractor != chosen.own or metric.name in named]
         if len(kept) < len(metrics):
             progress.note(f"metrics on classes are left out: {own.failures[chosen.own].reason}")
         if not any(metric.extractor == chosen.own for metric in kept):
-            own = Judges({}, {})
+            own = ExtractorSet({}, {})
     others = [metric for metric in kept if metric.extractor != chosen.own]
-    rest = load_judges(others, load, precision, chosen.classes)
-    return kept, Judges(own.extractors | rest.extractors, own.failures | rest.failures)
+    rest = load_extractors(others, load, precision, chosen.classes)
+    return kept, ExtractorSet(own.loaded | rest.loaded, own.failures | rest.failures)
 
 
-def enlarged_notes(data: TaskData | None, judges: Judges) -> list[str]:
+def enlarged_notes(data: TaskData | None, extractors: ExtractorSet) -> list[str]:
     """A sentence for each extractor that looks at far more pixels than the pictures of `data` hold."""
     if data is None:
         return []
-    sides = {name: getattr(judge, "input_side", None) for name, judge in judges.extractors.items()}
+    sides = {name: getattr(extractor, "input_side", None) for name, extractor in extractors.loaded.items()}
     return [
         note for name in sorted(sides) if (note := enlarged_note(data.native, sides[name], name)) is not None
     ]
 
 
-def load_judges(
+def load_extractors(
     metrics: Sequence[Metric],
     load: ExtractorLoader,
     precision: str = "float32",
     classes: tuple[str, int] | None = None,
-) -> Judges:
-    """The extractors that `metrics` read, in this precision; `InputError` for one that cannot. A judge of the dataset
-    of `classes` (`Chosen`) that knows another number of them counts as not at hand."""
+) -> ExtractorSet:
+    """The extractors that `metrics` read, in this precision; `InputError` for one that cannot. One of the dataset of
+    `classes` (`Chosen`) that knows another number of them counts as not at hand."""
     extractors: dict[str, Extractor] = {}
     failures: dict[str, MetricFailed] = {}
     for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
@@ -163,7 +163,7 @@ def load_judges(
             extractors[name] = _load(name, load, classes, precision)
         except MetricFailed as failure:
             failures[name] = failure
-    return Judges(extractors, failures)
+    return ExtractorSet(extractors, failures)
 
 
 def _load(

@@ -17,13 +17,13 @@ from benchbench.features.networks.cnn import CNN
 from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0
 from benchbench.metrics.select import select_metrics
 from benchbench.runner.describe import CONTROLS, describe_data, is_control
-from benchbench.runner.judges import (
+from benchbench.runner.extractors import (
     Chosen,
     ExtractorLoader,
     choose_extractors,
     enlarged_notes,
     load_chosen,
-    load_judges,
+    load_extractors,
 )
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.spec import CellSpec
@@ -35,7 +35,7 @@ LITE = "efficientnet_lite0"
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return replace(load_dataset("digits"), judge="cnn_digits", native=8)
+    return replace(load_dataset("digits"), extractor="cnn_digits", native=8)
 
 
 @pytest.mark.costly
@@ -44,9 +44,9 @@ def test_the_judge_of_the_dataset_leads(digits: Dataset) -> None:
     alone; without a judge, without a dataset, and for two domains the general network. What was asked for stands."""
     assert choose_extractors(None, digits, LOAD).names == ["cnn_digits", LITE]
     assert choose_extractors(None, digits, LOAD).own == "cnn_digits"
-    points = replace(digits, name="ring8", judge="modes_ring8", classes=tuple("abcdefgh"))
+    points = replace(digits, name="ring8", extractor="modes_ring8", classes=tuple("abcdefgh"))
     assert choose_extractors(None, points, LOAD).names == ["modes_ring8"]
-    assert choose_extractors(None, replace(digits, judge=None), LOAD).names == [LITE]
+    assert choose_extractors(None, replace(digits, extractor=None), LOAD).names == [LITE]
     assert choose_extractors(None, None, LOAD) == Chosen([LITE])
     assert choose_extractors(None, load_domains("photographs", size=32), LOAD).names == [LITE]
     assert choose_extractors(["vgg16"], digits, LOAD) == Chosen(["vgg16"], classes=("digits", 10))
@@ -109,16 +109,16 @@ def test_a_judge_of_another_number_of_classes_counts_as_not_at_hand(digits: Data
     assert choose_extractors(None, two, LOAD).names == [LITE]
     stranger = choose_extractors(["cnn:digits"], replace(two, name="parity"), LOAD)
     _, judges = load_chosen(select_metrics(["fd"], stranger.names), stranger, (), LOAD, "float32")
-    assert list(judges.extractors) == ["cnn_digits"]
+    assert list(judges.loaded) == ["cnn_digits"]
 
 
 def test_the_judge_that_nobody_named_stays_float32() -> None:
     """As it did for metrics on classes alone; one that was asked for computes in what was asked for."""
     found = plan(precision="bfloat16", metrics=["fd"])
-    precisions = {metric.name: found.judges.precision(metric) for metric in found.metrics}
+    precisions = {metric.name: found.extractors.precision(metric) for metric in found.metrics}
     assert precisions == {"fd_cnn_digits": "float32", f"fd_{LITE}": "bfloat16"}
     named = plan(precision="bfloat16", metrics=["fd"], extractors=["cnn_digits"])
-    assert [named.judges.precision(metric) for metric in named.metrics] == ["bfloat16"]
+    assert [named.extractors.precision(metric) for metric in named.metrics] == ["bfloat16"]
 
 
 @pytest.mark.costly
@@ -137,7 +137,7 @@ def test_extractors_that_are_asked_for_make_the_same_cell() -> None:
 def test_what_an_extractor_sees_beyond_the_pictures_is_noted(digits: Dataset) -> None:
     """128 pixels a side of pictures that hold 8: 16 times as many; 32 against 8 is more than twice too. Where the
     dataset states no resolution there is nothing to say."""
-    judges = load_judges(select_metrics(["fd"], ["cnn_digits", LITE]), LOAD)
+    judges = load_extractors(select_metrics(["fd"], ["cnn_digits", LITE]), LOAD)
     notes = enlarged_notes(digits, judges)
     assert [note.split()[0] for note in notes] == ["cnn_digits", LITE]
     assert "16 times as many a side as these 8×8" in notes[1]
