@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 from torch import Tensor, nn
@@ -36,22 +36,6 @@ class ImageSpec:
     def channels(self) -> int:
         """Channels inside a model: 1 for grey data, else 3."""
         return 1 if self.grey else 3
-
-
-class ModelClass(Protocol):
-    """What stands behind a name in the `benchbench.models` group: a class with a config of its own.
-
-    The first line of its docstring is what `benchbench list models` shows.
-
-    Attributes:
-        Config: The hyper-parameters, a frozen pydantic model; its fields are what `--set` takes.
-        reference: The paper.
-    """
-
-    Config: ClassVar[type[BaseModel]]
-    reference: ClassVar[str]
-
-    def __call__(self, config: Any, spec: ImageSpec) -> nn.Module: ...
 
 
 @runtime_checkable

@@ -40,6 +40,7 @@ from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.core.toml import read_toml
+from benchbench.core.validation import first_fault
 from benchbench.results.load import load_runs
 from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
@@ -324,16 +325,15 @@ def _located(settings: _S, base: Path) -> _S:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        *parents, key = first["loc"]
-        place: dict[int | str, type[BaseModel]] = {
+    fault = first_fault(error)
+    if fault.kind == "extra_forbidden":
+        *parents, key = fault.where.split(".")
+        place: dict[str, type[BaseModel]] = {
             "exclude": Match,
             "match": Match,
             "override": Override,
             "settings": Settings,
         }
         home: type[BaseModel] = next((place[name] for name in reversed(parents) if name in place), Suite)
-        return str(unknown_name("suite setting", str(key), home.model_fields))
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+        return str(unknown_name("suite setting", key, home.model_fields))
+    return f"{fault.where}: {fault.reason}"

@@ -36,6 +36,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.toml import read_toml
+from benchbench.core.validation import first_fault
 
 DEFAULT_GATE = """\
 # What `benchbench check` lets pass. This file is what holds without --tolerance; copy it and change it.
@@ -214,9 +215,8 @@ def _validated(content: Mapping[str, Any]) -> Gate:
     try:
         return Gate(**content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+        fault = first_fault(error)
+        raise InputError(f"{fault.where}: {fault.reason}") from error
 
 
 def _rules(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
