@@ -42,17 +42,40 @@ class Comm(ABC):
         """
 
     def shard(self, n: int) -> range:
-        """The numbers of the images that this rank takes, of `n`: a block, the ranks' blocks in their order, none
-        longer by more than one than another. Empty where there are fewer images than ranks."""
+        """The images that this rank takes.
+
+        Args:
+            n: How many there are for all ranks.
+
+        Returns:
+            Their numbers, a block; the ranks' blocks are in their order, none longer by more than one than another.
+            Empty where there are fewer images than ranks.
+        """
         return range(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
     def rows(self, mine: Tensor) -> Tensor:
-        """The ranks' rows (N_rank, …), one behind the other, on the CPU; those of an image like those of all others."""
+        """The rows of all ranks, one behind the other.
+
+        Args:
+            mine: Those of this rank, (N_rank, …), on any device; of one dtype and, but for N, one shape on all.
+
+        Returns:
+            (N, …) on the CPU, in the order of ranks.
+        """
         return mine.cpu() if self.size == 1 else torch.cat(self.gather(mine.cpu()))
 
     def together(self, work: Callable[[], T]) -> T:
-        """What `work`, which makes no calls to the others, gives on this rank. Where it fails on one, its error on all
-        of them: none waits for one that has left."""
+        """Do work that may fail on one rank and not on another.
+
+        Args:
+            work: What to do; it makes no calls to the other ranks.
+
+        Returns:
+            What it gives on this rank.
+
+        Raises:
+            Exception: That of the first rank on which it failed, on all of them: none waits for one that has left.
+        """
         found, failure = None, None
         try:
             found = work()
@@ -64,7 +87,14 @@ class Comm(ABC):
         return cast(T, found)
 
     def first(self, make: Callable[[], T]) -> T:
-        """What rank 0 makes, on every rank: for what is measured rather than computed."""
+        """What rank 0 makes, on every rank: for what is measured rather than computed.
+
+        Args:
+            make: Called on rank 0 alone.
+
+        Returns:
+            What it gave there, on all ranks.
+        """
         return cast(T, self.gather(make() if self.rank == 0 else None)[0])
 
 

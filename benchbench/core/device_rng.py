@@ -28,9 +28,14 @@ _WORD = 0xFFFFFFFF
 
 
 class DeviceRng:
-    """Random numbers for the images `indices` of the run `seed`; row i of every draw is image i's own.
+    """Random numbers for some images of a run; row i of every draw is image i's own.
 
-    Draws continue: the k-th one depends on (seed, i, k) and its shape alone.
+    Draws continue: the k-th one depends on (seed, i, k) and its shape alone. Its length is the number of images.
+
+    Args:
+        seed: That of the run.
+        indices: The numbers of the images in the run, from 0.
+        device: Where the numbers are drawn.
     """
 
     def __init__(self, seed: int, indices: Sequence[int], device: torch.device | str = "cpu") -> None:
@@ -44,12 +49,26 @@ class DeviceRng:
         return len(self._image[0])
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), float32, (len(self), *shape), in steps of 2^-24."""
+        """Draw numbers uniform on [0, 1), in steps of 2^-24.
+
+        Args:
+            *shape: Of the numbers of one image.
+
+        Returns:
+            float32 (len(self), *shape), on the device; the same on every one.
+        """
         words = self._words(math.prod(shape))
         return ((words >> 8).to(torch.float32) * 2.0**-24).view(len(self), *shape)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal, float32, (len(self), *shape)."""
+        """Draw standard normal numbers (Box and Muller 1958), none beyond 6.7 standard deviations.
+
+        Args:
+            *shape: Of the numbers of one image.
+
+        Returns:
+            float32 (len(self), *shape), on the device; the same on every one up to the rounding of float32 functions.
+        """
         size = math.prod(shape)
         words = self._words(2 * size).view(len(self), 2, size)
         # In (0, 1]: half a step up, so that there is a logarithm.

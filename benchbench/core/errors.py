@@ -12,7 +12,11 @@ from collections.abc import Iterable
 
 
 class BenchbenchError(Exception):
-    """Base of all errors meant for a user's eyes."""
+    """Base of all errors meant for a user's eyes.
+
+    Attributes:
+        exit_code: What the command line ends with; each class below has its own.
+    """
 
     exit_code = 2
 
@@ -44,8 +48,10 @@ class CellFailed(BenchbenchError):
 class MetricFailed(Exception):
     """One metric cannot be computed on this evidence. The others still are; its row says why.
 
-    `status` is "failed" (the evidence does not allow it: too few images, not a number) or "unavailable"
-    (something that must be fetched first is not at hand).
+    Args:
+        reason: Why, in one sentence that names the thing and the way out.
+        status: "failed" (the evidence does not allow it: too few images, not a number) or "unavailable" (something that
+            must be fetched first is not at hand).
     """
 
     def __init__(self, reason: str, *, status: str = "failed") -> None:
@@ -62,9 +68,15 @@ _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ST
 
 
 def out_of_memory(error: BaseException) -> str | None:
-    """What to tell somebody whose machine or device has too little memory; None if that is not what `error` says.
+    """What to tell somebody whose machine or device has too little memory.
 
     torch raises a RuntimeError for both, with advice on its allocator that helps nobody here.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        One sentence with the way out, or None.
 
     >>> out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of …"))
     'out of memory (CUDA out of memory. Tried to allocate 2.00 GiB); use a smaller --batch-size for scoring, a smaller \
@@ -84,6 +96,14 @@ def out_of_memory(error: BaseException) -> str | None:
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An `InputError` for a name nobody knows, with the nearest known one.
+
+    Args:
+        kind: What it should have been the name of: "model".
+        name: What was given.
+        known: All names that there are.
+
+    Returns:
+        The error, to be raised.
 
     >>> str(unknown_name("model", "vea", ["vae", "noise"]))
     "unknown model 'vea'; did you mean 'vae'? Known: noise, vae"

@@ -14,7 +14,18 @@ from benchbench.core.errors import InputError
 
 
 def check_images(images: Tensor, what: str = "images") -> Tensor:
-    """Return `images` if they are uint8 RGB N×3×H×W; an `InputError` that says what they are instead."""
+    """Refuse what is no batch of images.
+
+    Args:
+        images: What should be uint8 RGB N×3×H×W.
+        what: What the error calls them.
+
+    Returns:
+        `images` as they are.
+
+    Raises:
+        InputError: They have another dtype or shape; the message says which.
+    """
     if images.dtype != torch.uint8:
         raise InputError(
             f"{what} must be uint8 in 0..255 but are {str(images.dtype).removeprefix('torch.')}; "
@@ -26,9 +37,16 @@ def check_images(images: Tensor, what: str = "images") -> Tensor:
 
 
 def quantize(x: Tensor) -> Tensor:
-    """Float images in [-1, 1], N×C×H×W with C in {1, 3}, to uint8 RGB. Rounds half to even; clamps.
+    """Float images to uint8 RGB. Rounds half to even, and clamps what lies beyond the ends.
 
-    Not-a-number has no grey level: it raises `InputError` instead of becoming black.
+    Args:
+        x: Float images in [-1, 1], N×C×H×W with C of 1 or 3.
+
+    Returns:
+        uint8 RGB N×3×H×W, on the same device; a single channel is repeated.
+
+    Raises:
+        InputError: A pixel is not a number: that has no grey level, and does not become black.
     """
     if torch.isnan(x).any():
         raise InputError("the model produced NaN pixels; lower the learning rate or clip gradients")
@@ -37,12 +55,27 @@ def quantize(x: Tensor) -> Tensor:
 
 
 def to_signed(images: Tensor, channels: int = 3) -> Tensor:
-    """uint8 RGB to float32 in [-1, 1]; `channels` = 1 keeps the first, for data known to be grey."""
+    """Images to what models compute on.
+
+    Args:
+        images: uint8 RGB N×3×H×W.
+        channels: How many of the channels are kept; 1 for data known to be grey (`ImageSpec.channels`).
+
+    Returns:
+        float32 in [-1, 1], N×channels×H×W, on the same device.
+    """
     return images[:, :channels].to(torch.float32).div_(127.5).sub_(1)
 
 
 def is_grey(images: Tensor) -> bool:
-    """Whether R = G = B in every pixel of uint8 RGB images; in parts, so that no copy of them all is made."""
+    """Whether R = G = B in every pixel; looked at in parts, so that no copy of them all is made.
+
+    Args:
+        images: uint8 RGB N×3×H×W.
+
+    Returns:
+        True where all are grey.
+    """
     return all(
         torch.equal(part[:, 0], part[:, 1]) and torch.equal(part[:, 0], part[:, 2])
         for part in torch.split(images, 8192)

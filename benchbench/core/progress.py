@@ -15,18 +15,36 @@ class Stage(Protocol):
     """One piece of work under way."""
 
     def advance(self, n: int = 1, **numbers: float) -> None:
-        """`n` more units are done; `numbers` are worth showing beside the rate, for example loss=0.31."""
+        """Say that more is done.
+
+        Args:
+            n: How many units more.
+            **numbers: Worth showing beside the rate, for example loss=0.31.
+        """
 
 
 class Progress(Protocol):
     """Whoever watches."""
 
     def stage(self, title: str, total: int, unit: str, done: int = 0) -> AbstractContextManager[Stage]:
-        """A piece of work of `total` units (0: nobody knows), `done` of which were done before; `unit` in the
-        singular, "image"."""
+        """Begin a piece of work.
+
+        Args:
+            title: What is done.
+            total: How many units it has; 0 where nobody knows.
+            unit: What they are, in the singular: "image".
+            done: How many of them were done before.
+
+        Returns:
+            The work under way, to be told of every step; leaving the context ends it.
+        """
 
     def note(self, text: str) -> None:
-        """Something worth one line, for example that training goes on from a checkpoint."""
+        """Say something worth one line, for example that training goes on from a checkpoint.
+
+        Args:
+            text: The line.
+        """
 
 
 class _Silent:

@@ -44,6 +44,10 @@ class Sampled(Protocol):
 
     The weights do not depend on them, so another value of one never trains anew. `models.build.build_model` sets
     `sampling`; a class gives it the defaults, `sampling = Sampling()`.
+
+    Attributes:
+        Sampling: The settings, a frozen pydantic model; its fields are what `--set sampling.` takes.
+        sampling: Those that the next images are drawn with.
     """
 
     Sampling: ClassVar[type[BaseModel]]
@@ -87,7 +91,7 @@ class Autoencoder(Generator, Protocol):
             images: uint8 RGB, N×3×H×W.
 
         Returns:
-            float (N, latent): the deterministic code, the posterior mean for a VAE.
+            The deterministic code, for a VAE the posterior mean; float (N, latent).
         """
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -101,7 +105,14 @@ class Autoencoder(Generator, Protocol):
         """
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """`decode(encode(images))`."""
+        """`decode(encode(images))`.
+
+        Args:
+            images: uint8 RGB, N×3×H×W.
+
+        Returns:
+            uint8 RGB of the same shape.
+        """
 
 
 Direction = Literal["AtoB", "BtoA"]
@@ -230,7 +241,14 @@ class Classifier(Protocol):
 
 
 def unchanged(x: Tensor) -> Tensor:
-    """The augmentation that does nothing."""
+    """The augmentation that does nothing.
+
+    Args:
+        x: Images.
+
+    Returns:
+        The same.
+    """
     return x
 
 

@@ -118,11 +118,19 @@ class FamilyRegistry(Registry):
     that is known, and `of(what)`, the class that this one is, or `InputError`. "cnn:digits" is `of("digits")` of
     what is registered as "cnn". Records, which name files and columns after it, write "cnn_digits", and that is
     understood everywhere too. A name that is registered as it stands goes before a member of a family.
+
+    Args:
+        kind: As in `Registry`.
     """
 
     def names(self) -> list[str]:
-        """All names as records have them, families by their members. Ours come first, so that who takes the first
-        that fits takes no plugin's in place of ours. Imports what is registered, for a family is known by its class."""
+        """All names as records have them, families by their members. Imports what is registered, for a family is known
+        by its class.
+
+        Returns:
+            Ours first and then those of plugins, so that who takes the first that fits takes no plugin's in place of
+            ours; sorted among themselves.
+        """
         ours: dict[str, bool] = {}
         for name, entry in self._entries().items():
             family = self._family(name)
@@ -131,12 +139,22 @@ class FamilyRegistry(Registry):
         return sorted(ours, key=lambda name: (not ours[name], name))
 
     def families(self) -> dict[str, Any]:
-        """The classes that are families, by the names that stand before the colon."""
+        """Those that are families.
+
+        Returns:
+            Their classes by the names that stand before the colon.
+        """
         found = {name: self._family(name) for name in sorted(self._entries())}
         return {name: family for name, family in found.items() if family is not None}
 
     def get(self, name: str) -> Any:
-        """The class behind a name, one of a family by either spelling, "cnn:digits" or "cnn_digits".
+        """The class behind a name, imported now.
+
+        Args:
+            name: One of `names()`; of a family by either spelling, "cnn:digits" or "cnn_digits".
+
+        Returns:
+            The class; of a family what its `of` returns.
 
         Raises:
             InputError: Nothing has that name, it cannot be imported, or the family has no such member.
@@ -160,8 +178,14 @@ class FamilyRegistry(Registry):
             raise InputError(f"the {self.kind} {head}:{what} cannot be made: {error}") from error
 
     def split(self, name: str) -> tuple[str, str]:
-        """The family of a name and what stands behind it, by either spelling; the name and "" of one that stands
-        alone or that nobody has."""
+        """Take a name apart.
+
+        Args:
+            name: By either spelling.
+
+        Returns:
+            The family and what stands behind it; the name and "" of one that stands alone or that nobody has.
+        """
         entries = self._entries()
         if name in entries:
             return name, ""
@@ -174,7 +198,17 @@ class FamilyRegistry(Registry):
         return name, ""
 
     def recorded(self, name: str) -> str:
-        """A name as records have it: "cnn_digits" for "cnn:digits". `InputError` for a member that there is not."""
+        """A name as records have it.
+
+        Args:
+            name: By either spelling.
+
+        Returns:
+            "cnn_digits" for "cnn:digits"; a name without a colon as it is.
+
+        Raises:
+            InputError: There is no such member of a family.
+        """
         if ":" not in name:
             return name
         self.get(name)

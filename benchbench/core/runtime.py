@@ -14,8 +14,11 @@ from benchbench.core.progress import SILENT, Progress
 class Runtime:
     """Knobs that change no number.
 
-    device: where models and extractors compute. batch_size: images at once, None for what each step likes best.
-    progress: who is told. comm: the other processes of the job, each of which takes its share of the images.
+    Attributes:
+        device: Where models and extractors compute.
+        batch_size: Images at once; None for what each step likes best.
+        progress: Who is told how far it is.
+        comm: The other processes of the job, each of which takes its share of the images.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -24,7 +27,14 @@ class Runtime:
     comm: Comm = ALONE
 
     def batch(self, default: int) -> int:
-        """How many images at once, `default` where nobody said."""
+        """How many images at once.
+
+        Args:
+            default: What the step likes best.
+
+        Returns:
+            `batch_size`, or `default` where nobody said.
+        """
         return self.batch_size or default
 
 

@@ -18,10 +18,15 @@ from benchbench.core.device_rng import DeviceRng
 
 
 class ImageRng:
-    """Random numbers for the images `indices` of the run `seed`; row i of every draw is image i's own.
+    """Random numbers for some images of a run; row i of every draw is image i's own.
 
     Draws continue: two calls give different numbers, and what image i gets from the k-th call depends only
-    on (seed, i) and the shapes of its earlier draws.
+    on (seed, i) and the shapes of its earlier draws. Its length is the number of images.
+
+    Args:
+        seed: That of the run.
+        indices: The numbers of the images in the run, from 0.
+        device: Where the numbers are moved to; they are drawn on the CPU (Philox4x64, Salmon et al. 2011).
     """
 
     def __init__(self, seed: int, indices: Iterable[int], device: torch.device | str = "cpu") -> None:
@@ -34,20 +39,45 @@ class ImageRng:
         return len(self.indices)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal, float32, (len(self), *shape)."""
+        """Draw standard normal numbers.
+
+        Args:
+            *shape: Of the numbers of one image; without any it is one number.
+
+        Returns:
+            float32 (len(self), *shape), on `device`.
+        """
         return self._stack([g.standard_normal(shape, dtype=np.float32) for g in self._generators])
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), float32, (len(self), *shape)."""
+        """Draw numbers uniform on [0, 1).
+
+        Args:
+            *shape: Of the numbers of one image.
+
+        Returns:
+            float32 (len(self), *shape), on `device`.
+        """
         return self._stack([g.random(shape, dtype=np.float32) for g in self._generators])
 
     def integers(self, high: int, *shape: int) -> Tensor:
-        """Uniform on {0, …, high - 1}, int64, (len(self), *shape)."""
+        """Draw integers uniform on {0, …, high − 1}.
+
+        Args:
+            high: One more than the largest.
+            *shape: Of the numbers of one image.
+
+        Returns:
+            int64 (len(self), *shape), on `device`.
+        """
         return self._stack([g.integers(high, size=shape, dtype=np.int64) for g in self._generators])
 
     def on_device(self) -> DeviceRng:
-        """For many draws, as a sampler of many steps makes them: a generator of its own for the same images, which
-        draws on the device; each one begins anew."""
+        """For many draws, as a sampler of many steps makes them.
+
+        Returns:
+            A generator of its own for the same images, which draws on the device; each one begins anew.
+        """
         return DeviceRng(self.seed, self.indices, self.device)
 
     def _stack(self, rows: list[np.ndarray]) -> Tensor:

@@ -51,17 +51,30 @@ FILES: dict[str, Callable[[SourceSpec, SourceOptions], FileSource]] = {
 
 
 class Source(Protocol):
-    """What stands behind a registered name. The first line of its docstring is what lists show.
+    """What stands behind a registered name, a class without arguments. The first line of its docstring is what lists
+    show. A source that may need the network says `downloads = True`.
 
-    reference: what to cite. licence: under what terms the images are. A source that may need the network says
-    `downloads = True`. `load` returns the dataset, or the two domains; `size` is the side in pixels, None for
-    the source's own; a source that has no such size raises `InputError`.
+    Attributes:
+        reference: What to cite.
+        licence: Under what terms the images are.
     """
 
     reference: ClassVar[str]
     licence: ClassVar[str]
 
-    def load(self, size: int | None, progress: Progress) -> Dataset | Domains: ...
+    def load(self, size: int | None, progress: Progress) -> Dataset | Domains:
+        """Read, make or decode the images.
+
+        Args:
+            size: The side in pixels that is asked for; None for the source's own.
+            progress: Who is told how far it is.
+
+        Returns:
+            The dataset, or its two domains.
+
+        Raises:
+            InputError: The source has no such size, or its images cannot be had.
+        """
 
 
 def load_dataset(spec: str, *, size: int | None = None, progress: Progress = SILENT) -> Dataset:

@@ -15,12 +15,14 @@ from benchbench.data.pipeline.image_source import Images, all_grey, size_of
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one size.
+    """Images of one size. Its length is their number.
 
-    images: uint8 RGB N×3×H×W, in the source's own order (which no number may depend on), or a source that decodes
-    them when it is asked. Whoever reads them does so by the functions of `data.pipeline.image_source`.
-    labels: int64 (N,) in 0..n_classes-1, or None.
-    fingerprint: sha256 over the decoded pixels and labels, independent of order (`data.pipeline.fingerprint`).
+    Attributes:
+        images: uint8 RGB N×3×H×W, in the source's own order (which no number may depend on), or a source that decodes
+            them when it is asked. Whoever reads them does so by the functions of `data.pipeline.image_source`.
+        labels: int64 (N,) in 0..n_classes-1, or None.
+        fingerprint: sha256 (hex) over the decoded pixels and labels, independent of order
+            (`data.pipeline.fingerprint`).
     """
 
     images: Images
@@ -33,17 +35,19 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """`train` is what models learn from and what generated images are held against (the reference split);
-    `held_out` is what no model sees: reconstructions and the `real` control come from it.
+    """Two splits of images, with an identity. `data.pipeline.assemble.assemble` makes it.
 
-    name: as the user asked for it, without options, fit for a folder name ("digits", "folder-cats").
-    classes: names by label; empty when there are no labels.
-    canonical: True/False where the canonical fingerprint is known, None where nobody can say.
-    notes: what a reader of the record should know, for example that pixels were re-encoded as JPEG.
-    source: provenance for run.json (paths without the user's home, package versions, options such as size).
-    native: side in pixels at which the pictures hold all that they show; 8 for digits that were enlarged from 8×8.
-    None where nobody knows.
-    extractor: the one by which models of this dataset are ranked; None for the default one.
+    Attributes:
+        name: As the user asked for it, without options, fit for a folder name ("digits", "folder-cats").
+        train: What models learn from, and what generated images are held against (the reference split).
+        held_out: What no model sees: reconstructions and the `real` control come from it.
+        classes: Names by label; empty when there are no labels.
+        canonical: True or False where the canonical fingerprint is known, None where nobody can say.
+        notes: What a reader of the record should know, for example that pixels were re-encoded as JPEG.
+        source: Provenance for run.json (paths without the user's home, package versions, options such as size).
+        native: The side in pixels at which the pictures hold all that they show; 8 for digits that were enlarged from
+            8×8. None where nobody knows.
+        extractor: The one by which models of this dataset are ranked; None for the default one.
     """
 
     name: str

@@ -21,12 +21,21 @@ from benchbench.data.pipeline.image_source import digests_of, in_memory, size_of
 class Domains:
     """Domains A and B, each a dataset with its own train and held-out splits; all images have one size.
 
-    name: as the user asked for it, fit for a folder name. a, b: their `name` is that of the domain ("line"),
-    their notes and sources stay empty: those of the whole are here. paired_train: row i of `a.train` and of
-    `b.train` show the same thing; paired_held_out: the same of the held-out splits, so that a translation has a
-    known right answer. styles: `b` holds a few pictures whose styles are asked for, the same in both splits,
-    and not a domain to be learned. notes, source, canonical: as in `Dataset`.
-    Raises `InputError` if the images differ in size, or if pairs are promised and their numbers differ.
+    Attributes:
+        name: As the user asked for it, fit for a folder name.
+        a: Domain A; its `name` is that of the domain ("line"), its notes and source stay empty: those of the whole are
+            here.
+        b: Domain B, likewise.
+        paired_train: Whether row i of `a.train` and of `b.train` show the same thing.
+        paired_held_out: The same of the held-out splits, so that a translation has a known right answer.
+        styles: Whether `b` holds a few pictures whose styles are asked for, the same in both splits, and not a domain
+            to be learned.
+        notes: As in `Dataset`.
+        source: As in `Dataset`.
+        canonical: As in `Dataset`.
+
+    Raises:
+        InputError: The images differ in size, or pairs are promised and their numbers differ.
     """
 
     name: str
@@ -97,8 +106,15 @@ class Domains:
         return ImageSpec(a.height, a.width, a.grey and b.grey, len(self.b.train) if self.styles else 0)
 
     def pooled(self) -> Dataset:
-        """Both domains in one dataset, labelled by domain: what a model of one kind of images makes of it, for example
-        a classifier that tells the domains apart."""
+        """Both domains in one dataset: what a model of one kind of images makes of it, for example a classifier that
+        tells the domains apart.
+
+        Returns:
+            The images of A and then those of B, in memory, labelled 0 and 1; the classes are the names of the domains.
+
+        Raises:
+            InputError: The images of a source do not fit into memory.
+        """
         return Dataset(
             name=self.name,
             train=_together(self.a.train, self.b.train),

@@ -19,7 +19,12 @@ from benchbench.core.registry import EXTRACTORS
 
 @dataclass(frozen=True)
 class Features:
-    """What one batch yields. features: float32 N×D on the extractor's device; logits: float32 N×K or None."""
+    """What one batch yields.
+
+    Attributes:
+        features: float32 N×D, on the extractor's device.
+        logits: Before the softmax, float32 N×K; None where there is no classifier.
+    """
 
     features: Tensor
     logits: Tensor | None
@@ -30,27 +35,59 @@ class Extractor(Protocol):
 
     The first line of the class docstring is what `benchbench list extractors` shows. The class may declare any of the
     `Traits`, which are read without loading weights. `dim` to `input_side` may be known only once these are loaded.
+
+    Features of several layers are several extractors. One that says `reads = "other"`, where `other` has a method
+    `layers(images)` that returns the `Features` of both by name, is served by the pass of that one (`passes`).
+
+    Attributes:
+        name: Under which it is registered; of a member of a family `<family>_<member>`. What changes a feature changes
+            the name.
+        dim: D, how many numbers the features of an image are.
+        n_logits: K, how many logits an image has; 0 without a classifier.
+        resize: The preprocessing by name, as records state it, for example "bicubic-antialias-128".
+        input_side: The side in pixels that every image is brought to; None where it is taken as it comes.
+        batch_size: How many images a call are fastest where it is; changes no number.
+        weights_sha256: sha256 (hex) of the file with the weights.
+
+    Args:
+        device: Where it computes. A constructor that can do other than float32 takes `precision` (`core.precision`) as
+            well.
+
+    Raises:
+        MetricFailed: The weights are not at hand or are not the ones; its status is "unavailable", and its reason has
+            the way to get them.
     """
 
     name: ClassVar[str]
     dim: int
     n_logits: int
-    resize: str  # the preprocessing by name, as records state it, e.g. "bicubic-antialias-128"
-    input_side: int | None  # in pixels, what every image is brought to; None: it comes as it is
-    batch_size: int  # how many images a call are fastest where it is; changes no number
+    resize: str
+    input_side: int | None
+    batch_size: int
     weights_sha256: str
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        """Load the weights and check them; `MetricFailed(status="unavailable")` with the way to get them.
-
-        A constructor that can do other than float32 takes `precision` (`core.precision`) as well.
-        """
+    def __init__(self, device: torch.device | str = "cpu") -> None: ...
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 RGB N×3×H×W, any device -> `Features`. Deterministic; no batch statistics."""
+        """Judge images, each by itself: deterministic, and no batch statistics.
+
+        Args:
+            images: uint8 RGB N×3×H×W, any size and any device.
+
+        Returns:
+            The features, and the logits where there is a classifier, row i those of image i.
+
+        Raises:
+            InputError: These are no such images.
+            MetricFailed: It cannot read them, for example because they overflow its precision.
+        """
 
     def describe(self) -> dict[str, Any]:
-        """Provenance for run.json: name, weights_sha256, resize, precision, source of the weights."""
+        """Provenance for run.json.
+
+        Returns:
+            At least `name`, `weights_sha256`, `resize` and `precision`, and where the weights came from; JSON-able.
+        """
 
 
 class ExtractorFamily(Protocol):
@@ -58,17 +95,34 @@ class ExtractorFamily(Protocol):
 
     `core.registry.FamilyRegistry` resolves such a name. The first line of the class docstring is what `benchbench
     list extractors` shows of the family.
+
+    Attributes:
+        takes: What stands behind the colon, in a word: "dataset" for `cnn:<dataset>`.
     """
 
-    takes: ClassVar[str]  # what stands behind the colon, in a word: "dataset" for `cnn:<dataset>`
+    takes: ClassVar[str]
 
     @classmethod
     def members(cls) -> list[str]:
-        """What can stand there, as far as that is known: these are listed and suggested. Loads no weights."""
+        """What can stand there, as far as that is known. Loads no weights.
+
+        Returns:
+            What is listed and suggested; others may be possible.
+        """
 
     @classmethod
     def of(cls, what: str) -> type[Extractor]:
-        """The extractor class of `what`, whose `name` is "<family>_<what>"; `InputError` where there is none."""
+        """One member of the family. Loads no weights.
+
+        Args:
+            what: What stands behind the colon.
+
+        Returns:
+            The extractor class, whose `name` is `<family>_<what>`.
+
+        Raises:
+            InputError: There is no such member; the message says what can stand there.
+        """
 
 
 @dataclass(frozen=True)
@@ -97,7 +151,14 @@ class Traits:
 
     @classmethod
     def declared_by(cls, extractor: Any) -> Self:
-        """Those of an extractor's class."""
+        """What an extractor declares.
+
+        Args:
+            extractor: Its class; no weights are loaded.
+
+        Returns:
+            Its traits, the defaults where it says nothing.
+        """
         found = {f.name: getattr(extractor, f.name) for f in fields(cls) if hasattr(extractor, f.name)}
         return cls(**{**found, "field_names": vars(extractor).get("field_names", {})})
 
@@ -143,11 +204,20 @@ def _pinned(extractor: Extractor) -> list[Any]:
 
 
 def load_extractor(name: str, device: torch.device | str = "cpu", precision: str = "float32") -> Extractor:
-    """The extractor of this name on `device`, computing in `precision`, one of `core.precision.PRECISIONS`.
+    """An extractor with its weights.
 
-    name: as it is registered; of a family "cnn:digits" or, as records have it, "cnn_digits". `InputError` for an
-    unknown name or precision, and for an extractor whose constructor takes no `precision` where another than float32
-    is asked for; `MetricFailed` as its constructor has it.
+    Args:
+        name: As it is registered; of a family "cnn:digits" or, as records have it, "cnn_digits".
+        device: Where it computes.
+        precision: In what it computes, one of `core.precision.PRECISIONS`.
+
+    Returns:
+        The extractor.
+
+    Raises:
+        InputError: The name or precision is unknown, or another precision than float32 is asked of an extractor whose
+            constructor takes none.
+        MetricFailed: As its constructor has it.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)

@@ -29,10 +29,22 @@ _DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECIS
 class FrozenExtractor:
     """Base of our extractors; subclasses set the class fields and write `forward`.
 
-    network: any module; it is frozen and moved to `device`, its convolutions to `precision`. A subclass hands it
-    images in `self.dtype`, and the network turns to float32 after its last convolution. weights_sha256: of the
-    file with its weights. weights_source: where that file came from, in words fit for run.json (no path of this
-    machine).
+    Attributes:
+        name: As in `features.extractor.Extractor`, and so are the next five.
+        dim: How many numbers the features of an image are.
+        n_logits: How many logits an image has; 0 without a classifier.
+        resize: The preprocessing by name.
+        input_side: The side in pixels that images are brought to; None where they are taken as they come.
+        batch_size: How many images a call are fastest on a CPU; elsewhere it is at least 128.
+        reads: The extractor whose forward pass yields these features too (`features.extractor.passes`); "" for none.
+
+    Args:
+        network: Any module; it is frozen and moved to `device`, its convolutions to `precision`. A subclass hands it
+            images in `self.dtype`, and the network turns to float32 after its last convolution.
+        device: Where it computes.
+        weights_sha256: sha256 (hex) of the file with its weights.
+        weights_source: Where that file came from, in words fit for run.json (no path of this machine).
+        precision: One of `core.precision.PRECISIONS`.
     """
 
     name: ClassVar[str]
@@ -40,7 +52,7 @@ class FrozenExtractor:
     n_logits: int
     resize: str
     input_side: int | None = None
-    reads: ClassVar[str] = ""  # whose forward pass yields these features too (`extractor.passes`)
+    reads: ClassVar[str] = ""
     batch_size: int
 
     def __init__(
@@ -64,13 +76,28 @@ class FrozenExtractor:
         self.weights_source = weights_source
 
     def forward(self, images: Tensor) -> Features:
-        """uint8 RGB N×3×H×W on `self.device` -> `Features` in float32."""
+        """Read images that were checked; a subclass writes this.
+
+        Args:
+            images: uint8 RGB N×3×H×W, on `self.device`.
+
+        Returns:
+            Features and logits, both float32.
+        """
         raise NotImplementedError
 
     def __call__(self, images: Tensor) -> Features:
-        """uint8 RGB N×3×H×W, any device -> `Features` on the extractor's device; else `InputError`.
+        """Read images, without gradients and in full float32 where it is float32.
 
-        `MetricFailed` where float16, whose largest number is 65,504, was too small.
+        Args:
+            images: uint8 RGB N×3×H×W, any device.
+
+        Returns:
+            Features and logits, float32, on the extractor's device.
+
+        Raises:
+            InputError: These are no such images.
+            MetricFailed: float16, whose largest number is 65,504, was too small for them.
         """
         return self._checked(lambda images: {self.name: self.forward(images)}, images)[self.name]
 
@@ -87,7 +114,11 @@ class FrozenExtractor:
         return seen
 
     def describe(self) -> dict[str, Any]:
-        """Provenance for run.json."""
+        """Provenance for run.json.
+
+        Returns:
+            `name`, `weights_sha256`, `weights_source`, `resize` and `precision`.
+        """
         return {
             "name": self.name,
             "weights_sha256": self.weights_sha256,

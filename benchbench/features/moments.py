@@ -30,8 +30,12 @@ from benchbench.core.files import atomic_path
 class Moments:
     """Count, mean and centred second moment of the feature vectors seen so far.
 
-    n: how many. mean: float64 (D,). m2: float64 (D, D), the sum of (x − mean)(x − mean)ᵀ. Both live on
-    one device; `update` and `merge` change them in place.
+    Its length is their number. `update` and `merge` change the tensors in place.
+
+    Attributes:
+        n: How many feature vectors there were.
+        mean: float64 (D,).
+        m2: The sum of (x − mean)(x − mean)ᵀ, float64 (D, D), on the device of `mean`.
     """
 
     n: int
@@ -40,13 +44,32 @@ class Moments:
 
     @classmethod
     def zeros(cls, dim: int, device: torch.device | str = "cpu") -> Moments:
-        """Moments of nothing, for features of `dim` numbers; `device` must know float64."""
+        """Moments of nothing, to begin with.
+
+        Args:
+            dim: D, how many numbers a feature vector has.
+            device: Where they live; it must know float64.
+
+        Returns:
+            Moments with n = 0.
+        """
         mean = torch.zeros(dim, dtype=torch.float64, device=device)
         return cls(0, mean, torch.zeros(dim, dim, dtype=torch.float64, device=device))
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """The moments of `features`, float N×D, on the CPU."""
+        """The moments of features that are there as a whole.
+
+        Args:
+            features: float32 or float64 N×D, on any device.
+
+        Returns:
+            Their moments, on the CPU.
+
+        Raises:
+            InputError: Another shape or dtype.
+            MetricFailed: A value is not finite.
+        """
         _check_rows(features)
         moments = cls.zeros(features.shape[1])
         moments.update(features)
@@ -61,9 +84,14 @@ class Moments:
         return len(self.mean)
 
     def update(self, features: Tensor) -> None:
-        """Add a batch of features: float32 or float64 N×D, on any device; N = 0 changes nothing.
+        """Add a batch of features.
 
-        `InputError` for another shape or dtype, `MetricFailed` for a value that is not finite.
+        Args:
+            features: float32 or float64 N×D, on any device; N = 0 changes nothing.
+
+        Raises:
+            InputError: Another shape or dtype.
+            MetricFailed: A value is not finite.
         """
         _check_rows(features, self.dim)
         if len(features) == 0:
@@ -78,7 +106,14 @@ class Moments:
         self._merge(len(rows), mean, rows - mean)
 
     def merge(self, other: Moments) -> None:
-        """Add what `other` has seen; `other` stays as it is. `InputError` for another feature length."""
+        """Add what others have seen, by the rule of Chan, Golub and LeVeque (1983).
+
+        Args:
+            other: Moments of other feature vectors, which stay as they are.
+
+        Raises:
+            InputError: Their feature vectors have another length.
+        """
         if other.dim != self.dim:
             raise InputError(f"moments of {other.dim}-dimensional features cannot join those of {self.dim}")
         if other.n:
@@ -99,13 +134,24 @@ class Moments:
 
     @property
     def covariance(self) -> Tensor:
-        """The unbiased covariance (divided by n − 1), float64 (D, D); `MetricFailed` for n < 2."""
+        """The unbiased covariance (divided by n − 1), float64 (D, D).
+
+        Raises:
+            MetricFailed: n is below 2.
+        """
         if self.n < 2:
             raise MetricFailed(f"a covariance needs at least 2 images but there is {self.n or 'none'}")
         return self.m2 / (self.n - 1)
 
     def to(self, device: torch.device | str) -> Moments:
-        """The same moments on `device`, which must know float64."""
+        """The same moments elsewhere.
+
+        Args:
+            device: Where; it must know float64.
+
+        Returns:
+            Moments of their own, or with the same tensors where these are there already.
+        """
         return Moments(self.n, self.mean.to(device), self.m2.to(device))
 
     def cpu(self) -> Moments:
@@ -113,14 +159,28 @@ class Moments:
         return self.to("cpu")
 
     def save(self, path: Path | str) -> None:
-        """Write n, mean and m2 to an .npz file, atomically."""
+        """Write n, mean and m2 to an .npz file, atomically.
+
+        Args:
+            path: The file.
+        """
         here = self.cpu()
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, n=np.int64(here.n), mean=here.mean.numpy(), m2=here.m2.numpy())
 
     @classmethod
     def load(cls, path: Path | str) -> Moments:
-        """Read what `save` wrote; `InputError` for a file that is damaged or something else."""
+        """Read what `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The moments, on the CPU.
+
+        Raises:
+            InputError: The file is damaged or something else.
+        """
         try:
             with open(path, "rb") as file:
                 content = np.load(file, allow_pickle=False)

@@ -39,11 +39,12 @@ OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "
 
 @dataclass(frozen=True)
 class FeatureEvidence:
-    """What an extractor said about one set of images.
+    """What an extractor said about one set of images. Row order is the order of the images; all of it is on one device.
 
-    moments: streaming mean and covariance, float64. features: float32 N×D when a metric needs them; of several
-    outputs of each source N×k×D. logits: float32 N×K, likewise. Row order is the order of the images. All of it is on
-    one device.
+    Attributes:
+        moments: Streaming mean and covariance, float64.
+        features: float32 N×D; of several outputs of each source N×k×D. None where no metric needs them.
+        logits: float32 N×K; None where no metric needs them, or the extractor has no classifier.
     """
 
     moments: Moments
@@ -56,28 +57,56 @@ class FeatureEvidence:
         return sum(rows.nbytes for rows in (self.features, self.logits) if rows is not None)
 
     def to(self, device: torch.device) -> FeatureEvidence:
-        """The same on `device`."""
+        """The same elsewhere.
+
+        Args:
+            device: Where; it must know float64.
+
+        Returns:
+            The evidence there.
+        """
         features, logits = (None if t is None else t.to(device) for t in (self.features, self.logits))
         return FeatureEvidence(self.moments.to(device), features, logits)
 
 
 @dataclass(frozen=True)
 class PairEvidence:
-    """One value an image pair for each paired metric, float64 (N,), by metric name; for a metric that cannot
-    score such pairs at all, its failure instead."""
+    """What paired metrics said of one set of image pairs.
+
+    Attributes:
+        values: One value a pair, float64 (N,), by metric name.
+        failures: Of metrics that cannot score such pairs at all, by metric name.
+    """
 
     values: Mapping[str, Tensor]
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
 
     def of(self, name: str) -> Tensor:
-        """The values of one metric; `MetricFailed` with the reason where there are none."""
+        """The values of one metric.
+
+        Args:
+            name: The metric.
+
+        Returns:
+            One value a pair, float64 (N,).
+
+        Raises:
+            MetricFailed: It could not score these pairs; the message says why.
+        """
         if name in self.failures:
             raise self.failures[name]
         return self.values[name]
 
     def merge(self, *others: PairEvidence) -> PairEvidence:
-        """Of the same metrics, the values of these pairs and then of those of `others`; where one could not score its
-        pairs, its failure."""
+        """Put pairs behind these.
+
+        Args:
+            *others: What the same metrics said of other pairs.
+
+        Returns:
+            The values of these pairs and then of those of `others`; where a metric could not score some of them, its
+            failure.
+        """
         parts = (self, *others)
         failures = {name: failure for part in reversed(parts) for name, failure in part.failures.items()}
         names = self.values.keys() - failures.keys()
@@ -94,12 +123,15 @@ class PairEvidence:
 class Evidence:
     """All that metrics may read.
 
-    sets: what extractors said of sets of images, by the role of the set and the extractor's name. Roles of ours are
-    "generated"; "reference"; "held_out", real images that no model saw, where a metric `needs_held_out` and the run has
-    them; of a translation "sources", what each generated image was made from, in their order, and "variants", several
-    outputs of each of some sources. pairs: what paired metrics said of pairs of images, by role: "truth" (an output and
-    its right answer), "cycle", "identity", "style". labels: the class, int64 (N,), that each generated image was asked
-    to be; None where nobody asked. failures: of extractors that are not at hand or could not read the images, by name.
+    Attributes:
+        sets: What extractors said of sets of images, by the role of the set and the extractor's name. Roles of ours are
+            "generated"; "reference"; "held_out", real images that no model saw, where a metric `needs_held_out` and the
+            run has them; of a translation "sources", what each generated image was made from, in their order, and
+            "variants", several outputs of each of some sources.
+        pairs: What paired metrics said of pairs of images, by role: "truth" (an output and its right answer), "cycle",
+            "identity", "style".
+        labels: The class that each generated image was asked to be, int64 (N,); None where nobody asked.
+        failures: Of extractors that are not at hand or could not read the images, by name.
     """
 
     sets: Mapping[str, Mapping[str, FeatureEvidence]] = field(default_factory=dict)
@@ -108,7 +140,18 @@ class Evidence:
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
 
     def seen(self, role: str, extractor: str | None) -> FeatureEvidence:
-        """What the extractor said of the set in this role; `MetricFailed` where the evidence holds nothing of it."""
+        """What an extractor said of a set.
+
+        Args:
+            role: Of the set, "generated" or "reference" for example.
+            extractor: Its name, `self.extractor` of a metric.
+
+        Returns:
+            Its moments, and features and logits where a metric needs them.
+
+        Raises:
+            MetricFailed: The evidence holds nothing of it.
+        """
         found = self.sets.get(role, {}).get(extractor or "")
         if found is None:
             raise MetricFailed(
@@ -117,7 +160,18 @@ class Evidence:
         return found
 
     def features(self, role: str, extractor: str | None) -> Tensor:
-        """The features, N×D, of the set in this role; `MetricFailed` where there are none."""
+        """The features of a set.
+
+        Args:
+            role: As in `seen`.
+            extractor: As in `seen`.
+
+        Returns:
+            float32 N×D.
+
+        Raises:
+            MetricFailed: The evidence holds none.
+        """
         side = self.sets.get(role, {}).get(extractor or "")
         if side is None or side.features is None:
             raise MetricFailed(
@@ -131,7 +185,14 @@ class Evidence:
         return sum(side.nbytes for sides in self.sets.values() for side in sides.values())
 
     def to(self, device: torch.device) -> Evidence:
-        """The same with everything that networks said on `device`, which must know float64."""
+        """The same with everything that networks said elsewhere.
+
+        Args:
+            device: Where; it must know float64.
+
+        Returns:
+            The evidence there.
+        """
         moved = {
             role: {name: side.to(device) for name, side in sides.items()} for role, sides in self.sets.items()
         }
@@ -140,9 +201,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and how sure we are. `interval` names level and method, e.g. "95% bootstrap"; None with no
-    interval. `ends`: the number's range where it is known only with the evidence, such as the number of classes; else
-    the one that its metric declares holds."""
+    """A number and how sure we are.
+
+    Attributes:
+        value: The number, finite, in the unit of its metric.
+        low: The lower end of the interval; None with no interval.
+        high: The upper end of the interval; None with no interval.
+        interval: Its level and method, for example "95% bootstrap"; None with no interval.
+        ends: The smallest and the largest possible value, where they are known only with the evidence, such as the
+            number of classes; None where those hold that the metric declares.
+    """
 
     value: float
     low: float | None = None
@@ -163,11 +231,17 @@ def full_name(family: str, extractor: str | None) -> str:
 class Output:
     """One number of a metric class, as it is declared.
 
-    name: with the extractor it becomes the name in records. higher_is_better: None where the best value lies in
-    between. about: what it is, in a sentence. scale: on which its spread is even, whatever its size. ends: the smallest
-    and the largest value it can take. source: its own paper and equation, "" for those of the class. beside: the
-    output that this one restates, "" for a number of its own. Whoever asks for that one gets this one beside it where
-    the evidence allows; it is never ranked or gated.
+    Attributes:
+        name: With the extractor it becomes the name in records.
+        aspect: What of the images it speaks of; boards and tables are sorted by it.
+        higher_is_better: None where the best value lies in between.
+        about: What it is, in a sentence.
+        unit: "dB", "images", …; "" for a number without.
+        scale: On which its spread is even, whatever its size (`core.scales`).
+        ends: The smallest and the largest value it can take; None for an end that is open.
+        source: Its own paper and equation; "" for those of the class.
+        beside: The output that this one restates, "" for a number of its own. Whoever asks for that one gets this one
+            beside it where the evidence allows; it is never ranked or gated.
     """
 
     name: str
@@ -187,26 +261,53 @@ class Output:
 
 
 class Metric:
-    """Base of the metric classes. One of a single number sets the class fields and writes `compute`."""
+    """Base of the metric classes. One of a single number sets the class fields and writes `compute`.
+
+    The first paragraph of the docstring is what lists and the index of metrics show.
+
+    Attributes:
+        family: The name under which it is registered; with the extractor it becomes the name in records.
+        aspect: What of the images it speaks of; boards and tables are sorted by it.
+        unit: "dB", "images", …; "" for a number without.
+        higher_is_better: None where the best value lies in between.
+        scale: On which its spread is even, whatever its size (`core.scales`).
+        ends: The smallest and the largest value it can take; None for an end that is open.
+        version: Raised whenever the same images would give another number.
+        needs: What it reads, of both sides unless `needs_reference` says otherwise: "moments", "features" and "logits"
+            of an extractor, "truth" and its like of pairs of images.
+        needs_reference: Whether it also reads the reference.
+        needs_held_out: Whether it also reads the held-out split.
+        uses_extractor: Whether it reads an extractor.
+        on: What an extractor must declare for it to be defined there: all of these words
+            (`features.extractor.Traits.words`).
+        not_on: What an extractor must not declare: none of these words, for it says nothing there.
+        standard_on: What an extractor must declare, too, for the set `standard` to have it.
+        extractors: The names of the extractors on which it is defined: globs, with spaces between.
+        balanced: Whether it is only fair between sets of one size; the reference is then cut to as many images as were
+            generated (`metrics.select.balanced`).
+        source: Paper and equation.
+
+    Args:
+        extractor: The name of the one that is read; None where none is.
+    """
 
     family: ClassVar[str]
     aspect: ClassVar[Aspect]
     unit: ClassVar[str] = ""
-    higher_is_better: ClassVar[bool | None]  # None where the best value lies in between
-    scale: ClassVar[Scale] = "linear"  # on which its spread is even, whatever its size
-    ends: ClassVar[Range] = (None, None)  # the smallest and the largest value it can take
-    version: ClassVar[int] = 1  # raised whenever the same images would give another number
-    needs: ClassVar[frozenset[Need]]  # of both sides, unless `needs_reference` says otherwise
+    higher_is_better: ClassVar[bool | None]
+    scale: ClassVar[Scale] = "linear"
+    ends: ClassVar[Range] = (None, None)
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[Need]]
     needs_reference: ClassVar[bool] = True
-    needs_held_out: ClassVar[bool] = False  # also of the held-out split
+    needs_held_out: ClassVar[bool] = False
     uses_extractor: ClassVar[bool] = True
-    # On which extractors it is defined, by what these declare (`features.extractor.Traits.words`) …
-    on: ClassVar[frozenset[str]] = frozenset()  # all of these words
-    not_on: ClassVar[frozenset[str]] = frozenset()  # none of these, for it says nothing there
-    standard_on: ClassVar[frozenset[str]] = frozenset()  # all of these too, for the set `standard` to have it
-    extractors: ClassVar[str] = "*"  # … and by name, as globs with spaces between
-    balanced: ClassVar[bool] = False  # only fair between sets of one size: see `select.balanced`
-    source: ClassVar[str]  # paper and equation
+    on: ClassVar[frozenset[str]] = frozenset()
+    not_on: ClassVar[frozenset[str]] = frozenset()
+    standard_on: ClassVar[frozenset[str]] = frozenset()
+    extractors: ClassVar[str] = "*"
+    balanced: ClassVar[bool] = False
+    source: ClassVar[str]
 
     def __init__(self, extractor: str | None = None) -> None:
         self.extractor = extractor
@@ -218,18 +319,33 @@ class Metric:
 
     @classmethod
     def defined_on(cls, extractor: str) -> bool:
-        """Whether the family is defined on the extractor of that name."""
+        """Whether the family is defined on an extractor.
+
+        Args:
+            extractor: Its name.
+
+        Returns:
+            What `on`, `not_on` and `extractors` say of what it declares.
+        """
         words = traits_of(extractor).words
         return _matches(extractor, cls.extractors) and cls.on <= words and not cls.not_on & words
 
     def check_defined(self) -> None:
-        """`MetricFailed` where the extractor is one of those on which the family says nothing."""
+        """Refuse an extractor on which the family says nothing.
+
+        Raises:
+            MetricFailed: It is not defined on the extractor.
+        """
         if self.extractor is not None and not self.defined_on(self.extractor):
             raise MetricFailed(f"{self.family} is not defined on {self.extractor}")
 
     @classmethod
     def declared(cls) -> Sequence[Output]:
-        """The numbers that the class yields, its own first."""
+        """What the class yields.
+
+        Returns:
+            Its numbers, the first one being the one that is asked for where nobody said which.
+        """
         source = getattr(cls, "source", "")
         about = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
         return (
@@ -244,20 +360,45 @@ class Metric:
         return self.declared()[0]
 
     def compute(self, evidence: Evidence) -> Estimate:
-        """The number. Raises `MetricFailed` with a reason; never returns NaN or a placeholder."""
+        """The number that is asked for. Never NaN, never a placeholder.
+
+        Args:
+            evidence: What networks said of images and of pairs of them, at least what the metric `needs`.
+
+        Returns:
+            The number, with an interval where there is one.
+
+        Raises:
+            MetricFailed: The number cannot be had from this evidence; the reason is one sentence.
+        """
         raise NotImplementedError
 
     def numbers(self, evidence: Evidence) -> Mapping[str, Estimate | MetricFailed]:
-        """All numbers of the class by the names of `declared`; of one that cannot be had, why. `MetricFailed` where
-        that is so of all."""
+        """All numbers of the class, from one computation.
+
+        Args:
+            evidence: As in `compute`.
+
+        Returns:
+            The numbers by the names of `declared`; of one that cannot be had, its failure.
+
+        Raises:
+            MetricFailed: None of them can be had.
+        """
         return {self.output.name: self.compute(evidence)}
 
 
 class Family(Metric):
     """Base of the classes that yield several numbers from one computation: they set `outputs` and write `numbers`.
 
-    Each output is registered under its name with this class behind it. output: the name of the one that is asked for;
-    the first by default.
+    Each output is registered under its name with this class behind it.
+
+    Attributes:
+        outputs: What it yields, the first one by default.
+
+    Args:
+        extractor: As in `Metric`.
+        output: The name of the one that is asked for; None for the first.
     """
 
     outputs: ClassVar[Sequence[Output]]
@@ -276,7 +417,17 @@ class Family(Metric):
         return self._asked
 
     def of(self, output: str) -> Self:
-        """The same with another output asked for."""
+        """The same with another output asked for.
+
+        Args:
+            output: Its name.
+
+        Returns:
+            A metric on the same extractor.
+
+        Raises:
+            InputError: The class yields no such output.
+        """
         return type(self)(self.extractor, output)
 
     def compute(self, evidence: Evidence) -> Estimate:

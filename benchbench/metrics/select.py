@@ -45,7 +45,15 @@ STYLIZATION = ("gram_distance", "content_distance")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one metric: an estimate, or a failure with its status and reason."""
+    """What became of one metric.
+
+    Attributes:
+        metric: The metric, with its extractor.
+        estimate: The number; None where there is none.
+        status: "ok", "failed" (the evidence does not allow it) or "unavailable" (something that must be fetched first
+            is not at hand).
+        reason: Why there is no number, in one sentence; None where there is one.
+    """
 
     metric: Metric
     estimate: Estimate | None
@@ -169,8 +177,17 @@ def needs_of(metrics: Iterable[Metric], extractor: str) -> set[Need]:
 
 
 def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
-    """Compute every metric, and what stands beside it where it can be had; one that fails is an outcome with its reason
-    and does not stop the others. A family is computed once, whatever the number of its outputs that are asked for."""
+    """Compute every metric, and what stands beside it where it can be had. A family is computed once, whatever the
+    number of its outputs that are asked for.
+
+    Args:
+        metrics: Those that are asked for.
+        evidence: What extractors and paired metrics said.
+
+    Returns:
+        One outcome a metric, in their order, each followed by what stands beside it; one that fails is an outcome with
+        its reason and does not stop the others.
+    """
     metrics = list(metrics)
     evidence_of = {False: evidence, True: balanced(evidence)}
     names = {metric.name for metric in metrics}

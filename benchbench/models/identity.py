@@ -48,7 +48,17 @@ class _Module:
 
 
 def code_hash(model_class: type) -> str:
-    """sha256 (hex) over the definitions behind `model_class`; `InputError` where their source cannot be found."""
+    """The identity of a model's code.
+
+    Args:
+        model_class: The class of the model.
+
+    Returns:
+        sha256 (hex) over the definitions that it is made of.
+
+    Raises:
+        InputError: Its source cannot be found.
+    """
     start, name = model_class.__module__, model_class.__qualname__.split(".")[0]
     own = OUR_ROOM if _inside(start, OUR_ROOM) else start.split(".")[0]
     _read.cache_clear()  # a source may have changed since somebody asked

@@ -40,7 +40,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     Returns:
         The columns of `results.record.Row` in order, then what its run.json says of a number
-        (`results.claims.conditions.FACTS`). Dtypes are pandas' nullable ones: a failed number's value is <NA>. No
+        (`results.claims.conditions.FACTS`). Dtypes are pandas' nullable ones: a failed number's value is `<NA>`. No
         records give an empty table with the same columns.
 
     Raises:

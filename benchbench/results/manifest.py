@@ -29,17 +29,35 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     def stated(self) -> dict[str, Any]:
-        """What was said, by name, and nothing that was not."""
+        """What was said.
+
+        Returns:
+            Values by name, and nothing that was not said; parts stay parts.
+        """
         own = {name: said for name, said in vars(self).items() if name in self.model_fields_set}
         return own | (self.__pydantic_extra__ or {})
 
     def as_json(self) -> dict[str, Any]:
-        """The same for `json.dumps`."""
+        """The same for `json.dumps`.
+
+        Returns:
+            Values by name; parts are mappings.
+        """
         return self.model_dump(exclude_unset=True)
 
 
 class Provenance(Part):
-    """Where the code comes from. code_revision: null outside a checkout."""
+    """Where the code comes from.
+
+    Attributes:
+        benchbench: The version.
+        code_revision: The commit, "-dirty" behind it where files differ; null outside a checkout.
+        python: The version.
+        platform: The operating system with its version.
+        packages: Versions of those that can move a number, by name; null where one is not installed.
+        command: The command line, without the user's home folder and what a URL may hide.
+        started: When the work began, UTC, ISO 8601.
+    """
 
     benchbench: str | None = None
     code_revision: str | None = None
@@ -51,7 +69,18 @@ class Provenance(Part):
 
 
 class Machine(Part):
-    """What speed depends on. load_1min: before the work began."""
+    """What speed depends on.
+
+    Attributes:
+        device: "cpu", "cuda:0" or "mps".
+        device_name: Of the GPU; elsewhere that of the processor.
+        processor: The CPU.
+        cores: Logical ones of the machine.
+        threads: Of torch.
+        memory_gib: Of the machine, in GiB.
+        load_1min: Runnable processes, the mean over the minute before the work began.
+        platform: The operating system with its version.
+    """
 
     device: str | None = None
     device_name: str | None = None
@@ -64,22 +93,44 @@ class Machine(Part):
 
 
 class Split(Part):
-    """A split of a dataset."""
+    """A split of a dataset.
+
+    Attributes:
+        n: How many images.
+        fingerprint: sha256 over pixels and labels (`data.pipeline.fingerprint`).
+    """
 
     n: int
     fingerprint: str | None = None
 
 
 class Domain(Part):
-    """One of two kinds of images."""
+    """One of two kinds of images.
+
+    Attributes:
+        train: What models learn from.
+        held_out: What no model sees.
+    """
 
     train: Split | None = None
     held_out: Split | None = None
 
 
 class Data(Domain):
-    """What the images are that others were held against. size: "32×32", in old records a list. decoder: where pixels
-    depend on it. domains: where there are two kinds; else `train` and `held_out`, or of a reference alone `n`."""
+    """What the images are that others were held against: `train` and `held_out`, or `domains`, or of a reference `n`.
+
+    Attributes:
+        fingerprint: Identity of all images.
+        size: "32×32", width first; in old records a list.
+        decoder: What decoded the pixels, where they depend on it.
+        notes: What a reader of the numbers should know.
+        source: Where the images come from.
+        canonical: Whether these are the published pixels; null where nobody can say.
+        domains: Both kinds by name, where there are two.
+        n: How many images, of a reference alone.
+        imported: Whether the reference is statistics that somebody else computed.
+        statistics_sha256: Of the file with such statistics.
+    """
 
     fingerprint: str | None = None
     size: str | list[int] | None = None
@@ -94,7 +145,14 @@ class Data(Domain):
 
 
 class ExtractorFacts(Part):
-    """An extractor, or why it is not (`unavailable`)."""
+    """An extractor.
+
+    Attributes:
+        weights_sha256: Of the file with its weights.
+        resize: Its preprocessing, by name.
+        precision: What it computed in.
+        unavailable: Why it was not at hand; absent where it was.
+    """
 
     weights_sha256: str | None = None
     resize: str | None = None
@@ -103,7 +161,15 @@ class ExtractorFacts(Part):
 
 
 class Made(Part):
-    """How weights and samples were made; see `runner.describe.protocol`."""
+    """How weights and samples were made; null where it does not apply or, for loaded weights, nobody knows.
+
+    Attributes:
+        ema: Decay of the average of weights, 0 for none; of another kind of average its setting.
+        batch_norm: Whose statistics samples are normalised by: "running" averages of training, or "standing" ones.
+        labels: Which classes samples were asked for.
+        checkpoint: "last" or "best".
+        precision: Of training.
+    """
 
     ema: float | dict[str, Any] | None = None
     batch_norm: str | None = None
@@ -113,7 +179,13 @@ class Made(Part):
 
 
 class Collapse(Part):
-    """The first alarm."""
+    """The first alarm.
+
+    Attributes:
+        step: Optimiser steps done.
+        words: What was seen.
+        rule: Which rule it broke.
+    """
 
     step: int
     words: str
@@ -121,7 +193,19 @@ class Collapse(Part):
 
 
 class Training(Part):
-    """What training left beside files; see `training.state.TrainingResult`."""
+    """What training left beside files; see `training.state.TrainingResult`.
+
+    Attributes:
+        images_per_second: Real images drawn, median over epochs.
+        n_steps: Optimiser steps.
+        seconds: Of the optimiser steps.
+        stopped_early: Whether patience or the alarm ended it.
+        peak_memory_mib: In MiB, on the device for CUDA, else of the process.
+        collapse: The first alarm; null where there was none.
+        best_step: Steps done at the lowest distance that the monitor saw.
+        selected_on: By which images weights were selected; null where the last ones are handed out.
+        machine_busy: Cores that other programs kept busy meanwhile, the mean.
+    """
 
     images_per_second: float
     n_steps: int
@@ -135,7 +219,14 @@ class Training(Part):
 
 
 class Classes(Part):
-    """How many images of either side the classifier of the dataset's classes puts into each."""
+    """How many images of either side the classifier of the dataset's classes puts into each.
+
+    Attributes:
+        judge: The extractor with the classifier.
+        names: Of the classes, by label.
+        generated: Counts, by label.
+        reference: Likewise; null where no metric read them.
+    """
 
     judge: str | None = None
     names: list[str]
@@ -144,7 +235,15 @@ class Classes(Part):
 
 
 class SampleFacts(Part):
-    """Images that were evaluated. options: as they were asked for."""
+    """Images that were evaluated.
+
+    Attributes:
+        n: How many.
+        fingerprint: Of their pixels, in their order.
+        size: "32×32", width first.
+        options: How they were asked for, where anything was said.
+        generator_sha256: Of the file with the generator that made them; null for images.
+    """
 
     n: int | None = None
     fingerprint: str | None = None
@@ -154,15 +253,26 @@ class SampleFacts(Part):
 
 
 class Seconds(Part):
-    """Of the clock."""
+    """Of the clock.
+
+    Attributes:
+        training: Seconds; null or absent where nothing was trained.
+        evaluation: Seconds.
+    """
 
     training: float | None = None
     evaluation: float | None = None
 
 
 class Artefact(Part):
-    """A file that a run leaves for people and for other programs. kind: a word; files of one kind belong together.
-    sha256: of the file, once the record is sealed."""
+    """A file that a run leaves for people and for other programs.
+
+    Attributes:
+        file: Its path within the record, POSIX.
+        kind: A word; files of one kind belong together.
+        caption: What it shows.
+        sha256: Of the file, once the record is sealed.
+    """
 
     file: str
     kind: str
@@ -178,8 +288,40 @@ class Artefact(Part):
 
 
 class RunFacts(Part):
-    """What a record may say of itself before it is sealed. name: that its owner gave it. settings: all that tells two
-    recipes apart. control: a landmark and no contestant."""
+    """What a record may say of itself before it is sealed; which of it a record must say, the classes below state.
+
+    Attributes:
+        provenance: Where the code comes from.
+        machine: What speed depends on.
+        name: What its owner calls it; null for the model's own name.
+        variant: What was set away from the shipped recipe.
+        settings: All that tells two recipes apart.
+        control: Whether it is a landmark and no contestant.
+        seed: Of weights, batches and samples.
+        n_samples: How many images were made or scored.
+        data: What they were held against.
+        extractors: What the metrics read, by name.
+        status: "finished", or "collapsed" where the alarm stopped the training.
+        finished: When, UTC, ISO 8601.
+        seconds: How long it took.
+        artefacts: Files for people and for other programs.
+        notes: Beside the data in older records.
+        recipe: Of the model and its training, whole.
+        config: Hyper-parameters of the model.
+        sampling: Settings of the drawing.
+        code_hash: Of the model's code (`models.identity`).
+        training_key: What the weights come from, as a digest.
+        weights_loaded_sha256: Of the file they were loaded from; null where they were trained.
+        selected_on: By which images weights were selected.
+        protocol: How weights and samples were made.
+        monitor: What the monitor's numbers depend on; null without one.
+        collapse: The first alarm; null where there was none.
+        training: What training left; null where nothing was trained.
+        classes: How many images are in each class.
+        duplicates_among_real: By extractor, the share of duplicates among as many real images.
+        samples: The images that were evaluated.
+        request: Digest of what an evaluation was asked.
+    """
 
     provenance: Provenance | None = None
     machine: Machine | None = None
@@ -195,7 +337,7 @@ class RunFacts(Part):
     finished: str | None = None
     seconds: Seconds | None = None
     artefacts: list[Artefact] | None = None
-    notes: list[str] | None = None  # beside the data in older records
+    notes: list[str] | None = None
 
     recipe: dict[str, Any] | None = None
     config: dict[str, Any] | None = None
@@ -256,14 +398,22 @@ class ModelRun(Stated):
 
 
 class ImagesEvaluated(Stated):
-    """What `evaluate` states. request: digest of what was asked."""
+    """What `evaluate` states."""
 
     samples: SampleFacts
     request: str
 
 
 class RunManifest(RunFacts):
-    """A `run.json`: what a record says of itself, its cell, and the sha256 of every other file."""
+    """A `run.json`: what a record says of itself, its cell, and the sha256 of every other file.
+
+    Attributes:
+        schema_version: Of records; another one is not read.
+        cell: The key, 16 hexadecimal digits.
+        dataset: The dataset's name, as its folder.
+        model: The model's name, as its folder.
+        files: sha256 of every other file of the record, by its path.
+    """
 
     schema_version: int
     cell: str
@@ -273,7 +423,21 @@ class RunManifest(RunFacts):
 
     @classmethod
     def seal(cls, facts: RunFacts, *, cell: str, dataset: str, model: str, files: Mapping[str, str]) -> Self:
-        """Of a record that holds `files`. `ValueError` for an artefact that is not among them."""
+        """Seal a record.
+
+        Args:
+            facts: What it says of itself.
+            cell: The key.
+            dataset: As its folder has it.
+            model: As its folder has it.
+            files: sha256 of every other file, by its path.
+
+        Returns:
+            What is written to `run.json`.
+
+        Raises:
+            ValueError: An artefact is not among the files.
+        """
         stated = facts.stated()
         if facts.artefacts is not None:
             absent = [own.file for own in facts.artefacts if own.file not in files]
@@ -297,7 +461,18 @@ M = TypeVar("M", bound=Part)
 
 
 def with_facts(own: M, facts: Mapping[str, Any]) -> M:
-    """`own` with what a task found beside numbers and images. `ValueError` for a name that is taken."""
+    """Add what a task found beside numbers and images.
+
+    Args:
+        own: What the run states.
+        facts: What the task found, JSON-able, by name.
+
+    Returns:
+        Both together.
+
+    Raises:
+        ValueError: A name is taken.
+    """
     taken = sorted(facts.keys() & (RunManifest.model_fields.keys() - OF_TASKS))
     if taken:
         raise ValueError(f"run.json says {', '.join(taken)} of every run; a task calls its facts otherwise")
@@ -305,8 +480,19 @@ def with_facts(own: M, facts: Mapping[str, Any]) -> M:
 
 
 def demand(path: Path, kind: type[M], stated: Mapping[str, Any]) -> M:
-    """What the run.json at `path` states, as a reader needs it; `InputError` names the first field that is not there or
-    of another type."""
+    """What a run.json states, as a reader needs it.
+
+    Args:
+        path: The file, for the error.
+        kind: The class that says what the reader needs.
+        stated: What the file holds.
+
+    Returns:
+        The same, as that class.
+
+    Raises:
+        InputError: A field is not there or of another type; the message names the first one.
+    """
     try:
         return kind.model_validate(stated)
     except ValidationError as error:
@@ -318,5 +504,13 @@ def demand(path: Path, kind: type[M], stated: Mapping[str, Any]) -> M:
 
 
 def damaged(path: Path, what: str) -> InputError:
-    """The sentence for a record file that is not as it was written, and the way out."""
+    """The sentence for a record file that is not as it was written, and the way out.
+
+    Args:
+        path: The file.
+        what: What is wrong with it, as the end of a sentence that begins with the file.
+
+    Returns:
+        The error, to be raised.
+    """
     return InputError(f"{path} {what}; restore it, or delete the folder {path.parent} and run the cell again")

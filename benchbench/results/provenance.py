@@ -111,7 +111,18 @@ def write_run_json(path: Path | str, run: Mapping[str, Any]) -> None:
 
 
 def read_manifest(path: Path | str) -> RunManifest:
-    """What a `run.json` says; `InputError` when it is damaged, of another schema version, or of other types."""
+    """What a `run.json` says.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its facts, by concern; those that nobody here has a name for are kept.
+
+    Raises:
+        InputError: The file is damaged, of another schema version, or states a field of another type; the message names
+            the file and the field.
+    """
     return demand(Path(path), RunManifest, read_run_json(path))
 
 

@@ -18,14 +18,48 @@ Status = Literal["ok", "failed", "unavailable"]
 
 @dataclass(frozen=True)
 class Row:
-    """One number. A failed one has a status, a reason and no value; not-a-number is never stored."""
+    """One number. A failed one has a status, a reason and no value; not-a-number is never stored.
+
+    Attributes:
+        cell: The key of the cell, 16 hexadecimal digits.
+        model: What its owner calls it, else the model's name.
+        variant: All that was set away from the shipped recipe, "beta=4,lr=0.0005"; "" for none.
+        dataset: The dataset's name.
+        task: What was asked, as the task calls it.
+        direction: Of a translation; "" for a task that has none.
+        seed: Of the run; of an evaluation the number of the replicate.
+        metric: Its full name, with the extractor.
+        aspect: What of the images it speaks of.
+        value: The number, in `unit`.
+        low: The lower end of its interval.
+        high: The upper end of its interval.
+        interval: The interval's level and method.
+        unit: "" for a number without.
+        higher_is_better: None where the best value lies in between.
+        n_images: How many images it was made from.
+        n_reference: How many images these were held against.
+        extractor: Whose features were read; None for none.
+        resize: The extractor's preprocessing, by name.
+        precision: What the extractor computed in.
+        status: "ok", "failed" or "unavailable".
+        reason: Why there is no value, in one sentence.
+        metric_version: Numbers of one metric compare where this is the same.
+        scale: On which its spread is even (`core.scales`); None in records that don't say.
+        minimum: The smallest value that the metric can take; None for an open end.
+        maximum: The largest value that the metric can take; None for an open end.
+        headline: Whether models of this dataset and task are ranked and gated by it.
+        gated: False of what restates another number; None in records that don't say.
+
+    Raises:
+        ValueError: A number is not finite, or status, value and reason do not fit together.
+    """
 
     cell: str
     model: str
-    variant: str  # all that was set away from the shipped recipe, "beta=4,lr=0.0005"; "" for none
+    variant: str
     dataset: str
     task: str
-    direction: Direction | Literal[""]  # of a translation; "" for a task that has none
+    direction: Direction | Literal[""]
     seed: int
     metric: str
     aspect: str
@@ -43,11 +77,11 @@ class Row:
     status: Status
     reason: str | None
     metric_version: int
-    scale: Scale | None = None  # on which its spread is even (`core.scales`); None in records that don't say
-    minimum: float | None = None  # the smallest and the largest value that the metric can take
+    scale: Scale | None = None
+    minimum: float | None = None
     maximum: float | None = None
-    headline: bool = False  # whether models of this dataset and task are ranked and gated by it
-    gated: bool | None = None  # False of what restates another number; None in records that don't say
+    headline: bool = False
+    gated: bool | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.value, self.low, self.high)
@@ -59,7 +93,11 @@ class Row:
             raise ValueError(f"{self.metric}: status {self.status!r} without a reason")
 
     def as_dict(self) -> dict[str, Any]:
-        """Column name to value, in the order of `COLUMNS`."""
+        """The row as tables have it.
+
+        Returns:
+            Column name to value, in the order of `COLUMNS`.
+        """
         return asdict(self)
 
 

@@ -44,8 +44,14 @@ PICTURE = Artefact(
 
 
 class Evaluated(NamedTuple):
-    """The rows, what a reader should know of them, the folder of the record (None if none was asked for), and
-    whether that was there before."""
+    """What an evaluation found.
+
+    Attributes:
+        rows: One line a number, as `evaluate` returns them.
+        notes: What a reader of the numbers should know.
+        path: The folder of the record; None where none was asked for.
+        cached: Whether the record was there before.
+    """
 
     rows: pd.DataFrame
     notes: list[str]
@@ -131,10 +137,19 @@ def evaluate(
 def evaluate_images(
     spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory = BOTH_NAMED
 ) -> Evaluated:
-    """What `evaluate` and the command do. out: the folder for the record, None for none. held: the sides that `spec`
-    does not name.
+    """What `evaluate` and the command do.
 
-    `InputError` for anything that cannot be used; nothing is then written.
+    Args:
+        spec: What is asked for.
+        out: The folder for the record; None for no record.
+        runtime: Where, how many images at once, and who is told; changes no number.
+        held: The sides in memory, which `spec` does not name.
+
+    Returns:
+        The rows, and where they are recorded.
+
+    Raises:
+        InputError: The request cannot be carried out; nothing was written.
     """
     asked = resolve(spec, held)
     store = None if out is None else Store(out)

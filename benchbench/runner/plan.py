@@ -48,13 +48,32 @@ SAMPLING_VERSION = 1  # raised whenever the same weights would be asked with oth
 
 @dataclass(frozen=True)
 class Plan:
-    """One cell, resolved. `metrics` have a meaning for this model on this data; `lacking` are those that the user
-    named and that have none. `name` is what its owner calls it, None for the model's own; `variant` what was set away
-    from the shipped recipe, "" under a name; `settings` all that tells two recipes apart. `ranked_on` are the
-    extractors by which models of this dataset are ranked, first one first. `identity` is what the weights come from,
-    `training_key` its digest, `key` names the whole cell. `watcher` reads samples while the model trains, None where
-    there is no monitor. `notes`: what a reader should know of these extractors on this data. `task`: what the
-    model is asked to do with the dataset."""
+    """One cell, resolved.
+
+    Attributes:
+        recipe: Hyper-parameters and training settings, with what was set over them.
+        config: The hyper-parameters as the model's `Config`.
+        sampling: The settings of drawing as the model's `Sampling`.
+        name: What its owner calls it; None for the model's own name.
+        variant: What was set away from the shipped recipe; "" under a name.
+        settings: All that tells two recipes apart.
+        task: What the model is asked to do with the dataset.
+        dataset: The data, loaded.
+        metrics: Those that have a meaning for this model on this data.
+        lacking: Those that the user named and that have none, with the reason.
+        extractors: What the metrics read, loaded.
+        ranked_on: The extractors by which models of this dataset are ranked, first one first.
+        notes: What a reader should know of these extractors on this data.
+        watcher: What reads samples while the model trains; None where there is no monitor.
+        n_samples: How many images are made.
+        seed: Of weights, batches and samples.
+        weights: Where weights are loaded from; None where the model is trained.
+        weights_sha256: sha256 (hex) of that file.
+        allow_pickle: Whether that file may run code.
+        identity: What the weights come from, JSON-able.
+        training_key: The digest of `identity`.
+        key: Names the whole cell; its record is stored under it.
+    """
 
     recipe: Recipe
     config: BaseModel
@@ -115,7 +134,11 @@ class Resolved:
 
 
 class Desk:
-    """Where cells are planned: what several of them need is fetched once."""
+    """Where cells are planned: what several of them need is fetched once.
+
+    Args:
+        runtime: Where extractors compute, and who is told.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -144,11 +167,22 @@ def resolve(spec: CellSpec) -> Resolved:
 
 
 def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
-    """One plan a seed; `spec.seed` is not read. Everything that can be refused is refused here, cheapest first.
+    """What a run will do, decided and checked. Everything that can be refused is refused here, cheapest first.
 
     The extractors that metrics read are `spec.extractors`; None is the one that the dataset names and
     efficientnet_lite0 (`runner.extractors.choose_extractors`), and for metrics on classes alone the
     classifier of the dataset's own classes where its weights are at hand.
+
+    Args:
+        spec: What is asked for; its `seed` is not read.
+        seeds: One cell each.
+        desk: Where cells are planned, with the data and extractors that other plans needed.
+
+    Returns:
+        One plan a seed, in their order.
+
+    Raises:
+        InputError: The request cannot be carried out; the message says why.
     """
     resolved = resolve(spec)
     task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task)

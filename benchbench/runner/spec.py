@@ -52,13 +52,27 @@ Side = Annotated[int | None, Field(ge=8)]
 
 
 class Spec(BaseModel, extra="forbid", frozen=True):
-    """A request. `asks_for`: what errors call it."""
+    """A request.
+
+    Attributes:
+        asks_for: What errors call it.
+    """
 
     asks_for: ClassVar[str]
 
     @classmethod
     def of(cls, **values: Any) -> Self:
-        """The spec with these fields; `InputError` of one sentence for what it does not take."""
+        """Make the request.
+
+        Args:
+            **values: Its fields by name.
+
+        Returns:
+            The request, checked.
+
+        Raises:
+            InputError: A field is unknown or cannot have that value; the message is one sentence.
+        """
         for name in values:
             if name not in cls.model_fields:
                 raise unknown_name(f"option of {cls.asks_for}", name, cls.model_fields)
@@ -73,7 +87,25 @@ class Spec(BaseModel, extra="forbid", frozen=True):
 
 
 class CellSpec(Spec, frozen=True):
-    """One cell as it is asked for."""
+    """One cell as it is asked for.
+
+    Attributes:
+        model: A registered model's name.
+        dataset: A dataset's name or a source of images, as after `--dataset`.
+        seed: Of weights, batches and samples, from 0 to 2³² − 1.
+        samples: How many images are drawn; None for as many as the reference, at most 10,000.
+        size: The side of the images in pixels, 8 or more; None for the dataset's own.
+        recipe: A recipe.toml instead of the shipped one.
+        overrides: Settings over the recipe by name; a list as after `--set` is understood too.
+        pretrained: Whether the published weights of this model on this dataset are loaded.
+        weights: Weights that are loaded instead of training.
+        allow_pickle: Whether `weights` may run code; only for files you trust.
+        metrics: Names, "standard" or "all"; text with commas is understood too.
+        extractors: Networks that metrics read, likewise; None for the dataset's own and efficientnet_lite0.
+        precision: What the extractors compute in: "float32", "bfloat16" or "float16".
+        name: What tables call these rows; None for the model and its variant.
+        task: What is asked of a model that can be asked for several things; None for the first that takes the data.
+    """
 
     asks_for = "a run"
 
@@ -110,7 +142,24 @@ class CellSpec(Spec, frozen=True):
 
 class EvaluationSpec(Spec, frozen=True):
     """One evaluation as it is asked for. Images in memory, which no text names, are handed over beside it
-    (`runner.sources.InMemory`); their side is None here."""
+    (`runner.sources.InMemory`); their side is None here.
+
+    Attributes:
+        images: What is scored, as on the command line: a folder, a file, a dataset or a generator.
+        reference: What it is held against: images, a dataset, or an .npz of statistics.
+        metrics: As in `CellSpec`.
+        extractors: As in `CellSpec`; None for those of a run on the reference's dataset, else efficientnet_lite0, or
+            the network of the statistics.
+        precision: As in `CellSpec`.
+        name: What tables call these rows; None for where the images lie.
+        samples: Only the first so many images; for a generator, how many to draw.
+        size: Both sides are brought to this side in pixels, 8 or more; None for their own.
+        kind: What `images` is where its name does not tell: "torchscript", "folder", "zip", "npz", …
+        latent: A generator's latent size.
+        classes: A conditional generator's number of classes.
+        seed: Of a generator's noise; samples of one name under several seeds are replicates.
+        allow_pickle: Whether .npz and .npy files may run code; only for files you trust.
+    """
 
     asks_for = "an evaluation"
 
@@ -146,7 +195,14 @@ class EvaluationSpec(Spec, frozen=True):
 
 
 class StatisticsSpec(Spec, frozen=True):
-    """What a network is to say of a reference."""
+    """What a network is to say of a reference.
+
+    Attributes:
+        reference: Images or a dataset.
+        extractor: The network.
+        precision: As in `CellSpec`.
+        size: The images are brought to this side in pixels, 8 or more; None for their own.
+    """
 
     asks_for = "reference statistics"
 

@@ -61,16 +61,24 @@ class TaskData(Protocol):
         """The extractor by which models of this data are ranked; None for the default one."""
 
     def describe(self) -> dict[str, Any]:
-        """Fingerprints, numbers, size, source and notes, for run.json."""
+        """What the images are, for run.json.
+
+        Returns:
+            Fingerprints, numbers, size, source and notes, JSON-able.
+        """
 
 
 @dataclass(frozen=True)
 class Request:
     """What is asked of a model.
 
-    metrics: those that have a meaning here. unmet: those that were named and have none, with the reason. extractors:
-    what the metrics read, loaded, by name. failures: of extractors that are not at hand. n_samples: how many images
-    are made.
+    Attributes:
+        metrics: Those that have a meaning here.
+        unmet: Those that were named and have none, with the reason.
+        extractors: What the metrics read, loaded, by name.
+        failures: Of extractors that are not at hand, by name.
+        n_samples: How many images are made.
+        seed: Of all randomness; image i draws from a stream of its own (`core.seeds.ImageRng`).
     """
 
     metrics: Sequence[Metric]
@@ -83,8 +91,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a record, or the reason why there is none. `task`: as the record calls it; `n_images` and
-    `n_reference`: what went into a metric (a measurement says its own)."""
+    """A number of a record, or the reason why there is none.
+
+    Attributes:
+        found: What became of a metric, or a measurement.
+        task: As the record calls it; one task may have several.
+        n_images: How many images went into a metric; a measurement says its own.
+        n_reference: How many images it held them against.
+        direction: Of a translation; "" for a task that has none.
+    """
 
     found: Outcome | Measurement
     task: str
@@ -95,7 +110,13 @@ class Number:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """All that a task found. facts: what run.json says beside, JSON-able."""
+    """All that a task found.
+
+    Attributes:
+        numbers: In the order of the record's rows.
+        pictures: What is drawn or packed for people and for other programs.
+        facts: What run.json says beside, JSON-able, under names that no field of it has.
+    """
 
     numbers: list[Number]
     pictures: list[Picture] = field(default_factory=list)
@@ -103,110 +124,224 @@ class TaskResult:
 
 
 class Task(Protocol):
-    """A task. The first line of the docstring is what `benchbench list tasks` shows."""
+    """A task. The first line of the docstring is what `benchbench list tasks` shows.
+
+    Attributes:
+        name: Under which it is registered.
+        version: Raised whenever the same model would be asked otherwise.
+        standard: Families of metrics that `--metrics standard` stands for.
+        headlines: For each task that rows name, families by which models are ranked, the first one that a cell has.
+        reads_extractors: Whether metrics on extractors have a meaning; False asks for none but those that are named.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
-    """Raised whenever the same model would be asked otherwise."""
     standard: ClassVar[Sequence[str]]
-    """Families of metrics that `--metrics standard` stands for."""
     headlines: ClassVar[Mapping[str, Sequence[str]]]
-    """For each task that rows name, families by which models are ranked, the first one that a cell has."""
     reads_extractors: ClassVar[bool]
-    """Whether metrics on extractors have a meaning; False asks for none but those that are named."""
 
     def takes(self, model: type) -> bool:
-        """Whether models of this class have the methods that the task calls."""
+        """Whether a model can be asked for this at all.
+
+        Args:
+            model: Its class.
+
+        Returns:
+            Whether it has the methods that the task calls.
+        """
 
     def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
-        """The data as this task takes it."""
+        """The data as this task takes it.
+
+        Args:
+            dataset: A dataset's name or a source of images, as after `--dataset`.
+            size: The side of the images in pixels; None for the dataset's own.
+            progress: Who is told how far it is.
+
+        Returns:
+            A `Dataset`, `Domains`, or data of the task's own.
+
+        Raises:
+            InputError: There is no such dataset, or it cannot be used.
+        """
 
     def refuse(self, model: str, data: TaskData) -> str | None:
-        """Why the model of that name cannot be asked for this on the data, in one sentence; None where it can."""
+        """Whether the model can be asked for this on the data.
+
+        Args:
+            model: Its registered name.
+            data: As `load` returned them.
+
+        Returns:
+            Why it cannot, in one sentence; None where it can.
+        """
 
     def parts(self, model: nn.Module) -> list[str]:
-        """What of it this model does, as a key has it."""
+        """What of the task this model does; part of the cell's key.
+
+        Args:
+            model: Built, not trained.
+
+        Returns:
+            Names, in a fixed order.
+        """
 
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
-        """How many images are made, where `asked` of them were asked for; `InputError` where that has no meaning."""
+        """How many images are made.
+
+        Args:
+            model: Its registered name.
+            data: As `load` returned them.
+            asked: What `--samples` says; None where nobody said.
+
+        Returns:
+            The number, 1 or more.
+
+        Raises:
+            InputError: So many have no meaning here.
+        """
 
     def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
-        """Why a metric has no meaning for this model on this data, in words for a record; None where it has one."""
+        """Whether a metric has a meaning for this model on this data.
+
+        Args:
+            metric: One that was chosen, with its extractor.
+            model: Built, not trained.
+            data: As `load` returned them.
+
+        Returns:
+            Why it has none, in words for a record; None where it has one.
+        """
 
     def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """Show the model what it must know of the data before it is trained or loaded."""
+        """Show the model what it must know of the data before it is trained or loaded.
+
+        Args:
+            model: Just built.
+            data: As `load` returned them.
+        """
 
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
-        """What the model learns from."""
+        """What the model learns from.
+
+        Args:
+            model: Just built, and introduced to the data.
+            data: As `load` returned them.
+
+        Returns:
+            The images of training, and held-out ones that are scanned and never learned from.
+        """
 
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
-        """Ask the model, score what it made, measure what that took."""
+        """Ask the model, score what it made, measure what that took.
+
+        Args:
+            model: Trained or loaded, on `runtime.device`, in eval mode.
+            data: As `load` returned them.
+            request: The metrics, what they read, how many images, and the seed.
+            runtime: Where, how many images at once, and who is told; changes no number.
+
+        Returns:
+            Numbers, pictures and facts; of a metric that has no number, its failure.
+
+        Raises:
+            CellFailed: The model cannot be scored at all.
+        """
 
 
 class OneDataset:
-    """What tasks on one kind of images share; a task that derives from it says the rest."""
+    """What tasks on one kind of images share; a task that derives from it says the rest.
+
+    Attributes:
+        name: As in `Task`.
+        version: As in `Task`.
+        reads_extractors: As in `Task`.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads_extractors: ClassVar[bool] = True
 
     def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
-        """A dataset of one kind of images, or both domains of two, labelled by domain."""
+        """As `Task.load`: a dataset of one kind of images, or both domains of two, labelled by domain. Contents and
+        styles are refused."""
         return load_dataset(dataset, size=size, progress=progress)
 
     def refuse(self, model: str, data: TaskData) -> str | None:
-        """Nothing is refused."""
+        """As `Task.refuse`: nothing is refused."""
         return None
 
     def parts(self, model: nn.Module) -> list[str]:
-        """The task itself."""
+        """As `Task.parts`: the task itself."""
         return [self.name]
 
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
-        """As many as were asked for, else all held-out images, at most 10,000."""
+        """As `Task.n_samples`: as many as were asked for, else all held-out images, at most 10,000."""
         return asked or min(len(one(data).held_out), MAX_DEFAULT_SAMPLES)
 
     def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """Nothing to know."""
+        """As `Task.introduce`: nothing to know."""
 
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
-        """The training split with its labels."""
+        """As `Task.training_data`: the training split with its labels."""
         own = one(data)
         return TrainingData(own.train.images, own.train.labels, own.held_out.images)
 
 
 def one(data: TaskData) -> Dataset:
-    """The data of a task on one kind of images."""
+    """The data of a task on one kind of images.
+
+    Args:
+        data: What `OneDataset.load` returned.
+
+    Returns:
+        The same, as the type that it is.
+    """
     assert isinstance(data, Dataset)
     return data
 
 
 class TwoDomains:
-    """What tasks on two domains share; a task that derives from it says the rest."""
+    """What tasks on two domains share; a task that derives from it says the rest.
+
+    Attributes:
+        name: As in `Task`.
+        version: As in `Task`.
+        reads_extractors: As in `Task`.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads_extractors: ClassVar[bool] = True
 
     def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
-        """Two domains that are to become each other, or contents and styles."""
+        """As `Task.load`: two domains that are to become each other, or contents and styles. A dataset of one kind of
+        images is refused."""
         return load_domains(dataset, size=size, progress=progress)
 
     def parts(self, model: nn.Module) -> list[str]:
-        """The task itself, in whatever directions the model has."""
+        """As `Task.parts`: the task itself, in whatever directions the model has."""
         return [self.name]
 
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
-        """As many as were asked for, else all held-out images of the larger domain, at most 10,000."""
+        """As `Task.n_samples`: as many as were asked for, else all held-out images of the larger domain, at most
+        10,000."""
         own = two(data)
         return asked or min(max(len(own.a.held_out), len(own.b.held_out)), MAX_DEFAULT_SAMPLES)
 
     def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """Nothing to know."""
+        """As `Task.introduce`: nothing to know."""
 
 
 def two(data: TaskData) -> Domains:
-    """The data of a task on two domains."""
+    """The data of a task on two domains.
+
+    Args:
+        data: What `TwoDomains.load` returned.
+
+    Returns:
+        The same, as the type that it is.
+    """
     assert isinstance(data, Domains)
     return data
 

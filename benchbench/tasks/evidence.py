@@ -36,11 +36,24 @@ def gather(
     title: str,
     keep: int = 0,
 ) -> tuple[Sides, Failures, Tensor]:
-    """One pass over `images` (uint8 RGB batches), each through every extractor once. Of several ranks each brings its
-    own images, `total` in number; what comes out is of those of all, in the order of ranks.
+    """One pass over images, each through every extractor once. Of several ranks each brings its own images; what comes
+    out is of those of all, in the order of ranks.
 
-    Returns the evidence by extractor name, the failures of extractors that could not read the images, and the
-    first `keep` images for a picture.
+    Args:
+        images: Batches of any size, uint8 RGB N×3×H×W, on any device.
+        total: How many images this rank brings.
+        extractors: What reads them, by name.
+        metrics: For which they are read: of an extractor features and logits are kept where one of them needs them.
+        runtime: How many images at once, and who is told; changes no number.
+        title: What is done, for whoever is told.
+        keep: How many images are handed out, for a picture.
+
+    Returns:
+        The evidence by extractor name; the failures of extractors that could not read the images, by name; and the
+        first `keep` images, uint8 RGB on the CPU, an empty tensor where there are none.
+
+    Raises:
+        Exception: What making the images raised on some rank, on all of them.
     """
     comm = runtime.comm
     readers = {

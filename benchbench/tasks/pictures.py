@@ -16,8 +16,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Samples:
-    """Generated images beside real ones, uint8 RGB N×3×H×W; by class where it was asked for: `asked` and `labels` are
-    the classes of the two, int64 (N,), else None."""
+    """Generated images beside real ones; by class where classes were asked for.
+
+    Attributes:
+        kind: "samples", the name of the file.
+        caption: What the picture shows.
+        generated: uint8 RGB N×3×H×W.
+        real: uint8 RGB M×3×H×W.
+        asked: The class that each generated image was asked to be, int64 (N,); None where nobody asked.
+        labels: The class of each real image, int64 (M,), or None.
+        classes: Names by label.
+    """
 
     kind: ClassVar[str] = "samples"
     caption: ClassVar[str] = "generated samples beside real images"
@@ -30,7 +39,15 @@ class Samples:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Samples N×3×H×W, and for each the training images nearest to it on `extractor`, nearest first."""
+    """Samples, and beside each the training images nearest to it.
+
+    Attributes:
+        kind: "neighbours", the name of the file.
+        caption: What the picture shows.
+        samples: uint8 RGB N×3×H×W.
+        near: For each sample its nearest training images, uint8 RGB k×3×H×W, nearest first.
+        extractor: The name of the one on which they are near.
+    """
 
     kind: ClassVar[str] = "neighbours"
     caption: ClassVar[str] = "samples with their nearest training images"
@@ -41,7 +58,14 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """Originals and what came back of them, N×3×H×W each."""
+    """Originals and what came back of them.
+
+    Attributes:
+        kind: "reconstructions", the name of the file.
+        caption: What the picture shows.
+        originals: uint8 RGB N×3×H×W.
+        outputs: Of the same shape; row i came from row i.
+    """
 
     kind: ClassVar[str] = "reconstructions"
     caption: ClassVar[str] = "reconstructions below their originals"
@@ -51,7 +75,15 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class Stylizations:
-    """Contents N×3×H×W, style pictures K×3×H×W, and K×N×3×H×W, each content in each style."""
+    """Contents, style pictures, and each content in each style.
+
+    Attributes:
+        kind: "stylizations", the name of the file.
+        caption: What the picture shows.
+        contents: uint8 RGB N×3×H×W.
+        styles: uint8 RGB K×3×H×W.
+        outputs: uint8 RGB K×N×3×H×W, by style and content.
+    """
 
     kind: ClassVar[str] = "stylizations"
     caption: ClassVar[str] = "contents on the left in the styles on top"
@@ -62,7 +94,13 @@ class Stylizations:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and columns of as many images each, N×3×H×W, under their labels."""
+    """A heading, and columns of images under it.
+
+    Attributes:
+        heading: What stands above the columns.
+        columns: For each its label and its images, uint8 RGB N×3×H×W, as many in each column; row i of all belongs
+            together.
+    """
 
     heading: str
     columns: Sequence[tuple[str, Tensor]]
@@ -70,7 +108,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Columns:
-    """Images in columns, section by section. kind: a word, the name of the file. caption: what the columns show."""
+    """Images in columns, section by section; becomes `<kind>.png`.
+
+    Attributes:
+        kind: A word of letters, digits, "-" and "_": the name of the file.
+        sections: From top to bottom.
+        caption: What the columns show.
+    """
 
     kind: str
     sections: Sequence[Section]
@@ -79,8 +123,14 @@ class Columns:
 
 @dataclass(frozen=True)
 class SingleImages:
-    """Images one by one, uint8 RGB N×3×H×W, at most `how_many_single` of them, with `labels`, int64 (N,), where each
-    was asked for a class. kind: a word, the name of the file. caption: what they are, and how many of how many."""
+    """Images one by one; becomes `<kind>.npz`, uint8 N×H×W×3 and lossless.
+
+    Attributes:
+        kind: A word of letters, digits, "-" and "_": the name of the file.
+        caption: What they are, and how many of how many.
+        images: uint8 RGB N×3×H×W, at most `how_many_single` of them.
+        labels: The class that each was asked to be, int64 (N,); None where nobody asked.
+    """
 
     kind: str
     caption: str
@@ -95,7 +145,14 @@ SINGLE_BYTES = 64 * 2**20  # before they are packed: all 256 up to 295×295 pixe
 
 
 def how_many_single(height: int, width: int) -> int:
-    """How many images of that size a record keeps one by one.
+    """How many images a record keeps one by one: those that take 64 MiB before they are packed, at most 256.
+
+    Args:
+        height: Of the images, in pixels.
+        width: Of the images, in pixels.
+
+    Returns:
+        The number, from 1 to 256.
 
     >>> how_many_single(32, 32), how_many_single(256, 256), how_many_single(512, 512)
     (256, 256, 85)

@@ -44,9 +44,19 @@ SHORTEST = 0.5  # seconds over which other programs are watched: the kernel coun
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number that is no metric on evidence, with what its row in the record says. `n_images` is what it was
-    measured on (a batch, or one image). Rates and sizes are positive and scatter in proportion. `version` is raised
-    when the same name comes to mean another quantity."""
+    """One number that is no metric on evidence, with what its row in the record says.
+
+    Attributes:
+        metric: Its name in the record.
+        aspect: "throughput" for rates and latencies, "cost" for sizes and counts.
+        unit: "images/s", "ms", "MiB", …; "" for a count.
+        higher_is_better: None for what is no property of a model, such as the load of the machine.
+        estimate: The number, with its range where it was repeated.
+        n_images: On how many images it was measured, a batch or one; None where on none.
+        scale: On which its spread is even; rates and sizes scatter in proportion.
+        ends: The smallest and the largest value it can take; None for an end that is open.
+        version: Raised when the same name comes to mean another quantity.
+    """
 
     metric: str
     aspect: Aspect
@@ -71,12 +81,19 @@ def measure_sampling(
 def measure_rates(
     make: Callable[[int], object], *, device: torch.device, batch_size: int
 ) -> list[Measurement]:
-    """Images/s at `batch_size` (median and range of five), the latency of one image (p50, p95; of fifty), and how many
-    cores other programs kept busy meanwhile.
+    """How fast images are made: medians and ranges over repeats after a warm-up.
 
-    make: makes so many images and hands them out as uint8; writing files is not counted. Where a batch would take
-    longer than `BUDGET`, it is the largest by doubling that does not; where all repeats would, there are fewer of them,
-    at least three. The rows say both.
+    Where a batch would take longer than 20 seconds, it is the largest by doubling that does not; where all repeats
+    would, there are fewer of them, at least three. The rows say both.
+
+    Args:
+        make: Makes so many images and hands them out as uint8; writing files is not counted.
+        device: Where; its queue is waited for before a clock is read.
+        batch_size: How many images a batch.
+
+    Returns:
+        Images/s at this batch size (of five repeats), the latency of one image in ms (p50 and p95 of fifty), and how
+        many cores other programs kept busy meanwhile.
     """
 
     def sample(n: int) -> None:
@@ -128,10 +145,17 @@ def measure_cost(
 ) -> list[Measurement]:
     """What the model takes, and how busy the machine was.
 
-    Parameters that are read to sample one image, or to do what `once` does, and all of them (a discriminator and an
-    encoder are only trained with); how often a network is evaluated for it (`_Evaluations`); the floating-point
-    operations of it (2 a multiply-add; convolutions and matrix products, counted by torch's FlopCounterMode); the peak
-    memory; the machine's load over the last minute.
+    Args:
+        model: On `device`.
+        device: Where it computes.
+        once: Makes one image, where that is not `model.sample`.
+
+    Returns:
+        Parameters that are read to make one image, and all of them (a discriminator and an encoder are only trained
+        with); how often a network is evaluated for it (a model whose network is no part of it states that as
+        `evaluations_per_image`); the floating-point operations of it (2 a multiply-add; convolutions and matrix
+        products, counted by torch's FlopCounterMode); the peak memory in MiB, on CUDA that of one image and the
+        weights, elsewhere the largest resident set of the process; the machine's load over the last minute.
     """
 
     def sample() -> object:

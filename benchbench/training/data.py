@@ -14,9 +14,12 @@ from benchbench.training.batches import Other
 class TrainingData:
     """What `training.trainer.train` takes.
 
-    images: uint8 RGB N×3×H×W, or a source of such images, which need not be in memory; of a translator those of
-    domain A. labels: int64 (N,) or None. held_out: images as these, that are scanned and never learned from. second:
-    the other domain of a translator.
+    Attributes:
+        images: uint8 RGB N×3×H×W, or a source of such images, which need not be in memory; of a translator those of
+            domain A.
+        labels: int64 (N,), or None.
+        held_out: Images as these, that are scanned and never learned from.
+        second: The other domain of a translator; None for models of one kind of images.
     """
 
     images: Images
@@ -25,6 +28,10 @@ class TrainingData:
     second: Other | None = None
 
     def parts(self) -> list[Images]:
-        """All images there are, by domain and split."""
+        """All images there are.
+
+        Returns:
+            Training and held-out images, and those of the second domain after them.
+        """
         second = [] if self.second is None else [self.second.images, self.second.held_out]
         return [self.images, self.held_out, *second]

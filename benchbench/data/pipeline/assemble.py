@@ -179,10 +179,28 @@ def assemble(
     native: int | None = None,
     extractor: str | None = None,
 ) -> Dataset:
-    """A dataset of one decoded or scanned part, which is split in halves, or of two: train and held-out.
+    """A dataset of one part, which is split in halves, or of two: train and held-out.
 
-    `sides` (one part only): indices of its halves, where they do not follow from its pixels and labels alone.
-    The rest as in `Dataset`.
+    One part is cut in halves with a fixed seed, class by class, equal images on one side; a note says so, and so do
+    others of held-out images that are in training, pixel by pixel, and of how pixels were converted.
+
+    Args:
+        name: As in `Dataset`.
+        decoded: One part or two, decoded or scanned; two have images of one size.
+        labels: For each part the labels of its images, in 0..n_classes-1, or None.
+        classes: Names by label; empty without labels.
+        sides: Of one part the indices of its halves, where they do not follow from its pixels and labels alone.
+        canonical: As in `Dataset`.
+        notes: As in `Dataset`; those that are made here come after them.
+        source: As in `Dataset`.
+        native: As in `Dataset`.
+        extractor: As in `Dataset`.
+
+    Returns:
+        The dataset, with the fingerprints of its splits.
+
+    Raises:
+        InputError: The images of two parts differ in size, or a split has fewer than 2 images.
     """
     notes = [*notes, *notes_on(decoded)]
     if len(decoded) == 1:

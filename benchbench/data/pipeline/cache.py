@@ -42,8 +42,10 @@ MAX_BYTES = 4 * 2**30
 class Decoded:
     """Images as they came out of the decoder.
 
-    images: uint8 N×3×H×W. digests: `pixel_digests` of them. conversions: how often each of
-    `decode.CONVERSIONS` applied.
+    Attributes:
+        images: uint8 RGB N×3×H×W.
+        digests: `data.pipeline.fingerprint.pixel_digests` of them, in their order.
+        conversions: How often each of `data.pipeline.decode.CONVERSIONS` applied; empty for images that were drawn.
     """
 
     images: NDArray[np.uint8]

@@ -45,7 +45,14 @@ REENCODED = {
 
 
 def pixel_digests(images: NDArray[np.uint8] | Tensor) -> list[bytes]:
-    """sha256 of each image's shape and pixels; `images` is uint8 N×C×H×W."""
+    """What each image is, by its shape and pixels.
+
+    Args:
+        images: uint8 N×C×H×W; a tensor is on the CPU.
+
+    Returns:
+        One sha256 (32 bytes) an image, in their order.
+    """
     array = np.ascontiguousarray(images.numpy() if isinstance(images, Tensor) else images)
     header = "x".join(map(str, array.shape[1:])).encode() + b"\n"
     digests = []

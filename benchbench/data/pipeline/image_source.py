@@ -62,17 +62,40 @@ Images = Tensor | ImageSource
 
 
 def take(images: Images, rows: Tensor) -> Tensor:
-    """The images of these numbers, uint8 RGB; `rows`: int64 on the CPU."""
+    """Some of the images.
+
+    Args:
+        images: A tensor, or a source.
+        rows: Their numbers, int64 (N,), on the CPU.
+
+    Returns:
+        uint8 RGB N×3×H×W, in the order of `rows`.
+    """
     return images[rows] if isinstance(images, Tensor) else images.batch(rows)
 
 
 def chosen(images: Images, rows: Tensor) -> Images:
-    """A part of the images, as the kind of thing that they were: of a source nothing is read."""
+    """A part of the images, as the kind of thing that they were.
+
+    Args:
+        images: A tensor, or a source.
+        rows: The numbers of those that are kept, int64 (N,), on the CPU.
+
+    Returns:
+        A tensor of a tensor, a source of a source, in the order of `rows`; of a source nothing is read.
+    """
     return images[rows] if isinstance(images, Tensor) else Chosen(images, rows)
 
 
 def pieces(images: Images) -> Iterator[Tensor]:
-    """All images in their order, in parts that are small where they come from a source."""
+    """All images in their order, in parts that are small where they come from a source.
+
+    Args:
+        images: A tensor, or a source.
+
+    Yields:
+        A tensor in one piece, of a source as many as `rows_at_once` says; uint8 RGB N×3×H×W.
+    """
     if isinstance(images, Tensor):
         yield images
     else:
@@ -80,7 +103,16 @@ def pieces(images: Images) -> Iterator[Tensor]:
 
 
 def batches_of(images: Images, n: int, rows: range | None = None) -> Iterator[Tensor]:
-    """Images in their order, `n` at a time, the last batch as short as it falls; all, or the block of these numbers."""
+    """Images in their order, a batch at a time.
+
+    Args:
+        images: A tensor, or a source.
+        n: How many a batch; the last one is as short as it falls.
+        rows: The numbers of those that are wanted, a block; None for all.
+
+    Yields:
+        uint8 RGB, at most n×3×H×W.
+    """
     block = range(len(images)) if rows is None else rows
     for start in range(block.start, block.stop, n):
         stop = min(start + n, block.stop)
@@ -88,12 +120,29 @@ def batches_of(images: Images, n: int, rows: range | None = None) -> Iterator[Te
 
 
 def rows_at_once(images: ImageSource) -> int:
-    """How many images of a source are read at once where all are gone through."""
+    """How many images of a source are read at once where all are gone through.
+
+    Args:
+        images: The source.
+
+    Returns:
+        From 1 to 256, as many as take at most 64 MiB.
+    """
     return max(1, min(PIECE, PIECE_BYTES // (3 * images.height * images.width)))
 
 
 def in_memory(images: Images) -> Tensor:
-    """All images as one tensor, for whatever takes no source; `InputError` where a source does not fit into memory."""
+    """All images as one tensor, for whatever takes no source.
+
+    Args:
+        images: A tensor, which is returned as it is, or a source, which is read whole.
+
+    Returns:
+        uint8 RGB N×3×H×W.
+
+    Raises:
+        InputError: The images of a source do not fit into memory.
+    """
     if isinstance(images, Tensor):
         return images
     whole = torch.from_numpy(room_for(len(images), *size_of(images)))
@@ -105,26 +154,52 @@ def in_memory(images: Images) -> Tensor:
 
 
 def digests_of(images: Images) -> Sequence[bytes]:
-    """`pixel_digests` of all images; a source that knows its own is not read for them."""
+    """`pixel_digests` of all images.
+
+    Args:
+        images: A tensor, or a source; one that knows its own digests is not read for them.
+
+    Returns:
+        One digest of 32 bytes an image, in their order.
+    """
     if not isinstance(images, Tensor) and images.digests is not None:
         return images.digests
     return [digest for piece in pieces(images) for digest in pixel_digests(piece.cpu())]
 
 
 def size_of(images: Images) -> tuple[int, int]:
-    """(H, W)."""
+    """How large the images are.
+
+    Args:
+        images: A tensor, or a source.
+
+    Returns:
+        (H, W) in pixels.
+    """
     if isinstance(images, Tensor):
         return images.shape[2], images.shape[3]
     return images.height, images.width
 
 
 def all_grey(images: Images) -> bool:
-    """Whether R = G = B everywhere; a source is taken at its word."""
+    """Whether R = G = B everywhere.
+
+    Args:
+        images: A tensor, of which every pixel is looked at, or a source, which is taken at its word.
+
+    Returns:
+        True where they are grey; of a source False may mean that nobody knows.
+    """
     return is_grey(images) if isinstance(images, Tensor) else images.grey
 
 
 class Chosen:
-    """Some of the images of a source, by number."""
+    """Some of the images of a source, by number: an `ImageSource` of its own.
+
+    Args:
+        source: Where the images are.
+        rows: The numbers of those that are kept, int64 (N,), on the CPU, in the order that they have here.
+    """
 
     def __init__(self, source: ImageSource, rows: Tensor) -> None:
         self.height, self.width, self.grey = source.height, source.width, source.grey
@@ -140,5 +215,5 @@ class Chosen:
         return None if known is None else [known[row] for row in self._rows.tolist()]
 
     def batch(self, rows: Tensor) -> Tensor:
-        """As `ImageSource.batch`."""
+        """As `ImageSource.batch`: `rows` number those that are kept."""
         return self._source.batch(self._rows[rows])

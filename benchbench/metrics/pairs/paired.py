@@ -28,11 +28,20 @@ from benchbench.metrics.pairs.ssim import ms_ssim_planes, ssim_planes
 
 
 def ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
-    """Structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, eq. 13; see `metrics.pairs.ssim`).
+    """Structural similarity of pairs of images (Wang et al. 2004, eq. 13; see `metrics.pairs.ssim`).
 
-    x, y: uint8 N×{1,3}×H×W. y_channel: compare BT.601 luma only. crop_border: pixels cut off each side first.
-    Returns float64 (N,). `InputError` for images that cannot be paired, `MetricFailed` below 11×11 pixels and
-    for a border that leaves none.
+    Args:
+        x: One side, uint8 N×3×H×W or N×1×H×W, at least 11×11 pixels.
+        y: The other side, of the same shape; row i belongs to row i of `x`.
+        y_channel: Compare BT.601 luma only, as super-resolution papers do.
+        crop_border: Pixels cut off each side first.
+
+    Returns:
+        One value a pair, float64 (N,) in [-1, 1]; 1 for equal images.
+
+    Raises:
+        InputError: The images cannot be paired, or luma is asked of images with one channel.
+        MetricFailed: They are smaller than 11×11 pixels, or the border leaves none.
     """
     return ssim_planes(*_pair(x, y, y_channel, crop_border))
 
@@ -55,8 +64,20 @@ def mae(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) 
 
 
 def psnr(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
-    """Peak signal-to-noise ratio in dB, −10 log10 MSE with peak 255; +inf for equal images. Arguments as
-    `ssim`.
+    """Peak signal-to-noise ratio of pairs of images: −10 log10 MSE, peak 255.
+
+    Args:
+        x: One side, uint8 N×3×H×W or N×1×H×W.
+        y: The other side, of the same shape; row i belongs to row i of `x`.
+        y_channel: Compare BT.601 luma only, as super-resolution papers do.
+        crop_border: Pixels cut off each side first.
+
+    Returns:
+        One value a pair, float64 (N,) in dB; +inf for equal images.
+
+    Raises:
+        InputError: The images cannot be paired, or luma is asked of images with one channel.
+        MetricFailed: The border leaves no pixels.
     """
     return -10 * mse(x, y, y_channel=y_channel, crop_border=crop_border).log10()
 
@@ -115,17 +136,29 @@ def mean_over_images(values: Tensor, ends: Range) -> Estimate:
 
 class PairReader:
     """Scores pairs batch by batch, from whoever has them; what is found of some merges with what is of others
-    (`PairEvidence.merge`)."""
+    (`PairEvidence.merge`).
+
+    Args:
+        per_image: For each metric, by its name, a function of two uint8 batches N×3×H×W that gives one value a pair,
+            float (N,): `PairedMetric.of_pairs`.
+    """
 
     def __init__(self, per_image: Mapping[str, Callable[[Tensor, Tensor], Tensor]]) -> None:
-        """per_image: metric name to a function of two uint8 batches that gives one value a pair."""
         self._per_image = per_image
         self._values: dict[str, list[Tensor]] = {name: [] for name in per_image}
         self._failures: dict[str, MetricFailed] = {}
 
     def update(self, x: Tensor, y: Tensor) -> None:
-        """Compare x and y, uint8 N×3×H×W. A metric that cannot score such images at all (too small for its
-        window, say) leaves its failure instead of values."""
+        """Compare a batch of pairs. A metric that cannot score such images at all (too small for its window, say)
+        leaves its failure instead of values.
+
+        Args:
+            x: Outputs, uint8 N×3×H×W.
+            y: What each is held against, of the same shape.
+
+        Raises:
+            InputError: The images cannot be paired.
+        """
         for name in self._per_image.keys() - self._failures.keys():
             try:
                 self._values[name].append(self._per_image[name](x, y))
@@ -133,7 +166,11 @@ class PairReader:
                 self._failures[name] = failure
 
     def compute(self) -> PairEvidence:
-        """The values of all pairs, in their order."""
+        """What was found.
+
+        Returns:
+            The values of all pairs, in their order, float64 on the CPU, and the failures.
+        """
         whole = {
             name: torch.cat(parts)
             .double()
@@ -149,8 +186,17 @@ class PairReader:
 class PairedMetric(Metric):
     """Mean over pairs of what `per_image` gave; the evaluator streams the pairs through `of_pairs`.
 
-    role: which pairs it is shown (see `metric.Need`). crop_border: pixels cut off each side first. hints: points of the
-    truth that a model may see. Both are part of the name.
+    A class sets the fields of `Metric` and writes `per_image`.
+
+    Attributes:
+        role: Which pairs it is shown: "truth" (an output and its right answer), "cycle", "identity" or "style", as in
+            `metric.Need`.
+        why_infinite: What a reader is told where a value is not finite, as the end of a sentence.
+
+    Args:
+        extractor: None: pairs are compared without one.
+        crop_border: Pixels cut off each side first; part of the name, "psnr_y_crop4".
+        hints: Points of the truth that a model may see; part of the name, "psnr_hints5".
     """
 
     aspect: ClassVar[Aspect] = "paired"
@@ -173,11 +219,33 @@ class PairedMetric(Metric):
 
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
-        """uint8 N×3×H×W, twice -> float64 (N,)."""
+        """What each pair is worth.
+
+        Args:
+            x: Outputs, uint8 N×3×H×W.
+            y: What each is held against, of the same shape.
+
+        Returns:
+            One value a pair, float64 (N,).
+
+        Raises:
+            MetricFailed: It cannot score such images at all.
+        """
         raise NotImplementedError
 
     def of_pairs(self, x: Tensor, y: Tensor) -> Tensor:
-        """`per_image` of what the crop leaves."""
+        """`per_image` of what the crop leaves.
+
+        Args:
+            x: As in `per_image`.
+            y: As in `per_image`.
+
+        Returns:
+            One value a pair, float64 (N,).
+
+        Raises:
+            MetricFailed: The crop leaves no pixels, or as `per_image`.
+        """
         return self.per_image(_cropped(x, self.crop_border), _cropped(y, self.crop_border))
 
     def compute(self, evidence: Evidence) -> Estimate:

@@ -49,10 +49,24 @@ WINDOWS = (6, 8, 9, 10, 12)  # blocks a subset of `fd_infinity` spans: sizes fro
 
 
 def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> float:
-    """FD of two Gaussians from means (D,) and symmetric semidefinite covariances (D, D).
+    """FD of two Gaussians: ‖μ₁ − μ₂‖² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^{1/2} (Dowson & Landau 1982).
 
-    Never negative, symmetric up to rounding, and exactly 0 for equal arguments (they are compared first).
-    `InputError` for shapes that do not fit; `MetricFailed` for values that are not finite or no covariance.
+    On Inception-v3 features this is the FID (Heusel et al. 2017, eq. 6). Distances at different numbers of images do
+    not compare: that of finite samples is too large.
+
+    Args:
+        mu1: The mean of one side, floats (D,); everything is computed in float64.
+        cov1: Its covariance (D, D), symmetric and semidefinite, divided by n − 1 as in the field's implementations.
+        mu2: The mean of the other side, (D,).
+        cov2: Its covariance, (D, D).
+
+    Returns:
+        The distance, in squared units of the features. Never negative, symmetric up to rounding, and exactly 0 for
+        equal arguments (they are compared first).
+
+    Raises:
+        InputError: The shapes do not fit together.
+        MetricFailed: A value is not finite, or a matrix is no covariance.
     """
     mu1, cov1, mu2, cov2 = (t.to(torch.float64) for t in (mu1, cov1, mu2, cov2))
     d = len(mu1)

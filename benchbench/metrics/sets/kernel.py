@@ -50,9 +50,15 @@ def cubic_kernel(dim: int) -> Kernel:
 
 @dataclass(frozen=True)
 class MMD:
-    """value: unbiased MMD². standard_error: of it. biased: the V-statistic, with the diagonals, never
-    negative. subsets: float64 (S,), unbiased MMD² of each pair of subsets asked for. products: the precision of
-    the inner products behind it."""
+    """A squared maximum mean discrepancy.
+
+    Attributes:
+        value: Unbiased MMD², which may fall below 0.
+        standard_error: Of `value`.
+        biased: The V-statistic, with the diagonals, never negative.
+        subsets: Unbiased MMD² of each pair of subsets asked for, float64 (S,); empty where nobody asked.
+        products: The precision of the inner products behind it.
+    """
 
     value: float
     standard_error: float
@@ -63,14 +69,33 @@ class MMD:
 
 @dataclass(frozen=True)
 class Subsets:
-    """Rows that belong together: int64 (S, size) into x and into y, without repeats in a row."""
+    """Rows that belong together, without repeats in a subset.
+
+    Attributes:
+        x: Numbers of rows of x, int64 (S, size).
+        y: Numbers of rows of y, int64 (S, size).
+    """
 
     x: Tensor
     y: Tensor
 
     @classmethod
     def draw(cls, n: int, m: int, subsets: int = SUBSETS, size: int = SUBSET_SIZE, seed: int = 0) -> Subsets:
-        """Seeded draws without replacement; `MetricFailed` where a side has fewer than `size` images."""
+        """Seeded draws without replacement.
+
+        Args:
+            n: How many images x has.
+            m: How many images y has.
+            subsets: How many pairs of subsets are drawn.
+            size: How many images each of them has.
+            seed: Of the draws.
+
+        Returns:
+            The subsets, the same ones for the same arguments.
+
+        Raises:
+            MetricFailed: A side has fewer than `size` images.
+        """
         if min(n, m) < size:
             raise MetricFailed(
                 f"subsets of {size} images need as many on both sides but there are {n} and {m}"
@@ -85,21 +110,36 @@ class Subsets:
 def kernel_distance(
     x: Tensor, y: Tensor, subsets: Subsets | None = None, kernel: Kernel | None = None
 ) -> MMD:
-    """MMD² between features x (N×D) and y (M×D), N, M ≥ 2, and of `subsets` of them in the same pass. The
-    kernel is the cubic one unless another is given.
+    """MMD² between two sets of features (Gretton et al. 2012, eq. 3), and of subsets of them in the same pass.
+
+    With the cubic kernel on Inception-v3 features this is the KID of Bińkowski et al. 2018.
 
     Float64 features get float64 products. Float32 features get float32 products where these leave the value
     what it is in float64 to 1e-6 of itself or of its standard error, whichever is larger, as
     `gram.rounding_error` measures it, and float64 ones elsewhere: with few images, with an outlier that rules
     the sums. (A single subset has fewer pairs to average over than all of them have; the mean of 100 has not.)
 
-    standard_error: the variance of a two-sample U-statistic by Hoeffding's decomposition,
+    The standard error is the variance of a two-sample U-statistic by Hoeffding's decomposition,
 
         4σ_a²/n + 4σ_b²/m + 2ζ_xx/n(n − 1) + 2ζ_yy/m(m − 1) + 4ζ_xy/nm,
 
     with a(x) = E k(x, X) − E k(x, Y), b alike, and ζ the variance of the doubly centred kernels. The variance
     of the row means estimates σ² plus noise that adds the ζ terms twice over, so they are taken off once;
     what is left is at least the ζ terms themselves, which alone remain when both sides have one distribution.
+
+    Args:
+        x: Features of one side, float32 or float64 N×D, N ≥ 2; CPU or CUDA.
+        y: Features of the other side, M×D, M ≥ 2.
+        subsets: Rows of which MMD² is wanted too (`Subsets.draw`); None for the whole alone.
+        kernel: Inner products (A×B), |x|² (A,) and |y|² (B,) to the A×B matrix of k(x, y); None for the cubic one,
+            (x·y/D + 1)³.
+
+    Returns:
+        MMD² of all images with its standard error, and of the subsets.
+
+    Raises:
+        InputError: A side has another shape or dtype, or the lengths of the feature vectors differ.
+        MetricFailed: A side has fewer than 2 images, or holds a value that is not finite.
     """
     check_pair(x, y)
     kernel = kernel or cubic_kernel(x.shape[1])

@@ -101,10 +101,20 @@ def overlap(real: Tensor, fake: Tensor, k: int = 5, halves: bool = False) -> Ove
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
-    """{"precision", "recall", "density", "coverage"} of features `fake` M×D against `real` N×D.
+    """Precision, recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    All in [0, 1] but density, which is about 1 for equal distributions and has no upper bound of its own.
-    Errors as in `overlap`.
+    Args:
+        real: Features of real images, float32 or float64 N×D, N > k.
+        fake: Features of generated images, M×D, M > k.
+        k: The neighbour that sets the radius of a ball: 5 as in Naeem et al., 3 as in Kynkäänniemi et al.
+
+    Returns:
+        The four numbers by the names "precision", "recall", "density" and "coverage". All are in [0, 1] but density,
+        which is about 1 for equal distributions and has no upper bound of its own.
+
+    Raises:
+        InputError: A side has another shape or dtype, or the lengths of the feature vectors differ.
+        MetricFailed: A side has no more than k images, or holds a value that is not finite.
     """
     result = overlap(real, fake, k)
     return {

@@ -33,9 +33,19 @@ GROUPS = 20
 
 
 def vendi_score(features: Tensor, q: float = 1.0) -> float:
-    """Vendi score of order q in [0, ∞], between 1 and min(N, D), of features N×D under the cosine kernel.
+    """How many distinct images the features amount to under the cosine kernel (Friedman & Dieng 2023, def. 3.1).
 
-    q = 0 is the rank. `MetricFailed` for no rows, NaN, or a row of zeros, which has no direction.
+    Args:
+        features: float32 or float64 N×D, N ≥ 1.
+        q: The order, in [0, ∞]: 0 is the rank, small ones count rare images in full, ∞ looks at the largest cluster
+            alone (Pasarkar & Dieng 2024).
+
+    Returns:
+        Between 1 and min(N, D). It grows with N, so only equal numbers of images compare.
+
+    Raises:
+        InputError: The features have another shape or dtype, or q is below 0.
+        MetricFailed: There are no rows, a value is not finite, or a row is all zeros and has no direction.
     """
     return _of_eigenvalues(torch.linalg.eigvalsh(_small_matrix(features)[0]), q)
 
