@@ -1,6 +1,7 @@
 """A package of somebody else's brings a task, a model for it and a metric; every verb treats them like ours.
 
-The package is `fixtures/acme_rotation`, 90 lines: images are turned by 90 degrees and scored on the way back.
+The package is `fixtures/acme_rotation`, fewer than 100 lines: images are turned by 90 degrees and scored on the way
+back.
 """
 
 from __future__ import annotations
@@ -126,3 +127,34 @@ def test_what_does_not_fit_is_one_sentence() -> None:
     ):
         result = CliRunner().invoke(cli, ["run", "--model", "noise", "--dataset", "digits", "--task", task])
         assert sentence in str(result.exception)
+
+
+@pytest.mark.costly
+@pytest.mark.usefixtures("acme")
+def test_a_task_without_extractors_keeps_its_own_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`reads_extractors = False` leaves out what reads one, and nothing that the task calls standard; a measurement
+    that says no number of images has that of its `Number`."""
+    import acme_rotation
+
+    from benchbench.metrics.metric import Estimate
+    from benchbench.tasks.base import Number
+    from benchbench.tasks.speed import Measurement
+
+    class Counting(acme_rotation.Rotation):
+        reads_extractors = False
+
+        def run(self, *asked):
+            found = super().run(*asked)
+            turned = Measurement("turned", "quality", "", True, Estimate(1.0))
+            found.numbers.append(Number(turned, self.name, 8))
+            return found
+
+    monkeypatch.setattr(acme_rotation, "Rotation", Counting)
+    answer(
+        "run", "--model", "turner", "--dataset", "digits", "--samples", "8", "--set", "steps=1", "--out", "a"
+    )
+    rows = load_results("a").set_index("metric")
+    assert {"psnr", "corner_error"} <= set(rows.index)
+    assert rows.loc["corner_error"].headline
+    assert rows.loc["turned"].n_images == 8
+    assert "fd_efficientnet_lite0" not in rows.index

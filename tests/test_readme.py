@@ -15,7 +15,9 @@ from click.testing import CliRunner
 import benchbench
 from benchbench.cli import cli
 from benchbench.core.files import atomic_write
+from benchbench.models import MODELS
 from benchbench.results.load import load_runs
+from benchbench.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 # What a command asks for that a test cannot have; all others are run.
@@ -29,6 +31,13 @@ NOT_HERE = {
 # A run in seconds: the same command and as many images, fewer steps and numbers, of the smallest network.
 SHORTER = {"vae": ["--set", "epochs=1"], "dcgan": ["--set", "steps=60"]}
 WRITTEN = {"runs/", "report.html", "junit.xml"}
+
+
+def test_every_model_and_task_is_named() -> None:
+    """Whatever `benchbench list` shows of ours, a reader finds on the first page, in backticks or as a word."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {name for name in MODELS if f"`{name}`" not in page} == set()
+    assert {name for name in TASKS if not re.search(rf"\b{name}\b", page)} == set()
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -48,4 +48,9 @@ def jpeg_settings(quality: int) -> dict[str, Any]:
     """What `jpeg` did, for run.json: the settings, and which library did it."""
     turbo = features.version_feature("libjpeg_turbo")
     encoder = f"libjpeg {features.version('jpg')}" if turbo is None else f"libjpeg-turbo {turbo}"
-    return {"kind": "jpeg", "quality": quality, "subsampling": "4:2:0", "encoder": encoder}
+    return {
+        "kind": "jpeg",
+        "quality": quality,
+        "subsampling": "4:2:0, grey images as one channel",
+        "encoder": encoder,
+    }

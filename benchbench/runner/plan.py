@@ -319,11 +319,12 @@ def _scoring(spec: CellSpec, task: Task, probe: nn.Module, data: TaskData, desk:
     extractors = choose_extractors(
         asked or (None if task.reads_extractors else [DEFAULT_EXTRACTOR]), data, desk.load
     )
-    standard = task.standard if task.reads_extractors else STANDARD
+    standard = task.standard if task.standard or task.reads_extractors else STANDARD
     chosen = select_metrics(names, extractors.names, extractors.own, standard)
     named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(names)}
     if not task.reads_extractors:
-        chosen = [metric for metric in chosen if metric.name in named]
+        asked_for = {*named, *task.standard}
+        chosen = [metric for metric in chosen if not {metric.family, metric.name}.isdisjoint(asked_for)]
     chosen, loaded = load_chosen(chosen, extractors, named, desk.load, spec.precision, progress)
     reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}
     unmet = [

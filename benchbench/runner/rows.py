@@ -93,7 +93,7 @@ def _measured(cell: Cell, number: Number, found: Measurement) -> Row:
         aspect=found.aspect,
         unit=found.unit,
         higher_is_better=found.higher_is_better,
-        n_images=found.n_images,
+        n_images=number.n_images if found.n_images is None else found.n_images,
         n_reference=None,
         extractor=None,
         resize=None,

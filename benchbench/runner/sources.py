@@ -65,6 +65,11 @@ def open_samples(
     else:
         if options.size is not None:
             raise InputError("a size is for files and datasets; bring images in memory to one size yourself")
+        for name in ("kind", "latent", "classes"):
+            if getattr(options, name) is not None:
+                raise InputError(
+                    f"{name} is for images that a text names; these are in memory, so leave it out"
+                )
         stream = _in_memory(images, "images", samples)
     return stream if samples is None else stream.first(samples)
 

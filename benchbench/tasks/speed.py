@@ -48,7 +48,8 @@ class Measurement:
 
     Attributes:
         metric: Its name in the record.
-        aspect: "throughput" for rates and latencies, "cost" for sizes and counts.
+        aspect: "throughput" for rates and latencies, "cost" for sizes and counts; of what a task counts itself one of
+            the others, for example "quality".
         unit: "images/s", "ms", "MiB", …; "" for a count.
         higher_is_better: None for what is no property of a model, such as the load of the machine.
         estimate: The number, with its range where it was repeated.

@@ -649,3 +649,10 @@ def test_progress_is_silent_by_default(capfd: pytest.CaptureFixture[str]) -> Non
     """A library prints nothing unless asked."""
     evaluated(SAMPLES, REAL)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("option", [{"kind": "folder"}, {"latent": 4}, {"classes": 3}])
+def test_what_only_files_can_be_asked_for(option: dict[str, Any]) -> None:
+    """Beside tensors it would be ignored: it is refused by its name."""
+    with pytest.raises(InputError, match=f"{next(iter(option))} is for images that a text names"):
+        benchbench.evaluate(SAMPLES, REAL, ["fd"], device="cpu", **option)

@@ -41,7 +41,13 @@ FACTS = {
 """What run.json adds to a number, with its dtype."""
 
 MEASURED = ("throughput", "cost")  # aspects that depend on the machine, `COUNTED` apart
-COUNTED = ("parameters", "parameters_sampling", "parameters_training", "flops_per_image")
+COUNTED = (
+    "parameters",
+    "parameters_sampling",
+    "parameters_training",
+    "network_evaluations",
+    "flops_per_image",
+)
 BUSY = 0.2  # above this share a rate says little: it is shown with a dagger, and neither ranked nor gated
 SAME = 1e-6  # relative: two runs of the same thing differ by rounding alone
 _MACHINE = ("device", "device_name", "processor", "cores", "threads", "memory_gib")
