@@ -134,9 +134,20 @@ class FamilyRegistry(Registry):
         ours: dict[str, bool] = {}
         for name, entry in self._entries().items():
             family = self._family(name)
-            members = [name] if family is None else [f"{name}_{what}" for what in family.members()]
+            members = [name] if family is None else [f"{name}_{what}" for what in self._members(name, family)]
             ours |= dict.fromkeys(members, entry.value.startswith("benchbench."))
         return sorted(ours, key=lambda name: (not ours[name], name))
+
+    def _members(self, name: str, family: Any) -> list[str]:
+        try:
+            return [str(what) for what in family.members()]
+        except Exception as error:
+            warnings.warn(
+                f"the members of the {self.kind} {name!r} cannot be known: {error}; skipped",
+                BenchbenchWarning,
+                stacklevel=3,
+            )
+            return []
 
     def families(self) -> dict[str, Any]:
         """Those that are families.
@@ -187,12 +198,16 @@ class FamilyRegistry(Registry):
             The family and what stands behind it; the name and "" of one that stands alone or that nobody has.
         """
         entries = self._entries()
-        if name in entries:
+        ours = {known for known, entry in entries.items() if entry.value.startswith("benchbench.")}
+        if name in ours:
             return name, ""
         head, colon, what = name.partition(":")
-        if colon:
+        if colon and name not in entries:
             return head, what
-        for family in sorted(entries, key=len, reverse=True):
+        # Ours first, so that a plugin cannot silently take over a member's name that records already use.
+        for family in sorted(entries, key=lambda known: (known in ours, len(known)), reverse=True):
+            if name in entries and family not in ours:
+                return name, ""
             if name.startswith(f"{family}_") and self._family(family) is not None:
                 return family, name.removeprefix(f"{family}_")
         return name, ""

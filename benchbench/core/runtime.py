@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from benchbench.core.comm import ALONE, Comm
+from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 
 
@@ -25,6 +26,13 @@ class Runtime:
     batch_size: int | None = None
     progress: Progress = SILENT
     comm: Comm = ALONE
+
+    def __post_init__(self) -> None:
+        size = self.batch_size
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise InputError(
+                f"batch_size={size!r} is not possible; give a whole number of images from 1 on, or None"
+            )
 
     def batch(self, default: int) -> int:
         """How many images at once.

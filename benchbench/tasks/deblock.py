@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Restorer
 from benchbench.core.runtime import Runtime
@@ -44,6 +45,15 @@ class Deblock(OneDataset):
         """A model that restores."""
         return hasattr(model, "restore")
 
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """As many as were asked for, else all held-out images, at most 10,000."""
+        have = len(one(data).held_out)
+        if asked is not None and asked > have:
+            raise InputError(
+                f"{data.name} has {have} held-out images to restore; ask for --samples {have} or fewer"
+            )
+        return super().n_samples(model, data, asked)
+
     def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
         """Whatever is no comparison of an image with what it was."""
         return (
@@ -56,7 +66,7 @@ class Deblock(OneDataset):
         """Restored images against their originals, and what restoring costs."""
         assert isinstance(model, Restorer)
         held_out, spec = one(data).held_out.images, data.spec
-        n = min(request.n_samples, len(held_out))
+        n = request.n_samples
         per_image = {
             metric.name: metric.of_pairs for metric in request.metrics if isinstance(metric, PairedMetric)
         }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchbench.core import registry
-from benchbench.core.errors import InputError
+from benchbench.core.errors import BenchbenchWarning, InputError
 from benchbench.core.registry import EXTRACTORS, FamilyRegistry
 
 GROUP = "benchbench.extractors"
@@ -98,3 +98,22 @@ def test_what_there_is_not(with_plugin: FamilyRegistry, name: str, sentence: str
     if ":" in name:
         with pytest.raises(InputError, match=sentence):
             with_plugin.recorded(name)
+
+
+def test_a_plugin_cannot_take_the_name_of_a_member_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cnn_digits` in a record means ours, whatever a package registers under it, by either spelling and in either
+    order; a family of others whose members cannot be known is named and left out, and nothing else with it."""
+    plugin = ModuleType("a_plugin_that_takes_names")
+    broken = type("Broken", (Grid,), {"members": classmethod(lambda cls: [][1])})
+    vars(plugin).update(Alone=Alone, Broken=broken)
+    monkeypatch.setitem(sys.modules, plugin.__name__, plugin)
+    theirs = [
+        EntryPoint("cnn_digits", f"{plugin.__name__}:Alone", GROUP),
+        EntryPoint("odd", f"{plugin.__name__}:Broken", GROUP),
+    ]
+    for order in ([*theirs, OURS], [OURS, *theirs]):
+        monkeypatch.setattr(registry, "entry_points", lambda group, order=order: order)
+        for name in ("cnn_digits", "cnn:digits", EXTRACTORS.recorded("cnn:digits")):
+            assert EXTRACTORS.get(name).__module__ == "benchbench.features.networks.cnn"
+        with pytest.warns(BenchbenchWarning, match="members of the extractor 'odd' cannot be known"):
+            assert {"cnn_digits", "efficientnet_lite0"} <= set(EXTRACTORS.names())

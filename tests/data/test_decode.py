@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from io import BytesIO
@@ -220,3 +221,12 @@ def test_notes_count() -> None:
     assert conversion_notes({"alpha": 3, "grey": 0}, 200) == [
         "3 of 200 images had an alpha channel and were composited over white"
     ]
+
+
+def test_what_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A file that was listed may be something else by the time it is read: a sentence, and no wait for a writer."""
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").mkdir()
+    for name in ("a.png", "b.png"):
+        with pytest.raises(UnusableError, match="is a pipe, a socket, a device or a folder"):
+            decode_image(tmp_path / name)

@@ -4,6 +4,7 @@ same for a dataset of the user's own."""
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +235,12 @@ def test_a_judge_of_ones_own_data_that_cannot_be(tmp_path: Path, monkeypatch: py
     assert "no run.json beside it says at which size" in reason(alone / "w.safetensors")
     (alone / "run.json").write_text("[")
     assert "no run.json beside it says at which size" in reason(alone / "w.safetensors")
+    for number, size in enumerate(("0×0", "99999999×99999999")):
+        assert "at which no cnn was trained" in reason(cats(tmp_path / f"senseless-{number}", spec, size))
+    (alone / "run.json").unlink()
+    os.mkfifo(alone / "run.json")  # nobody writes to it: it must not be waited for
+    assert "no run.json beside it says at which size" in reason(alone / "w.safetensors")
+    assert "cnn_folder-cats" not in EXTRACTORS.names()
+    (alone / "run.json").unlink()
+    (alone / "run.json").write_text(json.dumps({"dataset": "folder-dogs", "data": {"size": "32×32"}}))
+    assert "trained on folder-dogs and not on folder-cats" in reason(alone / "w.safetensors")

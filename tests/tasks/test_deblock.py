@@ -9,6 +9,7 @@ import pytest
 from ranks import on_ranks
 from skimage.metrics import peak_signal_noise_ratio
 
+from benchbench.core.errors import InputError
 from benchbench.core.runtime import Runtime
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.degrade import jpeg
@@ -57,3 +58,17 @@ def test_ranks_get_equal_rows(tmp_path: Path) -> None:
     alone = values(Runtime())
     assert len(alone) == 5
     assert on_ranks(3, lambda comm: values(Runtime(comm=comm))) == [alone] * 3
+
+
+def test_more_than_there_are_is_refused() -> None:
+    """`real` refuses the same; else one question would have two keys."""
+    spec = CellSpec.of(model="degraded", dataset="digits", samples=900, metrics=["psnr"])
+    with pytest.raises(InputError, match="899 held-out images to restore; ask for --samples 899 or fewer"):
+        make_plans(spec, [0], Desk(Runtime()))
+
+
+@pytest.mark.parametrize("size", [0, -5, 2.5, True, "x"])
+def test_no_such_batch(size: object) -> None:
+    """Whatever is no number of images is refused where the runtime is made, in one sentence."""
+    with pytest.raises(InputError, match=r"batch_size=.* is not possible"):
+        Runtime(batch_size=size)  # type: ignore[arg-type]

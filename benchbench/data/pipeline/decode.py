@@ -73,6 +73,8 @@ def decode_image(encoded: bytes | Path, size: int | None = None, cut: Cut | None
     `size`: the side of the square it is brought to, None for its own size. `cut`: what to take of it first.
     """
     try:
+        if isinstance(encoded, Path) and encoded.exists() and not encoded.is_file():
+            raise UnusableError("is a pipe, a socket, a device or a folder")
         with Image.open(BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
             _refuse(image)
             image.load()

@@ -86,6 +86,9 @@ class FoldedCNN(nn.Module):
         return features, self.head(features)
 
 
+MIN_SIDE, MAX_SIDE = 8, 4096  # of training images, in pixels
+
+
 class Shipped(BaseModel, extra="forbid", frozen=True):
     """What `extractor.toml` in `baselines/cnn-<dataset>/` says of our extractor of that dataset.
 
@@ -156,6 +159,13 @@ class CNN(FrozenExtractor):
         if given := os.environ.get(env):
             if not Path(given).is_file():
                 raise MetricFailed(f"{env} names {given}, which is not a file", status="unavailable")
+            trained_on = _record(Path(given)).get("dataset", self.dataset)
+            if trained_on != self.dataset:
+                raise MetricFailed(
+                    f"{env} names {given}, whose record says that it was trained on {trained_on} and not on "
+                    f"{self.dataset}; name weights of that dataset",
+                    status="unavailable",
+                )
             return Path(given), "", f"a file named by {env}"
         folder = f"cnn-{self.dataset}"
         file = baselines_folder() / folder / WEIGHTS
@@ -233,8 +243,11 @@ def _of_the_user() -> list[str]:
 
 def _record(weights: Path) -> dict[str, Any]:
     """The `run.json` beside a file of weights; empty where there is none that can be read."""
+    file = weights.parent / "run.json"
+    if not file.is_file():  # a pipe would be waited for
+        return {}
     try:
-        record = json.loads((weights.parent / "run.json").read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
@@ -257,4 +270,11 @@ def _trained_side(weights: Path, env: str) -> int:
             "ones, so train it with --size",
             status="unavailable",
         )
-    return int(sides[1])
+    side = int(sides[1])
+    if not MIN_SIDE <= side <= MAX_SIDE:
+        raise MetricFailed(
+            f"{env} names {weights}, and the run.json beside it says a size of {size} pixels, at which no cnn was "
+            "trained; name the weights.safetensors in the folder of its record",
+            status="unavailable",
+        )
+    return side
