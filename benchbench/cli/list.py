@@ -44,7 +44,7 @@ def list_things(what: str) -> None:
         table.add_row(escape(name), escape(summary), escape(source if isinstance(source, str) else ""))
     if what == "extractors":
         for head, family in EXTRACTORS.families().items():
-            members = ", ".join(f"{head}:{member}" for member in family.members())
+            members = ", ".join(f"{head}:{member}" for member in EXTRACTORS.members(head))
             asked = f"{head}:{family.takes.upper()}"
             table.add_row(escape(asked), escape(f"{_summary(family)} Known: {members}"), "")
     if what == "datasets":

@@ -27,9 +27,11 @@ def _entries(
     suite asks for them thousands of times."""
     # Ours last, so that a plugin cannot silently take over a name that records already use.
     found = [entry for written in read(group=group) for entry in _each(written)]
-    return {
-        entry.name: entry for entry in sorted(found, key=lambda entry: entry.value.startswith("benchbench."))
-    }
+    return {entry.name: entry for entry in sorted(found, key=_is_ours)}
+
+
+def _is_ours(entry: EntryPoint) -> bool:
+    return entry.value.startswith("benchbench.")
 
 
 def _each(entry: EntryPoint) -> Iterator[EntryPoint]:
@@ -134,13 +136,24 @@ class FamilyRegistry(Registry):
         ours: dict[str, bool] = {}
         for name, entry in self._entries().items():
             family = self._family(name)
-            members = [name] if family is None else [f"{name}_{what}" for what in self._members(name, family)]
-            ours |= dict.fromkeys(members, entry.value.startswith("benchbench."))
+            members = [name] if family is None else [f"{name}_{what}" for what in self.members(name)]
+            ours |= dict.fromkeys(members, _is_ours(entry))
         return sorted(ours, key=lambda name: (not ours[name], name))
 
-    def _members(self, name: str, family: Any) -> list[str]:
+    def members(self, name: str) -> list[str]:
+        """What can stand behind the colon.
+
+        Args:
+            name: That of a family.
+
+        Returns:
+            What the family says of itself; nothing where it cannot.
+
+        Warns:
+            BenchbenchWarning: It cannot; it is named.
+        """
         try:
-            return [str(what) for what in family.members()]
+            return [str(what) for what in self._family(name).members()]  # type: ignore[union-attr]
         except Exception as error:
             warnings.warn(
                 f"the members of the {self.kind} {name!r} cannot be known: {error}; skipped",
@@ -179,7 +192,7 @@ class FamilyRegistry(Registry):
         if not what:
             raise InputError(
                 f"{head} is a family of {self.kind}s, and what stands behind the colon says which; "
-                f"known: {', '.join(f'{head}:{member}' for member in family.members())}"
+                f"known: {', '.join(f'{head}:{member}' for member in self.members(head))}"
             )
         try:
             return family.of(what)
@@ -198,7 +211,7 @@ class FamilyRegistry(Registry):
             The family and what stands behind it; the name and "" of one that stands alone or that nobody has.
         """
         entries = self._entries()
-        ours = {known for known, entry in entries.items() if entry.value.startswith("benchbench.")}
+        ours = {known for known, entry in entries.items() if _is_ours(entry)}
         if name in ours:
             return name, ""
         head, colon, what = name.partition(":")

@@ -74,11 +74,9 @@ def reference_features_of(
         need_logits = need_logits and extractor.n_logits > 0
         kept = _kept(folder, stream.n, extractor, progress)
         # Ranks may have caches of their own.
-        held = comm.gather(
-            (False, False) if kept is None else (kept.features is not None, kept.logits is not None)
-        )
-        has_features, has_logits = (all(some) for some in zip(*held, strict=True))
-        kept = None if None in comm.gather(None if kept is None else stream.n) else kept
+        held = comm.gather(None if kept is None else (kept.features is not None, kept.logits is not None))
+        has_features, has_logits = (all(own is not None and own[i] for own in held) for i in (0, 1))
+        kept = None if None in held else kept
         if kept is not None and has_features >= need_features and has_logits >= need_logits:
             features, logits = kept.features if need_features else None, kept.logits if need_logits else None
             found[extractor.name] = Extracted(kept.moments, features, logits)

@@ -249,7 +249,22 @@ class Task(Protocol):
         """
 
 
-class OneDataset:
+class _Asked:
+    """What tasks share, whatever their data are."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    reads_extractors: ClassVar[bool] = True
+
+    def parts(self, model: nn.Module) -> list[str]:
+        """As `Task.parts`: the task itself, all that the model can do of it."""
+        return [self.name]
+
+    def introduce(self, model: nn.Module, data: TaskData) -> None:
+        """As `Task.introduce`: nothing to know."""
+
+
+class OneDataset(_Asked):
     """What tasks on one kind of images share; a task that derives from it says the rest.
 
     Attributes:
@@ -257,10 +272,6 @@ class OneDataset:
         version: As in `Task`.
         reads_extractors: As in `Task`.
     """
-
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
-    reads_extractors: ClassVar[bool] = True
 
     def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
         """As `Task.load`: a dataset of one kind of images, or both domains of two, labelled by domain. Contents and
@@ -271,16 +282,9 @@ class OneDataset:
         """As `Task.refuse`: nothing is refused."""
         return None
 
-    def parts(self, model: nn.Module) -> list[str]:
-        """As `Task.parts`: the task itself."""
-        return [self.name]
-
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
         """As `Task.n_samples`: as many as were asked for, else all held-out images, at most 10,000."""
         return asked or min(len(one(data).held_out), MAX_DEFAULT_SAMPLES)
-
-    def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """As `Task.introduce`: nothing to know."""
 
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
         """As `Task.training_data`: the training split with its labels."""
@@ -301,7 +305,7 @@ def one(data: TaskData) -> Dataset:
     return data
 
 
-class TwoDomains:
+class TwoDomains(_Asked):
     """What tasks on two domains share; a task that derives from it says the rest.
 
     Attributes:
@@ -310,27 +314,16 @@ class TwoDomains:
         reads_extractors: As in `Task`.
     """
 
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
-    reads_extractors: ClassVar[bool] = True
-
     def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
         """As `Task.load`: two domains that are to become each other, or contents and styles. A dataset of one kind of
         images is refused."""
         return load_domains(dataset, size=size, progress=progress)
-
-    def parts(self, model: nn.Module) -> list[str]:
-        """As `Task.parts`: the task itself, in whatever directions the model has."""
-        return [self.name]
 
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
         """As `Task.n_samples`: as many as were asked for, else all held-out images of the larger domain, at most
         10,000."""
         own = two(data)
         return asked or min(max(len(own.a.held_out), len(own.b.held_out)), MAX_DEFAULT_SAMPLES)
-
-    def introduce(self, model: nn.Module, data: TaskData) -> None:
-        """As `Task.introduce`: nothing to know."""
 
 
 def two(data: TaskData) -> Domains:

@@ -19,15 +19,15 @@ from benchbench.core.protocols import Restorer
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
 from benchbench.data.degrade import jpeg, jpeg_settings
-from benchbench.data.pipeline.image_source import Images, take
+from benchbench.data.pipeline.image_source import Images, batches_of, take
 from benchbench.metrics.metric import Evidence, Metric, PairEvidence
-from benchbench.metrics.pairs.paired import PairedMetric, PairReader
+from benchbench.metrics.pairs.paired import PairedMetric, PerImage
 from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, OneDataset, Request, TaskData, TaskResult, one
-from benchbench.tasks.evidence import paired
+from benchbench.tasks.evidence import read_pairs
 from benchbench.tasks.pictures import Columns, Section, SingleImages, how_many_single
 from benchbench.tasks.speed import measure_cost, measure_rates
-from benchbench.tasks.translate import PerImage, whole
+from benchbench.tasks.translate import whole
 
 QUALITY = 10  # the hardest that papers report
 BATCH = 16
@@ -95,27 +95,23 @@ class Deblock(OneDataset):
 
 def _compared(model: Restorer, images: Images, n: int, per_image: PerImage, runtime: Runtime) -> PairEvidence:
     """The first `n` images restored, each with its original; a rank takes its share of them."""
-    reader, shard = PairReader(per_image), torch.tensor(runtime.comm.shard(n), dtype=torch.int64)
-
-    def read() -> None:
-        with runtime.progress.stage("restoring images", len(shard), "image") as stage:
-            for rows in shard.split(runtime.batch(BATCH)) if len(shard) else ():
-                (made,) = restored(model, images, rows, runtime)
-                with torch.inference_mode():
-                    reader.update(made, take(images, rows).to(made.device))
-                stage.advance(len(rows))
-
-    runtime.comm.together(read)
-    return paired(reader, runtime.comm)
+    shard = runtime.comm.shard(n)
+    originals = batches_of(images, runtime.batch(BATCH), shard)
+    pairs = ((_restore(model, some, runtime), some.to(runtime.device)) for some in originals)
+    return read_pairs(pairs, len(shard), per_image, "restoring images", runtime)
 
 
 def restored(model: Restorer, images: Images, rows: Tensor, runtime: Runtime) -> Iterator[Tensor]:
     """What the model makes of the degraded images of these numbers, int64 (N,): uint8 RGB on the device, in batches."""
-    for some in rows.split(runtime.batch(BATCH)) if len(rows) else ():
-        degraded = jpeg(take(images, some), QUALITY).to(runtime.device)
-        with torch.inference_mode():
-            made = model.restore(degraded)
-        yield check_images(made, "restored images")
+    for some in rows.split(runtime.batch(BATCH)):
+        yield _restore(model, take(images, some), runtime)
+
+
+def _restore(model: Restorer, originals: Tensor, runtime: Runtime) -> Tensor:
+    """What the model makes of these images, degraded."""
+    degraded = jpeg(originals, QUALITY).to(runtime.device)
+    with torch.inference_mode():
+        return check_images(model.restore(degraded), "restored images")
 
 
 def _speed(model: Restorer, images: Images, batch_size: int, runtime: Runtime) -> list[Any]:

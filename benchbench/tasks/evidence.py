@@ -17,7 +17,7 @@ from benchbench.features.extract import Extracted, Reader, rebatch, update
 from benchbench.features.extractor import Extractor, passes
 from benchbench.features.reference_cache import reference_features, reference_features_of
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, Need, PairEvidence
-from benchbench.metrics.pairs.paired import PairReader
+from benchbench.metrics.pairs.paired import PairReader, PerImage
 from benchbench.metrics.select import needs_of
 
 _TIMES = 4  # the features, those of equally many images a side, and copies in float64 of some
@@ -87,6 +87,24 @@ def gather(
     return sides, everywhere, torch.cat(first)[:keep] if first else torch.empty(0)
 
 
+def read_pairs(
+    pairs: Iterable[tuple[Tensor, Tensor]], n: int, per_image: PerImage, title: str, runtime: Runtime
+) -> PairEvidence:
+    """What paired metrics say of `pairs`, batches of uint8 RGB on one device, `n` images of either side. Of several
+    ranks each brings its own pairs; what comes out is of those of all."""
+    reader = PairReader(per_image)
+
+    def read() -> None:
+        with runtime.progress.stage(title, n, "image") as stage:
+            for x, y in pairs:
+                with torch.inference_mode():
+                    reader.update(x, y)
+                stage.advance(len(x))
+
+    runtime.comm.together(read)
+    return paired(reader, runtime.comm)
+
+
 def paired(reader: PairReader, comm: Comm) -> PairEvidence:
     """What the readers of all ranks found, pairs in the order of ranks."""
     first, *others = comm.gather(reader.compute())
@@ -151,7 +169,7 @@ def _known(
     runtime: Runtime,
     title: str,
 ) -> FeatureEvidence:
-    """What a extractor says of images that the cache may have seen before."""
+    """What an extractor says of images that the cache may have seen before."""
     return _evidence(
         reference_features(
             images,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
+from torch import Tensor
 
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Autoencoder
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_source import Images, batches_of
 from benchbench.metrics.metric import PairEvidence
-from benchbench.metrics.pairs.paired import PairReader
-from benchbench.tasks.evidence import paired
-from benchbench.tasks.translate import PerImage
+from benchbench.metrics.pairs.paired import PerImage
+from benchbench.tasks.evidence import read_pairs
 
 RECONSTRUCTION_BATCH = 128
 
@@ -21,16 +23,13 @@ def reconstruct(model: Autoencoder, images: Images, per_image: PerImage, runtime
 
     per_image: see `PairReader`.
     """
-    reader, shard = PairReader(per_image), runtime.comm.shard(len(images))
+    shard = runtime.comm.shard(len(images))
 
-    def read() -> None:
-        with runtime.progress.stage("reconstructing held-out images", len(shard), "image") as stage:
-            for some in batches_of(images, runtime.batch(RECONSTRUCTION_BATCH), shard):
-                originals = some.to(runtime.device)
-                with torch.inference_mode():
-                    outputs = check_images(model.reconstruct(originals), "reconstructions")
-                    reader.update(originals, outputs)
-                stage.advance(len(originals))
+    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
+        for some in batches_of(images, runtime.batch(RECONSTRUCTION_BATCH), shard):
+            originals = some.to(runtime.device)
+            with torch.inference_mode():
+                outputs = check_images(model.reconstruct(originals), "reconstructions")
+            yield originals, outputs
 
-    runtime.comm.together(read)
-    return paired(reader, runtime.comm)
+    return read_pairs(pairs(), len(shard), per_image, "reconstructing held-out images", runtime)

@@ -16,13 +16,10 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.metric import PairEvidence
 from benchbench.metrics.pairs.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE, add_noise, round_levels
-from benchbench.metrics.pairs.paired import PairReader, mae
-from benchbench.tasks.evidence import paired
+from benchbench.metrics.pairs.paired import PairReader, PerImage, mae
+from benchbench.tasks.evidence import read_pairs
 
 TRANSLATION_BATCH = 64
-
-PerImage = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
-"""Metric name to a function of two uint8 batches that gives one value a pair."""
 
 _REPEAT = 2**32  # between the random numbers of an image's first output and those of its second
 
@@ -110,11 +107,9 @@ def output_rng(seed: int, places: Sequence[int], device: torch.device, repeat: i
 
 def compared(outputs: Iterator[Tensor], partners: Tensor, reader: PairReader) -> Iterator[Tensor]:
     """The same outputs; `reader` reads each with its partner (uint8 RGB, aligned) on the way."""
-    start = 0
-    for batch in outputs:
+    for batch, own in _with_partners(outputs, partners):
         with torch.inference_mode():
-            reader.update(batch, partners[start : start + len(batch)].to(batch.device))
-        start += len(batch)
+            reader.update(batch, own)
         yield batch
 
 
@@ -122,15 +117,14 @@ def compare(
     outputs: Iterator[Tensor], partners: Tensor, per_image: PerImage, title: str, runtime: Runtime
 ) -> PairEvidence:
     """Each output and its partner, and nothing else done with the outputs; of all ranks, which bring their own."""
-    reader = PairReader(per_image)
+    return read_pairs(_with_partners(outputs, partners), len(partners), per_image, title, runtime)
 
-    def read() -> None:
-        with runtime.progress.stage(title, len(partners), "image") as stage:
-            for batch in compared(outputs, partners, reader):
-                stage.advance(len(batch))
 
-    runtime.comm.together(read)
-    return paired(reader, runtime.comm)
+def _with_partners(outputs: Iterator[Tensor], partners: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    start = 0
+    for batch in outputs:
+        yield batch, partners[start : start + len(batch)].to(batch.device)
+        start += len(batch)
 
 
 def whole(batches: Iterator[Tensor]) -> Tensor:

@@ -22,7 +22,7 @@ from benchbench.features.extract import extract
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, FeatureEvidence, Metric, Need, PairEvidence
 from benchbench.metrics.pairs.cycle import CYCLE
-from benchbench.metrics.pairs.paired import PairedMetric, PairReader
+from benchbench.metrics.pairs.paired import PairedMetric, PairReader, PerImage
 from benchbench.metrics.select import TRANSLATION, Outcome, score
 from benchbench.metrics.sets.modes import ConditionalAccuracy, class_extractor
 from benchbench.tasks.base import (
@@ -40,7 +40,6 @@ from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translate import (
     CYCLES,
     TRANSLATION_BATCH,
-    PerImage,
     Translating,
     compare,
     compared,
@@ -104,7 +103,7 @@ class Translation(TwoDomains):
             return "this needs a model of both directions"
         if "style" in missing:
             return "this needs a style that was asked for; see benchbench run --model nst"
-        # Only a extractor of these very domains knows the class that was asked for.
+        # Only an extractor of these very domains knows the class that was asked for.
         extractor = class_extractor(own.name, [metric.extractor or ""])
         if isinstance(metric, ConditionalAccuracy) and metric.extractor != extractor:
             return f"this needs a classifier of the two domains of {own.name}"

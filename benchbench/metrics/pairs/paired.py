@@ -134,6 +134,10 @@ def mean_over_images(values: Tensor, ends: Range) -> Estimate:
     return within(Estimate(mean, mean - half, mean + half, "95% t over images"), ends)
 
 
+PerImage = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
+"""Metric name to a function of two uint8 batches that gives one value a pair."""
+
+
 class PairReader:
     """Scores pairs batch by batch, from whoever has them; what is found of some merges with what is of others
     (`PairEvidence.merge`).
