@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchbench.core.reading import open_regular
+
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no white space, no NaN: equal values give equal text on every machine."""
@@ -19,6 +21,6 @@ def digest(value: Any) -> str:
 
 
 def file_sha256(path: Path | str) -> str:
-    """sha256 (hex) of a file's bytes."""
-    with open(path, "rb") as file:
+    """sha256 (hex) of a regular file's bytes; `InputError` for a pipe, a device or a folder."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

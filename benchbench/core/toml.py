@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import InputError
+from benchbench.core.reading import read_text
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The content of a TOML file. `InputError` where it cannot be read or is no TOML; `what`, "suite", names it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the {what} {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(read_text(path, f"the {what}"))
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError of its own
         raise InputError(f"the {what} {path} is not valid TOML: {error}") from error
 
 
@@ -43,6 +42,6 @@ def settings_of(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()
     return parsed["value"] if parsed.keys() == {"value"} else text.strip()

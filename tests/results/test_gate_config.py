@@ -118,13 +118,13 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> 
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """The operating system's words; a folder and bytes that are no text alike."""
+    """The operating system's words, and plain ones for a folder and for bytes that are no text."""
     with pytest.raises(InputError, match=r"cannot read the gate .*gate.toml: No such file"):
         load_gate(tmp_path / "gate.toml")
-    with pytest.raises(InputError, match="cannot read the gate"):
+    with pytest.raises(InputError, match=r"the gate .* is a folder"):
         load_gate(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="is not valid TOML"):
+    with pytest.raises(InputError, match="is not UTF-8 text"):
         load_gate(tmp_path / "binary")
 
 
