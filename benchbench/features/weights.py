@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.hashing import file_sha256
+from benchbench.core.weights_file import lossless, read_weights
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,22 @@ def check_sha256(path: Path, extractor: str, expected: str) -> str:
 
 
 def read_state_dict(path: Path, extractor: str) -> dict[str, Tensor]:
-    """The tensors in a .pth file, on the CPU; `MetricFailed(status="unavailable")` for anything else."""
-    problem = f"{path}, the weights of {extractor}, is no PyTorch state dict; give the right file"
+    """The tensors in a file of weights, on the CPU; `MetricFailed(status="unavailable")` for anything else, and for
+    tensors that are no arrays of finite numbers or of a kind that no network computes with."""
+    whose = f"{path}, the weights of {extractor},"
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises nearly anything on a file that is not its own
-        raise MetricFailed(problem, status="unavailable") from error
+        weights = read_weights(path, allow_pickle=None).content
+    except InputError as error:
+        raise MetricFailed(f"{extractor}: {error}", status="unavailable") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise MetricFailed(problem, status="unavailable")
+        raise MetricFailed(f"{whose} is no PyTorch state dict; give the right file", status="unavailable")
+    for name, value in weights.items():
+        reason = lossless(value, value) or ("is complex" if value.is_complex() else None)
+        if reason or value.dtype is torch.bool:
+            raise MetricFailed(
+                f"{whose} cannot be used: {name} {reason or 'is bool'}; give the right file",
+                status="unavailable",
+            )
     return weights
 
 

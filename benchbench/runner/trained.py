@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Fittable, Trainable
+from benchbench.core.weights_file import read_weights
 from benchbench.data.pipeline.decode import NoRoomError
 from benchbench.data.pipeline.image_source import Images, in_memory
 from benchbench.results.claims.conditions import beyond_one_a_core
@@ -60,7 +60,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     if isinstance(model, Fittable):
         model.fit(*(_all(images, plan.recipe.model) for images in (data.images, data.held_out)))
     elif plan.weights is not None:
-        load_weights(model, plan.weights, allow_pickle=plan.allow_pickle)
+        load_weights(model, plan.weights, plan.allow_pickle, progress)
     elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
         load_weights(model, before / WEIGHTS)
         training, monitor = read_training(before), read_manifest(before / RUN).monitor
@@ -137,7 +137,7 @@ def read_training(cell: Path) -> TrainingResult:
     says. Where an alarm of its time ended the training, that one stays."""
     # pyarrow rounds correctly, so what was written is what is read.
     curves: Any = pd.read_csv(cell / CURVES, engine="pyarrow").to_dict("records")
-    best = load_file(cell / BEST) if (cell / BEST).is_file() else None
+    best = read_weights(cell / BEST).content if (cell / BEST).is_file() else None
     run = demand(cell / RUN, _Trained, read_run_json(cell / RUN))
     found = TrainingResult(curves=curves, best_weights=best, **_result(run.training))
     if found.machine_busy is None:

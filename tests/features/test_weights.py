@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,21 +78,32 @@ class _Bomb:
         return open, ("/dev/null/never",)
 
 
-@pytest.mark.parametrize("content", ["text", "list", "pickle"])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("not weights", "cannot be read as tensors alone; get the file again"),
+        ([torch.ones(2)], "is no PyTorch state dict"),
+        (_Bomb(), "cannot be read as tensors alone (they hold io.open); get the file again"),
+        ({"w": torch.ones(2) * 1j}, "w is complex"),
+        ({"w": torch.ones(2) > 0}, "w is bool"),
+        ({"w": torch.ones(2) / 0}, "w is not finite"),
+        ({"w": torch.ones(2).to(torch.float8_e5m2)}, "w is float8_e5m2"),
+    ],
+    ids=["text", "list", "pickle", "complex", "bool", "infinite", "float8"],
+)
 def test_not_a_state_dict(
-    published: WeightsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+    published: WeightsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, sentence: str
 ) -> None:
-    """Text, a list of tensors and a pickle that would call a function: one sentence; the function never runs
-    (it would raise NotADirectoryError)."""
+    """Text, a list of tensors, a pickle that would call a function, and tensors of which a network would make other
+    numbers: one sentence; the function never runs (it would raise NotADirectoryError)."""
     file = tmp_path / "mine.pth"
-    if content == "text":
-        file.write_text("not weights")
-    elif content == "list":
-        torch.save([torch.ones(2)], file)
+    if isinstance(content, str):
+        file.write_text(content)
     else:
-        file.write_bytes(pickle.dumps(_Bomb(), protocol=2))
+        torch.save(content, file)
     monkeypatch.setenv(published.env, str(file))
-    assert "is no PyTorch state dict" in reason(published)
+    assert sentence in reason(published)
+    assert "--allow-pickle" not in reason(published)
 
 
 def test_digest_of_tensors() -> None:

@@ -88,7 +88,7 @@ def test_weights_that_do_not_fit(
     for number, (data, file, reason) in enumerate(
         (
             (other, weights, "cnn_folder-cats tells 2 classes apart, and folder-cats has 3"),
-            (source, damaged, "is damaged or no safetensors file"),
+            (source, damaged, "are damaged or no safetensors file"),
             (source, tmp_path / "gone", "which is not a file"),
         )
     ):

@@ -64,7 +64,9 @@ def test_pickled_module_needs_permission(tmp_path: Path) -> None:
     """Refused with the way out, and read when asked for."""
     model, other = make(), make(1)
     torch.save(model, tmp_path / "a.pth")
-    with pytest.raises(InputError, match=r"cannot be read as tensors alone; .*--allow-pickle"):
+    with pytest.raises(
+        InputError, match=r"cannot be read as tensors alone \(they hold [\w.]+\); .*--allow-pickle"
+    ):
         load_weights(other, tmp_path / "a.pth")
     assert not equal(model, other)
     load_weights(other, tmp_path / "a.pth", allow_pickle=True)
@@ -115,7 +117,7 @@ def test_weights_of_the_other_direction(tmp_path: Path) -> None:
 def test_missing_and_unknown_keys(tmp_path: Path) -> None:
     """The first three, and how many more."""
     state = make().state_dict()
-    torch.save({f"net.{key}": value for key, value in state.items()}, tmp_path / "a.pt")
+    torch.save({f"{key}.net": value for key, value in state.items()}, tmp_path / "a.pt")
     with pytest.raises(InputError, match=r"encoder\.1\.weight is missing; .* is missing; and 21 more"):
         load_weights(make(), tmp_path / "a.pt")
     torch.save(state | {"extra": torch.zeros(1)}, tmp_path / "a.pt")
@@ -140,15 +142,36 @@ def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:100])
     (tmp_path / "empty.safetensors").touch()
     torch.save([1, 2], tmp_path / "list.pt")
-    (tmp_path / "weights.h5").touch()
+    (tmp_path / "weights.h5").write_bytes(b"\x89HDF\r\n")
+    (tmp_path / "weights.onnx").write_bytes(b"\x08\x07\x12\x07pytorch")
+    (tmp_path / "pointer.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    (tmp_path / "page.pth").write_text("<!DOCTYPE html>")
+    (tmp_path / "folder.pt").mkdir()
+    os.mkfifo(tmp_path / "pipe.pt")
     for name, message in {
         "absent.safetensors": "there is no weights file",
         "cut.safetensors": "damaged or no safetensors file",
         "cut.pt": "cannot be read as tensors alone",
-        "empty.safetensors": "damaged or no safetensors file",
+        "empty.safetensors": "an empty file",
         "list.pt": "hold no state dict of tensors",
-        "weights.h5": "unknown type of weights; use .safetensors, .pt or .pth",
+        "weights.h5": "are an HDF5 file; use .safetensors, .pt or .pth",
+        "weights.onnx": "unknown type of weights; use .safetensors, .pt or .pth",
+        "pointer.pt": "are a Git LFS pointer",
+        "page.pth": "are a page of the web",
+        "folder.pt": "is a folder",
+        "pipe.pt": "is a pipe",
     }.items():
         with pytest.raises(InputError, match=message) as error:
             load_weights(make(), tmp_path / name)
         assert name in str(error.value)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600), (0o027, 0o640)])
+def test_written_weights_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    """As any other file: whom the umask lets read a folder of results can read the weights in it."""
+    before = os.umask(umask)
+    try:
+        save_weights(make(), tmp_path / "a.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == mode

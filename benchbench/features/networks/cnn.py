@@ -29,8 +29,6 @@ from typing import Any, ClassVar, Self
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchbench.core.baselines import WEIGHTS, baselines_folder
@@ -38,7 +36,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.toml import read_toml
 from benchbench.features.extractor import Features
 from benchbench.features.frozen import FrozenExtractor, fold_batch_norm
-from benchbench.features.weights import check_sha256, wrong_shape
+from benchbench.features.weights import check_sha256, read_state_dict, wrong_shape
 
 TRAITS = "extractor.toml"
 _LAYERS = 3  # convolution, batch norm, ReLU
@@ -133,12 +131,7 @@ class CNN(FrozenExtractor):
         path, expected, source = self._locate()
         sha256 = check_sha256(path, self.name, expected)
         try:
-            network = FoldedCNN(load_file(path))
-        except (SafetensorError, OSError) as error:
-            raise MetricFailed(
-                f"{path}, the weights of {self.name}, is damaged or no safetensors file; get it again",
-                status="unavailable",
-            ) from error
+            network = FoldedCNN(read_state_dict(path, self.name))
         except (KeyError, RuntimeError) as error:
             raise wrong_shape(self.name, error) from error
         self.dim, self.n_logits = network.head.in_features, network.head.out_features
