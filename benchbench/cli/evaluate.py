@@ -26,7 +26,7 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
     \b
       benchbench evaluate samples/ --reference cifar10:train
       benchbench evaluate samples.npz --reference real/ --metrics all --extractor inception_v3,dinov2_vit_b_14
-      benchbench evaluate gen.ts --kind torchscript --latent 128 --reference cifar10 --samples 50000
+      benchbench evaluate gen.ts --kind torchscript --latent 128 --samples 50000 --allow-pickle --reference cifar10
       benchbench evaluate folder:samples --reference parquet:real/:test
       benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
       benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1

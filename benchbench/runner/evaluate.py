@@ -97,7 +97,7 @@ def evaluate(
         latent: A generator's latent size.
         classes: A conditional generator's number of classes.
         seed: Of a generator's noise; samples of one name under several seeds are replicates.
-        allow_pickle: Let .npz and .npy files run code; only for files you trust.
+        allow_pickle: Let .npz, .npy and TorchScript files run code; only for files you trust.
         out: The folder for the record; None for no record.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.

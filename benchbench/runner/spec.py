@@ -158,7 +158,7 @@ class EvaluationSpec(Spec, frozen=True):
         latent: A generator's latent size.
         classes: A conditional generator's number of classes.
         seed: Of a generator's noise; samples of one name under several seeds are replicates.
-        allow_pickle: Whether .npz and .npy files may run code; only for files you trust.
+        allow_pickle: Whether .npz, .npy and TorchScript files may run code; only for files you trust.
     """
 
     asks_for = "an evaluation"
@@ -190,7 +190,7 @@ class EvaluationSpec(Spec, frozen=True):
         description="Of a generator's noise; samples of one --name under several seeds are replicates.",
     )
     allow_pickle: bool = Field(
-        default=False, description="Let .npz and .npy files run code; only for files you trust."
+        default=False, description="Let .npz, .npy and TorchScript files run code; only for files you trust."
     )
 
 

@@ -19,18 +19,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchbench.core.errors import InputError
-from benchbench.core.seeds import ImageRng
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.pipeline import prefetch
 from benchbench.data.pipeline.decode import CONVERSIONS
 from benchbench.data.pipeline.fingerprint import fingerprint, pixel_digests
 from benchbench.data.pipeline.streams import ImageStream, from_tensors, open_images, pairs
 from benchbench.data.sources.options import SourceOptions
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 
 
 def pictures(n: int, height: int = 6, width: int = 5) -> Tensor:
@@ -414,146 +411,6 @@ class TestOpen:
         """A missing file is said to be missing also where its kind is given."""
         with pytest.raises(InputError, match="is not there"):
             open_images(str(tmp_path / "a.zip"), SourceOptions(kind="zip"))
-
-
-class Linear(nn.Module):
-    """tanh(z W), 4 latents to 3×2×2."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.linspace(-1, 1, 48).reshape(4, 12))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return torch.tanh(z @ self.weight).reshape(-1, 3, 2, 2)
-
-
-class Conditional(nn.Module):
-    """Every pixel of image i is its label."""
-
-    def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        return y.to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2)
-
-
-class Noisy(nn.Module):
-    def forward(self, z: Tensor) -> Tensor:
-        return torch.tanh(torch.randn(z.shape[0], 3, 2, 2))
-
-
-class Scaled(nn.Module):
-    """Uniform-ish values: sigmoid(z) · high + low, with a NaN where `high` is NaN."""
-
-    def __init__(self, low: float, high: float) -> None:
-        super().__init__()
-        self.low, self.high = low, high
-
-    def forward(self, z: Tensor) -> Tensor:
-        return (torch.sigmoid(z) * self.high + self.low).reshape(-1, 1, 2, 2).expand(-1, 3, -1, -1)
-
-
-class Pair(nn.Module):
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return z, z
-
-
-class Flat(nn.Module):
-    def forward(self, z: Tensor) -> Tensor:
-        return z
-
-
-class Whole(nn.Module):
-    def forward(self, z: Tensor) -> Tensor:
-        return torch.zeros(z.shape[0], 3, 2, 2, dtype=torch.int64)
-
-
-class Three(nn.Module):
-    def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        return a
-
-
-class TestTorchScript:
-    @staticmethod
-    def open(tmp_path: Path, module: nn.Module, **options: object) -> ImageStream:
-        torch.jit.script(module).save(str(tmp_path / "gen.ts"))
-        options = {"kind": "torchscript", "latent": 4, "samples": 70} | options
-        return open_images(str(tmp_path / "gen.ts"), SourceOptions(**options))  # type: ignore[arg-type]
-
-    def test_images_are_those_of_the_latents(self, tmp_path: Path) -> None:
-        """Image i is round(127.5 (tanh(z_i W) + 1)), z_i the first four normals of Philox keyed (seed, i). NumPy
-        in float64 is the oracle; a value within 1e-4 of a rounding edge could differ by one level, so one level
-        is allowed and no more than 1% of pixels may use it."""
-        stream = self.open(tmp_path, Linear(), seed=5)
-        weight = np.linspace(-1, 1, 48).reshape(4, 12)
-        z = [
-            np.random.Generator(np.random.Philox(key=[5, i])).standard_normal(4, dtype=np.float32)
-            for i in range(70)
-        ]
-        expected = np.rint((np.tanh(np.stack(z).astype(np.float64) @ weight) + 1) * 127.5)
-        difference = np.abs(read(stream, 9).reshape(70, 12).numpy() - expected)
-        assert difference.max() <= 1
-        assert (difference > 0).mean() < 0.01
-        assert (stream.name, stream.n, stream.labels, stream.notes) == ("torchscript-gen", 70, None, ())
-
-    @pytest.mark.parametrize("batch_size", [1, 32, 33, 70])
-    def test_batch_size_changes_no_bit(self, tmp_path: Path, batch_size: int) -> None:
-        """The images are made 32 at a time whatever the consumer asks for; a second pass makes them again."""
-        stream = self.open(tmp_path, Linear())
-        assert torch.equal(read(stream, batch_size), read(stream, 7))
-
-    def test_fewer_samples_are_the_first_ones(self, tmp_path: Path) -> None:
-        """Image i belongs to (seed, i), so 64 of 70 are the same images (64 = two whole forward passes)."""
-        few = read(self.open(tmp_path, Linear(), samples=64))
-        assert torch.equal(few, read(self.open(tmp_path, Linear()))[:64])
-
-    def test_conditional_generator_draws_labels(self, tmp_path: Path) -> None:
-        """Every pixel shows the label it was called with (grey, copied to three channels); labels are the first
-        draw of `ImageRng` and all of 0..4 occur."""
-        stream = self.open(tmp_path, Conditional(), classes=5, seed=3)
-        expected = ImageRng(3, range(70)).integers(5)
-        assert stream.labels is not None
-        assert torch.equal(stream.labels, expected)
-        assert set(expected.tolist()) == set(range(5))
-        assert torch.equal(read(stream).long(), expected.reshape(-1, 1, 1, 1).expand(-1, 3, 2, 2))
-
-    def test_noise_of_its_own_is_noted(self, tmp_path: Path) -> None:
-        """`randn` inside the network: the same latents give other images, which the record must say."""
-        assert "noise of its own" in self.open(tmp_path, Noisy()).notes[0]
-
-    def test_size(self, tmp_path: Path) -> None:
-        """2×2 becomes 4×4, and the notes say that it was resized."""
-        stream = self.open(tmp_path, Linear(), size=4)
-        assert read(stream).shape == (70, 3, 4, 4)
-        assert stream.notes == (f"70 of 70 images {CONVERSIONS['resized']}",)
-
-    @pytest.mark.parametrize(
-        ("module", "options", "sentence"),
-        [
-            (Linear(), {"latent": None}, "needs --latent"),
-            (Linear(), {"samples": None}, "needs --latent .* and --samples"),
-            (Linear(), {"samples": 0}, "--samples 0"),
-            (Linear(), {"latent": 5}, "failed on 32×5 latents .*check --latent"),
-            (Linear(), {"classes": 3}, "takes no labels"),
-            (Conditional(), {}, r"conditional \(it takes z and y\); pass --classes"),
-            (Three(), {}, "takes 3 arguments"),
-            (Scaled(0.0, 1.0), {}, r"seem to be in \[0, 1\]"),
-            (Scaled(-1.0, 255.0), {}, r"must return \[-1, 1\]"),
-            (Scaled(0.0, float("nan")), {}, "not numbers"),
-            (Pair(), {}, "returns a tuple"),
-            (Flat(), {}, "returns 32×4 for 32 latents"),
-            (Whole(), {}, "int64"),
-        ],
-    )
-    def test_what_is_no_generator_of_images_is_refused(
-        self, tmp_path: Path, module: nn.Module, options: dict[str, object], sentence: str
-    ) -> None:
-        """All are found when the stream is opened, before anything expensive."""
-        with pytest.raises(InputError, match=sentence):
-            self.open(tmp_path, module, **options)
-
-    def test_a_checkpoint_is_no_torchscript(self, tmp_path: Path) -> None:
-        """torch.save of a state dict has the same ending; the sentence says what to do."""
-        torch.save(Linear().state_dict(), tmp_path / "a.pt")
-        with pytest.raises(InputError, match=r"a\.pt is not a TorchScript file .*torch\.jit\.trace"):
-            open_images(str(tmp_path / "a.pt"), SourceOptions(kind="torchscript", latent=4, samples=2))
 
 
 class TestPairs:

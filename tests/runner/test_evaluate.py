@@ -537,7 +537,7 @@ def test_a_generator(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.trace(Toy(), torch.zeros(2, 192)).save(str(tmp_path / "toy.ts"))  # type: ignore[no-untyped-call]
-    options = {"kind": "torchscript", "latent": 192, "samples": 10, "seed": 3}
+    options = {"kind": "torchscript", "latent": 192, "samples": 10, "seed": 3, "allow_pickle": True}
     found = evaluated(tmp_path / "toy.ts", REAL, out=tmp_path / "out", **options)
     made = quantize(torch.tanh(ImageRng(3, range(10)).normal(192)).reshape(-1, 3, 8, 8))
     expected = evaluated(made, REAL)

@@ -136,6 +136,7 @@ def _from_generator(spec: SourceSpec, options: SourceOptions) -> ImageStream:
         classes=options.classes,
         seed=options.seed,
         device=options.device,
+        trusted=options.allow_pickle,
     )
 
     def blocks() -> Generator[Block, None, None]:
@@ -143,11 +144,10 @@ def _from_generator(spec: SourceSpec, options: SourceOptions) -> ImageStream:
             for part in parts:
                 yield Block(part.numpy(), spec.name).resized(options.size)
 
-    own_noise = "the generator draws noise of its own: the seed does not fix its images"
     return ImageStream(
         spec.name,
         generator.samples,
         blocks,
         labels=generator.labels(),
-        notes=[] if generator.repeats_itself() else [own_noise],
+        notes=generator.notes,
     )

@@ -14,9 +14,9 @@ LARGEST = 4096
 @dataclass(frozen=True)
 class SourceOptions:
     """kind: what the source is, where its name does not tell (`spec.KINDS`). size: bring all images to size×size: the
-    largest centred square, by Pillow's LANCZOS filter. allow_pickle: read arrays of pickled objects, which can run
-    code. Of a generator alone: latent, the length of its latents; samples, how many images to make; classes, of a
-    conditional one; seed, of its noise; device, where it runs.
+    largest centred square, by Pillow's LANCZOS filter. allow_pickle: read arrays of pickled objects and run
+    TorchScript, which are programs of their authors. Of a generator alone: latent, the length of its latents; samples,
+    how many images to make; classes, of a conditional one; seed, of its noise; device, where it runs.
     """
 
     kind: str | None = None

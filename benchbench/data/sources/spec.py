@@ -138,7 +138,7 @@ def _recognised(text: str, where: str) -> str:
     if suffix in (".ts", ".pt", ".pth"):
         raise InputError(
             f"{where} may be a generator: if it is TorchScript, `benchbench evaluate` takes it with "
-            "--kind torchscript, --latent and --samples"
+            "--kind torchscript, --latent, --samples and --allow-pickle, for it is a program"
         )
     if suffix in IMAGE_SUFFIXES:
         raise InputError(f"{where} is a single image; give the folder it is in")
