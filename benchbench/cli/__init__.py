@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+import warnings
+from typing import NoReturn, TextIO
 
 import click
 
@@ -24,7 +25,7 @@ from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
 from benchbench.cli.suite import suite
-from benchbench.core.errors import BenchbenchError, CellFailed, out_of_memory, unknown_name
+from benchbench.core.errors import BenchbenchError, BenchbenchWarning, CellFailed, out_of_memory, unknown_name
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -52,6 +53,7 @@ for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, l
 
 def main() -> NoReturn:
     """The console script: runs the verb and turns every error into one sentence and an exit code."""
+    warnings.showwarning = _show_warning
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -78,10 +80,34 @@ def main() -> NoReturn:
 
 
 def _sentence(error: Exception) -> str:
-    return out_of_memory(error) or (
+    from benchbench.core.registry import plugin_behind
+
+    if said := out_of_memory(error):
+        return said
+    if plugin := plugin_behind(error):
+        return (
+            f"{plugin} failed: {type(error).__name__}: {error} "
+            "(set BENCHBENCH_DEBUG=1 to see where, and please tell its authors)"
+        )
+    return (
         f"this is a bug in benchbench: {type(error).__name__}: {error} "
         "(set BENCHBENCH_DEBUG=1 to see where, and please report it)"
     )
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Ours are sentences for the user, whom a line of our code tells nothing; others as Python shows them."""
+    if issubclass(category, BenchbenchWarning):
+        _say(f"warning: {message}")
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
 
 
 def _say(text: str) -> None:

@@ -7,16 +7,21 @@ A registry reads one entry-point group. An entry is a name and what it leads to,
 
 from __future__ import annotations
 
+import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from benchbench.core.errors import BenchbenchWarning, InputError, unknown_name
+from benchbench.core.errors import BenchbenchError, BenchbenchWarning, InputError, unknown_name
 
 EVERY = "*"  # the name of an entry that leads to a mapping of names
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_NAME_RULE = "letters, digits and . _ + - are (a comma stands between names, a colon within a family)"
+_VALUE = re.compile(r"[\w.]+\s*:\s*[\w.]+(\s*\[.*\])?")
 
 
 @cache
@@ -35,24 +40,47 @@ def _is_ours(entry: EntryPoint) -> bool:
 
 
 def _each(entry: EntryPoint) -> Iterator[EntryPoint]:
-    """The entry itself, or those of the mapping that `*` leads to; a warning where that cannot be read."""
+    """The entry itself, or those of the mapping that `*` leads to; a warning where that cannot be read, and for a name
+    that nobody could type or a record could not hold."""
     if entry.name != EVERY:
-        yield entry
-        return
-    try:
-        mapping = entry.load()
-        if not (
-            isinstance(mapping, Mapping)
-            and all(isinstance(text, str) for pair in mapping.items() for text in pair)
-        ):
-            raise TypeError('it must be a mapping of names to "module:object"')
-    except Exception as error:
-        warnings.warn(
-            f"{entry.group}: {entry.value} cannot be read: {error}; skipped", BenchbenchWarning, stacklevel=2
-        )
-        return
+        mapping: Any = {entry.name: entry.value}
+    else:
+        try:
+            mapping = entry.load()
+            if not (
+                isinstance(mapping, Mapping)
+                and all(isinstance(text, str) for pair in mapping.items() for text in pair)
+            ):
+                raise TypeError('it must be a mapping of names to "module:object"')
+        except (Exception, SystemExit) as error:
+            _skip(f"{entry.group}: {_described(entry)} cannot be read: {_reason(error)}")
+            return
     for name, value in mapping.items():
-        yield EntryPoint(name, value, entry.group)
+        if not _NAME.fullmatch(name):
+            _skip(f"{entry.group}: {name!r} ({_described(entry)}) is no name: {_NAME_RULE}")
+            continue
+        member = EntryPoint(name, value, entry.group)
+        vars(member).update(dist=entry.dist)  # as importlib does it; an entry point is otherwise frozen
+        yield member
+
+
+def _skip(text: str) -> None:
+    warnings.warn(f"{text}; skipped", BenchbenchWarning, stacklevel=2)
+
+
+def _described(entry: EntryPoint) -> str:
+    """What an entry leads to, and the distribution that registers it."""
+    try:
+        return (
+            entry.value if entry.dist is None else f"{entry.value} of {entry.dist.name} {entry.dist.version}"
+        )
+    except Exception:  # its metadata are damaged
+        return entry.value
+
+
+def _reason(error: BaseException) -> str:
+    """The error's own words behind its kind, which they make no sense without ("'x'" of a KeyError)."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 class Registry:
@@ -90,13 +118,51 @@ class Registry:
             raise unknown_name(self.kind, name, self.names())
         return self._load(entries[name])
 
-    def _load(self, entry: EntryPoint) -> Any:
+    def make(self, name: str) -> Any:
+        """The object behind a name, called without arguments.
+
+        Args:
+            name: One of `names()`.
+
+        Returns:
+            What it returns, for a class an instance.
+
+        Raises:
+            InputError: As `get`; or a plugin raises, which is named.
+        """
+        return self._made(name, self.get(name))
+
+    def made(self) -> list[tuple[str, Any]]:
+        """Every (name, instance) that loads and can be made.
+
+        Warns:
+            BenchbenchWarning: A plugin is broken; it is named and skipped.
+        """
+        return self._those_that(self.make)
+
+    def _made(self, name: str, thing: Any) -> Any:
         try:
-            return entry.load()
-        except Exception as error:
+            return thing()
+        except BenchbenchError:
+            raise
+        except (Exception, SystemExit) as error:
+            if _is_ours(entry := self._entries()[name]):
+                raise
             raise InputError(
-                f"the {self.kind} {entry.name!r} ({entry.value}) cannot be loaded: {error}"
+                f"the {self.kind} {name!r} ({_described(entry)}) cannot be made: {_reason(error)}"
             ) from error
+
+    def _load(self, entry: EntryPoint) -> Any:
+        what = f"the {self.kind} {entry.name!r} ({_described(entry)})"
+        if not _VALUE.fullmatch(entry.value):
+            raise InputError(f'{what} cannot be loaded: what it leads to must be written "module:object"')
+        try:
+            thing = entry.load()
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{what} cannot be loaded: {_reason(error)}") from error
+        if not isinstance(thing, type):
+            raise InputError(f"{what} is no class but a {type(thing).__name__}")
+        return thing
 
     def items(self) -> list[tuple[str, Any]]:
         """Every (name, object) that loads.
@@ -104,13 +170,16 @@ class Registry:
         Warns:
             BenchbenchWarning: A plugin is broken; it is named and skipped.
         """
-        loaded = []
+        return self._those_that(self.get)
+
+    def _those_that(self, take: Callable[[str], Any]) -> list[tuple[str, Any]]:
+        taken = []
         for name in self.names():
             try:
-                loaded.append((name, self.get(name)))
+                taken.append((name, take(name)))
             except InputError as error:
-                warnings.warn(f"{error}; skipped", BenchbenchWarning, stacklevel=2)
-        return loaded
+                _skip(str(error))
+        return taken
 
 
 class FamilyRegistry(Registry):
@@ -154,12 +223,9 @@ class FamilyRegistry(Registry):
         """
         try:
             return [str(what) for what in self._family(name).members()]  # type: ignore[union-attr]
-        except Exception as error:
-            warnings.warn(
-                f"the members of the {self.kind} {name!r} cannot be known: {error}; skipped",
-                BenchbenchWarning,
-                stacklevel=3,
-            )
+        except (Exception, SystemExit) as error:
+            whose = _described(self._entries()[name])
+            _skip(f"the members of the {self.kind} {name!r} ({whose}) cannot be known: {_reason(error)}")
             return []
 
     def families(self) -> dict[str, Any]:
@@ -194,12 +260,16 @@ class FamilyRegistry(Registry):
                 f"{head} is a family of {self.kind}s, and what stands behind the colon says which; "
                 f"known: {', '.join(f'{head}:{member}' for member in self.members(head))}"
             )
+        whose = f"the {self.kind} {head}:{what} ({_described(self._entries()[head])})"
         try:
-            return family.of(what)
-        except InputError:
+            member = family.of(what)
+        except BenchbenchError:
             raise
-        except Exception as error:
-            raise InputError(f"the {self.kind} {head}:{what} cannot be made: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{whose} cannot be made: {_reason(error)}") from error
+        if not isinstance(member, type):
+            raise InputError(f"{whose} is no class but a {type(member).__name__}: `of` must return one")
+        return member
 
     def split(self, name: str) -> tuple[str, str]:
         """Take a name apart.
@@ -252,8 +322,32 @@ class FamilyRegistry(Registry):
         return thing if all(callable(getattr(thing, method, None)) for method in ("of", "members")) else None
 
 
+def plugin_behind(error: BaseException) -> str | None:
+    """Whose code was running when something went wrong.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        The package of a plugin and its distribution, in words, if a line of its code stands lower in the traceback than
+        any of ours; else None.
+    """
+    packages = {"benchbench": ""}
+    with warnings.catch_warnings(action="ignore", category=BenchbenchWarning):  # they were said before
+        entries = [entry for kind in ALL for entry in kind._entries().values() if not _is_ours(entry)]
+    for entry in entries:
+        package = re.split(r"\W", entry.value)[0]
+        dist = "" if entry.dist is None else f" (from {entry.dist.name} {entry.dist.version})"
+        packages[package] = f"the plugin {package}{dist}"
+    lowest = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        lowest = packages.get(frame.f_globals.get("__name__", "").split(".")[0], lowest)
+    return lowest or None
+
+
 MODELS = Registry("model")
 DATASETS = Registry("dataset")
 METRICS = Registry("metric")
 EXTRACTORS = FamilyRegistry("extractor")
 TASKS = Registry("task")
+ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS)

@@ -139,7 +139,7 @@ def _both_splits(text: str) -> SourceSpec:
 
 def _load(spec: SourceSpec, options: SourceOptions, progress: Progress) -> Dataset | Domains:
     if spec.kind == "dataset":
-        source: Source = DATASETS.get(spec.where)()
+        source: Source = DATASETS.make(spec.where)
         return source.load(options.size, progress)
     return open_files(spec, options).load(progress)
 

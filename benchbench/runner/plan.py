@@ -18,7 +18,7 @@ from torch import nn
 from benchbench.core.baselines import published_weights
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
-from benchbench.core.protocols import Generator, Trainable
+from benchbench.core.protocols import Fittable, Generator, Trainable
 from benchbench.core.registry import EXTRACTORS, MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.features.extractor import Extractor
@@ -160,8 +160,10 @@ def resolve(spec: CellSpec) -> Resolved:
                 "--pretrained and --weights both say where the weights come from; give one of them"
             )
         weights = published_weights(spec.model, spec.dataset)
-    if weights is not None and not hasattr(MODELS.get(spec.model), "loss"):
-        raise InputError(f"the model {spec.model!r} has no weights to load; leave --weights out")
+    if weights is not None and hasattr(
+        MODELS.get(spec.model), "fit"
+    ):  # it learns from the data, each time anew
+        raise _no_weights(spec.model)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
     return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights))
 
@@ -190,6 +192,7 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
     if not isinstance(config := probe.config, BaseModel):
         raise TypeError(f"the model {spec.model!r} must keep its configuration in `config`")
     trained = isinstance(probe, Trainable) and resolved.weights is None
+    _check_start(resolved, probe, data)
     scoring = _scoring(spec, task, probe, data, desk)
     training, watcher = None, None
     if trained:
@@ -354,6 +357,36 @@ def _watcher(spec: CellSpec, dataset: str, probe: nn.Module, scoring: _Scoring, 
             "leave monitor_every at 0"
         )
     return choose_watcher(dataset, scoring.extractors.names, scoring.loaded, desk.load, spec.precision)
+
+
+def _check_start(resolved: Resolved, probe: nn.Module, data: TaskData) -> None:
+    """`InputError` for weights that are given to a model without any, and where nobody says what those of a model are
+    that cannot be trained: a constructor that draws them at random makes noise, and no number says so."""
+    spec = resolved.spec
+    if resolved.weights is not None:
+        if not probe.state_dict():
+            raise _no_weights(spec.model)
+        return
+    if isinstance(probe, Trainable | Fittable) or getattr(probe, "control", False):
+        return
+    starts = []
+    for seed in (0, 1):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            starts.append(build_model(spec.model, resolved.recipe.hyper, data.spec).state_dict())
+    drawn = [
+        name for name, _ in probe.named_parameters() if not torch.equal(starts[0][name], starts[1][name])
+    ]
+    if drawn:
+        raise InputError(
+            f"the model {spec.model!r} cannot be trained here and starts from random weights ({drawn[0]}, …): give "
+            "those that it was trained to with --weights, or load them in its constructor; a class that is meant to "
+            "stay random says control = True"
+        )
+
+
+def _no_weights(model: str) -> InputError:
+    return InputError(f"the model {model!r} has no weights to load; leave --weights out")
 
 
 def _sha256_of(path: Path) -> str:

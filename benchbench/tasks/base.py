@@ -360,11 +360,11 @@ def tasks_of(model: str, asked: str | None = None) -> list[Task]:
     take the model, and for a model that none does."""
     model_class = MODELS.get(model)
     if asked is not None:
-        task: Task = TASKS.get(asked)()
+        task: Task = TASKS.make(asked)
         if not task.takes(model_class):
             raise InputError(f"the model {model!r} cannot be asked for {asked}; leave --task out")
         return [task]
-    able: list[Task] = [task for _, made in TASKS.items() if (task := made()).takes(model_class)]
+    able: list[Task] = [task for _, task in TASKS.made() if task.takes(model_class)]
     if not able:
         raise InputError(f"the model {model!r} has the methods of no task; see benchbench list tasks")
     return able
