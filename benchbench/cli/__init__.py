@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 import click
 
@@ -25,7 +24,7 @@ from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
 from benchbench.cli.suite import suite
-from benchbench.core.errors import BenchbenchError, BenchbenchWarning, CellFailed, out_of_memory, unknown_name
+from benchbench.core.errors import BenchbenchError, CellFailed, out_of_memory, unknown_name
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -53,7 +52,6 @@ for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, l
 
 def main() -> NoReturn:
     """The console script: runs the verb and turns every error into one sentence and an exit code."""
-    warnings.showwarning = _show_warning
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -93,21 +91,6 @@ def _sentence(error: Exception) -> str:
         f"this is a bug in benchbench: {type(error).__name__}: {error} "
         "(set BENCHBENCH_DEBUG=1 to see where, and please report it)"
     )
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Ours are sentences for the user, whom a line of our code tells nothing; others as Python shows them."""
-    if issubclass(category, BenchbenchWarning):
-        _say(f"warning: {message}")
-    else:
-        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
 
 
 def _say(text: str) -> None:

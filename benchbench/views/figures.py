@@ -31,6 +31,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and is small
     "font.family": "sans-serif",
     "font.size": 10,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     "axes.spines.top": False,
     "axes.spines.right": False,

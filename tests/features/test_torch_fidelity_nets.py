@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
 
 from benchbench.core.errors import MetricFailed
+from benchbench.core.hashing import file_sha256
 from benchbench.core.registry import EXTRACTORS
 from benchbench.features import resize
 from benchbench.features.networks import torch_fidelity_nets as nets
@@ -109,7 +111,8 @@ def test_dinov2(hub: Path, images: Tensor) -> None:
 def test_clip(tmp_path: Path, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CLIP of one narrow layer as a TorchScript archive, as OpenAI publishes them, given by the user.
 
-    The oracle is torch-fidelity's own network built from the same tensors.
+    The oracle is torch-fidelity's own network built from the same tensors. A file with another digest than the
+    published one's is a program of nobody, and is not run.
     """
     from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP, VisionTransformer
 
@@ -131,6 +134,12 @@ def test_clip(tmp_path: Path, images: Tensor, monkeypatch: pytest.MonkeyPatch) -
     path = tmp_path / "tiny.pt"
     torch.jit.trace(Archive(), torch.zeros(1)).save(str(path))
     monkeypatch.setenv("BENCHBENCH_CLIP_VIT_B_32_WEIGHTS", str(path))
+    with pytest.raises(
+        MetricFailed, match=r"is not the published clip_vit_b_32: .* only the published one is run"
+    ):
+        nets.ClipViTB32()
+    published = replace(nets.ClipViTB32.weights, sha256=file_sha256(path))
+    monkeypatch.setattr(nets.ClipViTB32, "weights", published)
     judge = nets.ClipViTB32()
     theirs = FeatureExtractorCLIP("clip-vit-b-32", ["clip"], feature_extractor_weights_path=str(path))
     seen = judge(images)

@@ -35,7 +35,7 @@ from benchbench.views.text import number
 pytestmark = pytest.mark.costly
 
 MakeRow = Callable[..., Row]
-NASTY = "<script>alert(1)</script>&\"'{{ 7 * 7 }}"
+NASTY = "<script>alert(1)</script>&\"'{{ 7 * 7 }}$\\frac$"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 

@@ -90,6 +90,12 @@ class _Clip(_At224):
         self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
     ) -> None:
         path, sha256, source = self.weights.checked(download)
+        if sha256 != self.weights.sha256:  # where the user names the file, nobody looked yet
+            raise MetricFailed(
+                f"{path} is not the published {self.name}: its sha256 is {sha256[:16]}. Such a file is TorchScript, a "
+                f"program, and only the published one is run: get {self.weights.url}",
+                status="unavailable",
+            )
         theirs = self.name.replace("_", "-")
         try:
             network = FeatureExtractorCLIP(theirs, ["clip"], feature_extractor_weights_path=str(path))
