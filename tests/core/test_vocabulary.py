@@ -15,6 +15,7 @@ from benchbench.core import registry
 from benchbench.core.device import describe_machine, resolve_device
 from benchbench.core.errors import BenchbenchWarning, InputError, unknown_name
 from benchbench.core.hashing import canonical_json, digest
+from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import Registry
 
 
@@ -56,11 +57,11 @@ def test_broken_plugin_warns_and_is_skipped(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_plugin_cannot_take_our_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """`vae` in a record means ours, whatever else is installed and in whichever order it is found."""
-    ours = EntryPoint("vae", "benchbench.core.hashing:digest", "benchbench.models")
+    ours = EntryPoint("vae", "benchbench.core.protocols:ImageSpec", "benchbench.models")
     theirs = EntryPoint("vae", "collections:OrderedDict", "benchbench.models")
     for order in ([ours, theirs], [theirs, ours]):
         monkeypatch.setattr(registry, "entry_points", lambda group, order=order: order)
-        assert Registry("model").get("vae") is digest
+        assert Registry("model").get("vae") is ImageSpec
 
 
 def test_a_mapping_brings_all_its_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,9 +148,7 @@ def test_a_plugin_that_fails_is_named(
     acme: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An error of a dataset of others, in its own code, is no bug of ours."""
-    monkeypatch.setattr(
-        "sys.argv", ["benchbench", "stats", "acme-data", "--out", "s.npz", "--device", "cpu"]
-    )
+    monkeypatch.setattr("sys.argv", ["benchbench", "stats", "acme-data", "--out", "s.npz", "--device", "cpu"])
     with pytest.raises(SystemExit) as stop:
         main()
     said = capsys.readouterr().err
