@@ -119,6 +119,7 @@ def test_weights_are_loaded_into_a_model_that_only_samples(acme: ModuleType, tmp
     assert all(torch.equal(value, given[name]) for name, value in load_file(kept).items())
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("model", "asked", "sentence"),
     [
