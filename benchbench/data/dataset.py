@@ -23,11 +23,13 @@ class Split:
         labels: int64 (N,) in 0..n_classes-1, or None.
         fingerprint: sha256 (hex) over the decoded pixels and labels, independent of order
             (`data.pipeline.fingerprint`).
+        names: Relative POSIX names in the order of the images, where they are files; partners are found by them.
     """
 
     images: Images
     labels: Tensor | None
     fingerprint: str
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.images)

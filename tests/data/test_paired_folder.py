@@ -16,7 +16,7 @@ from PIL import Image
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset, load_domains
 from benchbench.data.pipeline.decode import decode_image
-from benchbench.data.sources.paired_folder import partners
+from benchbench.data.pipeline.names import partners
 
 FOUR = ("trainA", "trainB", "testA", "testB")
 Fill = Callable[..., None]
@@ -145,7 +145,7 @@ def test_other_names_are_the_same_data(fill: Fill, tmp_path: Path) -> None:
 @given(a=st.lists(st.sampled_from("abcdefg")), b=st.lists(st.sampled_from("abcdefg")))
 def test_partners(a: list[str], b: list[str]) -> None:
     """By the definition, in quadratic time: equal names, and no other of the name on either side."""
-    assert partners(a, b) == [
+    assert partners(a, b).rows == [
         (i, j)
         for i in range(len(a))
         for j in range(len(b))
@@ -239,11 +239,11 @@ def test_unreadable_files(fill: Fill, write_pair, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"testB-2\.png cannot be decoded"):
         load_domains(f"folder:{tmp_path}")
     for i in range(2):
-        write_pair(f"train/{i}.png", seed=i)
-        write_pair(f"test/{i}.png", seed=5 + i)
-    (tmp_path / "test/1.png").write_bytes(b"")
+        write_pair(f"side/train/{i}.png", seed=i)
+        write_pair(f"side/test/{i}.png", seed=5 + i)
+    (tmp_path / "side/test/1.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"test/1\.png is empty"):
-        load_domains(f"pairs:{tmp_path}")
+        load_domains(f"pairs:{tmp_path}/side")
 
 
 def test_pairs_that_are_none(write_pair, tmp_path: Path) -> None:

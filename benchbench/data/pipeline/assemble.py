@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,13 @@ class Part(ABC):
             lambda: self.blocks(size),
             labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
             names=self.names,
+            pick=partial(self.chosen_blocks, size=size),
             notes=[*self.notes, *notes],
         )
+
+    def chosen_blocks(self, rows: Sequence[int], *, size: int | None) -> Generator[Block, None, None]:
+        """As `blocks`, of the images of these numbers in this order; only where the part has names."""
+        raise InputError(f"the images of {self.title} cannot be read one by one: {self.only_whole}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +106,10 @@ class FilePart(Part):
     def blocks(self, size: int | None) -> Generator[Block, None, None]:
         """As `Part.blocks`."""
         return decoded_blocks(self.items(), size, self.cut)
+
+    def chosen_blocks(self, rows: Sequence[int], *, size: int | None) -> Generator[Block, None, None]:
+        """As `Part.chosen_blocks`."""
+        return decoded_blocks(self.pick(rows), size, self.cut)
 
     def decode(self, size: int | None, progress: Progress = SILENT) -> Decoded:
         """As `Part.decode`."""
@@ -172,6 +181,7 @@ def assemble(
     labels: Sequence[list[int] | None],
     *,
     classes: Sequence[str] = (),
+    names: Sequence[Sequence[str] | None] | None = None,
     sides: tuple[list[int], list[int]] | None = None,
     canonical: bool | None = None,
     notes: Sequence[str] = (),
@@ -189,6 +199,7 @@ def assemble(
         decoded: One part or two, decoded or scanned; two have images of one size.
         labels: For each part the labels of its images, in 0..n_classes-1, or None.
         classes: Names by label; empty without labels.
+        names: For each part the names of its files, as `Split.names` has them; None where nothing is a file.
         sides: Of one part the indices of its halves, where they do not follow from its pixels and labels alone.
         canonical: As in `Dataset`.
         notes: As in `Dataset`; those that are made here come after them.
@@ -203,15 +214,17 @@ def assemble(
         InputError: The images of two parts differ in size, or a split has fewer than 2 images.
     """
     notes = [*notes, *notes_on(decoded)]
+    names = names or [None] * len(decoded)
     if len(decoded) == 1:
-        (part,), (own,) = decoded, labels
+        (part,), (own,), (called,) = decoded, labels, names
         sides = sides or halves(part.digests, own)
         notes.append(
             "the source has no split of its own: split in halves, seeded, the same images on one side"
         )
         notes += copies_note(*([part.digests[i] for i in side] for side in sides))
         train, held_out = (
-            select(part, own, side, title) for side, title in zip(sides, ("train", "held-out"), strict=True)
+            select(part, own, side, title, called)
+            for side, title in zip(sides, ("train", "held-out"), strict=True)
         )
     else:
         (h0, w0), (h1, w1) = (size_of(images_of(part)) for part in decoded)
@@ -222,8 +235,8 @@ def assemble(
             )
         notes += copies_note(*(part.digests for part in decoded))
         train, held_out = (
-            to_split(images_of(part), own, part.digests, title)
-            for part, own, title in zip(decoded, labels, ("train", "held-out"), strict=True)
+            to_split(images_of(part), own, part.digests, title, called)
+            for part, own, title, called in zip(decoded, labels, ("train", "held-out"), names, strict=True)
         )
     return Dataset(
         name=name,
@@ -269,15 +282,29 @@ def copies_note(train: Sequence[bytes], held_out: Sequence[bytes], *, of: str = 
     )
 
 
-def select(part: Decoded | Scanned, labels: list[int] | None, indices: list[int], title: str) -> Split:
+def select(
+    part: Decoded | Scanned,
+    labels: list[int] | None,
+    indices: list[int],
+    title: str,
+    names: Sequence[str] | None = None,
+) -> Split:
     """The images of `part` at `indices`, in that order; `InputError` if they are too few for a split."""
     images = chosen(images_of(part), torch.tensor(indices, dtype=torch.int64))
     own = None if labels is None else [labels[i] for i in indices]
-    return to_split(images, own, [part.digests[i] for i in indices], title)
+    called = None if names is None else [names[i] for i in indices]
+    return to_split(images, own, [part.digests[i] for i in indices], title, called)
 
 
-def to_split(images: Images, labels: list[int] | None, digests: list[bytes], title: str) -> Split:
-    """Images with their `pixel_digests`; `InputError` if they are too few for a split."""
+def to_split(
+    images: Images,
+    labels: list[int] | None,
+    digests: list[bytes],
+    title: str,
+    names: Sequence[str] | None = None,
+) -> Split:
+    """Images with their `pixel_digests`, and names where they are files; `InputError` if they are too few for a
+    split."""
     if len(images) < 2:
         raise InputError(
             f"the {title} split has {len(images)} image(s), too few for any statistic; at least 2 are needed"
@@ -286,6 +313,7 @@ def to_split(images: Images, labels: list[int] | None, digests: list[bytes], tit
         images=images,
         labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
         fingerprint=combine(digests, labels),
+        names=names,
     )
 
 

@@ -11,12 +11,11 @@ blocks and one batch are in memory; of each image its digest is kept, 32 bytes.
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import chain
-from pathlib import PurePosixPath
 
 import torch
 from torch import Tensor
@@ -26,17 +25,21 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.names import below_shared, partners
 from benchbench.data.pipeline.prefetch import read_ahead
 
 DEPTH = 3  # blocks that wait for the consumer
+
+Pick = Callable[[Sequence[int]], Generator[Block, None, None]]
+"""Starts a pass over the images of these numbers, in this order."""
 
 
 class ImageStream:
     """Images to be scored, in batches; never all in memory at once.
 
     name: fit for a folder name and for a record. n: the number of images. labels: int64 (n,) in the order of
-    the images, or None. names: relative POSIX names in that order, where the images are files. once: there can
-    be only one pass.
+    the images, or None. names: relative POSIX names in that order, where the images are files; such images can also
+    be had in another order (`chosen`). once: there can be only one pass.
     """
 
     def __init__(
@@ -47,17 +50,20 @@ class ImageStream:
         *,
         labels: Tensor | None = None,
         names: Sequence[str] | None = None,
+        pick: Pick | None = None,
         notes: Iterable[str] = (),
         fingerprint: str | None = None,
         digests: Sequence[bytes] | None = None,
         once: bool = False,
     ) -> None:
-        """blocks: starts a pass. fingerprint, digests: where they are known before."""
+        """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests:
+        where they are known before."""
         self.name = name
         self.n = n
         self.labels = labels
         self.names = names
         self._blocks = blocks
+        self._pick = pick
         self._notes = list(notes)
         self._conversions: list[str] = []
         self._fingerprint = fingerprint
@@ -127,10 +133,30 @@ class ImageStream:
             n,
             blocks,
             labels=None if self.labels is None else self.labels[:n],
-            names=None if self.names is None else self.names[:n],
+            # Shortened while all are there: what they share may be more than that of a few.
+            names=None if self.names is None else below_shared(self.names)[:n],
+            pick=self._pick,
             notes=[*self._notes, cut] if n < self.n else self._notes,
             fingerprint=self._fingerprint if n == self.n else None,
             digests=None if self._digests is None else self._digests[:n],
+            once=self.once,
+        )
+
+    def chosen(self, rows: Sequence[int]) -> ImageStream:
+        """The images of these numbers, in this order; only of images that have names."""
+        if self.names is None or self._pick is None:
+            raise ValueError(f"{self.name} has no names, so nobody can say which images are meant")
+        pick, whole = self._pick, len(rows) == self.n
+        return ImageStream(
+            self.name,
+            len(rows),
+            lambda: pick(rows),
+            labels=None if self.labels is None else self.labels[list(rows)],
+            names=[self.names[row] for row in rows],
+            pick=lambda more: pick([rows[row] for row in more]),
+            notes=self._notes,
+            fingerprint=self._fingerprint if whole else None,
+            digests=None if self._digests is None else [self._digests[row] for row in rows],
             once=self.once,
         )
 
@@ -180,43 +206,71 @@ class ImageStream:
                 yield block, pixel_digests(block.images)
 
 
-def pairs(a: ImageStream, b: ImageStream, batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of two streams in step, each uint8 N×3×H×W of one size: partners have the same row.
+@dataclass(frozen=True)
+class Pairs:
+    """Images of two streams that belong together. a, b: the streams, partners in the same row. notes: what a reader
+    should know of how they were paired. moved: the rows of `b` that were put beside those of `a`, None where they lay
+    there."""
 
-    Where both are files, partners have the same name below the deepest folder that all of a side share;
-    otherwise the same position. `InputError` names what lacks a partner.
-    """
+    a: ImageStream
+    b: ImageStream
+    notes: Sequence[str] = ()
+    moved: Sequence[int] | None = None
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of both in step, each uint8 N×3×H×W of one size; `InputError` where sizes differ."""
+        for x, y in zip(self.a.batches(batch_size), self.b.batches(batch_size), strict=True):
+            if x.shape != y.shape:
+                (h0, w0), (h1, w1) = x.shape[2:], y.shape[2:]
+                raise InputError(
+                    f"{self.a.name} has images of {w0}×{h0} but {self.b.name} of {w1}×{h1}; "
+                    "--size N brings both to N×N"
+                )
+            yield x, y
+
+
+def pairs(a: ImageStream, b: ImageStream, *, some: bool = False) -> Pairs:
+    """Each image of `a` with its partner in `b`: by their names where both are files (`data.pipeline.names`), else by
+    place, which a note says. some: `a` is the `first` of a stream, and `b` may have more. `InputError` names what lacks
+    a partner."""
     if a.names is not None and b.names is not None:
-        ours, theirs = below_shared(a.names), below_shared(b.names)
-        if ours != theirs:
-            alone = [f"{name} (only in {a.name})" for name in sorted(set(ours) - set(theirs))]
-            alone += [f"{name} (only in {b.name})" for name in sorted(set(theirs) - set(ours))]
-            more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
-            raise InputError(
-                f"{a.name} and {b.name} do not pair up: {', '.join(alone[:3])}{more} lack a partner; "
-                "give both sides the same file names"
-            )
-    elif a.n != b.n:
+        ours = a.names if some else below_shared(a.names)
+        return _by_name(a, b, ours, below_shared(b.names), some)
+    if some and b.n > a.n:
+        b = b.first(a.n)
+    if a.n != b.n:
         raise InputError(
             f"{a.name} has {a.n} images but {b.name} has {b.n}; pairs need the same number on both sides"
         )
-    return _in_step(a, b, batch_size)
+    ordered = next((side.name for side in (a, b) if side.names is not None), None)
+    order = "" if ordered is None else f", those of {ordered} in the order of their names, 2 before 10"
+    return Pairs(a, b, [f"pairs were made by place: the first of {a.name} with the first of {b.name}{order}"])
 
 
-def _in_step(a: ImageStream, b: ImageStream, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    for x, y in zip(a.batches(batch_size), b.batches(batch_size), strict=True):
-        if x.shape != y.shape:
-            (h0, w0), (h1, w1) = x.shape[2:], y.shape[2:]
-            raise InputError(
-                f"{a.name} has images of {w0}×{h0} but {b.name} of {w1}×{h1}; --size N brings both to N×N"
-            )
-        yield x, y
-
-
-def below_shared(names: Sequence[str]) -> list[str]:
-    """Names below the deepest folder they share, so that an archive with a folder around all pairs up too."""
-    shared = posixpath.commonpath([PurePosixPath(name).parent for name in names])
-    return [PurePosixPath(name).relative_to(shared).as_posix() for name in names]
+def _by_name(a: ImageStream, b: ImageStream, ours: Sequence[str], theirs: Sequence[str], some: bool) -> Pairs:
+    found = partners(ours, theirs)
+    taken = [j for _, j in found.rows]
+    if len(taken) < a.n or (len(taken) < b.n and not some):
+        mine = {i for i, _ in found.rows}
+        alone = [f"{name} (only in {a.name})" for i, name in enumerate(ours) if i not in mine]
+        if not some:
+            rest = set(taken)
+            alone += [f"{name} (only in {b.name})" for j, name in enumerate(theirs) if j not in rest]
+        more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
+        raise InputError(
+            f"{a.name} and {b.name} do not pair up: {', '.join(alone[:3])}{more} lack a partner; "
+            "give both sides the same file names; their suffixes may differ, and endings like _fake_B and _real_B"
+        )
+    notes = []
+    if found.loosely:
+        i, j = found.rows[0]
+        notes = [
+            f"pairs were made by name but for suffixes and words like fake and real: {ours[i]} of {a.name} with "
+            f"{theirs[j]} of {b.name}"
+        ]
+    if taken == list(range(b.n)):
+        return Pairs(a, b, notes)
+    return Pairs(a, b.chosen(taken), notes, taken)
 
 
 def _mixed(start: Block, name: str, size: tuple[int, int]) -> InputError:

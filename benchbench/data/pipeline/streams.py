@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError
@@ -19,13 +20,22 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.catalogue import load_split, open_files
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.blocks import Block, batch_name, check_tensor, tensor_blocks
-from benchbench.data.pipeline.image_source import Images, pieces
-from benchbench.data.pipeline.image_stream import ImageStream, pairs
+from benchbench.data.pipeline.image_source import Images, chosen, pieces
+from benchbench.data.pipeline.image_stream import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec, parse_spec
 from benchbench.data.sources.torchscript import ScriptedGenerator
 
-__all__ = ["ImageStream", "from_dataset", "from_images", "from_tensors", "is_split", "open_images", "pairs"]
+__all__ = [
+    "ImageStream",
+    "Pairs",
+    "from_dataset",
+    "from_images",
+    "from_tensors",
+    "is_split",
+    "open_images",
+    "pairs",
+]
 
 
 def open_images(
@@ -88,6 +98,7 @@ def from_images(
     name: str = "images",
     *,
     labels: Tensor | None = None,
+    names: Sequence[str] | None = None,
     notes: Sequence[str] = (),
     fingerprint: str | None = None,
 ) -> ImageStream:
@@ -98,6 +109,8 @@ def from_images(
         len(images),
         partial(_blocks, images, name),
         labels=labels,
+        names=names,
+        pick=partial(_chosen_blocks, images, name),
         notes=notes,
         fingerprint=fingerprint,
         digests=known,
@@ -111,6 +124,7 @@ def from_dataset(dataset: Dataset, title: str) -> ImageStream:
         split.images,
         f"{dataset.name}-{title}",
         labels=split.labels,
+        names=split.names,
         notes=dataset.notes,
         fingerprint=split.fingerprint,
     )
@@ -121,6 +135,10 @@ def _blocks(images: Images, name: str) -> Generator[Block, None, None]:
         yield from tensor_blocks([images], name, 1)
     else:
         yield from (Block(piece.numpy(), name) for piece in pieces(images))
+
+
+def _chosen_blocks(images: Images, name: str, rows: Sequence[int]) -> Generator[Block, None, None]:
+    return _blocks(chosen(images, torch.tensor(rows, dtype=torch.int64)), name)
 
 
 def _from_generator(spec: SourceSpec, options: SourceOptions) -> ImageStream:

@@ -25,11 +25,10 @@ from typing import ClassVar
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.data.pipeline.assemble import FilePart, Part
-from benchbench.data.pipeline.image_stream import below_shared
+from benchbench.data.pipeline.names import below_shared, in_order
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.folder import HELD_OUT, class_names, is_image, left_aside, no_images, no_train
-
-DOMAINS = frozenset(f"{split}{side}" for split in ("train", *HELD_OUT) for side in "AB")
+from benchbench.data.sources.folder import class_names, is_image, left_aside, no_images
+from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
 
 BOMB_RATIO = 100
 """Unpacked to packed size. Image formats are compressed already; flat BMP files exceed it, but are small."""
@@ -51,27 +50,30 @@ class ZipSource(FileSource):
         """All images of the archive."""
         return open_zip(self.path)
 
+    @cached_property
+    def layout(self) -> Layout:
+        """Where its splits are; `InputError` where that cannot be said."""
+        return lay_out(Tree(self.images.folders, self.images.names), str(self.path))
+
     def splits(self) -> Sequence[str]:
-        """train and the first of `HELD_OUT`, where images lie in both."""
-        tops = self._tops()
-        held_out = [title for title in HELD_OUT if title in tops][:1]
-        return ["train", *held_out] if held_out and "train" in tops else []
+        """The folders of train and of the held-out part, where both are there."""
+        return self.layout.splits.two()
 
     def parts(self) -> Sequence[Part]:
         """The images below train/ and below test/, or all images."""
-        if two := sorted(self._tops() & DOMAINS):
+        splits = self.layout.splits
+        if splits.sided:
+            two = "/, ".join(sorted(name for (_, side), name in splits.of.items() if side))
             raise InputError(
-                f"{self.path} holds two domains ({'/, '.join(two)}/), which are read from a folder: "
+                f"{self.path} holds two domains ({two}/), which are read from a folder: "
                 "unpack it and write folder:PATH"
             )
-        if splits := self.splits():
-            train, held_out = (self._below(title) for title in splits)
-            return [replace(train, notes=self._notes), held_out]
-        for title in HELD_OUT:
-            if title in self._tops():
-                raise InputError(no_train(self.path, title))
-        names = below_shared(self.images.names)
-        return [replace(self.whole(), labels=class_names(names, self.path))]
+        check_complete(splits, self.layout.beside, str(self.path))
+        if not splits.of:
+            names = below_shared(self.images.names)
+            return [replace(self.whole(), labels=class_names(names, self.path))]
+        train, *held_out = (self._below(title) for title in self.splits() or splits.of.values())
+        return [replace(train, notes=[*self._notes, *splits.notes()]), *held_out]
 
     def whole(self) -> Part:
         """Every image of the archive, without labels."""
@@ -81,16 +83,15 @@ class ZipSource(FileSource):
     def _notes(self) -> list[str]:
         return left_aside(self.images.others, self.path.name)
 
-    def _tops(self) -> set[str]:
-        names = below_shared(self.images.names)
-        return {name.partition("/")[0] for name in names if "/" in name}
-
     def _below(self, title: str) -> FilePart:
         """The images below one folder of the archive."""
-        names = below_shared(self.images.names)
-        rows = [i for i, name in enumerate(names) if name.startswith(f"{title}/")]
-        labels = class_names([names[i].removeprefix(f"{title}/") for i in rows], self.path / title)
-        return self._part(self.images.chosen(rows), title, labels)
+        folder = self.layout.path(title)
+        names = self.images.names
+        rows = [i for i, name in enumerate(names) if name.startswith(f"{folder}/")]
+        if not rows:
+            raise no_images(self.path / folder, 0)
+        below = [names[i].removeprefix(f"{folder}/") for i in rows]
+        return self._part(self.images.chosen(rows), title, class_names(below, self.path / title))
 
     def _part(self, images: ZippedImages, title: str, labels: list[str] | None) -> FilePart:
         return FilePart(
@@ -106,14 +107,15 @@ class ZipSource(FileSource):
 
 @dataclass(frozen=True)
 class ZippedImages:
-    """The image members of `path`. names: relative POSIX names, sorted. members: what zipfile calls each.
-    others: how many other files were left aside."""
+    """The image members of `path`. names: relative POSIX names, in their order (`in_order`). members: what zipfile
+    calls each. others: how many other files were left aside. folders: the names of all folders."""
 
     path: Path
     names: list[str]
     members: list[zipfile.ZipInfo]
     others: int
     archive: OpenZip
+    folders: list[str]
 
     def chosen(self, rows: Sequence[int]) -> ZippedImages:
         """Some of the images, by number."""
@@ -155,9 +157,10 @@ def open_zip(path: Path) -> ZippedImages:
     """The images in a zip file; `InputError` if it is damaged, dangerous, or holds none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            inside = archive.infolist()
     except ZIP_ERRORS as error:
         raise cannot_read(path, error) from error
+    members = [member for member in inside if not member.is_dir()]
     if not members:
         raise InputError(f"{path} is an empty archive; put image files into it")
     by_name: dict[str, zipfile.ZipInfo] = {}
@@ -174,12 +177,22 @@ def open_zip(path: Path) -> ZippedImages:
             "give the images as a folder if you trust it"
         )
     visible = [name for name in by_name if not _is_hidden(name)]
-    names = sorted(filter(is_image, visible))
+    names = in_order(filter(is_image, visible))
     if not names:
         raise no_images(path, len(members))
+    folders = _folders(inside, visible)
     return ZippedImages(
-        path, names, [by_name[name] for name in names], len(visible) - len(names), OpenZip(path)
+        path, names, [by_name[name] for name in names], len(visible) - len(names), OpenZip(path), folders
     )
+
+
+def _folders(inside: Sequence[zipfile.ZipInfo], files: Sequence[str]) -> list[str]:
+    """The names of all visible folders, those too that stand in the archive without a file in them."""
+    found: set[str] = set()
+    empty = [PurePosixPath(member.filename) / "_" for member in inside if member.is_dir()]
+    for name in (*map(PurePosixPath, files), *empty):
+        found.update(parent.as_posix() for parent in name.parents)
+    return sorted(name for name in found if name[:1] not in (".", "/") and not _is_hidden(name))
 
 
 def cannot_read(what: Path | str, error: BaseException) -> InputError:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
@@ -22,12 +23,14 @@ from benchbench.data.sources.spec import SourceSpec
 
 
 class FileSource(ABC):
-    """Images in files. path: where they are. name: what records call them. options: how they are read."""
+    """Images in files. spec: what the user wrote. path: where they are. name: what records call them. options: how they
+    are read."""
 
     kind: ClassVar[str]
 
     def __init__(self, spec: SourceSpec, options: SourceOptions | None = None) -> None:
         """`InputError` if nothing is there or it is something else."""
+        self.spec = spec
         self.path: Path = spec.path
         self.name = spec.name
         self.options = options or SourceOptions()
@@ -53,6 +56,7 @@ class FileSource(ABC):
             read(parts, size, progress),
             labels,
             classes=classes,
+            names=[part.names for part in parts],
             notes=[note for part in parts for note in part.notes],
             source={"kind": self.kind, "path": tidy(self.path), "size": size},
         )
@@ -60,4 +64,10 @@ class FileSource(ABC):
     def stream(self) -> ImageStream:
         """All images, decoded as they are read."""
         together = ["its splits were read together; :train or :test behind the path takes one"]
-        return self.whole().stream(self.name, self.options.size, together if self.splits() else ())
+        return self.whole().stream(self.name, self.options.size, together if self._has_splits() else ())
+
+    def _has_splits(self) -> bool:
+        try:
+            return bool(self.splits())
+        except InputError:  # splits that contradict each other matter to those alone who want one
+            return False

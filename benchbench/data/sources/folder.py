@@ -2,12 +2,13 @@
 
 Layouts:
 
-    PATH/train/… and PATH/test/… (or val/)      a split of its own
+    PATH/train/… and PATH/test/… (or val/)      a split of its own; `layout.SPELLINGS` has the names
     PATH/…                                      split in halves, and so is PATH/train/ alone
 
 and in each of them, either class folders (`cat/001.png`, `cat/more/002.png`: the label is "cat") or images
 directly (no labels), not both. Images are files that end in one of `IMAGE_SUFFIXES`, in either case; hidden files
-and folders are skipped, other files counted in the notes. The order is that of the relative paths. Links are
+and folders are skipped, other files counted in the notes. The order is that of the relative paths, numbers in
+them as numbers. Images beside train/ and test/ are refused. Links are
 followed; a folder that was already visited is not entered again. Two domains of images (trainA/, trainB/, …)
 are read by `paired_folder`.
 """
@@ -15,8 +16,9 @@ are read by `paired_folder`.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -27,11 +29,10 @@ from benchbench.core.hashing import digest, file_sha256
 from benchbench.data.pipeline.assemble import FilePart, Part, resolve_labels
 from benchbench.data.pipeline.blocks import decoded_blocks
 from benchbench.data.pipeline.file_images import FileImages
+from benchbench.data.pipeline.names import in_order
 from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
 from benchbench.data.sources.spec import IMAGE_SUFFIXES, require_regular
-
-HELD_OUT = ("test", "val")
-"""What the held-out part may be called; the first that is there counts."""
 
 
 class FolderSource(FileSource):
@@ -39,48 +40,44 @@ class FolderSource(FileSource):
 
     kind: ClassVar[str] = "folder"
 
+    @cached_property
+    def listing(self) -> Listing:
+        """Every image below the folder."""
+        return list_images(self.path)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where its splits are; `InputError` where that cannot be said."""
+        return lay_out(Tree(self.listing.folders, self.listing.names), str(self.path))
+
     def splits(self) -> Sequence[str]:
-        """train and the first of `HELD_OUT`, where folders of these names are there."""
-        held_out = [title for title in HELD_OUT if (self.path / title).is_dir()][:1]
-        return ["train", *held_out] if held_out and (self.path / "train").is_dir() else []
+        """The folders of train and of the held-out part, where both are there."""
+        return self.layout.splits.two()
 
     def parts(self) -> Sequence[Part]:
         """The images below train/ and below test/, or all images."""
-        if splits := self.splits():
-            return [read_part(self.path / title, title) for title in splits]
-        for title in HELD_OUT:
-            if (self.path / title).is_dir():
-                raise InputError(no_train(self.path, title))
-        alone = self.path / "train" if (self.path / "train").is_dir() else self.path
-        return [read_part(alone, alone.resolve().name)]
+        splits = self.layout.splits
+        check_complete(splits, self.layout.beside, str(self.path))
+        if not splits.of:
+            return [_part_of(self.listing, self.listing.title)]
+        titles = self.splits() or list(splits.of.values())
+        train, *held_out = (read_part(self.path / self.layout.path(title), title) for title in titles)
+        return [replace(train, notes=[*train.notes, *splits.notes()]), *held_out]
 
     def whole(self) -> Part:
         """Every image below the folder, whatever the layout."""
-        listing = list_images(self.path)
-        return FilePart(
-            title=listing.title,
-            total=len(listing.names),
-            items=listing.items,
-            pick=listing.pick,
-            labels=None,
-            identify=listing.identity,
-            notes=left_aside(listing.others, listing.title),
-            names=listing.names,
-        )
-
-
-def no_train(where: Path, title: str) -> str:
-    """The sentence for what has a held-out part alone."""
-    return f"{where} has {title}/ but no train/; add it, or name the images' own folder"
+        return _part_of(self.listing, self.listing.title, labelled=False)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images below `folder`. names: relative POSIX names, sorted. others: how many other files are there."""
+    """The images below `folder`. names: relative POSIX names, in their order (`in_order`). others: how many other files
+    are there. folders: the relative POSIX names of all folders."""
 
     folder: Path
     names: list[str]
     others: int
+    folders: list[str]
 
     @property
     def title(self) -> str:
@@ -102,24 +99,27 @@ class Listing:
 
 def list_images(folder: Path) -> Listing:
     """The images below `folder`, whatever the layout; `InputError` if there are none."""
-    names = sorted(file.relative_to(folder).as_posix() for file in walk(folder))
-    images = [name for name in names if is_image(name)]
+    folders, names = walk(folder)
+    images = in_order(name for name in names if is_image(name))
     if not images:
         raise no_images(folder, len(names))
     for name in images:
         require_regular(folder / name)
-    return Listing(folder, images, len(names) - len(images))
+    return Listing(folder, images, len(names) - len(images), folders)
 
 
 def read_part(folder: Path, title: str) -> FilePart:
     """The images below one folder, as one part."""
-    listing = list_images(folder)
+    return _part_of(list_images(folder), title)
+
+
+def _part_of(listing: Listing, title: str, *, labelled: bool = True) -> FilePart:
     return FilePart(
         title=title,
         total=len(listing.names),
         items=listing.items,
         pick=listing.pick,
-        labels=class_names(listing.names, folder),
+        labels=class_names(listing.names, listing.folder) if labelled else None,
         identify=listing.identity,
         notes=left_aside(listing.others, title),
         names=listing.names,
@@ -159,13 +159,14 @@ def left_aside(others: int, title: str) -> list[str]:
     return [f"{others} files in {title} that are not images were left aside"] if others else []
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """All visible files below `folder`."""
+def walk(folder: Path) -> tuple[list[str], list[str]]:
+    """The relative POSIX names of all visible folders and files below `folder`."""
 
     def fail(error: OSError) -> None:
         raise InputError(f"cannot read the folder {error.filename}: {error.strerror}") from error
 
-    visited = set()
+    visited: set[str] = set()
+    below: tuple[list[str], list[str]] = [], []
     for root, folders, files in os.walk(folder, followlinks=True, onerror=fail):
         real = os.path.realpath(root)
         if real in visited:
@@ -173,7 +174,18 @@ def walk(folder: Path) -> Iterator[Path]:
             continue
         visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(root, name) for name in files if not name.startswith("."))
+        here = Path(root).relative_to(folder)
+        for names, found in zip(below, (folders, files), strict=True):
+            names += [(here / name).as_posix() for name in found if not name.startswith(".")]
+    return below
+
+
+def visible_folders(folder: Path) -> list[str]:
+    """The names of the visible folders directly in one."""
+    try:
+        return sorted(own.name for own in folder.iterdir() if own.is_dir() and not own.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {error.strerror}") from error
 
 
 def _sha256(file: Path) -> str:

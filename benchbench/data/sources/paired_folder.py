@@ -10,17 +10,16 @@ The first is known by the names of its folders. The second looks like any folder
 its own. Neither is split by us: a model that learns from pairs must not meet what is held out, and only the user
 knows which files belong together.
 
-In the first, the images of a split are pairs if every one has a partner in the other domain: the same path below
-its folder, but for the suffix and a final _A or _B. If only some have one, the split is unpaired and a note says so.
+Both in any spelling of `layout.SPELLINGS`. In the first, the images of a split are pairs if every one has a partner in
+the other domain: the same path below its folder, but for what `data.pipeline.names` leaves out of names, as a final _A
+or _B. If only some have one, the split is unpaired and a note says so.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -33,18 +32,22 @@ from benchbench.data.domains import Domains
 from benchbench.data.pipeline.assemble import FilePart, Part, copies_note, notes_on, tidy, to_split
 from benchbench.data.pipeline.cache import Decoded
 from benchbench.data.pipeline.decode import UnusableError
+from benchbench.data.pipeline.names import partners
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.folder import HELD_OUT, FolderSource, read_part
+from benchbench.data.sources.folder import FolderSource, read_part, visible_folders
+from benchbench.data.sources.layout import HELD_OUT, TRAIN, Layout, check_complete, split_name
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec
 
 NAMES = ("A", "B")
 Two = tuple[Decoded, Decoded]
+Names = tuple[Sequence[str] | None, Sequence[str] | None]
 
 
 def open_folder(spec: SourceSpec, options: SourceOptions | None = None) -> FolderSource:
     """`folder:PATH`: two domains if PATH holds a folder of one (trainA/ …), one dataset otherwise."""
-    two = any((spec.path / f"{split}{side}").is_dir() for split in ("train", *HELD_OUT) for side in NAMES)
+    said = map(split_name, visible_folders(spec.path))
+    two = any(own is not None and own.side for own in said)
     return (DomainsFolder if two else FolderSource)(spec, options)
 
 
@@ -53,33 +56,19 @@ class DomainsFolder(FolderSource):
 
     def splits(self) -> Sequence[str]:
         """The folders that are there."""
-        titles = [f"{split}{side}" for split in ("train", *HELD_OUT) for side in NAMES]
-        return [title for title in titles if (self.path / title).is_dir()]
+        return list(self.layout.splits.of.values())
 
     def load(self, progress: Progress = SILENT) -> Domains:
         """Both splits of both domains; `InputError` if one cannot be used."""
         size = self.options.size
-        held_out = _held_out(self.path, NAMES)
-        missing = [
-            f"{split}{side}/"
-            for split in ("train", held_out)
-            for side in NAMES
-            if not (self.path / f"{split}{side}").is_dir()
-        ]
-        if missing:
-            raise InputError(
-                f"{self.path} lacks {' and '.join(missing)}; two domains are four folders: trainA/, trainB/, "
-                "testA/ and testB/ (or valA/ and valB/)"
-            )
-        parts = {
-            split: [read_part(self.path / f"{split}{side}", f"{split}{side}") for side in NAMES]
-            for split in ("train", held_out)
-        }
-        notes = [note for two in parts.values() for part in two for note in part.notes]
-        splits, paired = [], []
-        for split, (a, b) in parts.items():
-            found = partners(_names(a, self.path / a.title, "A"), _names(b, self.path / b.title, "B"))
+        parts = self._parts()
+        notes = [note for two in parts for part in two for note in part.notes]
+        notes += self.layout.splits.notes()
+        splits, paired, names = [], [], []
+        for (a, b), split in zip(parts, (TRAIN, self.layout.splits.held_out()), strict=True):
+            found = partners(a.names or (), b.names or ()).rows
             in_pairs = len(found) == a.total == b.total
+            order = [j for _, j in found] if in_pairs else list(range(b.total))
             if in_pairs:
                 notes.append(f"{split}: images of the same name in both domains are pairs")
             elif found:
@@ -88,11 +77,27 @@ class DomainsFolder(FolderSource):
                     "the same name; all are used unpaired"
                 )
             first, second = a.decode(size, progress), b.decode(size, progress)
-            splits.append((first, _reordered(second, [j for _, j in found]) if in_pairs else second))
+            splits.append((first, _reordered(second, order)))
+            names.append((a.names, None if b.names is None else [b.names[j] for j in order]))
             paired.append(in_pairs)
-        return _domains(
-            self.kind, self.path, self.name, size, (splits[0], splits[1]), (paired[0], paired[1]), notes
-        )
+        return _domains(self, (splits[0], splits[1]), (names[0], names[1]), (paired[0], paired[1]), notes)
+
+    def _parts(self) -> list[tuple[FilePart, FilePart]]:
+        """A and B of train and of the held-out split."""
+        layout = self.layout
+        check_complete(layout.splits, layout.beside, str(self.path))
+        kinds = (TRAIN, layout.splits.held_out() or HELD_OUT[0])
+        missing = [
+            f"{kind}{side}/" for kind in kinds for side in NAMES if (kind, side) not in layout.splits.of
+        ]
+        if missing:
+            raise InputError(
+                f"{self.path} lacks {' and '.join(missing)}; two domains are four folders: trainA/, trainB/, "
+                "testA/ and testB/ (or valA/ and valB/)"
+            )
+        titles = [[layout.splits.of[kind, side] for side in NAMES] for kind in kinds]
+        a_and_b = [[read_part(self.path / layout.path(title), title) for title in two] for two in titles]
+        return [(a, b) for a, b in a_and_b]
 
 
 class PairsSource(FileSource):
@@ -100,18 +105,25 @@ class PairsSource(FileSource):
 
     kind: ClassVar[str] = "pairs"
 
+    @cached_property
+    def layout(self) -> Layout:
+        """Where its splits are."""
+        return FolderSource(self.spec, self.options).layout
+
     def splits(self) -> Sequence[str]:
-        """train and the first of `HELD_OUT` that is there; `InputError` where one is missing."""
-        held_out = _held_out(self.path, ("",))
-        if missing := [f"{split}/" for split in ("train", held_out) if not (self.path / split).is_dir()]:
+        """The folders of train and of the held-out part; `InputError` where one is missing."""
+        splits = self.layout.splits
+        kinds = (TRAIN, splits.held_out() or HELD_OUT[0])
+        if missing := [f"{kind}/" for kind in kinds if (kind, "") not in splits.of]:
             raise InputError(
                 f"{self.path} lacks {' and '.join(missing)}; side-by-side pairs are in train/ and test/ (or val/)"
             )
-        return ["train", held_out]
+        check_complete(splits, self.layout.beside, str(self.path))
+        return splits.two()
 
     def parts(self) -> Sequence[FilePart]:
         """The pictures of train and test, each a pair."""
-        return [read_part(self.path / split, split) for split in self.splits()]
+        return [read_part(self.path / self.layout.path(title), title) for title in self.splits()]
 
     def whole(self) -> Part:
         """Nothing: a picture of two halves is not an image of either domain."""
@@ -127,43 +139,18 @@ class PairsSource(FileSource):
             return left.decode(self.options.size, progress), right.decode(self.options.size, progress)
 
         return _domains(
-            self.kind,
-            self.path,
-            self.name,
-            self.options.size,
+            self,
             (halves_of(train), halves_of(test)),
+            ((train.names, train.names), (test.names, test.names)),
             (True, True),
-            [*train.notes, *test.notes],
+            [*train.notes, *test.notes, *self.layout.splits.notes()],
         )
-
-
-def partners(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
-    """(i, j) of all i for which `b[j]` equals `a[i]`, ascending; what occurs twice on one side has no partner.
-
-    >>> partners(["cat", "dog", "owl"], ["owl", "cow", "cat"])
-    [(0, 2), (2, 0)]
-    """
-    once = [{name for name, times in Counter(names).items() if times == 1} for names in (a, b)]
-    rows = {name: j for j, name in enumerate(b) if name in once[1]}
-    return [(i, rows[name]) for i, name in enumerate(a) if name in once[0] and name in rows]
-
-
-def _names(part: FilePart, folder: Path, side: str) -> list[str]:
-    """The paths of the images below their folder, without suffix and without "_A" in domain A, "_B" in B."""
-    paths = (Path(name).relative_to(folder).with_suffix("") for name, _ in part.items())
-    return [re.sub(f"_{side}$", "", path.as_posix(), flags=re.IGNORECASE) for path in paths]
 
 
 def _reordered(part: Decoded, order: list[int]) -> Decoded:
     if order == sorted(order):
         return part
     return Decoded(part.images[order], [part.digests[i] for i in order], part.conversions)
-
-
-def _held_out(path: Path, sides: Sequence[str]) -> str:
-    """What the held-out split is called: the first of `HELD_OUT` of which a folder is there."""
-    there = (split for split in HELD_OUT if any((path / f"{split}{side}").is_dir() for side in sides))
-    return next(there, HELD_OUT[0])
 
 
 def _left(image: Image.Image) -> Image.Image:
@@ -185,30 +172,28 @@ def _side(image: Image.Image) -> int:
 
 
 def _domains(
-    kind: str,
-    path: Path,
-    name: str,
-    size: int | None,
+    source: FileSource,
     splits: tuple[Two, Two],
+    names: tuple[Names, Names],
     paired: tuple[bool, bool],
     notes: Sequence[str],
 ) -> Domains:
-    """`splits`: train and held-out, each of (A, B)."""
+    """`splits`: train and held-out, each of (A, B); `names`: of their files, likewise."""
 
     def domain(k: int) -> Dataset:
         train, held_out = (
-            to_split(torch.from_numpy(two[k].images), None, two[k].digests, f"{NAMES[k]} {split}")
-            for two, split in zip(splits, ("train", "held-out"), strict=True)
+            to_split(torch.from_numpy(two[k].images), None, two[k].digests, f"{NAMES[k]} {split}", called[k])
+            for two, called, split in zip(splits, names, ("train", "held-out"), strict=True)
         )
         return Dataset(NAMES[k], train, held_out)
 
     copies = [note for k in (0, 1) for note in copies_note(*(two[k].digests for two in splits), of=NAMES[k])]
     return Domains(
-        name=name,
+        name=source.name,
         a=domain(0),
         b=domain(1),
         paired_train=paired[0],
         paired_held_out=paired[1],
         notes=[*notes, *notes_on([decoded for two in splits for decoded in two]), *copies],
-        source={"kind": kind, "path": tidy(path), "size": size},
+        source={"kind": source.kind, "path": tidy(source.path), "size": source.options.size},
     )
