@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
-from benchbench.data.pipeline.streams import ImageStream, pairs
+from benchbench.data.pipeline.streams import ImageStream
 from benchbench.metrics.metric import OF_MODELS, Evidence, FeatureEvidence, Metric
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
@@ -89,13 +89,10 @@ def _number(plan: Evaluation, outcome: Outcome) -> Number:
 def _batches(plan: Evaluation, reader: PairReader, runtime: Runtime) -> Iterator[Tensor]:
     """The samples; where metrics on pairs were asked for, `reader` compares each with its partner on the way."""
     batch_size, device = runtime.batch(BATCH), runtime.device
-    if plan.reference.images is None or not any("truth" in metric.needs for metric in plan.metrics):
+    if plan.pairs is None:
         yield from plan.samples.batches(batch_size)
         return
-    partners = plan.reference.images
-    if plan.spec.samples is not None and partners.n > plan.samples.n:
-        partners = partners.first(plan.samples.n)
-    for x, y in pairs(plan.samples, partners, batch_size):
+    for x, y in plan.pairs.batches(batch_size):
         reader.update(x.to(device), y.to(device))
         yield x
 
@@ -137,6 +134,7 @@ def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
     """What a reader of the record should know: of each side, and of the two together."""
     sides = ((plan.model, plan.samples.notes), (plan.dataset_name, plan.reference.notes))
     notes = [*(f"{name}: {note}" for name, side in sides for note in side), *plan.extractor_notes]
+    notes += [] if plan.pairs is None else plan.pairs.notes
     if real is None or plan.reference.images is None:
         return notes
     if samples.shape[2:] != real.shape[2:]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
 from benchbench.core.registry import EXTRACTORS
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.fingerprint import combine_in_order
-from benchbench.data.pipeline.streams import ImageStream
+from benchbench.data.pipeline.streams import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import select_metrics
@@ -37,8 +38,8 @@ from benchbench.runner.spec import EvaluationSpec
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluation, opened; its `key` is known when the images of both sides have been read. spec: what was asked.
-    ranked_on: extractors as in `runner.plan.Plan`. extractor_notes: what a reader should know of the extractors on this
-    data."""
+    ranked_on: extractors as in `runner.plan.Plan`. pairs: both sides with partners in the same row, where metrics on
+    pairs were asked for. extractor_notes: what a reader should know of the extractors on this data."""
 
     spec: EvaluationSpec
     samples: ImageStream
@@ -46,6 +47,7 @@ class Evaluation:
     metrics: Sequence[Metric]
     extractors: ExtractorSet
     ranked_on: Sequence[str]
+    pairs: Pairs | None = None
     extractor_notes: Sequence[str] = ()
 
     @property
@@ -87,7 +89,8 @@ class Evaluation:
     def request(self) -> str:
         """Digest of all that the numbers depend on but the pixels of the samples."""
         specifications = [self.extractors.specification(metric) for metric in self.metrics]
-        asked = [self.model, self.samples.n, self.dataset_name, self.reference.identity, self.seed]
+        asked: list[Any] = [self.model, self.samples.n, self.dataset_name, self.reference.identity, self.seed]
+        asked += self._moved
         return digest([asked, specifications])
 
     @property
@@ -101,11 +104,18 @@ class Evaluation:
             training=None,
             weights_sha256=None,
             dataset_fingerprint=self.reference.identity,
-            task={"names": ["evaluate"], "reference": self.dataset_name},
+            task={"names": ["evaluate", *self._moved], "reference": self.dataset_name},
             metrics=[self.extractors.specification(metric) for metric in self.metrics],
             n_samples=self.samples.n,
             seed=self.seed,
         )
+
+
+    @property
+    def _moved(self) -> list[str]:
+        """Which images of the reference the samples were paired with, where that is not the one in the same place."""
+        moved = None if self.pairs is None else self.pairs.moved
+        return [] if moved is None else [digest(list(moved))]
 
 
 @dataclass(frozen=True)
@@ -157,6 +167,7 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     )
     samples = open_samples(asked.images, drawing, progress)
     _check_numbers(samples, reference, chosen)
+    together = _paired(spec, samples, reference, chosen)
     named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
     chosen, extractors = load_chosen(chosen, readers, named, load, spec.precision, progress)
     if reference.statistics is not None:
@@ -165,7 +176,17 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     if reference.images is not None:
         reference.images.scan(progress)
     notes = [*readers.notes, *enlarged_notes(reference.dataset, extractors)]
-    return Evaluation(spec, samples, reference, chosen, extractors, readers.names, notes)
+    return Evaluation(spec, samples, reference, chosen, extractors, readers.names, together, notes)
+
+
+def _paired(
+    spec: EvaluationSpec, samples: ImageStream, reference: Reference, metrics: Sequence[Metric]
+) -> Pairs | None:
+    """Who belongs to whom, where a metric asks; of a reference the partners of the first samples, where only so many
+    were asked for."""
+    if reference.images is None or not any("truth" in metric.needs for metric in metrics):
+        return None
+    return pairs(samples, reference.images, some=spec.samples is not None)
 
 
 def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: ExtractorLoader) -> Chosen:
