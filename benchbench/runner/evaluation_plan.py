@@ -110,7 +110,6 @@ class Evaluation:
             seed=self.seed,
         )
 
-
     @property
     def _moved(self) -> list[str]:
         """Which images of the reference the samples were paired with, where that is not the one in the same place."""

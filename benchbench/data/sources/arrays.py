@@ -14,7 +14,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from math import prod
@@ -37,13 +37,16 @@ from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.data.sources.archives import ZIP_ERRORS, cannot_read
 from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.layout import HELD_OUT, TRAIN, Splits, split_name
 
 IMAGE_KEYS = ("arr_0", "images", "samples", "x")
 LABEL_KEYS = ("labels", "label", "y", "arr_1")
-SPLIT_KEYS = (("x_{}", "y_{}"), ("{}_images", "{}_labels"), ("images_{}", "labels_{}"), ("{}", "{}_labels"))
-"""How the images and the labels of a split are called, as Keras, MedMNIST and others have it."""
-
-HELD_OUT = ("test", "val")
+IMAGE_WORDS = frozenset(
+    {"x", "image", "images", "img", "imgs", "data", "sample", "samples", "input", "inputs"}
+)
+LABEL_WORDS = frozenset({"y", "label", "labels", "target", "targets", "class", "classes"})
+"""How the images and the labels of a split are called beside its name (`layout.SPELLINGS`): x_train, y_train as Keras
+has it, train_images, train_labels as MedMNIST has it, in either order and case."""
 
 Rows = Callable[[int], Generator[NDArray[Any], None, None]]
 """Starts a pass over an array, that many rows at a time."""
@@ -77,22 +80,25 @@ class NpySource(FileSource):
         """The images by split, or under "" where there is none."""
         return {"": open_npy(self.path, self.options.allow_pickle)}
 
+    @property
+    def layout(self) -> Splits:
+        """Which of the arrays are splits."""
+        return Splits({(title, ""): title for title in self.arrays if title})
+
     def splits(self) -> Sequence[str]:
-        """train and the first of `HELD_OUT`, where there are arrays of both."""
-        held_out = [title for title in HELD_OUT if title in self.arrays][:1]
-        return ["train", *held_out] if held_out and "train" in self.arrays else []
+        """train and the held-out part that counts, where there are arrays of both."""
+        return self.layout.two()
 
     def parts(self) -> Sequence[Part]:
         """Train and held-out, or all images."""
-        if self.splits():
-            return [self._part([title]) for title in self.splits()]
-        if not self.arrays.keys() & {"", "train"}:
+        if not self.arrays.keys() & {"", TRAIN}:
             raise InputError(f"{self.path} has held-out images but none to train on; add x_train")
-        return [self._part(["train" if "train" in self.arrays else ""])]
+        train, *held_out = map(self._part, [[title] for title in self.splits() or self.arrays])
+        return [replace(train, notes=[*train.notes, *self.layout.notes()]), *held_out]
 
     def whole(self) -> Part:
         """All images of the file."""
-        return self._part(sorted(self.arrays, key=["", "train", *HELD_OUT].index))
+        return self._part(sorted(self.arrays, key=["", TRAIN, *HELD_OUT].index))
 
     def _part(self, titles: Sequence[str]) -> ArrayPart:
         arrays = [self.arrays[title] for title in titles]
@@ -185,12 +191,12 @@ def open_npy(path: Path, allow_pickle: bool = False) -> ArrayImages:
 
 
 def open_npz(path: Path, allow_pickle: bool = False) -> dict[str, ArrayImages]:
-    """The images in a `.npz` file by split (`SPLIT_KEYS`); under "" those of a file without splits, which are under one
-    of `IMAGE_KEYS` or in its only array. Labels are under one of `LABEL_KEYS`, or under the name that goes with a
-    split's."""
+    """The images in a `.npz` file by split, "train", "test", "eval" or "val"; under "" those of a file without splits,
+    which are under one of `IMAGE_KEYS` or in its only array. Labels are under one of `LABEL_KEYS`, or under the name
+    that goes with a split's."""
     with _reading(path), zipfile.ZipFile(path) as archive:
         keys = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
-        split = {} if {*IMAGE_KEYS} & {*keys} or len(keys) == 1 else _split_keys(keys)
+        split = {} if len(keys) == 1 else _split_keys(path, archive, keys)
         if split:
             return {title: _array(path, archive, *found, allow_pickle) for title, found in split.items()}
         image = _image_key(path, keys)
@@ -198,16 +204,57 @@ def open_npz(path: Path, allow_pickle: bool = False) -> dict[str, ArrayImages]:
         return {"": _array(path, archive, image, label, allow_pickle)}
 
 
-def _split_keys(keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-    """(key of the images, key of the labels or None) of each split that is there."""
-    found = {}
-    for title in ("train", *HELD_OUT):
-        for images, labels in SPLIT_KEYS:
-            image, label = images.format(title), labels.format(title)
-            if image in keys:
-                found[title] = (image, label if label in keys else None)
-                break
-    return found
+def _split_keys(
+    path: Path, archive: zipfile.ZipFile, keys: Sequence[str]
+) -> dict[str, tuple[str, str | None]]:
+    """(key of the images, key of the labels or None) of each split that is there; `InputError` where two keys are the
+    images of one, or where there are images beside them."""
+    images: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    others = []
+    for key in keys:
+        title, what = _said(key)
+        if not title or what not in ("images", "labels"):
+            others.append(key)
+        elif what == "labels":
+            labels.setdefault(title, key)
+        elif title in images:
+            raise InputError(
+                f"{path} has {images[title]} and {key}, which name the same part; keep one of them"
+            )
+        else:
+            images[title] = key
+    if not images:
+        return {}
+    beside = [key for key in others if _may_be_images(archive, key)]
+    if beside:
+        raise InputError(
+            f"{path} has {', '.join(images.values())} and beside that {', '.join(beside)}, which names no split: a "
+            "held-out part is called test, val, valid, validation, dev or eval; rename the array or leave it out"
+        )
+    return {title: (image, labels.get(title)) for title, image in images.items()}
+
+
+def _said(key: str) -> tuple[str, str]:
+    """The kind of split that an array is of, and whether it is its images or its labels; "" for what is neither.
+
+    >>> [_said(key) for key in ("X_valid", "train_labels", "test", "test_ids", "extra")]
+    [('val', 'images'), ('train', 'labels'), ('test', 'images'), ('test', ''), ('', '')]
+    """
+    words = key.casefold().split("_")
+    about = {word for word in words if word in IMAGE_WORDS | LABEL_WORDS}
+    said = split_name("_".join(word for word in words if word not in about))
+    if said is None or said.side:
+        rest = split_name(words[0]) or split_name(words[-1])
+        return ("" if rest is None else rest.kind), ""
+    return said.kind, "labels" if about & LABEL_WORDS else "images"
+
+
+def _may_be_images(archive: zipfile.ZipFile, key: str) -> bool:
+    """Whether an array has the shape and the type of images."""
+    with archive.open(f"{key}.npy") as file:
+        shape, _, dtype = _header(file)
+    return len(shape) > 2 and (dtype == np.uint8 or dtype.kind == "f")
 
 
 def _array(

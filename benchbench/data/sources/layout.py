@@ -129,11 +129,12 @@ def splits_among(names: Iterable[str], where: str) -> Splits:
     return Splits({key: name for key, (name,) in found.items()}, others)
 
 
-def check_complete(splits: Splits, beside: Sequence[str], where: str) -> None:
-    """`InputError` where there is a held-out part but no train, or images `beside` the parts under other names."""
+def check_complete(splits: Splits, beside: Sequence[str], where: str, slash: str = "/") -> None:
+    """`InputError` where there is a held-out part but no train, or images `beside` the parts under other names. slash:
+    what ends the name of a part."""
     if not splits.of:
         return
-    known = ", ".join(sorted(f"{name}/" for name in splits.of.values()))
+    known = ", ".join(sorted(f"{name}{slash}" for name in splits.of.values()))
     if splits.sided and any(not side for _, side in splits.of):
         raise InputError(
             f"{where} has {known}, parts of one set of images and of two domains; keep one kind of them"
@@ -143,7 +144,7 @@ def check_complete(splits: Splits, beside: Sequence[str], where: str) -> None:
     if not splits.sided and (TRAIN, "") not in splits.of:
         classes = f" (but {others}); if all are classes, put their folders into train/" if beside else ""
         raise InputError(
-            f"{where} has {known} but no train/{classes}; add it, or name the images' own folder"
+            f"{where} has {known} but no train{slash}{classes}; add it, or name the images' own folder"
         )
     if beside:
         raise InputError(

@@ -1,11 +1,11 @@
 """Parquet files with encoded images: `parquet:PATH`, as Hugging Face's `datasets` writes them.
 
-Layouts: one file; or a folder (or its subfolder `data/`) with `train.parquet` and `test.parquet` (or `val`,
-`validation`), each of which may be in shards, `train-00000-of-00002.parquet`. What has no held-out part is
-split in halves. The image column holds file contents, directly (binary) or as the field `bytes` of a struct;
-it is called `image` or `img`, or is the only such column. A column `label` or `labels` of integers or strings
-is optional; class names are taken from Hugging Face's own metadata where they are there. Images are read in
-batches, so that memory does not grow with the size of the files.
+Layouts: one file; or a folder (or the only one in it that holds such files, as `data/`) with `train.parquet` and
+`test.parquet`, in any spelling of `layout.SPELLINGS`, each of which may be in shards, `train-00000-of-00002.parquet`,
+or in a folder of its own, `train/0000.parquet`. What has no held-out part is split in halves. The image column holds
+file contents, directly (binary) or as the field `bytes` of a struct; it is called `image` or `img`, or is the only
+such column. A column `label` or `labels` of integers or strings is optional; class names are taken from Hugging Face's
+own metadata where they are there. Images are read in batches, so that memory does not grow with the size of the files.
 
 A parquet file is read by groups of rows. To read some images by their numbers costs the groups in which they are, so
 this is done only where no group holds more than `GROUP_BYTES` of images: `datasets` writes groups of 100.
@@ -19,7 +19,8 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,12 +31,16 @@ import pyarrow.parquet as pq
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.data.pipeline.assemble import FilePart, Labels, Part
+from benchbench.data.pipeline.names import in_order
 from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.folder import visible_folders
+from benchbench.data.sources.layout import TRAIN, Splits, check_complete, split_name, splits_among
 
-HELD_OUT = ("test", "val", "validation")
 BATCH = 256
 GROUP_BYTES = 2**26
-SHARD = re.compile(r"(?P<title>[a-z]+)-(?P<i>\d{5})-of-(?P<n>\d{5})")
+SHARD = re.compile(r"(?P<title>.*?)[-_.]?(?P<i>\d+)-of-(?P<n>\d+)(?:-[0-9a-f]+)?")
+"""As `datasets` names shards; older versions of it have a hash at the end."""
+NUMBERED = re.compile(r"(?P<title>.*?)[-_.]?(?P<i>\d+)")
 
 
 class ParquetSource(FileSource):
@@ -43,54 +48,93 @@ class ParquetSource(FileSource):
 
     kind: ClassVar[str] = "parquet"
 
+    @cached_property
+    def files(self) -> dict[str, list[Path]]:
+        """The files by the name that they share, in their order; nothing where the path is a file."""
+        return find_files(self.path) if self.path.is_dir() else {}
+
+    @cached_property
+    def layout(self) -> Splits:
+        """Which of these names are splits."""
+        return splits_among(self.files, str(self.path))
+
     def splits(self) -> Sequence[str]:
-        """train and the first of `HELD_OUT`, where files of both are there."""
-        found = self._files()
-        held_out = [title for title in HELD_OUT if title in found][:1]
-        return ["train", *held_out] if "train" in found and held_out else []
+        """The names of train and of the held-out part, where files of both are there."""
+        return self.layout.two()
 
     def parts(self) -> Sequence[Part]:
         """Train and held-out of a folder; the file itself."""
         if not self.path.is_dir():
             return [self.whole()]
-        found = self._files()
-        if "train" not in found:
-            names = ", ".join(sorted(file.name for file in self.path.glob("*.parquet")))
+        if (TRAIN, "") not in self.layout.of:
+            names = ", ".join(sorted(file.name for files in self.files.values() for file in files))
             others = (
                 f"only {names}; name one file with parquet:PATH/FILE" if names else "nor any other parquet"
             )
             raise InputError(f"{self.path} has no train.parquet, {others}")
-        return [read_part(found[title], title) for title in self.splits() or ["train"]]
+        beside = [self.files[name][0].name for name in self.layout.others]
+        check_complete(self.layout, beside, str(self.path), "")
+        titles = self.splits() or [self.layout.of[TRAIN, ""]]
+        train, *held_out = (read_part(self.files[title], title) for title in titles)
+        return [replace(train, notes=[*train.notes, *self.layout.notes()]), *held_out]
 
     def whole(self) -> Part:
         """The rows of all files."""
-        files = sorted(file for part in self._files().values() for file in part) or [self.path]
+        files = [file for name in in_order(self.files) for file in self.files[name]] or [self.path]
         if files == [self.path] and self.path.is_dir():
             raise InputError(f"{self.path} holds no parquet files")
         return read_part(files, self.path.name or self.path.resolve().name)
 
-    def _files(self) -> dict[str, list[Path]]:
-        if not self.path.is_dir():
-            return {}
-        return find_files(self.path) or find_files(self.path / "data")
-
 
 def find_files(folder: Path) -> dict[str, list[Path]]:
-    """The parquet files of each part ("train", "test", …) in `folder`; `InputError` if a shard is missing."""
-    found: dict[str, list[Path]] = {}
-    for file in sorted(folder.glob("*.parquet")):
-        shard = SHARD.fullmatch(file.stem)
-        if shard is None:
-            found[file.stem] = [file]
-        else:
-            found.setdefault(shard["title"], []).append(file)
+    """The parquet files of each part ("train", "test", …) in `folder`, in the folders of splits in it, or in the only
+    other one that holds any; `InputError` if a shard is missing."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in _parquet_in(folder):
+        found[_title(file)].append(file)
+    folders = visible_folders(folder)
+    for name in folders:
+        if split_name(name) is not None:
+            found[name] += _parquet_in(folder / name)
+    if not any(found.values()):
+        below = [folder / name for name in folders if any((folder / name).rglob("*.parquet"))]
+        return find_files(below[0]) if len(below) == 1 else {}
     for title, files in found.items():
-        if shard := SHARD.fullmatch(files[0].stem):
-            n = int(shard["n"])
-            expected = [f"{title}-{i:05}-of-{n:05}.parquet" for i in range(n)]
-            if missing := sorted(set(expected) - {file.name for file in files}):
-                raise InputError(f"{folder} lacks {missing[0]} ({len(missing)} of {n} shards are missing)")
-    return found
+        _check_shards(folder, title, files)
+    return {title: files for title, files in found.items() if files}
+
+
+def _parquet_in(folder: Path) -> list[Path]:
+    """The parquet files directly in a folder, in the order of their numbers."""
+    names = [file.name for file in folder.glob("*.parquet") if not file.name.startswith(".")]
+    return [folder / name for name in in_order(names)]
+
+
+def _title(file: Path) -> str:
+    """What a file is called without the number of its shard."""
+    shard = SHARD.fullmatch(file.stem) or NUMBERED.fullmatch(file.stem)
+    return file.stem if shard is None or not shard["title"] else shard["title"]
+
+
+def _check_shards(folder: Path, title: str, files: Sequence[Path]) -> None:
+    shards = [shard for file in files if (shard := SHARD.fullmatch(file.stem)) is not None]
+    if not shards:
+        return
+    first, n = shards[0], int(shards[0]["n"])
+    there = [int(shard["i"]) for shard in shards]
+    if (
+        len(shards) < len(files)
+        or any(int(shard["n"]) != n for shard in shards)
+        or len({*there}) < len(there)
+    ):
+        some = ", ".join(file.name for file in files[:3])
+        raise InputError(
+            f"{folder} has files of {title} that are no one set of shards ({some}); keep those that belong together"
+        )
+    if missing := sorted({*range(n)} - {*there}):
+        width, prefix = len(first["i"]), first.string[: first.start("i")]
+        name = f"{prefix}{missing[0]:0{width}}-of-{first['n']}.parquet"
+        raise InputError(f"{folder} lacks {name} ({len(missing)} of {n} shards are missing)")
 
 
 def read_part(files: Sequence[Path], title: str) -> FilePart:
