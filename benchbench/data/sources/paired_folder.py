@@ -34,8 +34,8 @@ from benchbench.data.pipeline.cache import Decoded
 from benchbench.data.pipeline.decode import UnusableError
 from benchbench.data.pipeline.names import partners
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.folder import FolderSource, read_part, visible_folders
-from benchbench.data.sources.layout import HELD_OUT, TRAIN, Layout, check_complete, split_name
+from benchbench.data.sources.folder import FolderSource, read_part
+from benchbench.data.sources.layout import HELD_OUT, TRAIN, Layout, check_complete
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec
 
@@ -46,9 +46,12 @@ Names = tuple[Sequence[str] | None, Sequence[str] | None]
 
 def open_folder(spec: SourceSpec, options: SourceOptions | None = None) -> FolderSource:
     """`folder:PATH`: two domains if PATH holds a folder of one (trainA/ …), one dataset otherwise."""
-    said = map(split_name, visible_folders(spec.path))
-    two = any(own is not None and own.side for own in said)
-    return (DomainsFolder if two else FolderSource)(spec, options)
+    source = FolderSource(spec, options)
+    try:
+        two = source.layout.splits.sided
+    except InputError:  # whoever wants its splits is told
+        two = False
+    return DomainsFolder(spec, options) if two else source
 
 
 class DomainsFolder(FolderSource):
