@@ -34,6 +34,7 @@ from benchbench.data.domains import Domains
 from benchbench.data.sources.archives import ZipSource
 from benchbench.data.sources.arrays import NpySource, NpzSource
 from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.layout import HELD_OUT, TRAIN, split_name
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.paired_folder import PairsSource, open_folder
 from benchbench.data.sources.parquet import ParquetSource
@@ -141,7 +142,22 @@ def _load(spec: SourceSpec, options: SourceOptions, progress: Progress) -> Datas
     if spec.kind == "dataset":
         source: Source = DATASETS.make(spec.where)
         return source.load(options.size, progress)
-    return open_files(spec, options).load(progress)
+    files = open_files(spec, options)
+    _check_part(spec, files)
+    return files.load(progress)
+
+
+def _check_part(spec: SourceSpec, source: FileSource) -> None:
+    """`InputError` where `spec` names a held-out part that is there and is not the one that counts."""
+    if spec.part in ("", TRAIN, "test"):
+        return
+    kinds = {said.kind: title for title in source.splits() if (said := split_name(title)) is not None}
+    counts = next((kind for kind in HELD_OUT if kind in kinds), spec.part)
+    if counts != spec.part:
+        raise InputError(
+            f"{spec.text}: the held-out part of {spec.where} is {kinds[counts]}; for other images name their own "
+            "folder or file"
+        )
 
 
 def open_files(spec: SourceSpec, options: SourceOptions) -> FileSource:

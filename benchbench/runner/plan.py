@@ -21,6 +21,7 @@ from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.protocols import Fittable, Generator, Trainable
 from benchbench.core.registry import EXTRACTORS, MODELS
 from benchbench.core.runtime import Runtime
+from benchbench.data.sources.spec import dataset_name
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, Outcome, select_metrics
@@ -151,7 +152,8 @@ def resolve(spec: CellSpec) -> Resolved:
     checked_name(spec.name)
     if spec.samples is not None and spec.samples < 2:
         raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
-    recipe = load_recipe(spec.model, spec.dataset, path=spec.recipe, overrides=spec.overrides)
+    dataset = dataset_name(spec.dataset)
+    recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=spec.overrides)
     tasks_of(spec.model, spec.task)
     weights = spec.weights
     if spec.pretrained:
@@ -159,7 +161,7 @@ def resolve(spec: CellSpec) -> Resolved:
             raise InputError(
                 "--pretrained and --weights both say where the weights come from; give one of them"
             )
-        weights = published_weights(spec.model, spec.dataset)
+        weights = published_weights(spec.model, dataset)
     if weights is not None and hasattr(
         MODELS.get(spec.model), "fit"
     ):  # it learns from the data, each time anew

@@ -191,8 +191,9 @@ class TestSpec:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("digits", ("dataset", "digits", None, "")),
-            ("digits:test", ("dataset", "digits", "held_out", "")),
+            ("grid25", ("dataset", "grid25", None, "")),
+            ("dataset:digits", ("dataset", "digits", None, "")),
+            ("dataset:digits:test", ("dataset", "digits", "held_out", "")),
             ("./digits", ("folder", "./digits", None, "")),
             ("folder:digits", ("folder", "digits", None, "")),
             ("folder:digits:train", ("folder", "digits", "train", "")),
@@ -213,7 +214,8 @@ class TestSpec:
         text: str,
         expected: tuple[str, str, str | None, str],
     ) -> None:
-        """A dataset's name goes before a folder's; what has the whole name, with its colon, goes before a split."""
+        """A dataset by its name, and by its prefix where a folder has that name; what has the whole name, with its
+        colon, goes before a split."""
         monkeypatch.chdir(tmp_path)
         for name in ("digits", "some folder", "a", "a:train"):
             (tmp_path / name).mkdir()

@@ -1,25 +1,28 @@
 """What a user writes for images, taken apart: the same in `run`, `evaluate`, `stats` and suites.
 
-    NAME            a dataset by its registered name
+    NAME            a dataset by its registered name; dataset:NAME says so
     KIND:PATH       files of a kind: folder, zip, npz, npy, parquet, pairs, torchscript
     PATH            a folder, or a file whose suffix tells its kind
 
-and behind any of them `:train`, `:held_out` or its other name `:test`, which name a split; of two domains of images
-`:trainA`, `:testB` and the like name one domain of it.
+and behind any of them `:train`, `:held_out` or its other name `:test`, which name a split, in any spelling of
+`layout.SPELLINGS`; of two domains of images `:trainA`, `:testB` and the like name one domain of it.
 
-A dataset's name goes before a file or folder of that name: write ./NAME or folder:NAME for those. A path with a colon
-is taken whole where something of that whole name is there.
+Where a dataset's name is also that of a file or folder here, nobody can say which is meant: it is refused, with both
+spellings. A path with a colon is taken whole where something of that whole name is there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.registry import DATASETS
+from benchbench.data.sources.layout import TRAIN, split_name
 
 BY_SUFFIX = {".zip": "zip", ".npz": "npz", ".npy": "npy", ".parquet": "parquet"}
 KINDS = ("folder", "zip", "npz", "npy", "parquet", "pairs", "torchscript")
@@ -30,7 +33,10 @@ SPLITS = {
     for title, split in (("train", "train"), ("held_out", "held_out"), ("test", "held_out"))
     for side in ("", "A", "B")
 }
-"""What may stand behind the last colon: (split, domain), "" for all domains."""
+"""What is said to stand behind the last colon: (split, domain), "" for all domains; other spellings are understood."""
+
+DATASET = "dataset"
+LONGEST = 80  # characters of the name of a file or folder that records keep
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
 """How files of single images end, in either case."""
@@ -39,13 +45,15 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".
 @dataclass(frozen=True)
 class SourceSpec:
     """text: as it was written. kind: one of `KINDS`, or "dataset". where: the dataset's name, or the path. split:
-    "train" or "held_out", None where none was named. side: "A" or "B" where one domain of two was named, else ""."""
+    "train" or "held_out", None where none was named. side: "A" or "B" where one domain of two was named, else "". part:
+    the kind of part (`layout.SPELLINGS`) that was named, "val" for :valid; "" where none was."""
 
     text: str
     kind: str
     where: str
     split: str | None = None
     side: str = ""
+    part: str = field(default="", compare=False)
 
     @property
     def path(self) -> Path:
@@ -69,34 +77,70 @@ class SourceSpec:
 
 
 def parse_spec(text: str, kind: str | None = None) -> SourceSpec:
-    """What `text` names; `InputError` if that is nothing. kind: what it is, where its name does not tell."""
+    """What `text` names; `InputError` if that is nothing, or may be two things. kind: what it is, where its name does
+    not tell."""
+    if kind is not None and kind not in (*KINDS, DATASET):
+        raise unknown_name("kind of images", kind, (*KINDS, DATASET))
+    prefix, colon, rest = text.partition(":")
+    if colon and prefix in (*KINDS, DATASET) and kind in (None, prefix):
+        if not rest:
+            raise InputError(
+                f"{text!r} lacks the {'name' if prefix == DATASET else 'path'}; write {_form(prefix)}"
+            )
+        return _named(text, rest) if prefix == DATASET else SourceSpec(text, prefix, *_split_off(rest))
+    if kind == DATASET:
+        return _named(text, text)
+    base, colon, _ = text.rpartition(":")
+    name = text if text in DATASETS.names() else base
+    if kind is None and name in DATASETS.names():
+        found = _named(text, text)
+        if _may_be_images(name) or _may_be_images(text):
+            raise InputError(
+                f"{text} may be the dataset {name} or what is called so in this folder: write dataset:{text} for the "
+                f"dataset, ./{text} for the files"
+            )
+        return found
+    where, *split = _split_off(text)
+    return SourceSpec(text, kind or _recognised(text, where), where, *split)
+
+
+def dataset_name(text: str) -> str:
+    """`text` without the prefix that says that it is a dataset's name, as recipes and weights are looked up."""
+    return text.removeprefix(f"{DATASET}:")
+
+
+def _named(text: str, name: str) -> SourceSpec:
+    """A dataset, or a split of one; `InputError` if there is none of that name."""
     known = DATASETS.names()
-    if kind is not None and kind not in (*KINDS, "dataset"):
-        raise unknown_name("kind of images", kind, (*KINDS, "dataset"))
-    prefix, colon, path = text.partition(":")
-    if colon and prefix in KINDS and kind in (None, prefix):
-        if not path:
-            raise InputError(f"{text!r} lacks the path; write {prefix}:PATH")
-        return SourceSpec(text, prefix, *_split_off(path))
-    base, colon, title = text.rpartition(":")
-    if kind in (None, "dataset"):
-        if text in known:
-            return SourceSpec(text, "dataset", text)
-        if colon and base in known:
-            if title not in SPLITS:
-                raise unknown_name(f"split of {base}", title, SPLITS)
-            return SourceSpec(text, "dataset", base, *SPLITS[title])
-        if kind == "dataset":
-            raise unknown_name("dataset", text, known)
-    where, split, side = _split_off(text)
-    return SourceSpec(text, kind or _recognised(text, where), where, split, side)
+    if name in known:
+        return SourceSpec(text, DATASET, name)
+    base, colon, title = name.rpartition(":")
+    if not colon or base not in known:
+        raise unknown_name("dataset", name, known)
+    said = _split(title)
+    # What a dataset holds out may be anything: it is called validation only by who knows.
+    if said is None or said[2] not in (TRAIN, "test"):
+        raise unknown_name(f"split of {base}", title, SPLITS)
+    return SourceSpec(text, DATASET, base, *said)
+
+
+def _form(kind: str) -> str:
+    return f"{kind}:{'NAME' if kind == DATASET else 'PATH'}"
+
+
+def _may_be_images(name: str) -> bool:
+    """Whether a file or folder of this name may be meant as images; our own records of that dataset are not."""
+    return _exists(name) and not any(Path(name).glob("*/*/run.json"))
 
 
 def folder_name(kind: str, path: Path) -> str:
-    """A name fit for a folder: "folder-cats" for folder:/data/cats/, "npz-cats" for cats.npz."""
+    """A name fit for a record: "folder-cats" for folder:/data/cats/, "npz-cats" for cats.npz. Letters, marks and digits
+    of any script stay; where others are left out, a digest keeps the names of different files apart."""
     name = path.resolve().name if kind in ("folder", "pairs") or path.is_dir() else path.stem
-    own = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")
-    return f"{kind}-{own}" if own else kind
+    plain = "".join(c if c in "_.-" or unicodedata.category(c)[0] in "LMN" else " " for c in name)
+    own = re.sub(" +", "-", plain).strip("-.")[:LONGEST]
+    told = hashlib.sha256(os.fsencode(name)).hexdigest()[:8] if own != name else ""
+    return "-".join(filter(None, [kind, own, told if name else ""]))
 
 
 def require_regular(path: Path) -> None:
@@ -105,14 +149,23 @@ def require_regular(path: Path) -> None:
         raise InputError(f"{path} is a pipe, a socket or a device, not a file of images; take it away")
 
 
-def _split_off(path: str) -> tuple[str, str | None, str]:
-    """The path, and the split and the domain that are named behind its last colon."""
+def _split_off(path: str) -> tuple[str, str | None, str, str]:
+    """The path, and the split, the domain and the kind of part that are named behind its last colon."""
     base, colon, title = path.rpartition(":")
-    if not colon or not base or _exists(path) or not (title in SPLITS or _exists(base)):
-        return path, None, ""
-    if title not in SPLITS:
+    said = _split(title)
+    if not colon or not base or _exists(path) or not (said or _exists(base)):
+        return path, None, "", ""
+    if said is None:
         raise unknown_name(f"split of {base}", title, SPLITS)
-    return base, *SPLITS[title]
+    return base, *said
+
+
+def _split(title: str) -> tuple[str, str, str] | None:
+    """The split, the domain and the kind of part that a title names; None where it is none."""
+    said = split_name(title)
+    if said is None or said.rest:
+        return None
+    return ("train" if said.kind == TRAIN else "held_out"), said.side, said.kind
 
 
 def _exists(path: str) -> bool:
