@@ -16,6 +16,8 @@
     match = { model = "dcgan" }
     set = { steps = 500 }
 
+Paths, those of datasets (folder:PATH, PATH), recipes and weights, are meant from the folder of the file.
+
 Pattern: the file becomes cells, each cell gets the key under which the store would have it, and the store
 says which are done. There is no state of the suite beside the store, so nothing has to be repaired after a
 kill: the same command again goes on.
@@ -41,6 +43,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.core.toml import read_toml
 from benchbench.core.validation import first_fault
+from benchbench.data.sources.spec import dataset_name, from_folder
 from benchbench.results.load import load_runs
 from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
@@ -89,8 +92,9 @@ class Match(BaseModel, extra="forbid", frozen=True):
 
     def of(self, model: str, dataset: str, seed: int) -> bool:
         """Whether this cell is meant."""
-        asked = (self.model, self.dataset, self.seed)
-        return all(mine in (None, its) for mine, its in zip(asked, (model, dataset, seed), strict=True))
+        named = None if self.dataset is None else dataset_name(self.dataset)
+        asked, its = (self.model, named, self.seed), (model, dataset_name(dataset), seed)
+        return all(mine in (None, own) for mine, own in zip(asked, its, strict=True))
 
 
 class Override(Settings, frozen=True):
@@ -156,7 +160,7 @@ def load_suite(path: Path) -> Suite:
     base = path.parent
     lists: dict[str, list[Any]] = {
         "model": suite.models,
-        "dataset": suite.datasets,
+        "dataset": [*map(dataset_name, suite.datasets)],
         "seed": suite.seed_list(),
     }
     for kind, entries in lists.items():
@@ -164,16 +168,25 @@ def load_suite(path: Path) -> Suite:
             raise InputError(f"{path}: {kind} {', '.join(twice)} is listed twice; a cell is run once")
         for match in [*suite.exclude, *(override.match for override in suite.override)]:
             asked = getattr(match, kind)
+            asked = dataset_name(asked) if kind == "dataset" and asked is not None else asked
             if asked is not None and asked not in entries:
                 raise InputError(f"{path}: {unknown_name(kind, str(asked), map(str, entries))}")
     if not suite.seed_list():
         raise InputError(f"{path}: seeds must name at least one seed")
-    return suite.model_copy(
-        update={
-            "settings": _located(suite.settings, base),
-            "override": [_located(override, base) for override in suite.override],
-        }
-    )
+    try:
+        return suite.model_copy(
+            update={
+                "datasets": [from_folder(dataset, base) for dataset in suite.datasets],
+                "settings": _located(suite.settings, base),
+                "exclude": [_matched(match, base) for match in suite.exclude],
+                "override": [
+                    _located(override, base).model_copy(update={"match": _matched(override.match, base)})
+                    for override in suite.override
+                ],
+            }
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def plan_suite(
@@ -319,9 +332,18 @@ def _estimate(past: pd.DataFrame, model: str, dataset: str) -> float | None:
 def _located(settings: _S, base: Path) -> _S:
     """Paths are meant from the suite's folder."""
     located = {
-        name: base / path for name in ("recipe", "weights") if (path := getattr(settings, name)) is not None
+        name: base / path.expanduser()
+        for name in ("recipe", "weights")
+        if (path := getattr(settings, name)) is not None
     }
     return settings.model_copy(update=located)
+
+
+def _matched(match: Match, base: Path) -> Match:
+    """So are those of datasets, by which cells are matched."""
+    if match.dataset is None:
+        return match
+    return match.model_copy(update={"dataset": from_folder(match.dataset, base)})
 
 
 def _sentence(error: ValidationError) -> str:

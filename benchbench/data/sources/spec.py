@@ -94,14 +94,10 @@ def parse_spec(text: str, kind: str | None = None) -> SourceSpec:
     name = text if text in DATASETS.names() else base
     if kind is None and name in DATASETS.names():
         found = _named(text, text)
-        if _may_be_images(name) or _may_be_images(text):
-            raise InputError(
-                f"{text} may be the dataset {name} or what is called so in this folder: write dataset:{text} for the "
-                f"dataset, ./{text} for the files"
-            )
+        _check_one(text, name, Path())
         return found
-    where, *split = _split_off(text)
-    return SourceSpec(text, kind or _recognised(text, where), where, *split)
+    where, split, side, part = _split_off(text)
+    return SourceSpec(text, kind or _recognised(text, where), where, split, side, part)
 
 
 def dataset_name(text: str) -> str:
@@ -124,13 +120,43 @@ def _named(text: str, name: str) -> SourceSpec:
     return SourceSpec(text, DATASET, base, *said)
 
 
+def from_folder(text: str, folder: Path) -> str:
+    """What `text`, which stands in a file in `folder`, is called from here: paths are meant from that folder.
+    `InputError` where it may be two things, or where its path is right from here alone."""
+    prefix, colon, path = text.partition(":")
+    if folder == Path() or (colon and prefix == DATASET):
+        return text
+    prefix = f"{prefix}:" if colon and prefix in KINDS else ""
+    path = path if prefix else text
+    known, base = DATASETS.names(), text.rpartition(":")[0]
+    if not prefix and (text in known or base in known):
+        _check_one(text, text if text in known else base, folder)
+        return text
+    if not path:
+        return text  # and whoever reads it says what is missing
+    moved = os.path.join(folder, os.path.expanduser(path))
+    if not _exists(_split_off(moved)[0]) and _exists(_split_off(path)[0]):
+        there = os.path.relpath(path, folder)
+        raise InputError(f"{text} is not in {folder}, from where paths here are meant; write {prefix}{there}")
+    return prefix + moved
+
+
+def _check_one(text: str, name: str, folder: Path) -> None:
+    """`InputError` where `text`, of the dataset `name`, may be a file or folder in `folder` too."""
+    if any(_may_be_images(folder / own) for own in (name, text)):
+        raise InputError(
+            f"{text} may be the dataset {name} or what is called so in {folder.resolve()}: write dataset:{text} for "
+            f"the dataset, ./{text} for the files"
+        )
+
+
 def _form(kind: str) -> str:
     return f"{kind}:{'NAME' if kind == DATASET else 'PATH'}"
 
 
-def _may_be_images(name: str) -> bool:
-    """Whether a file or folder of this name may be meant as images; our own records of that dataset are not."""
-    return _exists(name) and not any(Path(name).glob("*/*/run.json"))
+def _may_be_images(path: Path) -> bool:
+    """Whether a file or folder may be meant as images; our own records of a dataset of that name are not."""
+    return os.path.exists(path) and not any(path.glob("*/*/run.json"))
 
 
 def folder_name(kind: str, path: Path) -> str:
