@@ -2,12 +2,13 @@
 
 Layout: an .npz with `mu` float64 (D,) and `sigma` float64 (D, D), the unbiased covariance, as pytorch-fid,
 clean-fid and the reference batches of ADM's evaluator have it (the latter with `mu_s` and `sigma_s` of its
-sFID beside them, which are left aside). Ours hold one more text, `benchbench`: a JSON object that says how
+sFID beside them, statistics of another layer). Ours hold one more text, `benchbench`: a JSON object that says how
 many images they are of, of which pixels and by which network. So our files serve those tools, and theirs serve
 us; but of theirs nobody knows the number of images, the network or its resize, and a record must say so.
 
-Scope: what is in the file, checked. An .npz that holds images under one of the names for them is images, not
-statistics, whatever lies beside them.
+Scope: what is in the file, checked. An .npz that holds images under one of the names for them is images; where
+statistics lie beside them, as in ADM's reference batches, they are of more images than these, and whoever takes the
+file as a reference has both.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ VERSION = 1
 SYMMETRY = (
     1e-6  # |σᵢⱼ − σⱼᵢ| over the largest |σ|: files in float32 differ by 1e-7, another matrix by far more
 )
+_OF_LAYERS = ("mu", "sigma", "mu_s", "sigma_s")
 _NETWORK = ("name", "weights_sha256", "resize", "precision")
 
 
@@ -41,7 +43,8 @@ class Statistics:
     """The content of a statistics file.
 
     moments: of the features. n: how many images they are of, None for a file that does not say; `moments` has
-    then the smallest count that fits its covariance, and only mean and covariance of it mean anything.
+    then a count at which its covariance may have full rank, and only mean and covariance of it mean anything.
+    spatial: of ADM's other layer, None where the file has none.
     extractor: name, weights_sha256, resize and precision of the network, None for a file that does not say.
     fingerprint, name: of the images, likewise. sha256: of the file.
     """
@@ -53,12 +56,21 @@ class Statistics:
     fingerprint: str | None
     name: str | None
     sha256: str
+    spatial: Moments | None = None
+
+    def of(self, extractor: Extractor) -> Moments | None:
+        """The moments of this network's features. Of a file that names no network those of as many dimensions; None
+        where there are none."""
+        if self.extractor is not None:
+            return self.moments
+        both = (self.moments, self.spatial)
+        return next((own for own in both if own is not None and own.dim == extractor.dim), None)
 
     def check(self, extractor: Extractor) -> None:
         """`InputError` that names the field in which `extractor` is not the network of this file."""
         ours = extractor.describe()
         if self.extractor is None:
-            if self.moments.dim != extractor.dim:
+            if self.of(extractor) is None:
                 raise InputError(
                     f"{self.path} has statistics of {self.moments.dim}-dimensional features but "
                     f"{extractor.name} makes {extractor.dim}; name the network of the file with --extractor"
@@ -80,14 +92,25 @@ class Statistics:
 
 def holds_statistics(path: Path) -> bool:
     """Whether `path` is an .npz with `mu` or `sigma` and without images."""
+    keys = _keys(path)
+    return bool(keys & {"mu", "sigma"}) and not keys & set(IMAGE_KEYS)
+
+
+def statistics_beside_images(path: Path) -> bool:
+    """Whether `path` is an .npz with images and, beside them, `mu` and `sigma`."""
+    keys = _keys(path)
+    return {"mu", "sigma"} <= keys and bool(keys & set(IMAGE_KEYS))
+
+
+def _keys(path: Path) -> set[str]:
+    """The names of the arrays in an .npz; none for what is no such file."""
     if path.suffix.lower() != ".npz" or not path.is_file():
-        return False
+        return set()
     try:
         with zipfile.ZipFile(path) as archive:
-            keys = {name.removesuffix(".npy") for name in archive.namelist()}
+            return {name.removesuffix(".npy") for name in archive.namelist()}
     except (zipfile.BadZipFile, OSError):
-        return False  # whoever reads it as images says what is wrong
-    return bool(keys & {"mu", "sigma"}) and not keys & set(IMAGE_KEYS)
+        return set()  # whoever reads it as images says what is wrong
 
 
 def save_statistics(
@@ -112,25 +135,31 @@ def load_statistics(path: Path) -> Statistics:
     try:
         with open(path, "rb") as file:
             content = np.load(file, allow_pickle=False)
-            found = {key: content[key] for key in ("mu", "sigma", "benchbench") if key in content.files}
+            found = {key: content[key] for key in (*_OF_LAYERS, "benchbench") if key in content.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
         raise InputError(f"cannot read the statistics in {path} ({error}); make the file again") from error
-    mean, covariance = (_array(path, found, key) for key in ("mu", "sigma"))
     about = _about(path, found["benchbench"]) if "benchbench" in found else None
-    _check(path, mean, covariance)
     n = None if about is None else int(about["n"])
-    count = n or 2
-    # Symmetric to the last bit, as a covariance of ours is.
-    m2 = torch.from_numpy((covariance + covariance.T) / 2) * (count - 1)
     return Statistics(
         path=path,
-        moments=Moments(count, torch.from_numpy(mean), m2),
+        moments=_moments(path, found, "mu", "sigma", n),
         n=n,
         extractor=None if about is None else about["extractor"],
         fingerprint=None if about is None else about["fingerprint"],
         name=None if about is None else about["name"],
         sha256=file_sha256(path),
+        spatial=_moments(path, found, "mu_s", "sigma_s", n) if {"mu_s", "sigma_s"} <= found.keys() else None,
     )
+
+
+def _moments(path: Path, found: dict[str, NDArray[Any]], mu: str, sigma: str, n: int | None) -> Moments:
+    """Those of two arrays, checked."""
+    mean, covariance = _array(path, found, mu), _array(path, found, sigma)
+    _check(path, mean, covariance, mu, sigma)
+    count = len(mean) + 1 if n is None else n
+    # Symmetric to the last bit, as a covariance of ours is.
+    m2 = torch.from_numpy((covariance + covariance.T) / 2) * (count - 1)
+    return Moments(count, torch.from_numpy(mean), m2)
 
 
 def _array(path: Path, found: dict[str, NDArray[Any]], key: str) -> NDArray[np.float64]:
@@ -158,19 +187,21 @@ def _about(path: Path, text: NDArray[Any]) -> dict[str, Any]:
     return dict(about)
 
 
-def _check(path: Path, mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> None:
+def _check(
+    path: Path, mean: NDArray[np.float64], covariance: NDArray[np.float64], mu: str, sigma: str
+) -> None:
     d = len(mean) if mean.ndim == 1 else 0
     if not d or covariance.shape != (d, d):
         raise InputError(
-            f"mu and sigma in {path} have shapes {mean.shape} and {covariance.shape} and not (D,) and (D, D)"
+            f"{mu} and {sigma} in {path} have shapes {mean.shape} and {covariance.shape} and not (D,) and (D, D)"
         )
-    for key, array in (("mu", mean), ("sigma", covariance)):
+    for key, array in ((mu, mean), (sigma, covariance)):
         if not np.isfinite(array).all():
             raise InputError(f"{key} in {path} holds NaN or infinity; make the file again")
     largest = float(np.abs(covariance).max())
     if float(np.abs(covariance - covariance.T).max()) > SYMMETRY * largest:
-        raise InputError(f"sigma in {path} is not symmetric, so it is no covariance; make the file again")
+        raise InputError(f"{sigma} in {path} is not symmetric, so it is no covariance; make the file again")
     if float(covariance.diagonal().min()) < 0:
         raise InputError(
-            f"sigma in {path} has a negative variance, so it is no covariance; make the file again"
+            f"{sigma} in {path} has a negative variance, so it is no covariance; make the file again"
         )

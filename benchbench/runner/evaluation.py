@@ -57,17 +57,21 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     def features_of(images: ImageStream | None, metrics: Sequence[Metric]) -> Sides:
         return {} if images is None else _real(plan, images, metrics, failures, runtime)
 
-    real = features_of(plan.reference.images, plan.metrics)
+    known = {m.name: moments for m in plan.metrics if (moments := plan.moments(m)) is not None}
+    real = features_of(plan.reference.images, [m for m in plan.metrics if m.name not in known])
     held_out = features_of(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
-    if plan.reference.statistics is not None:
-        real = dict.fromkeys(plan.extractors.loaded, FeatureEvidence(plan.reference.statistics.moments))
     reasons = {metric.name: _lacking(metric, plan.reference) for metric in plan.metrics}
     possible = [metric for metric in plan.metrics if reasons[metric.name] is None]
     outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
     with runtime.progress.stage("computing metrics", len(possible), "metric") as stage:
-        sets = {"generated": generated, "reference": real, "held_out": held_out}
-        evidence = Evidence(sets, {"truth": reader.compute()}, failures=failures)
-        outcomes += score(possible, placed(evidence, runtime))
+        told = {m.extractor or "": FeatureEvidence(known[m.name]) for m in possible if m.name in known}
+        for against, some in (
+            (real, [metric for metric in possible if metric.name not in known]),
+            (told, [metric for metric in possible if metric.name in known]),
+        ):
+            sets = {"generated": generated, "reference": against, "held_out": held_out}
+            evidence = Evidence(sets, {"truth": reader.compute()}, failures=failures)
+            outcomes += score(some, placed(evidence, runtime)) if some else []
         stage.advance(len(possible))
     outcomes.sort(key=lambda outcome: outcome.metric.name)
     beside = _first_images(plan.reference.images)
@@ -83,6 +87,9 @@ def _number(plan: Evaluation, outcome: Outcome) -> Number:
     """With what went into it."""
     if "truth" in outcome.metric.needs:
         return Number(outcome, PAIRED, plan.n_samples)
+    if plan.moments(outcome.metric) is not None:
+        statistics = plan.reference.statistics
+        return Number(outcome, "generation", plan.n_samples, None if statistics is None else statistics.n)
     return Number(outcome, "generation", plan.n_samples, plan.reference.n)
 
 
@@ -119,7 +126,7 @@ def _lacking(metric: Metric, reference: Reference) -> str | None:
     """What a metric needs that images and this reference do not have."""
     if metric.needs & OF_MODELS:
         return OF_TRANSLATORS
-    if reference.statistics is not None and metric.needs_reference and "moments" not in metric.needs:
+    if reference.images is None and metric.needs_reference and "moments" not in metric.needs:
         return "the reference is statistics (a mean and a covariance) and this needs its images; give those"
     if metric.needs_held_out and reference.held_out is None:
         return "this needs held-out images too, so the reference has to be the training split of a dataset"

@@ -18,11 +18,13 @@ from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.streams import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
+from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import select_metrics
 from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.key import cell_key
 from benchbench.runner.extractors import (
+    DEFAULT_EXTRACTOR,
     Chosen,
     ExtractorLoader,
     ExtractorSet,
@@ -33,6 +35,8 @@ from benchbench.runner.extractors import (
 from benchbench.runner.labels import checked_name
 from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
 from benchbench.runner.spec import EvaluationSpec
+
+INCEPTION_DIM = 2048
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,13 @@ class Evaluation:
             seed=self.seed,
         )
 
+    def moments(self, metric: Metric) -> Moments | None:
+        """What the statistics of the reference say to a metric that reads no more of it; None where its images do."""
+        extractor = self.extractors.loaded.get(metric.extractor or "")
+        if extractor is None or "moments" not in metric.needs:
+            return None
+        return self.reference.moments(extractor)
+
     @property
     def _moved(self) -> list[str]:
         """Which images of the reference the samples were paired with, where that is not the one in the same place."""
@@ -169,13 +180,35 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     together = _paired(spec, samples, reference, chosen)
     named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
     chosen, extractors = load_chosen(chosen, readers, named, load, spec.precision, progress)
-    if reference.statistics is not None:
-        for extractor in extractors.loaded.values():
-            reference.statistics.check(extractor)
+    notes = [
+        *readers.notes,
+        *enlarged_notes(reference.dataset, extractors),
+        *_check_statistics(reference, extractors),
+    ]
     if reference.images is not None:
         reference.images.scan(progress)
-    notes = [*readers.notes, *enlarged_notes(reference.dataset, extractors)]
     return Evaluation(spec, samples, reference, chosen, extractors, readers.names, together, notes)
+
+
+def _check_statistics(reference: Reference, metrics: Sequence[Metric], extractors: ExtractorSet) -> list[str]:
+    """`InputError` where the statistics of the reference are of none of the networks; where they are of some and there
+    are images too, a note that these stand in for the others."""
+    if reference.statistics is None:
+        return []
+    reading = {
+        metric.extractor for metric in metrics if "moments" in metric.needs or reference.images is None
+    }
+    asked = {name: extractor for name, extractor in extractors.loaded.items() if name in reading}
+    known = [name for name, extractor in asked.items() if reference.moments(extractor) is not None]
+    for name, extractor in asked.items():
+        if name in known or reference.images is None or not known:
+            reference.statistics.check(extractor)
+    return [
+        f"the mu and sigma in {reference.statistics.path.name} are not those of {name}: its Fréchet distances are "
+        "against the images too"
+        for name in asked
+        if name not in known
+    ]
 
 
 def _paired(
@@ -193,7 +226,11 @@ def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: Extract
     if spec.extractors or reference.statistics is None:
         return choose_extractors(spec.extractors, reference.dataset, load)
     known = reference.statistics.extractor
-    return choose_extractors(["inception_v3" if known is None else known["name"]], None, load)
+    if known is not None:
+        return choose_extractors([known["name"]], None, load)
+    # What publishes statistics without the name of a network means that of FID.
+    inception = reference.statistics.moments.dim == INCEPTION_DIM
+    return choose_extractors(["inception_v3" if inception else DEFAULT_EXTRACTOR], None, load)
 
 
 def _choose_metrics(names: Sequence[str], readers: Chosen) -> list[Metric]:
@@ -215,7 +252,10 @@ def _check_numbers(samples: ImageStream, reference: Reference, metrics: Sequence
     of_sets = [metric for metric in metrics if "truth" not in metric.needs]
     if of_sets and samples.n < 2:
         raise InputError(f"{samples.name} holds 1 image; a distribution needs at least 2")
-    if any(metric.needs_reference for metric in of_sets) and reference.n == 1:
+    by_images = [
+        m for m in of_sets if m.needs_reference and not ("moments" in m.needs and reference.statistics)
+    ]
+    if by_images and reference.n == 1:
         raise InputError(f"the reference ({reference.name}) holds 1 image; a distribution needs at least 2")
     if len(of_sets) < len(metrics) and reference.images is None:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from benchbench.core.errors import InputError
-from benchbench.core.hashing import file_sha256
+from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.catalogue import load_split
 from benchbench.data.dataset import Dataset
@@ -18,7 +18,14 @@ from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.streams import ImageStream, from_dataset, from_tensors, is_split, open_images
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import folder_name, parse_spec
-from benchbench.features.statistics_file import Statistics, holds_statistics, load_statistics
+from benchbench.features.extractor import Extractor
+from benchbench.features.moments import Moments
+from benchbench.features.statistics_file import (
+    Statistics,
+    holds_statistics,
+    load_statistics,
+    statistics_beside_images,
+)
 
 Held = ImageStream | Tensor | Iterable[Tensor]
 Samples = Held | str | Path
@@ -62,6 +69,8 @@ def open_samples(
         if spec.kind == "torchscript":
             return open_images(spec, options, progress=progress)
         stream = open_images(spec, replace(options, samples=None), progress=progress)
+        if spec.kind == "npz" and statistics_beside_images(spec.path):
+            stream.note("its mu and sigma were left aside: samples are scored by their images")
     else:
         if options.size is not None:
             raise InputError("a size is for files and datasets; bring images in memory to one size yourself")
@@ -84,11 +93,12 @@ def generator_sha256(images: str | None, kind: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class Reference:
-    """What samples are held against: images, or the statistics of some.
+    """What samples are held against: images, the statistics of some, or both, as ADM's reference batches have them:
+    then Fréchet distances are against the statistics and everything else against the images.
 
     name: of the dataset where this is its training split, so that such numbers stand beside those of `run`.
-    images, statistics: one of them is None. dataset: of which this is a split. held_out: the other split where this is
-    a training split. fingerprint: of the whole dataset then, else of the images or the file.
+    images, statistics: None where there are none. dataset: of which this is a split. held_out: the other split where
+    this is a training split. fingerprint: of the whole dataset then, else of the images or the file.
     """
 
     name: str
@@ -99,10 +109,14 @@ class Reference:
 
     @property
     def n(self) -> int | None:
-        """How many images it is, None for statistics that do not say."""
+        """How many images it holds, or its statistics are of; None for statistics that do not say."""
         if self.images is not None:
             return self.images.n
         return None if self.statistics is None else self.statistics.n
+
+    def moments(self, extractor: Extractor) -> Moments | None:
+        """What its statistics say of this network's features; None where there are none."""
+        return None if self.statistics is None else self.statistics.of(extractor)
 
     @property
     def imported(self) -> bool:
@@ -113,7 +127,7 @@ class Reference:
     def fingerprint(self) -> str:
         """As run.json has it under data.fingerprint; that of images is known after a complete pass."""
         if self.statistics is not None:
-            return self.statistics.fingerprint or self.statistics.sha256
+            return self.identity if self.images else self.statistics.fingerprint or self.statistics.sha256
         assert self.images is not None
         if self.dataset is not None and self.held_out is not None:
             return self.dataset.fingerprint
@@ -122,22 +136,25 @@ class Reference:
     @property
     def identity(self) -> str:
         """What the numbers depend on: the pixels in their order, or the file."""
-        if self.statistics is not None:
-            return self.statistics.sha256
-        assert self.images is not None
-        return combine_in_order(self.images.digests)
+        pixels = [] if self.images is None else [combine_in_order(self.images.digests)]
+        file = [] if self.statistics is None else [self.statistics.sha256]
+        return digest([*pixels, *file]) if pixels and file else (*pixels, *file)[0]
 
     @property
     def notes(self) -> list[str]:
         """What a reader of the record should know."""
-        if self.images is not None:
-            return list(self.images.notes)
-        if self.statistics is None or not self.imported:
-            return []
-        return [
-            f"{self.statistics.path.name} is imported: which network and resize made it, and of how many images, "
-            "is not known"
-        ]
+        notes = [] if self.images is None else list(self.images.notes)
+        if self.statistics is not None and self.imported:
+            notes.append(
+                f"{self.statistics.path.name} is imported: which network and resize made its mu and sigma, and of how "
+                "many images, is not known"
+            )
+        if self.statistics is not None and self.images is not None:
+            notes.append(
+                f"Fréchet distances are against the mu and sigma in {self.statistics.path.name}, everything else "
+                f"against the {self.images.n:,} images in it"
+            )
+        return notes
 
 
 def open_reference(
@@ -145,6 +162,8 @@ def open_reference(
 ) -> Reference:
     """The reference that a spec names (`open_images`), an .npz of statistics, or images in memory."""
     if not isinstance(reference, str | Path):
+        if isinstance(reference, Iterator):
+            raise InputError("the reference is read more than once; give a tensor or a list of tensors")
         stream = _in_memory(reference, "reference", None)
         if stream.once:
             raise InputError("the reference is read more than once; give a tensor or a list of tensors")
@@ -161,7 +180,8 @@ def open_reference(
         name = statistics.name or folder_name("statistics", spec.path)
         return Reference(name, None, statistics)
     stream = open_images(spec, options, progress=progress)
-    return Reference(stream.name, stream)
+    beside = spec.kind == "npz" and statistics_beside_images(spec.path)
+    return Reference(stream.name, stream, load_statistics(spec.path) if beside else None)
 
 
 def _in_memory(images: Held, name: str, samples: int | None) -> ImageStream:
@@ -172,6 +192,17 @@ def _in_memory(images: Held, name: str, samples: int | None) -> ImageStream:
             f"{name} are a {type(images).__name__}; give a uint8 tensor N×3×H×W "
             "(torch.from_numpy(array).permute(0, 3, 1, 2) for N×H×W×3)"
         )
+    if not isinstance(images, Iterable) or isinstance(images, Mapping | Set | bytes | bytearray):
+        raise InputError(
+            f"{name} are {_a(images)}, and no images: give what names them as text, a uint8 tensor N×3×H×W, or "
+            "several of these"
+        )
     if samples is None and not isinstance(images, Tensor | Sequence):
-        raise InputError(f"{name} come from a {type(images).__name__}, whose end nobody sees: pass samples=N")
+        raise InputError(f"{name} come from {_a(images)}, whose end nobody sees: pass samples=N")
     return from_tensors(images, name, n=samples)
+
+
+def _a(thing: object) -> str:
+    """The type of a thing, with its article: "a generator", "an int"."""
+    kind = type(thing).__name__
+    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"

@@ -33,7 +33,7 @@ def prepare_reference(spec: StatisticsSpec, out: Path | None, runtime: Runtime) 
     if out is not None and out.suffix.lower() != ".npz":
         raise InputError(f"{out} must end in .npz, which is what statistics are")
     reference = open_reference(spec.reference, SourceOptions(size=spec.size), runtime.progress)
-    if reference.images is None:
+    if reference.images is None or reference.statistics is not None:
         raise InputError(f"{spec.reference} holds statistics already; name the images to make them from")
     if reference.images.n < 2:
         raise InputError(f"{reference.name} holds 1 image; statistics need at least 2")

@@ -93,6 +93,10 @@ class ImageStream:
         """What a reader of the record should know; what was converted is known after a complete pass."""
         return (*self._notes, *self._conversions)
 
+    def note(self, text: str) -> None:
+        """Add what a reader of the record should know."""
+        self._notes.append(text)
+
     def batches(self, batch_size: int) -> Iterator[Tensor]:
         """All images as uint8 N×3×H×W, `batch_size` at a time, the last batch as short as it falls.
 
