@@ -74,7 +74,7 @@ class Reader:
 
     def add(self, seen: Features) -> None:
         """What the extractor said of the next batch."""
-        self._waiting.append(seen.features)
+        self._waiting.append(seen.features.clone())  # it may use the same memory for the next batch
         if sum(map(len, self._waiting)) >= _UPDATE_ROWS:
             self._update_moments()
         if self._features is not None:
@@ -112,10 +112,11 @@ def update(readers: Sequence[Reader], images: Tensor, batch_size: int | None = N
     """`Reader.update` of several whom one forward pass serves (`extractor.passes`), the one that makes it first."""
     lead: Any = readers[0].extractor
     for batch in images.split(batch_size or lead.batch_size):
+        own = batch.clone()  # an extractor may write into what it reads, and others read the images too
         if len(readers) == 1:
-            readers[0].add(lead(batch))
+            readers[0].add(lead(own))
             continue
-        seen = lead.layers(batch)
+        seen = lead.layers(own)
         for reader in readers:
             reader.add(seen[reader.extractor.name])
 

@@ -68,6 +68,16 @@ class FeatureEvidence:
         features, logits = (None if t is None else t.to(device) for t in (self.features, self.logits))
         return FeatureEvidence(self.moments.to(device), features, logits)
 
+    def copy(self) -> FeatureEvidence:
+        """The same in memory of its own.
+
+        Returns:
+            What may be written into.
+        """
+        features, logits = (None if t is None else t.clone() for t in (self.features, self.logits))
+        moments = Moments(self.moments.n, self.moments.mean.clone(), self.moments.m2.clone())
+        return FeatureEvidence(moments, features, logits)
+
 
 @dataclass(frozen=True)
 class PairEvidence:
@@ -197,6 +207,26 @@ class Evidence:
             role: {name: side.to(device) for name, side in sides.items()} for role, sides in self.sets.items()
         }
         return replace(self, sets=moved)
+
+    def copy(self, extractor: str | None) -> Evidence:
+        """What a metric on one extractor reads, in memory of its own: what it writes there reaches no other metric.
+
+        Args:
+            extractor: Its name; None for a metric that reads none.
+
+        Returns:
+            The evidence of that extractor and of pairs; that of other extractors is as it was.
+        """
+        sets = {
+            role: {name: side.copy() if name == extractor else side for name, side in sides.items()}
+            for role, sides in self.sets.items()
+        }
+        pairs = {
+            role: replace(found, values={name: values.clone() for name, values in found.values.items()})
+            for role, found in self.pairs.items()
+        }
+        labels = None if self.labels is None else self.labels.clone()
+        return replace(self, sets=sets, pairs=pairs, labels=labels)
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     notes = [
         *readers.notes,
         *enlarged_notes(reference.dataset, extractors),
-        *_check_statistics(reference, extractors),
+        *_check_statistics(reference, chosen, extractors),
     ]
     if reference.images is not None:
         reference.images.scan(progress)

@@ -165,7 +165,8 @@ class PairReader:
         """
         for name in self._per_image.keys() - self._failures.keys():
             try:
-                self._values[name].append(self._per_image[name](x, y))
+                # Copies, for it may write into what it is shown.
+                self._values[name].append(self._per_image[name](x.clone(), y.clone()).clone())
             except MetricFailed as failure:
                 self._failures[name] = failure
 
