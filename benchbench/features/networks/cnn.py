@@ -22,6 +22,9 @@ import itertools
 import json
 import os
 import re
+import unicodedata
+from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -118,11 +121,14 @@ class CNN(FrozenExtractor):
     def of(cls, what: str) -> type[Self]:
         """The extractor of the dataset of that name, as records call it; `InputError` where nobody has its weights."""
         shipped = _shipped(what)
-        if shipped is None and not os.environ.get(variable(what)):
+        possible = _may_be_called(what)
+        if not possible or (shipped is None and not os.environ.get(variable(what))):
+            called = f"cnn:{what}" if what.isprintable() else repr(f"cnn:{what}")
+            why = "for no weights are at hand" if possible else "for records call no dataset so"
             raise InputError(
-                f"there is no extractor cnn:{what}, for no weights are at hand: train them with benchbench run --model "
-                f"cnn and that dataset, then point {variable(what)} to the weights.safetensors in its record "
-                f"(known: {', '.join(f'cnn:{known}' for known in cls.members())})"
+                f"there is no extractor {called}{_near(what, cls.members())}, {why}: train them with benchbench run "
+                f"--model cnn and that dataset, then point {variable(what if possible else 'name')} to the "
+                f"weights.safetensors in its record (known: {', '.join(f'cnn:{known}' for known in cls.members())})"
             )
         return _of_dataset(cls, what, shipped)  # type: ignore[arg-type]  # a class is hashable
 
@@ -183,8 +189,30 @@ class CNN(FrozenExtractor):
 
 
 def variable(dataset: str) -> str:
-    """The environment variable that may name the weights for a dataset: a shell knows no hyphens, nor dots."""
-    return f"BENCHBENCH_CNN_{re.sub('[^A-Z0-9]', '_', dataset.upper())}_WEIGHTS"
+    """The environment variable that may name the weights for a dataset: a shell knows no hyphens, nor dots, and of
+    letters only ours; others are written by their numbers, as U732B."""
+    plain = re.sub("[^ -~]", lambda letter: f"U{ord(letter[0]):X}", dataset.upper())
+    return f"BENCHBENCH_CNN_{re.sub('[^A-Z0-9]', '_', plain)}_WEIGHTS"
+
+
+def _may_be_called(dataset: str) -> bool:
+    """Whether records can call a dataset so: it is fit for the name of a folder, and leads nowhere else."""
+    return bool(re.fullmatch(r"\w[\w.-]*", _without_marks(dataset)))
+
+
+def _without_marks(name: str) -> str:
+    """A name without combining marks, which belong to letters of many scripts and count as none."""
+    return "".join(letter for letter in name if unicodedata.category(letter)[0] != "M")
+
+
+def _near(what: str, members: Sequence[str]) -> str:
+    """The member that may be meant, as a question, or ""."""
+    plain = re.sub(r".*[:/\\]", "", what.rstrip("/\\")).casefold()
+    own = [
+        name for name in members if plain and plain in (name.casefold(), name.casefold().partition("-")[2])
+    ]
+    near = own or get_close_matches(what, members, n=1, cutoff=0.5)
+    return f" (did you mean cnn:{near[0]}?)" if near else ""
 
 
 def _resize(side: int) -> str:
