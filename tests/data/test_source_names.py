@@ -90,7 +90,8 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.costly
+@settings(max_examples=100, deadline=None)
 @given(
     name=NAMES.filter(lambda name: not {*b"/\0"} & {*name} and name not in (b"", b".", b"..")).map(
         os.fsdecode
