@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,52 @@ def test_a_judge_of_ones_own_data_that_cannot_be(tmp_path: Path, monkeypatch: py
     (alone / "run.json").unlink()
     (alone / "run.json").write_text(json.dumps({"dataset": "folder-dogs", "data": {"size": "32×32"}}))
     assert "trained on folder-dogs and not on folder-cats" in reason(alone / "w.safetensors")
+
+
+NO_NAMES = [
+    "foo/../../x",
+    "..",
+    ".",
+    "/",
+    "a/b",
+    "a\\b",
+    "a b",
+    "../cnn-digits",
+    "digits/",
+    "x\n",
+    ".hidden",
+    "-x",
+    "a:b",
+]
+
+
+@pytest.mark.parametrize("what", NO_NAMES)
+def test_what_records_call_no_dataset(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path, a blank, an end that nobody sees: no name of a dataset, also where a variable of that spelling is set."""
+    monkeypatch.setenv(variable(what), str(cats(tmp_path / "cell", ImageSpec(8, 8, False, 3), "8×8")))
+    with pytest.raises(InputError, match=r"there is no extractor .*records call no dataset so") as caught:
+        EXTRACTORS.get(f"cnn:{what}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["cats", "Cats", "./cats", "imgs/cats/", "folder:cats", "folder-cat"])
+def test_the_member_that_may_be_meant(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records call the folder cats/ "folder-cats"; whoever leaves out how, or writes it another way, is told."""
+    monkeypatch.setenv(CATS, str(cats(tmp_path / "cell", ImageSpec(8, 8, False, 3), "8×8")))
+    with pytest.raises(InputError, match=r"did you mean cnn:folder-cats\?"):
+        EXTRACTORS.get(f"cnn:{what}")
+
+
+def test_letters_of_other_scripts_have_variables_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two datasets whose names have no letter of ours: one variable each, of what a shell knows."""
+    names = [variable(f"folder-{name}") for name in ("猫", "犬", "हिन्दी", "é")]
+    assert len({*names}) == len(names)
+    assert all(re.fullmatch("[A-Z0-9_]+", name) for name in names)
+    weights = cats(tmp_path / "cell", ImageSpec(8, 8, False, 3), "8×8")
+    record = weights.parent / "run.json"
+    record.write_text(record.read_text().replace("folder-cats", "folder-猫"))
+    monkeypatch.setenv("BENCHBENCH_CNN_FOLDER_U732B_WEIGHTS", str(weights))
+    assert "cnn_folder-猫" in EXTRACTORS.names()
+    assert EXTRACTORS.get("cnn:folder-猫").name == "cnn_folder-猫"
