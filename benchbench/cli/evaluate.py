@@ -31,9 +31,9 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
       benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
       benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1
 
-    Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name, or images at the
-    same place. A metric that cannot be computed is marked failed with its reason; the exit code is 4 only if
-    none could. The same call again answers from the record.
+    Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name (1_fake_B.png and
+    1_real_B.jpg are), or, with a note, images at the same place. A metric that cannot be computed is marked failed
+    with its reason; the exit code is 4 only if none could. The same call again answers from the record.
     """
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import show_record
