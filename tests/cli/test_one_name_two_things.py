@@ -10,6 +10,8 @@ from benchbench.cli import main
 from benchbench.runner.plan import resolve
 from benchbench.runner.spec import CellSpec
 
+pytestmark = pytest.mark.costly  # commands load torch
+
 COMMANDS = [
     ("run", "--model", "noise", "--dataset", "digits"),
     ("run", "--model", "identity", "--dataset", "openmoji-lines"),

@@ -148,7 +148,7 @@ def is_image(name: str) -> bool:
 def no_images(where: Path, others: int) -> InputError:
     """The sentence for a folder or archive with nothing but `others` files."""
     but = f" ({others} other files are)" if others else ""
-    tables = f"; for its parquet files write parquet:{where}" if any(where.glob("*.parquet")) else ""
+    tables = f"; for its parquet files write parquet:{where}" if any(where.rglob("*.parquet")) else ""
     return InputError(
         f"no images in {where}{but}; files must end in {', '.join(sorted(IMAGE_SUFFIXES))}{tables}"
     )
