@@ -50,9 +50,17 @@ def run(model: str, folder: Path, out: Path, **options: Any) -> tuple[Path, pd.D
 
 
 def held_out(folder: Path) -> list[np.ndarray]:
-    """The pictures of testA and testB in the order of a dataset, that of their names: uint8 N×16×16×3."""
+    """The pictures of testA and testB in the order of a dataset, that of the numbers in their names: uint8
+    N×16×16×3."""
     return [
-        np.stack([np.asarray(Image.open(path)) for path in sorted((folder / f"test{domain}").iterdir())])
+        np.stack(
+            [
+                np.asarray(Image.open(path))
+                for path in sorted(
+                    (folder / f"test{domain}").iterdir(), key=lambda path: int(path.stem.partition("_")[0])
+                )
+            ]
+        )
         for domain in "AB"
     ]
 
