@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import benchbench
-from benchbench.cli.check import check
+from benchbench.cli.check import Verdict, check
 from benchbench.cli.compare import compare
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
@@ -23,8 +23,16 @@ from benchbench.cli.migrate import migrate
 from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
+from benchbench.cli.streams import guarded
 from benchbench.cli.suite import suite
-from benchbench.core.errors import BenchbenchError, CellFailed, out_of_memory, unknown_name
+from benchbench.core.errors import (
+    BenchbenchError,
+    CellFailed,
+    InputError,
+    limit_of_machine,
+    unknown_name,
+)
+from benchbench.core.paths import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -51,36 +59,49 @@ for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, l
 
 
 def main() -> NoReturn:
-    """The console script: runs the verb and turns every error into one sentence and an exit code."""
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.ClickException as error:
+    """The console script: runs the verb and turns every error into one sentence and an exit code.
+
+    What becomes of the streams changes no verdict: where standard output could not be written, a check ends with its
+    own code all the same, and any other verb that went well with that of wrong usage.
+    """
+    with guarded() as streams:
+        verdict: object = None
+        try:
+            verdict = cli.main(standalone_mode=False)
+            code = verdict if isinstance(verdict, int) else 0
+        except BaseException as error:
+            code = _ended(error)
+        sys.stdout.flush()
+        if (lost := streams.lost()) is not None:
+            _say(lost)
+            if code == 0 and not isinstance(verdict, Verdict):
+                code = InputError.exit_code
+    sys.exit(code)
+
+
+def _ended(error: BaseException) -> int:
+    """Say what ended a verb. Returns the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.ClickException):
         error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+        return error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
         _say("interrupted; the same command goes on from where it was")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Somebody closed our stdout (`| head`); Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except BenchbenchError as error:
+        return INTERRUPTED
+    if isinstance(error, BenchbenchError):
         _say(str(error))
-        sys.exit(error.exit_code)
-    except Exception as error:
-        if os.environ.get("BENCHBENCH_DEBUG"):
-            raise
-        _say(_sentence(error))
-        sys.exit(CellFailed.exit_code)
-    sys.exit(0)
+        return error.exit_code
+    if not isinstance(error, Exception) or os.environ.get("BENCHBENCH_DEBUG"):
+        raise error
+    _say(_sentence(error))
+    return CellFailed.exit_code
 
 
 def _sentence(error: Exception) -> str:
     from benchbench.core.registry import plugin_behind
 
-    if said := out_of_memory(error):
+    if said := limit_of_machine(error):
         return said
     if plugin := plugin_behind(error):
         return (
@@ -94,6 +115,5 @@ def _sentence(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    """On stderr. A name in it, which anybody may have written, must not move the cursor."""
-    shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-    click.echo(f"benchbench: {shown}", err=True)
+    """On stderr, as one line. A name in it, which anybody may have written, must not move the cursor."""
+    click.echo(f"benchbench: {printable(text)}", err=True)

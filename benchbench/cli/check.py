@@ -6,29 +6,41 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.console import say, show
+from benchbench.cli.options import Location, OutputFile
 from benchbench.core.folders import OUTPUT, PUBLISHED
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+
+class Verdict(int):
+    """An exit code that says what was found, so that nothing else may take its place."""
+
+
+class Summary(OutputFile):
+    """A file to append to; an empty name, as of a variable that is not set, means nowhere."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Path | None:  # type: ignore[override]
+        """The path, or None."""
+        return super().convert(value, param, ctx) if value else None
 
 
 @click.command()
-@click.argument("candidate", type=click.Path(path_type=Path), default=OUTPUT)
+@click.argument("candidate", type=Location(), default=OUTPUT)
 @click.option(
-    "--baseline",
-    type=click.Path(path_type=Path),
-    help="Records to hold it against, such as the published ones.  [required]",
+    "--baseline", type=Location(), help="Records to compare with, such as the published ones.  [required]"
 )
 @click.option(
-    "--tolerance", type=FILE, help="What may get worse, as TOML; without it the gate of docs/gate.toml."
+    "--tolerance", type=Location(), help="What may get worse, as TOML; without it the gate of docs/gate.toml."
 )
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
     help="In place of that of every worse_with rule.",
 )
-@click.option("--junit", type=FILE, help="Write JUnit XML here.")
-@click.option("--json", "json_", type=FILE, help="Write the findings as JSON here.")
-@click.option("--summary", help="Append a Markdown summary here; an empty name means nowhere.")
+@click.option("--junit", type=OutputFile(), help="Write JUnit XML here.")
+@click.option("--json", "json_", type=OutputFile(), help="Write the findings as JSON here.")
+@click.option(
+    "--summary", type=Summary(), help="Append a Markdown summary here; an empty name means nowhere."
+)
 def check(
     candidate: Path,
     baseline: Path | None,
@@ -36,58 +48,45 @@ def check(
     confidence: float | None,
     junit: Path | None,
     json_: Path | None,
-    summary: str | None,
-) -> None:
-    """Hold the records below CANDIDATE (runs, where none is named) against a baseline, number by number.
+    summary: Path | None,
+) -> Verdict:
+    """Compare the records below CANDIDATE (runs, where none is named) with a baseline, number by number.
 
     \b
       benchbench check --baseline results
       benchbench check --baseline main/runs branch/runs --junit junit.xml
 
     Exit codes: 0 nothing is worse than allowed, 1 a regression, 2 wrong usage, 3 nothing comparable, 4 a cell
-    failed. Of several, 4 counts before 3 and 3 before 1. Improvements never fail.
+    failed. Of several, 4 counts before 3 and 3 before 1. Improvements never fail. A reader that goes away and a
+    standard output that cannot be written change no code.
     """
-    import json
-
-    from rich.console import Console
-
-    from benchbench.core.errors import CellFailed, NothingComparable, RegressionFound
-    from benchbench.core.files import atomic_write
-    from benchbench.results.claims.gate import check as hold
-    from benchbench.results.claims.gate_config import load_gate
-    from benchbench.views.check_report import markdown, table
-    from benchbench.views.junit import junit as as_junit
+    from benchbench.core.errors import CellFailed, InputError, NothingComparable, RegressionFound
+    from benchbench.verbs.check import judged, write_findings
+    from benchbench.verbs.outputs import checked_outputs, to_stdout
+    from benchbench.views.check_report import table
     from benchbench.views.text import plain
 
     if baseline is None:
         raise click.UsageError(
-            f"check needs --baseline, the records to hold {candidate} against, as in --baseline {PUBLISHED}"
+            f"check needs --baseline, the records to compare {candidate} with, as in --baseline {PUBLISHED}"
         )
     if candidate == OUTPUT and baseline.resolve() == candidate.resolve():
-        # Whoever names a baseline alone may not know what it is held against; nothing would ever be worse.
-        raise click.UsageError(f"{candidate} would be held against itself; name the folder of the candidate")
-    gate = load_gate(tolerance)
-    report = hold(baseline, candidate, gate if confidence is None else gate.with_confidence(confidence))
-    if junit is not None:
-        atomic_write(junit, as_junit(report))
-    if json_ is not None:
-        atomic_write(json_, json.dumps(report.as_dict(), indent=2, allow_nan=False) + "\n")
-    if summary:
-        _append(Path(summary), markdown(report))
-    Console().print(table(report))
+        # Whoever names a baseline alone may not know what it is compared with; nothing would ever be worse.
+        raise click.UsageError(f"{candidate} would be compared with itself; name the folder of the candidate")
+    outputs = checked_outputs(
+        {"--junit": junit, "--json": json_, "--summary": summary}, {"--tolerance": tolerance}
+    )
+    report = judged(candidate, baseline, tolerance, confidence)
+    aside = to_stdout(outputs)
+    show(table(report), stderr=aside)
+    try:
+        write_findings(report, outputs)
+    except InputError as error:
+        if report.exit_code == 0:
+            raise
+        say(f"benchbench: {error}", stderr=True)  # the verdict goes before what could not be written
     if report.exit_code:
         errors = {error.exit_code: error for error in (RegressionFound, NothingComparable, CellFailed)}
         raise errors[report.exit_code](plain(report.headline))
-    click.echo(report.headline)
-
-
-def _append(path: Path, text: str) -> None:
-    """Add to a file that others write too, as GitHub's step summary is."""
-    from benchbench.core.files import cannot_write
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    say(report.headline, stderr=aside)
+    return Verdict(0)

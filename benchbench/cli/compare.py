@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import Share, check_default_folder
+from benchbench.cli.console import show
+from benchbench.cli.options import Location, Share, check_default_folder
 from benchbench.core.folders import OUTPUT, PUBLISHED
 
 
@@ -15,7 +16,7 @@ from benchbench.core.folders import OUTPUT, PUBLISHED
 @click.argument("b", metavar="B", required=False)
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    type=Location(),
     default=OUTPUT,
     show_default=True,
     help="Where groups, keys and git:REV look.",
@@ -58,12 +59,8 @@ def compare(
         raise click.UsageError("compare needs A and B; with --plan A alone will do")
     import shlex
 
-    from rich.console import Console
-
-    from benchbench.results.across import across
-    from benchbench.results.claims import planning
-    from benchbench.results.claims.verdicts import compare as compare_rows
-    from benchbench.results.select_records import Records, at_hand, select
+    from benchbench.results.select_records import Records, at_hand
+    from benchbench.verbs import compare as verbs
     from benchbench.views import comparison as view
     from benchbench.views import planning as planning_view
 
@@ -74,12 +71,10 @@ def compare(
         check_default_folder(results, f"compare {shlex.join(texts)} --results {PUBLISHED}")
         return everything()
 
-    chosen = select(texts, results, hand)
-    known = everything()[0] if results.is_dir() else None
-    if plan:
-        planned = planning.plan([side.rows for side in chosen], smallest, known)
+    if plan or b is None:
+        planned = verbs.plan(a, b, results=results, smallest=smallest, hand=hand)
         if format_ == "terminal":
-            Console().print(planning_view.table(planned, smallest))
+            show(planning_view.table(planned, smallest))
         else:
             write_plan = {
                 "markdown": planning_view.markdown,
@@ -88,13 +83,9 @@ def compare(
             }
             click.echo(write_plan[format_](planned, smallest), nl=False)
         return
-    left, right = chosen
-    comparison = compare_rows(left.rows, right.rows, margin, known)
-    failed = [*left.failed("A"), *right.failed("B")]
-    settings = (left.settings, right.settings)
-    compared = view.Compared(left.name, right.name, comparison, across(comparison), failed, settings)
+    compared = verbs.compare(a, b, results=results, margin=margin, hand=hand)
     if format_ == "terminal":
-        Console().print(view.table(compared))
+        show(view.table(compared))
     else:
         write = {"markdown": view.markdown, "csv": view.as_csv, "json": view.as_json}[format_]
         click.echo(write(compared), nl=False)

@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any
-
 import click
 
-# Images that are no registered dataset, by how they are written.
-_FILES = {
-    "folder:PATH": "Images in a folder, flat, by class, or in train/ and test/; two domains in trainA/ trainB/ "
-    "testA/ testB/",
-    "zip:PATH": "The same in an archive, without domains; read in place",
-    "npz:PATH": "A uint8 array of images, labels beside it; or x_train and x_test, with labels",
-    "npy:PATH": "A uint8 array of images",
-    "pairs:PATH": "Two domains side by side in each image of train/ and test/",
-    "parquet:PATH": "A parquet file or a folder of them, image bytes in a column",
-}
+from benchbench.cli.console import show
 
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks"]))
 def list_things(what: str) -> None:
     """List what there is: models, datasets, metrics, extractors or tasks."""
-    from rich.console import Console
-    from rich.markup import escape
+    from typing import cast
+
     from rich.table import Table
 
-    from benchbench.core.registry import EXTRACTORS, Registry
+    from benchbench.core.paths import printable
+    from benchbench.verbs.listing import Kind
+    from benchbench.verbs.listing import list_things as listed
 
     table = Table(box=None, pad_edge=False)
     table.add_column(what.removesuffix("s"), style="bold", no_wrap=True)
     table.add_column("what it is")
     table.add_column("source", overflow="fold")
-    registry = EXTRACTORS if what == "extractors" else Registry(what.removesuffix("s"))
-    for name, thing in registry.items():
-        summary, source = _summary(thing), getattr(thing, "reference", getattr(thing, "source", ""))
-        if what == "metrics":
-            from benchbench.metrics.metric import output_of
-
-            output = output_of(thing, name)
-            summary, source = output.about, output.source or source
-        table.add_row(escape(name), escape(summary), escape(source if isinstance(source, str) else ""))
-    if what == "extractors":
-        for head, family in EXTRACTORS.families().items():
-            members = ", ".join(f"{head}:{member}" for member in EXTRACTORS.members(head))
-            asked = f"{head}:{family.takes.upper()}"
-            table.add_row(escape(asked), escape(f"{_summary(family)} Known: {members}"), "")
-    if what == "datasets":
-        for written, about in _FILES.items():
-            table.add_row(escape(written), about, "")
-    Console().print(table)
-
-
-def _summary(thing: Any) -> str:
-    """The first line of what its docstring says."""
-    return "".join((inspect.getdoc(thing) or "").splitlines()[:1])
+    for row in listed(cast(Kind, what)).itertuples(index=False):
+        table.add_row(*map(printable, row))
+    show(table)

@@ -8,10 +8,10 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from benchbench.core.paths import printable
 from benchbench.runner.suite import SuiteCell
 
 STATES = {"done": "done", "begun": "goes on", "new": "to do"}
@@ -26,7 +26,7 @@ def plan_table(cells: Sequence[SuiteCell], jobs: int) -> Table:
     table.add_column("key", style="dim")
     for cell in cells:
         cost = "" if cell.state == "done" else duration(cell.seconds)
-        names = (escape(cell.model), escape(cell.dataset), str(cell.seed))
+        names = (printable(cell.model), printable(cell.dataset), str(cell.seed))
         table.add_row(*names, STATES[cell.state], cost, cell.key)
     table.caption = totals(cells, jobs)
     table.caption_justify = "left"
@@ -95,11 +95,13 @@ class LiveSuite:
         table = Table(box=None, pad_edge=False)
         for name, (age, said) in jobs.items():
             table.add_row(
-                escape(name), duration(age), Text(said, style="dim", overflow="ellipsis", no_wrap=True)
+                printable(name),
+                duration(age),
+                Text(printable(said), style="dim", overflow="ellipsis", no_wrap=True),
             )
         failed = f", {self.failed} failed" if self.failed else ""
         self.live.update(Group(table, Text(f"{self.done} of {self.total} cells{failed}", style="bold")))
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(Text(text), soft_wrap=True)
+        self.console.print(Text(printable(text)), soft_wrap=True)

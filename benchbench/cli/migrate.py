@@ -7,9 +7,12 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.console import say
+from benchbench.cli.options import Location
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Location())
 def migrate(folder: Path) -> None:
     """Carry the records in FOLDER over to the schema that this benchbench reads. No number changes.
 
@@ -22,6 +25,6 @@ def migrate(folder: Path) -> None:
     for moved in carry_over(folder):
         states[moved.state] += 1
         if moved.before != moved.after:
-            click.echo(f"{moved.before.relative_to(folder)} -> {moved.after.name}  {moved.state}")
+            say(f"{moved.before.relative_to(folder)} -> {moved.after.name}  {moved.state}")
     total = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
-    click.echo(f"{sum(states.values())} records: {total}" if states else f"no records in {folder}", err=True)
+    say(f"{sum(states.values())} records: {total}" if states else f"no records in {folder}", stderr=True)

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from benchbench.core.folders import OUTPUT, PUBLISHED
+from benchbench.core.outlets import STDOUT
+from benchbench.core.paths import as_path
 
-OUT = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=OUTPUT,
-    show_default=True,
-    help="Where records go.",
-)
-FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=OUTPUT)
+
+class Location(click.Path):
+    """A file or folder, checked by `core.paths.as_path`; what is or may be there is for the library to say."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """The path."""
+        return as_path(value)
+
+
+class OutputFile(Location):
+    """A file to write; `-` is standard output."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """The path."""
+        return STDOUT if value == "-" else as_path(value)
+
+
+OUT = click.option("--out", type=Location(), default=OUTPUT, show_default=True, help="Where records go.")
+FOLDER = click.argument("folder", type=Location(), default=OUTPUT)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."

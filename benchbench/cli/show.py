@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchbench.cli.console import say, show
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -12,15 +14,12 @@ if TYPE_CHECKING:
 def show_record(path: Path, rows: pd.DataFrame, cached: bool) -> None:
     """The table of its numbers, what became of the modes in words, and where it lies; `cached`: it was there
     before."""
-    from rich.console import Console
-
     from benchbench.results.provenance import read_manifest
     from benchbench.results.store import RUN
     from benchbench.results.words import mode_words
     from benchbench.views.table import metrics_table
 
-    console = Console()
-    console.print(metrics_table(rows))
+    show(metrics_table(rows))
     if words := mode_words(read_manifest(path / RUN), rows):
-        console.print(words, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{'already done' if cached else 'record'}: {path}", soft_wrap=True, highlight=False)
+        say(words)
+    say(f"{'already done' if cached else 'record'}: {path}")

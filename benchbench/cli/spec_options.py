@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import click
 
+from benchbench.cli.options import Location
+
 if typing.TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -74,7 +76,7 @@ def _type(hint: Any, field: FieldInfo) -> click.ParamType | None:  # type: ignor
     if typing.get_origin(hint) is Literal:
         return click.Choice(typing.get_args(hint))
     if hint is Path:
-        return click.Path(path_type=Path)
+        return Location()
     if hint is not int:
         return None
     bounds = {

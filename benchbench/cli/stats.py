@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from benchbench.cli.options import BATCH_SIZE, DEVICE
+from benchbench.cli.console import say
+from benchbench.cli.options import BATCH_SIZE, DEVICE, OutputFile
 from benchbench.cli.spec_options import SpecCommand
 
 
 @click.command(cls=SpecCommand, spec="StatisticsSpec")
 @click.argument("reference")
-@click.option("--out", type=click.Path(path_type=Path), help="Write mean and covariance to this .npz file.")
+@click.option("--out", type=OutputFile(), help="Write mean and covariance to this .npz file.")
 @DEVICE
 @BATCH_SIZE
 def stats(out: Path | None, device: str, batch_size: int | None, **asked: Any) -> None:
@@ -30,14 +31,16 @@ def stats(out: Path | None, device: str, batch_size: int | None, **asked: Any) -
     from benchbench.core.device import resolve_device
     from benchbench.core.runtime import Runtime
     from benchbench.runner.spec import StatisticsSpec
-    from benchbench.runner.statistics import prepare_reference
+    from benchbench.verbs.outputs import to_stdout
+    from benchbench.verbs.stats import prepared
 
     spec = StatisticsSpec.of(**asked)
-    done = prepare_reference(spec, out, Runtime(resolve_device(device), batch_size, RichProgress()))
-    extractor = done.extractor
-    click.echo(
+    done = prepared(spec, out, Runtime(resolve_device(device), batch_size, RichProgress()))
+    extractor, aside = done.extractor, to_stdout({"--out": out})
+    say(
         f"cached: {done.n} images of {done.name}, {extractor.name} "
-        f"(sha256 {extractor.weights_sha256[:12]}, {extractor.resize}, {spec.precision})"
+        f"(sha256 {extractor.weights_sha256[:12]}, {extractor.resize}, {spec.precision})",
+        stderr=aside,
     )
     if out is not None:
-        click.echo(f"statistics: {out}")
+        say(f"statistics: {out}", stderr=aside)

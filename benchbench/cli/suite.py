@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import DEVICE, OUT
+from benchbench.cli.console import console, show
+from benchbench.cli.options import DEVICE, OUT, Location
 
 
 @click.command()
-@click.argument("suite", type=click.Path(path_type=Path))
+@click.argument("suite", type=Location())
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and what it would cost; run nothing.")
 @click.option(
     "--jobs",
@@ -30,20 +31,17 @@ def suite(suite: Path, dry_run: bool, jobs: int, out: Path, device: str) -> None
 
     What is done is skipped, what was killed goes on, what fails is recorded and stops nothing else.
     """
-    from rich.console import Console
-
     from benchbench.cli.live import LiveSuite, plan_table
     from benchbench.cli.progress import RichProgress
-    from benchbench.core.device import resolve_device
     from benchbench.results.store import Store
     from benchbench.runner.executors.local import LocalProcesses
-    from benchbench.runner.suite import load_suite, plan_suite, run_suite
+    from benchbench.runner.suite import run_suite
+    from benchbench.verbs.suite import planned
 
     store = Store(out)
-    store.check_writable()
-    cells = plan_suite(load_suite(suite), store, device=resolve_device(device), progress=RichProgress())
+    cells = planned(suite, store, device, RichProgress())
     if dry_run:
-        Console().print(plan_table(cells, jobs))
+        show(plan_table(cells, jobs))
         return
-    with LiveSuite(cells, Console(stderr=True)) as live:
+    with LiveSuite(cells, console(stderr=True)) as live:
         run_suite(cells, store, LocalProcesses(jobs), device=device, watch=live)

@@ -8,6 +8,7 @@ that is not a `BenchbenchError` is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -92,6 +93,39 @@ def out_of_memory(error: BaseException) -> str | None:
         f"out of memory ({first or type(error).__name__}); use a smaller --batch-size for scoring, a smaller "
         "--set batch_size for training, a smaller model or another --device"
     )
+
+
+_NO_ROOM = ("failed to map segment", "cannot allocate memory", "cannot enable executable stack")
+
+
+def limit_of_machine(error: BaseException) -> str | None:
+    """What to tell somebody whose machine, or what he is allowed of it, does not suffice. That is no bug of ours.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        One sentence with the way out, or None.
+
+    >>> limit_of_machine(RuntimeError("can't start new thread"))[:47]
+    'this process may start no further thread; raise'
+    >>> limit_of_machine(OSError(24, "Too many open files"))[:42]
+    'too few files may be open at once; raise t'
+    >>> limit_of_machine(KeyError("x")) is None
+    True
+    """
+    if (words := out_of_memory(error)) is not None:
+        return words
+    text = str(error)
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
+        return "this process may start no further thread; raise the limit of processes (ulimit -u, or the container's)"
+    if isinstance(error, ImportError) and any(words in text.lower() for words in _NO_ROOM):
+        return f"out of memory while a library was loaded ({text}); raise the limit of memory (ulimit -v)"
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too few files may be open at once; raise the limit (ulimit -n)"
+    return f"the system refused: {error.strerror}{'' if error.filename is None else f': {error.filename}'}"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

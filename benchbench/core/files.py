@@ -4,25 +4,32 @@ Pattern: write to a unique temporary name in the same folder, flush and fsync, r
 the folder. Two processes that write the same name each land a whole file; the last one wins. A killed
 process leaves at most a temporary file whose name starts with a dot and ends with `.tmp`.
 
+What is no file is written through and never replaced by one: a link stays and its target is written, a pipe or device
+(`core.outlets`) takes the content as it comes.
+
 Scope: single files and single folders on one file system. It is not a lock and not a transaction over
 several names.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchbench.core.errors import InputError
+from benchbench.core.outlets import is_outlet, landing, opened
+from benchbench.core.paths import printable
 
 
 def temporary_name(target: Path) -> Path:
-    """A name beside `target` that no other writer uses."""
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    """A name beside `target` that no other writer uses, and that is never too long for a file system."""
+    return target.with_name(f".{target.name[:32]}.{uuid.uuid4().hex}.tmp")
 
 
 @contextmanager
@@ -30,25 +37,64 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     """Yield a temporary path to write; on success it becomes `target`, on any error it vanishes."""
     target = Path(target)
     try:
+        target = landing(target)
+        if is_outlet(target):
+            with tempfile.TemporaryDirectory() as folder:
+                yield (temporary := Path(folder, "content"))
+                with temporary.open("rb") as content, opened(target) as outlet:
+                    shutil.copyfileobj(content, outlet)
+            return
+        _refuse_folder(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(target.parent, error) from error
-    temporary = temporary_name(target)
-    try:
-        yield temporary
-        _fsync(temporary)
-        os.replace(temporary, target)
-        _fsync(target.parent)
+        temporary = temporary_name(target)
+        try:
+            yield temporary
+            _fsync(temporary)
+            os.replace(temporary, target)
+            _fsync_folder(target.parent)
+        finally:
+            with suppress(OSError):  # a read-only file system refuses even to remove what is not there
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def atomic_write(target: Path | str, content: bytes | str) -> None:
     """Write `content` to `target` atomically; text is UTF-8."""
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    encoded = _encoded(content)
+    if not _poured(Path(target), encoded):
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(encoded)
+
+
+def append(target: Path, text: str) -> None:
+    """Add `text`, UTF-8, to a file that others write too, as GitHub's step summary is."""
+    if _poured(target, _encoded(text)):
+        return
+    _refuse_folder(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("ab") as file:
+            file.write(_encoded(text))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+def _encoded(content: bytes | str) -> bytes:
+    return content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+
+
+def _poured(target: Path, content: bytes) -> bool:
+    """Whether `target` is no file, and has taken the content then."""
+    try:
+        target = landing(target)
+        if not is_outlet(target):
+            return False
+        with opened(target) as outlet:
+            outlet.write(content)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    return True
 
 
 @contextmanager
@@ -74,18 +120,44 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
         except OSError:
             if not target.is_dir():
                 raise
-        _fsync(target.parent)
+        _fsync_folder(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_output(target: Path) -> None:
+    """`InputError` unless a file can be written there; call it before expensive work. Nothing is made."""
+    try:
+        target = landing(target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    _refuse_folder(target)
+    if is_outlet(target):
+        return
+    folder = next(folder for folder in target.absolute().parents if os.path.lexists(folder))
+    if not folder.is_dir():
+        raise cannot_write(target, NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder"))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        code = errno.EROFS if _read_only(folder) else errno.EACCES
+        raise cannot_write(target, OSError(code, os.strerror(code)))
+
+
 def cannot_write(path: Path, error: OSError) -> InputError:
     """The sentence for a folder or file that cannot be written: no permission, no space, a file in the way."""
     return InputError(
-        f"cannot write {path}: {error.strerror or error}; choose another folder or free some space"
+        f"cannot write {printable(path)}: {error.strerror or error}; choose another folder or free some space"
     )
+
+
+def _refuse_folder(target: Path) -> None:
+    if target.is_dir():
+        raise InputError(f"{printable(target)} is a folder; name a file to write")
+
+
+def _read_only(folder: Path) -> bool:
+    return bool(hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _fsync(path: Path) -> None:
@@ -94,3 +166,16 @@ def _fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_NOT_FOR_FOLDERS = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
+
+
+def _fsync_folder(folder: Path) -> None:
+    """As far as the system lets one: a folder that may be written need not be readable, and network file systems
+    cannot all do it. The file is in its place by then."""
+    try:
+        _fsync(folder)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.errors import InputError
+from benchbench.core.paths import as_path
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
 from benchbench.results.manifest import RunManifest, damaged
 from benchbench.results.older import completed
@@ -47,7 +48,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
         InputError: The folder is not there, a record is damaged or was edited, a cell is there twice, or a record is
             of another schema version; the message names the file.
     """
-    return results_of(records(Path(path)))
+    return results_of(records(as_path(path)))
 
 
 def load_runs(path: Path | str) -> pd.DataFrame:
@@ -62,7 +63,7 @@ def load_runs(path: Path | str) -> pd.DataFrame:
     Raises:
         InputError: As in `load_results`.
     """
-    return runs_of(records(Path(path)))
+    return runs_of(records(as_path(path)))
 
 
 def results_of(found: Iterable[Record]) -> pd.DataFrame:

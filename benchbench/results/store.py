@@ -23,6 +23,7 @@ from typing import Any
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
 from benchbench.core.hashing import canonical_json, digest, file_sha256
+from benchbench.core.paths import as_path
 from benchbench.results.manifest import RunFacts, RunManifest, damaged
 from benchbench.results.provenance import read_manifest, write_run_json
 
@@ -37,7 +38,7 @@ class Store:
     """The finished cells below `root`, which is made when the first one is written."""
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+        self.root = as_path(root)
 
     def cell_dir(self, dataset: str, model: str, key: str) -> Path:
         """Where the cell is or would be."""

@@ -11,6 +11,7 @@ import pandas as pd
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import CellFailed, out_of_memory
 from benchbench.core.folders import OUTPUT
+from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
@@ -18,14 +19,14 @@ from benchbench.results.load import load_results
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.plan import Desk, make_plans
-from benchbench.runner.spec import CellOptions, CellSpec
+from benchbench.runner.spec import CellOptions, CellSpec, seed_list
 
 
 def run(
     model: str,
     dataset: str,
     *,
-    seeds: Sequence[int] = (0,),
+    seeds: int | Sequence[int] = (0,),
     samples: int | None = None,
     size: int | None = None,
     recipe: Path | None = None,
@@ -48,7 +49,7 @@ def run(
     Args:
         model: A registered model's name.
         dataset: A dataset's name or a source of images, as after `--dataset`.
-        seeds: One cell each.
+        seeds: One cell each; a number n stands for 0, 1, … n − 1, as in a suite.
         samples: Images to draw; None for as many as the reference, at most 10,000.
         size: Side of the images in pixels; None for the dataset's own.
         recipe: A recipe.toml instead of the shipped one.
@@ -103,7 +104,7 @@ def run_cells(
     model: str,
     dataset: str,
     *,
-    seeds: Sequence[int] = (0,),
+    seeds: int | Sequence[int] = (0,),
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
@@ -112,7 +113,8 @@ def run_cells(
 ) -> list[CellOutcome]:
     """`carry_out` of the cells that these options ask for; `runner.spec.CellSpec` says what they mean."""
     runtime = Runtime(resolve_device(device), batch_size, progress)
-    return carry_out(CellSpec.of(model=model, dataset=dataset, **options), seeds, Path(out), runtime)
+    spec = CellSpec.of(model=model, dataset=dataset, **options)
+    return carry_out(spec, seed_list(seeds), as_path(out), runtime)
 
 
 def carry_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:

@@ -10,6 +10,7 @@ alike has its type, bounds and words here once.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypedDict, get_args
@@ -17,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Self, TypedDict, get_args
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
 from benchbench.core.validation import first_fault
@@ -47,8 +49,14 @@ Computed = Annotated[Precision, Field(description="What the extractors compute i
 Label = Annotated[
     str | None, Field(description="What tables call these rows, in place of the model and its variant.")
 ]
+Location = Annotated[Path, BeforeValidator(as_path)]
+"""A path, as it was written."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Side = Annotated[int | None, Field(ge=8)]
+
+
+MOST_SEEDS = 10_000  # of one call; a cell takes seconds at least
 
 
 class Spec(BaseModel, extra="forbid", frozen=True):
@@ -119,12 +127,12 @@ class CellSpec(Spec, frozen=True):
         default=None, description="Images to draw.  [default: as many as the reference, at most 10,000]"
     )
     size: Side = Field(default=None, description="Side of the images in pixels.")
-    recipe: Path | None = Field(default=None, description="A recipe.toml instead of the shipped one.")
+    recipe: Location | None = Field(default=None, description="A recipe.toml instead of the shipped one.")
     overrides: Settings = Field(default_factory=dict, description="Override one setting; repeatable.")
     pretrained: bool = Field(
         default=False, description="Load the published weights of this model on this dataset."
     )
-    weights: Path | None = Field(default=None, description="Load these weights instead of training.")
+    weights: Location | None = Field(default=None, description="Load these weights instead of training.")
     allow_pickle: bool = Field(default=False, description="Let --weights run code; only for files you trust.")
     metrics: Metrics = ("standard",)
     extractors: Names | None = Field(
@@ -210,6 +218,42 @@ class StatisticsSpec(Spec, frozen=True):
     extractor: str = Field(default="efficientnet_lite0", description="The network.")
     precision: Computed = "float32"
     size: Side = Field(default=None, description="Bring the images to this side in pixels.")
+
+
+def seed_list(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds that are meant; a number n stands for 0, 1, … n − 1.
+
+    Raises:
+        InputError: There are none, or one is no seed.
+
+    >>> seed_list(3), seed_list([7])
+    ([0, 1, 2], [7])
+    """
+    number = _whole(seeds)
+    if number is not None and not 1 <= number <= MOST_SEEDS:
+        raise InputError(f"seeds={seeds!r} must be from 1 to {MOST_SEEDS}, or a list of seeds")
+    given: Any = seeds if number is None else range(number)
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise InputError(
+            f"seeds={seeds!r} is neither a number of seeds nor a list of them; 3 and [0, 1, 2] say the same"
+        )
+    found = []
+    for one in given:
+        seed = _whole(one)
+        if seed is None or not 0 <= seed < 2**32:
+            raise InputError(f"{one!r} is no seed, which is a whole number from 0 to 2³² − 1")
+        found.append(seed)
+    if not found:
+        raise InputError(f"seeds={seeds!r} names no seed; 3 and [0, 1, 2] say the same")
+    return found
+
+
+def _whole(given: Any) -> int | None:
+    """`given` as an int, be it NumPy's or torch's; None for anything that is no whole number."""
+    try:
+        return None if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        return None
 
 
 class CellOptions(TypedDict, total=False):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.outlets import is_outlet, landing
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.extractor import Extractor, load_extractor
@@ -30,7 +31,7 @@ def prepare_reference(spec: StatisticsSpec, out: Path | None, runtime: Runtime) 
     out: an .npz for the mean and covariance (`features.statistics_file`). `InputError` for images that cannot be used,
     fewer than 2 of them, or weights that are not at hand.
     """
-    if out is not None and out.suffix.lower() != ".npz":
+    if out is not None and out.suffix.lower() != ".npz" and not is_outlet(landing(out)):
         raise InputError(f"{out} must end in .npz, which is what statistics are")
     reference = open_reference(spec.reference, SourceOptions(size=spec.size), runtime.progress)
     if reference.images is None or reference.statistics is not None:

@@ -7,6 +7,7 @@ Names and reasons come from records that anybody may have written, so Markdown i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 
 from rich import box
@@ -55,6 +56,11 @@ def markdown(report: Report) -> str:
         if found:
             lines += ["", *_section(title, found)]
     return "\n".join([*lines, "", ""])
+
+
+def as_json(report: Report) -> str:
+    """Everything that was found; docs/check.md describes the fields."""
+    return json.dumps(report.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def table(report: Report) -> Group:

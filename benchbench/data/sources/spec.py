@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.paths import as_path
 from benchbench.core.registry import DATASETS
 from benchbench.data.sources.layout import TRAIN, split_name
 
@@ -58,7 +59,7 @@ class SourceSpec:
     @property
     def path(self) -> Path:
         """Where the files are; `InputError` if nothing is there, or something else than this kind is."""
-        path = Path(self.where).expanduser()
+        path = as_path(self.where)
         if not os.path.exists(path):
             raise InputError(f"{path} is not there")
         if path.is_dir():
@@ -73,7 +74,7 @@ class SourceSpec:
     @property
     def name(self) -> str:
         """What records call it: the dataset's own name, or "folder-cats" for folder:/data/cats/."""
-        return self.where if self.kind == "dataset" else folder_name(self.kind, Path(self.where).expanduser())
+        return self.where if self.kind == "dataset" else folder_name(self.kind, as_path(self.where))
 
 
 def parse_spec(text: str, kind: str | None = None) -> SourceSpec:
@@ -195,12 +196,12 @@ def _split(title: str) -> tuple[str, str, str] | None:
 
 
 def _exists(path: str) -> bool:
-    return os.path.exists(Path(path).expanduser())
+    return bool(path) and os.path.exists(as_path(path))
 
 
 def _recognised(text: str, where: str) -> str:
     """The kind of the file or folder `where`; `InputError` where there is none, or it is no source of images."""
-    path = Path(where).expanduser()
+    path = as_path(where) if where else Path()
     if not where or not os.path.exists(path):
         looks_like_one = os.sep in where or path.suffix.lower() in {*BY_SUFFIX, *IMAGE_SUFFIXES}
         if looks_like_one and ":" not in where:

@@ -1,5 +1,4 @@
-"""One cell in a process of its own: `python -m benchbench.runner.executors.job`, the arguments as JSON on the first
-line of standard input.
+"""One cell in a process of its own (`core.children`), the arguments as JSON on the first line of standard input.
 
 The last line printed is the sentence of the error, the exit code the error's own. When standard input closes,
 whoever asked is gone, and the process ends at once; the store takes that as it takes any kill.
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchbench.core.errors import BenchbenchError, CellFailed, out_of_memory
+from benchbench.core.errors import BenchbenchError, CellFailed, limit_of_machine
 
 EVERY = 2.0  # seconds between lines of one stage
 
@@ -69,8 +68,8 @@ def main() -> int:
     except BenchbenchError as error:
         print(error, flush=True)
         return error.exit_code
-    except (MemoryError, RuntimeError) as error:
-        if (words := out_of_memory(error)) is None:
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        if (words := limit_of_machine(error)) is None:
             raise
         print(words, flush=True)
         return CellFailed.exit_code

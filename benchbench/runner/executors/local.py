@@ -15,13 +15,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
+
+from benchbench.core.children import python_command, python_environment
 
 Status = Literal["done", "failed"]
 POLL = 0.2  # seconds between looks at the children
@@ -116,12 +117,12 @@ class LocalProcesses:
         # Two sets of threads on the same cores wait for each other.
         shared = {} if self.workers == 1 else {"OMP_NUM_THREADS": str(threads)}
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchbench.runner.executors.job"],
+            python_command("benchbench.runner.executors.job"),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            text=True,
-            env={**shared, **os.environ},
+            encoding="utf-8",
+            env={**shared, **python_environment()},
             start_new_session=True,  # Ctrl-C is the parent's to pass on
         )
         assert child.stdin is not None

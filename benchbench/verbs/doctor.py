@@ -1,0 +1,72 @@
+"""`benchbench.doctor`: what this machine has, and what is missing for which number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from benchbench.core.device import describe_machine, resolve_device
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.registry import DATASETS, EXTRACTORS
+from benchbench.data.builtin.torchvision_sets import archive_folder, local_folder
+from benchbench.data.pipeline.cache import cache_folder
+from benchbench.metrics.pairs.lpips import ALEXNET
+from benchbench.results.provenance import collect_provenance
+
+
+def doctor() -> dict[str, dict[str, str]]:
+    """Find the device, the versions, and which weights and data are there.
+
+    Returns:
+        By section ("machine", "versions", "feature networks", "data"), what is said of each name.
+
+    >>> benchbench.doctor()["data"]["cifar10"]  # doctest: +SKIP
+    """
+    machine = describe_machine(resolve_device("auto"))
+    return {
+        "machine": {name: str(value) for name, value in machine.items()},
+        "versions": _versions(),
+        "feature networks": dict(_networks()),
+        "data": dict(_data()),
+    }
+
+
+def _versions() -> dict[str, str]:
+    provenance = collect_provenance()
+    packages = {name: found or "not installed" for name, found in provenance["packages"].items()}
+    own = f"{provenance['benchbench']} ({provenance['code_revision'] or 'installed'})"
+    return {"benchbench": own, "python": provenance["python"], **packages}
+
+
+def _networks() -> Iterator[tuple[str, str]]:
+    for name, extractor in EXTRACTORS.items():
+        try:
+            yield name, f"there, sha256 {extractor('cpu').weights_sha256[:12]}"
+        except MetricFailed as failure:
+            yield name, failure.reason
+    try:
+        yield "lpips", f"there, in {ALEXNET.locate()[0]}"
+    except MetricFailed as failure:
+        yield "lpips", failure.reason
+
+
+def _data() -> Iterator[tuple[str, str]]:
+    yield "BENCHBENCH_DATA", os.environ.get("BENCHBENCH_DATA") or "not set"
+    yield "cache", str(cache_folder())
+    for name, source in DATASETS.items():
+        if not getattr(source, "downloads", False):
+            yield name, "there, comes with the packages"
+            continue
+        try:
+            local = local_folder(name)
+        except InputError as error:
+            yield name, str(error)
+            continue
+        if local is None and archive_folder(name).is_dir():
+            local = archive_folder(name)
+        yield (
+            name,
+            f"there, in {local}"
+            if local
+            else "not there: set BENCHBENCH_DATA, or it is downloaded when first used",
+        )
