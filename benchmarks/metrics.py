@@ -105,7 +105,7 @@ def frechet(peak64: float) -> None:
     try:
         from pytorch_fid.fid_score import calculate_frechet_distance
     except ImportError:
-        print("pytorch-fid is not installed: pip install 'benchbench[dev]'")
+        print("pytorch-fid is not installed: pip install '.[dev]' in the checkout")
     else:
         arrays = [stats[0]["mu"], stats[0]["sigma"], stats[1]["mu"], stats[1]["sigma"]]
         peers.append(Peer("pytorch-fid", lambda: float(calculate_frechet_distance(*arrays)), 15))

@@ -18,6 +18,7 @@ from benchbench.cli.compare import compare
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.leaderboard import leaderboard
+from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
 from benchbench.cli.migrate import migrate
 from benchbench.cli.report import report
@@ -52,6 +53,7 @@ class Verbs(click.Group):
 @click.version_option(benchbench.__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Train, score and compare generative image models with numbers that can be trusted."""
+    check_memory_limit()
 
 
 for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, list_things, doctor, migrate):

@@ -59,31 +59,26 @@ def compare(
         raise click.UsageError("compare needs A and B; with --plan A alone will do")
     import shlex
 
-    from benchbench.results.select_records import Records, at_hand
     from benchbench.verbs import compare as verbs
     from benchbench.views import comparison as view
     from benchbench.views import planning as planning_view
 
     texts = [a] if b is None else [a, b]
-    everything = at_hand(results)
-
-    def hand() -> Records:
-        check_default_folder(results, f"compare {shlex.join(texts)} --results {PUBLISHED}")
-        return everything()
-
-    if plan or b is None:
-        planned = verbs.plan(a, b, results=results, smallest=smallest, hand=hand)
+    again = f"compare {shlex.join(texts)} --results {PUBLISHED}"
+    sides = verbs.Sides.of(texts, results, lambda: check_default_folder(results, again))
+    if plan:
+        planned = verbs.planned(sides, smallest)
         if format_ == "terminal":
             show(planning_view.table(planned, smallest))
-        else:
-            write_plan = {
-                "markdown": planning_view.markdown,
-                "csv": planning_view.as_csv,
-                "json": planning_view.as_json,
-            }
-            click.echo(write_plan[format_](planned, smallest), nl=False)
+            return
+        write_plan = {
+            "markdown": planning_view.markdown,
+            "csv": planning_view.as_csv,
+            "json": planning_view.as_json,
+        }
+        click.echo(write_plan[format_](planned, smallest), nl=False)
         return
-    compared = verbs.compare(a, b, results=results, margin=margin, hand=hand)
+    compared = verbs.compared(sides, margin)
     if format_ == "terminal":
         show(view.table(compared))
     else:

@@ -107,25 +107,46 @@ def limit_of_machine(error: BaseException) -> str | None:
     Returns:
         One sentence with the way out, or None.
 
-    >>> limit_of_machine(RuntimeError("can't start new thread"))[:47]
-    'this process may start no further thread; raise'
-    >>> limit_of_machine(OSError(24, "Too many open files"))[:42]
-    'too few files may be open at once; raise t'
+    >>> limit_of_machine(PermissionError(13, "Permission denied", "/x"))
+    'the system refused: Permission denied: /x'
     >>> limit_of_machine(KeyError("x")) is None
+    True
+    """
+    if (words := exhausted(error)) is not None:
+        return words
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    return f"the system refused: {error.strerror}{'' if error.filename is None else f': {error.filename}'}"
+
+
+def exhausted(error: BaseException) -> str | None:
+    """Of what there is too little here for whatever is tried: memory, threads or open files.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        One sentence with the way out, or None.
+
+    >>> exhausted(RuntimeError("can't start new thread"))[:47]
+    'this process may start no further thread; raise'
+    >>> exhausted(OSError(24, "Too many open files"))[:42]
+    'too few files may be open at once; raise t'
+    >>> exhausted(PermissionError(13, "Permission denied")) is None
     True
     """
     if (words := out_of_memory(error)) is not None:
         return words
     text = str(error)
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
-        return "this process may start no further thread; raise the limit of processes (ulimit -u, or the container's)"
+        return (
+            "this process may start no further thread; raise the limit of processes (ulimit -u, or the container's)"
+        )
     if isinstance(error, ImportError) and any(words in text.lower() for words in _NO_ROOM):
         return f"out of memory while a library was loaded ({text}); raise the limit of memory (ulimit -v)"
-    if not isinstance(error, OSError) or error.errno is None:
-        return None
-    if error.errno in (errno.EMFILE, errno.ENFILE):
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return "too few files may be open at once; raise the limit (ulimit -n)"
-    return f"the system refused: {error.strerror}{'' if error.filename is None else f': {error.filename}'}"
+    return None
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from benchbench.core.errors import BenchbenchError, BenchbenchWarning, InputError, unknown_name
+from benchbench.core.errors import BenchbenchError, BenchbenchWarning, InputError, exhausted, unknown_name
 
 EVERY = "*"  # the name of an entry that leads to a mapping of names
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -159,6 +159,8 @@ class Registry:
         try:
             thing = entry.load()
         except (Exception, SystemExit) as error:
+            if exhausted(error):
+                raise  # no fault of the plugin, and others would fail as well
             raise InputError(f"{what} cannot be loaded: {_reason(error)}") from error
         if not isinstance(thing, type):
             raise InputError(f"{what} is no class but a {type(thing).__name__}")

@@ -111,9 +111,9 @@ class Store:
             folder.rmdir()
 
     def has_work(self, key: str) -> bool:
-        """Whether an unfinished cell left something to go on from."""
+        """Whether an unfinished cell left something to go on from, more than the curves that it had so far."""
         folder = self.root / ".work" / _checked(key)
-        return folder.is_dir() and any(folder.iterdir())
+        return folder.is_dir() and any(file.suffix != ".csv" for file in folder.iterdir())
 
     def workdir(self, key: str) -> Path:
         """A folder for what an unfinished cell needs to go on, made if it is not there."""

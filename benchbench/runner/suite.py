@@ -201,7 +201,7 @@ def plan_suite(
     pairs = [(model, dataset) for dataset in suite.datasets for model in suite.models]
     past, desk = _past(store), Desk(Runtime(device))
     cells: list[SuiteCell] = []
-    with progress.stage("planning", len(pairs), "pair") as stage:
+    with progress.stage("planning", len(pairs), "combination") as stage:
         for model, dataset in pairs:
             for spec, seeds in _alike(suite, model, dataset):
                 try:

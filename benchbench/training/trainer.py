@@ -40,6 +40,7 @@ from benchbench.training.step.optim import lr_factor
 from benchbench.training.step.phases import Schedule, allotted
 from benchbench.training.step.steps import Stepper
 from benchbench.training.validation import set_aside
+from benchbench.training.watch.curves import write_curves
 from benchbench.training.watch.monitor import Monitor
 from benchbench.training.watch.scans import Eyes, Scans, some
 
@@ -144,8 +145,10 @@ class _Trainer:
             while state.step < self.total and not state.stopped:
                 epoch = state.drawn // per_epoch
                 loss = self.one_step()
-                ended = state.drawn // per_epoch > epoch
+                ended, rows = state.drawn // per_epoch > epoch, len(state.curves)
                 self.scans.scan(state, (state.drawn - 1) // per_epoch, ended, progress)
+                if checkpoints is not None and len(state.curves) > rows:
+                    write_curves(checkpoints.folder, state.curves)
                 done = state.step == self.total or state.stopped
                 if checkpoints is not None and (done or state.step % self.config.checkpoint_every == 0):
                     save_checkpoint(*checkpoints, self.dump())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from benchbench.core.errors import InputError
 from benchbench.core.folders import OUTPUT
@@ -12,18 +15,11 @@ from benchbench.results.across import across
 from benchbench.results.claims import planning
 from benchbench.results.claims.planning import Planned
 from benchbench.results.claims.verdicts import compare as compare_rows
-from benchbench.results.select_records import Hand, at_hand, select
+from benchbench.results.select_records import Records, Selection, at_hand, select
 from benchbench.views.comparison import Compared
 
 
-def compare(
-    a: str | Path,
-    b: str | Path,
-    *,
-    results: Path | str = OUTPUT,
-    margin: float = 0.1,
-    hand: Hand | None = None,
-) -> Compared:
+def compare(a: str | Path, b: str | Path, *, results: Path | str = OUTPUT, margin: float = 0.1) -> Compared:
     """Say number by number whether A is better than B.
 
     Args:
@@ -32,7 +28,6 @@ def compare(
         b: Likewise.
         results: Where groups, keys and "git:REV" look.
         margin: A difference that counts as none, as a share of B: 0.1 is 10%.
-        hand: Whoever reads `results` already, as `results.select_records.at_hand`; None to read it here.
 
     Returns:
         The verdicts by pair of models, and what holds over all of them.
@@ -43,23 +38,11 @@ def compare(
     >>> benchbench.compare("model=vae", "model=noise").comparison.pairs  # doctest: +SKIP
     """
     _check_share("margin", margin)
-    where = as_path(results)
-    everything = hand or at_hand(where)
-    left, right = select([str(a), str(b)], where, everything)
-    known = everything()[0] if where.is_dir() else None
-    comparison = compare_rows(left.rows, right.rows, margin, known)
-    failed = [*left.failed("A"), *right.failed("B")]
-    settings = (left.settings, right.settings)
-    return Compared(left.name, right.name, comparison, across(comparison), failed, settings)
+    return compared(Sides.of([str(a), str(b)], as_path(results)), margin)
 
 
 def plan(
-    a: str | Path,
-    b: str | Path | None = None,
-    *,
-    results: Path | str = OUTPUT,
-    smallest: float = 0.1,
-    hand: Hand | None = None,
+    a: str | Path, b: str | Path | None = None, *, results: Path | str = OUTPUT, smallest: float = 0.1
 ) -> Sequence[Planned]:
     """Say how many seeds a side, and images a run, would show a difference.
 
@@ -68,7 +51,6 @@ def plan(
         b: Likewise; None for A alone.
         results: Where groups, keys and "git:REV" look.
         smallest: The difference to be found, as a share of the value: 0.1 is 10%.
-        hand: As in `compare`.
 
     Returns:
         A line for each number of each model.
@@ -80,11 +62,43 @@ def plan(
     >>> benchbench.plan("model=vae", smallest=0.05)  # doctest: +SKIP
     """
     _check_share("smallest", smallest)
-    where = as_path(results)
-    everything = hand or at_hand(where)
-    sides = select([str(side) for side in (a, b) if side is not None], where, everything)
-    known = everything()[0] if where.is_dir() else None
-    return planning.plan([side.rows for side in sides], smallest, known)
+    return planned(Sides.of([str(side) for side in (a, b) if side is not None], as_path(results)), smallest)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared or planned with, and all rows at hand, from which spreads are known as well; None where there is
+    no such folder."""
+
+    chosen: Sequence[Selection]
+    known: pd.DataFrame | None
+
+    @classmethod
+    def of(cls, texts: Sequence[str], results: Path, missing: Callable[[], None] | None = None) -> Sides:
+        """The records that `texts` name. missing: called before `results` is looked into for one of them."""
+        everything = at_hand(results)
+
+        def hand() -> Records:
+            if missing is not None:
+                missing()
+            return everything()
+
+        chosen = select(texts, results, hand)
+        return cls(chosen, everything()[0] if results.is_dir() else None)
+
+
+def compared(sides: Sides, margin: float) -> Compared:
+    """The comparison of two sides."""
+    left, right = sides.chosen
+    comparison = compare_rows(left.rows, right.rows, margin, sides.known)
+    failed = [*left.failed("A"), *right.failed("B")]
+    settings = (left.settings, right.settings)
+    return Compared(left.name, right.name, comparison, across(comparison), failed, settings)
+
+
+def planned(sides: Sides, smallest: float) -> Sequence[Planned]:
+    """The plan for one side or both."""
+    return planning.plan([side.rows for side in sides.chosen], smallest, sides.known)
 
 
 def _check_share(name: str, share: float) -> None:

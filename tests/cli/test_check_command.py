@@ -233,9 +233,9 @@ def test_a_failed_cell_is_exit_code_4(
         (["branch", "--confidence", "95"], "95"),
         (["nowhere"], "there is no folder nowhere"),
         (["branch", "--baseline", "nowhere"], "there is no folder nowhere"),
-        (["branch", "--summary", "base"], "cannot write base: Is a directory"),
+        (["branch", "--summary", "base"], "base is a folder; name a file to write"),
         ([], "there is no folder runs"),
-        (["--baseline", "runs"], "runs would be held against itself; name the folder of the candidate"),
+        (["--baseline", "runs"], "runs would be compared with itself; name the folder of the candidate"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(
@@ -271,7 +271,7 @@ def test_a_check_says_what_it_holds_against_what(
     assert check("--baseline", "results") == 0
     capsys.readouterr()
     assert check() == 2
-    assert "check needs --baseline, the records to hold runs against, as in --baseline results" in (
+    assert "check needs --baseline, the records to compare runs with, as in --baseline results" in (
         capsys.readouterr().err
     )
 

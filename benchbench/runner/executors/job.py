@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchbench.core.errors import BenchbenchError, CellFailed, limit_of_machine
 
@@ -56,15 +57,9 @@ class _Stage:
 def main() -> int:
     """Run the cell that standard input asks for; the exit code of the design."""
     job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    from benchbench.core.device import resolve_device
-    from benchbench.core.runtime import Runtime
-    from benchbench.runner.run import carry_out
-    from benchbench.runner.spec import CellSpec
-
     try:
-        spec = CellSpec.model_validate(job["spec"])
-        carry_out(spec, [spec.seed], Path(job["out"]), Runtime(resolve_device(job["device"]), None, _Lines()))
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        _carry_out(job)
     except BenchbenchError as error:
         print(error, flush=True)
         return error.exit_code
@@ -74,6 +69,16 @@ def main() -> int:
         print(words, flush=True)
         return CellFailed.exit_code
     return 0
+
+
+def _carry_out(job: dict[str, Any]) -> None:
+    from benchbench.core.device import resolve_device
+    from benchbench.core.runtime import Runtime
+    from benchbench.runner.run import carry_out
+    from benchbench.runner.spec import CellSpec
+
+    spec = CellSpec.model_validate(job["spec"])
+    carry_out(spec, [spec.seed], Path(job["out"]), Runtime(resolve_device(job["device"]), None, _Lines()))
 
 
 def _end_with_parent() -> None:
