@@ -45,6 +45,17 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
     ), error.end
 
 
+def _ascii(name: str) -> codecs.CodecInfo | None:
+    if name != ASCII.replace("-", "_"):
+        return None
+    known = codecs.lookup("ascii")
+    parts = (known.encode, known.decode, known.streamreader, known.streamwriter)
+    return codecs.CodecInfo(*parts, known.incrementalencoder, known.incrementaldecoder, name=ASCII)
+
+
+# Click takes a stream that calls itself ASCII for a mistake and writes UTF-8 to it, which nobody at its end can read.
+ASCII = "benchbench-ascii"
+codecs.register(_ascii)
 codecs.register_error(REPLACE, _replace)
 
 
@@ -147,7 +158,8 @@ def _guarded(stream: TextIO | None) -> tuple[Outlet | None, TextIO]:
         stream.flush()
     outlet = Outlet(raw)
     lines = bool(getattr(stream, "line_buffering", False)) or outlet.isatty()
-    return outlet, _text(outlet, stream.encoding or "utf-8", lines=lines)
+    encoding = stream.encoding or "utf-8"
+    return outlet, _text(outlet, ASCII if codecs.lookup(encoding).name == "ascii" else encoding, lines=lines)
 
 
 def _text(outlet: Outlet, encoding: str, *, lines: bool) -> TextIO:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import re
 import subprocess
 import tempfile
@@ -88,8 +89,8 @@ def select(texts: Sequence[str], results: Path, hand: Hand | None = None) -> lis
 
 
 def _select(text: str, results: Path, hand: Hand) -> Records:
-    if Path(text).is_dir():
-        return _read(Path(text))
+    if os.path.isdir(folder := os.path.expanduser(text)):  # of whatever may not be a path at all it is none
+        return _read(Path(folder))
     if "=" in text:
         return _group(text, results, *hand())
     if re.fullmatch(r"[0-9a-f]{4,64}", text):

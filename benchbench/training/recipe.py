@@ -23,6 +23,7 @@ from the defaults belongs into a file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def find_baseline(model: str, dataset: str | None) -> Path | None:
     """The folder of the shipped baseline for `model` on `dataset`, else of `model` alone, else None."""
     root = baselines_folder()
     for name in (f"{model}-{dataset}", model):
-        if Path(name).name == name and (root / name / FILE).is_file():
+        if Path(name).name == name and os.path.isfile(root / name / FILE):  # whatever the name may be
             return root / name
     return None
 

@@ -4,73 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import click
-import numpy as np
 import pytest
 
 from benchbench.cli import main
-from benchbench.core.hashing import digest
-from benchbench.results.manifest import RunFacts
-from benchbench.results.record import Row
-from benchbench.results.store import Store
-from benchbench.results.tables import write_rows
-
-MACHINE = {
-    "device": "cpu",
-    "device_name": "EPYC",
-    "processor": "EPYC",
-    "cores": 2,
-    "threads": 2,
-    "load_1min": 0.1,
-}
-RATE = {"metric": "sampling_rate", "aspect": "throughput", "unit": "images/s", "higher_is_better": True}
-
-
-@pytest.fixture
-def records(make_row: Callable[..., Row]) -> Callable[..., Path]:
-    """Write a model's cells below a folder: for each seed a Fréchet distance, SSIM and a rate.
-
-    `noise` draws what differs between seeds, `shift` is added to the distance; both in its own unit.
-    """
-
-    def write(
-        root: Path,
-        seeds: range = range(3),
-        *,
-        shift: float = 0.0,
-        noise: int = 0,
-        rate: float = 100.0,
-        machine: str = "EPYC",
-        name: str = "vae",
-        failed: int | None = None,
-    ) -> Path:
-        rng = np.random.default_rng(noise)
-        for seed in seeds:
-            key = digest([root.name, seed])[:16]
-            distance = 20 + float(rng.normal()) + shift
-            named = {"model": name, "seed": seed, "cell": key}
-            row = make_row(**named, value=None if seed == failed else distance)
-            plain = replace(make_row(**named), low=None, high=None, interval=None)
-            rows = [
-                row,
-                replace(plain, metric="ssim", value=0.9 + 0.01 * float(rng.normal()), higher_is_better=True),
-                replace(plain, **RATE, value=rate),
-            ]
-            run: dict[str, Any] = {
-                "machine": {**MACHINE, "processor": machine},
-                "data": {"fingerprint": "f" * 64},
-            }
-            with Store(root).write(row.dataset, row.model, key, RunFacts(**run)) as folder:
-                write_rows(folder / "metrics.csv", rows)
-        root.mkdir(exist_ok=True)
-        return root
-
-    return write
 
 
 @pytest.fixture
