@@ -46,6 +46,8 @@ def as_path(given: str | os.PathLike[str]) -> Path:
         raise InputError(
             f"the path {shown} is too long: a name has at most {LONGEST_NAME} bytes, a path {LONGEST_PATH}"
         )
+    if not (isinstance(given, str) and text.startswith("~")):
+        return Path(text)  # so is ./~name; and what is a path already was read before
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -162,7 +162,9 @@ def records(root: Path) -> Iterator[Record]:
             run = read_manifest(folder / RUN)
             twin = by_cell.setdefault(run.cell, folder)
             if twin != folder:
-                raise InputError(f"the same cell is in {twin} and in {folder}; load them apart or delete one")
+                raise InputError(
+                    f"the same cell is in {twin} and in {folder}; read the two folders one by one or delete one"
+                )
             yield folder, run
         elif METRICS in files:
             raise damaged(folder / METRICS, f"has no {RUN} beside it")

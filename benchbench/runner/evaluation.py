@@ -127,7 +127,7 @@ def _lacking(metric: Metric, reference: Reference) -> str | None:
     if metric.needs & OF_MODELS:
         return OF_TRANSLATORS
     if reference.images is None and metric.needs_reference and "moments" not in metric.needs:
-        return "the reference is statistics (a mean and a covariance) and this needs its images; give those"
+        return "the reference is statistics (a mean and a covariance) and this needs its images; name them instead"
     if metric.needs_held_out and reference.held_out is None:
         return "this needs held-out images too, so the reference has to be the training split of a dataset"
     return None

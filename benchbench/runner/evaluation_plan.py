@@ -259,5 +259,5 @@ def _check_numbers(samples: ImageStream, reference: Reference, metrics: Sequence
         raise InputError(f"the reference ({reference.name}) holds 1 image; a distribution needs at least 2")
     if len(of_sets) < len(metrics) and reference.images is None:
         raise InputError(
-            f"the reference ({reference.name}) is statistics, and metrics on pairs need its images; give those"
+            f"the reference ({reference.name}) is statistics, and metrics on pairs need its images; name them instead"
         )

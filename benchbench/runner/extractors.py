@@ -106,7 +106,7 @@ def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, loa
         _load(ranks, load, classes)
     except MetricFailed as failure:
         note = (
-            f"models of {dataset.name} are ranked on {ranks}, which is not at hand; these numbers are on "
+            f"models of {dataset.name} are ranked on {ranks}, which is not here; these numbers are on "
             f"{DEFAULT_EXTRACTOR} ({failure.reason})"
         )
         return Chosen([DEFAULT_EXTRACTOR], own, notes=[note], classes=classes)

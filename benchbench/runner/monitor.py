@@ -86,7 +86,7 @@ class Known:
         assert real.features is not None
         if real.moments.n < FEWEST:
             raise InputError(
-                f"scanning samples needs at least {FEWEST} training images to hold them against but there are "
+                f"scanning samples needs at least {FEWEST} training images to compare them with but there are "
                 f"{real.moments.n}; leave monitor_every at 0"
             )
         some = real.features[permutation(SEED, real.moments.n)[:NEIGHBOURS]]
@@ -222,4 +222,4 @@ def choose_watcher(
             except MetricFailed as failure:
                 failures[name] = failure
     reasons = "; ".join(f"{name}: {failure.reason}" for name, failure in failures.items())
-    raise InputError(f"scanning samples while training needs a network, and none is at hand ({reasons})")
+    raise InputError(f"scanning samples while training needs a network, and there is none here ({reasons})")

@@ -17,7 +17,13 @@ from benchbench.runner.spec import StatisticsSpec
 
 
 class Prepared(NamedTuple):
-    """What was prepared: of how many images of which name, by which network."""
+    """What was prepared.
+
+    Attributes:
+        name: Of the images.
+        n: How many they are.
+        extractor: The network.
+    """
 
     name: str
     n: int

@@ -59,7 +59,7 @@ class Deblock(OneDataset):
         return (
             None
             if metric.needs == {"truth"}
-            else "a restored image is held against what it was, and nothing else"
+            else "a restored image is compared with what it was, and with nothing else"
         )
 
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:

@@ -31,7 +31,7 @@ def list_things(what: Kind) -> pd.DataFrame:
         what: "models", "datasets", "metrics", "extractors" or "tasks".
 
     Returns:
-        One line a name: `name`, `about` (one sentence) and `source` (the paper or the weights it is from, or "").
+        One line a name with `name`, `about` (one sentence) and `source` (the paper or the weights it is from, or "").
 
     Raises:
         InputError: `what` is none of these.

@@ -38,7 +38,7 @@ def stats(
         progress: Who is told how far it is.
 
     Returns:
-        What was prepared: of how many images of which name, by which network. It is kept in the cache.
+        What was prepared, of how many images of which name and by which network. It is kept in the cache.
 
     Raises:
         InputError: The images or the network cannot be used, or the file cannot be written.

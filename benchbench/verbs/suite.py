@@ -40,7 +40,7 @@ def suite(
         progress: Who is told how far it is.
 
     Returns:
-        One line a cell: `model`, `dataset`, `seed`, `key`, `state` ("done"; after a dry run also "begun" or "new") and
+        One line a cell with `model`, `dataset`, `seed`, `key`, `state` ("done"; after a dry run also "begun" or "new") and
         `seconds`, what it should take by past records. `load_results(out)` has the numbers.
 
     Raises:

@@ -191,7 +191,7 @@ def _notes(
         yield plain(f"landmarks, not ranked: {', '.join(sorted(controls))}; intervals of a run")
     if ranks:
         yield (
-            f"rank: by {_short(first)}, the places that 95% confidence in all of them allows; "
+            f"rank: by {_short(first)}, the ranks that are possible at 95% confidence, all of them taken together; "
             "the spread over seeds is pooled over the models where a model has fewer than five"
         )
     elif bool(first["headline"]) and len(set(asked.loc[asked["value"].notna(), "name"]) - controls) > 1:

@@ -132,7 +132,7 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     older: r"run\.json has schema version 0 but this benchbench reads 2; benchbench migrate FOLDER carries",
     newer: r"run\.json has schema version 3 but this benchbench reads 2; read it with the benchbench that wrote it",
     mistyped: r"run\.json states a wrong seed: input should be a valid integer; restore it, or delete the folder",
-    twice: r"the same cell is in .* and in .*; load them apart or delete one",
+    twice: r"the same cell is in .* and in .*; read the two folders one by one or delete one",
 }
 
 

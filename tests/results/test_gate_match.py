@@ -320,7 +320,7 @@ def test_a_guessed_spread_is_mentioned(sides: Callable[..., Report]) -> None:
     Where other models tell, nothing is assumed."""
     lead = {"headline": True, "scale": "log", "minimum": 0.0}
     notes = " ".join(sides([lead], [{"value": 13.0, **lead}], Gate()).notes)
-    assert "1 headline had one run a side and no model at hand tells how far seeds scatter" in notes
+    assert "1 headline had one run a side and no model here tells how far seeds scatter" in notes
     assert "taken to be 15%. Run several seeds" in notes
 
 

@@ -62,7 +62,7 @@ def test_a_judge_that_is_not_at_hand_is_told(
     chosen = choose_extractors(None, digits, load)
     assert chosen.names == [LITE]
     (note,) = chosen.notes
-    assert "cnn_digits, which is not at hand; these numbers are on efficientnet_lite0" in note
+    assert "cnn_digits, which is not here; these numbers are on efficientnet_lite0" in note
     assert "nowhere, which is not a file" in note
     metrics = select_metrics(["fd", "modes"], chosen.names, chosen.own)
     kept, judges = load_chosen(metrics, chosen, set(), load, "float32")

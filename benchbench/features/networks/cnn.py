@@ -124,7 +124,7 @@ class CNN(FrozenExtractor):
         possible = _may_be_called(what)
         if not possible or (shipped is None and not os.environ.get(variable(what))):
             called = f"cnn:{what}" if what.isprintable() else repr(f"cnn:{what}")
-            why = "for no weights are at hand" if possible else "for records call no dataset so"
+            why = "for there are no weights of it here" if possible else "for records call no dataset so"
             raise InputError(
                 f"there is no extractor {called}{_near(what, cls.members())}, {why}: train them with benchbench run "
                 f"--model cnn and that dataset, then point {variable(what if possible else 'name')} to the "
@@ -147,7 +147,7 @@ class CNN(FrozenExtractor):
         elif self.n_logits != self.shipped.n_classes:
             raise MetricFailed(
                 f"the weights given for {self.name} tell {self.n_logits} classes apart, and {self.dataset} has "
-                f"{self.shipped.n_classes}; give those that were trained on it",
+                f"{self.shipped.n_classes}; name weights that were trained on it",
                 status="unavailable",
             )
         super().__init__(network.to(memory_format=torch.channels_last), device, sha256, source, precision)

@@ -136,7 +136,7 @@ def contradiction(who: str, metric: str, seed: str, cells: Iterable[str]) -> Inp
     """Of two values of one number under equal conditions: two recipes under one name are no seeds."""
     return InputError(
         f"{who} has several values of {metric} for {seed} (cells {', '.join(sorted(set(cells)))}): these were run with "
-        "different settings; load them apart, or give them names with --name"
+        "different settings; read them from separate folders, or give them names with --name"
     )
 
 

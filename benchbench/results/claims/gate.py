@@ -306,7 +306,7 @@ def _notes(found: Matched, findings: Sequence[Finding], gate: Gate) -> Iterable[
     guessed = sum("taken to be" in (finding.method or "") for finding in findings)
     if guessed:
         yield (
-            f"{guessed} headline{'s' if guessed > 1 else ''} had one run a side and no model at hand tells how far "
+            f"{guessed} headline{'s' if guessed > 1 else ''} had one run a side and no model here tells how far "
             f"seeds scatter: it was taken to be {gate.assumed_spread:.0%}. Run several seeds, at least of the baseline."
         )
     for pair in found.pairs:

@@ -1,0 +1,138 @@
+"""From Python: what there is is seen, and every verb is a function that takes what the command takes."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+
+import benchbench
+from benchbench.cli import cli
+from benchbench.core.errors import InputError
+from benchbench.runner.spec import seed_list
+
+# What a command has otherwise: as Python says it, and what only a terminal needs.
+SAID = {"a": "a", "json_": "json", "format_": "format", "what": "what"}
+ONLY_THERE = {
+    "run": {"seed", "monitor_every", "on_collapse"},  # seeds is a list, the others are overrides
+    "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
+    "leaderboard": {"cite"},  # format="bibtex"
+}
+
+
+def test_what_is_there_is_seen() -> None:
+    """`dir` and completion name all that can be used and nothing that is only an import of ours."""
+    seen = [name for name in dir(benchbench) if not name.startswith("__")]
+    assert {"TYPE_CHECKING", "Any", "annotations"}.isdisjoint(seen)
+    assert set(benchbench.__all__) - {"__version__"} <= set(seen)
+    assert {name.replace("-", "_") for name in cli.commands} <= set(seen)
+    assert all(getattr(benchbench, name) is not None for name in seen)
+    space: dict[str, object] = {}
+    exec("from benchbench import *", space)
+    assert "list" not in space  # Python's own stays
+    assert "leaderboard" in space
+
+
+@pytest.mark.parametrize("verb", sorted(cli.commands))
+def test_every_verb_is_a_function(verb: str) -> None:
+    """With a type for every parameter and for what it returns, none of them `**options`; what the command takes, it
+    takes under the same name."""
+    function = getattr(benchbench, verb)
+    signature = inspect.signature(function)
+    kinds = {p.kind for p in signature.parameters.values()}
+    assert kinds.isdisjoint({inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL})
+    hints = typing.get_type_hints(function)
+    assert set(hints) == {*signature.parameters, "return"}
+    command = cli.commands[verb]
+    asked = {str(p.name) for p in command.get_params(click.Context(command)) if "--help" not in p.opts}
+    asked = {SAID.get(name, name) for name in asked - ONLY_THERE.get(verb, set())}
+    if verb == "suite":
+        asked = {"file" if name == "suite" else name for name in asked}
+    assert asked <= set(signature.parameters), asked - set(signature.parameters)
+
+
+@pytest.mark.costly
+def test_they_do_what_the_commands_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two models of 16 images: each returns values that a program reads, and the files are there."""
+    monkeypatch.chdir(tmp_path)
+    assert len(benchbench.run("noise", "digits", seeds=2, samples=16, metrics=["swd"], device="cpu")) == 24
+    benchbench.run("real", "digits", samples=16, metrics=["swd"], device="cpu")
+    board = benchbench.leaderboard(output="board.tex", format="latex")
+    assert set(board["model"]) == {"noise", "real"}
+    assert "\\begin{tabular}" in Path("board.tex").read_text(encoding="utf-8")
+    assert benchbench.report(output="r.html") == Path("r.html")
+    found = benchbench.check(baseline="runs", junit="j.xml", json="f.json", summary="s.md")
+    assert (found.exit_code, found.headline[:6]) == (0, "passed")
+    assert all(Path(name).is_file() for name in ("r.html", "j.xml", "f.json", "s.md"))
+    assert benchbench.compare("model=noise", "model=real").comparison.pairs
+    assert list(benchbench.list("models").columns) == ["name", "about", "source"]
+    assert "digits" in benchbench.doctor()["data"]
+    assert [moved.state for moved in benchbench.migrate("runs")] == ["as it was"] * 3
+    Path("suite.toml").write_text(
+        'models = ["noise"]\ndatasets = ["digits"]\nseeds = 2\n[settings]\nsamples = 16\nmetrics = ["swd"]'
+    )
+    assert benchbench.suite("suite.toml", dry_run=True)["state"].tolist() == ["done"] * 2
+    assert benchbench.stats("digits", out="digits.npz").n == 898
+    assert isinstance(benchbench.load_results("runs"), pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [0, -1, True, False, None, 1.5, "3", "0,1", b"1", [], [1.5], ["0"], [True], [-1], [2**32], {}, 10**12],
+)
+def test_what_is_no_seed_is_one_sentence(seeds: object) -> None:
+    """Before anything is read or written."""
+    with pytest.raises(InputError) as caught:
+        seed_list(seeds)  # type: ignore[arg-type]
+    assert "seed" in str(caught.value)
+    with pytest.raises(InputError):
+        benchbench.run("noise", "digits", seeds=seeds)  # type: ignore[arg-type]
+
+
+def test_seeds_by_number_and_by_list() -> None:
+    """A number n is 0 … n − 1, as in a suite; a list may be NumPy's, and need not begin at 0."""
+    import numpy as np
+
+    assert (
+        seed_list(3) == seed_list(range(3)) == seed_list(np.int64(3)) == seed_list(np.arange(3)) == [0, 1, 2]
+    )
+    assert seed_list([7, 2**32 - 1]) == seed_list((7, 2**32 - 1)) == [7, 2**32 - 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: benchbench.leaderboard(""),
+        lambda: benchbench.leaderboard("a\0b"),
+        lambda: benchbench.leaderboard(format="word"),  # type: ignore[arg-type]
+        lambda: benchbench.report("~nosuchuser/x"),
+        lambda: benchbench.check(baseline=""),
+        lambda: benchbench.compare("a", "b", margin=0),
+        lambda: benchbench.compare("a", "b", margin=float("nan")),
+        lambda: benchbench.plan("a", smallest=-1),
+        lambda: benchbench.suite("", out=""),
+        lambda: benchbench.suite("suite.toml", jobs=0),
+        lambda: benchbench.list("modles"),  # type: ignore[arg-type]
+        lambda: benchbench.migrate("nowhere"),
+        lambda: benchbench.load_results(""),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    call: typing.Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on the command line."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        call()
+
+
+def test_importing_is_instant() -> None:
+    """`dir` too imports nothing heavy."""
+    code = "import sys, benchbench; dir(benchbench); print({'torch', 'pandas', 'rich', 'numpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
