@@ -40,8 +40,8 @@ def suite(
         progress: Who is told how far it is.
 
     Returns:
-        One line a cell with `model`, `dataset`, `seed`, `key`, `state` ("done"; after a dry run also "begun" or "new") and
-        `seconds`, what it should take by past records. `load_results(out)` has the numbers.
+        One line a cell with `model`, `dataset`, `seed`, `key`, `state` ("done"; after a dry run also "begun" or
+        "new") and `seconds`, what it should take by past records. `load_results(out)` has the numbers.
 
     Raises:
         InputError: The suite cannot be read or carried out; nothing was run.
