@@ -130,7 +130,7 @@ def test_a_stream_that_does_not_block_is_waited_for(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_streams_are_put_back(stream: str, world: Path, console: Console) -> None:
+def test_streams_are_put_back(stream: str) -> None:
     """Whoever calls the script in his own process has his streams afterwards."""
     before = getattr(sys, stream)
     with guarded():
