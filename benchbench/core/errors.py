@@ -139,9 +139,7 @@ def exhausted(error: BaseException) -> str | None:
         return words
     text = str(error)
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
-        return (
-            "this process may start no further thread; raise the limit of processes (ulimit -u, or the container's)"
-        )
+        return "this process may start no further thread; raise the limit of processes (ulimit -u, or the container's)"
     if isinstance(error, ImportError) and any(words in text.lower() for words in _NO_ROOM):
         return f"out of memory while a library was loaded ({text}); raise the limit of memory (ulimit -v)"
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
