@@ -19,6 +19,9 @@ from benchbench.core.errors import InputError
 MOST = 2**26
 """Bytes of a file of settings or of a table, above which it is none."""
 
+LONGEST = 300
+"""Characters of a path in a sentence."""
+
 KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -28,21 +31,88 @@ KINDS = {
 }
 
 
-def require_regular(path: Path | str, what: str = "") -> None:
+def kind_of(path: Path | str) -> str:
+    """What is there, links followed.
+
+    Args:
+        path: Where.
+
+    Returns:
+        "a file", "a folder", "a pipe", "a socket", "a device"; "" where nothing is.
+
+    Raises:
+        InputError: That cannot be known: a folder above may not be entered, links lead in a circle, a name is too long.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"cannot reach {shortened(path)}: {reason}; look at the folders above it and at their rights"
+        ) from error
+    return "a file" if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether a folder is there, links followed.
+
+    Args:
+        path: Where.
+
+    Returns:
+        False too where nothing is.
+
+    Raises:
+        InputError: As `kind_of`.
+    """
+    return kind_of(path) == "a folder"
+
+
+def shortened(path: Path | str) -> str:
+    """A path as sentences have it: of one that is too long to be read its beginning and its end.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        At most `LONGEST` characters.
+    """
+    text = str(path)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 + 1 :]}"
+
+
+def plain(text: str) -> str:
+    """What a library or a file says, as a part of a sentence: one line without control characters, not too long.
+
+    Args:
+        text: Anything.
+
+    Returns:
+        At most `LONGEST` characters.
+    """
+    return shortened("".join(c if c.isprintable() else " " for c in text))
+
+
+def require_regular(path: Path | str, what: str = "", most: int | None = None) -> None:
     """Refuse what is there and is no regular file, links followed.
 
     Args:
         path: Where; whoever opens it says that nothing is there.
         what: What the sentence calls it, "the suite".
+        most: How many bytes it may have, None for any number.
 
     Raises:
-        InputError: It is a pipe, a socket, a device or a folder.
+        InputError: It is a pipe, a socket, a device or a folder, or has more bytes.
     """
     try:
-        mode = os.stat(path).st_mode
+        found = os.stat(path)
     except (OSError, ValueError):
         return
-    _require(mode, path, what)
+    _require(found.st_mode, path, what)
+    if most is not None and found.st_size > most:
+        raise _too_long(path, what, most)
 
 
 def open_regular(path: Path | str, what: str = "") -> BufferedReader:
@@ -90,7 +160,7 @@ def read_bytes(path: Path | str, what: str = "", most: int = MOST) -> bytes:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot read {_named(path, what)}: {reason}") from error
     if len(content) > most:
-        raise InputError(f"{_named(path, what)} has more than {most:,} bytes; it is another file")
+        raise _too_long(path, what, most)
     return content
 
 
@@ -122,5 +192,11 @@ def _require(mode: int, path: Path | str, what: str) -> None:
         raise InputError(f"{_named(path, what)} is {kind}; give a regular file")
 
 
+def _too_long(path: Path | str, what: str, most: int) -> InputError:
+    return InputError(
+        f"{_named(path, what)} has more than {most:,} bytes; it is another file than it should be"
+    )
+
+
 def _named(path: Path | str, what: str) -> str:
-    return f"{what} {path}".strip()
+    return f"{what} {shortened(path)}".strip()

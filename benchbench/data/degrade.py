@@ -39,7 +39,7 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
         file = io.BytesIO()
         Image.fromarray(pixels).convert(mode).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-        with Image.open(file) as decoded:
+        with Image.open(file, formats=["JPEG"]) as decoded:
             degraded.append(torch.from_numpy(np.array(decoded.convert("RGB"))).permute(2, 0, 1))
     return torch.stack(degraded) if degraded else images.cpu()
 

@@ -13,7 +13,6 @@ Scope: exact sample moments. What is made of them, such as a Fréchet distance, 
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.files import atomic_path
+from benchbench.core.numpy_files import DAMAGE, read_arrays
 
 
 @dataclass
@@ -182,10 +182,8 @@ class Moments:
             InputError: The file is damaged or something else.
         """
         try:
-            with open(path, "rb") as file:
-                content = np.load(file, allow_pickle=False)
-                arrays = dict(content) if isinstance(content, np.lib.npyio.NpzFile) else {}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(path)
+        except DAMAGE as error:
             raise InputError(
                 f"cannot read the moments in {path} ({error}); delete the file and compute it again"
             ) from error
@@ -194,7 +192,7 @@ class Moments:
             raise InputError(
                 f"{path} holds no moments of ours: {problem}; delete the file and compute it again"
             )
-        return cls(int(arrays["n"]), torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["m2"]))
+        return cls(int(arrays["n"]), torch.tensor(arrays["mean"]), torch.tensor(arrays["m2"]))
 
 
 def _check_rows(features: Tensor, dim: int | None = None) -> None:

@@ -25,8 +25,9 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.progress import Progress
+from benchbench.core.reading import read_text
 from benchbench.core.runtime import HERE, Runtime
-from benchbench.data.pipeline.cache import cache_folder
+from benchbench.data.pipeline.cache import UNUSABLE, cache_folder, map_array, set_aside
 from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.image_source import Images
 from benchbench.data.pipeline.image_stream import ImageStream
@@ -103,9 +104,11 @@ def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Ext
         return _load(folder, n, extractor)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
-        progress.note(f"the cache entry {folder} cannot be used ({error}); computing it again")
-        shutil.rmtree(folder, ignore_errors=True)
+    except UNUSABLE as error:
+        set_aside(folder)
+        progress.note(
+            f"the cache entry {folder} cannot be used ({error}) and is set aside; computing it again"
+        )
         return None
 
 
@@ -128,7 +131,7 @@ def _save(folder: Path, found: Extracted) -> None:
 
 def _load(folder: Path, n: int, extractor: Extractor) -> Extracted:
     """The entry in `folder`; FileNotFoundError where there is none, ValueError where it is damaged."""
-    meta: dict[str, str] = json.loads((folder / "meta.json").read_text())
+    meta: dict[str, str] = json.loads(read_text(folder / "meta.json"))
     for name, sha256 in meta.items():
         if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
             raise ValueError(f"{name} is not what was written")
@@ -136,8 +139,7 @@ def _load(folder: Path, n: int, extractor: Extractor) -> Extracted:
     rows: dict[str, Tensor] = {}
     for name, width in (("features", extractor.dim), ("logits", extractor.n_logits)):
         if f"{name}.npy" in meta:
-            # "c": torch wants memory it may write to; nothing written there reaches the file.
-            array = np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
+            array = map_array(folder / f"{name}.npy")
             if array.shape != (n, width) or array.dtype != np.float32:
                 raise ValueError(f"{name} have shape {array.shape} and not {(n, width)}")
             rows[name] = torch.from_numpy(array)

@@ -13,19 +13,22 @@ file as a reference has both.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_path
 from benchbench.core.hashing import canonical_json, file_sha256
+from benchbench.core.numpy_files import DAMAGE, read_arrays
+from benchbench.core.reading import open_regular
+from benchbench.core.validation import first_fault
 from benchbench.data.sources.arrays import IMAGE_KEYS
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
@@ -35,6 +38,9 @@ SYMMETRY = (
     1e-6  # |σᵢⱼ − σⱼᵢ| over the largest |σ|: files in float32 differ by 1e-7, another matrix by far more
 )
 _OF_LAYERS = ("mu", "sigma", "mu_s", "sigma_s")
+LARGEST = 1e100
+"""Of a mean or a covariance; their squares must be numbers too."""
+
 _NETWORK = ("name", "weights_sha256", "resize", "precision")
 
 
@@ -90,6 +96,32 @@ class Statistics:
                 )
 
 
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Network(BaseModel):
+    """By which network features were made, as `Extractor.describe` has it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: Text
+    weights_sha256: Text
+    resize: Text
+    precision: Text
+
+
+class About(BaseModel):
+    """What our files say of themselves. n: the number of images. name: what records call them, so it is no path."""
+
+    model_config = ConfigDict(strict=True)
+
+    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
+    n: Annotated[int, Field(ge=2, le=10**12)]
+    extractor: Network
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]*$", max_length=200)]
+
+
 def holds_statistics(path: Path) -> bool:
     """Whether `path` is an .npz with `mu` or `sigma` and without images."""
     keys = _keys(path)
@@ -104,12 +136,12 @@ def statistics_beside_images(path: Path) -> bool:
 
 def _keys(path: Path) -> set[str]:
     """The names of the arrays in an .npz; none for what is no such file."""
-    if path.suffix.lower() != ".npz" or not path.is_file():
+    if path.suffix.lower() != ".npz":
         return set()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError):
+    except (*DAMAGE, InputError):
         return set()  # whoever reads it as images says what is wrong
 
 
@@ -133,20 +165,18 @@ def save_statistics(
 def load_statistics(path: Path) -> Statistics:
     """Read and check a file; `InputError` says what is wrong with it."""
     try:
-        with open(path, "rb") as file:
-            content = np.load(file, allow_pickle=False)
-            found = {key: content[key] for key in (*_OF_LAYERS, "benchbench") if key in content.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
+        found = read_arrays(path, (*_OF_LAYERS, "benchbench"))
+    except DAMAGE as error:
         raise InputError(f"cannot read the statistics in {path} ({error}); make the file again") from error
     about = _about(path, found["benchbench"]) if "benchbench" in found else None
-    n = None if about is None else int(about["n"])
+    n = None if about is None else about.n
     return Statistics(
         path=path,
         moments=_moments(path, found, "mu", "sigma", n),
         n=n,
-        extractor=None if about is None else about["extractor"],
-        fingerprint=None if about is None else about["fingerprint"],
-        name=None if about is None else about["name"],
+        extractor=None if about is None else about.extractor.model_dump(),
+        fingerprint=None if about is None else about.fingerprint,
+        name=None if about is None else about.name,
         sha256=file_sha256(path),
         spatial=_moments(path, found, "mu_s", "sigma_s", n) if {"mu_s", "sigma_s"} <= found.keys() else None,
     )
@@ -171,20 +201,27 @@ def _array(path: Path, found: dict[str, NDArray[Any]], key: str) -> NDArray[np.f
     return array.astype(np.float64)
 
 
-def _about(path: Path, text: NDArray[Any]) -> dict[str, Any]:
+def _about(path: Path, text: NDArray[Any]) -> About:
     """What our files say of themselves."""
     try:
-        about = json.loads(str(text))
-        if about["version"] != VERSION:
-            raise ValueError(f"its version is {about['version']} and not {VERSION}")
-        known = int(about["n"]) >= 2 and str(about["fingerprint"]) and str(about["name"])
-        if not known or set(about["extractor"]) != set(_NETWORK):
-            raise ValueError("a field is empty or missing")
-    except (ValueError, KeyError, TypeError) as error:
+        if text.shape != () or text.dtype.kind != "U":
+            raise ValueError(f"it is {text.dtype} of shape {text.shape} and not one text")
+        return About.model_validate_json(str(text))
+    except ValueError as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            fault = first_fault(error)
+            reason = (
+                f"its {fault.where} is {_short(fault.given)}: {fault.reason}" if fault.where else fault.reason
+            )
         raise InputError(
-            f"what {path} says of itself cannot be read ({error}); make it again with `benchbench stats`"
+            f"what {path} says of itself cannot be read ({reason}); make it again with `benchbench stats`"
         ) from error
-    return dict(about)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _check(
@@ -201,7 +238,16 @@ def _check(
     largest = float(np.abs(covariance).max())
     if float(np.abs(covariance - covariance.T).max()) > SYMMETRY * largest:
         raise InputError(f"{sigma} in {path} is not symmetric, so it is no covariance; make the file again")
-    if float(covariance.diagonal().min()) < 0:
+    variances = covariance.diagonal()
+    if float(variances.min()) < 0:
         raise InputError(
             f"{sigma} in {path} has a negative variance, so it is no covariance; make the file again"
+        )
+    if largest == 0 or max(largest, float(np.abs(mean).max())) > LARGEST:
+        what = f"{sigma} is zero" if largest == 0 else f"a number exceeds {LARGEST:g}"
+        raise InputError(f"{what} in {path}, so these are no statistics of images; make the file again")
+    spread = np.sqrt(variances)
+    if bool((np.abs(covariance) > np.outer(spread, spread) + SYMMETRY * largest).any()):
+        raise InputError(
+            f"{sigma} in {path} has a covariance that exceeds its variances, so it is none; make the file again"
         )

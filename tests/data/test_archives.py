@@ -79,7 +79,7 @@ class TestZip:
         }
         stream = open_images(str(write_zip(tmp_path / "a.zip", members)))
         assert stream.n == 1
-        assert stream.notes == ("1 files in a.zip that are not images were left aside",)
+        assert stream.notes == ("1 file in a.zip that is not an image was left aside: x/t.txt",)
 
     def test_nothing_is_unpacked_to_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """After a whole pass the folder, which is also the working directory, holds the archive alone."""

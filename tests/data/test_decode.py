@@ -158,8 +158,8 @@ FRAMES = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
         (_encoded(DEEP_GREY, "TIFF"), "more than 8 bits a channel"),
         (DEEP_RGB, "more than 8 bits a channel"),
         (_encoded(Image.new("F", (2, 2)), "TIFF"), "more than 8 bits a channel"),
-        (_encoded(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), "has 2 frames"),
-        (_encoded(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "has 2 frames"),
+        (_encoded(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), "has more than one frame"),
+        (_encoded(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "has more than one frame"),
         (_png(20000, 20000, 8, 2, b""), "decompression bombs"),  # 400 Mpixel: Pillow's own error
         (_png(10000, 10000, 8, 2, b""), "decompression bombs"),  # 100 Mpixel: Pillow would only warn
     ],
@@ -228,5 +228,5 @@ def test_what_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     (tmp_path / "b.png").mkdir()
     for name in ("a.png", "b.png"):
-        with pytest.raises(UnusableError, match="is a pipe, a socket, a device or a folder"):
+        with pytest.raises(UnusableError, match=r"is a (pipe|folder); give a regular file"):
             decode_image(tmp_path / name)

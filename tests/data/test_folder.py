@@ -95,7 +95,7 @@ def test_train_alone_is_halved(write_image, tmp_path: Path) -> None:
 
 
 def test_hidden_files_links_and_other_files(write_image, tmp_path: Path) -> None:
-    """Hidden ones are skipped, others counted; a link back up does not loop, one to an image is an image."""
+    """Hidden ones are skipped, others named; a link back up does not loop, one to an image is an image."""
     for i in range(3):
         write_image(f"own/a/{i}.png", seed=i)
     write_image("own/a/.hidden.png")
@@ -105,7 +105,7 @@ def test_hidden_files_links_and_other_files(write_image, tmp_path: Path) -> None
     (tmp_path / "own/a/linked.png").symlink_to(write_image("elsewhere.png", seed=7))
     dataset = load_dataset(f"folder:{tmp_path}/own")
     assert len(dataset.train) + len(dataset.held_out) == 4
-    assert "1 files in own that are not images were left aside" in dataset.notes
+    assert "1 file in own that is not an image was left aside: a/readme.txt" in dataset.notes
 
 
 def test_mixed_sizes_and_the_way_out(write_image, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_pipe_is_refused(write_image, tmp_path: Path, read: Callable[[str], ob
     for i in range(4):
         write_image(f"own/{i}.png", seed=i)
     os.mkfifo(tmp_path / "own" / "5.png")
-    with pytest.raises(InputError, match=r"5\.png is a pipe, .*take it away"):
+    with pytest.raises(InputError, match=r"5\.png is a pipe; give a regular file"):
         read(f"folder:{tmp_path}/own")
 
 

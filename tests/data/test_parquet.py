@@ -132,3 +132,124 @@ def test_damage_inside_a_file(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match="cannot read"):
         load_dataset(f"parquet:{path}")
+
+
+def _hf(path: Path, about: Any, labels: list[Any] | None = None) -> str:
+    """Four images with what Hugging Face's metadata is made to say."""
+    columns: dict[str, Any] = {"image": [{"bytes": _encoded(i), "path": None} for i in range(4)]}
+    columns["label"] = [0, 1, 0, 1] if labels is None else labels
+    raw = about if isinstance(about, bytes) else json.dumps(about).encode()
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns).replace_schema_metadata({"huggingface": raw}), path)
+    return f"parquet:{path}"
+
+
+def _says(label: Any) -> dict[str, Any]:
+    return {"info": {"features": {"label": label}}}
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"",
+        [],
+        7,
+        "x",
+        None,
+        {"info": []},
+        {"info": "x"},
+        {"info": {"features": []}},
+        {"info": {"features": "label"}},
+        _says("ClassLabel"),
+        _says([1]),
+        _says({"names": "ab"}),
+        _says({"names": 2}),
+        _says({"names": [0, 1]}),
+        _says({"names": ["a", None]}),
+        _says({"names": {"0": "a"}}),
+        _says({"names": ["a", "a"]}),
+        _says({"names": ["a", ""]}),
+    ],
+)
+def test_metadata_that_is_something_else_is_named(about: Any, tmp_path: Path) -> None:
+    """Class names decide what labels mean: what cannot be read is no reason to go on without them."""
+    with pytest.raises(
+        InputError, match=r"x\.parquet says of its classes in Hugging Face's metadata cannot be read"
+    ):
+        load_dataset(_hf(tmp_path / "x.parquet", about))
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{}, {"info": None}, {"info": {"features": None}}, _says(None), _says({"dtype": "int64"}), {"x": 1}],
+)
+def test_metadata_without_class_names(about: Any, tmp_path: Path) -> None:
+    """A column of plain integers has none: the classes are the values."""
+    assert load_dataset(_hf(tmp_path / "x.parquet", about)).classes == ("0", "1")
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 0], [0, -1, 0, 1]])
+def test_labels_without_a_name_are_named(labels: list[int], tmp_path: Path) -> None:
+    """Of two classes the numbers are 0 and 1."""
+    with pytest.raises(InputError, match=r"unknown label (2|-1); the 2 classes are a, b"):
+        load_dataset(_hf(tmp_path / "x.parquet", _says({"names": ["a", "b"]}), labels))
+
+
+SHARDS = ("train-00000-of-00002.parquet", "train-00001-of-00002.parquet")
+
+
+@pytest.mark.parametrize("without", [0, 1])
+def test_a_shard_that_lacks_labels(without: int, tmp_path: Path) -> None:
+    """Its images would take the labels of the next one."""
+    for i, name in enumerate(SHARDS):
+        _write(tmp_path / name, [1, 2, 3], None if i == without else [0, 1, 2])
+    sentence = f"{SHARDS[1 - without]} has labels but {SHARDS[without]} beside it has none"
+    with pytest.raises(InputError, match=sentence):
+        load_dataset(f"parquet:{tmp_path}")
+
+
+def test_shards_of_two_kinds_of_labels(tmp_path: Path) -> None:
+    """Integers in one, texts in the other: nobody knows whether "1" is 1."""
+    _write(tmp_path / SHARDS[0], [1, 2], [0, 1])
+    _write(tmp_path / SHARDS[1], [3, 4], ["0", "1"])
+    with pytest.raises(InputError, match="integers in some files and texts in others"):
+        load_dataset(f"parquet:{tmp_path}")
+
+
+@pytest.mark.parametrize("names", [SHARDS, ("train.parquet", "test.parquet")])
+def test_files_that_name_their_classes_otherwise(names: tuple[str, str], tmp_path: Path) -> None:
+    """0 is "a" in one and "b" in the other: half of the labels would be wrong."""
+    for name, classes in zip(names, (["a", "b"], ["b", "a"]), strict=True):
+        _hf(tmp_path / name, _says({"names": classes}))
+    with pytest.raises(InputError, match="name their classes otherwise"):
+        load_dataset(f"parquet:{tmp_path}")
+
+
+def test_shards_that_call_their_images_otherwise(tmp_path: Path) -> None:
+    """Each file has its own column: image in one, img in the other."""
+    _write(tmp_path / SHARDS[0], [10, 20], image="img")
+    _write(tmp_path / SHARDS[1], [30, 40])
+    dataset = load_dataset(f"parquet:{tmp_path}")
+    levels = [*dataset.train.images[:, 0, 0, 0].tolist(), *dataset.held_out.images[:, 0, 0, 0].tolist()]
+    assert sorted(levels) == [10, 20, 30, 40]
+
+
+def test_a_table_that_claims_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture, 5,000 times: by its dictionary the file has fewer bytes than rows. The limit is lowered."""
+    _write(tmp_path / "x.parquet", [1] * 5000)
+    assert (tmp_path / "x.parquet").stat().st_size < 5000
+    monkeypatch.setattr("benchbench.data.sources.parquet.BOMB_ROWS", 1000)
+    with pytest.raises(InputError, match=r"claims 5,000 images in .* bytes, as bombs do"):
+        load_dataset(f"parquet:{tmp_path}/x.parquet")
+
+
+def test_a_column_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zeros under a strong compression, by what the footer says of the column. The limit is lowered."""
+    table = pa.table({"image": [bytes(100_000 + i) for i in range(4)]})
+    pq.write_table(table, tmp_path / "x.parquet", compression="zstd", use_dictionary=False)
+    monkeypatch.setattr("benchbench.data.sources.parquet.BOMB_FLOOR", 1000)
+    with pytest.raises(InputError, match="claim to unpack to 400,"):
+        load_dataset(f"parquet:{tmp_path}/x.parquet")

@@ -110,7 +110,7 @@ def test_a_folder(
     spec = f"folder:{layout(kind)}"
     one = load_dataset(spec, size=size)
     assert any("were grey" in note for note in one.notes)
-    assert any("are not images" in note for note in one.notes)
+    assert any("left aside" in note for note in one.notes)
     same(one, by_number(monkeypatch, spec, size=size))
 
 

@@ -79,7 +79,7 @@ class TestFolder:
         (folder / ".DS_Store").write_bytes(b"?")
         stream = open_images(str(folder))
         assert torch.equal(read(stream), pictures(2))
-        assert stream.notes == ("1 files in made that are not images were left aside",)
+        assert stream.notes == ("1 file in made that is not an image was left aside: log.txt",)
 
     def test_empty_folder(self, tmp_path: Path) -> None:
         """No images: the sentence names the folder and the endings that would do."""

@@ -145,3 +145,124 @@ def test_another_dimension_is_refused(tmp_path: Path, judge: Any) -> None:
     np.savez(tmp_path / "seven.npz", mu=np.zeros(7), sigma=np.eye(7))
     with pytest.raises(InputError, match="7-dimensional features but linear makes 5"):
         load_statistics(tmp_path / "seven.npz").check(judge)
+
+
+ABOUT: dict[str, Any] = {
+    "version": 1,
+    "n": 10,
+    "extractor": {"name": "linear", "weights_sha256": "0" * 64, "resize": "none", "precision": "float32"},
+    "fingerprint": "a" * 64,
+    "name": "digits",
+}
+
+
+def _network(**changes: Any) -> dict[str, Any]:
+    return {"extractor": ABOUT["extractor"] | changes}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"version": "1"}, "version"),
+        ({"version": True}, "version"),
+        ({"version": None}, "version"),
+        ({"n": 1}, "n"),
+        ({"n": -5}, "n"),
+        ({"n": True}, "n"),
+        ({"n": "10"}, "n"),
+        ({"n": 10.5}, "n"),
+        ({"n": [10]}, "n"),
+        ({"n": None}, "n"),
+        ({"n": 10**400}, "n"),
+        ({"extractor": []}, "extractor"),
+        ({"extractor": "linear"}, "extractor"),
+        ({"extractor": None}, "extractor"),
+        (_network(name=7), "extractor.name"),
+        (_network(name=""), "extractor.name"),
+        (_network(precision=[]), "extractor.precision"),
+        (_network(weights_sha256=None), "extractor.weights_sha256"),
+        (_network(more="x"), "extractor.more"),
+        ({"fingerprint": 7}, "fingerprint"),
+        ({"fingerprint": "x" * 64}, "fingerprint"),
+        ({"fingerprint": {}}, "fingerprint"),
+        ({"name": 7}, "name"),
+        ({"name": []}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "../../elsewhere"}, "name"),
+        ({"name": "a/b"}, "name"),
+        ({"name": ".hidden"}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"name": "x" * 300}, "name"),
+    ],
+)
+def test_a_description_of_another_type_is_named(change: dict[str, Any], where: str, tmp_path: Path) -> None:
+    """Each field has its type and bounds; the name becomes that of a folder, so it leads nowhere."""
+    path = tmp_path / "x.npz"
+    np.savez(path, mu=np.zeros(3), sigma=np.eye(3), benchbench=np.array(json.dumps(ABOUT | change)))
+    with pytest.raises(InputError, match=rf"says of itself cannot be read \(its {where} is "):
+        load_statistics(path)
+
+
+@pytest.mark.parametrize("missing", ABOUT)
+def test_a_description_that_lacks_a_field(missing: str, tmp_path: Path) -> None:
+    """Every field is needed."""
+    about = {key: value for key, value in ABOUT.items() if key != missing}
+    np.savez(tmp_path / "x.npz", mu=np.zeros(3), sigma=np.eye(3), benchbench=np.array(json.dumps(about)))
+    with pytest.raises(InputError, match=f"its {missing} is .*ield required"):
+        load_statistics(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        np.array("[]"),
+        np.array("7"),
+        np.array('"x"'),
+        np.array("null"),
+        np.array("{"),
+        np.array("[" * 100_000),
+        np.array(""),
+        np.array(7),
+        np.array(["{}", "{}"]),
+        np.array(b"{}"),
+        np.zeros(3),
+    ],
+)
+def test_a_description_that_is_none(about: np.ndarray, tmp_path: Path) -> None:
+    """It is one text with a JSON object in it."""
+    np.savez(tmp_path / "x.npz", mu=np.zeros(3), sigma=np.eye(3), benchbench=about)
+    with pytest.raises(InputError, match="says of itself cannot be read") as refused:
+        load_statistics(tmp_path / "x.npz")
+    assert len(str(refused.value)) < 700
+
+
+def test_the_description_that_these_tests_change_is_one(tmp_path: Path) -> None:
+    """As it stands it is taken, with statistics of float16, float32 and long double alike."""
+    for kind in (np.float16, np.float32, np.longdouble):
+        arrays = {"mu": np.zeros(3, kind), "sigma": np.eye(3, dtype=kind)}
+        np.savez(tmp_path / "x.npz", **arrays, benchbench=np.array(json.dumps(ABOUT)))
+        assert load_statistics(tmp_path / "x.npz").n == 10
+
+
+@pytest.mark.parametrize(
+    ("mu", "sigma", "sentence"),
+    [
+        (np.zeros(3), np.zeros((3, 3)), "sigma is zero"),
+        (np.ones(3), np.zeros((3, 3)), "sigma is zero"),
+        (np.zeros(3), 1e200 * np.eye(3), r"exceeds 1e\+100"),
+        (np.full(3, 1e200), np.eye(3), r"exceeds 1e\+100"),
+        (np.zeros(2), np.array([[1.0, 2], [2, 1]]), "exceeds its variances"),
+        (np.zeros(2), np.array([[0.0, 1], [1, 0]]), "exceeds its variances"),
+        (np.zeros(3, complex), np.eye(3), "mu in .* is complex128"),
+        (np.zeros(3), np.eye(3, dtype=bool), "sigma in .* is bool"),
+        (np.array(["a", "b"]), np.eye(2), "mu in .* is <U1"),
+        (np.array(0.0), np.array(1.0), "shapes"),
+    ],
+)
+def test_statistics_that_no_images_have(
+    mu: np.ndarray, sigma: np.ndarray, sentence: str, tmp_path: Path
+) -> None:
+    """A covariance is none where it is zero, or where |σᵢⱼ|² exceeds σᵢᵢ σⱼⱼ (Cauchy and Schwarz)."""
+    np.savez(tmp_path / "x.npz", mu=mu, sigma=sigma)
+    with pytest.raises(InputError, match=sentence):
+        load_statistics(tmp_path / "x.npz")

@@ -230,7 +230,9 @@ def render(svgs: Sequence[str], size: int, progress: Progress = SILENT) -> NDArr
             png = resvg_py.svg_to_bytes(
                 svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True
             )
-            images[i] = np.asarray(Image.open(BytesIO(png)).convert("RGB")).transpose(2, 0, 1)
+            images[i] = np.asarray(Image.open(BytesIO(png), formats=["PNG"]).convert("RGB")).transpose(
+                2, 0, 1
+            )
             stage.advance()
     return images
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -27,6 +27,8 @@ from benchbench.data.pipeline.fingerprint import combine
 from benchbench.data.pipeline.image_source import Images, chosen, size_of
 from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.data.pipeline.splits import halves
+
+T = TypeVar("T")
 
 Labels = Sequence[int] | Sequence[str]
 
@@ -55,6 +57,15 @@ class Part(ABC):
     def identity(self) -> Any:
         """What `identify` gives."""
         return self.identify()
+
+    def as_identified(self, build: Callable[[], T]) -> T:
+        """What `build` makes of the files; `InputError` names what changed since they were identified: nothing is kept
+        under the identity of other files."""
+        before, made = self.identity, build()
+        if (now := self.identify()) != before:
+            what = _changed(before, now, self.title)
+            raise InputError(f"{what} while it was read; leave the files alone and start again")
+        return made
 
     @abstractmethod
     def blocks(self, size: int | None) -> Generator[Block, None, None]:
@@ -115,13 +126,15 @@ class FilePart(Part):
         """As `Part.decode`."""
         return cached(
             {"files": self.identity, "size": size},
-            lambda: decode_images(
-                self.items(),
-                self.total,
-                size=size,
-                cut=self.cut,
-                title=f"decode {self.title}",
-                progress=progress,
+            lambda: self.as_identified(
+                lambda: decode_images(
+                    self.items(),
+                    self.total,
+                    size=size,
+                    cut=self.cut,
+                    title=f"decode {self.title}",
+                    progress=progress,
+                )
             ),
             progress,
         )
@@ -139,8 +152,21 @@ class FilePart(Part):
         if self.only_whole:
             return super().scan(size, progress)
         return scan(
-            self.encoded(size), {"files": self.identity, "size": size}, f"decode {self.title}", progress
+            self.encoded(size),
+            {"files": self.identity, "size": size},
+            f"decode {self.title}",
+            progress,
+            checked=self.as_identified,
         )
+
+
+def _changed(before: Any, now: Any, title: str) -> str:
+    """The beginning of a sentence on what changed between two identities."""
+    if isinstance(before, list) and isinstance(now, list):
+        for one, other in zip(before, now, strict=False):
+            if one != other and isinstance(one, list) and one and isinstance(one[0], str):
+                return f"{one[0]} in {title} changed"
+    return f"{title} changed"
 
 
 def resolve_labels(
@@ -162,6 +188,11 @@ def resolve_labels(
     values: list[Any] = sorted(
         {value for part in labelled for value in part.labels or ()}, key=lambda v: (str(type(v)), v)
     )
+    for part in labelled[1:]:
+        if classes is None and part.classes != labelled[0].classes:
+            raise InputError(
+                f"{labelled[0].title} and {part.title} name their classes otherwise; use the same names"
+            )
     classes = classes or labelled[0].classes
     if classes is None:
         index = {value: i for i, value in enumerate(values)}

@@ -2,8 +2,9 @@
 
 Pattern: an entry is a folder named by the sha256 of its key (what the source files contain and how they are
 decoded), written whole or not at all. It holds `images.npy`, which is memory-mapped copy-on-write, and
-`meta.json` with a fingerprint of the pixels that is checked on every load, so a damaged entry is rebuilt and
-never used. Labels are not kept: they are read from names and columns in no time.
+`meta.json` with a digest of the pixels in their order and a seal on all it says. Both are checked on every load: a
+damaged entry is named, set aside as `<entry>.damaged`, and made anew. Labels are not kept: they are read from names and
+columns in no time. Files that change while they are decoded leave no entry, and end the run.
 
 Trade-offs: the source files are hashed on every run (a gigabyte a second), because time stamps lie; entries
 are never evicted (delete the folder to get the space back) and above `MAX_BYTES` not written; of images that are
@@ -17,6 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,11 +30,20 @@ from numpy.typing import NDArray
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.hashing import canonical_json, digest
+from benchbench.core.numpy_files import DAMAGE, map_content, read_header
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.reading import open_regular, read_text
 from benchbench.data.pipeline.decode import DECODE_VERSION
-from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.fingerprint import combine_in_order, pixel_digests
 
 T = TypeVar("T")
+
+ENTRY_VERSION = 2
+"""Goes into the keys of entries: raise it when they are laid out otherwise."""
+
+DAMAGED = ".damaged"
+UNUSABLE = (*DAMAGE, TypeError, AttributeError, InputError)
+"""What reading a damaged entry may raise."""
 
 MAX_BYTES = 4 * 2**30
 """Larger sets of images are decoded anew on every run."""
@@ -87,7 +98,7 @@ def cached(
 
 def entry_folder(kind: str, key: Sequence[Any]) -> Path:
     """Where what depends on `key` (JSON-able) and on how images are decoded is kept."""
-    return cache_folder() / kind / digest([*key, DECODE_VERSION, PIL.__version__])
+    return cache_folder() / kind / digest([*key, DECODE_VERSION, ENTRY_VERSION, PIL.__version__])
 
 
 def kept(
@@ -104,9 +115,11 @@ def kept(
     if os.path.isdir(folder):
         try:
             return load(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            progress.note(f"the cache entry {folder} cannot be used ({error}); decoding again")
-            shutil.rmtree(folder, ignore_errors=True)
+        except UNUSABLE as error:
+            set_aside(folder)
+            progress.note(
+                f"the cache entry {folder} cannot be used ({error}) and is set aside; decoding again"
+            )
     made = build()
     if worth(made):
         try:
@@ -117,18 +130,50 @@ def kept(
     return made
 
 
+def set_aside(folder: Path) -> None:
+    """Move a damaged entry away, in place of one that was moved there before: nobody reads it again."""
+    aside = folder.with_name(folder.name + DAMAGED)
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(OSError):  # where the cache cannot be written nothing is kept either
+        os.rename(folder, aside)
+
+
 def _load(folder: Path) -> Decoded:
-    """The entry in `folder`; ValueError when its pixels are not those that were written."""
-    meta = json.loads((folder / "meta.json").read_text())
-    # "c": torch wants memory it may write to; nothing written there reaches the file.
-    images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
+    """The entry in `folder`; ValueError when its pixels, or their order, are not those that were written."""
+    meta = read_sealed(folder / "meta.json")
+    images = map_array(folder / "images.npy")
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(f"its pixels are {images.dtype} in {images.ndim} dimensions")
     digests = pixel_digests(images)
-    if combine(digests, None) != meta["fingerprint"]:
+    if combine_in_order(digests) != meta["pixels"]:
         raise ValueError("its pixels have changed")
     return Decoded(images, digests, {str(k): int(v) for k, v in meta["conversions"].items()})
 
 
 def _save(folder: Path, decoded: Decoded) -> None:
-    meta = {"fingerprint": combine(decoded.digests, None), "conversions": decoded.conversions}
     np.save(folder / "images.npy", decoded.images, allow_pickle=False)
-    (folder / "meta.json").write_text(canonical_json(meta))
+    meta = {"pixels": combine_in_order(decoded.digests), "conversions": decoded.conversions}
+    write_sealed(folder / "meta.json", meta)
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """The array in a `.npy` file; what is written to it does not reach the file. Raises one of `UNUSABLE`."""
+    with open_regular(path) as file:
+        header = read_header(file)
+        if header.dtype.hasobject:
+            raise ValueError(f"{path.name} holds pickled objects")
+        return map_content(file, header, "c")  # torch wants memory that it may write to
+
+
+def write_sealed(path: Path, meta: Mapping[str, Any]) -> None:
+    """A JSON object with a digest of all it says."""
+    path.write_text(canonical_json({**meta, "seal": digest(dict(meta))}))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` wrote; ValueError if it is something else."""
+    meta = json.loads(read_text(path))
+    seal = meta.pop("seal")
+    if seal != digest(meta):
+        raise ValueError(f"{path.name} is not what was written")
+    return dict(meta)

@@ -1,5 +1,8 @@
 """Strict decoding: every image in full to uint8 RGB, by stated rules, or refused by name.
 
+Read are PNG, JPEG, BMP, WebP, GIF and TIFF (`FORMATS`), by content and not by name. No other decoder of Pillow's is
+asked: some drop the low byte of 16 bits, and that of PostScript runs a program.
+
 What is converted, and counted in the dataset's notes:
 grey (modes 1 and L) is copied to three channels; a palette (P) is expanded; transparency (LA, PA, RGBA, a
 transparent colour) is composited over white; an EXIF orientation is applied; and, where a size was asked
@@ -7,9 +10,9 @@ for, the largest centred square is cut out and resized by Pillow's LANCZOS filte
 shrinks). Embedded colour profiles are ignored, as the loaders behind published numbers do.
 
 What is refused, with the name of the first such file, the number of them and the way out: truncated files,
-files that are no images, decompression bombs (from the size on at which Pillow would only warn), animations,
-more than 8 bits a channel, CMYK and other colour spaces (whose conversion is a choice that changes every
-number, so it is the user's), and images of different sizes when no size was asked for.
+files in no such format, decompression bombs (from the size on at which Pillow would only warn), animations,
+more than 8 bits a channel, signed and floating-point samples, CMYK and other colour spaces (whose conversion is a
+choice that changes every number, so it is the user's), and images of different sizes when no size was asked for.
 """
 
 from __future__ import annotations
@@ -18,20 +21,39 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, SAMPLEFORMAT
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.reading import open_regular
 from benchbench.data.pipeline.prefetch import map_ahead
+from benchbench.data.pipeline.signatures import HEAD, image_format
+
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
+"""As Pillow calls them. What phones write as MPO is a JPEG with a preview behind it."""
+
+MOST_BYTES = 2**29
+"""Of an encoded image: more than the largest that is taken has without compression."""
+
+AT_ONCE = 2**26
+"""Bytes of pixels above which a thread leaves the rest of its chunk to whoever consumes it: bombs come in numbers."""
+
+LARGE = 2**24
+"""Pixels of an image above which one is decoded at a time: meanwhile it takes several times its size."""
+
+_ALONE = Lock()
 
 DECODE_VERSION = 1
 """Goes into the keys of the decode cache: raise it with every change of the rules above."""
@@ -55,6 +77,8 @@ Items = Iterable[tuple[str, bytes | Path]]
 Pixels = tuple[NDArray[np.uint8], list[str]]
 """What `decode_image` returns."""
 
+Chunk = list[tuple[str, bytes | Path]]
+
 CHUNK = 8  # files a thread takes at a time: few, for they may be large
 WORKERS = min(8, os.cpu_count() or 1)
 
@@ -73,20 +97,16 @@ def decode_image(encoded: bytes | Path, size: int | None = None, cut: Cut | None
     `size`: the side of the square it is brought to, None for its own size. `cut`: what to take of it first.
     """
     try:
-        if isinstance(encoded, Path) and encoded.exists() and not encoded.is_file():
-            raise UnusableError("is a pipe, a socket, a device or a folder")
-        with Image.open(BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
+        with _opened(encoded) as file, Image.open(file, formats=FORMATS) as image:
             _refuse(image)
-            image.load()
-            return _to_rgb(image, size, cut)
-    except UnidentifiedImageError as error:
-        empty = not encoded if isinstance(encoded, bytes) else encoded.stat().st_size == 0
-        raise UnusableError("is empty" if empty else "is not an image that can be read") from error
+            with _ALONE if image.width * image.height > LARGE else nullcontext():
+                image.load()
+                return _to_rgb(image, size, cut)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableError(
             f"has more than {Image.MAX_IMAGE_PIXELS:,} pixels, as decompression bombs do"
         ) from error
-    except UnusableError:
+    except (UnusableError, MemoryError):
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:  # the system's; Pillow's own have none
@@ -95,30 +115,82 @@ def decode_image(encoded: bytes | Path, size: int | None = None, cut: Cut | None
         raise UnusableError(f"cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
+@contextmanager
+def _opened(encoded: bytes | Path) -> Iterator[BinaryIO]:
+    """The file content, to be read; `UnusableError` if nobody can make an image of it."""
+    try:
+        file = BytesIO(encoded) if isinstance(encoded, bytes) else open_regular(encoded)
+    except InputError as error:
+        raise UnusableError(str(error).removeprefix(f"{encoded!s} ")) from error
+    with file:
+        if file.seek(0, os.SEEK_END) > MOST_BYTES:
+            raise UnusableError(f"has more than {MOST_BYTES:,} bytes, as no image does")
+        file.seek(0)
+        try:
+            yield file
+        except UnidentifiedImageError as error:
+            file.seek(0)
+            raise UnusableError(_unidentified(file.read(HEAD))) from error
+
+
+def _unidentified(head: bytes) -> str:
+    """Why a file that begins so is no image to Pillow, as the end of a sentence."""
+    known = image_format(head)
+    if not head:
+        return "is empty"
+    if known.upper() in FORMATS:
+        what = f"it begins as {known} but is damaged or of a rare kind"
+    else:
+        what = f"its content is {known or 'in none of the formats'}, and read are {', '.join(FORMATS)}"
+    return f"is not an image that can be read: {what}; save it as PNG"
+
+
 def _refuse(image: Image.Image) -> None:
     """`UnusableError` for what would need a choice that changes numbers. Looks at the header only."""
     # Pillow refuses from twice as many pixels on and only warns before that, if the process lets it warn.
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
     # MPO is what phones call a JPEG with a preview behind it; the first frame is the picture.
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+    if image.format != "MPO" and _has_more_frames(image):
+        raise UnusableError("has more than one frame; save the one you mean as a single image")
+    if _is_deep(image):
         raise UnusableError(
-            f"has {getattr(image, 'n_frames', 1)} frames; save the one you mean as a single image"
-        )
-    # Pillow hands out 16-bit RGB as mode RGB cut down to 8 bits; only the raw mode of its tiles tells.
-    deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", []))
-    if deep or image.mode.startswith(("I", "F")):
-        raise UnusableError(
-            "has more than 8 bits a channel; scale it to 8 bits first, for example with Pillow or ImageMagick"
+            "has more than 8 bits a channel, or signed samples; scale it to 8 bits first, for example with Pillow or "
+            "ImageMagick"
         )
     if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
         raise UnusableError(f"is {image.mode}; convert it to RGB first, through the colour profile you mean")
 
 
+def _has_more_frames(image: Image.Image) -> bool:
+    """Whether there is a second one; the number of all is not asked for, since some formats count by reading them."""
+    if image.format != "TIFF":
+        return bool(getattr(image, "is_animated", False))
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a channel has more than 8 bits, or samples are signed or floats. Pillow hands out some of these as mode
+    RGB or L, cut down to 8 bits."""
+    if image.format == "TIFF":
+        tags: Any = image.tag_v2  # type: ignore[attr-defined]
+        bits, kinds = (tags.get(tag, (1,)) for tag in (BITSPERSAMPLE, SAMPLEFORMAT))
+        if max(bits) > 8 or set(kinds) != {1}:
+            return True
+    # Of a PNG only the raw mode of its tiles tells. "BGR;16" of a BMP is 16 bits a pixel.
+    deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", []) if image.format == "PNG")
+    return deep or image.mode.startswith(("I", "F"))
+
+
 def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> Pixels:
     applied = ["jpeg"] if image.format in ("JPEG", "MPO") else []
-    turned = ImageOps.exif_transpose(image)
+    turned = image
     if image.getexif().get(0x0112, 1) != 1:
+        turned = ImageOps.exif_transpose(image)
         applied.append("orientation")
     if image.mode in ("1", "L", "LA"):
         applied.append("grey")
@@ -128,7 +200,7 @@ def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> Pixels:
         applied.append("alpha")
         white = Image.new("RGBA", turned.size, "white")
         turned = Image.alpha_composite(white, turned.convert("RGBA"))
-    rgb = turned.convert("RGB")
+    rgb = turned if turned.mode == "RGB" else turned.convert("RGB")
     if cut is not None:
         rgb = cut(rgb)
     if size is not None and rgb.size != (size, size):
@@ -142,10 +214,15 @@ def decode_ahead(
 ) -> Generator[list[tuple[str, Pixels | UnusableError]], None, None]:
     """Decode files in order, a few at a time and some ahead: the name of each with its pixels and conversions, or with
     why it is refused. Threads share the work (Pillow lets go of the interpreter while it decodes)."""
-    return map_ahead(partial(_decode_chunk, size=size, cut=cut), _chunks(items), WORKERS)
+    decode = partial(_decode_chunk, size=size, cut=cut)
+    with closing(map_ahead(decode, _chunks(items), WORKERS)) as chunks:
+        for decoded, rest in chunks:
+            yield decoded
+            for item in rest:
+                yield decode([item])[0]
 
 
-def _chunks(items: Items) -> Generator[list[tuple[str, bytes | Path]], None, None]:
+def _chunks(items: Items) -> Generator[Chunk, None, None]:
     def each() -> Generator[tuple[str, bytes | Path], None, None]:
         yield from items  # so that closing it closes whatever `items` holds open
 
@@ -155,20 +232,26 @@ def _chunks(items: Items) -> Generator[list[tuple[str, bytes | Path]], None, Non
 
 
 def _decode_chunk(
-    chunk: list[tuple[str, bytes | Path]], size: int | None, cut: Cut | None
-) -> list[tuple[str, Pixels | UnusableError]]:
+    chunk: Chunk, size: int | None, cut: Cut | None
+) -> tuple[list[tuple[str, Pixels | UnusableError]], Chunk]:
+    """The first images of a chunk, decoded, and those that are left, for their pixels exceed `AT_ONCE`."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise InputError(
             "Pillow is set to fill up truncated images with grey; "
             "set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False again"
         )
     decoded: list[tuple[str, Pixels | UnusableError]] = []
+    held = 0
     for name, encoded in chunk:
+        if held > AT_ONCE:
+            break
         try:
-            decoded.append((name, decode_image(encoded, size, cut)))
+            pixels = decode_image(encoded, size, cut)
+            decoded.append((name, pixels))
+            held += pixels[0].nbytes
         except UnusableError as error:
             decoded.append((name, error))
-    return decoded
+    return decoded, chunk[len(decoded) :]
 
 
 def decode_images(
@@ -292,19 +375,25 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
     """The largest centred square (a spare pixel is left out on the right or below), resized to size×size."""
     # Cropped before it is resized: Pillow's own ImageOps.fit lets pixels outside the square bleed into it.
     side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
+    if image.size != (side, side):
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    return image.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:
     """Memory for uint8 images n×3×height×width, not filled; `NoRoomError` if there is not as much."""
-    needed, free = n * 3 * height * width, psutil.virtual_memory().available
+    require_room(f"{n} images of {width}×{height}", n * 3 * height * width, "; choose a smaller --size")
+    return np.empty((n, 3, height, width), np.uint8)
+
+
+def require_room(what: str, needed: int, way_out: str = "") -> None:
+    """`NoRoomError` if less than `needed` bytes of memory are free for `what`."""
+    free = psutil.virtual_memory().available
     if needed > free:
         raise NoRoomError(
-            f"{n} images of {width}×{height} need {needed / 2**30:.1f} GiB of memory but "
-            f"{free / 2**30:.1f} GiB are free; choose a smaller --size"
+            f"{what} need {needed / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free{way_out}"
         )
-    return np.empty((n, 3, height, width), np.uint8)
 
 
 @contextmanager

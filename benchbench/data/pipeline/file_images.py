@@ -11,7 +11,6 @@ Trade-off: to hold an image against its digest costs up to a tenth of what decod
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchbench.core.errors import InputError
-from benchbench.core.hashing import canonical_json
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.pipeline.cache import entry_folder, kept
+from benchbench.core.reading import read_bytes
+from benchbench.data.pipeline.cache import entry_folder, kept, read_sealed, write_sealed
 from benchbench.data.pipeline.decode import Cut, Items, UnusableError, decode_ahead, decode_each, size_differs
 from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.data.pipeline.image_source import ImageSource
@@ -134,15 +133,27 @@ class _Seen:
     conversions: dict[str, int]
 
 
-def scan(files: Encoded, key: Mapping[str, Any], title: str, progress: Progress = SILENT) -> Scanned:
+def _as_it_is(build: Callable[[], _Seen]) -> _Seen:
+    return build()
+
+
+def scan(
+    files: Encoded,
+    key: Mapping[str, Any],
+    title: str,
+    progress: Progress = SILENT,
+    *,
+    checked: Callable[[Callable[[], _Seen]], _Seen] = _as_it_is,
+) -> Scanned:
     """All images seen once, a few at a time, or known from the cache; errors as in `decode_each`.
 
     key: a JSON-able value that says everything the pixels depend on, besides this package's and Pillow's decoding.
+    checked: makes the pass, and raises where `key` is no longer true afterwards.
     """
     found = kept(
         entry_folder("scanned", [dict(key), SCAN_VERSION]),
         load=lambda folder: _load(folder, files.total),
-        build=lambda: _look(files, title, progress),
+        build=lambda: checked(lambda: _look(files, title, progress)),
         save=_save,
         progress=progress,
     )
@@ -168,8 +179,8 @@ def _look(files: Encoded, title: str, progress: Progress) -> _Seen:
 
 def _load(folder: Path, total: int) -> _Seen:
     """The entry in `folder`; ValueError when it is not what was written."""
-    meta = json.loads((folder / "meta.json").read_text())
-    content = (folder / "digests").read_bytes()
+    meta = read_sealed(folder / "meta.json")
+    content = read_bytes(folder / "digests", most=32 * total)
     if hashlib.sha256(content).hexdigest() != meta["sha256"] or len(content) != 32 * total:
         raise ValueError("its digests have changed")
     (height, width), conversions = meta["shape"], meta["conversions"]
@@ -190,4 +201,4 @@ def _save(folder: Path, seen: _Seen) -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     (folder / "digests").write_bytes(content)
-    (folder / "meta.json").write_text(canonical_json(meta))
+    write_sealed(folder / "meta.json", meta)

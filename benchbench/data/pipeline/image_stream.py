@@ -39,7 +39,8 @@ class ImageStream:
 
     name: fit for a folder name and for a record. n: the number of images. labels: int64 (n,) in the order of
     the images, or None. names: relative POSIX names in that order, where the images are files; such images can also
-    be had in another order (`chosen`). once: there can be only one pass.
+    be had in another order (`chosen`). once: there can be only one pass. varies: passes may differ, as those of a
+    generator do.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ImageStream:
         fingerprint: str | None = None,
         digests: Sequence[bytes] | None = None,
         once: bool = False,
+        varies: bool = False,
     ) -> None:
         """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests:
         where they are known before."""
@@ -69,6 +71,7 @@ class ImageStream:
         self._fingerprint = fingerprint
         self._digests = digests
         self.once = once
+        self._varies = varies
         self._begun = False
 
     def __len__(self) -> int:
@@ -144,6 +147,7 @@ class ImageStream:
             fingerprint=self._fingerprint if n == self.n else None,
             digests=None if self._digests is None else self._digests[:n],
             once=self.once,
+            varies=self._varies,
         )
 
     def chosen(self, rows: Sequence[int]) -> ImageStream:
@@ -201,8 +205,20 @@ class ImageStream:
                 yield block.tensor
         if count != self.n:
             raise InputError(f"{self.name} was said to hold {self.n} images but holds {count}")
+        if self._digests is not None and not self._varies and digests != list(self._digests):
+            raise InputError(
+                f"{self._name_of_other(digests)} is not what it was when it was read before; leave the files alone and "
+                "start again"
+            )
         self._conversions = conversion_notes(applied, count)
         self._digests = digests
+
+    def _name_of_other(self, digests: Sequence[bytes]) -> str:
+        """The first image that has another digest than before."""
+        row = next(
+            i for i, (now, before) in enumerate(zip(digests, self.digests, strict=True)) if now != before
+        )
+        return f"{self.names[row] if self.names is not None else f'image {row}'} of {self.name}"
 
     def _with_digests(self) -> Generator[tuple[Block, list[bytes]], None, None]:
         with closing(self._blocks()) as blocks:

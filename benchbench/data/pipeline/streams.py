@@ -168,4 +168,5 @@ def _from_generator(spec: SourceSpec, options: SourceOptions) -> ImageStream:
         blocks,
         labels=generator.labels(),
         notes=generator.notes,
+        varies=True,
     )

@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 import stat
 import zipfile
-import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -24,20 +24,24 @@ from typing import ClassVar
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
+from benchbench.core.numpy_files import DAMAGE
+from benchbench.core.reading import open_regular, plain
 from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.pipeline.names import below_shared, in_order
+from benchbench.data.pipeline.signatures import HEAD
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.folder import class_names, is_image, left_aside, no_images
+from benchbench.data.sources.folder import class_names, is_image, no_images
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
+from benchbench.data.sources.other_files import left_aside, refuse_pictures
 
 BOMB_RATIO = 100
 """Unpacked to packed size. Image formats are compressed already; flat BMP files exceed it, but are small."""
 
+BOMB_ROWS = 10**7
+"""Images, above which each of them has a byte at least."""
+
 BOMB_FLOOR = 2**26
 """Bytes below which a high ratio is harmless."""
-
-# What zipfile raises on damaged or unsupported members, beside OSError.
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
 class ZipSource(FileSource):
@@ -89,7 +93,7 @@ class ZipSource(FileSource):
         names = self.images.names
         rows = [i for i, name in enumerate(names) if name.startswith(f"{folder}/")]
         if not rows:
-            raise no_images(self.path / folder, 0)
+            raise no_images(self.path / folder, ())
         below = [names[i].removeprefix(f"{folder}/") for i in rows]
         return self._part(self.images.chosen(rows), title, class_names(below, self.path / title))
 
@@ -108,12 +112,12 @@ class ZipSource(FileSource):
 @dataclass(frozen=True)
 class ZippedImages:
     """The image members of `path`. names: relative POSIX names, in their order (`in_order`). members: what zipfile
-    calls each. others: how many other files were left aside. folders: the names of all folders."""
+    calls each. others: names of the other files. folders: the names of all folders."""
 
     path: Path
     names: list[str]
     members: list[zipfile.ZipInfo]
-    others: int
+    others: list[str]
     archive: OpenZip
     folders: list[str]
 
@@ -144,23 +148,26 @@ class OpenZip:
         with self._lock:
             if self._file is None:
                 try:
-                    self._file = zipfile.ZipFile(self._path)
-                except ZIP_ERRORS as error:
+                    self._file = zipfile.ZipFile(open_regular(self._path))
+                except DAMAGE as error:
                     raise cannot_read(self._path, error) from error
             try:
                 return self._file.read(member)
-            except ZIP_ERRORS as error:
+            except DAMAGE as error:
                 raise cannot_read(where, error) from error
+            except MemoryError as error:  # LZMA says itself how much memory it wants
+                raise InputError(f"{where} needs more memory to be unpacked than there is") from error
 
 
 def open_zip(path: Path) -> ZippedImages:
     """The images in a zip file; `InputError` if it is damaged, dangerous, or holds none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = archive.infolist()
-    except ZIP_ERRORS as error:
-        raise cannot_read(path, error) from error
-    members = [member for member in inside if not member.is_dir()]
+    with reading(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        return _images(path, archive)
+
+
+def _images(path: Path, archive: zipfile.ZipFile) -> ZippedImages:
+    inside = archive.infolist()
+    members = [member for member in inside if not member.filename.endswith("/")]
     if not members:
         raise InputError(f"{path} is an empty archive; put image files into it")
     by_name: dict[str, zipfile.ZipInfo] = {}
@@ -171,25 +178,43 @@ def open_zip(path: Path) -> ZippedImages:
             raise InputError(f"{path} holds {name} twice; keep one of them")
         by_name[name] = member
     unpacked, packed = sum(member.file_size for member in members), path.stat().st_size
-    if _is_bomb(unpacked, packed):
+    if _is_bomb(unpacked, packed, BOMB_FLOOR):
         raise InputError(
             f"{path} has {packed:,} bytes but claims to unpack to {unpacked:,}, as zip bombs do; "
             "give the images as a folder if you trust it"
         )
     visible = [name for name in by_name if not _is_hidden(name)]
     names = in_order(filter(is_image, visible))
+    others = sorted(name for name in visible if not is_image(name))
+    refuse_pictures(others, str(path), lambda name: _head(archive, by_name[name]))
     if not names:
-        raise no_images(path, len(members))
-    folders = _folders(inside, visible)
-    return ZippedImages(
-        path, names, [by_name[name] for name in names], len(visible) - len(names), OpenZip(path), folders
-    )
+        raise no_images(path, others)
+    own = [by_name[name] for name in names]
+    return ZippedImages(path, names, own, others, OpenZip(path), _folders(inside, visible))
+
+
+def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The first bytes of a member, b"" where they cannot be read: nobody asked for it."""
+    try:
+        with archive.open(member) as file:
+            return file.read(HEAD)
+    except (*DAMAGE, MemoryError):
+        return b""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What is wrong with a file, whenever it shows, becomes an `InputError` that names it."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise cannot_read(path, error) from error
 
 
 def _folders(inside: Sequence[zipfile.ZipInfo], files: Sequence[str]) -> list[str]:
     """The names of all visible folders, those too that stand in the archive without a file in them."""
     found: set[str] = set()
-    empty = [PurePosixPath(member.filename) / "_" for member in inside if member.is_dir()]
+    empty = [PurePosixPath(member.filename) / "_" for member in inside if member.filename.endswith("/")]
     for name in (*map(PurePosixPath, files), *empty):
         found.update(parent.as_posix() for parent in name.parents)
     return sorted(name for name in found if name[:1] not in (".", "/") and not _is_hidden(name))
@@ -197,11 +222,15 @@ def _folders(inside: Sequence[zipfile.ZipInfo], files: Sequence[str]) -> list[st
 
 def cannot_read(what: Path | str, error: BaseException) -> InputError:
     """The sentence for an archive or a member that is damaged, with the reason zipfile gave."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"cannot read {what}: {reason}; it may be truncated, make or fetch it again")
+    reason = str(error).strip() or type(error).__name__
+    return InputError(f"cannot read {what}: {plain(reason)}; it may be truncated, make or fetch it again")
 
 
 def _refuse(member: zipfile.ZipInfo, path: Path) -> None:
+    if not member.filename.isprintable() or not member.filename:
+        raise InputError(
+            f"{path} is refused: it has a member of the name {plain(repr(member.filename))}; rename it"
+        )
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
         raise InputError(
@@ -215,15 +244,23 @@ def _refuse(member: zipfile.ZipInfo, path: Path) -> None:
         )
     if member.flag_bits & 1:
         raise InputError(f"{path} is encrypted ({member.filename!r}); make it again without a password")
-    if _is_bomb(member.file_size, member.compress_size):
+    refuse_bomb(f"{path} is refused: its member {member.filename!r}", member, BOMB_FLOOR)
+
+
+def refuse_bomb(what: str, member: zipfile.ZipInfo, floor: int) -> None:
+    """`InputError` for a member that unpacks to more than `floor` bytes, and to far more than it has.
+
+    what: the beginning of the sentence.
+    """
+    if _is_bomb(member.file_size, member.compress_size, floor):
         raise InputError(
-            f"{path} is refused: its member {member.filename!r} has {member.compress_size:,} bytes "
-            f"but claims to unpack to {member.file_size:,}, as zip bombs do"
+            f"{what} has {member.compress_size:,} bytes but claims to unpack to {member.file_size:,}, as zip bombs do; "
+            "store it without compression if it is what you mean"
         )
 
 
-def _is_bomb(unpacked: int, packed: int) -> bool:
-    return unpacked > BOMB_FLOOR and unpacked > BOMB_RATIO * packed
+def _is_bomb(unpacked: int, packed: int, floor: int) -> bool:
+    return unpacked > floor and unpacked > BOMB_RATIO * packed
 
 
 def _is_hidden(name: str) -> bool:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import IO, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -28,14 +28,16 @@ from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
+from benchbench.core.numpy_files import map_content, read_content, read_header
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.reading import open_regular
 from benchbench.data.pipeline.assemble import Part
 from benchbench.data.pipeline.blocks import LOOK_AT, Block, rows_per_block, value_range
 from benchbench.data.pipeline.cache import Decoded, cached
-from benchbench.data.pipeline.decode import room_for
+from benchbench.data.pipeline.decode import require_room, room_for
 from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.data.pipeline.image_stream import ImageStream
-from benchbench.data.sources.archives import ZIP_ERRORS, cannot_read
+from benchbench.data.sources.archives import BOMB_ROWS, reading, refuse_bomb
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.layout import HELD_OUT, TRAIN, Splits, split_name
 
@@ -47,6 +49,9 @@ IMAGE_WORDS = frozenset(
 LABEL_WORDS = frozenset({"y", "label", "labels", "target", "targets", "class", "classes"})
 """How the images and the labels of a split are called beside its name (`layout.SPELLINGS`): x_train, y_train as Keras
 has it, train_images, train_labels as MedMNIST has it, in either order and case."""
+
+BOMB_FLOOR = 2**30
+"""Bytes of an array above which it may not be packed as bombs are; below, samples of a model that collapsed may be."""
 
 Rows = Callable[[int], Generator[NDArray[Any], None, None]]
 """Starts a pass over an array, that many rows at a time."""
@@ -153,7 +158,10 @@ class ArrayPart(Part):
         ):
             pixels, applied = self._collect(size, progress)
             return Decoded(pixels, pixel_digests(pixels), applied)
-        return cached({"files": self.identity, "size": size}, lambda: self._collect(size, progress), progress)
+        pixels_of = partial(self._collect, size, progress)
+        return cached(
+            {"files": self.identity, "size": size}, partial(self.as_identified, pixels_of), progress
+        )
 
     def stream(self, name: str, size: int | None, notes: Sequence[str] = ()) -> ImageStream:
         """As `Part.stream`; labels are the numbers that stand in the file."""
@@ -184,9 +192,10 @@ class ArrayPart(Part):
 
 def open_npy(path: Path, allow_pickle: bool = False) -> ArrayImages:
     """The images in a `.npy` file; `InputError` if it is damaged or holds something else."""
-    with _reading(path), open(path, "rb") as file:
-        _, _, dtype = _header(file)
-        array = _unpickled(path, None, allow_pickle) if dtype.hasobject else np.load(path, mmap_mode="r")
+    with reading(path), open_regular(path) as file:
+        header = read_header(file)
+        pickled = header.dtype.hasobject
+        array = _unpickled(path, None, allow_pickle) if pickled else map_content(file, header, "r")
     return _judge(f"{path}", array.shape, array.dtype, partial(_slices, array), None, [])
 
 
@@ -194,7 +203,7 @@ def open_npz(path: Path, allow_pickle: bool = False) -> dict[str, ArrayImages]:
     """The images in a `.npz` file by split, "train", "test", "eval" or "val"; under "" those of a file without splits,
     which are under one of `IMAGE_KEYS` or in its only array. Labels are under one of `LABEL_KEYS`, or under the name
     that goes with a split's."""
-    with _reading(path), zipfile.ZipFile(path) as archive:
+    with reading(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         keys = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
         split = {} if len(keys) == 1 else _split_keys(path, archive, keys)
         if split:
@@ -253,8 +262,8 @@ def _said(key: str) -> tuple[str, str]:
 def _may_be_images(archive: zipfile.ZipFile, key: str) -> bool:
     """Whether an array has the shape and the type of images."""
     with archive.open(f"{key}.npy") as file:
-        shape, _, dtype = _header(file)
-    return len(shape) > 2 and (dtype == np.uint8 or dtype.kind == "f")
+        header = read_header(file)
+    return len(header.shape) > 2 and (header.dtype == np.uint8 or header.dtype.kind == "f")
 
 
 def _array(
@@ -263,18 +272,31 @@ def _array(
     what = f"{key} in {path}"
     member = archive.getinfo(f"{key}.npy")
     with archive.open(member) as file:
-        shape, fortran, dtype = _header(file)
-        start = file.tell()
+        header = read_header(file)
+    shape, dtype = header.shape, header.dtype
+    if not dtype.hasobject:
+        if header.start + header.nbytes != member.file_size:
+            raise InputError(
+                f"{what} does not have the length its header says; it was not written completely"
+            )
+        refuse_bomb(what, member, BOMB_FLOOR)
+        if shape and shape[0] > max(BOMB_ROWS, member.compress_size):
+            raise InputError(
+                f"{what} claims {shape[0]:,} images in {member.compress_size:,} bytes, as bombs do"
+            )
     labels, notes = (None, []) if label is None else _labels(archive, label, shape[0] if shape else 0)
-    if dtype.hasobject or fortran:  # neither can be read row by row
-        array = _unpickled(path, key, allow_pickle) if dtype.hasobject else _whole(path, key)
+    if dtype.hasobject or header.fortran:  # neither can be read row by row
+        array = _unpickled(path, key, allow_pickle) if dtype.hasobject else _in_memory(what, archive, member)
         return _judge(what, array.shape, array.dtype, partial(_slices, array), labels, notes)
-    if start + prod(shape) * dtype.itemsize != member.file_size:
-        raise InputError(f"{what} does not have the length its header says; it was not written completely")
 
     def stream(rows: int) -> Generator[NDArray[Any], None, None]:
-        with _reading(path), zipfile.ZipFile(path) as again, again.open(member) as file:
-            _header(file)
+        with (
+            reading(path),
+            open_regular(path) as opened,
+            zipfile.ZipFile(opened) as again,
+            again.open(member) as file,
+        ):
+            read_header(file)
             for begin in range(0, shape[0], rows):
                 part = (min(rows, shape[0] - begin), *shape[1:])
                 content = file.read(prod(part) * dtype.itemsize)
@@ -298,21 +320,14 @@ def _image_key(path: Path, keys: list[str]) -> str:
 
 def _labels(archive: zipfile.ZipFile, key: str, n: int) -> tuple[NDArray[np.int64] | None, list[str]]:
     with archive.open(f"{key}.npy") as file:
-        shape, _, dtype = _header(file)
+        header = read_header(file)
         column = (n, 1) if key not in LABEL_KEYS else (n,)  # MedMNIST and CIFAR-10 in Keras have a column
-        if dtype.kind not in "iu" or shape not in ((n,), column):
+        if header.dtype.kind not in "iu" or header.shape not in ((n,), column):
             return None, [f"its array {key} is not one integer an image and was left aside"]
-        return np.frombuffer(file.read(), dtype).astype(np.int64), []
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran order, and type of the array in a `.npy` file; reads no further."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"version {version} of the format, which is for structured arrays, holds no images")
+        labels = read_content(file, header).reshape(n)
+    if n and int(labels.max()) > np.iinfo(np.int64).max:
+        raise ValueError(f"a label in {key} is {labels.max()}, more than 64 bits hold")
+    return labels.astype(np.int64), []
 
 
 def _slices(array: NDArray[Any], rows: int) -> Generator[NDArray[Any], None, None]:
@@ -327,13 +342,21 @@ def _unpickled(path: Path, key: str | None, allow_pickle: bool) -> NDArray[Any]:
             "save one uint8 array; `benchbench evaluate` also takes it with --allow-pickle, if you trust the file"
         )
     try:
-        return np.stack([np.asarray(image) for image in _whole(path, key, allow_pickle=True)])
+        return np.stack([np.asarray(image) for image in _whole(path, key)])
     except Exception as error:  # unpickling raises whatever the pickle makes it raise
         raise InputError(f"{path} holds objects that are not images of one size: {error}") from error
 
 
-def _whole(path: Path, key: str | None, *, allow_pickle: bool = False) -> NDArray[Any]:
-    loaded = np.load(path, allow_pickle=allow_pickle)
+def _in_memory(what: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """An array that is stored column by column, and so is read as a whole."""
+    with archive.open(member) as file:
+        header = read_header(file)
+        require_room(what, header.nbytes)
+        return read_content(file, header)
+
+
+def _whole(path: Path, key: str | None) -> NDArray[Any]:
+    loaded = np.load(path, allow_pickle=True)
     if key is None:
         return cast(NDArray[Any], loaded)
     with loaded:
@@ -390,12 +413,3 @@ def _judge(
 
 def _times(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "()"
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """What is wrong with a file, whenever it shows, becomes an `InputError` that names it."""
-    try:
-        yield
-    except (*ZIP_ERRORS, ValueError, KeyError) as error:
-        raise cannot_read(path, error) from error

@@ -16,6 +16,7 @@ are read by `paired_folder`.
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,13 +27,17 @@ import torch
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
+from benchbench.core.reading import open_regular, require_regular, shortened
 from benchbench.data.pipeline.assemble import FilePart, Part, resolve_labels
 from benchbench.data.pipeline.blocks import decoded_blocks
+from benchbench.data.pipeline.decode import MOST_BYTES
 from benchbench.data.pipeline.file_images import FileImages
 from benchbench.data.pipeline.names import in_order
+from benchbench.data.pipeline.signatures import HEAD
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
-from benchbench.data.sources.spec import IMAGE_SUFFIXES, require_regular
+from benchbench.data.sources.other_files import left_aside, refuse_pictures
+from benchbench.data.sources.spec import IMAGE_SUFFIXES
 
 
 class FolderSource(FileSource):
@@ -71,12 +76,12 @@ class FolderSource(FileSource):
 
 @dataclass(frozen=True)
 class Listing:
-    """The images below `folder`. names: relative POSIX names, in their order (`in_order`). others: how many other files
-    are there. folders: the relative POSIX names of all folders."""
+    """The images below `folder`. names: relative POSIX names, in their order (`in_order`). others: those of the other
+    files, sorted. folders: those of all folders."""
 
     folder: Path
     names: list[str]
-    others: int
+    others: list[str]
     folders: list[str]
 
     @property
@@ -98,14 +103,25 @@ class Listing:
 
 
 def list_images(folder: Path) -> Listing:
-    """The images below `folder`, whatever the layout; `InputError` if there are none."""
+    """The images below `folder`, whatever the layout; `InputError` if there are none, or some that are not read."""
     folders, names = walk(folder)
     images = in_order(name for name in names if is_image(name))
+    others = sorted(name for name in names if not is_image(name))
+    refuse_pictures(others, str(folder), lambda name: _head(folder / name))
     if not images:
-        raise no_images(folder, len(names))
+        raise no_images(folder, others)
     for name in images:
-        require_regular(folder / name)
-    return Listing(folder, images, len(names) - len(images), folders)
+        require_regular(folder / name, most=MOST_BYTES)
+    return Listing(folder, images, others, folders)
+
+
+def _head(file: Path) -> bytes:
+    """The first bytes of a file, b"" where there are none to read."""
+    try:
+        with open_regular(file) as opened:
+            return opened.read(HEAD)
+    except (InputError, OSError):
+        return b""
 
 
 def read_part(folder: Path, title: str) -> FilePart:
@@ -145,39 +161,46 @@ def is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def no_images(where: Path, others: int) -> InputError:
-    """The sentence for a folder or archive with nothing but `others` files."""
-    but = f" ({others} other files are)" if others else ""
-    tables = f"; for its parquet files write parquet:{where}" if any(where.rglob("*.parquet")) else ""
+def no_images(where: Path, others: Sequence[str]) -> InputError:
+    """The sentence for a folder or archive with nothing but other files of these names."""
+    but = f" ({len(others)} other files are)" if others else ""
+    tables = any(name.endswith(".parquet") for name in others)
+    hint = f"; for its parquet files write parquet:{where}" if tables else ""
     return InputError(
-        f"no images in {where}{but}; files must end in {', '.join(sorted(IMAGE_SUFFIXES))}{tables}"
+        f"no images in {where}{but}; files must end in {', '.join(sorted(IMAGE_SUFFIXES))}{hint}"
     )
 
 
-def left_aside(others: int, title: str) -> list[str]:
-    """The note on files that are no images."""
-    return [f"{others} files in {title} that are not images were left aside"] if others else []
-
-
 def walk(folder: Path) -> tuple[list[str], list[str]]:
-    """The relative POSIX names of all visible folders and files below `folder`."""
+    """The relative POSIX names of all visible folders and files below `folder`, however deep; `InputError` names a
+    folder that cannot be read. A folder that was visited already is not entered again."""
+    folders: list[str] = []
+    files: list[str] = []
+    visited: set[tuple[int, int]] = set()
+    waiting = [""]
+    while waiting:
+        name = waiting.pop()
+        here = os.path.join(folder, name)
+        try:
+            found = os.stat(here)
+            entries = [] if (found.st_dev, found.st_ino) in visited else list(os.scandir(here))
+        except OSError as error:
+            raise InputError(f"cannot read the folder {shortened(here)}: {error.strerror}") from error
+        visited.add((found.st_dev, found.st_ino))
+        below: list[str] = []
+        for entry in entries:
+            if not entry.name.startswith("."):
+                (below if _leads_down(entry) else files).append(posixpath.join(name, entry.name))
+        folders += below
+        waiting += sorted(below, reverse=True)  # the first of them is next
+    return folders, files
 
-    def fail(error: OSError) -> None:
-        raise InputError(f"cannot read the folder {error.filename}: {error.strerror}") from error
 
-    visited: set[str] = set()
-    below: tuple[list[str], list[str]] = [], []
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=fail):
-        real = os.path.realpath(root)
-        if real in visited:
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        here = Path(root).relative_to(folder)
-        for names, found in zip(below, (folders, files), strict=True):
-            names += [(here / name).as_posix() for name in found if not name.startswith(".")]
-    return below
+def _leads_down(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle, for instance: whoever reads it says so
+        return False
 
 
 def visible_folders(folder: Path) -> list[str]:
@@ -185,7 +208,7 @@ def visible_folders(folder: Path) -> list[str]:
     try:
         return sorted(own.name for own in folder.iterdir() if own.is_dir() and not own.name.startswith("."))
     except OSError as error:
-        raise InputError(f"cannot read the folder {folder}: {error.strerror}") from error
+        raise InputError(f"cannot read the folder {shortened(folder)}: {error.strerror}") from error
 
 
 def _sha256(file: Path) -> str:

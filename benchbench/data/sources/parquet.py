@@ -13,7 +13,6 @@ this is done only where no group holds more than `GROUP_BYTES` of images: `datas
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections import defaultdict
@@ -27,16 +26,23 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
+from benchbench.core.numpy_files import DAMAGE
+from benchbench.core.reading import is_folder, plain, require_regular
+from benchbench.core.validation import first_fault
 from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.pipeline.names import in_order
+from benchbench.data.sources.archives import BOMB_FLOOR, BOMB_RATIO, BOMB_ROWS
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.folder import visible_folders
+from benchbench.data.sources.folder import visible_folders, walk
 from benchbench.data.sources.layout import TRAIN, Splits, check_complete, split_name, splits_among
 
-BATCH = 256
+BATCH = 16
+"""Rows at once: however small a file is, each of them may hold a large image."""
+
 GROUP_BYTES = 2**26
 SHARD = re.compile(r"(?P<title>.*?)[-_.]?(?P<i>\d+)-of-(?P<n>\d+)(?:-[0-9a-f]+)?")
 """As `datasets` names shards; older versions of it have a hash at the end."""
@@ -51,7 +57,7 @@ class ParquetSource(FileSource):
     @cached_property
     def files(self) -> dict[str, list[Path]]:
         """The files by the name that they share, in their order; nothing where the path is a file."""
-        return find_files(self.path) if self.path.is_dir() else {}
+        return find_files(self.path) if is_folder(self.path) else {}
 
     @cached_property
     def layout(self) -> Splits:
@@ -64,7 +70,7 @@ class ParquetSource(FileSource):
 
     def parts(self) -> Sequence[Part]:
         """Train and held-out of a folder; the file itself."""
-        if not self.path.is_dir():
+        if not is_folder(self.path):
             return [self.whole()]
         if (TRAIN, "") not in self.layout.of:
             names = ", ".join(sorted(file.name for files in self.files.values() for file in files))
@@ -81,7 +87,7 @@ class ParquetSource(FileSource):
     def whole(self) -> Part:
         """The rows of all files."""
         files = [file for name in in_order(self.files) for file in self.files[name]] or [self.path]
-        if files == [self.path] and self.path.is_dir():
+        if files == [self.path] and is_folder(self.path):
             raise InputError(f"{self.path} holds no parquet files")
         return read_part(files, self.path.name or self.path.resolve().name)
 
@@ -89,18 +95,28 @@ class ParquetSource(FileSource):
 def find_files(folder: Path) -> dict[str, list[Path]]:
     """The parquet files of each part ("train", "test", …) in `folder`, in the folders of splits in it, or in the only
     other one that holds any; `InputError` if a shard is missing."""
+    found = _titles_in(folder)
+    below = [] if found else [name for name in walk(folder)[1] if name.endswith(".parquet")]
+    while not found:
+        inner = {name.partition("/")[0] for name in below}
+        if len(inner) != 1:
+            return {}
+        folder = folder / inner.pop()
+        below = [name.partition("/")[2] for name in below]
+        found = _titles_in(folder)
+    for title, files in found.items():
+        _check_shards(folder, title, files)
+    return found
+
+
+def _titles_in(folder: Path) -> dict[str, list[Path]]:
+    """The files directly in a folder and in the folders of splits in it, by what they are called together."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in _parquet_in(folder):
         found[_title(file)].append(file)
-    folders = visible_folders(folder)
-    for name in folders:
+    for name in visible_folders(folder):
         if split_name(name) is not None:
             found[name] += _parquet_in(folder / name)
-    if not any(found.values()):
-        below = [folder / name for name in folders if any((folder / name).rglob("*.parquet"))]
-        return find_files(below[0]) if len(below) == 1 else {}
-    for title, files in found.items():
-        _check_shards(folder, title, files)
     return {title: files for title, files in found.items() if files}
 
 
@@ -139,28 +155,21 @@ def _check_shards(folder: Path, title: str, files: Sequence[Path]) -> None:
 
 def read_part(files: Sequence[Path], title: str) -> FilePart:
     """The rows of `files`, one after the other, as one part."""
-    labels = None
-    groups: list[_Group] = []
-    for file in files:
-        with _opened(file) as parquet:
-            schema = parquet.schema_arrow
-            image = _image_column(schema, file)
-            groups += _groups(parquet, file, image)
-            label = next((name for name in ("label", "labels") if name in schema.names), None)
-            if label is not None:
-                labels = [*(labels or []), *_labels(parquet, label, file)]
+    tables = [_table(file) for file in files]
+    labels, classes = _agreed(tables)
+    groups = [group for table in tables for group in table.groups]
     starts = list(accumulate((group.rows for group in groups), initial=0))
     total = starts[-1]
     if total == 0:
         raise InputError(f"{files[0]} has no rows")
 
     def items() -> Iterator[tuple[str, bytes | Path]]:
-        for file in files:
+        for table in tables:
             row = 0
-            with _opened(file) as parquet:
-                for batch in parquet.iter_batches(BATCH, columns=[image]):
+            with _opened(table.file) as parquet:
+                for batch in parquet.iter_batches(BATCH, columns=[table.image]):
                     for value in _contents(batch.column(0)):
-                        yield _named(file, row, value.as_py())
+                        yield _named(table.file, row, value.as_py())
                         row += 1
 
     def pick(rows: Sequence[int]) -> Iterator[tuple[str, bytes | Path]]:
@@ -185,8 +194,58 @@ def read_part(files: Sequence[Path], title: str) -> FilePart:
         only_whole=_too_large(groups),
         labels=labels,
         identify=lambda: [file_sha256(file) for file in files],
-        classes=_class_names(schema, label),
+        classes=classes,
     )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file. image: the column of images. groups: its groups of rows. labels: one a row, None without such a column.
+    classes: names by label, where the file says so."""
+
+    file: Path
+    image: str
+    groups: list[_Group]
+    labels: Labels | None
+    classes: Sequence[str] | None
+
+
+def _table(file: Path) -> _Table:
+    with _opened(file) as parquet:
+        schema = parquet.schema_arrow
+        rows, size = parquet.metadata.num_rows, file.stat().st_size
+        if rows > max(BOMB_ROWS, size):
+            raise InputError(f"{file} is refused: it claims {rows:,} images in {size:,} bytes, as bombs do")
+        image = _image_column(schema, file)
+        label = next((name for name in ("label", "labels") if name in schema.names), None)
+        labels = None if label is None else _labels(parquet, label, file)
+        return _Table(file, image, _groups(parquet, file, image), labels, _class_names(schema, label, file))
+
+
+def _agreed(tables: Sequence[_Table]) -> tuple[Labels | None, Sequence[str] | None]:
+    """The labels of all tables, and what their classes are called; `InputError` where they are not of one dataset."""
+    first = tables[0]
+    for table in tables[1:]:
+        if (table.labels is None) != (first.labels is None):
+            has, lacks = (first, table) if table.labels is None else (table, first)
+            raise InputError(
+                f"{has.file} has labels but {lacks.file.name} beside it has none; give them to all files or to none"
+            )
+        if table.classes != first.classes:
+            raise InputError(
+                f"{first.file} and {table.file.name} beside it name their classes otherwise "
+                f"({_listed(first.classes)}; {_listed(table.classes)}); write them again with the same names"
+            )
+    labels: list[Any] = [label for table in tables for label in table.labels or ()]
+    if len({type(label) for label in labels}) > 1:
+        raise InputError(
+            f"labels beside {first.file} are integers in some files and texts in others; choose one"
+        )
+    return (None if first.labels is None else labels), first.classes
+
+
+def _listed(classes: Sequence[str] | None) -> str:
+    return "none" if classes is None else plain(", ".join(classes))
 
 
 @dataclass(frozen=True)
@@ -208,7 +267,13 @@ def _groups(parquet: pq.ParquetFile, file: Path, image: str) -> list[_Group]:
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         columns = (group.column(i) for i in range(group.num_columns))
-        nbytes = sum(own.total_uncompressed_size for own in columns if own.path_in_schema == image)
+        own = [column for column in columns if column.path_in_schema == image]
+        nbytes = sum(column.total_uncompressed_size for column in own)
+        packed = sum(column.total_compressed_size for column in own)
+        if nbytes > BOMB_FLOOR and nbytes > BOMB_RATIO * packed:
+            raise InputError(
+                f"{file} is refused: its images have {packed:,} bytes but claim to unpack to {nbytes:,}, as bombs do"
+            )
         found.append(_Group(file, metadata, number, first, group.num_rows, image, nbytes))
         first += group.num_rows
     return found
@@ -241,11 +306,15 @@ def _named(file: Path, row: int, value: bytes | None) -> tuple[str, bytes]:
 def _opened(file: Path, metadata: Any = None) -> Iterator[pq.ParquetFile]:
     """A parquet file; what is wrong with it, whenever it shows, becomes an `InputError` that names it. metadata: its
     own, where it was read before."""
+    require_regular(file)
     try:
         with pq.ParquetFile(file, metadata=metadata) as parquet:
             yield parquet
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"cannot read {file}: {str(error).splitlines()[0]}") from error
+    except (pa.ArrowException, *DAMAGE) as error:
+        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"cannot read {file}: {plain(first)}; it may be damaged, make or fetch it again"
+        ) from error
 
 
 def _image_column(schema: pa.Schema, file: Path) -> str:
@@ -283,11 +352,47 @@ def _labels(parquet: pq.ParquetFile, label: str, file: Path) -> Labels:
     return values
 
 
-def _class_names(schema: pa.Schema, label: str | None) -> Sequence[str] | None:
-    """Class names as Hugging Face's `datasets` keeps them in the schema, None if they are not there."""
+def _class_names(schema: pa.Schema, label: str | None, file: Path) -> Sequence[str] | None:
+    """Class names as Hugging Face's `datasets` keeps them in the schema, None if they are not there; `InputError` if
+    something else is."""
     raw = (schema.metadata or {}).get(b"huggingface")
     if raw is None or label is None:
         return None
-    features = json.loads(raw).get("info", {}).get("features", {})
-    names: Sequence[str] | None = features.get(label, {}).get("names")
+    try:
+        info = HuggingFace.model_validate_json(raw).info
+        return None if info is None or info.features is None else _names(info.features.get(label))
+    except ValueError as error:
+        fault = first_fault(error) if isinstance(error, ValidationError) else None
+        reason = str(error) if fault is None else ": ".join(filter(None, (fault.where, fault.reason)))
+        raise InputError(
+            f"what {file} says of its classes in Hugging Face's metadata cannot be read ({plain(reason)}); "
+            "write it again, or without this metadata"
+        ) from error
+
+
+class Info(BaseModel):
+    """features: by column."""
+
+    features: dict[str, Any] | None = None
+
+
+class HuggingFace(BaseModel):
+    """What `datasets` writes beside a schema, as far as it is read here."""
+
+    info: Info | None = None
+
+
+class ClassLabel(BaseModel):
+    """A feature of a column of labels; others have no names. names: by label."""
+
+    model_config = ConfigDict(strict=True)
+
+    names: list[str] | None = None
+
+
+def _names(feature: Any) -> Sequence[str] | None:
+    """The names of a feature; ValueError where they cannot be told apart."""
+    names = None if feature is None else ClassLabel.model_validate(feature).names
+    if names is not None and (len(set(names)) < len(names) or not all(names)):
+        raise ValueError("the names of its classes are empty or not distinct")
     return names

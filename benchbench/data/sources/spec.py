@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.paths import as_path
+from benchbench.core.reading import is_folder, kind_of, require_regular
 from benchbench.core.registry import DATASETS
 from benchbench.data.sources.layout import TRAIN, split_name
 
@@ -39,7 +40,9 @@ SPLITS = {
 DATASET = "dataset"
 LONGEST = 80  # characters of the name of a file or folder that records keep
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+)
 """How files of single images end, in either case."""
 
 
@@ -60,9 +63,10 @@ class SourceSpec:
     def path(self) -> Path:
         """Where the files are; `InputError` if nothing is there, or something else than this kind is."""
         path = as_path(self.where)
-        if not os.path.exists(path):
+        kind = kind_of(path)
+        if not kind:
             raise InputError(f"{path} is not there")
-        if path.is_dir():
+        if kind == "a folder":
             if self.kind not in ("folder", "pairs", "parquet"):
                 raise InputError(f"{path} is a folder, but {self.kind}: takes a file")
         elif self.kind in ("folder", "pairs"):
@@ -163,17 +167,12 @@ def _may_be_images(path: Path) -> bool:
 def folder_name(kind: str, path: Path) -> str:
     """A name fit for a record: "folder-cats" for folder:/data/cats/, "npz-cats" for cats.npz. Letters, marks and digits
     of any script stay; where others are left out, a digest keeps the names of different files apart."""
-    name = path.resolve().name if kind in ("folder", "pairs") or path.is_dir() else path.stem
+    whole = is_folder(path) or kind in ("folder", "pairs")
+    name = path.resolve().name if whole else path.stem
     plain = "".join(c if c in "_.-" or unicodedata.category(c)[0] in "LMN" else " " for c in name)
     own = re.sub(" +", "-", plain).strip("-.")[:LONGEST]
     told = hashlib.sha256(os.fsencode(name)).hexdigest()[:8] if own != name else ""
     return "-".join(filter(None, [kind, own, told if name else ""]))
-
-
-def require_regular(path: Path) -> None:
-    """`InputError` for a pipe or device, which whoever reads it might wait for without end."""
-    if os.path.exists(path) and not path.is_file():
-        raise InputError(f"{path} is a pipe, a socket or a device, not a file of images; take it away")
 
 
 def _split_off(path: str) -> tuple[str, str | None, str, str]:
@@ -196,13 +195,14 @@ def _split(title: str) -> tuple[str, str, str] | None:
 
 
 def _exists(path: str) -> bool:
-    return bool(path) and os.path.exists(as_path(path))
+    return bool(path) and kind_of(as_path(path)) != ""
 
 
 def _recognised(text: str, where: str) -> str:
     """The kind of the file or folder `where`; `InputError` where there is none, or it is no source of images."""
     path = as_path(where) if where else Path()
-    if not where or not os.path.exists(path):
+    kind = kind_of(path) if where else ""
+    if not kind:
         looks_like_one = os.sep in where or path.suffix.lower() in {*BY_SUFFIX, *IMAGE_SUFFIXES}
         if looks_like_one and ":" not in where:
             raise InputError(f"{where} is not there: no file or folder has that name")
@@ -210,7 +210,7 @@ def _recognised(text: str, where: str) -> str:
         raise InputError(
             f"{unknown_name('dataset', text, known)}; nor is there a file or folder of that name"
         )
-    if path.is_dir():
+    if kind == "a folder":
         return "folder"
     suffix = path.suffix.lower()
     if suffix in BY_SUFFIX:
