@@ -8,7 +8,8 @@ that is not a `BenchbenchError` is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class BenchbenchError(Exception):
@@ -58,6 +59,41 @@ class MetricFailed(Exception):
         super().__init__(reason)
         self.reason = reason
         self.status = status
+
+
+STATUSES = ("failed", "unavailable")
+
+
+def because(error: BaseException) -> str:
+    """What somebody else's error says, in a part of a sentence: its kind and the first of its lines."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # an error whose words raise an error has none
+        said = ""
+    if len(said) > 300:
+        said = f"{said[:300]}…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Around a call of what somebody else wrote: whatever it raises is the failure of that one thing.
+
+    A `KeyboardInterrupt` is the user's and goes on its way; any other end that a plug-in puts to the program, `sys.exit`
+    included, is none.
+
+    Args:
+        what: Who raised, as the sentence begins: "the extractor dinov2".
+
+    Raises:
+        MetricFailed: Something was raised; the reason says what. One that was raised as such stays as it is.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, MetricFailed):
+        raise
+    except BaseException as error:
+        raise MetricFailed(f"{what} raised {out_of_memory(error) or because(error)}") from error
 
 
 class BenchbenchWarning(UserWarning):

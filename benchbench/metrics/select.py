@@ -8,14 +8,18 @@ to be cut off first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+
+import torch
+from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed, unknown_name
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
 from benchbench.features.extractor import traits_of
+from benchbench.metrics.checked import Numbers, numbers_of
 from benchbench.metrics.metric import (
     Estimate,
     Evidence,
@@ -26,6 +30,7 @@ from benchbench.metrics.metric import (
     full_name,
     output_of,
 )
+from benchbench.metrics.numerics.one_image import OF_NETWORKS, one_image
 from benchbench.metrics.pairs.paired import PairedMetric
 
 # What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
@@ -188,7 +193,7 @@ def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
         One outcome a metric, in their order, each followed by what stands beside it; one that fails is an outcome with
         its reason and does not stop the others.
     """
-    metrics = list(metrics)
+    metrics, evidence = list(metrics), with_one_image_each(evidence)
     evidence_of = {False: evidence, True: balanced(evidence)}
     names = {metric.name for metric in metrics}
     computed: dict[object, Numbers] = {}
@@ -196,7 +201,8 @@ def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
     for metric in metrics:
         which = (type(metric), metric.extractor) if isinstance(metric, Family) else metric.name
         if which not in computed:
-            computed[which] = _numbers(metric, evidence_of[metric.balanced])
+            own = evidence_of[metric.balanced]
+            computed[which] = numbers_of(metric, own if _is_ours(metric) else own.copy(metric.extractor))
         found = computed[which]
         outcomes.append(_outcome(metric, found[metric.output.name]))
         if isinstance(metric, Family):
@@ -204,18 +210,6 @@ def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
                 if beside.name not in names and isinstance(found[beside.output.name], Estimate):
                     outcomes.append(_outcome(beside, found[beside.output.name]))
     return outcomes
-
-
-Numbers = Mapping[str, Estimate | MetricFailed]
-
-
-def _numbers(metric: Metric, evidence: Evidence) -> Numbers:
-    try:
-        if metric.extractor and metric.extractor in evidence.failures:
-            raise evidence.failures[metric.extractor]
-        return metric.numbers(evidence if _is_ours(metric) else evidence.copy(metric.extractor))
-    except MetricFailed as failure:
-        return {output.name: failure for output in metric.declared()}
 
 
 def _is_ours(metric: Metric) -> bool:
@@ -228,6 +222,27 @@ def _outcome(metric: Metric, found: Estimate | MetricFailed) -> Outcome:
     if isinstance(found, MetricFailed):
         return Outcome(metric, None, found.status, found.reason)
     return Outcome(metric, found)
+
+
+def with_one_image_each(evidence: Evidence) -> Evidence:
+    """The same evidence in which all that an extractor says of one image is equal, in whichever set, batch or cache it
+    was read (`numerics.one_image`): only then do copies decide ties by definition and not by rounding."""
+    sets = {role: dict(sides) for role, sides in evidence.sets.items()}
+    for name in {name for sides in sets.values() for name in sides}:
+        roles = [role for role, sides in sets.items() if name in sides and _comparable(sides[name].features)]
+        rows = [sets[role][name].features for role in roles]
+        if len({(own.shape[1], own.dtype, own.device) for own in rows if own is not None}) != 1:
+            continue
+        for role, own in zip(roles, one_image(*rows, agree=OF_NETWORKS), strict=True):  # type: ignore[arg-type]
+            sets[role][name] = replace(sets[role][name], features=own)
+    return replace(evidence, sets=sets)
+
+
+def _comparable(features: Tensor | None) -> bool:
+    """Whether they are one vector an image, and finite."""
+    if features is None or features.ndim != 2 or not features.numel():
+        return False
+    return features.is_floating_point() and bool(torch.isfinite(features.sum()))
 
 
 def balanced(evidence: Evidence) -> Evidence:
