@@ -79,8 +79,8 @@ def because(error: BaseException) -> str:
 def contained(what: str) -> Iterator[None]:
     """Around a call of what somebody else wrote: whatever it raises is the failure of that one thing.
 
-    A `KeyboardInterrupt` is the user's and goes on its way; any other end that a plug-in puts to the program, `sys.exit`
-    included, is none.
+    A `KeyboardInterrupt` is the user's and goes on its way; no plug-in ends the program by any other, `sys.exit`
+    included.
 
     Args:
         what: Who raised, as the sentence begins: "the extractor dinov2".

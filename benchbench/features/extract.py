@@ -130,7 +130,9 @@ def _checked(seen: Any, extractor: Extractor, n: int) -> Features:
         raise MetricFailed(f"the extractor {extractor.name} returned a {kind} and not Features of {n} images")
     return Features(
         _rows(features, f"the features of {extractor.name}", n, extractor.dim),
-        None if logits is None else _rows(logits, f"the logits of {extractor.name}", n, extractor.n_logits),
+        None
+        if logits is None or not extractor.n_logits
+        else _rows(logits, f"the logits of {extractor.name}", n, extractor.n_logits),
     )
 
 

@@ -218,23 +218,27 @@ def load_extractor(name: str, device: torch.device | str = "cpu", precision: str
     Raises:
         InputError: The name or precision is unknown, or another precision than float32 is asked of an extractor whose
             constructor takes none.
-        MetricFailed: As its constructor has it; also where it raises anything else, or does not declare what an
-            extractor declares.
+        MetricFailed: As its constructor has it; also where that raises anything else.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
+    name = EXTRACTORS.spelled(name)
     make = EXTRACTORS.get(name)
     if precision != "float32" and "precision" not in inspect.signature(make).parameters:
         raise InputError(f"{name} computes in float32 only; leave --precision {precision} out")
     with contained(f"the extractor {name}"), default_float32():
         extractor: Extractor = make(device) if precision == "float32" else make(device, precision=precision)
-        _check_declared(extractor, EXTRACTORS.recorded(name))
     return extractor
 
 
+def check_declared(extractor: Any, name: str) -> None:
+    """`MetricFailed` for one that does not say what records and readers ask of it, or calls itself otherwise than
+    `name`, as which it is recorded: what it made would be taken for another's."""
+    with contained(f"the extractor {name}"):
+        _check_declared(extractor, name)
+
+
 def _check_declared(extractor: Any, name: str) -> None:
-    """`MetricFailed` for one that does not say what is asked of it everywhere, or calls itself by another name: what it
-    made would be recorded as another's."""
     if extractor.name != name:
         raise MetricFailed(
             f"the extractor {name} calls itself {extractor.name!r}; its name has to be {name!r}"

@@ -96,10 +96,11 @@ def check_declared(name: str, family: Any) -> None:
             f"the metric {name!r} is no class that derives from benchbench.metrics.metric.Metric"
         )
     try:
-        outputs, needs, version = list(family.declared()), family.needs, family.version
+        outputs, version = list(family.declared()), family.version
+        needs: object = getattr(family, "needs", frozenset())  # metrics on pairs have theirs as objects
     except Exception as error:  # a property or a method of somebody else's
         raise InputError(f"the metric {name!r} cannot be read: {type(error).__name__}: {error}") from error
-    if not isinstance(needs, frozenset | set | property) or not isinstance(version, int):
+    if not isinstance(needs, frozenset | set) or not isinstance(version, int):
         raise InputError(
             f"the metric {name!r} must declare its needs as a frozenset and its version as a number"
         )

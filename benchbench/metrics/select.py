@@ -8,6 +8,7 @@ to be cut off first.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -15,11 +16,12 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError, MetricFailed, unknown_name
+from benchbench.core.errors import BenchbenchWarning, InputError, MetricFailed, because, unknown_name
+from benchbench.core.names import spelled
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
 from benchbench.features.extractor import traits_of
-from benchbench.metrics.checked import Numbers, numbers_of
+from benchbench.metrics.checked import Numbers, check_declared, numbers_of
 from benchbench.metrics.metric import (
     Estimate,
     Evidence,
@@ -31,7 +33,7 @@ from benchbench.metrics.metric import (
     output_of,
 )
 from benchbench.metrics.numerics.one_image import OF_NETWORKS, one_image
-from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.pairs.paired import MOST, PairedMetric
 
 # What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
 # Everything else is asked for by name or with "all".
@@ -95,26 +97,69 @@ def select_metrics(
     return [chosen[name] for name in sorted(chosen)]
 
 
+def spelled_metric(name: str) -> str:
+    """The name of a metric or of a set of them as it is known, where only its capitals were others: "fid" for "FID"."""
+    known = {*METRICS.names(), "standard", "all"}
+    if name in known:
+        return name
+    if (found := spelled(name, known)) != name or name == name.lower():
+        return found
+    try:
+        _build(name, set(METRICS.names()), (), None, standard=False)
+    except InputError:
+        return name.lower()
+    return name
+
+
 def _expand(asked: str, known: set[str], standard: Sequence[str]) -> Sequence[str]:
     if asked == "standard":
         return standard
     if asked == "all":  # what stands beside another comes with it
-        return [name for name in sorted(known) if not output_of(METRICS.get(name), name).beside]
+        return [name for name, family in _usable(known).items() if not output_of(family, name).beside]
     return (asked,)
+
+
+def metric_class(name: str) -> type[Metric]:
+    """The class that is registered under `name`; `InputError` where there is none, or it does not declare what a metric
+    declares."""
+    family: type[Metric] = METRICS.get(name)
+    check_declared(name, family)
+    return family
+
+
+def _usable(known: Iterable[str]) -> dict[str, type[Metric]]:
+    """The classes of those `known`, by name; a plug-in that cannot be used is named in a warning and left out."""
+    found = {}
+    for name in sorted(known):
+        try:
+            found[name] = metric_class(name)
+        except InputError as error:
+            warnings.warn(f"{error}; left out", BenchbenchWarning, stacklevel=2)
+    return found
 
 
 def build_metric(name: str, extractor: str | None = None) -> Metric:
     """The metric that is registered under `name`, on this extractor."""
-    family = METRICS.get(name)
-    metric: Metric = family(extractor, name) if issubclass(family, Family) else family(extractor)
+    family = metric_class(name)
+    try:
+        metric: Metric = family(extractor, name) if issubclass(family, Family) else family(extractor)
+        if not isinstance(metric.name, str) or not metric.name:
+            raise TypeError(f"its name is {metric.name!r}")
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the metric {name!r} cannot be made: {because(error)}") from error
     return metric
+
+
+_SUFFIXED = re.compile(r"([A-Za-z]\w*?)(?:_crop([1-9][0-9]*))?(?:_hints([1-9][0-9]*))?")
 
 
 def _build(
     name: str, known: set[str], extractors: Sequence[str], class_extractor: str | None, standard: bool
 ) -> list[Metric]:
     if name in known:
-        family = METRICS.get(name)
+        family = metric_class(name)
         if not family.uses_extractor:
             return [build_metric(name)]
         besides = family.standard_on if standard else frozenset()
@@ -125,15 +170,19 @@ def _build(
             for extractor in extractors
             if family.defined_on(extractor) and besides <= traits_of(extractor).words
         ]
-    suffixed = re.fullmatch(r"(\w+?)(?:_crop([1-9]\d*))?(?:_hints([1-9]\d*))?", name)
+    suffixed = _SUFFIXED.fullmatch(name)
     if suffixed and suffixed[1] in known:
-        family = METRICS.get(suffixed[1])
+        family = metric_class(suffixed[1])
         if issubclass(family, PairedMetric) and family.role == "truth":
+            for text, what in zip(
+                suffixed.groups()[1:], ("pixels of a border", "points of the truth"), strict=True
+            ):
+                if text is not None and len(text) > len(str(MOST)):  # before Python reads digits without end
+                    raise InputError(f"{name[:40]}…: more than {MOST} {what} cannot be meant")
             crop, hints = (int(number or 0) for number in suffixed.groups()[1:])
             return [family(crop_border=crop, hints=hints)]
-    return [
-        _of_full_name(name, [known_name for known_name in known if METRICS.get(known_name).uses_extractor])
-    ]
+    usable = _usable(known)
+    return [_of_full_name(name, [family for family in usable if usable[family].uses_extractor])]
 
 
 def _of_full_name(name: str, families: Sequence[str]) -> Metric:
@@ -169,7 +218,7 @@ def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:
     """For a family that is defined on none of `extractors`; raises at once for one of them that there is not."""
     for name in extractors:
         EXTRACTORS.get(name)
-    able = [name for name in EXTRACTORS.names() if METRICS.get(family).defined_on(name)]
+    able = [name for name in EXTRACTORS.names() if metric_class(family).defined_on(name)]
     return InputError(
         f"{family} is not defined on {', '.join(extractors) or 'no extractor'}; "
         f"name one of these with --extractor: {', '.join(able)}"

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
@@ -151,6 +152,11 @@ def evaluate_images(
     Raises:
         InputError: The request cannot be carried out; nothing was written.
     """
+    with default_float32():
+        return _evaluated(spec, out, runtime, held)
+
+
+def _evaluated(spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory) -> Evaluated:
     asked = resolve(spec, held)
     store = None if out is None else Store(out)
     if store is not None:

@@ -28,6 +28,7 @@ from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 from benchbench.data.pipeline.names import below_shared, partners
 from benchbench.data.pipeline.prefetch import read_ahead
 
+IN_MEMORY = "in memory nobody resizes them: bring all to one size first"
 DEPTH = 3  # blocks that wait for the consumer
 
 Pick = Callable[[Sequence[int]], Generator[Block, None, None]]
@@ -39,7 +40,8 @@ class ImageStream:
 
     name: fit for a folder name and for a record. n: the number of images. labels: int64 (n,) in the order of
     the images, or None. names: relative POSIX names in that order, where the images are files; such images can also
-    be had in another order (`chosen`). once: there can be only one pass.
+    be had in another order (`chosen`). once: there can be only one pass. in_memory: nobody can
+    be asked to read them at another size.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ImageStream:
         fingerprint: str | None = None,
         digests: Sequence[bytes] | None = None,
         once: bool = False,
+        in_memory: bool = False,
     ) -> None:
         """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests:
         where they are known before."""
@@ -69,6 +72,7 @@ class ImageStream:
         self._fingerprint = fingerprint
         self._digests = digests
         self.once = once
+        self.in_memory = in_memory
         self._begun = False
 
     def __len__(self) -> int:
@@ -144,6 +148,7 @@ class ImageStream:
             fingerprint=self._fingerprint if n == self.n else None,
             digests=None if self._digests is None else self._digests[:n],
             once=self.once,
+            in_memory=self.in_memory,
         )
 
     def chosen(self, rows: Sequence[int]) -> ImageStream:
@@ -192,9 +197,9 @@ class ImageStream:
             for block, of_block in blocks:
                 start = start or block
                 if block.size != start.size:
-                    raise _mixed(start, block.name, block.size)
+                    raise self._mixed(start, block.name, block.size)
                 if block.odd is not None:
-                    raise _mixed(start, *block.odd)
+                    raise self._mixed(start, *block.odd)
                 digests.extend(of_block)
                 applied.update(chain.from_iterable(block.applied))
                 count += len(block.images)
@@ -203,6 +208,10 @@ class ImageStream:
             raise InputError(f"{self.name} was said to hold {self.n} images but holds {count}")
         self._conversions = conversion_notes(applied, count)
         self._digests = digests
+
+    def _mixed(self, start: Block, name: str, size: tuple[int, int]) -> InputError:
+        way = IN_MEMORY if self.in_memory else WAY_TO_ONE_SIZE
+        return InputError(f"{size_differs((start.name, start.size), (name, size))}; {way}")
 
     def _with_digests(self) -> Generator[tuple[Block, list[bytes]], None, None]:
         with closing(self._blocks()) as blocks:
@@ -226,9 +235,10 @@ class Pairs:
         for x, y in zip(self.a.batches(batch_size), self.b.batches(batch_size), strict=True):
             if x.shape != y.shape:
                 (h0, w0), (h1, w1) = x.shape[2:], y.shape[2:]
+                alone = self.a.in_memory or self.b.in_memory
+                way = IN_MEMORY if alone else "--size N brings both to N×N"
                 raise InputError(
-                    f"{self.a.name} has images of {w0}×{h0} but {self.b.name} of {w1}×{h1}; "
-                    "--size N brings both to N×N"
+                    f"{self.a.name} has images of {w0}×{h0} but {self.b.name} of {w1}×{h1}; {way}"
                 )
             yield x, y
 
@@ -275,7 +285,3 @@ def _by_name(a: ImageStream, b: ImageStream, ours: Sequence[str], theirs: Sequen
     if taken == list(range(b.n)):
         return Pairs(a, b, notes)
     return Pairs(a, b.chosen(taken), notes, taken)
-
-
-def _mixed(start: Block, name: str, size: tuple[int, int]) -> InputError:
-    return InputError(f"{size_differs((start.name, start.size), (name, size))}; {WAY_TO_ONE_SIZE}")

@@ -26,7 +26,9 @@ def real_numbers(given: object, what: str) -> Tensor:
     numbers = tensor_of(given, what)
     if numbers.dtype == torch.bool or numbers.is_complex():
         kind = "truth values" if numbers.dtype == torch.bool else "complex numbers"
-        raise InputError(f"{what} must be real numbers but are {kind} ({dtype_text(numbers)})")
+        raise InputError(
+            f"{what} must be real numbers, float32 or float64, but are {kind} ({dtype_text(numbers)})"
+        )
     if not numbers.is_floating_point():
         return numbers.double()
     return numbers if numbers.dtype in (torch.float32, torch.float64) else numbers.float()

@@ -175,8 +175,9 @@ def _slices(n: int, size: int, start: int = 0) -> Iterator[slice]:
 
 def _spread(side: Side) -> Tensor:
     """Up to `PROBES` rows at evenly spaced ranks of their length, the shortest and the longest among them."""
-    ranks = torch.linspace(0, len(side) - 1, min(len(side), PROBES), device=side.offset.device).round().long()
-    return side.lengths.argsort()[ranks]
+    n = len(side)
+    ranks = torch.linspace(0, n - 1, min(n, PROBES), dtype=torch.float32, device=side.offset.device)
+    return side.lengths.argsort()[ranks.round().long()]
 
 
 def _unequal(side: Side) -> float:

@@ -56,7 +56,7 @@ class Halves:
         other image of the half, or to the farthest known one where the half has fewer."""
         weights = _cut(merged, seed)
         squares = near.squares
-        limits = torch.empty(weights.shape, device=squares.device)
+        limits = torch.empty(weights.shape, dtype=torch.float32, device=squares.device)
         for rows in tiles(len(weights), at_once(squares, _ROWS, _ROWS_ON_DEVICE)):
             index = near.index[rows]
             own = index == torch.arange(len(weights), device=index.device)[rows, None]

@@ -11,7 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.arrays import ArrayLike, tensor_of
+from benchbench.core.arrays import ArrayLike, default_float32, tensor_of
 from benchbench.core.errors import MetricFailed
 from benchbench.core.images import check_images, to_signed
 from benchbench.features.frozen import full_float32
@@ -53,7 +53,8 @@ def _network(path: str, device: str) -> nn.Module:
     from torchmetrics.functional.image.lpips import _LPIPS
 
     backbone, _, _ = ALEXNET.read()
-    network = _LPIPS(net="alex", pnet_rand=True)
+    with default_float32():
+        network = _LPIPS(net="alex", pnet_rand=True)
     own = network.net.state_dict()  # "slice2.3.weight" is torchvision's "features.3.weight"
     network.net.load_state_dict({key: backbone["features." + key.split(".", 1)[1]] for key in own})
     return network.requires_grad_(False).eval().to(device)

@@ -238,8 +238,8 @@ class PairedMetric(Metric):
 
     def __init__(self, extractor: str | None = None, crop_border: int = 0, hints: int = 0) -> None:
         super().__init__(extractor)
-        self.crop_border = crop_border
-        self.hints = hints
+        self.crop_border = check_whole(crop_border, "a border to be cut off", 0, MOST)
+        self.hints = check_whole(hints, "the number of hints", 0, MOST)
         # Read by whoever plans; a property here would hide that other metrics declare it on the class.
         self.needs = frozenset({self.role, "hints"} if hints else {self.role})  # type: ignore[misc]
 
@@ -247,6 +247,22 @@ class PairedMetric(Metric):
     def name(self) -> str:
         crop = f"_crop{self.crop_border}" if self.crop_border else ""
         return self.family + crop + (f"_hints{self.hints}" if self.hints else "")
+
+    def too_small(self, height: int, width: int) -> str | None:
+        """Whether what its name asks for exceeds images of this size.
+
+        Args:
+            height: Of the images, in pixels.
+            width: Likewise.
+
+        Returns:
+            Why it does, as a sentence; None where it does not.
+        """
+        if 2 * self.crop_border >= min(height, width):
+            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
+        if self.hints > height * width:
+            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
+        return None
 
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
@@ -361,6 +377,22 @@ class PSNRY(PairedMetric):
     source = "−10 log10 MSE of Y in 16..235, peak 255"
     why_infinite = PSNR.why_infinite
 
+    def too_small(self, height: int, width: int) -> str | None:
+        """Whether what its name asks for exceeds images of this size.
+
+        Args:
+            height: Of the images, in pixels.
+            width: Likewise.
+
+        Returns:
+            Why it does, as a sentence; None where it does not.
+        """
+        if 2 * self.crop_border >= min(height, width):
+            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
+        if self.hints > height * width:
+            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
+        return None
+
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
         return psnr(x, y, y_channel=True)
@@ -374,6 +406,22 @@ class SSIMY(PairedMetric):
     scale = "arcsine"  # has two ends
     ends = (-1.0, 1.0)
     source = "Wang et al. 2004, eq. 13"
+
+    def too_small(self, height: int, width: int) -> str | None:
+        """Whether what its name asks for exceeds images of this size.
+
+        Args:
+            height: Of the images, in pixels.
+            width: Likewise.
+
+        Returns:
+            Why it does, as a sentence; None where it does not.
+        """
+        if 2 * self.crop_border >= min(height, width):
+            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
+        if self.hints > height * width:
+            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
+        return None
 
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
