@@ -9,13 +9,13 @@ stay as they are, to the last bit.
 
 Measured (EfficientNet-Lite0 on a processor, 300 digits, batches of 1 to 300): at most 2.6e-6 of the length.
 
-Pattern: rows that agree have projections on a fixed direction that agree as well. Rows are sorted by one of eight such
-projections and each is compared with those next to it, as far as the first projection allows, the other seven decide
-nearly all, and few pairs are computed exactly. Rows that agree are linked, and links joined (connected components), so
+Pattern: rows that agree have projections that agree as well. Rows are sorted by the first of 32 projections and each is
+compared with those next to it, as far as this one allows; the others decide nearly all, and few pairs are computed
+exactly. Rows that agree are linked, and links joined (connected components), so
 that no order of the rows matters to which are one image.
 
-Trade-offs: sets that are much tighter than their distance from the origin leave many pairs to look at; the time is
-then that of a few passes over all pairs of projections, and still far below that of all distances.
+Trade-offs: sets that are 1e-4 of their distance from the origin wide or less leave many pairs to look at; these go
+through one pass over all distances instead, as `neighbours` makes them.
 
 Scope: float32 and float64 N×D alike, for a cast makes nobody more certain. Precisions below float32 round more coarsely
 than this allows for, and only copies that their network rounded alike are found.
@@ -31,14 +31,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from benchbench.metrics.numerics.neighbours import pair_distances
+from benchbench.features.frozen import full_float32
+from benchbench.metrics.numerics.neighbours import Side, closer_than, mean_row, pair_distances, row_tiles
 from benchbench.metrics.numerics.products import float64_rows
 
 OF_ARRAYS = 2.0**-18
 """4e-6 of their length: to which features agree that are one image's for all that an array says."""
 OF_NETWORKS = 2.0**-16
 """1.5e-5: the same where it is known that one network in float32 made them, wherever it computed."""
-_DIRECTIONS = 8
+_DIRECTIONS = 32
+_LOOKED_AT, _COMPUTED = 500, 20  # pairs a row, beyond which products of matrices are cheaper
 
 
 def one_image(*sets: Tensor, agree: float = OF_ARRAYS) -> list[Tensor]:
@@ -79,35 +81,84 @@ def _groups(sets: Sequence[Tensor], agree: float) -> np.ndarray:
     order = np.argsort(seen[:, 0], kind="stable")
     seen, lengths = seen[order], lengths[order]
     n = len(order)
-    # Rows that agree have lengths that agree: twice the share allows for both, and for the rounding of projections.
-    reach = 2 * agree * lengths
+    # Of rows that agree the projections do; a hundredth more for their rounding and for lengths that differ.
+    reach = 1.01 * agree * lengths
     last = np.searchsorted(seen[:, 0], seen[:, 0] + reach, side="right") - 1
-    steps = last - np.arange(n)
-    links: list[np.ndarray] = []
-    group = np.arange(n)
-    left = np.arange(n)
-    for step in range(1, int(steps.max(initial=0)) + 1):
-        left = left[steps[left] >= step]
-        some = left[group[left] != group[left + step]]
-        some = some[(np.abs(seen[some] - seen[some + step]) <= reach[some, None]).all(1)]
+    links = _Links(n)
+    left = np.flatnonzero(last > np.arange(n))
+    step = looked_at = computed = 0
+    while len(left):
+        step += 1
+        looked_at += len(left)
+        some = left[links.group[left] != links.group[left + step]]
+        some = some[np.square(seen[some] - seen[some + step]).sum(1) <= np.square(reach[some])]
+        computed += len(some)
+        if looked_at > _LOOKED_AT * n or computed > _COMPUTED * n:
+            return _groups_of_all_pairs(sets, agree)
         some = some[_agreeing(sets, agree, order[some], order[some + step])]
         if len(some):
-            links.append(np.stack([some, some + step]))
-            i, j = np.concatenate(links, 1)
-            group = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[
-                1
-            ]
+            links.add(some, some + step)
+            left = left[
+                _end_of_run(links.group)[left] < last[left]
+            ]  # all near them are of their group already
+        left = left[last[left] > left + step]
     found = np.empty(n, dtype=np.int64)
-    found[order] = group
+    found[order] = links.group
+    return found
+
+
+def _groups_of_all_pairs(sets: Sequence[Tensor], agree: float) -> np.ndarray:
+    """The same from all distances, tile by tile: for sets so tight that their projections tell too little."""
+    starts = np.cumsum([0, *(len(rows) for rows in sets)])
+    links = _Links(int(starts[-1]))
+    centre = mean_row(torch.cat([mean_row(rows)[None] for rows in sets if len(rows)]))
+    sides = [Side.of(rows, centre, torch.float32) for rows in sets]
+    with full_float32():
+        for a, x in enumerate(sets):
+            lengths = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float64)
+            limits = (agree * lengths).square() * (1 + 1e-9)
+            for b, y in enumerate(sets[a:], start=a):
+                for i in row_tiles(x):
+                    for j in row_tiles(y):
+                        near = closer_than(x[i], y[j], sides[a][i], sides[b][j], centre, [limits[i]])[0]
+                        rows, columns = (own.cpu().numpy() for own in near)
+                        links.add(rows + (starts[a] + i.start), columns + (starts[b] + j.start))
+    return links.group
+
+
+class _Links:
+    """Rows that agree, joined: `group` says of each which others it is linked to, directly or through others."""
+
+    def __init__(self, n: int) -> None:
+        self.group = np.arange(n)
+
+    def add(self, i: np.ndarray, j: np.ndarray) -> None:
+        """Link row i[k] to row j[k] for every k."""
+        fresh = self.group[i] != self.group[j]
+        if not fresh.any():
+            return
+        n = len(self.group)
+        pairs = self.group[i[fresh]], self.group[j[fresh]]
+        joined = connected_components(
+            coo_array((np.ones(len(pairs[0])), pairs), shape=(n, n)), directed=False
+        )[1]
+        self.group = joined[self.group]
+
+
+def _end_of_run(group: np.ndarray) -> np.ndarray:
+    """For each place the last one up to which all have its value."""
+    ends = np.append(np.flatnonzero(np.diff(group)), len(group) - 1)
+    found: np.ndarray = ends[np.searchsorted(ends, np.arange(len(group)))]
     return found
 
 
 def _projections(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """float64 N×8 on eight fixed directions of length 1, and the lengths of the rows (N,)."""
+    """float64 N×32 on fixed directions of length 1, each at right angles to the others, and the lengths of the rows
+    (N,)."""
     rng = np.random.Generator(np.random.Philox(key=[0, 2**63 + 3]))
-    drawn = torch.from_numpy(rng.standard_normal((rows.shape[1], _DIRECTIONS))).to(rows.device)
-    directions = drawn / torch.linalg.vector_norm(drawn, dim=0)
-    seen = torch.empty(len(rows), _DIRECTIONS, dtype=torch.float64, device=rows.device)
+    drawn = torch.from_numpy(rng.standard_normal((rows.shape[1], min(rows.shape[1], _DIRECTIONS))))
+    directions = torch.linalg.qr(drawn)[0].to(rows.device)
+    seen = torch.empty(len(rows), directions.shape[1], dtype=torch.float64, device=rows.device)
     lengths = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
     for part, exact in float64_rows(rows):
         seen[part] = exact @ directions
