@@ -282,7 +282,11 @@ def with_one_image_each(evidence: Evidence) -> Evidence:
         rows = [sets[role][name].features for role in roles]
         if len({(own.shape[1], own.dtype, own.device) for own in rows if own is not None}) != 1:
             continue
-        for role, own in zip(roles, one_image(*rows, agree=OF_NETWORKS), strict=True):  # type: ignore[arg-type]
+        try:
+            settled = one_image(*(own for own in rows if own is not None), agree=OF_NETWORKS)
+        except MetricFailed:  # features too large to compare, of which their metrics will say so
+            continue
+        for role, own in zip(roles, settled, strict=True):
             sets[role][name] = replace(sets[role][name], features=own)
     return replace(evidence, sets=sets)
 

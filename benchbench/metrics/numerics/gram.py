@@ -99,7 +99,8 @@ class Sums:
         self, tile: Tensor, times: int, of_a: Tensor | None, of_b: Tensor | None, i: slice, j: slice
     ) -> None:
         """Count the squares of a tile (rows i, columns j) and its sums within subsets so many times."""
-        self.squares += times * float(torch.linalg.vector_norm(tile)) ** 2
+        norm = float(torch.linalg.vector_norm(tile))
+        self.squares += times * norm * norm  # beyond float64 infinite, where a power raises
         if of_a is not None and of_b is not None:
             self.subsets += times * (of_a[i] * (tile @ of_b[j])).sum(0)
 

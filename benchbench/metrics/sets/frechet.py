@@ -160,8 +160,11 @@ def frechet_standard_error(x: Tensor, y: Tensor | Moments) -> float:
     vanish (both sides of one distribution) it is √2 too wide, as a jackknife variance of a quadratic form is
     (Efron & Stein 1981), and with N about D up to 1.4 times; in simulations never below 0.9 of the truth.
     """
-    variance = sum(float(i.var()) / len(i) for i in frechet_influence(x, y) if i is not None)
-    return math.sqrt(finite_result(variance, "the standard error of the Fréchet distance"))
+    unit = 1.0
+    if not isinstance(y, Moments):
+        x, y, unit = near_one(*check_pair(x, y))
+    error = math.sqrt(sum(float(i.var()) / len(i) for i in frechet_influence(x, y) if i is not None))
+    return finite_result(error * unit * unit, "the standard error of the Fréchet distance")
 
 
 def infinity_minimum(d: int) -> int:

@@ -273,4 +273,4 @@ def _centred_square(squares: float, rows: Tensor, columns: Tensor, width: int, h
     mean = float(rows.sum()) / n_pairs
     explained = float((rows / width - mean).square().sum()) * width
     explained += float((columns / height - mean).square().sum()) * height
-    return max(squares / n_pairs - mean**2 - explained / n_pairs, 0.0)
+    return max(squares / n_pairs - mean * mean - explained / n_pairs, 0.0)
