@@ -66,13 +66,17 @@ STATUSES = ("failed", "unavailable")
 
 def because(error: BaseException) -> str:
     """What somebody else's error says, in a part of a sentence: its kind and the first of its lines."""
-    try:
-        said = " ".join(str(error).split())
-    except Exception:  # an error whose words raise an error has none
-        said = ""
+    said = " ".join(_words(error).split())
     if len(said) > 300:
         said = f"{said[:300]}…"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an error whose words raise an error has none
+        return ""
 
 
 @contextmanager
@@ -120,7 +124,7 @@ def out_of_memory(error: BaseException) -> str | None:
     >>> out_of_memory(RuntimeError("sizes differ")) is None
     True
     """
-    text = str(error)
+    text = _words(error)
     if not isinstance(error, MemoryError) and not any(words in text for words in _NO_MEMORY):
         return None
     first = ". ".join(text.split(". ")[:2]).strip().rstrip(".")

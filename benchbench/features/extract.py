@@ -85,7 +85,7 @@ class Reader:
 
     def compute(self, comm: Comm = ALONE) -> Extracted:
         """What was said of all images, those of the other ranks included; `InputError` if there were none."""
-        self._update_moments()
+        self.finish()
         moments = Moments.zeros(self.extractor.dim) if self._moments is None else self._moments.cpu()
         mine = Extracted(
             moments,
@@ -96,6 +96,11 @@ class Reader:
         if not whole.moments.n:
             raise InputError(f"there are no images for {self.extractor.name} to read")
         return whole
+
+    def finish(self) -> None:
+        """Count what waits to be counted; `MetricFailed` for features that are not finite. Where there are several ranks
+        each does so before they put together what they have, or one would wait for another that failed."""
+        self._update_moments()
 
     def _update_moments(self) -> None:
         if not self._waiting:
@@ -180,6 +185,8 @@ def extract_for(
             for batch in rebatch(own_share(images, runtime.comm, total), size):
                 update(readers, batch, len(batch))
                 stage.advance(len(batch))
+            for reader in readers:
+                reader.finish()
 
     runtime.comm.together(read)
     return [reader.compute(runtime.comm) for reader in readers]

@@ -77,6 +77,11 @@ def gather(
                     except MetricFailed as failure:
                         failures.update(dict.fromkeys(names, failure))
                 stage.advance(len(batch))
+            for name in readers.keys() - failures.keys():
+                try:
+                    readers[name].finish()
+                except MetricFailed as failure:
+                    failures[name] = failure
 
     comm.together(read)
     everywhere = {name: failure for own in reversed(comm.gather(failures)) for name, failure in own.items()}
