@@ -22,6 +22,8 @@ from benchbench.cli import cli
 from benchbench.core.errors import InputError, contained
 from benchbench.runner.evaluate import evaluate
 
+pytestmark = pytest.mark.costly  # an evaluation each
+
 FIXTURES = Path(__file__).parent / "fixtures"
 POINTS = """\
 [benchbench.metrics]
@@ -186,7 +188,6 @@ def test_what_it_declares_is_checked_first(
     assert found.loc["fd_sound", "status"] == "ok"
 
 
-@pytest.mark.costly
 def test_exit_codes(odd: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """4 where none of the metrics that were asked for has a number, of a run too, which measures speed beside them;
     0 where one of them has."""

@@ -23,7 +23,7 @@ def show_record(path: Path, rows: pd.DataFrame, cached: bool) -> None:
     from benchbench.views.table import metrics_table
 
     console = Console()
-    console.print(metrics_table(rows))
+    console.print(metrics_table(rows), crop=False)
     if words := mode_words(read_manifest(path / RUN), rows):
         console.print(words, soft_wrap=True, highlight=False, markup=False)
     console.print(f"{'already done' if cached else 'record'}: {path}", soft_wrap=True, highlight=False)

@@ -98,8 +98,8 @@ class Reader:
         return whole
 
     def finish(self) -> None:
-        """Count what waits to be counted; `MetricFailed` for features that are not finite. Where there are several ranks
-        each does so before they put together what they have, or one would wait for another that failed."""
+        """Count what waits to be counted; `MetricFailed` for features that are not finite. Of several ranks each
+        does so before they put together what they have, or one would wait for another that failed."""
         self._update_moments()
 
     def _update_moments(self) -> None:

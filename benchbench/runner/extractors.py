@@ -158,6 +158,12 @@ def refuse_too_small(metrics: Iterable[Metric], height: int, width: int) -> None
             raise InputError(why)
 
 
+def missing_today(extractors: ExtractorSet) -> list[str]:
+    """Why extractors are not at hand, each once: said where a record is answered from the store, which says why they
+    were not when it was written."""
+    return [f"{name} is not at hand today: {failure.reason}" for name, failure in extractors.failures.items()]
+
+
 def enlarged_notes(data: TaskData | None, extractors: ExtractorSet) -> list[str]:
     """A sentence for each extractor that looks at far more pixels than the pictures of `data` hold."""
     if data is None:

@@ -7,6 +7,7 @@ a style or a link.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -34,10 +36,11 @@ from benchbench.views.text import (
 )
 
 
-def metrics_table(frame: pd.DataFrame) -> Table:
+def metrics_table(frame: pd.DataFrame) -> Group:
     """Every number of a table from `load_results`, grouped by run, aspect and direction.
 
-    The last column points to notes below: how the number and its interval were made, or why there is none.
+    The last column points to notes below: how the number and its interval were made, or why there is none, each reason
+    once. No address in a note is broken, however long it is: print with `crop=False`.
     """
     if frame.empty:
         raise InputError("there are no numbers to show: the results are empty")
@@ -65,10 +68,21 @@ def metrics_table(frame: pd.DataFrame) -> Table:
                 task = row["task"] if row["metric"] in twice else ""
                 table.add_row(*_line(row, task), Text(f"[{notes.index(note) + 1}]" if note else ""))
             table.add_section()
-    table.caption = Text(
-        "\n".join(f"[{n}] {note}" for n, note in enumerate(notes, start=1)), style="not italic"
-    )
-    return table
+    return Group(table, *(_Note(f"[{n}] {note}") for n, note in enumerate(notes, start=1)))
+
+
+@dataclass(frozen=True)
+class _Note:
+    """A line broken at its blanks alone: an address or a path in it can be copied."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in textwrap.wrap(
+            self.text, options.max_width, break_long_words=False, break_on_hyphens=False
+        ):
+            yield Segment(line)
+            yield Segment.line()
 
 
 def frame_table(frame: pd.DataFrame) -> Group:
@@ -176,6 +190,6 @@ def _line(row: dict[Any, Any], task: str) -> list[Text]:
 
 def _note(row: dict[Any, Any]) -> str:
     if row["status"] != "ok":
-        return plain(f"{row['metric']} is {row['status']}: {row['reason']}")
+        return plain(f"{row['status']}: {row['reason']}")
     parts = [protocol(row), "" if pd.isna(row["interval"]) else f"interval: {plain(row['interval'])}"]
     return "; ".join(filter(None, parts))
