@@ -52,6 +52,7 @@ def metrics_table(frame: pd.DataFrame) -> Group:
     table.add_column("interval", no_wrap=True)
     table.add_column("note", no_wrap=True)
     notes: list[str] = []
+    lost = _lost(frame)
     for rows in runs:
         if len(runs) > 1:
             table.add_row(Text(_run_name(rows), style="bold underline"))
@@ -62,7 +63,7 @@ def metrics_table(frame: pd.DataFrame) -> Group:
             ordered = aspect.assign(standing=standing).sort_values("standing", kind="stable")
             twice = set(aspect.loc[aspect["metric"].duplicated(), "metric"])  # of several tasks: say which
             for row in ordered.to_dict("records"):
-                note = _note(row)
+                note = _note(row, lost)
                 if note and note not in notes:
                     notes.append(note)
                 task = row["task"] if row["metric"] in twice else ""
@@ -188,8 +189,24 @@ def _line(row: dict[Any, Any], task: str) -> list[Text]:
     return [name, Text(number(row["value"])), Text(interval(row))]
 
 
-def _note(row: dict[Any, Any]) -> str:
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _lost(frame: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """The metrics without a number, by status and reason."""
+    rows = frame[frame["status"] != "ok"].drop_duplicates(["status", "reason", "metric"])
+    return {
+        (str(status), str(reason)): sorted(some)
+        for (status, reason), some in rows.groupby(["status", "reason"])["metric"]
+    }
+
+
+def _note(row: dict[Any, Any], lost: dict[tuple[str, str], list[str]]) -> str:
     if row["status"] != "ok":
-        return plain(f"{row['status']}: {row['reason']}")
+        names = lost[str(row["status"]), str(row["reason"])]
+        return plain(
+            f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {row['status']}: {row['reason']}"
+        )
     parts = [protocol(row), "" if pd.isna(row["interval"]) else f"interval: {plain(row['interval'])}"]
     return "; ".join(filter(None, parts))
