@@ -65,7 +65,14 @@ STATUSES = ("failed", "unavailable")
 
 
 def because(error: BaseException) -> str:
-    """What somebody else's error says, in a part of a sentence: its kind and the first of its lines."""
+    """What somebody else's error says, on one line.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        Its kind and its words, cut where they are long.
+    """
     said = " ".join(_words(error).split())
     if len(said) > 300:
         said = f"{said[:300]}…"
@@ -88,6 +95,9 @@ def contained(what: str) -> Iterator[None]:
 
     Args:
         what: Who raised, as the sentence begins: "the extractor dinov2".
+
+    Returns:
+        A context.
 
     Raises:
         MetricFailed: Something was raised; the reason says what. One that was raised as such stays as it is.
