@@ -201,7 +201,9 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
             refuse_too_small(cut, *next(reference.images.batches(1)).shape[2:])
     if left_out := {name: why for name, why in reasons.items() if name not in named}:
         progress.note(_without(left_out))
-    return Evaluation(spec, samples, reference, chosen, extractors, readers.names, together, notes, reasons, named)
+    return Evaluation(
+        spec, samples, reference, chosen, extractors, readers.names, together, notes, reasons, named
+    )
 
 
 def _check_statistics(reference: Reference, metrics: Sequence[Metric], extractors: ExtractorSet) -> list[str]:
