@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,21 @@ def test_a_set_leaves_out_what_cannot_apply() -> None:
     named = evaluate(A, B, ["cycle_mae", "fd"], extractors=LITE).set_index("metric")
     assert named.loc["cycle_mae", "status"] == "failed"
     assert "turns images into others" in named.loc["cycle_mae", "reason"]
+
+
+@pytest.mark.costly
+def test_copies_at_every_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that occur on both sides, some more than k times; the reference is cached under the first batch size. Every
+    number and both ends of its interval are those of that size, to 1e-6, which features differ by."""
+    monkeypatch.setenv("BENCHBENCH_CACHE", str(tmp_path))
+    once = pictures(3, n=50)
+    reference = torch.cat([once, once[:6].repeat(7, 1, 1, 1)])
+    fake = torch.cat([once[:30], once[:6].repeat(5, 1, 1, 1)])
+    metrics = ["precision", "recall", "density", "coverage", "authenticity", "duplicate_rate"]
+    columns = ["value", "low", "high"]
+    whole, *others = (
+        evaluate(fake, reference, metrics, extractors=LITE, batch_size=size).set_index("metric")[columns]
+        for size in (16, 1, 7)
+    )
+    for other in others:
+        pd.testing.assert_frame_equal(other, whole, rtol=1e-6)

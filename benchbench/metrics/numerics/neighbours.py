@@ -67,12 +67,23 @@ class Merged:
     def of(cls, features: Tensor) -> Merged:
         """Merge the equal rows of `features` N×D."""
         points = torch.arange(len(features), device=features.device)
-        sums = torch.cat([exact.sum(1) for _, exact in float64_rows(features)])
+        sums = _row_sums(features)
         if len(sums.unique()) == len(features):  # cheap, and nearly always so
             return cls(features, torch.ones_like(points), points, points)
         rows, inverse, counts = torch.unique(features, dim=0, return_inverse=True, return_counts=True)
         first = torch.full_like(counts, len(features)).scatter_reduce(0, inverse, points, "amin")
         return cls(rows, counts, inverse, first)
+
+
+def _row_sums(rows: Tensor) -> Tensor:
+    """float64 (N,), equal for equal rows, and of different ones hardly ever."""
+    return torch.cat([exact.sum(1) for _, exact in float64_rows(rows)])
+
+
+def shared_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Which rows of each of the two sets the other one has too, by their sums: bool (N,), (M,)."""
+    sums = _row_sums(x), _row_sums(y)
+    return torch.isin(sums[0], sums[1]), torch.isin(sums[1], sums[0])
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from benchbench.metrics.numerics.neighbours import (
     mean_row,
     merged_kth_neighbour,
     row_tiles,
+    shared_rows,
 )
 from benchbench.metrics.numerics.one_image import one_image
 
@@ -85,7 +86,8 @@ def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) 
     )
     gather = None
     if near[0] is not None and near[1] is not None:
-        gather = HalvedOverlap(Halves.of(inner, near[0], k, seed=0), Halves.of(outer, near[1], k, seed=1), k)
+        halved = Halves.of(inner, near[0], k, seed=0), Halves.of(outer, near[1], k, seed=1)
+        gather = HalvedOverlap(*halved, k, shared_rows(inner.rows, outer.rows))
     centre = mean_row(inner.rows)
     a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
     balls = torch.zeros_like(outer.counts)
