@@ -24,8 +24,8 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(content: Any, *, stderr: bool = False) -> None:
-    """A table or another thing that rich can draw."""
-    console(stderr=stderr).print(content)
+    """A table or another thing that rich can draw; an address longer than a line stays whole."""
+    console(stderr=stderr).print(content, crop=False)
 
 
 def say(text: object, *, stderr: bool = False) -> None:

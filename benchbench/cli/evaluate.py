@@ -36,7 +36,7 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
     with its reason; the exit code is 4 only if none could. The same call again answers from the record.
     """
     from benchbench.cli.progress import RichProgress
-    from benchbench.cli.show import show_record
+    from benchbench.cli.show import NONE_COMPUTED, show_record
     from benchbench.core.device import resolve_device
     from benchbench.core.runtime import Runtime
     from benchbench.runner.evaluate import evaluate_images
@@ -50,4 +50,4 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
         runtime.progress.note(f"note: {note}")
     show_record(path, rows, cached)
     if not (rows["status"] == "ok").any():
-        raise CellFailed("none of the metrics could be computed; the reasons stand below the table")
+        raise CellFailed(NONE_COMPUTED)

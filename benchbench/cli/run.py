@@ -9,6 +9,7 @@ import click
 
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
+from benchbench.core.errors import CellFailed
 from benchbench.core.toml import settings_of
 
 
@@ -50,7 +51,7 @@ def run(
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
     from benchbench.cli.progress import RichProgress
-    from benchbench.cli.show import show_record
+    from benchbench.cli.show import NONE_COMPUTED, show_record
     from benchbench.core.device import resolve_device
     from benchbench.core.runtime import Runtime
     from benchbench.results.load import load_results
@@ -60,5 +61,12 @@ def run(
     watching = {"training.monitor_every": monitor_every, "training.on_collapse": on_collapse}
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}
     runtime = Runtime(resolve_device(device), batch_size, RichProgress())
+    without = []
     for path, cached in carry_out(CellSpec.of(**asked), range(seed, seed + seeds), out, runtime):
-        show_record(path, load_results(path), cached)
+        rows = load_results(path)
+        show_record(path, rows, cached)
+        scored = rows[~rows["aspect"].isin(["throughput", "cost"])]
+        if len(scored) and not (scored["status"] == "ok").any():
+            without.append(f"seed {scored['seed'].iloc[0]}")
+    if without:
+        raise CellFailed(f"{', '.join(without)}: {NONE_COMPUTED}")

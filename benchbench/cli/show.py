@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NONE_COMPUTED = "none of the metrics could be computed; the reasons stand below the table"
+
+
 def show_record(path: Path, rows: pd.DataFrame, cached: bool) -> None:
     """The table of its numbers, what became of the modes in words, and where it lies; `cached`: it was there
     before."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class BenchbenchError(Exception):
@@ -61,6 +62,55 @@ class MetricFailed(Exception):
         self.status = status
 
 
+STATUSES = ("failed", "unavailable")
+
+
+def because(error: BaseException) -> str:
+    """What somebody else's error says, on one line.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        Its kind and its words, cut where they are long.
+    """
+    said = " ".join(_words(error).split())
+    if len(said) > 300:
+        said = f"{said[:300]}…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an error whose words raise an error has none
+        return ""
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Around a call of what somebody else wrote: whatever it raises is the failure of that one thing.
+
+    A `KeyboardInterrupt` is the user's and goes on its way; no plug-in ends the program by any other, `sys.exit`
+    included.
+
+    Args:
+        what: Who raised, as the sentence begins: "the extractor dinov2".
+
+    Returns:
+        A context.
+
+    Raises:
+        MetricFailed: Something was raised; the reason says what. One that was raised as such stays as it is.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, MetricFailed):
+        raise
+    except BaseException as error:
+        raise MetricFailed(f"{what} raised {out_of_memory(error) or because(error)}") from error
+
+
 class BenchbenchWarning(UserWarning):
     """A warning of ours, so that tests can turn exactly these into errors."""
 
@@ -85,7 +135,7 @@ def out_of_memory(error: BaseException) -> str | None:
     >>> out_of_memory(RuntimeError("sizes differ")) is None
     True
     """
-    text = str(error)
+    text = _words(error)
     if not isinstance(error, MemoryError) and not any(words in text for words in _NO_MEMORY):
         return None
     first = ". ".join(text.split(". ")[:2]).strip().rstrip(".")

@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from benchbench.core.errors import BenchbenchError, BenchbenchWarning, InputError, exhausted, unknown_name
+from benchbench.core.names import spelled
 
 EVERY = "*"  # the name of an entry that leads to a mapping of names
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -117,6 +118,17 @@ class Registry:
         if name not in entries:
             raise unknown_name(self.kind, name, self.names())
         return self._load(entries[name])
+
+    def spelled(self, name: str) -> str:
+        """A name as it is registered, where only its capitals were others.
+
+        Args:
+            name: As somebody wrote it.
+
+        Returns:
+            The registered name; what was given where nothing has that name in any capitals, or several things have.
+        """
+        return spelled(name, self._entries())
 
     def make(self, name: str) -> Any:
         """The object behind a name, called without arguments.
@@ -309,10 +321,29 @@ class FamilyRegistry(Registry):
         Raises:
             InputError: There is no such member of a family.
         """
+        name = self.spelled(name)
         if ":" not in name:
             return name
         self.get(name)
         return name.replace(":", "_", 1)
+
+    def spelled(self, name: str) -> str:
+        """As `Registry.spelled`; of a family by either spelling of its members."""
+        if name in self._entries() or (name == name.casefold() and self._registered(name)):
+            return name
+        if (found := super().spelled(name)) != name:
+            return found
+        members = [spelling for known in self.names() for spelling in self._spellings(known)]
+        return spelled(name, members)
+
+    def _registered(self, name: str) -> bool:
+        """Whether something has that very name, be it as a member of a family."""
+        return self.split(name)[1] != "" or name in self._entries()
+
+    def _spellings(self, name: str) -> list[str]:
+        """As records have it and, of a member, with its colon."""
+        family, what = self.split(name)
+        return [name, f"{family}:{what}"] if what else [name]
 
     def _family(self, name: str) -> Any | None:
         """The class registered as `name` if it is a family; a plugin that cannot be imported is none."""

@@ -10,15 +10,16 @@ images merges with what another found of others.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.arrays import dtype_text, shape_text, tensor_of
 from benchbench.core.comm import ALONE, Comm
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, MetricFailed, contained
 from benchbench.core.images import check_images
 from benchbench.core.runtime import HERE, Runtime
 from benchbench.features.extractor import Extractor, Features
@@ -84,7 +85,7 @@ class Reader:
 
     def compute(self, comm: Comm = ALONE) -> Extracted:
         """What was said of all images, those of the other ranks included; `InputError` if there were none."""
-        self._update_moments()
+        self.finish()
         moments = Moments.zeros(self.extractor.dim) if self._moments is None else self._moments.cpu()
         mine = Extracted(
             moments,
@@ -95,6 +96,11 @@ class Reader:
         if not whole.moments.n:
             raise InputError(f"there are no images for {self.extractor.name} to read")
         return whole
+
+    def finish(self) -> None:
+        """Count what waits to be counted; `MetricFailed` for features that are not finite. Of several ranks each
+        does so before they put together what they have, or one would wait for another that failed."""
+        self._update_moments()
 
     def _update_moments(self) -> None:
         if not self._waiting:
@@ -111,14 +117,38 @@ class Reader:
 def update(readers: Sequence[Reader], images: Tensor, batch_size: int | None = None) -> None:
     """`Reader.update` of several whom one forward pass serves (`extractor.passes`), the one that makes it first."""
     lead: Any = readers[0].extractor
+    check_images(images)
     for batch in images.split(batch_size or lead.batch_size):
-        own = batch.clone()  # an extractor may write into what it reads, and others read the images too
-        if len(readers) == 1:
-            readers[0].add(lead(own))
-            continue
-        seen = lead.layers(own)
+        with contained(f"the extractor {lead.name}"):
+            shown = batch.clone()  # whoever changes its input changes no other's
+            seen = {lead.name: lead(shown)} if len(readers) == 1 else lead.layers(shown)
         for reader in readers:
-            reader.add(seen[reader.extractor.name])
+            reader.add(_checked(seen, reader.extractor, len(batch)))
+
+
+def _checked(seen: Any, extractor: Extractor, n: int) -> Features:
+    """What the extractor says of `n` images, as float32; `MetricFailed` for anything else than it declares."""
+    own = seen.get(extractor.name) if isinstance(seen, Mapping) else None
+    features, logits = getattr(own, "features", None), getattr(own, "logits", None)
+    if not isinstance(features, Tensor):
+        kind = type(seen if own is None else own).__name__
+        raise MetricFailed(f"the extractor {extractor.name} returned a {kind} and not Features of {n} images")
+    return Features(
+        _rows(features, f"the features of {extractor.name}", n, extractor.dim),
+        None
+        if logits is None or not extractor.n_logits
+        else _rows(logits, f"the logits of {extractor.name}", n, extractor.n_logits),
+    )
+
+
+def _rows(given: Any, what: str, n: int, width: int) -> Tensor:
+    with contained(what):
+        rows = tensor_of(given, what)
+    if rows.shape != (n, width) or not rows.is_floating_point():
+        raise MetricFailed(
+            f"{what} are {dtype_text(rows)} {shape_text(rows)} and not float32 {n}×{width}, as it declares"
+        )
+    return rows.float()
 
 
 def extract(
@@ -155,6 +185,8 @@ def extract_for(
             for batch in rebatch(own_share(images, runtime.comm, total), size):
                 update(readers, batch, len(batch))
                 stage.advance(len(batch))
+            for reader in readers:
+                reader.finish()
 
     runtime.comm.together(read)
     return [reader.compute(runtime.comm) for reader in readers]

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Protocol, Self
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.arrays import default_float32
+from benchbench.core.errors import InputError, MetricFailed, contained, unknown_name
 from benchbench.core.precision import PRECISIONS
 from benchbench.core.registry import EXTRACTORS
 
@@ -217,18 +218,47 @@ def load_extractor(name: str, device: torch.device | str = "cpu", precision: str
     Raises:
         InputError: The name or precision is unknown, or another precision than float32 is asked of an extractor whose
             constructor takes none.
-        MetricFailed: As its constructor has it.
+        MetricFailed: As its constructor has it; also where that raises anything else.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
+    name = EXTRACTORS.spelled(name)
     make = EXTRACTORS.get(name)
-    if precision == "float32":
-        extractor: Extractor = make(device)
-    elif "precision" in inspect.signature(make).parameters:
-        extractor = make(device, precision=precision)
-    else:
+    if precision != "float32" and "precision" not in inspect.signature(make).parameters:
         raise InputError(f"{name} computes in float32 only; leave --precision {precision} out")
+    with contained(f"the extractor {name}"), default_float32():
+        extractor: Extractor = make(device) if precision == "float32" else make(device, precision=precision)
     return extractor
+
+
+def check_declared(extractor: Any, name: str) -> None:
+    """`MetricFailed` for one that does not say what records and readers ask of it, or calls itself otherwise than
+    `name`, as which it is recorded: what it made would be taken for another's."""
+    with contained(f"the extractor {name}"):
+        _check_declared(extractor, name)
+
+
+def _check_declared(extractor: Any, name: str) -> None:
+    if extractor.name != name:
+        raise MetricFailed(
+            f"the extractor {name} calls itself {extractor.name!r}; its name has to be {name!r}"
+        )
+    for field_name, least in (("dim", 1), ("n_logits", 0), ("batch_size", 1)):
+        value = getattr(extractor, field_name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise MetricFailed(
+                f"the extractor {name} declares {field_name} {value!r}; it must be {least} or more"
+            )
+    told = extractor.describe()
+    if not isinstance(told, Mapping):
+        raise MetricFailed(
+            f"the extractor {name} describes itself by a {type(told).__name__} and not by a mapping"
+        )
+    for said in ("name", "weights_sha256", "resize", "precision"):
+        if not isinstance(told.get(said), str):
+            raise MetricFailed(f"the extractor {name} does not say its {said} where it describes itself")
+    if told["name"] != name:
+        raise MetricFailed(f"the extractor {name} describes itself as {told['name']!r}")
 
 
 def enlarged_note(native: int | None, input_side: int | None, name: str) -> str | None:

@@ -8,14 +8,20 @@ to be cut off first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from benchbench.core.errors import InputError, MetricFailed, unknown_name
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import BenchbenchWarning, InputError, MetricFailed, because, unknown_name
+from benchbench.core.names import spelled
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
 from benchbench.features.extractor import traits_of
+from benchbench.metrics.checked import Numbers, check_declared, numbers_of
 from benchbench.metrics.metric import (
     Estimate,
     Evidence,
@@ -26,7 +32,8 @@ from benchbench.metrics.metric import (
     full_name,
     output_of,
 )
-from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.numerics.one_image import OF_NETWORKS, one_image
+from benchbench.metrics.pairs.paired import MOST, PairedMetric
 
 # What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
 # Everything else is asked for by name or with "all".
@@ -90,26 +97,69 @@ def select_metrics(
     return [chosen[name] for name in sorted(chosen)]
 
 
+def spelled_metric(name: str) -> str:
+    """The name of a metric or of a set of them as it is known, where only its capitals were others: "fid" for "FID"."""
+    known = {*METRICS.names(), "standard", "all"}
+    if name in known:
+        return name
+    if (found := spelled(name, known)) != name or name == name.lower():
+        return found
+    try:
+        _build(name, set(METRICS.names()), (), None, standard=False)
+    except InputError:
+        return name.lower()
+    return name
+
+
 def _expand(asked: str, known: set[str], standard: Sequence[str]) -> Sequence[str]:
     if asked == "standard":
         return standard
     if asked == "all":  # what stands beside another comes with it
-        return [name for name in sorted(known) if not output_of(METRICS.get(name), name).beside]
+        return [name for name, family in _usable(known).items() if not output_of(family, name).beside]
     return (asked,)
+
+
+def metric_class(name: str) -> type[Metric]:
+    """The class that is registered under `name`; `InputError` where there is none, or it does not declare what a metric
+    declares."""
+    family: type[Metric] = METRICS.get(name)
+    check_declared(name, family)
+    return family
+
+
+def _usable(known: Iterable[str]) -> dict[str, type[Metric]]:
+    """The classes of those `known`, by name; a plug-in that cannot be used is named in a warning and left out."""
+    found = {}
+    for name in sorted(known):
+        try:
+            found[name] = metric_class(name)
+        except InputError as error:
+            warnings.warn(f"{error}; left out", BenchbenchWarning, stacklevel=2)
+    return found
 
 
 def build_metric(name: str, extractor: str | None = None) -> Metric:
     """The metric that is registered under `name`, on this extractor."""
-    family = METRICS.get(name)
-    metric: Metric = family(extractor, name) if issubclass(family, Family) else family(extractor)
+    family = metric_class(name)
+    try:
+        metric: Metric = family(extractor, name) if issubclass(family, Family) else family(extractor)
+        if not isinstance(metric.name, str) or not metric.name:
+            raise TypeError(f"its name is {metric.name!r}")
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the metric {name!r} cannot be made: {because(error)}") from error
     return metric
+
+
+_SUFFIXED = re.compile(r"([A-Za-z]\w*?)(?:_crop([1-9][0-9]*))?(?:_hints([1-9][0-9]*))?")
 
 
 def _build(
     name: str, known: set[str], extractors: Sequence[str], class_extractor: str | None, standard: bool
 ) -> list[Metric]:
     if name in known:
-        family = METRICS.get(name)
+        family = metric_class(name)
         if not family.uses_extractor:
             return [build_metric(name)]
         besides = family.standard_on if standard else frozenset()
@@ -120,15 +170,19 @@ def _build(
             for extractor in extractors
             if family.defined_on(extractor) and besides <= traits_of(extractor).words
         ]
-    suffixed = re.fullmatch(r"(\w+?)(?:_crop([1-9]\d*))?(?:_hints([1-9]\d*))?", name)
+    suffixed = _SUFFIXED.fullmatch(name)
     if suffixed and suffixed[1] in known:
-        family = METRICS.get(suffixed[1])
+        family = metric_class(suffixed[1])
         if issubclass(family, PairedMetric) and family.role == "truth":
+            for text, what in zip(
+                suffixed.groups()[1:], ("pixels of a border", "points of the truth"), strict=True
+            ):
+                if text is not None and len(text) > len(str(MOST)):  # before Python reads digits without end
+                    raise InputError(f"{name[:40]}…: more than {MOST} {what} cannot be meant")
             crop, hints = (int(number or 0) for number in suffixed.groups()[1:])
             return [family(crop_border=crop, hints=hints)]
-    return [
-        _of_full_name(name, [known_name for known_name in known if METRICS.get(known_name).uses_extractor])
-    ]
+    usable = _usable(known)
+    return [_of_full_name(name, [family for family in usable if usable[family].uses_extractor])]
 
 
 def _of_full_name(name: str, families: Sequence[str]) -> Metric:
@@ -164,7 +218,7 @@ def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:
     """For a family that is defined on none of `extractors`; raises at once for one of them that there is not."""
     for name in extractors:
         EXTRACTORS.get(name)
-    able = [name for name in EXTRACTORS.names() if METRICS.get(family).defined_on(name)]
+    able = [name for name in EXTRACTORS.names() if metric_class(family).defined_on(name)]
     return InputError(
         f"{family} is not defined on {', '.join(extractors) or 'no extractor'}; "
         f"name one of these with --extractor: {', '.join(able)}"
@@ -188,7 +242,7 @@ def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
         One outcome a metric, in their order, each followed by what stands beside it; one that fails is an outcome with
         its reason and does not stop the others.
     """
-    metrics = list(metrics)
+    metrics, evidence = list(metrics), with_one_image_each(evidence)
     evidence_of = {False: evidence, True: balanced(evidence)}
     names = {metric.name for metric in metrics}
     computed: dict[object, Numbers] = {}
@@ -196,7 +250,8 @@ def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
     for metric in metrics:
         which = (type(metric), metric.extractor) if isinstance(metric, Family) else metric.name
         if which not in computed:
-            computed[which] = _numbers(metric, evidence_of[metric.balanced])
+            own = evidence_of[metric.balanced]
+            computed[which] = numbers_of(metric, own if _is_ours(metric) else own.copy(metric.extractor))
         found = computed[which]
         outcomes.append(_outcome(metric, found[metric.output.name]))
         if isinstance(metric, Family):
@@ -204,18 +259,6 @@ def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
                 if beside.name not in names and isinstance(found[beside.output.name], Estimate):
                     outcomes.append(_outcome(beside, found[beside.output.name]))
     return outcomes
-
-
-Numbers = Mapping[str, Estimate | MetricFailed]
-
-
-def _numbers(metric: Metric, evidence: Evidence) -> Numbers:
-    try:
-        if metric.extractor and metric.extractor in evidence.failures:
-            raise evidence.failures[metric.extractor]
-        return metric.numbers(evidence if _is_ours(metric) else evidence.copy(metric.extractor))
-    except MetricFailed as failure:
-        return {output.name: failure for output in metric.declared()}
 
 
 def _is_ours(metric: Metric) -> bool:
@@ -228,6 +271,31 @@ def _outcome(metric: Metric, found: Estimate | MetricFailed) -> Outcome:
     if isinstance(found, MetricFailed):
         return Outcome(metric, None, found.status, found.reason)
     return Outcome(metric, found)
+
+
+def with_one_image_each(evidence: Evidence) -> Evidence:
+    """The same evidence in which all that an extractor says of one image is equal, in whichever set, batch or cache it
+    was read (`numerics.one_image`): only then do copies decide ties by definition and not by rounding."""
+    sets = {role: dict(sides) for role, sides in evidence.sets.items()}
+    for name in {name for sides in sets.values() for name in sides}:
+        roles = [role for role, sides in sets.items() if name in sides and _comparable(sides[name].features)]
+        rows = [sets[role][name].features for role in roles]
+        if len({(own.shape[1], own.dtype, own.device) for own in rows if own is not None}) != 1:
+            continue
+        try:
+            settled = one_image(*(own for own in rows if own is not None), agree=OF_NETWORKS)
+        except MetricFailed:  # features too large to compare, of which their metrics will say so
+            continue
+        for role, own in zip(roles, settled, strict=True):
+            sets[role][name] = replace(sets[role][name], features=own)
+    return replace(evidence, sets=sets)
+
+
+def _comparable(features: Tensor | None) -> bool:
+    """Whether they are one vector an image, and finite."""
+    if features is None or features.ndim != 2 or not features.numel():
+        return False
+    return features.is_floating_point() and bool(torch.isfinite(features.sum()))
 
 
 def balanced(evidence: Evidence) -> Evidence:

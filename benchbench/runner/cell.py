@@ -18,6 +18,7 @@ from benchbench.results.provenance import read_manifest
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.describe import before, facts_of_run
+from benchbench.runner.extractors import missing_today
 from benchbench.runner.pictures import write_pictures
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import rows_of, training_numbers
@@ -37,6 +38,8 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     model_name, dataset_name = plan.recipe.model, plan.dataset.name
     finished = store.find(dataset_name, model_name, plan.key)
     if finished is not None:
+        for note in missing_today(plan.extractors):
+            progress.note(note)
         if plan.watcher is not None and not read_manifest(finished / RUN).monitor:
             progress.note(
                 "this was trained without a monitor; with another --out it is trained again, with one"

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
@@ -34,6 +35,7 @@ from benchbench.results.tables import to_frame, write_rows
 from benchbench.runner.describe import Before, before, describe_data, stated
 from benchbench.runner.evaluation import Scored, score_images
 from benchbench.runner.evaluation_plan import Evaluation, make_evaluation, resolve
+from benchbench.runner.extractors import missing_today
 from benchbench.runner.sources import BOTH_NAMED, InMemory, Reference, Samples, generator_sha256, named
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.views.grid import image_grid
@@ -151,6 +153,11 @@ def evaluate_images(
     Raises:
         InputError: The request cannot be carried out; nothing was written.
     """
+    with default_float32():
+        return _evaluated(spec, out, runtime, held)
+
+
+def _evaluated(spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory) -> Evaluated:
     asked = resolve(spec, held)
     store = None if out is None else Store(out)
     if store is not None:
@@ -158,7 +165,10 @@ def evaluate_images(
     plan = make_evaluation(asked, runtime)
     done = None if store is None else _finished(plan, store, runtime.progress)
     if done is not None:
-        return Evaluated(load_results(done), _notes_of(read_manifest(done / RUN)), done, cached=True)
+        for note in missing_today(plan.extractors):
+            runtime.progress.note(note)
+        rows = _with_reasons_of_today(load_results(done), plan)
+        return Evaluated(rows, _notes_of(read_manifest(done / RUN)), done, cached=True)
     known, start = before(runtime.device), time.perf_counter()
     scored = score_images(plan, runtime)
     if store is None:
@@ -166,6 +176,13 @@ def evaluate_images(
     seconds = Seconds(evaluation=round(time.perf_counter() - start, 3))
     path = _record(plan, scored, _facts(plan, scored, known, seconds), store)
     return Evaluated(load_results(path), scored.notes, path, cached=False)
+
+
+def _with_reasons_of_today(rows: pd.DataFrame, plan: Evaluation) -> pd.DataFrame:
+    """The rows of an older record with what extractors that are still not at hand lack now, such as the right file."""
+    for name, failure in plan.extractors.failures.items():
+        rows.loc[(rows["extractor"] == name) & (rows["status"] != "ok"), "reason"] = failure.reason
+    return rows
 
 
 def _facts(plan: Evaluation, scored: Scored, known: Before, seconds: Seconds) -> ImagesEvaluated:

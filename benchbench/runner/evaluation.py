@@ -14,16 +14,14 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.streams import ImageStream
-from benchbench.metrics.metric import OF_MODELS, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.record import Row
 from benchbench.runner.evaluation_plan import Evaluation
 from benchbench.runner.rows import PAIRED, rows_of
-from benchbench.runner.sources import Reference
 from benchbench.tasks.base import Number
 from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
-from benchbench.tasks.generation import OF_TRANSLATORS
 
 GRID = 64  # images a panel of samples.png
 BATCH = 64  # images at once where no extractor has a preference
@@ -60,9 +58,10 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     known = {m.name: moments for m in plan.metrics if (moments := plan.moments(m)) is not None}
     real = features_of(plan.reference.images, [m for m in plan.metrics if m.name not in known])
     held_out = features_of(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
-    reasons = {metric.name: _lacking(metric, plan.reference) for metric in plan.metrics}
-    possible = [metric for metric in plan.metrics if reasons[metric.name] is None]
-    outcomes = [Outcome(m, None, "failed", reasons[m.name]) for m in plan.metrics if m not in possible]
+    possible = [metric for metric in plan.metrics if metric.name not in plan.reasons]
+    # A set such as `all` has no such row.
+    unmet = [metric for metric in plan.metrics if metric.name in plan.reasons and metric.name in plan.named]
+    outcomes = [Outcome(metric, None, "failed", plan.reasons[metric.name]) for metric in unmet]
     with runtime.progress.stage("computing metrics", len(possible), "metric") as stage:
         told = {m.extractor or "": FeatureEvidence(known[m.name]) for m in possible if m.name in known}
         for against, some in (
@@ -120,17 +119,6 @@ def _real(
         except MetricFailed as failure:
             failures[name] = MetricFailed(f"{images.name}: {failure.reason}")
     return sides
-
-
-def _lacking(metric: Metric, reference: Reference) -> str | None:
-    """What a metric needs that images and this reference do not have."""
-    if metric.needs & OF_MODELS:
-        return OF_TRANSLATORS
-    if reference.images is None and metric.needs_reference and "moments" not in metric.needs:
-        return "the reference is statistics (a mean and a covariance) and this needs its images; name them instead"
-    if metric.needs_held_out and reference.held_out is None:
-        return "this needs held-out images too, so the reference has to be the training split of a dataset"
-    return None
 
 
 def _first_images(stream: ImageStream | None) -> Tensor | None:

@@ -7,8 +7,8 @@ Runtime knobs are no part of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchbench.core.errors import InputError
@@ -19,7 +19,8 @@ from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.streams import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Metric
+from benchbench.metrics.metric import OF_MODELS, Metric
+from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import select_metrics
 from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.key import cell_key
@@ -31,10 +32,13 @@ from benchbench.runner.extractors import (
     choose_extractors,
     enlarged_notes,
     load_chosen,
+    refuse_too_small,
+    with_known_names,
 )
 from benchbench.runner.labels import checked_name
 from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
 from benchbench.runner.spec import EvaluationSpec
+from benchbench.tasks.generation import OF_TRANSLATORS
 
 INCEPTION_DIM = 2048
 
@@ -43,7 +47,9 @@ INCEPTION_DIM = 2048
 class Evaluation:
     """One evaluation, opened; its `key` is known when the images of both sides have been read. spec: what was asked.
     ranked_on: extractors as in `runner.plan.Plan`. pairs: both sides with partners in the same row, where metrics on
-    pairs were asked for. extractor_notes: what a reader should know of the extractors on this data."""
+    pairs were asked for. extractor_notes: what a reader should know of the extractors on this data. reasons: of metrics
+    that cannot be had from these two sides, by name; named: those that somebody named, which are then recorded as
+    failed, while those of a set are left out."""
 
     spec: EvaluationSpec
     samples: ImageStream
@@ -53,6 +59,8 @@ class Evaluation:
     ranked_on: Sequence[str]
     pairs: Pairs | None = None
     extractor_notes: Sequence[str] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    named: Set[str] = frozenset()
 
     @property
     def name(self) -> str | None:
@@ -141,6 +149,7 @@ def resolve(spec: EvaluationSpec, held: InMemory) -> Resolved:
     """What can be said and refused of a request without reading an image or loading a network. held: the sides that
     `spec` does not name."""
     checked_name(spec.name)
+    spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
     return Resolved(
         spec,
@@ -166,6 +175,8 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     load = ExtractorLoader(runtime.device)
     readers = _choose_extractors(spec, reference, load)
     chosen = _choose_metrics(spec.metrics, readers)
+    named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
+    reasons = {metric.name: why for metric in chosen if (why := lacking(metric, reference)) is not None}
     drawing = replace(
         reading,
         kind=spec.kind,
@@ -178,7 +189,6 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     samples = open_samples(asked.images, drawing, progress)
     _check_numbers(samples, reference, chosen)
     together = _paired(spec, samples, reference, chosen)
-    named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
     chosen, extractors = load_chosen(chosen, readers, named, load, spec.precision, progress)
     notes = [
         *readers.notes,
@@ -187,7 +197,13 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     ]
     if reference.images is not None:
         reference.images.scan(progress)
-    return Evaluation(spec, samples, reference, chosen, extractors, readers.names, together, notes)
+        if (cut := [own for own in chosen if isinstance(own, PairedMetric) and own.crop_border]) != []:
+            refuse_too_small(cut, *next(reference.images.batches(1)).shape[2:])
+    if left_out := {name: why for name, why in reasons.items() if name not in named}:
+        progress.note(_without(left_out))
+    return Evaluation(
+        spec, samples, reference, chosen, extractors, readers.names, together, notes, reasons, named
+    )
 
 
 def _check_statistics(reference: Reference, metrics: Sequence[Metric], extractors: ExtractorSet) -> list[str]:
@@ -219,6 +235,25 @@ def _paired(
     if reference.images is None or not any("truth" in metric.needs for metric in metrics):
         return None
     return pairs(samples, reference.images, some=spec.samples is not None)
+
+
+def lacking(metric: Metric, reference: Reference) -> str | None:
+    """What a metric needs that images and this reference do not have; None where they have it all."""
+    if metric.needs & OF_MODELS:
+        return OF_TRANSLATORS
+    if reference.images is None and metric.needs_reference and "moments" not in metric.needs:
+        return "the reference is statistics (a mean and a covariance) and this needs its images; name them instead"
+    if metric.needs_held_out and reference.held_out is None:
+        return "this needs held-out images too, so the reference has to be the training split of a dataset"
+    return None
+
+
+def _without(reasons: Mapping[str, str]) -> str:
+    """Which metrics of a set are left out and why, each reason once."""
+    names: dict[str, list[str]] = {}
+    for name, why in sorted(reasons.items()):
+        names.setdefault(why, []).append(name)
+    return "left out: " + "; ".join(f"{', '.join(own)} ({why})" for why, own in names.items())
 
 
 def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: ExtractorLoader) -> Chosen:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import EXTRACTORS
 from benchbench.data.dataset import Dataset
-from benchbench.features.extractor import Extractor, enlarged_note, load_extractor, traits_of
+from benchbench.features.extractor import Extractor, check_declared, enlarged_note, load_extractor, traits_of
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.select import spelled_metric
 from benchbench.metrics.sets.modes import class_extractor
 from benchbench.results.key import metric_specification
+from benchbench.runner.spec import CellSpec, EvaluationSpec
 from benchbench.tasks.base import TaskData
 
 DEFAULT_EXTRACTOR = "efficientnet_lite0"
@@ -138,6 +140,30 @@ def load_chosen(
     return kept, ExtractorSet(own.loaded | rest.loaded, own.failures | rest.failures)
 
 
+_S = TypeVar("_S", CellSpec, EvaluationSpec)
+
+
+def with_known_names(spec: _S) -> _S:
+    """The request with its metrics and extractors as they are registered, whatever capitals they were typed in, each
+    once."""
+    metrics = tuple(dict.fromkeys(map(spelled_metric, spec.metrics)))
+    extractors = spec.extractors and tuple(dict.fromkeys(map(EXTRACTORS.spelled, spec.extractors)))
+    return spec.model_copy(update={"metrics": metrics, "extractors": extractors})
+
+
+def refuse_too_small(metrics: Iterable[Metric], height: int, width: int) -> None:
+    """`InputError` for a metric that was named and whose name asks for more than images of this size have."""
+    for metric in metrics:
+        if isinstance(metric, PairedMetric) and (why := metric.too_small(height, width)) is not None:
+            raise InputError(why)
+
+
+def missing_today(extractors: ExtractorSet) -> list[str]:
+    """Why extractors are not at hand, each once: said where a record is answered from the store, which says why they
+    were not when it was written."""
+    return [f"{name} is not at hand today: {failure.reason}" for name, failure in extractors.failures.items()]
+
+
 def enlarged_notes(data: TaskData | None, extractors: ExtractorSet) -> list[str]:
     """A sentence for each extractor that looks at far more pixels than the pictures of `data` hold."""
     if data is None:
@@ -170,6 +196,7 @@ def _load(
     name: str, load: ExtractorLoader, classes: tuple[str, int] | None, precision: str = "float32"
 ) -> Extractor:
     extractor = load(name, precision)
+    check_declared(extractor, name)
     if classes is not None:
         dataset, n = classes
         if traits_of(name).classes_of == dataset and extractor.n_logits != n:

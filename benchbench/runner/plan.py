@@ -36,6 +36,8 @@ from benchbench.runner.extractors import (
     choose_extractors,
     enlarged_notes,
     load_chosen,
+    refuse_too_small,
+    with_known_names,
 )
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_watcher, describe_panel
@@ -166,6 +168,7 @@ def resolve(spec: CellSpec) -> Resolved:
         MODELS.get(spec.model), "fit"
     ):  # it learns from the data, each time anew
         raise _no_weights(spec.model)
+    spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
     return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights))
 
@@ -189,6 +192,7 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         InputError: The request cannot be carried out; the message says why.
     """
     resolved = resolve(spec)
+    spec = resolved.spec
     task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task)
     probe = build_model(spec.model, resolved.recipe.hyper, data.spec)
     if not isinstance(config := probe.config, BaseModel):
@@ -330,6 +334,7 @@ def _scoring(spec: CellSpec, task: Task, probe: nn.Module, data: TaskData, desk:
     if not task.reads_extractors:
         asked_for = {*named, *task.standard}
         chosen = [metric for metric in chosen if not {metric.family, metric.name}.isdisjoint(asked_for)]
+    refuse_too_small([metric for metric in chosen if metric.name in named], data.spec.height, data.spec.width)
     chosen, loaded = load_chosen(chosen, extractors, named, desk.load, spec.precision, progress)
     reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}
     unmet = [

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 import pandas as pd
 
+from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import CellFailed, out_of_memory
 from benchbench.core.folders import OUTPUT
@@ -123,6 +124,11 @@ def carry_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime)
     A finished cell is answered from its record. A cell that fails does not stop the next one; when all are
     through, `CellFailed` names those that did.
     """
+    with default_float32():
+        return _carried_out(spec, seeds, out, runtime)
+
+
+def _carried_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:
     store = Store(out)
     store.check_writable()
     outcomes, failures = [], []

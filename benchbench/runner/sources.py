@@ -199,7 +199,7 @@ def _in_memory(images: Held, name: str, samples: int | None) -> ImageStream:
         )
     if samples is None and not isinstance(images, Tensor | Sequence):
         raise InputError(f"{name} come from {_a(images)}, whose end nobody sees: pass samples=N")
-    return from_tensors(images, name, n=samples)
+    return from_tensors(images, name, n=samples, in_memory=True)
 
 
 def _a(thing: object) -> str:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.paths import as_path
+from benchbench.core.names import split_names
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
 from benchbench.core.validation import first_fault
@@ -31,11 +32,8 @@ def _settings(given: Any) -> Any:
 
 
 def _names(given: Any) -> Any:
-    names = given.split(",") if isinstance(given, str) else given
-    names = tuple(names) if isinstance(names, Iterable) else names
-    if isinstance(names, tuple) and "" in names:
-        raise ValueError("a name is empty; give one or more, with commas between")
-    return names
+    """Each once; what is no text and no list is pydantic's to refuse."""
+    return tuple(dict.fromkeys(split_names(given))) if isinstance(given, Iterable) else given
 
 
 Settings = Annotated[dict[str, Any], BeforeValidator(_settings)]

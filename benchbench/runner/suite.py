@@ -31,13 +31,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from benchbench.core.errors import CellFailed, InputError, unknown_name
+from benchbench.core.names import split_names
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
@@ -49,7 +50,7 @@ from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
-from benchbench.runner.spec import CellSpec
+from benchbench.runner.spec import CellSpec, Names
 
 State = Literal["done", "begun", "new"]
 _S = TypeVar("_S", bound="Settings")
@@ -66,8 +67,8 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     pretrained: bool | None = None
     weights: Path | None = None
     allow_pickle: bool | None = None
-    metrics: list[str] | None = None
-    extractors: list[str] | None = None
+    metrics: Names | None = None
+    extractors: Names | None = None
     precision: Precision | None = None
     name: str | None = None
     task: str | None = None
@@ -103,10 +104,15 @@ class Override(Settings, frozen=True):
     match: Match
 
 
+def _listed(given: Any) -> Any:
+    """Names with commas between as a list of them; of a list each without the blanks around it."""
+    return list(split_names(given)) if given and isinstance(given, str | list) else given
+
+
 class Suite(BaseModel, extra="forbid", frozen=True):
     """The file, read."""
 
-    models: list[str] = Field(min_length=1)
+    models: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
     datasets: list[str] = Field(min_length=1)
     seeds: int | list[int] = 1
     settings: Settings = Settings()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -76,6 +77,11 @@ def gather(
                     except MetricFailed as failure:
                         failures.update(dict.fromkeys(names, failure))
                 stage.advance(len(batch))
+            for name in readers.keys() - failures.keys():
+                try:
+                    readers[name].finish()
+                except MetricFailed as failure:
+                    failures[name] = failure
 
     comm.together(read)
     everywhere = {name: failure for own in reversed(comm.gather(failures)) for name, failure in own.items()}
@@ -116,17 +122,23 @@ def reference(
     extractors: Mapping[str, Extractor],
     metrics: Sequence[Metric],
     runtime: Runtime,
+    failures: Failures | None = None,
 ) -> Sides:
     """The same of real images (uint8 RGB N×3×H×W, a source, or a stream), from the cache where it has them; of
-    each extractor what the metrics need that read the reference."""
+    each extractor what the metrics need that read the reference.
+
+    failures: of extractors that failed on other images, which are not asked, and where those of one that fails on these
+    are put; where there are none, such a failure is raised.
+    """
     readers = [metric for metric in metrics if metric.needs_reference]
-    needs = {name: needs_of(readers, name) for name in extractors}
+    needs = {name: needs_of(readers, name) for name in extractors if name not in (failures or {})}
     sides: Sides = {}
-    for names in passes({name: extractor for name, extractor in extractors.items() if needs[name]}):
+    for names in passes({name: extractors[name] for name in needs if needs[name]}):
         asked = [(extractors[name], "features" in needs[name], "logits" in needs[name]) for name in names]
         title = f"{' and '.join(names)} on reference images"
-        found = reference_features_of(images, asked, runtime, title)
-        sides |= {name: _evidence(own) for name, own in zip(names, found, strict=True)}
+        with _failing(names, failures):
+            found = reference_features_of(images, asked, runtime, title)
+            sides |= {name: _evidence(own) for name, own in zip(names, found, strict=True)}
     return sides
 
 
@@ -135,15 +147,28 @@ def sources(
     extractors: Mapping[str, Extractor],
     metrics: Sequence[Metric],
     runtime: Runtime,
+    failures: Failures,
 ) -> Sides:
     """The features of what outputs were made from (uint8 RGB N×3×H×W), for the metrics that compare with them; row i
-    belongs to image i."""
+    belongs to image i. failures: as in `reference`."""
     readers = {metric.extractor for metric in metrics if "sources" in metric.needs}
-    return {
-        name: _known(images, extractor, {"features"}, runtime, f"{name} on sources")
-        for name, extractor in extractors.items()
-        if name in readers
-    }
+    sides: Sides = {}
+    for name, extractor in extractors.items():
+        if name in readers and name not in failures:
+            with _failing([name], failures):
+                sides[name] = _known(images, extractor, {"features"}, runtime, f"{name} on sources")
+    return sides
+
+
+@contextmanager
+def _failing(names: Sequence[str], failures: Failures | None) -> Iterator[None]:
+    """What extractors of these `names` fail with joins `failures`, where there are any to join."""
+    try:
+        yield
+    except MetricFailed as failure:
+        if failures is None:
+            raise
+        failures.update(dict.fromkeys(names, failure))
 
 
 def placed(evidence: Evidence, runtime: Runtime) -> Evidence:

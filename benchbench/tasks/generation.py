@@ -151,12 +151,12 @@ def _evidence(
         title="drawing and judging samples",
         keep=max(_in_picture(asked), how_many_single(data.spec.height, data.spec.width)),
     )
-    real = reference(data.train.images, extractors, metrics, runtime)
+    everything = {**request.failures, **failures}
+    real = reference(data.train.images, extractors, metrics, runtime, everything)
     of_held_out = [metric for metric in metrics if metric.needs_held_out]
     readers = {metric.extractor for metric in of_held_out}
     some = {name: extractor for name, extractor in extractors.items() if name in readers}
-    fresh = reference(data.held_out.images, some, of_held_out, runtime)
-    everything = {**request.failures, **failures}
+    fresh = reference(data.held_out.images, some, of_held_out, runtime, everything)
     sets = {"generated": generated, "reference": real, "held_out": fresh}
     return Evidence(sets, labels=asked, failures=everything), samples
 

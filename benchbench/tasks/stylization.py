@@ -134,14 +134,15 @@ def _outcomes(
     generated, failures, _ = gather(
         [mine] if len(mine) else [], len(mine), extractors, metrics, runtime, title="reading stylized images"
     )
+    everything = {**request.failures, **failures}
     evidence = Evidence(
         {
             "generated": generated,
-            "reference": reference(styles, extractors, metrics, runtime),
-            "sources": sources(origins, extractors, metrics, runtime),
+            "reference": reference(styles, extractors, metrics, runtime, everything),
+            "sources": sources(origins, extractors, metrics, runtime, everything),
         },
         {"style": paired(reader, runtime.comm)},
-        failures={**request.failures, **failures},
+        failures=everything,
     )
     return score(metrics, placed(evidence, runtime))
 

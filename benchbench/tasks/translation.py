@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.errors import MetricFailed
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
@@ -34,7 +35,7 @@ from benchbench.tasks.base import (
     TwoDomains,
     two,
 )
-from benchbench.tasks.evidence import Sides, gather, paired, placed, reference, sources
+from benchbench.tasks.evidence import Failures, Sides, gather, paired, placed, reference, sources
 from benchbench.tasks.pictures import Columns, Section
 from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translate import (
@@ -160,16 +161,17 @@ class _Direction:
             runtime,
             title=f"translating {self.source.name} to {self.target.name}",
         )
+        everything = {**request.failures, **failures}
         evidence = Evidence(
             {
                 "generated": generated,
-                "reference": reference(self.targets, extractors, self.metrics, runtime),
-                "sources": sources(self.sources, extractors, self.metrics, runtime),
-                "variants": self._variants(),
+                "reference": reference(self.targets, extractors, self.metrics, runtime, everything),
+                "sources": sources(self.sources, extractors, self.metrics, runtime, everything),
+                "variants": self._variants(everything),
             },
             self._pairs(paired(reader, runtime.comm)),
             torch.full((len(self.sources),), self.label),
-            {**request.failures, **failures},
+            everything,
         )
         with runtime.progress.stage("computing metrics", len(self.metrics), "metric") as stage:
             outcomes = score(self.metrics, placed(evidence, runtime))
@@ -261,11 +263,14 @@ class _Direction:
             found["cycle"] = self.at_work.cycle_errors(self.sources, mine)
         return found
 
-    def _variants(self) -> Sides:
-        """Features, N×k×D, of `VARIANTS` outputs of each of the first sources."""
+    def _variants(self, failures: Failures) -> Sides:
+        """Features, N×k×D, of `VARIANTS` outputs of each of the first sources; an extractor that fails on them joins
+        `failures`."""
         readers = {metric.extractor for metric in self.metrics if "variants" in metric.needs}
         extractors = {
-            name: extractor for name, extractor in self.request.extractors.items() if name in readers
+            name: extractor
+            for name, extractor in self.request.extractors.items()
+            if name in readers and name not in failures
         }
         if not extractors:
             return {}
@@ -277,14 +282,18 @@ class _Direction:
         images, place = torch.unique(outputs, dim=0, return_inverse=True)
         found = {}
         for name, extractor in extractors.items():
-            seen = extract(
-                images,
-                extractor,
-                need_features=True,
-                need_logits=False,
-                runtime=self.runtime,
-                title=f"{name} on several outputs of one source",
-            )
+            try:
+                seen = extract(
+                    images,
+                    extractor,
+                    need_features=True,
+                    need_logits=False,
+                    runtime=self.runtime,
+                    title=f"{name} on several outputs of one source",
+                )
+            except MetricFailed as failure:
+                failures[name] = failure
+                continue
             assert seen.features is not None
             features = seen.features[place]
             by_source = features.reshape(VARIANTS, len(which), -1).transpose(0, 1)

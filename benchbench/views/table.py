@@ -7,6 +7,7 @@ a style or a link.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -34,10 +36,11 @@ from benchbench.views.text import (
 )
 
 
-def metrics_table(frame: pd.DataFrame) -> Table:
+def metrics_table(frame: pd.DataFrame) -> Group:
     """Every number of a table from `load_results`, grouped by run, aspect and direction.
 
-    The last column points to notes below: how the number and its interval were made, or why there is none.
+    The last column points to notes below: how the number and its interval were made, or why there is none, each reason
+    once. No address in a note is broken, however long it is: print with `crop=False`.
     """
     if frame.empty:
         raise InputError("there are no numbers to show: the results are empty")
@@ -49,6 +52,7 @@ def metrics_table(frame: pd.DataFrame) -> Table:
     table.add_column("interval", no_wrap=True)
     table.add_column("note", no_wrap=True)
     notes: list[str] = []
+    lost = _lost(frame)
     for rows in runs:
         if len(runs) > 1:
             table.add_row(Text(_run_name(rows), style="bold underline"))
@@ -59,16 +63,27 @@ def metrics_table(frame: pd.DataFrame) -> Table:
             ordered = aspect.assign(standing=standing).sort_values("standing", kind="stable")
             twice = set(aspect.loc[aspect["metric"].duplicated(), "metric"])  # of several tasks: say which
             for row in ordered.to_dict("records"):
-                note = _note(row)
+                note = _note(row, lost)
                 if note and note not in notes:
                     notes.append(note)
                 task = row["task"] if row["metric"] in twice else ""
                 table.add_row(*_line(row, task), Text(f"[{notes.index(note) + 1}]" if note else ""))
             table.add_section()
-    table.caption = Text(
-        "\n".join(f"[{n}] {note}" for n, note in enumerate(notes, start=1)), style="not italic"
-    )
-    return table
+    return Group(table, *(_Note(f"[{n}] {note}") for n, note in enumerate(notes, start=1)))
+
+
+@dataclass(frozen=True)
+class _Note:
+    """A line broken at its blanks alone: an address or a path in it can be copied."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in textwrap.wrap(
+            self.text, options.max_width, break_long_words=False, break_on_hyphens=False
+        ):
+            yield Segment(line)
+            yield Segment.line()
 
 
 def frame_table(frame: pd.DataFrame) -> Group:
@@ -174,8 +189,24 @@ def _line(row: dict[Any, Any], task: str) -> list[Text]:
     return [name, Text(number(row["value"])), Text(interval(row))]
 
 
-def _note(row: dict[Any, Any]) -> str:
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _lost(frame: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """The metrics without a number, by status and reason."""
+    rows = frame[frame["status"] != "ok"].drop_duplicates(["status", "reason", "metric"])
+    return {
+        (str(status), str(reason)): sorted(some)
+        for (status, reason), some in rows.groupby(["status", "reason"])["metric"]
+    }
+
+
+def _note(row: dict[Any, Any], lost: dict[tuple[str, str], list[str]]) -> str:
     if row["status"] != "ok":
-        return plain(f"{row['metric']} is {row['status']}: {row['reason']}")
+        names = lost[str(row["status"]), str(row["reason"])]
+        return plain(
+            f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {row['status']}: {row['reason']}"
+        )
     parts = [protocol(row), "" if pd.isna(row["interval"]) else f"interval: {plain(row['interval'])}"]
     return "; ".join(filter(None, parts))

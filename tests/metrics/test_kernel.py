@@ -221,7 +221,7 @@ def test_cmmd_belongs_to_clip() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    """One image, not a number, other dimensions, integers: a reason each."""
+    """One image, not a number, other dimensions, complex numbers: a reason each."""
     x, y = normal(5, 3, 0), normal(5, 3, 1)
     with pytest.raises(MetricFailed, match="needs at least 2 images but has 1"):
         kernel_distance(x[:1], y)
@@ -230,4 +230,4 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(InputError, match="different extractors"):
         kernel_distance(x, y[:, :2])
     with pytest.raises(InputError, match="float32 or float64"):
-        kernel_distance(x.long(), y)
+        kernel_distance(x.to(torch.complex64), y)

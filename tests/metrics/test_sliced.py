@@ -129,5 +129,5 @@ def test_bad_input() -> None:
         sliced_wasserstein(normal(5, 3, 0), normal(5, 4, 0))
     with pytest.raises(MetricFailed, match="needs at least 2 images"):
         sliced_wasserstein(normal(1, 3, 0), normal(5, 3, 0))
-    with pytest.raises(InputError, match="at least 1 projection, not 0"):
+    with pytest.raises(InputError, match="number of projections must be at least 1, not 0"):
         sliced_wasserstein(normal(5, 3, 0), normal(5, 3, 0), 0)

@@ -218,3 +218,19 @@ def test_a_board_takes_the_width_that_it_is_given(make_row: MakeRow, width: int)
     assert [words.count(number(100.0 * n + shift)) for n in range(1, 7) for shift in (1, 2)] == [1] * 12
     assert words.count("vae") == words.count("gan") == words.count("model")
     assert (words.count("model") == 1) == (width >= 80)
+
+
+def test_a_reason_stands_once_and_its_address_whole(make_row: MakeRow) -> None:
+    """By definition: five metrics of a network that is not at hand have one reason, and its address, longer than the
+    table is wide, is in one piece."""
+    address = "https://example.org/" + "a" * 90 + "/weights.pth"
+    names = ["fid", "kid", "inception_score", "mind", "precision_inception_v3"]
+    rows = [
+        make_row(metric=n, value=None, status="unavailable", reason=f"get it from {address} first")
+        for n in names
+    ]
+    console = Console(file=io.StringIO(), width=60)
+    console.print(metrics_table(to_frame(rows)), crop=False)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count(address) == 1
+    assert "fid, inception_score, kid, mind and precision_inception_v3 are" in " ".join(text.split())

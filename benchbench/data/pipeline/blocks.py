@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchbench.core.arrays import tensor_of
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.data.pipeline.decode import Cut, Items, Pixels, UnusableError, decode_ahead, resize_images
@@ -75,7 +76,7 @@ def tensor_blocks(images: Iterable[Tensor], name: str, total: int | None) -> Gen
     """Blocks of uint8 N×3×H×W tensors; `total` is their number where it is known, for errors."""
     for i, batch in enumerate(images):
         what = batch_name(name, i, total)
-        check_tensor(batch, what)
+        batch = check_tensor(batch, what)
         if len(batch):
             rows = rows_per_block(batch.shape[2], batch.shape[3])
             for part in batch.split(rows):
@@ -88,15 +89,20 @@ def batch_name(name: str, i: int, total: int | None) -> str:
     return name if total == 1 else f"batch {i} of {name}"
 
 
-def check_tensor(batch: object, what: str) -> None:
-    """`InputError` that says what `batch` is instead of uint8 N×3×H×W, and for floats in which range."""
+def check_tensor(batch: object, what: str) -> Tensor:
+    """The tensor, dense; `InputError` that says what `batch` is instead of uint8 N×3×H×W with pixels in it, and for
+    floats in which range."""
     if not isinstance(batch, Tensor):
         raise InputError(f"{what} is a {type(batch).__name__}; it must be a uint8 tensor N×3×H×W")
+    batch = tensor_of(batch, what)
     if batch.is_floating_point():
-        values = value_range(batch.detach()[:LOOK_AT].cpu().float().numpy())
+        values = value_range((batch[:LOOK_AT] if batch.ndim else batch).cpu().float().numpy())
         kind = str(batch.dtype).removeprefix("torch.")
         raise InputError(f"{what} must be uint8 in 0..255 but is {kind}, {values}")
     check_images(batch, what)
+    if len(batch) and not (batch.shape[2] and batch.shape[3]):
+        raise InputError(f"{what} are {batch.shape[3]}×{batch.shape[2]}: they hold no pixels")
+    return batch
 
 
 def value_range(values: NDArray[Any]) -> str:

@@ -28,6 +28,7 @@ from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 from benchbench.data.pipeline.names import below_shared, partners
 from benchbench.data.pipeline.prefetch import read_ahead
 
+IN_MEMORY = "in memory nobody resizes them: bring all to one size first"
 DEPTH = 3  # blocks that wait for the consumer
 
 Pick = Callable[[Sequence[int]], Generator[Block, None, None]]
@@ -40,7 +41,7 @@ class ImageStream:
     name: fit for a folder name and for a record. n: the number of images. labels: int64 (n,) in the order of
     the images, or None. names: relative POSIX names in that order, where the images are files; such images can also
     be had in another order (`chosen`). once: there can be only one pass. varies: passes may differ, as those of a
-    generator do.
+    generator do. in_memory: nobody can be asked to read them at another size.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ImageStream:
         digests: Sequence[bytes] | None = None,
         once: bool = False,
         varies: bool = False,
+        in_memory: bool = False,
     ) -> None:
         """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests:
         where they are known before."""
@@ -72,6 +74,7 @@ class ImageStream:
         self._digests = digests
         self.once = once
         self._varies = varies
+        self.in_memory = in_memory
         self._begun = False
 
     def __len__(self) -> int:
@@ -148,6 +151,7 @@ class ImageStream:
             digests=None if self._digests is None else self._digests[:n],
             once=self.once,
             varies=self._varies,
+            in_memory=self.in_memory,
         )
 
     def chosen(self, rows: Sequence[int]) -> ImageStream:
@@ -196,9 +200,9 @@ class ImageStream:
             for block, of_block in blocks:
                 start = start or block
                 if block.size != start.size:
-                    raise _mixed(start, block.name, block.size)
+                    raise self._mixed(start, block.name, block.size)
                 if block.odd is not None:
-                    raise _mixed(start, *block.odd)
+                    raise self._mixed(start, *block.odd)
                 digests.extend(of_block)
                 applied.update(chain.from_iterable(block.applied))
                 count += len(block.images)
@@ -219,6 +223,10 @@ class ImageStream:
             i for i, (now, before) in enumerate(zip(digests, self.digests, strict=True)) if now != before
         )
         return f"{self.names[row] if self.names is not None else f'image {row}'} of {self.name}"
+
+    def _mixed(self, start: Block, name: str, size: tuple[int, int]) -> InputError:
+        way = IN_MEMORY if self.in_memory else WAY_TO_ONE_SIZE
+        return InputError(f"{size_differs((start.name, start.size), (name, size))}; {way}")
 
     def _with_digests(self) -> Generator[tuple[Block, list[bytes]], None, None]:
         with closing(self._blocks()) as blocks:
@@ -242,9 +250,10 @@ class Pairs:
         for x, y in zip(self.a.batches(batch_size), self.b.batches(batch_size), strict=True):
             if x.shape != y.shape:
                 (h0, w0), (h1, w1) = x.shape[2:], y.shape[2:]
+                alone = self.a.in_memory or self.b.in_memory
+                way = IN_MEMORY if alone else "--size N brings both to N×N"
                 raise InputError(
-                    f"{self.a.name} has images of {w0}×{h0} but {self.b.name} of {w1}×{h1}; "
-                    "--size N brings both to N×N"
+                    f"{self.a.name} has images of {w0}×{h0} but {self.b.name} of {w1}×{h1}; {way}"
                 )
             yield x, y
 
@@ -291,7 +300,3 @@ def _by_name(a: ImageStream, b: ImageStream, ours: Sequence[str], theirs: Sequen
     if taken == list(range(b.n)):
         return Pairs(a, b, notes)
     return Pairs(a, b.chosen(taken), notes, taken)
-
-
-def _mixed(start: Block, name: str, size: tuple[int, int]) -> InputError:
-    return InputError(f"{size_differs((start.name, start.size), (name, size))}; {WAY_TO_ONE_SIZE}")

@@ -70,11 +70,12 @@ def from_tensors(
     *,
     n: int | None = None,
     labels: Tensor | None = None,
+    in_memory: bool = False,
 ) -> ImageStream:
     """Images in memory: uint8 N×3×H×W, one tensor or several. `InputError` says what they are instead.
 
     n: the number of images; needed where `images` is an iterator, whose end nobody can see (and which can be
-    read only once). labels: int64 (n,).
+    read only once). labels: int64 (n,). in_memory: whether a caller in Python is told so where sizes differ.
     """
     if isinstance(images, Tensor):
         images = [images]
@@ -90,7 +91,8 @@ def from_tensors(
         raise InputError(f"{name} has {n} images but labels of shape {tuple(labels.shape)}")
     once = isinstance(images, Iterator)
     total = len(images) if isinstance(images, Sequence) else None
-    return ImageStream(name, n, partial(tensor_blocks, images, name, total), labels=labels, once=once)
+    blocks = partial(tensor_blocks, images, name, total)
+    return ImageStream(name, n, blocks, labels=labels, once=once, in_memory=in_memory)
 
 
 def from_images(

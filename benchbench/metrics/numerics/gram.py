@@ -99,7 +99,8 @@ class Sums:
         self, tile: Tensor, times: int, of_a: Tensor | None, of_b: Tensor | None, i: slice, j: slice
     ) -> None:
         """Count the squares of a tile (rows i, columns j) and its sums within subsets so many times."""
-        self.squares += times * float(torch.linalg.vector_norm(tile)) ** 2
+        norm = float(torch.linalg.vector_norm(tile))
+        self.squares += times * norm * norm  # beyond float64 infinite, where a power raises
         if of_a is not None and of_b is not None:
             self.subsets += times * (of_a[i] * (tile @ of_b[j])).sum(0)
 
@@ -175,8 +176,9 @@ def _slices(n: int, size: int, start: int = 0) -> Iterator[slice]:
 
 def _spread(side: Side) -> Tensor:
     """Up to `PROBES` rows at evenly spaced ranks of their length, the shortest and the longest among them."""
-    ranks = torch.linspace(0, len(side) - 1, min(len(side), PROBES), device=side.offset.device).round().long()
-    return side.lengths.argsort()[ranks]
+    n = len(side)
+    ranks = torch.linspace(0, n - 1, min(n, PROBES), dtype=torch.float32, device=side.offset.device)
+    return side.lengths.argsort()[ranks.round().long()]
 
 
 def _unequal(side: Side) -> float:

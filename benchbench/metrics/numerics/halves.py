@@ -30,6 +30,7 @@ CUTS = 40
 _PAIRS = 8192  # pairs looked at together: 2 MiB of float32 a look at all halves
 _DENSE = 0.02  # of a tile's pairs in a ball of every half, beyond which a matrix product counts them
 _PAIRS_ON_DEVICE = 2**18
+_TIE = 1e-5  # of the squared length, to which squared distances agree that float32 rounded in different tiles
 _ROWS = 256
 _ROWS_ON_DEVICE = 2**13
 
@@ -56,7 +57,7 @@ class Halves:
         other image of the half, or to the farthest known one where the half has fewer."""
         weights = _cut(merged, seed)
         squares = near.squares
-        limits = torch.empty(weights.shape, device=squares.device)
+        limits = torch.empty(weights.shape, dtype=torch.float32, device=squares.device)
         for rows in tiles(len(weights), at_once(squares, _ROWS, _ROWS_ON_DEVICE)):
             index = near.index[rows]
             own = index == torch.arange(len(weights), device=index.device)[rows, None]
@@ -86,10 +87,14 @@ def _cut(merged: Merged, seed: int) -> Tensor:
 
 
 class HalvedOverlap:
-    """Gathers what each half says from the pairs that the pass over all distances meets, tile by tile."""
+    """Gathers what each half says from the pairs that the pass over all distances meets, tile by tile.
 
-    def __init__(self, real: Halves, fake: Halves, k: int) -> None:
-        self.real, self.fake, self.k = real, fake, k
+    copies: bool (U,) of each side, its rows that the other side has too. A copy of a neighbour lies on the boundary of
+    the ball but for the rounding of float32, which must not put it inside.
+    """
+
+    def __init__(self, real: Halves, fake: Halves, k: int, copies: tuple[Tensor, Tensor]) -> None:
+        self.real, self.fake, self.k, self.copies = real, fake, k, copies
         # Real balls around each generated row; whether each real one is in a generated ball, holds a generated one.
         self._balls = torch.zeros_like(fake.weights)
         self._recalled, self._covered = (torch.zeros_like(real.weights) for _ in range(2))
@@ -100,6 +105,10 @@ class HalvedOverlap:
             rows, columns = below(low, reach)
             # Halfway between the bounds; a copy is at 0, where rounding must not put it inside a ball of radius 0.
             squares = (low[rows, columns] + (a.slack[rows] + b.slack[columns]) / 2).clamp_(min=0)
+            copied, centre = (
+                (self.copies[1][j][columns], a[rows]) if of_real else (self.copies[0][i][rows], b[columns])
+            )
+            squares += copied * _TIE * (centre.low + centre.slack / 2)
             least = self.real.least[i][rows] if of_real else self.fake.least[j][columns]
             if float((sure := squares < least).sum()) > _DENSE * low.numel():
                 tile = torch.zeros_like(low)

@@ -23,50 +23,26 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.errors import MetricFailed
 
 EPS = torch.finfo(torch.float64).eps
-
-
-def check_features(features: Tensor, what: str, minimum: int = 2) -> Tensor:
-    """Return `features` if they are float32 or float64 N×D, finite, N ≥ `minimum`.
-
-    `InputError` for another shape or dtype; `MetricFailed` for too few rows or a value that is not finite.
-    """
-    if features.ndim != 2 or features.dtype not in (torch.float32, torch.float64):
-        shape = "×".join(map(str, features.shape))
-        raise InputError(f"{what} must be float32 or float64 N×D but are {features.dtype}, {shape}")
-    if len(features) < minimum:
-        raise MetricFailed(f"{what}: needs at least {minimum} images but has {len(features)}")
-    # A finite sum has finite terms, at a tenth of the time that looking at each of them takes.
-    if not torch.isfinite(features.sum()) and not torch.isfinite(features).all():
-        raise MetricFailed(f"{what} hold NaN or infinity; check the images and the weights")
-    return features
-
-
-def check_pair(x: Tensor, y: Tensor, minimum: int = 2) -> None:
-    """`check_features` of both, and an `InputError` when they have different lengths of feature vector."""
-    check_features(x, "the generated features", minimum)
-    check_features(y, "the reference features", minimum)
-    if x.shape[1] != y.shape[1]:
-        raise InputError(
-            f"features of {x.shape[1]} and {y.shape[1]} dimensions come from different extractors"
-        )
-
-
-def check_directions(features: Tensor) -> None:
-    """`MetricFailed` where a row of features N×D is all zeros, which has no direction."""
-    zero = int((features == 0).all(1).sum())
-    if zero:
-        raise MetricFailed(
-            f"{zero} of {len(features)} images have features of length 0, which have no direction"
-        )
+_TINY = (
+    1e-140  # shorter rows, and longer ones than 1 over it, have squares that float64 does not hold in full
+)
+NEGATIVE = 1e-6  # of the largest eigenvalue: what rounding may leave below 0 in a covariance
+ASYMMETRY = 1e-4  # of the largest entry: what float32 sums may leave between an entry and its mirror image
 
 
 def unit_rows(features: Tensor) -> Tensor:
-    """Rows of features N×D at length 1, float64."""
+    """Rows of features N×D at length 1, float64. Rows of zeros are the caller's to refuse."""
     x = features.double()
-    unit: Tensor = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    lengths = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    if not (
+        (lengths > _TINY) & (lengths < 1 / _TINY)
+    ).all():  # squares left float64: rows are brought near 1 first
+        x = x / x.abs().amax(1, keepdim=True)
+        lengths = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    unit: Tensor = x / lengths
     return unit
 
 
@@ -86,11 +62,33 @@ def root(cov: Tensor) -> Tensor:
         return factor
     values, vectors = torch.linalg.eigh(cov)
     largest = values[-1].clamp(min=0)
-    if values[0] < -1e-6 * largest or (largest == 0 and values[0] < 0):
-        raise MetricFailed(f"not a covariance: it has the negative eigenvalue {float(values[0]):.3g}")
+    _refuse_negative(values)
     keep = values > len(cov) * EPS * largest
     kept: Tensor = vectors[:, keep] * values[keep].sqrt()
     return kept
+
+
+def check_covariance(cov: Tensor, what: str) -> Tensor:
+    """A finite float64 D×D as the covariance it is: symmetric to the last bit.
+
+    `MetricFailed` for a matrix that is further from symmetric than float32 sums leave it, or has a negative eigenvalue
+    beyond rounding.
+    """
+    gap = float((cov - cov.T).abs().max())
+    if gap > ASYMMETRY * float(cov.abs().max()):
+        raise MetricFailed(
+            f"{what} is not symmetric, so it is no covariance: an entry differs from its mirror image by {gap:.3g}"
+        )
+    cov = cov if gap == 0 else (cov + cov.T) / 2
+    if int(torch.linalg.cholesky_ex(cov)[1]):
+        _refuse_negative(torch.linalg.eigvalsh(cov))
+    return cov
+
+
+def _refuse_negative(values: Tensor) -> None:
+    """`MetricFailed` for ascending eigenvalues of what is no covariance."""
+    if values[0] < -NEGATIVE * values[-1].clamp(min=0):
+        raise MetricFailed(f"not a covariance: it has the negative eigenvalue {float(values[0]):.3g}")
 
 
 def trace_sqrt_product(cov1: Tensor, cov2: Tensor) -> float:

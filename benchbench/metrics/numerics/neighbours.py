@@ -24,9 +24,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.numerics.linalg import check_features, check_pair
+from benchbench.metrics.numerics.arguments import check_features, check_number, check_pair, check_whole
 from benchbench.metrics.numerics.products import at_once, float64_rows, product
 
 _TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes over it stay in cache
@@ -66,12 +67,23 @@ class Merged:
     def of(cls, features: Tensor) -> Merged:
         """Merge the equal rows of `features` N×D."""
         points = torch.arange(len(features), device=features.device)
-        sums = torch.cat([exact.sum(1) for _, exact in float64_rows(features)])
+        sums = _row_sums(features)
         if len(sums.unique()) == len(features):  # cheap, and nearly always so
             return cls(features, torch.ones_like(points), points, points)
         rows, inverse, counts = torch.unique(features, dim=0, return_inverse=True, return_counts=True)
         first = torch.full_like(counts, len(features)).scatter_reduce(0, inverse, points, "amin")
         return cls(rows, counts, inverse, first)
+
+
+def _row_sums(rows: Tensor) -> Tensor:
+    """float64 (N,), equal for equal rows, and of different ones hardly ever."""
+    return torch.cat([exact.sum(1) for _, exact in float64_rows(rows)])
+
+
+def shared_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Which rows of each of the two sets the other one has too, by their sums: bool (N,), (M,)."""
+    sums = _row_sums(x), _row_sums(y)
+    return torch.isin(sums[0], sums[1]), torch.isin(sums[1], sums[0])
 
 
 @dataclass(frozen=True)
@@ -151,17 +163,18 @@ def pair_distances(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> Tensor:
     return out
 
 
-def kth_neighbour(x: Tensor, k: int = 1, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def kth_neighbour(x: ArrayLike, k: int = 1, y: ArrayLike | None = None) -> tuple[Tensor, Tensor]:
     """Distance to the k-th nearest neighbour, and which point that is.
 
     x: float N×D. y: float M×D, where to look; None looks among the *other* points of `x`. Duplicates count
     as often as they occur. Returns (distances float64 (N,), indices int64 (N,) into `y`); among points at the
     same distance any may be named. Raises `MetricFailed` for NaN or fewer than k points to choose from.
     """
+    k = check_whole(k, "k", 1)
     if y is None:
-        check_features(x, "the features", k + 1)
+        x = check_features(x, "the features", k + 1)
     else:
-        check_pair(x, y, 1)
+        x, y = check_pair(x, y, 1)
         check_features(y, "the features searched", k)
     merged = Merged.of(x)
     squares, index = merged_kth_neighbour(merged, k, None if y is None else Merged.of(y))
@@ -279,9 +292,10 @@ def _order_statistic(values: Tensor, weights: Tensor, k: int) -> tuple[Tensor, T
     return ordered.gather(1, rank)[:, 0], order.gather(1, rank)[:, 0]
 
 
-def count_within(x: Tensor, threshold: float) -> Tensor:
+def count_within(x: ArrayLike, threshold: float) -> Tensor:
     """How many other points lie at most `threshold` from each, duplicates at 0: float N×D -> int64 (N,)."""
-    check_features(x, "the features", 2)
+    x = check_features(x, "the features", 2)
+    threshold = check_number(threshold, "a distance", 0)
     merged = Merged.of(x)
     rows, counts = merged.rows, merged.counts
     centre = mean_row(rows)

@@ -11,11 +11,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.arrays import ArrayLike, default_float32, tensor_of
 from benchbench.core.errors import MetricFailed
-from benchbench.core.images import to_signed
+from benchbench.core.images import check_images, to_signed
 from benchbench.features.frozen import full_float32
 from benchbench.features.weights import WeightsFile
-from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.pairs.paired import PairedMetric, check_one_shape
 
 ALEXNET = WeightsFile(
     extractor="lpips",
@@ -27,12 +28,14 @@ ALEXNET = WeightsFile(
 SMALLEST = 32  # below, AlexNet's last pooling has nothing left to pool
 
 
-def lpips(x: Tensor, y: Tensor) -> Tensor:
+def lpips(x: ArrayLike, y: ArrayLike) -> Tensor:
     """Learned perceptual distance of each pair, 0 for equal images (Zhang et al. 2018, eq. 1, "lin", AlexNet).
 
     x, y: uint8 N×3×H×W. Returns float64 (N,). `MetricFailed` for images that are too small, and where the
     AlexNet weights are not at hand (status "unavailable", with the way to get them).
     """
+    x, y = (check_images(tensor_of(images, "paired images"), "paired images") for images in (x, y))
+    check_one_shape(x, y)
     if min(x.shape[2:]) < SMALLEST:
         raise MetricFailed(
             f"LPIPS needs images of at least {SMALLEST}×{SMALLEST} but has {x.shape[2]}×{x.shape[3]}"
@@ -50,7 +53,8 @@ def _network(path: str, device: str) -> nn.Module:
     from torchmetrics.functional.image.lpips import _LPIPS
 
     backbone, _, _ = ALEXNET.read()
-    network = _LPIPS(net="alex", pnet_rand=True)
+    with default_float32():
+        network = _LPIPS(net="alex", pnet_rand=True)
     own = network.net.state_dict()  # "slice2.3.weight" is torchvision's "features.3.weight"
     network.net.load_state_dict({key: backbone["features." + key.split(".", 1)[1]] for key in own})
     return network.requires_grad_(False).eval().to(device)

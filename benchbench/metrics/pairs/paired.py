@@ -20,18 +20,23 @@ import torch
 from scipy.stats import t as student_t
 from torch import Tensor
 
-from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.arrays import ArrayLike, dtype_text, shape_text, tensor_of
+from benchbench.core.errors import InputError, MetricFailed, contained
 from benchbench.core.scales import Range
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.numerics.arguments import check_whole, real_numbers
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.pairs.ssim import ms_ssim_planes, ssim_planes
 
+MOST = 9999
+"""Pixels of a border that is cut off, and points of the truth that a model is shown: more is a slip."""
 
-def ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+
+def ssim(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
     """Structural similarity of pairs of images (Wang et al. 2004, eq. 13; see `metrics.pairs.ssim`).
 
     Args:
-        x: One side, uint8 N×3×H×W or N×1×H×W, at least 11×11 pixels.
+        x: One side, a tensor or any array, uint8 N×3×H×W or N×1×H×W, at least 11×11 pixels.
         y: The other side, of the same shape; row i belongs to row i of `x`.
         y_channel: Compare BT.601 luma only, as super-resolution papers do.
         crop_border: Pixels cut off each side first.
@@ -46,28 +51,28 @@ def ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0)
     return ssim_planes(*_pair(x, y, y_channel, crop_border))
 
 
-def ms_ssim(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def ms_ssim(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
     """Multi-scale SSIM, in [0, 1] (Wang et al. 2003, eq. 7). Arguments as `ssim`; at least 161×161 pixels."""
     return ms_ssim_planes(*_pair(x, y, y_channel, crop_border))
 
 
-def mse(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def mse(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
     """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border)
     return _difference(a, b).square_().mean((1, 2, 3)) / 255**2
 
 
-def mae(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def mae(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
     """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border)
     return _difference(a, b).abs_().mean((1, 2, 3)) / 255
 
 
-def psnr(x: Tensor, y: Tensor, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def psnr(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
     """Peak signal-to-noise ratio of pairs of images: −10 log10 MSE, peak 255.
 
     Args:
-        x: One side, uint8 N×3×H×W or N×1×H×W.
+        x: One side, a tensor or any array, uint8 N×3×H×W or N×1×H×W.
         y: The other side, of the same shape; row i belongs to row i of `x`.
         y_channel: Compare BT.601 luma only, as super-resolution papers do.
         crop_border: Pixels cut off each side first.
@@ -99,13 +104,23 @@ def check_one_shape(x: Tensor, y: Tensor) -> None:
         raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
 
 
-def _pair(x: Tensor, y: Tensor, y_channel: bool, crop_border: int) -> tuple[Tensor, Tensor]:
+def _pair(x: ArrayLike, y: ArrayLike, y_channel: bool, crop_border: int) -> tuple[Tensor, Tensor]:
     """The two sides, checked, cropped and in the channels asked for."""
+    x, y = (tensor_of(images, "paired images") for images in (x, y))
     for images in (x, y):
-        shape = "×".join(map(str, images.shape))
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise InputError(f"paired images must be uint8 N×3×H×W or N×1×H×W but are {images.dtype} {shape}")
+            raise InputError(
+                "paired images must be uint8 N×3×H×W or N×1×H×W but are "
+                f"{dtype_text(images)} {shape_text(images)}"
+            )
+        if not images.shape[2] or not images.shape[3]:
+            raise InputError(
+                f"paired images of {images.shape[2]}×{images.shape[3]} hold no pixels to compare"
+            )
     check_one_shape(x, y)
+    if x.device != y.device:
+        raise InputError(f"paired images lie on {x.device} and on {y.device}; bring them to one device")
+    crop_border = check_whole(crop_border, "a border to be cut off", 0, MOST)
     if y_channel and x.shape[1] != 3:
         raise InputError("the Y channel is made from RGB; these images have one channel")
     x, y = _cropped(x, crop_border), _cropped(y, crop_border)
@@ -163,10 +178,12 @@ class PairReader:
         Raises:
             InputError: The images cannot be paired.
         """
+        check_one_shape(x, y)
         for name in self._per_image.keys() - self._failures.keys():
             try:
-                # Copies, for it may write into what it is shown.
-                self._values[name].append(self._per_image[name](x.clone(), y.clone()).clone())
+                with contained(name):  # and whoever changes its input changes no other's
+                    values = self._per_image[name](x.clone(), y.clone())
+                self._values[name].append(_one_a_pair(values, name, len(x)).clone())
             except MetricFailed as failure:
                 self._failures[name] = failure
 
@@ -186,6 +203,15 @@ class PairReader:
             if name not in self._failures
         }
         return PairEvidence(whole, self._failures)
+
+
+def _one_a_pair(values: object, name: str, n: int) -> Tensor:
+    """One real value a pair, float64; `MetricFailed` for anything else."""
+    with contained(name):
+        found = real_numbers(values, f"the values of {name}")
+    if found.shape != (n,):
+        raise MetricFailed(f"{name} gave {shape_text(found)} values of {n} pairs; it has to give one a pair")
+    return found.double()
 
 
 class PairedMetric(Metric):
@@ -212,8 +238,8 @@ class PairedMetric(Metric):
 
     def __init__(self, extractor: str | None = None, crop_border: int = 0, hints: int = 0) -> None:
         super().__init__(extractor)
-        self.crop_border = crop_border
-        self.hints = hints
+        self.crop_border = check_whole(crop_border, "a border to be cut off", 0, MOST)
+        self.hints = check_whole(hints, "the number of hints", 0, MOST)
         # Read by whoever plans; a property here would hide that other metrics declare it on the class.
         self.needs = frozenset({self.role, "hints"} if hints else {self.role})  # type: ignore[misc]
 
@@ -221,6 +247,22 @@ class PairedMetric(Metric):
     def name(self) -> str:
         crop = f"_crop{self.crop_border}" if self.crop_border else ""
         return self.family + crop + (f"_hints{self.hints}" if self.hints else "")
+
+    def too_small(self, height: int, width: int) -> str | None:
+        """Whether what its name asks for exceeds images of this size.
+
+        Args:
+            height: Of the images, in pixels.
+            width: Likewise.
+
+        Returns:
+            Why it does, as a sentence; None where it does not.
+        """
+        if 2 * self.crop_border >= min(height, width):
+            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
+        if self.hints > height * width:
+            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
+        return None
 
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
@@ -335,6 +377,22 @@ class PSNRY(PairedMetric):
     source = "−10 log10 MSE of Y in 16..235, peak 255"
     why_infinite = PSNR.why_infinite
 
+    def too_small(self, height: int, width: int) -> str | None:
+        """Whether what its name asks for exceeds images of this size.
+
+        Args:
+            height: Of the images, in pixels.
+            width: Likewise.
+
+        Returns:
+            Why it does, as a sentence; None where it does not.
+        """
+        if 2 * self.crop_border >= min(height, width):
+            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
+        if self.hints > height * width:
+            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
+        return None
+
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
         return psnr(x, y, y_channel=True)
@@ -348,6 +406,22 @@ class SSIMY(PairedMetric):
     scale = "arcsine"  # has two ends
     ends = (-1.0, 1.0)
     source = "Wang et al. 2004, eq. 13"
+
+    def too_small(self, height: int, width: int) -> str | None:
+        """Whether what its name asks for exceeds images of this size.
+
+        Args:
+            height: Of the images, in pixels.
+            width: Likewise.
+
+        Returns:
+            Why it does, as a sentence; None where it does not.
+        """
+        if 2 * self.crop_border >= min(height, width):
+            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
+        if self.hints > height * width:
+            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
+        return None
 
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ from scipy.ndimage import distance_transform_edt
 from skimage.feature import canny
 from torch import Tensor
 
+from benchbench.core.arrays import ArrayLike, tensor_of
+from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.metrics.pairs.paired import PairedMetric, check_one_shape, luma
 
@@ -59,15 +61,16 @@ def chamfer_distance(a: Mask, b: Mask) -> float:
     return float(distance_transform_edt(~b)[a].mean() + distance_transform_edt(~a)[b].mean()) / 2
 
 
-def pose_error(x: Tensor, y: Tensor) -> Tensor:
+def pose_error(x: ArrayLike, y: ArrayLike) -> Tensor:
     """`chamfer_distance` of the edges of each pair, uint8 RGB N×3×H×W twice -> float64 (N,), in pixels of
     these images.
 
     `InputError` for images that cannot be paired.
     """
-    check_images(x)
-    check_images(y)
+    x, y = (check_images(tensor_of(images, "paired images"), "paired images") for images in (x, y))
     check_one_shape(x, y)
+    if not x[0:1].numel() and len(x):
+        raise InputError("paired images hold no pixels to compare")
     distances = [chamfer_distance(a, b) for a, b in zip(edges(x), edges(y), strict=True)]
     return torch.tensor(distances, dtype=torch.float64)
 

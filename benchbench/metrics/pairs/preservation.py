@@ -15,9 +15,11 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.metric import Estimate, Evidence, Metric
-from benchbench.metrics.numerics.linalg import check_directions, check_pair, unit_rows
+from benchbench.metrics.numerics.arguments import check_directions, check_pair, real_numbers
+from benchbench.metrics.numerics.linalg import unit_rows
 from benchbench.metrics.pairs.paired import mean_over_images
 
 # The same image in another batch has float32 features that differ by 1e-6 of their length: no distance, and one that
@@ -25,14 +27,14 @@ from benchbench.metrics.pairs.paired import mean_over_images
 ROUNDING = 1e-10
 
 
-def cosine_distance(x: Tensor, y: Tensor) -> Tensor:
+def cosine_distance(x: ArrayLike, y: ArrayLike) -> Tensor:
     """1 − cos between row i of `x` and row i of `y`, features N×D: float64 (N,) in [0, 2], 0 for the same
     direction.
 
     `MetricFailed` for no rows, a value that is not finite, or a row of zeros, which has no direction;
     `InputError` for shapes that do not match.
     """
-    check_pair(x, y, 1)
+    x, y = check_pair(x, y, 1)
     if len(x) != len(y):
         raise InputError(f"features can only be compared row by row; these are {len(x)} and {len(y)} rows")
     for features in (x, y):
@@ -40,12 +42,13 @@ def cosine_distance(x: Tensor, y: Tensor) -> Tensor:
     return (unit_rows(x) - unit_rows(y)).square().sum(1) / 2
 
 
-def input_diversity(variants: Tensor) -> Tensor:
+def input_diversity(variants: ArrayLike) -> Tensor:
     """Mean cosine distance over the pairs among the k outputs of each input: features N×k×D -> float64 (N,).
 
     Zhu et al. 2017 (BicycleGAN) have LPIPS in the place of the cosine distance. `MetricFailed`
     for less than two outputs of an input, and as `cosine_distance`.
     """
+    variants = real_numbers(variants, "variants")
     if variants.ndim != 3:
         raise InputError(f"variants must have shape N×k×D but have {'×'.join(map(str, variants.shape))}")
     if variants.shape[1] < 2:

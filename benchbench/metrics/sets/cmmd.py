@@ -9,13 +9,14 @@ Scope: a kernel for `kernel.kernel_distance`, which does the work.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.numerics.arguments import check_directions, check_number, check_pair
 from benchbench.metrics.numerics.gram import Kernel
-from benchbench.metrics.numerics.linalg import check_features
+from benchbench.metrics.numerics.linalg import unit_rows
 from benchbench.metrics.sets.kernel import kernel_distance
 
 SIGMA = 10.0
@@ -23,7 +24,8 @@ SCALE = 1000.0
 
 
 def rbf_kernel(sigma: float) -> Kernel:
-    """exp(−‖x − y‖²/2σ²)."""
+    """exp(−‖x − y‖²/2σ²), σ above 0."""
+    sigma = check_number(sigma, "the width of a kernel", 0, open_end=True)
 
     def kernel(inner: Tensor, x_squares: Tensor, y_squares: Tensor) -> Tensor:
         squares = inner.mul_(-2).add_(x_squares[:, None]).add_(y_squares)
@@ -32,22 +34,16 @@ def rbf_kernel(sigma: float) -> Kernel:
     return kernel
 
 
-def cmmd(x: Tensor, y: Tensor) -> float:
+def cmmd(x: ArrayLike, y: ArrayLike) -> float:
     """1,000 × biased MMD² of embeddings x (N×D) and y (M×D), which are brought to unit length first.
 
     `MetricFailed` for an embedding of length 0, which has no direction.
     """
-    return (
-        SCALE * kernel_distance(_unit(x, "generated"), _unit(y, "reference"), kernel=rbf_kernel(SIGMA)).biased
-    )
-
-
-def _unit(features: Tensor, side: str) -> Tensor:
-    check_features(features, f"the {side} features")
-    lengths: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True, dtype=torch.float64)
-    if not lengths.all():
-        raise MetricFailed(f"the {side} features hold an embedding of length 0, which has no direction")
-    return features.to(torch.float64) / lengths
+    sides = check_pair(x, y)
+    for side in sides:
+        check_directions(side)
+    a, b = map(unit_rows, sides)
+    return SCALE * kernel_distance(a, b, kernel=rbf_kernel(SIGMA)).biased
 
 
 class CMMD(Metric):

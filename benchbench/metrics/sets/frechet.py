@@ -29,15 +29,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Estimate, Evidence, Family, Output
+from benchbench.metrics.numerics.arguments import (
+    check_features,
+    check_finite,
+    check_pair,
+    check_seed,
+    finite_result,
+    near_one,
+    real_numbers,
+)
 from benchbench.metrics.numerics.intervals import normal_estimate, positive_estimate
 from benchbench.metrics.numerics.linalg import (
     EPS,
-    check_features,
-    check_pair,
+    check_covariance,
     nuclear_norm,
     root,
     trace_sqrt_product,
@@ -48,14 +57,14 @@ BLOCKS = 12
 WINDOWS = (6, 8, 9, 10, 12)  # blocks a subset of `fd_infinity` spans: sizes from N/2 to N
 
 
-def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> float:
+def frechet_distance(mu1: ArrayLike, cov1: ArrayLike, mu2: ArrayLike, cov2: ArrayLike) -> float:
     """FD of two Gaussians: ‖μ₁ − μ₂‖² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^{1/2} (Dowson & Landau 1982).
 
     On Inception-v3 features this is the FID (Heusel et al. 2017, eq. 6). Distances at different numbers of images do
     not compare: that of finite samples is too large.
 
     Args:
-        mu1: The mean of one side, floats (D,); everything is computed in float64.
+        mu1: The mean of one side, real numbers (D,), a tensor or any array; everything is computed in float64.
         cov1: Its covariance (D, D), symmetric and semidefinite, divided by n − 1 as in the field's implementations.
         mu2: The mean of the other side, (D,).
         cov2: Its covariance, (D, D).
@@ -65,38 +74,58 @@ def frechet_distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> fl
         equal arguments (they are compared first).
 
     Raises:
-        InputError: The shapes do not fit together.
-        MetricFailed: A value is not finite, or a matrix is no covariance.
+        InputError: An argument is no array of real numbers, or the shapes do not fit together.
+        MetricFailed: A value is not finite, a matrix is no covariance, or the distance exceeds float64.
     """
-    mu1, cov1, mu2, cov2 = (t.to(torch.float64) for t in (mu1, cov1, mu2, cov2))
-    d = len(mu1)
-    if mu1.shape != (d,) or mu2.shape != (d,) or cov1.shape != (d, d) or cov2.shape != (d, d):
-        shapes = ", ".join(str(tuple(t.shape)) for t in (mu1, cov1, mu2, cov2))
+    given = (("the first mean", mu1), ("the first covariance", cov1), ("the second mean", mu2))
+    named = (*given, ("the second covariance", cov2))
+    tensors = [real_numbers(value, what).to(torch.float64) for what, value in named]
+    d = tensors[0].numel()
+    if [tuple(t.shape) for t in tensors] != [(d,), (d, d)] * 2 or not d:
+        shapes = ", ".join(str(tuple(t.shape)) for t in tensors)
         raise InputError(f"Fréchet distance: means (D,) and covariances (D, D) do not fit together: {shapes}")
-    if not all(bool(torch.isfinite(t).all()) for t in (mu1, cov1, mu2, cov2)):
-        raise MetricFailed("Fréchet distance: a mean or covariance holds NaN or infinity")
+    if len({t.device for t in tensors}) > 1:
+        raise InputError("Fréchet distance: the means and covariances lie on different devices")
+    for (what, _), tensor in zip(named, tensors, strict=True):
+        check_finite(tensor, what)
+    for place in (1, 3):
+        tensors[place] = check_covariance(tensors[place], named[place][0])
+    # Where squares of its numbers leave float64 everything is brought near 1 first, by a power of two: nothing rounds.
+    size = max(
+        max(float(t.abs().max()) for t in tensors[::2]), *(float(t.abs().max()) ** 0.5 for t in tensors[1::2])
+    )
+    unit = 1.0 if size == 0 or 1e-70 < size < 1e70 else 2.0 ** math.floor(math.log2(size))
+    scaled = (t / unit / (unit if place % 2 else 1) for place, t in enumerate(tensors))
+    return finite_result(_distance(*scaled) * unit * unit, "the Fréchet distance")
+
+
+def _distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> float:
+    """`frechet_distance` of what is known to be means and covariances, float64 on one device."""
     if torch.equal(mu1, mu2) and torch.equal(cov1, cov2):
         return 0.0
     distance = (mu1 - mu2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_sqrt_product(cov1, cov2)
     return max(float(distance), 0.0)
 
 
-def frechet_distance_from_features(x: Tensor, y: Tensor) -> float:
+def frechet_distance_from_features(x: ArrayLike, y: ArrayLike) -> float:
     """FD of the Gaussians fitted to features x (N×D) and y (M×D), N, M ≥ 2.
 
     With more images than dimensions on both sides through the covariances, else through the features
     themselves (module docstring); the two agree where both apply.
     """
-    check_pair(x, y)
+    x, y = check_pair(x, y)
     if torch.equal(x, y):
         return 0.0
+    x, y, unit = near_one(x, y)
     if min(len(x), len(y)) > x.shape[1]:
         a, b = moments_of(x), moments_of(y)
-        return frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
-    root1, root2 = _root_of(x), _root_of(y)
-    shift = (_mean(x) - _mean(y)).square().sum()
-    distance = shift + root1.square().sum() + root2.square().sum() - 2 * nuclear_norm(root1.T @ root2)
-    return max(float(distance), 0.0)
+        distance = _distance(a.mean, a.covariance, b.mean, b.covariance)
+    else:
+        root1, root2 = _root_of(x), _root_of(y)
+        shift = (_mean(x) - _mean(y)).square().sum()
+        traces = root1.square().sum() + root2.square().sum()
+        distance = max(float(shift + traces - 2 * nuclear_norm(root1.T @ root2)), 0.0)
+    return finite_result(distance * unit * unit, "the Fréchet distance")
 
 
 def frechet_influence(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | None]:
@@ -112,6 +141,10 @@ def frechet_influence(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | 
     the data. So one symmetric eigenproblem serves both sides. `y` as `Moments` is taken as exact: no second
     part.
     """
+    if isinstance(y, Moments):
+        x = check_features(x, "the generated features")
+    else:
+        x, y = check_pair(x, y)
     mean1, mean2 = _mean(x), y.mean if isinstance(y, Moments) else _mean(y)
     root1, root2 = _root_of(x), root(y.covariance) if isinstance(y, Moments) else _root_of(y)
     left, right = _transport(root1, root2)
@@ -127,7 +160,11 @@ def frechet_standard_error(x: Tensor, y: Tensor | Moments) -> float:
     vanish (both sides of one distribution) it is √2 too wide, as a jackknife variance of a quadratic form is
     (Efron & Stein 1981), and with N about D up to 1.4 times; in simulations never below 0.9 of the truth.
     """
-    return math.sqrt(sum(float(i.var()) / len(i) for i in frechet_influence(x, y) if i is not None))
+    unit = 1.0
+    if not isinstance(y, Moments):
+        x, y, unit = near_one(*check_pair(x, y))
+    error = math.sqrt(sum(float(i.var()) / len(i) for i in frechet_influence(x, y) if i is not None))
+    return finite_result(error * unit * unit, "the standard error of the Fréchet distance")
 
 
 def infinity_minimum(d: int) -> int:
@@ -168,7 +205,11 @@ def fd_infinity(
     N(0, I_d) and large d the Marchenko–Pastur law gives E FD at every size: the intercept is then 0.006 d too
     low at N = 4D (2% of the bias it removes), 0.0012 d at 8D. Real spectra decay and fare better.
     """
-    check_features(x, "the generated features")
+    seed = check_seed(seed)
+    if isinstance(y, Moments):
+        x = check_features(x, "the generated features")
+    else:
+        x, y = check_pair(x, y)
     n, d = x.shape
     if n < infinity_minimum(d):
         raise MetricFailed(
@@ -185,9 +226,10 @@ def fd_infinity(
         windows = [
             _merged([blocks[(start + k) % BLOCKS] for k in range(width)]) for start in range(0, BLOCKS, step)
         ]
-        found = [frechet_distance(w.mean, w.covariance, *fixed) for w in windows]
+        found = [_distance(w.mean, w.covariance, *fixed) for w in windows]
         sizes.append(float(np.mean([w.n for w in windows])))
         distances.append(float(np.mean(found)))
+    finite_result(sum(distances), "the Fréchet distance")
     slope, intercept, fit_error = _line(1 / np.array(sizes), np.array(distances))
     if delta_error is None:
         delta_error = frechet_standard_error(x, y)
@@ -230,13 +272,18 @@ class FrechetDistance(Family):
         if x is not None and y is not None and min(a.n, b.n) <= a.dim:
             value = frechet_distance_from_features(x, y)
         else:
-            value = frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
+            cov = (
+                b.covariance
+                if y is not None
+                else check_covariance(b.covariance, "the covariance of the reference")
+            )
+            value = finite_result(_distance(a.mean, a.covariance, b.mean, cov), "the Fréchet distance")
         if x is None:
             return {
                 "fd": Estimate(value),
                 "fd_infinity": MetricFailed("FD at infinity needs the features of the generated images"),
             }
-        check_features(x, "the generated features")
+        x = check_features(x, "the generated features")
         real = b if y is None else check_features(y, "the reference features")
         error = frechet_standard_error(x, real)
         exact = ", reference taken as exact" if y is None else ""

@@ -26,11 +26,18 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.arrays import ArrayLike
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, Family, Output
+from benchbench.metrics.numerics.arguments import (
+    check_features,
+    check_labels,
+    check_seed,
+    check_whole,
+    finite_result,
+)
 from benchbench.metrics.numerics.intervals import positive_estimate, within
-from benchbench.metrics.numerics.linalg import check_features
 
 SPLITS = 10
 
@@ -54,7 +61,7 @@ class Score:
 
 
 def inception_score(
-    logits: Tensor, splits: int = SPLITS, seed: int = 0, order: Tensor | None = None
+    logits: ArrayLike, splits: int = SPLITS, seed: int = 0, order: ArrayLike | None = None
 ) -> Score:
     """IS of a classifier's logits (Salimans et al. 2016, section 4).
 
@@ -64,7 +71,8 @@ def inception_score(
     derivative through p(y) is Σ p(y) − 1 = 0.
 
     Args:
-        logits: Before the softmax, float32 or float64 N×K, N ≥ 2 · splits.
+        logits: Before the softmax, N×K, N ≥ 2 · splits: a tensor or any array of real numbers. Of probabilities give
+            the logarithms.
         splits: Into how many parts the images are cut, 10 in the field; 1 is less biased (Barratt & Sharma 2018).
         seed: Of the shuffle.
         order: The rows in the order in which they are cut, int64 (N,), in place of a shuffle.
@@ -73,21 +81,40 @@ def inception_score(
         The scores of all splits; their mean is `value`.
 
     Raises:
-        InputError: The logits have another shape or dtype.
+        InputError: The logits are no array of real numbers N×K or are probabilities, `splits` is below 1, or `order` is
+            no order of the rows.
         MetricFailed: There are too few rows for so many splits, or a logit is not finite.
     """
-    check_features(logits, "the logits")
+    splits, seed = check_whole(splits, "the number of splits", 1), check_seed(seed)
+    logits = check_features(logits, "the logits")
+    _refuse_probabilities(logits)
     n = len(logits)
     if n < 2 * splits:
         raise MetricFailed(f"an Inception Score over {splits} splits needs {2 * splits} images but has {n}")
     if order is None:
         order = torch.from_numpy(permutation(seed, n))
+    else:
+        order = check_labels(order, "the places in an order")
+        if not torch.equal(order.sort().values.cpu(), torch.arange(n)):
+            raise InputError(f"an order of {n} rows names each of 0 to {n - 1} once; this one does not")
     log_p = logits[order.to(logits.device)].to(torch.float64).log_softmax(dim=1)
     divergences = [_divergences(log_p[i * n // splits : (i + 1) * n // splits]) for i in range(splits)]
     scores = torch.stack([kl.mean().exp() for kl in divergences]).cpu()
+    finite_result(float(scores.sum()), "a divergence of these logits")
     if splits == 1:
         return Score(scores, float(scores[0] * divergences[0].std()) / math.sqrt(n))
     return Score(scores, float(scores.std()) / math.sqrt(splits))
+
+
+def _refuse_probabilities(logits: Tensor) -> None:
+    """`InputError` for what went through a softmax already, which a second one would flatten: numbers from 0 to 1 that
+    sum to 1 in every row."""
+    if logits.shape[1] < 2 or bool((logits < 0).any()) or bool((logits > 1).any()):
+        return
+    if bool(((logits.sum(1, dtype=torch.float64) - 1).abs() < 1e-4).all()):
+        raise InputError(
+            "these are probabilities, which sum to 1 in every row; give logits, their logarithms"
+        )
 
 
 def _divergences(log_p: Tensor) -> Tensor:

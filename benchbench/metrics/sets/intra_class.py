@@ -8,29 +8,27 @@ be but keeps no images, and the window of the fifth scale needs 161×161 pixels,
 
 from __future__ import annotations
 
-from torch import Tensor
-
+from benchbench.core.arrays import ArrayLike, tensor_of
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images
 from benchbench.core.seeds import ImageRng
+from benchbench.metrics.numerics.arguments import check_labels, check_seed, check_whole
 from benchbench.metrics.pairs.paired import ms_ssim
 
 
-def intra_class_ms_ssim(images: Tensor, labels: Tensor, pairs: int = 100, seed: int = 0) -> dict[int, float]:
+def intra_class_ms_ssim(
+    images: ArrayLike, labels: ArrayLike, pairs: int = 100, seed: int = 0
+) -> dict[int, float]:
     """Class to the mean MS-SSIM, in [0, 1], of `pairs` random pairs of its images; lower is more diverse.
 
     images: uint8 RGB N×3×H×W, at least 161×161 (`MetricFailed` below; they are not enlarged, for what an
     interpolation adds is alike in all images). labels: int64 (N,). The two images of a pair are never the same
     one; a pair may be drawn again. `MetricFailed` for a class with one image.
     """
-    check_images(images)
-    if labels.shape != (len(images),) or labels.is_floating_point():
-        raise InputError(
-            f"labels must be integers, one an image, but are {labels.dtype} {tuple(labels.shape)} "
-            f"for {len(images)} images"
-        )
-    if pairs < 1:
-        raise InputError(f"the number of pairs must be at least 1, not {pairs}")
+    images, labels = check_images(tensor_of(images, "images")), check_labels(labels)
+    if len(labels) != len(images):
+        raise InputError(f"labels must be one an image, but are {len(labels)} for {len(images)} images")
+    pairs, seed = check_whole(pairs, "the number of pairs", 1, 10**6), check_seed(seed)
     means = {}
     for label in labels.unique().tolist():
         own = (labels == label).nonzero()[:, 0]

@@ -26,12 +26,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.arrays import ArrayLike
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.metric import Estimate, Evidence, Family, Output
+from benchbench.metrics.numerics.arguments import (
+    check_labels,
+    check_pair,
+    check_seed,
+    check_whole,
+    finite_result,
+)
 from benchbench.metrics.numerics.gram import Kernel, Side, rounding_error, sums_across, sums_within
 from benchbench.metrics.numerics.intervals import normal_estimate
-from benchbench.metrics.numerics.linalg import check_pair
 from benchbench.metrics.numerics.neighbours import mean_row
 
 SUBSETS = 100
@@ -94,8 +101,12 @@ class Subsets:
             The subsets, the same ones for the same arguments.
 
         Raises:
+            InputError: There are to be no subsets, or subsets of fewer than 2 images.
             MetricFailed: A side has fewer than `size` images.
         """
+        n, m = (check_whole(side, "the number of images", 0) for side in (n, m))
+        subsets, seed = check_whole(subsets, "the number of subsets", 1, 10**6), check_seed(seed)
+        size = check_whole(size, "the size of a subset", 2)
         if min(n, m) < size:
             raise MetricFailed(
                 f"subsets of {size} images need as many on both sides but there are {n} and {m}"
@@ -108,7 +119,7 @@ class Subsets:
 
 
 def kernel_distance(
-    x: Tensor, y: Tensor, subsets: Subsets | None = None, kernel: Kernel | None = None
+    x: ArrayLike, y: ArrayLike, subsets: Subsets | None = None, kernel: Kernel | None = None
 ) -> MMD:
     """MMD² between two sets of features (Gretton et al. 2012, eq. 3), and of subsets of them in the same pass.
 
@@ -128,7 +139,7 @@ def kernel_distance(
     what is left is at least the ζ terms themselves, which alone remain when both sides have one distribution.
 
     Args:
-        x: Features of one side, float32 or float64 N×D, N ≥ 2; CPU or CUDA.
+        x: Features of one side, N×D, N ≥ 2: a tensor or any array of real numbers.
         y: Features of the other side, M×D, M ≥ 2.
         subsets: Rows of which MMD² is wanted too (`Subsets.draw`); None for the whole alone.
         kernel: Inner products (A×B), |x|² (A,) and |y|² (B,) to the A×B matrix of k(x, y); None for the cubic one,
@@ -138,10 +149,14 @@ def kernel_distance(
         MMD² of all images with its standard error, and of the subsets.
 
     Raises:
-        InputError: A side has another shape or dtype, or the lengths of the feature vectors differ.
-        MetricFailed: A side has fewer than 2 images, or holds a value that is not finite.
+        InputError: A side is no array of real numbers N×D, the lengths of the feature vectors differ, or `subsets`
+            names rows that there are not.
+        MetricFailed: A side has fewer than 2 images, holds a value that is not finite, or is so large that the kernel
+            exceeds float64.
     """
-    check_pair(x, y)
+    x, y = check_pair(x, y)
+    if subsets is not None:
+        _check_subsets(subsets, len(x), len(y))
     kernel = kernel or cubic_kernel(x.shape[1])
     centre = ((mean_row(x) + mean_row(y)) / 2).to(x.dtype)
     if x.dtype == y.dtype == torch.float32:
@@ -149,10 +164,29 @@ def kernel_distance(
             a, b = (Side.of(rows, centre, torch.float32) for rows in (x, y))
             found = _mmd(a, b, subsets, kernel)
             error = rounding_error(x, y, a, b, centre, kernel)
-        if error <= TOLERANCE * max(abs(found.value), found.standard_error):
-            return found
+        if error <= TOLERANCE * max(abs(found.value), found.standard_error) < math.inf:
+            return _checked(found)
     a, b = (Side.of(rows, centre, torch.float64) for rows in (x, y))
-    return _mmd(a, b, subsets, kernel)
+    return _checked(_mmd(a, b, subsets, kernel))
+
+
+def _checked(found: MMD) -> MMD:
+    """`found`; `MetricFailed` where a number of it exceeds float64."""
+    for number in (found.value, found.standard_error, found.biased, float(found.subsets.sum())):
+        finite_result(number, "a kernel of these features")
+    return found
+
+
+def _check_subsets(subsets: Subsets, n: int, m: int) -> None:
+    """`InputError` unless each of them is at least two rows of a side of that many."""
+    for rows, size in ((subsets.x, n), (subsets.y, m)):
+        check_labels(rows.flatten(), "the rows of subsets")
+        if rows.ndim != 2 or rows.shape[1] < 2 or len(subsets.x) != len(subsets.y) or not len(rows):
+            raise InputError(
+                "subsets must be numbers of rows, S×size for both sides, of at least two rows each"
+            )
+        if int(rows.min()) < 0 or int(rows.max()) >= size:
+            raise InputError(f"subsets name rows {int(rows.min())} to {int(rows.max())} of {size} images")
 
 
 class KernelDistance(Family):
@@ -239,4 +273,4 @@ def _centred_square(squares: float, rows: Tensor, columns: Tensor, width: int, h
     mean = float(rows.sum()) / n_pairs
     explained = float((rows / width - mean).square().sum()) * width
     explained += float((columns / height - mean).square().sum()) * height
-    return max(squares / n_pairs - mean**2 - explained / n_pairs, 0.0)
+    return max(squares / n_pairs - mean * mean - explained / n_pairs, 0.0)

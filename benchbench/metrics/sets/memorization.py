@@ -14,24 +14,42 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.arrays import ArrayLike
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.features.frozen import full_float32
 from benchbench.metrics.metric import Estimate, Evidence, Family, Metric, Output
+from benchbench.metrics.numerics.arguments import check_features, check_labels, check_pair, finite_result
 from benchbench.metrics.numerics.intervals import normal_estimate
-from benchbench.metrics.numerics.linalg import check_pair
-from benchbench.metrics.numerics.neighbours import kth_neighbour
+from benchbench.metrics.numerics.neighbours import (
+    Side,
+    closer_than,
+    kth_neighbour,
+    mean_row,
+    row_tiles,
+)
+from benchbench.metrics.numerics.one_image import one_image
 from benchbench.metrics.sets.prdc import share_estimate
 
 REDRAWS = 2000
+_TIE = 1e-12  # distances that agree to this are equal, as in `neighbours`
 
 
-def nn_distance_ratio(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
+def nn_distance_ratio(fake: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> float:
     """Median distance of generated images to their nearest training image, over that of held-out images.
 
     Features M×D, N×D, H×D. About 1 for a model as far from its training data as fresh real images are;
     towards 0 for copies. `MetricFailed` when held-out images are themselves copies (median 0).
     """
-    ours, theirs = (kth_neighbour(side, 1, train)[0] for side in (fake, held_out))
-    return ratio_of_medians(ours, theirs).value
+    return ratio_of_medians(*_to_training(fake, train, held_out)).value
+
+
+def _to_training(fake: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Distances of generated and of held-out images to the nearest training image, float64 (M,) and (H,); 0 for
+    copies."""
+    fake, train = check_pair(fake, train, 1)
+    held_out, _ = check_pair(held_out, train, 1)
+    fake, train, held_out = one_image(*(side.to(held_out.dtype) for side in (fake, train, held_out)))
+    return kth_neighbour(fake, 1, train)[0], kth_neighbour(held_out, 1, train)[0]
 
 
 def ratio_of_medians(ours: Tensor, theirs: Tensor, seed: int = 0) -> Estimate:
@@ -41,9 +59,11 @@ def ratio_of_medians(ours: Tensor, theirs: Tensor, seed: int = 0) -> Estimate:
     draws is the ⌈nB⌉-th smallest value with B ~ Beta(k, n − k + 1), so the medians are drawn directly. No
     interval where the lower one may be 0. `MetricFailed` when it is 0.
     """
+    if not len(ours) or not len(theirs):
+        raise MetricFailed("a ratio of medians needs at least one distance on either side")
     if theirs.median() == 0:
         raise MetricFailed("more than half of the held-out images are copies of training images")
-    value = float(ours.median() / theirs.median())
+    value = finite_result(float(ours.median() / theirs.median()), "the ratio of the medians")
     rng = np.random.default_rng(seed)
     above, below = (_median_redrawn(side, rng) for side in (ours, theirs))
     if not below.all():
@@ -60,26 +80,47 @@ def _median_redrawn(values: Tensor, rng: np.random.Generator) -> np.ndarray:
     return picked
 
 
-def authentic(train: Tensor, fake: Tensor) -> Tensor:
+def authentic(train: ArrayLike, fake: ArrayLike) -> Tensor:
     """Which generated images are authentic (Alaa et al. 2022, "How faithful is your synthetic data?").
 
     train: features N×D; fake: M×D -> bool (M,). An image is authentic when it lies farther from its nearest
     training image than that training image lies from the nearest other one. A tie is a copy, as in Alaa et al.'s and in
     later implementations: a training image that is there twice lies at 0 from its twin, and so does what copies it,
-    and images that are there twice are those that models memorise.
+    and images that are there twice are those that models memorise. Of several training images that are nearest, the one
+    with the widest spacing decides, so that none of them names itself by its place.
     """
-    check_pair(fake, train, 1)
+    fake, train = check_pair(fake, train, 1)
+    train, fake = one_image(train, fake)
     spacing = kth_neighbour(train)[0]
-    distance, nearest = kth_neighbour(fake, 1, train)
-    return distance > spacing[nearest]
+    distance = kth_neighbour(fake, 1, train)[0]
+    return distance > _widest_of_nearest(fake, train, distance, spacing) * (1 + _TIE)
 
 
-def authpct(train: Tensor, fake: Tensor) -> float:
+def _widest_of_nearest(fake: Tensor, train: Tensor, distance: Tensor, spacing: Tensor) -> Tensor:
+    """Of each generated image the largest spacing among the training images at that distance, float64 (M,)."""
+    centre = mean_row(train)
+    a, b = (Side.of(rows, centre, torch.float32) for rows in (fake, train))
+    widest = torch.zeros_like(distance)
+    with full_float32():
+        for i in row_tiles(fake):
+            # Not closer than this is farther than the nearest: a hair beyond it, and above 0 for copies.
+            beyond = (distance[i].square() * (1 + 4 * _TIE)).clamp(min=torch.finfo(torch.float64).tiny)[
+                :, None
+            ]
+            for j in row_tiles(train):
+                rows, columns = closer_than(fake[i], train[j], a[i], b[j], centre, [beyond])[0]
+                widest[i] = widest[i].scatter_reduce(0, rows, spacing[j][columns], "amax")
+    return widest
+
+
+def authpct(train: ArrayLike, fake: ArrayLike) -> float:
     """Percentage of generated images that are authentic, 0..100; see `authentic`. 0 for copies."""
     return 100 * float(authentic(train, fake).double().mean())
 
 
-def ct_score(train: Tensor, held_out: Tensor, fake: Tensor, cells: Sequence[Tensor] | None = None) -> float:
+def ct_score(
+    train: ArrayLike, held_out: ArrayLike, fake: ArrayLike, cells: Sequence[ArrayLike] | None = None
+) -> float:
     """C_T, the three-sample test for data-copying (Meehan, Chaudhuri & Dasgupta 2020).
 
     Mann-Whitney z of the distances to the nearest training image, generated against held-out: far below 0
@@ -89,10 +130,16 @@ def ct_score(train: Tensor, held_out: Tensor, fake: Tensor, cells: Sequence[Tens
     cell, and averaged by the held-out share of the cells that hold some of all three (their C_T over cells).
     """
     if cells is None:
-        return _mann_whitney_z(kth_neighbour(fake, 1, train)[0], kth_neighbour(held_out, 1, train)[0])
+        return _mann_whitney_z(*_to_training(fake, train, held_out))
+    sides = [check_features(side, "the features", 1) for side in (train, held_out, fake)]
+    labels = [check_labels(own, "cells") for own in cells]
+    if list(map(len, labels)) != list(map(len, sides)):
+        raise InputError(
+            "cells must be three lists of labels, one label for each training, held-out and generated image"
+        )
     total, weight = 0.0, 0
-    for cell in sorted(set(torch.cat(list(cells)).tolist())):
-        t, h, f = (side[label == cell] for side, label in zip((train, held_out, fake), cells, strict=True))
+    for cell in torch.cat(labels).unique().tolist():
+        t, h, f = (side[label == cell] for side, label in zip(sides, labels, strict=True))
         if len(t) and len(h) and len(f):
             total += len(h) * ct_score(t, h, f)
             weight += len(h)
@@ -193,7 +240,7 @@ class AgainstHeldOut(Family):
             )
         roles = ("generated", "held_out", "reference")
         fake, held_out, train = (evidence.features(role, self.extractor) for role in roles)
-        distances = kth_neighbour(fake, 1, train)[0], kth_neighbour(held_out, 1, train)[0]
+        distances = _to_training(fake, train, held_out)
         found: dict[str, Estimate | MetricFailed] = {}
         for name, number in (("nn_distance_ratio", ratio_of_medians), ("ct", ct_estimate)):
             try:

@@ -17,24 +17,33 @@ from scipy.stats import norm
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from benchbench.core.arrays import ArrayLike, tensor_of
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images
 from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.numerics.arguments import (
+    check_features,
+    check_labels,
+    check_number,
+    check_pair,
+    check_whole,
+    finite_result,
+    near_one,
+    real_numbers,
+)
 from benchbench.metrics.numerics.intervals import positive_estimate, wilson_interval, within
-from benchbench.metrics.numerics.linalg import check_features, check_pair
 from benchbench.metrics.numerics.neighbours import count_within, kth_neighbour, mean_row, row_tiles
+from benchbench.metrics.numerics.one_image import one_image
 
 BINS = 100
+MOST_CLASSES = 2**24  # more of them are no classes
 _IMAGES_PER_BIN = 10  # fewer real images than this a bin, and the z test is no longer normal
 ALIKE = 0.05  # of the typical distance: closer features count as one image
 
 
-def class_shares(labels: Tensor, n_classes: int) -> Tensor:
+def class_shares(labels: ArrayLike, n_classes: int) -> Tensor:
     """Share of each class among integer labels (N,), float64 (n_classes,). `MetricFailed` without labels."""
-    if labels.ndim != 1 or labels.is_floating_point():
-        raise InputError(
-            f"labels must be integers of shape (N,) but are {labels.dtype} {tuple(labels.shape)}"
-        )
+    labels, n_classes = check_labels(labels), check_whole(n_classes, "the number of classes", 1, MOST_CLASSES)
     if not len(labels):
         raise MetricFailed("there are no labels to count")
     if int(labels.min()) < 0 or int(labels.max()) >= n_classes:
@@ -44,19 +53,21 @@ def class_shares(labels: Tensor, n_classes: int) -> Tensor:
     return torch.bincount(labels, minlength=n_classes).double() / len(labels)
 
 
-def modes_covered(labels: Tensor, n_classes: int, min_count: int = 1) -> int:
+def modes_covered(labels: ArrayLike, n_classes: int, min_count: int = 1) -> int:
     """Classes with at least `min_count` of the generated images; at best `n_classes`."""
+    min_count = check_whole(min_count, "the number of images that cover a class", 1)
     counts = class_shares(labels, n_classes) * len(labels)
     return int((counts.round() >= min_count).sum())
 
 
-def class_kl(labels: Tensor, reference: Tensor) -> float:
+def class_kl(labels: ArrayLike, reference: ArrayLike) -> float:
     """KL(generated ‖ reference) between class shares, in nats; 0 is best.
 
     reference: shares (n_classes,), all positive where a generated image falls, otherwise it is infinite and
     `MetricFailed` says which class.
     """
-    p, q = class_shares(labels, len(reference)), _shares(reference)
+    q = _shares(reference)
+    p = class_shares(labels, len(q))
     impossible = (p > 0) & (q == 0)
     if impossible.any():
         raise MetricFailed(
@@ -66,21 +77,17 @@ def class_kl(labels: Tensor, reference: Tensor) -> float:
     return float((p[held] * (p[held] / q[held]).log()).sum())
 
 
-def class_tv(labels: Tensor, reference: Tensor) -> float:
+def class_tv(labels: ArrayLike, reference: ArrayLike) -> float:
     """Total variation between class shares, ½ Σ|p − q|, in [0, 1]; 0 is best. Always finite."""
-    return float((class_shares(labels, len(reference)) - _shares(reference)).abs().sum()) / 2
+    q = _shares(reference)
+    return float((class_shares(labels, len(q)) - q).abs().sum()) / 2
 
 
-def _shares(reference: Tensor) -> Tensor:
-    reference = reference.double()
-    if (
-        reference.ndim != 1
-        or not torch.isfinite(reference).all()
-        or (reference < 0).any()
-        or reference.sum() <= 0
-    ):
+def _shares(reference: ArrayLike) -> Tensor:
+    shares = real_numbers(reference, "reference shares").double()
+    if shares.ndim != 1 or (shares < 0).any() or not 0 < float(shares.sum()) < math.inf:
         raise InputError("reference shares must be non-negative numbers, one a class, and not all zero")
-    return reference / reference.sum()
+    return shares / shares.sum()
 
 
 @dataclass(frozen=True)
@@ -91,14 +98,19 @@ class Bins:
     bins: int
 
 
-def ndb(real: Tensor, fake: Tensor, bins: int = BINS, seed: int = 0, level: float = 0.05) -> Bins:
+def ndb(real: ArrayLike, fake: ArrayLike, bins: int = BINS, seed: int = 0, level: float = 0.05) -> Bins:
     """Number of statistically different bins (Richardson & Weiss 2018).
 
     real, fake: features N×D, M×D. K-means on the real ones makes the bins; in each a two-proportion z test
     with pooled variance at `level` compares the shares. By chance about `level` of the bins differ, a little
     more since the bins are fitted to the real images. A missing mode empties its bins.
     """
-    check_pair(fake, real, 2)
+    bins, seed = check_whole(bins, "the number of bins", 1), check_whole(seed, "a seed", 0, 2**32 - 1)
+    level = check_number(level, "the level", 0, open_end=True)
+    if level >= 1:
+        raise InputError(f"the level must be a number between 0 and 1, not {level:g}")
+    fake, real = check_pair(fake, real, 2)
+    real, fake = one_image(*near_one(real, fake)[:2])
     if len(real) < _IMAGES_PER_BIN * bins:
         raise MetricFailed(
             f"NDB with {bins} bins needs at least {_IMAGES_PER_BIN * bins} real images but has {len(real)}"
@@ -117,40 +129,45 @@ def ndb(real: Tensor, fake: Tensor, bins: int = BINS, seed: int = 0, level: floa
     return Bins(int((gap > norm.ppf(1 - level / 2) * spread).sum()), bins)
 
 
-def exact_duplicates(images: Tensor) -> Tensor:
+def exact_duplicates(images: ArrayLike) -> Tensor:
     """Which images repeat an earlier one to the last pixel: uint8 N×3×H×W -> bool (N,)."""
-    rows = check_images(images).flatten(1)
+    rows = check_images(tensor_of(images, "images")).flatten(1)
     if not len(rows):
         raise MetricFailed("there are no images to compare")
+    if not rows.shape[1]:
+        raise InputError("images of no pixels cannot be compared")
     _, inverse = torch.unique(rows, dim=0, return_inverse=True)
     points = torch.arange(len(rows), device=rows.device)
     first = torch.full_like(points, len(rows)).scatter_reduce(0, inverse, points, "amin")
     return first[inverse] != points
 
 
-def duplicate_rate(images: Tensor) -> float:
+def duplicate_rate(images: ArrayLike) -> float:
     """Share of images that repeat an earlier one to the last pixel: 0 when all differ, 1 − 1/N when all are
     equal.
     """
     return float(exact_duplicates(images).double().mean())
 
 
-def typical_distance(features: Tensor) -> float:
+def typical_distance(features: ArrayLike) -> float:
     """Root of the mean squared distance between two of the feature vectors N×D: √(2 Σ_d var_d), in closed
     form.
     """
-    check_features(features, "the features", 2)
+    features = check_features(features, "the features", 2)
+    features, _, unit = near_one(features, features)
     centre = mean_row(features)
     total = sum(float((features[part].double() - centre).square().sum()) for part in row_tiles(features))
-    return math.sqrt(2 * total / (len(features) - 1))
+    return finite_result(math.sqrt(2 * total / (len(features) - 1)) * unit, "the typical distance")
 
 
-def has_twin(features: Tensor, threshold: float) -> Tensor:
+def has_twin(features: ArrayLike, threshold: float) -> Tensor:
     """Which images have another within `threshold` of them in feature space: N×D -> bool (N,)."""
-    return kth_neighbour(features)[0] <= threshold
+    threshold = check_number(threshold, "a distance", 0)
+    (rows,) = one_image(check_features(features, "the features", 2))
+    return kth_neighbour(rows)[0] <= threshold
 
 
-def birthday_support(features: Tensor, threshold: float) -> float:
+def birthday_support(features: ArrayLike, threshold: float) -> float:
     """Support size estimated from the twins in a batch (Arora & Zhang 2017): s(s − 1) / 2c.
 
     features: s×D. c: pairs within `threshold`. With a uniform support of size N a pair collides with
@@ -159,7 +176,13 @@ def birthday_support(features: Tensor, threshold: float) -> float:
     comes out smaller than it is (as 1/Σp²). `MetricFailed` when no pair collides: then only a lower bound is
     known, and the message has it.
     """
-    return _support(count_within(features, threshold)).value
+    return _support(_alike(features, threshold)).value
+
+
+def _alike(features: ArrayLike, threshold: float) -> Tensor:
+    """`count_within`, features of one image being equal."""
+    (rows,) = one_image(check_features(features, "the features", 2))
+    return count_within(rows, threshold)
 
 
 def _support(alike: Tensor) -> Estimate:
@@ -183,7 +206,7 @@ def _support(alike: Tensor) -> Estimate:
     return positive_estimate(1 / share, math.sqrt(variance) / share**2, "u-statistic over generated images")
 
 
-def twins(features: Tensor, real: Tensor) -> Tensor:
+def twins(features: ArrayLike, real: ArrayLike) -> Tensor:
     """Which images N×D have a near-twin among them: closer than 5% of the typical distance between `real` ones M×D."""
     return has_twin(features, ALIKE * typical_distance(real))
 
@@ -279,4 +302,4 @@ class BirthdaySupport(Metric):
     def compute(self, evidence: Evidence) -> Estimate:
         fake = evidence.features("generated", self.extractor)
         threshold = ALIKE * typical_distance(evidence.features("reference", self.extractor))
-        return within(_support(count_within(fake, threshold)), self.ends)
+        return within(_support(_alike(fake, threshold)), self.ends)

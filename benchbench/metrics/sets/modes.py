@@ -32,8 +32,8 @@ from benchbench.core.registry import EXTRACTORS
 from benchbench.core.scales import Range, Scale
 from benchbench.features.extractor import traits_of
 from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.numerics.arguments import check_features
 from benchbench.metrics.numerics.intervals import normal_estimate, positive_estimate, within
-from benchbench.metrics.numerics.linalg import check_features
 from benchbench.metrics.sets.mode_collapse import class_kl, class_shares, class_tv
 from benchbench.metrics.sets.prdc import share_estimate
 

@@ -21,13 +21,14 @@ import torch
 from scipy.stats import t as student_t
 from torch import Tensor
 
+from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Family, Output
+from benchbench.metrics.numerics.arguments import check_pair, check_whole, near_one
 from benchbench.metrics.numerics.halves import CUTS, HalvedOverlap, Halves, width_for
 from benchbench.metrics.numerics.intervals import wilson_interval
-from benchbench.metrics.numerics.linalg import check_pair
 from benchbench.metrics.numerics.neighbours import (
     Candidates,
     Merged,
@@ -37,7 +38,9 @@ from benchbench.metrics.numerics.neighbours import (
     mean_row,
     merged_kth_neighbour,
     row_tiles,
+    shared_rows,
 )
+from benchbench.metrics.numerics.one_image import one_image
 
 NAMES = ("precision", "recall", "density", "coverage")
 # n times the variance of such a number grows with n, since balls shrink: from 150 to 300 images a side by 0 to 45%, by
@@ -66,13 +69,16 @@ class Overlap:
         return self.balls > 0
 
 
-def overlap(real: Tensor, fake: Tensor, k: int = 5, halves: bool = False) -> Overlap:
-    """Compare two sets of features, floats N×D and M×D; k is the neighbour that sets the radius of a ball. halves: also
-    compare halves of them, for the intervals.
+def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) -> Overlap:
+    """Compare two sets of features, N×D and M×D; k is the neighbour that sets the radius of a ball. halves: also
+    compare halves of them, for the intervals. Features of one image are taken as equal (`numerics.one_image`).
 
-    `MetricFailed` when a set has no more than k images or holds NaN, `InputError` for shapes that do not fit.
+    `MetricFailed` when a set has no more than k images or holds NaN, `InputError` for k below 1 and for shapes that do
+    not fit.
     """
-    check_pair(fake, real, k + 1)
+    k = check_whole(k, "k", 1)
+    fake, real = check_pair(fake, real, k + 1)
+    real, fake = one_image(*near_one(real, fake)[:2])
     inner, outer = Merged.of(real), Merged.of(fake)
     near = [Candidates.of(side, width_for(k)) if halves else None for side in (inner, outer)]
     real_limit, fake_limit = (
@@ -80,7 +86,8 @@ def overlap(real: Tensor, fake: Tensor, k: int = 5, halves: bool = False) -> Ove
     )
     gather = None
     if near[0] is not None and near[1] is not None:
-        gather = HalvedOverlap(Halves.of(inner, near[0], k, seed=0), Halves.of(outer, near[1], k, seed=1), k)
+        halved = Halves.of(inner, near[0], k, seed=0), Halves.of(outer, near[1], k, seed=1)
+        gather = HalvedOverlap(*halved, k, shared_rows(inner.rows, outer.rows))
     centre = mean_row(inner.rows)
     a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
     balls = torch.zeros_like(outer.counts)
@@ -100,11 +107,11 @@ def overlap(real: Tensor, fake: Tensor, k: int = 5, halves: bool = False) -> Ove
     return Overlap(k, balls[outer.inverse], recalled[inner.inverse], covered[inner.inverse], found)
 
 
-def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
+def prdc(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
     """Precision, recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
     Args:
-        real: Features of real images, float32 or float64 N×D, N > k.
+        real: Features of real images, N×D, N > k: a tensor or any array of real numbers.
         fake: Features of generated images, M×D, M > k.
         k: The neighbour that sets the radius of a ball: 5 as in Naeem et al., 3 as in Kynkäänniemi et al.
 
@@ -113,7 +120,8 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
         which is about 1 for equal distributions and has no upper bound of its own.
 
     Raises:
-        InputError: A side has another shape or dtype, or the lengths of the feature vectors differ.
+        InputError: A side is no array of real numbers N×D, the lengths of the feature vectors differ, or k is no whole
+            number of 1 or more.
         MetricFailed: A side has no more than k images, or holds a value that is not finite.
     """
     result = overlap(real, fake, k)

@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError
+from benchbench.core.arrays import ArrayLike
 from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.numerics.arguments import check_pair, check_seed, check_whole, finite_result
 from benchbench.metrics.numerics.intervals import positive_estimate
-from benchbench.metrics.numerics.linalg import check_pair
 
 PROJECTIONS = 1000
 MIND_SCALE = 3.0  # times D: MIND's constant
@@ -65,15 +65,14 @@ class Sliced:
         return math.sqrt(sum(float(part.var()) / len(part) for part in parts if len(part) > 1))
 
 
-def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = PROJECTIONS, seed: int = 0) -> Sliced:
+def sliced_wasserstein(x: ArrayLike, y: ArrayLike, projections: int = PROJECTIONS, seed: int = 0) -> Sliced:
     """SW² between features x (N×D) and y (M×D), N, M ≥ 2, along `projections` directions drawn by `seed`.
 
     Exact along each direction for unequal N and M too: both quantile functions are steps, and meet at the
-    union of i/N and j/M. 0 for equal sets in any order, to rounding. Errors as in `linalg.check_pair`.
+    union of i/N and j/M. 0 for equal sets in any order, to rounding. Errors as in `arguments.check_pair`.
     """
-    check_pair(x, y)
-    if projections < 1:
-        raise InputError(f"a sliced distance needs at least 1 projection, not {projections}")
+    projections, seed = check_whole(projections, "the number of projections", 1, 10**6), check_seed(seed)
+    x, y = check_pair(x, y)
     plan = _Coupling.of(len(x), len(y), x.device)
     squares = []
     generated, reference = (torch.zeros(len(side), dtype=torch.float64, device=x.device) for side in (x, y))
@@ -92,6 +91,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = PROJECTIONS, see
             potential.scatter_(1, rank[1:].expand(len(moved), -1), moved.cumsum(1))
             total.scatter_add_(0, order.flatten(), potential.flatten())
     generated, reference = (total.div_(projections) for total in (generated, reference))
+    finite_result(float(sum(part.sum() for part in squares)), "the sliced distance")
     return Sliced(torch.cat(squares), generated - generated.mean(), reference - reference.mean())
 
 

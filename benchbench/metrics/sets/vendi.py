@@ -21,22 +21,23 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError
+from benchbench.core.arrays import ArrayLike
 from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.numerics.arguments import check_directions, check_features, check_number, check_seed
 from benchbench.metrics.numerics.intervals import positive_estimate, within
-from benchbench.metrics.numerics.linalg import EPS, check_directions, check_features, unit_rows
+from benchbench.metrics.numerics.linalg import EPS, unit_rows
 
 _ROWS = 1024  # rows turned to float64 at a time
 _COLUMNS = 256  # columns of the symmetric XᵀX summed at a time, and only from their diagonal on
 GROUPS = 20
 
 
-def vendi_score(features: Tensor, q: float = 1.0) -> float:
+def vendi_score(features: ArrayLike, q: float = 1.0) -> float:
     """How many distinct images the features amount to under the cosine kernel (Friedman & Dieng 2023, def. 3.1).
 
     Args:
-        features: float32 or float64 N×D, N ≥ 1.
+        features: N×D, N ≥ 1: a tensor or any array of real numbers.
         q: The order, in [0, ∞]: 0 is the rank, small ones count rare images in full, ∞ looks at the largest cluster
             alone (Pasarkar & Dieng 2024).
 
@@ -44,13 +45,14 @@ def vendi_score(features: Tensor, q: float = 1.0) -> float:
         Between 1 and min(N, D). It grows with N, so only equal numbers of images compare.
 
     Raises:
-        InputError: The features have another shape or dtype, or q is below 0.
+        InputError: The features are no array of real numbers N×D, or q is no number of 0 or more.
         MetricFailed: There are no rows, a value is not finite, or a row is all zeros and has no direction.
     """
-    return _of_eigenvalues(torch.linalg.eigvalsh(_small_matrix(features)[0]), q)
+    q = check_number(q, "the order q of a Vendi score", 0)
+    return _of_eigenvalues(torch.linalg.eigvalsh(_small_matrix(_checked(features, 1))[0]), q)
 
 
-def vendi_standard_error(features: Tensor, seed: int = 0) -> float:
+def vendi_standard_error(features: ArrayLike, seed: int = 0) -> float:
     """Standard error of log Vendi (q = 1) by the delete-a-group jackknife over 20 groups (all of N, if fewer).
 
     The images are shuffled by `seed` and dealt into G groups and the score is taken without each in turn, in the
@@ -59,6 +61,7 @@ def vendi_standard_error(features: Tensor, seed: int = 0) -> float:
     method is cheaper but up to a third too small where N is not many times D: an image is part of the
     covariance that it is compared with.
     """
+    features, seed = _checked(features, 2), check_seed(seed)
     n = len(features)
     groups = min(GROUPS, n)
     group = torch.from_numpy(permutation(seed, n)).to(features.device) % groups
@@ -87,10 +90,14 @@ def _slices(n: int) -> Iterator[slice]:
     return (slice(start, start + _ROWS) for start in range(0, n, _ROWS))
 
 
+def _checked(features: ArrayLike, minimum: int) -> Tensor:
+    rows = check_features(features, "the features", minimum)
+    check_directions(rows)
+    return rows
+
+
 def _small_matrix(features: Tensor) -> tuple[Tensor, bool]:
     """XᵀX/n if that is the smaller matrix (dual), else XXᵀ/n; and which."""
-    check_features(features, "the features", 1)
-    check_directions(features)
     n, d = features.shape
     if n <= d:
         x = unit_rows(features)
@@ -106,8 +113,6 @@ def _small_matrix(features: Tensor) -> tuple[Tensor, bool]:
 
 
 def _of_eigenvalues(values: Tensor, q: float) -> float:
-    if not q >= 0:
-        raise InputError(f"the order q of a Vendi score must be 0 or more, not {q}")
     p = values[values > len(values) * EPS]
     p = p / p.sum()
     if q == 1:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import unknown_name
+from benchbench.core.names import split_names
 from benchbench.core.protocols import unchanged
 
 TRANSLATION = 1 / 8  # of a side, largest shift
@@ -44,7 +45,7 @@ def diffaugment(policy: str) -> Callable[[Tensor], Tensor]:
 
 def policy_names(policy: str) -> list[str]:
     """The augmentations that `policy` names, in that order."""
-    return [name.strip() for name in policy.split(",")] if policy.strip() else []
+    return list(split_names(policy)) if policy.strip() else []
 
 
 def brightness(x: Tensor, amount: Tensor) -> Tensor:
