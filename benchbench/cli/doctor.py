@@ -6,33 +6,29 @@ import os
 
 import click
 
+JPEG = "as JPEG: its pixels are not canonical, numbers on it do not compare with published ones"
+
 
 @click.command()
 def doctor() -> None:
     """Show the device, the versions, and which weights and data are at hand."""
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
     from benchbench.core.device import describe_machine, resolve_device
     from benchbench.core.errors import InputError, MetricFailed
     from benchbench.core.registry import DATASETS, EXTRACTORS
-    from benchbench.data.builtin.torchvision_sets import archive_folder, local_folder
+    from benchbench.data.builtin.torchvision_sets import archive_folder, holds_jpeg, local_folder
     from benchbench.data.pipeline.cache import cache_folder
     from benchbench.metrics.pairs.lpips import ALEXNET
     from benchbench.results.provenance import collect_provenance
+    from benchbench.views.blocks import print_entries
 
     console = Console()
     machine = describe_machine(resolve_device("auto"))
     provenance = collect_provenance()
 
     def section(title: str, rows: list[tuple[str, str]]) -> None:
-        table = Table(box=None, show_header=False, pad_edge=False, title=title, title_justify="left")
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")  # an address must be whole to be of use
-        for name, text in rows:
-            table.add_row(escape(name), escape(text))
-        console.print(table)
+        print_entries(console, title, rows)
         console.print()
 
     section("machine", [(name, str(value)) for name, value in machine.items()])
@@ -63,15 +59,17 @@ def doctor() -> None:
         if not getattr(source, "downloads", False):
             data.append((name, "at hand, comes with the packages"))
             continue
+        name_of_files = getattr(source, "base", source).name  # stacked-mnist is made of mnist
         try:
-            local = local_folder(name)
+            local = local_folder(name_of_files)
+            jpeg = f"; {JPEG}" if local is not None and holds_jpeg(local) else ""
         except InputError as error:
             data.append((name, str(error)))
             continue
         if local is not None:
-            data.append((name, f"at hand in {local}"))
-        elif archive_folder(name).is_dir():
-            data.append((name, f"at hand in {archive_folder(name)}"))
+            data.append((name, f"at hand in {local}{jpeg}"))
+        elif archive_folder(name_of_files).is_dir():
+            data.append((name, f"at hand in {archive_folder(name_of_files)}"))
         else:
             data.append((name, "not at hand: set BENCHBENCH_DATA, or it is downloaded when first used"))
     section("data", data)

@@ -24,15 +24,11 @@ _FILES = {
 def list_things(what: str) -> None:
     """List what there is: models, datasets, metrics, extractors or tasks."""
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
     from benchbench.core.registry import EXTRACTORS, Registry
+    from benchbench.views.blocks import print_entries
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column(what.removesuffix("s"), style="bold", no_wrap=True)
-    table.add_column("what it is")
-    table.add_column("source", overflow="fold")
+    entries: list[tuple[str, str]] = []
     registry = EXTRACTORS if what == "extractors" else Registry(what.removesuffix("s"))
     for name, thing in registry.items():
         summary, source = _summary(thing), getattr(thing, "reference", getattr(thing, "source", ""))
@@ -41,18 +37,17 @@ def list_things(what: str) -> None:
 
             output = output_of(thing, name)
             summary, source = output.about, output.source or source
-        table.add_row(escape(name), escape(summary), escape(source if isinstance(source, str) else ""))
+        entries.append((name, f"{summary} ({source})" if source and isinstance(source, str) else summary))
     if what == "extractors":
         for head, family in EXTRACTORS.families().items():
             members = ", ".join(f"{head}:{member}" for member in EXTRACTORS.members(head))
-            asked = f"{head}:{family.takes.upper()}"
-            table.add_row(escape(asked), escape(f"{_summary(family)} Known: {members}"), "")
+            entries.append((f"{head}:{family.takes.upper()}", f"{_summary(family)} Known: {members}"))
     if what == "datasets":
-        for written, about in _FILES.items():
-            table.add_row(escape(written), about, "")
-    Console().print(table)
+        entries += _FILES.items()
+    print_entries(Console(), "", entries)
 
 
 def _summary(thing: Any) -> str:
-    """The first line of what its docstring says."""
-    return "".join((inspect.getdoc(thing) or "").splitlines()[:1])
+    """The first sentence of what its docstring says, however many lines it takes."""
+    paragraph, _, _ = (inspect.getdoc(thing) or "").partition("\n\n")
+    return " ".join(paragraph.split())
