@@ -21,6 +21,7 @@ from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
 from benchbench.cli.migrate import migrate
+from benchbench.cli.notes import notes
 from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
@@ -47,6 +48,11 @@ class Verbs(click.Group):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise unknown_name("command", args[0], self.commands)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb; what the library warns of meanwhile is said as notes."""
+        with notes():
+            return super().invoke(ctx)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

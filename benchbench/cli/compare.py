@@ -49,8 +49,8 @@ def compare(
 ) -> None:
     """Say number by number whether A is better than B.
 
-    A and B are folders of records or cells; groups such as model=vae,dataset=digits; keys of cells; or revisions,
-    as git:REV (the folder of --results as it was) or REV:FOLDER.
+    A and B are folders of records or cells; groups such as model=vae,dataset=digits or model=beta-vae,beta=4; keys of
+    cells; or revisions, as git:REV (the folder of --results as it was) or REV:FOLDER.
 
     With --plan: how many seeds a side, and images a run, would show a difference of --smallest, for each number of A
     (and B), by the spreads in the records.

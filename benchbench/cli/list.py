@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from benchbench.cli.console import show
+from benchbench.cli.console import console
 
 
 @click.command("list")
@@ -13,16 +13,12 @@ def list_things(what: str) -> None:
     """List what there is: models, datasets, metrics, extractors or tasks."""
     from typing import cast
 
-    from rich.table import Table
-
-    from benchbench.core.paths import printable
     from benchbench.verbs.listing import Kind
     from benchbench.verbs.listing import list_things as listed
+    from benchbench.views.blocks import print_entries
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column(what.removesuffix("s"), style="bold", no_wrap=True)
-    table.add_column("what it is")
-    table.add_column("source", overflow="fold")
-    for row in listed(cast(Kind, what)).itertuples(index=False):
-        table.add_row(*map(printable, row))
-    show(table)
+    entries = [
+        (name, f"{about} ({source})" if source else about)
+        for name, about, source in listed(cast(Kind, what)).to_numpy().tolist()
+    ]
+    print_entries(console(), "", entries)

@@ -4,33 +4,51 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from benchbench.core.paths import printable
 from benchbench.runner.suite import SuiteCell
+from benchbench.views.blocks import Blocks, Column
+from benchbench.views.text import plain
 
 STATES = {"done": "done", "begun": "goes on", "new": "to do"}
 
 
-def plan_table(cells: Sequence[SuiteCell], jobs: int) -> Table:
+def plan_table(cells: Sequence[SuiteCell], jobs: int) -> Group:
     """Every cell, what the store has of it, and what the rest should take."""
-    table = Table(box=None, pad_edge=False)
-    for name, justify in (("model", "left"), ("dataset", "left"), ("seed", "right"), ("state", "left")):
-        table.add_column(name, justify="left" if justify == "left" else "right")
-    table.add_column("estimate", justify="right")
-    table.add_column("key", style="dim")
-    for cell in cells:
-        cost = "" if cell.state == "done" else duration(cell.seconds)
-        names = (printable(cell.model), printable(cell.dataset), str(cell.seed))
-        table.add_row(*names, STATES[cell.state], cost, cell.key)
-    table.caption = totals(cells, jobs)
-    table.caption_justify = "left"
-    return table
+    return Group(_Plan(cells), Text(totals(cells, jobs), style="table.caption"))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    cells: Sequence[SuiteCell]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        states = [STATES[cell.state] for cell in self.cells]
+        costs = ["" if cell.state == "done" else duration(cell.seconds) for cell in self.cells]
+        keys = [cell.key for cell in self.cells]
+        table = Table(box=None, pad_edge=False)
+        for name in ("model", "dataset", "seed", "state", "estimate", "key"):
+            table.add_column(
+                name,
+                justify="right" if name in ("seed", "estimate") else "left",
+                style="dim" if name == "key" else "",
+                no_wrap=True,
+            )
+        for cell, *more in zip(self.cells, states, costs, keys, strict=True):
+            table.add_row(printable(cell.model), printable(cell.dataset), str(cell.seed), *more)
+        if Measurement.get(console, options.update(width=10_000), table).maximum <= options.max_width:
+            yield table
+            return
+        columns = [Column("state", states, right=False), Column("estimate", costs), Column("key", keys)]
+        yield Blocks("", Column("cell", [plain(cell.name) for cell in self.cells]), columns)
 
 
 def totals(cells: Sequence[SuiteCell], jobs: int) -> str:

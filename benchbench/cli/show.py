@@ -10,6 +10,8 @@ from benchbench.cli.console import say, show
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchbench.results.manifest import RunManifest
+
 
 NONE_COMPUTED = "none of the metrics could be computed; the reasons stand below the table"
 
@@ -23,6 +25,17 @@ def show_record(path: Path, rows: pd.DataFrame, cached: bool) -> None:
     from benchbench.views.table import metrics_table
 
     show(metrics_table(rows))
-    if words := mode_words(read_manifest(path / RUN), rows):
+    run = read_manifest(path / RUN)
+    for doubt in _doubts(run):
+        say(f"note: {doubt}")
+    if words := mode_words(run, rows):
         say(words)
     say(f"{'already done' if cached else 'record'}: {path}")
+
+
+def _doubts(run: RunManifest) -> list[str]:
+    """What is said of data whose pixels are not the published ones."""
+    if run.data is None or run.data.canonical is not False:
+        return []
+    notes = run.data.notes or []
+    return [note for note in notes if "canonical" in note] or notes

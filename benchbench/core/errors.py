@@ -115,6 +115,10 @@ class BenchbenchWarning(UserWarning):
     """A warning of ours, so that tests can turn exactly these into errors."""
 
 
+class SkippedWarning(UserWarning):
+    """A file among records that is none was passed over: a note, and no fault."""
+
+
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
 
 
@@ -197,6 +201,19 @@ def exhausted(error: BaseException) -> str | None:
     return None
 
 
+def short(text: str, most: int = 300) -> str:
+    """As much of a text as belongs into a sentence: names and values come from files that anybody may have written.
+
+    Args:
+        text: A name, a value, what somebody said.
+        most: How many characters of it.
+
+    Returns:
+        The text, or its beginning and an ellipsis.
+    """
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An `InputError` for a name nobody knows, with the nearest known one.
 
@@ -212,6 +229,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     "unknown model 'vea'; did you mean 'vae'? Known: noise, vae"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    return InputError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")
+    near = difflib.get_close_matches(short(name), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {short(near[0])!r}?" if near else "."
+    listed = ", ".join(short(own, 80) for own in names) or "none"
+    return InputError(f"unknown {kind} {short(name)!r}{hint} Known: {listed}")

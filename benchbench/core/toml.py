@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchbench.core.errors import InputError
-from benchbench.core.reading import read_text
+from benchbench.core.errors import InputError, short
+from benchbench.core.reading import read_bytes
+from benchbench.core.text_files import TextFault, parse_toml
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The content of a TOML file. `InputError` where it cannot be read or is no TOML; `what`, "suite", names it."""
     try:
-        return tomllib.loads(read_text(path, f"the {what}"))
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError of its own
-        raise InputError(f"the {what} {path} is not valid TOML: {error}") from error
+        return parse_toml(read_bytes(path, f"the {what}"))
+    except TextFault as fault:
+        raise InputError(f"the {what} {path} {short(str(fault))}") from fault
 
 
 def settings_of(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def settings_of(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
+        parsed = parse_toml(f"value = {text}".encode("utf-8", "surrogateescape"))
+    except TextFault:
         return text.strip()
     return parsed["value"] if parsed.keys() == {"value"} else text.strip()

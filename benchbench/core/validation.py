@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from benchbench.core.errors import short
+
+LONGEST = 300  # characters of a value
+
 
 class Fault(NamedTuple):
     """The first thing that is wrong. kind: as pydantic calls it, "missing" for instance. where: its dotted name, "" for
@@ -22,4 +26,17 @@ def first_fault(error: ValidationError) -> Fault:
     first = error.errors(include_url=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
     where = ".".join(map(str, first["loc"]))
-    return Fault(first["type"], where, first["input"], f"{reason[:1].lower()}{reason[1:]}")
+    given = first["input"]
+    if len(repr(given)) > LONGEST:
+        given = _Cut(repr(given))
+    return Fault(first["type"], short(where), given, short(f"{reason[:1].lower()}{reason[1:]}"))
+
+
+class _Cut:
+    """A value too long for a sentence, as which it prints its beginning."""
+
+    def __init__(self, printed: str) -> None:
+        self.printed = short(printed, LONGEST)
+
+    def __repr__(self) -> str:
+        return self.printed

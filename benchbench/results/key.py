@@ -10,6 +10,7 @@ of unchanged inputs orphans every finished record.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,11 @@ from benchbench.results.record import SCHEMA_VERSION
 # 64 bits. By the birthday bound n²/2⁶⁵, a store of a million cells holds a collision with odds of 3e-8; and
 # two cells only meet at all when dataset and model have the same name too.
 KEY_LENGTH = 16
+
+
+def is_key(name: str) -> bool:
+    """Whether a cell may be called `name`: by a digest such as `cell_key` makes, or a shorter or longer one."""
+    return re.fullmatch(r"[0-9a-f]{8,64}", name) is not None
 
 
 def metric_specification(

@@ -1,31 +1,36 @@
 """Everything below a folder, as one table: `benchbench.load_results` and, for provenance, `load_runs`.
 
 A record is a folder with a `run.json`. One walk finds them all, whatever the depth; names that start with a
-dot (work folders, temporary ones) are skipped. What is found is whole, as it was written, and of one schema
-version, or the call fails and names the file: a table that silently lacks a run is worse than none.
+dot (work folders, temporary ones) are skipped, and so, with a note, is what is no record (`touched.foreign`). What is
+found is whole, as it was written, and of one schema version, or the call fails and names the file: a table that
+silently lacks a run is worse than none.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, SkippedWarning
 from benchbench.core.paths import as_path
+from benchbench.core.text_files import TextFault, parse_json
+from benchbench.core.validation import first_fault
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
-from benchbench.results.manifest import RunManifest, damaged
+from benchbench.results.manifest import Count, RunManifest
 from benchbench.results.older import completed
 from benchbench.results.provenance import read_manifest
 from benchbench.results.recipes import told_apart
-from benchbench.results.record import Row
+from benchbench.results.record import LARGEST, Row
 from benchbench.results.store import FAILED, METRICS, RUN
 from benchbench.results.tables import read_rows, to_frame
+from benchbench.results.touched import altered, as_written, damaged, foreign, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
 
@@ -69,7 +74,7 @@ def load_runs(path: Path | str) -> pd.DataFrame:
 def results_of(found: Iterable[Record]) -> pd.DataFrame:
     """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
     found = list(found)
-    rows = [(row, run) for folder, run in found for row in _rows(folder, run)]
+    rows = [(row, run) for folder, run in found for row in rows_of(folder, run)]
     facts = {run.cell: facts_of(run) for _, run in found}
     frame = _with_facts(completed(to_frame([row for row, _ in rows])), facts)
     return told_apart(frame, [run for _, run in found])
@@ -113,7 +118,7 @@ def runs_of(found: Iterable[Record]) -> pd.DataFrame:
 
 def _in_order(run: RunManifest) -> dict[str, Any]:
     """All but the files, in the order of names, as the file has it."""
-    stated = {name: said for name, said in run.as_json().items() if name != "files"}
+    stated = {name: said for name, said in run.as_json().items() if name not in ("files", "content_sha256")}
     ordered: dict[str, Any] = json.loads(json.dumps(stated, sort_keys=True))
     return ordered
 
@@ -128,37 +133,57 @@ def load_failures(path: Path | str) -> pd.DataFrame:
         The columns `cell`, `dataset`, `model`, `seed`, `reason`, `when`, and the cell's folder as `path`.
 
     Raises:
-        InputError: A `failed.json` is not what was written.
+        InputError: A folder cannot be read.
     """
-    columns = ["cell", "dataset", "model", "seed", "reason", "when"]
     lines = []
-    for file in sorted(Path(path).rglob(FAILED)):
-        if any(part.startswith(".") for part in file.relative_to(path).parts) or (file.parent / RUN).exists():
-            continue
-        try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
-            lines.append({**{name: facts.get(name) for name in columns}, "path": str(file.parent)})
-        except (OSError, ValueError, AttributeError) as error:
-            raise damaged(file, "is not what was written") from error
-    return pd.DataFrame(lines, columns=[*columns, "path"])
+    for folder, files in _folders(Path(path)):
+        if FAILED in files and RUN not in files:
+            lines.append({**_failure(folder / FAILED).model_dump(), "path": str(folder)})
+    return pd.DataFrame(lines, columns=[*Failure.model_fields, "path"])
+
+
+class Failure(BaseModel, extra="ignore", frozen=True, strict=True):
+    """What a `failed.json` says. A table is read with it; None is what it does not say."""
+
+    cell: str | None = None
+    dataset: str | None = None
+    model: str | None = None
+    seed: Count | None = None
+    reason: str | None = None
+    when: str | None = None
+
+
+def _failure(file: Path) -> Failure:
+    """Why a cell failed. A file that was cut off or edited loses the reason and no more: that the cell failed, its
+    place says, and nothing has to be deleted for that."""
+    try:
+        return Failure.model_validate(parse_json(read(file)))
+    except InputError:
+        why = "cannot be read"
+    except TextFault as fault:
+        why = str(fault)
+    except ValidationError as error:
+        why = f"states a wrong {first_fault(error).where or 'content'}"
+    dataset, model = (file.parents[n].name or None for n in (2, 1))
+    return Failure(
+        cell=file.parent.name, dataset=dataset, model=model, reason=f"the reason is lost: {FAILED} {why}"
+    )
 
 
 def records(root: Path) -> Iterator[Record]:
-    """(folder, run.json) of every record below `root`, in the order of their folders; raises as `load_results`."""
+    """(folder, run.json) of every record below `root`, in the order of their folders; raises as `load_results`.
+
+    A `run.json` or `metrics.csv` that is no record of ours is named in a `SkippedWarning` and skipped.
+    """
     if not root.is_dir():
         raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
     by_cell: dict[str, Path] = {}
-    visited: set[str] = set()
-    # Links are followed, as clusters keep results behind them; `visited` guards against circles.
-    for here, folders, files in os.walk(root, onerror=_unreadable, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        real = os.path.realpath(here)
-        if real in visited:
-            folders.clear()
+    for folder, files in _folders(root):
+        if RUN not in files and METRICS not in files:
             continue
-        visited.add(real)
-        folder = Path(here)
-        if RUN in files:
+        if (why := foreign(folder, files)) is not None:
+            warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
+        elif RUN in files:
             run = read_manifest(folder / RUN)
             twin = by_cell.setdefault(run.cell, folder)
             if twin != folder:
@@ -166,8 +191,25 @@ def records(root: Path) -> Iterator[Record]:
                     f"the same cell is in {twin} and in {folder}; read the two folders one by one or delete one"
                 )
             yield folder, run
-        elif METRICS in files:
+        else:
             raise damaged(folder / METRICS, f"has no {RUN} beside it")
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below `root` with the names of its files, sorted; hidden ones are skipped."""
+    visited: set[str] = set()
+    # Links are followed, as clusters keep results behind them; `visited` guards against circles.
+    for here, folders, files in os.walk(root, onerror=_unreadable, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != _OF_THE_DISK)
+        real = os.path.realpath(here)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield Path(here), files
+
+
+_OF_THE_DISK = "lost+found"  # at the top of a file system; nobody but root may look into it
 
 
 def _unreadable(error: OSError) -> None:
@@ -176,28 +218,29 @@ def _unreadable(error: OSError) -> None:
 
 def read_file(folder: Path, run: RunManifest, name: str) -> bytes:
     """A file of a record, as it was written; `InputError` where it is gone or its sha256 is another."""
-    content = _read(folder / name)
-    _check_sha256(folder / name, content, run)
-    return content
+    content = read(folder / name)
+    written = as_written(name, content, run.files.get(name))
+    if written is None:
+        raise damaged(folder / name, altered(content))
+    return written
 
 
-def _rows(folder: Path, run: RunManifest) -> list[Row]:
+def rows_of(folder: Path, run: RunManifest) -> list[Row]:
+    """The rows of a record; `InputError` where its table is not what was written, or says what no table can hold."""
     path = folder / METRICS
-    content = _read(path)
-    rows = read_rows(path, content)  # first: it says best what is wrong with an edited table
-    _check_sha256(path, content, run)
+    content = read(path)
+    written = as_written(METRICS, content, run.files.get(METRICS))
+    rows = read_rows(
+        path, content if written is None else written
+    )  # it says best what is wrong with an edited table
+    if written is None:
+        raise damaged(path, altered(content))
+    for number, row in enumerate(rows, start=2):
+        for name in ("value", "low", "high", "minimum", "maximum"):
+            if (stated := getattr(row, name)) is not None and not abs(stated) <= LARGEST:
+                raise damaged(
+                    path, f"row {number} has {stated:g} as its {name}, more than any number is ({LARGEST:g})"
+                )
     if any(row.cell != run.cell for row in rows):
         raise damaged(path, f"holds rows of another cell than {run.cell}")
     return rows
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise damaged(path, f"cannot be read ({error.strerror})") from error
-
-
-def _check_sha256(path: Path, content: bytes, run: RunManifest) -> None:
-    if hashlib.sha256(content).hexdigest() != run.files.get(path.name):
-        raise damaged(path, f"is not what {RUN} lists (its sha256 differs)")

@@ -14,19 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from benchbench.core.errors import InputError
 from benchbench.core.validation import first_fault
-from benchbench.results.record import SCHEMA_VERSION
+from benchbench.results.key import is_key
+from benchbench.results.record import LARGEST_INTEGER, SCHEMA_VERSION
+from benchbench.results.touched import damaged
+
+Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+"""A number of things. No table takes a larger one."""
 
 
 class Part(BaseModel):
     """A part of a manifest: frozen, of the types that it states, and with what it has no name for."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 
     def stated(self) -> dict[str, Any]:
         """What was said.
@@ -85,8 +89,8 @@ class Machine(Part):
     device: str | None = None
     device_name: str | None = None
     processor: str | None = None
-    cores: int | None = None
-    threads: int | None = None
+    cores: Count | None = None
+    threads: Count | None = None
     memory_gib: float | None = None
     load_1min: float | None = None
     platform: str | None = None
@@ -100,7 +104,7 @@ class Split(Part):
         fingerprint: sha256 over pixels and labels (`data.pipeline.fingerprint`).
     """
 
-    n: int
+    n: Count
     fingerprint: str | None = None
 
 
@@ -139,7 +143,7 @@ class Data(Domain):
     source: dict[str, Any] | None = None
     canonical: bool | None = None
     domains: dict[str, Domain] | None = None
-    n: int | None = None
+    n: Count | None = None
     imported: bool | None = None
     statistics_sha256: str | None = None
 
@@ -158,6 +162,22 @@ class ExtractorFacts(Part):
     resize: str | None = None
     precision: str | None = None
     unavailable: str | None = None
+
+
+class RecipeFacts(Part):
+    """The recipe, by its sections.
+
+    Attributes:
+        model: The registered name.
+        hyper: Hyper-parameters of the model that were set.
+        sampling: Settings of the drawing that were set.
+        training: All settings of the training.
+    """
+
+    model: str | None = None
+    hyper: dict[str, Any] | None = None
+    sampling: dict[str, Any] | None = None
+    training: dict[str, Any] | None = None
 
 
 class Made(Part):
@@ -187,7 +207,7 @@ class Collapse(Part):
         rule: Which rule it broke.
     """
 
-    step: int
+    step: Count
     words: str
     rule: str | None = None
 
@@ -208,12 +228,12 @@ class Training(Part):
     """
 
     images_per_second: float
-    n_steps: int
+    n_steps: Count
     seconds: float
     stopped_early: bool
     peak_memory_mib: float
     collapse: Collapse | None = None
-    best_step: int | None = None
+    best_step: Count | None = None
     selected_on: str | None = None
     machine_busy: float | None = None
 
@@ -230,8 +250,16 @@ class Classes(Part):
 
     judge: str | None = None
     names: list[str]
-    generated: list[int]
-    reference: list[int] | None = None
+    generated: list[Count]
+    reference: list[Count] | None = None
+
+    @model_validator(mode="after")
+    def _one_count_a_class(self) -> Self:
+        for side in ("generated", "reference"):
+            counts = getattr(self, side)
+            if counts is not None and len(counts) != len(self.names):
+                raise ValueError(f"has {len(counts)} counts under {side} for {len(self.names)} names")
+        return self
 
 
 class SampleFacts(Part):
@@ -245,7 +273,7 @@ class SampleFacts(Part):
         generator_sha256: Of the file with the generator that made them; null for images.
     """
 
-    n: int | None = None
+    n: Count | None = None
     fingerprint: str | None = None
     size: str | None = None
     options: dict[str, Any] | None = None
@@ -262,6 +290,13 @@ class Seconds(Part):
 
     training: float | None = None
     evaluation: float | None = None
+
+
+def _within(file: str) -> str:
+    """The path, if it leads to a file below the record."""
+    if not file or "\0" in file or PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
+        raise ValueError(f"{file[:80]!r} is no file of the record")
+    return file
 
 
 class Artefact(Part):
@@ -282,9 +317,7 @@ class Artefact(Part):
     @field_validator("file")
     @classmethod
     def _within_the_record(cls, file: str) -> str:
-        if not file or PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
-            raise ValueError(f"{file!r} is no file of the record")
-        return file
+        return _within(file)
 
 
 class RunFacts(Part):
@@ -329,8 +362,8 @@ class RunFacts(Part):
     variant: str | None = None
     settings: dict[str, Any] | None = None
     control: bool | None = None
-    seed: int | None = None
-    n_samples: int | None = None
+    seed: Count | None = None
+    n_samples: Count | None = None
     data: Data | None = None
     extractors: dict[str, ExtractorFacts] | None = None
     status: str | None = None
@@ -339,7 +372,7 @@ class RunFacts(Part):
     artefacts: list[Artefact] | None = None
     notes: list[str] | None = None
 
-    recipe: dict[str, Any] | None = None
+    recipe: RecipeFacts | None = None
     config: dict[str, Any] | None = None
     sampling: dict[str, Any] | None = None
     code_hash: str | None = None
@@ -371,8 +404,8 @@ class Stated(RunFacts):
     variant: str
     settings: dict[str, Any]
     control: bool
-    seed: int
-    n_samples: int
+    seed: Count
+    n_samples: Count
     data: Data
     extractors: dict[str, ExtractorFacts]
     status: Literal["finished", "collapsed"]
@@ -384,7 +417,7 @@ class Stated(RunFacts):
 class ModelRun(Stated):
     """What `run` states."""
 
-    recipe: dict[str, Any]
+    recipe: RecipeFacts
     config: dict[str, Any]
     sampling: dict[str, Any]
     code_hash: str
@@ -413,13 +446,30 @@ class RunManifest(RunFacts):
         dataset: The dataset's name, as its folder.
         model: The model's name, as its folder.
         files: sha256 of every other file of the record, by its path.
+        content_sha256: Of all the rest as canonical JSON, so that a slip of the hand or of a disk is seen; it is no
+            signature. Absent in older records.
     """
 
-    schema_version: int
+    schema_version: Count
     cell: str
-    dataset: str
-    model: str
+    dataset: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)]
     files: dict[str, str]
+    content_sha256: str | None = None
+
+    @field_validator("cell")
+    @classmethod
+    def _a_key(cls, cell: str) -> str:
+        if not is_key(cell):
+            raise ValueError(f"{cell[:40]!r} is no key of a cell, which is 8 to 64 hexadecimal digits")
+        return cell
+
+    @field_validator("files")
+    @classmethod
+    def _files_of_the_record(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            _within(name)
+        return files
 
     @classmethod
     def seal(cls, facts: RunFacts, *, cell: str, dataset: str, model: str, files: Mapping[str, str]) -> Self:
@@ -453,7 +503,7 @@ class RunManifest(RunFacts):
     def _artefacts_are_files(self) -> Self:
         for own in self.artefacts or ():
             if own.sha256 is not None and own.sha256 != self.files.get(own.file):
-                raise ValueError(f"says of {own.file} another sha256 under artefacts than under files")
+                raise ValueError(f"says of {own.file[:80]} another sha256 under artefacts than under files")
         return self
 
 
@@ -501,16 +551,3 @@ def demand(path: Path, kind: type[M], stated: Mapping[str, Any]) -> M:
             raise damaged(path, f"does not state {fault.where}") from error
         what = f"states a wrong {fault.where}: {fault.reason}" if fault.where else fault.reason
         raise damaged(path, what) from error
-
-
-def damaged(path: Path, what: str) -> InputError:
-    """The sentence for a record file that is not as it was written, and the way out.
-
-    Args:
-        path: The file.
-        what: What is wrong with it, as the end of a sentence that begins with the file.
-
-    Returns:
-        The error, to be raised.
-    """
-    return InputError(f"{path} {what}; restore it, or delete the folder {path.parent} and run the cell again")

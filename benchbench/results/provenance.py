@@ -23,8 +23,11 @@ from typing import Any
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
-from benchbench.results.manifest import RunManifest, damaged, demand
+from benchbench.core.hashing import digest
+from benchbench.core.text_files import TextFault, parse_json
+from benchbench.results.manifest import RunManifest, demand
 from benchbench.results.record import SCHEMA_VERSION
+from benchbench.results.touched import damaged, read
 
 # The packages that can move a number.
 PACKAGES = (
@@ -110,6 +113,20 @@ def write_run_json(path: Path | str, run: Mapping[str, Any]) -> None:
     atomic_write(path, json.dumps(run, sort_keys=True, indent=2, allow_nan=False) + "\n")
 
 
+SEAL = "content_sha256"
+
+
+def sealed(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run.json says, with the sha256 of it all. `ValueError` for NaN or infinity, which have no identity."""
+    content = json.loads(json.dumps(run, allow_nan=False))  # as it will be read
+    return {**content, SEAL: _seal(content)}
+
+
+def _seal(run: Mapping[str, Any]) -> str:
+    """Of all that a run.json says, whatever its indentation, order and line ends."""
+    return digest({name: said for name, said in run.items() if name != SEAL})
+
+
 def read_manifest(path: Path | str) -> RunManifest:
     """What a `run.json` says.
 
@@ -120,33 +137,46 @@ def read_manifest(path: Path | str) -> RunManifest:
         Its facts, by concern; those that nobody here has a name for are kept.
 
     Raises:
-        InputError: The file is damaged, of another schema version, or states a field of another type; the message names
-            the file and the field.
+        InputError: The file is damaged, was changed after it was written, is of another schema version, or states a
+            field of another type; the message names the file and the field.
     """
-    return demand(Path(path), RunManifest, read_run_json(path))
+    return whole(Path(path), read_run_json(path))
+
+
+def whole(path: Path, stated: Mapping[str, Any]) -> RunManifest:
+    """What `stated_in` found, as types; `InputError` where a field has another, or where it was changed since."""
+    run = demand(path, RunManifest, stated)
+    if run.content_sha256 not in (None, _seal(stated)):
+        raise damaged(path, f"was changed after it was written (its {SEAL} differs)")
+    return run
 
 
 def read_run_json(path: Path | str) -> dict[str, Any]:
     """The mapping in a `run.json`, as it lies there; `InputError` when it is damaged or of another schema version."""
     path = Path(path)
-    try:
-        run = json.loads(path.read_bytes())
-    except OSError as error:
-        raise damaged(path, f"cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise damaged(path, "is not JSON") from error
-    if not isinstance(run, dict) or "schema_version" not in run:
-        raise damaged(path, "has no schema_version")
-    if run["schema_version"] != SCHEMA_VERSION:
-        older = isinstance(run["schema_version"], int) and run["schema_version"] < SCHEMA_VERSION
+    run = stated_in(path)
+    if (version := run["schema_version"]) != SCHEMA_VERSION:
         way_out = (
             "benchbench migrate FOLDER carries the records of a folder over"
-            if older
+            if version < SCHEMA_VERSION
             else "read it with the benchbench that wrote it, or run the cell again in another folder"
         )
         raise InputError(
-            f"{path} has schema version {run['schema_version']} but this benchbench reads {SCHEMA_VERSION}; {way_out}"
+            f"{path} has schema version {version} but this benchbench reads {SCHEMA_VERSION}; {way_out}"
         )
+    return run
+
+
+def stated_in(path: Path) -> dict[str, Any]:
+    """The mapping in a `run.json` of any version; `InputError` where there is none, or no version."""
+    try:
+        run = parse_json(read(path))
+    except TextFault as fault:
+        raise damaged(path, str(fault)) from fault
+    if not isinstance(run, dict) or "schema_version" not in run:
+        raise damaged(path, "has no schema_version")
+    if type(run["schema_version"]) is not int:  # true is an int to Python
+        raise damaged(path, "states a wrong schema_version: it is no whole number")
     return run
 
 

@@ -43,7 +43,7 @@ def settings_of(run: RunFacts) -> dict[str, str]:
 
 def _made_by(run: RunFacts) -> dict[str, Any]:
     """The settings of training that the weights of an older record depend on."""
-    training = (run.recipe or {}).get("training") or {}
+    training = (run.recipe and run.recipe.training) or {}
     kept = {name: value for name, value in training.items() if name not in _NOT_MADE_BY}
     stops = training.get("on_collapse") == "stop"
     if stops or training.get("checkpoint") == "best":  # then it matters when the samples were scanned

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchbench.core.scales import Scale
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from benchbench.core.protocols import Direction  # which imports torch
 
 SCHEMA_VERSION = 2
+
+LARGEST_INTEGER = 2**63 - 1
+"""Tables hold 64 bits."""
+LARGEST = 1e150
+"""Of a number that is compared: squares and sums over seeds stay finite."""
 
 Status = Literal["ok", "failed", "unavailable"]
 
@@ -51,7 +57,8 @@ class Row:
         gated: False of what restates another number; None in records that don't say.
 
     Raises:
-        ValueError: A number is not finite, or status, value and reason do not fit together.
+        ValueError: A number is not finite, a count is none that tables hold, or status, value and reason do not fit
+            together.
     """
 
     cell: str
@@ -87,6 +94,11 @@ class Row:
         numbers = (self.value, self.low, self.high)
         if any(x is not None and not math.isfinite(x) for x in numbers):
             raise ValueError(f"{self.metric}: a record holds finite numbers or none, not {numbers}")
+        counted = (self.seed, self.n_images, self.n_reference, self.metric_version)
+        if any(
+            x is not None and not (isinstance(x, Integral) and 0 <= x <= LARGEST_INTEGER) for x in counted
+        ):
+            raise ValueError(f"{self.metric}: seed, numbers of images and version are counted, not {counted}")
         if (self.status == "ok") != (self.value is not None):
             raise ValueError(f"{self.metric}: status {self.status!r} with value {self.value!r}")
         if self.status != "ok" and not self.reason:

@@ -4,6 +4,7 @@ Pattern: one text names a set of records, read as the first of these that fits:
 
     a folder                        a cell's, or any folder of records
     `model=vae,dataset=cifar10`     what has these values in these columns, of the results at hand
+    `model=beta-vae,beta=4`         and whose recipe has these settings, defaults too
     `92c2d9757649d4c6`              a cell's key, or the beginning of one, of the results at hand
     `git:v1.0`                      the results at hand as they were at a revision
     `v1.0:some/folder`              a folder of the repository at a revision
@@ -20,7 +21,8 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,10 +30,12 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
+from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
 from benchbench.results.load import load_failures, records, results_of
 from benchbench.results.recipes import settings_of
 from benchbench.results.record import COLUMNS
+from benchbench.results.settings import setting_text
 from benchbench.results.store import FAILED, METRICS, RUN
 
 MOST_NAMED = 8  # models in an error message
@@ -137,7 +141,14 @@ def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, r
 def _group(
     text: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes
 ) -> Records:
-    for column, value in _conditions(text).items():
+    settings = {name for own in recipes.values() for name in own}
+    for column, value in _conditions(text, settings).items():
+        if column not in COLUMNS:
+            rows, failures = (
+                _with_setting(column, value, rows, recipes),
+                failures[:0],
+            )  # which state no settings
+            continue
         chosen = rows[_texts(rows[column]) == value]
         if chosen.empty:
             known = sorted(set(_texts(rows[column])) - {""})
@@ -150,8 +161,18 @@ def _group(
     return rows, failures, recipes
 
 
-def _conditions(text: str) -> dict[str, str]:
-    """`model=vae,variant=latent=16,width=16` -> column to value; a variant may hold commas of its own."""
+def _with_setting(name: str, value: str, rows: pd.DataFrame, recipes: _Recipes) -> pd.DataFrame:
+    """The rows whose recipe has a setting of this value, a default as well as one that was set; `4.0` means `4`."""
+    asked = setting_text(typed([f"{name}={value}"])[name])
+    found = {cell: recipes.get(cell, {}).get(name) for cell in rows["cell"].unique()}
+    chosen = rows[rows["cell"].isin([cell for cell, text in found.items() if text == asked])]
+    if chosen.empty:
+        raise unknown_name(name, value, {text for text in found.values() if text is not None})
+    return chosen
+
+
+def _conditions(text: str, settings: Collection[str]) -> dict[str, str]:
+    """`model=vae,variant=latent=16,width=16` -> column or setting to value; a variant may hold commas of its own."""
     conditions: dict[str, str] = {}
     last = ""
     for piece in text.split(","):
@@ -159,8 +180,8 @@ def _conditions(text: str) -> dict[str, str]:
         if column not in COLUMNS and last == "variant":
             conditions[last] += f",{piece}"
             continue
-        if column not in COLUMNS:
-            raise unknown_name("column", column, COLUMNS)
+        if column not in COLUMNS and column not in settings:
+            raise unknown_name("column", column, {*COLUMNS, *settings})
         if not equals or column in conditions:
             raise InputError(f"{text!r} must give each column one value, as in model=vae,dataset=digits")
         conditions[column], last = value, column
@@ -188,16 +209,18 @@ def _at_revision(revision: str, folder: str) -> Records:
     unknown = f"this repository has no revision {revision!r}; git log --oneline and git tag list those it has"
     if not revision or revision.startswith("-"):  # git would take it for an option
         raise InputError(unknown)
-    commit = (
-        _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", otherwise=unknown).decode().strip()
-    )
+    asked = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    try:
+        commit = _git(*asked, otherwise=unknown).decode().strip()
+    except InputError as error:
+        raise (InputError(unknown + _shallow()) if str(error) == unknown else error) from error
     files = _files_at(commit, folder)
     if not files:
         way = f"git ls-tree -d -r --name-only {revision} lists the folders there"
-        asked = PurePosixPath(folder)
-        published = asked.parent / PUBLISHED
+        named = PurePosixPath(folder)
+        published = named.parent / PUBLISHED
         # git seldom has what was only tried
-        if asked.name == OUTPUT.name and _files_at(commit, str(published)):
+        if named.name == OUTPUT.name and _files_at(commit, str(published)):
             way = f"{revision}:{published} holds some, say that instead"
         raise InputError(f"there are no records in {where}; {way}")
     with tempfile.TemporaryDirectory() as temporary:
@@ -205,18 +228,27 @@ def _at_revision(revision: str, folder: str) -> Records:
             target = Path(temporary, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        try:
-            return _read(Path(temporary))
-        except InputError as error:  # which speaks of a folder that nobody has seen
-            raise InputError(str(error).replace(temporary, where.rstrip("/"))) from error
+        shown = where.rstrip("/")  # in place of a folder that nobody has seen
+        with warnings.catch_warnings(record=True) as skipped:
+            warnings.simplefilter("always")
+            try:
+                found = _read(Path(temporary))
+            except InputError as error:
+                raise InputError(str(error).replace(temporary, shown)) from error
+    for warning in skipped:
+        warnings.warn(str(warning.message).replace(temporary, shown), warning.category, stacklevel=2)
+    return found
 
 
 def _files_at(commit: str, folder: str) -> dict[str, str]:
     """What records are read from, in a folder of a commit: path below it -> the object that holds its content."""
     tree = f"{commit}:{folder.rstrip('/')}"
+    absent = f"there is no folder {tree}"
     try:
-        listing = _git("ls-tree", "-r", "-z", "--full-tree", tree, otherwise=f"there is no folder {tree}")
-    except InputError:
+        listing = _git("ls-tree", "-r", "-z", "--full-tree", tree, otherwise=absent)
+    except InputError as error:
+        if str(error) != absent:
+            raise
         return {}
     files = {}
     for entry in filter(None, listing.decode("utf-8", "surrogateescape").split("\0")):
@@ -229,8 +261,7 @@ def _files_at(commit: str, folder: str) -> dict[str, str]:
 
 def _inside_repository(folder: Path) -> str:
     """`folder` as git has it: from the top of the repository around the working folder."""
-    no_repository = "the working folder lies in no git repository, so that it has no revisions; name folders"
-    top = _git("rev-parse", "--show-toplevel", otherwise=no_repository).decode().removesuffix("\n")
+    top = _git("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).decode().removesuffix("\n")
     try:
         inside = folder.resolve().relative_to(Path(top).resolve()).as_posix()
     except ValueError as error:
@@ -258,11 +289,41 @@ def _blobs(objects: list[str]) -> Iterator[bytes]:
         answer.readline()
 
 
-def _git(*arguments: str, otherwise: str, input: bytes | None = None) -> bytes:
-    """What git says; `InputError` with the sentence `otherwise` where it fails."""
+_NO_REPOSITORY = "the working folder lies in no git repository, so that it has no revisions; name folders"
+# What git says where a revision or a folder in it is simply not there.
+_NOT_THERE = (
+    *("not a valid object name", "invalid object name", "needed a single revision", "path '", "bad revision"),
+    "not a tree object",
+)
+
+
+def _git(*arguments: str, otherwise: str, input: bytes = b"") -> bytes:
+    """What git says; `InputError` where it fails: with the sentence `otherwise` where what was asked for is not there,
+    else with git's own reason. It asks nobody for a password."""
+    plainly = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        return subprocess.run(["git", *arguments], input=input, capture_output=True, check=True).stdout
+        done = subprocess.run(["git", *arguments], env=plainly, capture_output=True, input=input)
     except FileNotFoundError as error:
         raise InputError("a revision needs git, which is not installed; name folders instead") from error
-    except subprocess.CalledProcessError as error:
-        raise InputError(otherwise) from error
+    except OSError as error:
+        raise InputError(f"a revision needs git, which cannot be started ({error.strerror})") from error
+    if done.returncode:
+        raise InputError(_why(done.stderr.decode("utf-8", "replace")) or otherwise)
+    return done.stdout
+
+
+def _why(said: str) -> str | None:
+    """Of what git wrote on stderr a sentence; None where it only says that something is not there."""
+    lines = [line.partition(": ")[2] for line in said.splitlines() if line.startswith(("fatal: ", "error: "))]
+    if not lines or lines[0].lower().startswith(_NOT_THERE):
+        return None
+    if "not a git repository" in lines[0]:
+        return _NO_REPOSITORY
+    way_out = next((line.strip() for line in said.splitlines() if "git config" in line), "")
+    return f"git cannot read that: {lines[0]}" + (f"; {way_out} allows it" if way_out else "")
+
+
+def _shallow() -> str:
+    """What to do where the repository has only the newest revisions; "" where it has all."""
+    shallow = _git("rev-parse", "--is-shallow-repository", otherwise=_NO_REPOSITORY).strip() == b"true"
+    return "; this is a shallow clone: git fetch --unshallow --tags brings the rest" if shallow else ""

@@ -24,11 +24,14 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.paths import as_path
-from benchbench.results.manifest import RunFacts, RunManifest, damaged
-from benchbench.results.provenance import read_manifest, write_run_json
+from benchbench.core.reading import MOST, open_regular
+from benchbench.results import touched
+from benchbench.results.key import is_key
+from benchbench.results.manifest import RunFacts, RunManifest
+from benchbench.results.provenance import read_manifest, sealed, write_run_json
+from benchbench.results.touched import altered, as_written, damaged, foreign
 
-RUN = "run.json"
-METRICS = "metrics.csv"
+RUN, METRICS = touched.RUN, touched.METRICS
 FAILED = "failed.json"
 DETACHABLE = (".safetensors", ".png", ".npz")
 """What may be taken out of a cell, to publish numbers without weights, pictures and single images."""
@@ -51,7 +54,7 @@ class Store:
         `InputError` for a damaged one: it is neither served nor silently replaced.
         """
         folder = self.cell_dir(dataset, model, key)
-        if not folder.exists() or _only_failed(folder):
+        if not _is_cell(folder):
             return None
         run = read_manifest(folder / RUN)
         if run.cell != key:
@@ -61,18 +64,14 @@ class Store:
         for name, sha256 in run.files.items():
             if name.endswith(DETACHABLE) and not (folder / name).exists():
                 continue
-            try:
-                same = file_sha256(folder / name) == sha256
-            except OSError as error:
-                raise damaged(folder / name, f"cannot be read ({error.strerror})") from error
-            if not same:
-                raise damaged(folder / name, f"is not what {RUN} lists (its sha256 differs)")
+            _check(folder / name, sha256)
         return folder
 
     def cells(self, dataset: str, model: str) -> Iterator[Path]:
         """The folders of all finished cells of a model on a dataset, in the order of their keys."""
         model_dir = self.root / folder_name(dataset) / folder_name(model)
-        yield from sorted(run.parent for run in model_dir.glob(f"[!.]*/{RUN}"))
+        found = sorted(run.parent for run in model_dir.glob(f"[!.]*/{RUN}"))
+        yield from (folder for folder in found if foreign(folder, (RUN,)) is None)
 
     @contextmanager
     def write(self, dataset: str, model: str, key: str, run: RunFacts) -> Iterator[Path]:
@@ -89,8 +88,8 @@ class Store:
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             digests = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
             manifest = RunManifest.seal(run, cell=key, dataset=dataset, model=model, files=digests)
-            write_run_json(folder / RUN, manifest.as_json())
-            self.clear_failure(dataset, model, key)
+            write_run_json(folder / RUN, sealed(manifest.as_json()))
+            _make_way(self.cell_dir(dataset, model, key), folder)
 
     def record_failure(self, dataset: str, model: str, key: str, facts: Mapping[str, Any]) -> Path:
         """Say in the cell's folder why there is no cell: `facts` (JSON-able, at least `reason`).
@@ -102,13 +101,6 @@ class Store:
             content = {"cell": key, "dataset": dataset, "model": model, **facts}
             atomic_write(folder / FAILED, canonical_json(content) + "\n")
         return folder
-
-    def clear_failure(self, dataset: str, model: str, key: str) -> None:
-        """Forget that a cell failed; nothing happens where it did not."""
-        folder = self.cell_dir(dataset, model, key)
-        if _only_failed(folder):
-            (folder / FAILED).unlink(missing_ok=True)
-            folder.rmdir()
 
     def has_work(self, key: str) -> bool:
         """Whether an unfinished cell left something to go on from, more than the curves that it had so far."""
@@ -148,8 +140,41 @@ class Store:
             shutil.rmtree(probe, ignore_errors=True)
 
 
-def _only_failed(folder: Path) -> bool:
-    return (folder / FAILED).exists() and not (folder / RUN).exists()
+def _is_cell(folder: Path) -> bool:
+    """Whether there is a cell, whole or damaged: what a failure or a kill leaves, and what file managers put into
+    folders, is none."""
+    return (folder / RUN).exists() or (folder / METRICS).exists()
+
+
+def _make_way(place: Path, cell: Path) -> None:
+    """Clear the place of a cell that is about to land there from `cell`: why it failed before is forgotten, what a kill
+    left goes, and whatever else somebody put there moves along. A cell that is there stays."""
+    if not place.is_dir() or _is_cell(place):
+        return
+    for file in place.iterdir():
+        if file.name == FAILED or _is_temporary(file):
+            file.unlink()
+        elif not (cell / file.name).exists():
+            file.rename(cell / file.name)
+    place.rmdir()
+
+
+def _is_temporary(file: Path) -> bool:
+    """Whether a kill left it: see `core.files.temporary_name`."""
+    return file.name.startswith(".") and file.name.endswith(".tmp") and file.is_file()
+
+
+def _check(file: Path, sha256: str) -> None:
+    """`InputError` where a file is gone or another one than was written; line ends and their like aside."""
+    try:
+        if file_sha256(file) == sha256:
+            return
+    except OSError as error:
+        raise damaged(file, f"cannot be read ({error.strerror})") from error
+    with open_regular(file) as opened:
+        content = opened.read(MOST)
+    if as_written(file.name, content, sha256) is None:
+        raise damaged(file, altered(content))
 
 
 def folder_name(name: str) -> str:
@@ -165,6 +190,6 @@ def folder_name(name: str) -> str:
 
 
 def _checked(key: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{8,64}", key):
+    if not is_key(key):
         raise InputError(f"{key!r} is not the key of a cell, which is 8 to 64 hexadecimal digits")
     return key

@@ -19,10 +19,11 @@ from pandas.api.types import pandas_dtype
 
 from benchbench.core.files import atomic_write
 from benchbench.core.scales import Scale
+from benchbench.core.text_files import TextFault, as_text
 from benchbench.results.claims.conditions import full_task
-from benchbench.results.manifest import damaged
 from benchbench.results.older import DIRECTED
 from benchbench.results.record import COLUMNS, OLDER, SILENT, Row
+from benchbench.results.touched import damaged, read
 
 
 def _parse_bool(text: str) -> bool:
@@ -93,11 +94,11 @@ def read_rows(path: Path | str, content: bytes | None = None) -> list[Row]:
     """
     path = Path(path)
     try:
-        text = (path.read_bytes() if content is None else content).decode("utf-8")
+        text = as_text(read(path) if content is None else content)
         table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except OSError as error:
-        raise damaged(path, f"cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except TextFault as fault:
+        raise damaged(path, f"is not a CSV table: it {fault}") from fault
+    except csv.Error as error:
         raise damaged(path, f"is not a CSV table ({error})") from error
     header = table[0] if table else []
     if header not in _HEADERS:
@@ -139,7 +140,8 @@ def _parse(path: Path, number: int, record: list[str], parsers: Sequence[_Parser
         try:
             values[name] = None if nullable and text == "" else parse(text)
         except (ValueError, KeyError) as error:
-            raise damaged(path, f"row {number} has {text!r} as its {name}") from error
+            spreadsheet = " (spreadsheets write it so)" if text in ("TRUE", "FALSE") else ""
+            raise damaged(path, f"row {number} has {text[:80]!r}{spreadsheet} as its {name}") from error
     if "direction" not in values:
         values["task"], values["direction"] = DIRECTED.get(values["task"], (values["task"], ""))
     try:
@@ -149,6 +151,9 @@ def _parse(path: Path, number: int, record: list[str], parsers: Sequence[_Parser
 
 
 def _wrong_header(header: list[str]) -> str:
+    for mark, words in ((";", "a semicolon"), ("\t", "a tab")):
+        if header[:1] and header[0].startswith(f"cell{mark}"):
+            return f"has its columns parted by {words}, as spreadsheets save them; a record is read as it was written"
     missing = [name for name in OLDER if name not in (*header, "direction")]
     missing = missing or (
         [name for name in SILENT if name not in (*header, "direction")] if len(header) > len(OLDER) else []

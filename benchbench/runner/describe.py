@@ -22,6 +22,7 @@ from benchbench.results.manifest import (
     Made,
     ModelRun,
     Provenance,
+    RecipeFacts,
     Seconds,
     Stated,
     with_facts,
@@ -115,7 +116,7 @@ def facts_of_run(
     )
     run = ModelRun(
         **common.stated(),
-        recipe=plan.recipe.model_dump(mode="json"),
+        recipe=RecipeFacts(**plan.recipe.model_dump(mode="json")),
         config=plan.config.model_dump(mode="json"),
         sampling=plan.sampling.model_dump(mode="json"),
         code_hash=plan.identity["code"],

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from benchbench.core.scales import Range
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
-from benchbench.results.record import Row
+from benchbench.results.record import LARGEST, Row
 from benchbench.runner.extractors import ExtractorSet
 from benchbench.tasks.base import Number, headline_families
 from benchbench.tasks.speed import Measurement, busy_row
@@ -154,6 +154,12 @@ def _row(
     **shared: Any,
 ) -> Row:
     minimum, maximum = (estimate.ends if estimate else None) or ends
+    if estimate is not None and (stranger := _beyond(estimate)) is not None:
+        estimate, status, reason = (
+            None,
+            "failed",
+            f"it came out as {stranger:g}, which is no number to compare",
+        )
     return Row(
         cell=cell.key,
         model=cell.model,
@@ -171,3 +177,9 @@ def _row(
         maximum=maximum,
         **shared,
     )
+
+
+def _beyond(estimate: Estimate) -> float | None:
+    """A number that no record holds: not finite, or so large that nothing could be computed from it."""
+    numbers = (estimate.value, estimate.low, estimate.high)
+    return next((x for x in numbers if x is not None and not abs(x) <= LARGEST), None)

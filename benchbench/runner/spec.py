@@ -18,8 +18,8 @@ from typing import Annotated, Any, ClassVar, Self, TypedDict, get_args
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from benchbench.core.errors import InputError, unknown_name
-from benchbench.core.paths import as_path
 from benchbench.core.names import split_names
+from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
 from benchbench.core.validation import first_fault

@@ -45,7 +45,7 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.toml import read_toml
 from benchbench.core.validation import first_fault
 from benchbench.data.sources.spec import dataset_name, from_folder
-from benchbench.results.load import load_runs
+from benchbench.results.load import records
 from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
@@ -318,12 +318,13 @@ def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[CellSpec, S
 
 def _past(store: Store) -> pd.DataFrame:
     """Seconds a cell took, with its model and dataset."""
-    columns = ["model", "dataset", "seconds.training", "seconds.evaluation"]
-    runs = load_runs(store.root) if store.root.is_dir() else pd.DataFrame()
-    if not set(columns) <= set(runs.columns):
-        return pd.DataFrame(columns=["model", "dataset", "seconds"])
-    total = runs["seconds.training"].astype(float) + runs["seconds.evaluation"].astype(float)
-    return runs[["model", "dataset"]].assign(seconds=total).dropna()
+    found = records(store.root) if store.root.is_dir() else ()
+    took = [
+        (run.model, run.dataset, run.seconds.training + run.seconds.evaluation)
+        for _, run in found
+        if run.seconds and run.seconds.training is not None and run.seconds.evaluation is not None
+    ]
+    return pd.DataFrame(took, columns=["model", "dataset", "seconds"])
 
 
 def _estimate(past: pd.DataFrame, model: str, dataset: str) -> float | None:

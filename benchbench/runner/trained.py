@@ -24,7 +24,7 @@ from benchbench.data.pipeline.decode import NoRoomError
 from benchbench.data.pipeline.image_source import Images, in_memory
 from benchbench.results.claims.conditions import beyond_one_a_core
 from benchbench.results.manifest import Machine, RunManifest, Training, demand
-from benchbench.results.provenance import read_manifest, read_run_json
+from benchbench.results.provenance import read_manifest
 from benchbench.results.store import RUN, Store
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
@@ -138,7 +138,7 @@ def read_training(cell: Path) -> TrainingResult:
     # pyarrow rounds correctly, so what was written is what is read.
     curves: Any = pd.read_csv(cell / CURVES, engine="pyarrow").to_dict("records")
     best = read_weights(cell / BEST).content if (cell / BEST).is_file() else None
-    run = demand(cell / RUN, _Trained, read_run_json(cell / RUN))
+    run = demand(cell / RUN, _Trained, read_manifest(cell / RUN).as_json())
     found = TrainingResult(curves=curves, best_weights=best, **_result(run.training))
     if found.machine_busy is None:
         found = replace(found, machine_busy=_busy_by_load(run.machine))

@@ -31,7 +31,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from benchbench.core.baselines import baselines_folder
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.errors import InputError, short, unknown_name
 from benchbench.core.registry import MODELS
 from benchbench.core.toml import read_toml, settings_of
 from benchbench.models.build import configure, configure_sampling, sampling_class, validated
@@ -91,7 +91,7 @@ def find_baseline(model: str, dataset: str | None) -> Path | None:
     """The folder of the shipped baseline for `model` on `dataset`, else of `model` alone, else None."""
     root = baselines_folder()
     for name in (f"{model}-{dataset}", model):
-        if Path(name).name == name and os.path.isfile(root / name / FILE):  # whatever the name may be
+        if Path(name).name == name and os.path.isfile(root / name / FILE):  # False of a name too long for one
             return root / name
     return None
 
@@ -115,7 +115,7 @@ def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
     made_for = sections["model"].pop("name", model)
     if made_for != model:
         raise InputError(
-            f"the recipe {path} is for the model {made_for!r}, not {model!r}; use --model {made_for}"
+            f"the recipe {path} is for the model {short(str(made_for))!r}, not {model!r}; use --model for that"
         )
     return sections
 

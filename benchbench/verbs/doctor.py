@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from benchbench.core.device import describe_machine, resolve_device
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.registry import DATASETS, EXTRACTORS
-from benchbench.data.builtin.torchvision_sets import archive_folder, local_folder
+from benchbench.data.builtin.torchvision_sets import archive_folder, holds_jpeg, local_folder
 from benchbench.data.pipeline.cache import cache_folder
 from benchbench.metrics.pairs.lpips import ALEXNET
 from benchbench.results.provenance import collect_provenance
+
+JPEG = "as JPEG: its pixels are not canonical, numbers on it do not compare with published ones"
 
 
 def doctor() -> dict[str, dict[str, str]]:
@@ -58,15 +60,15 @@ def _data() -> Iterator[tuple[str, str]]:
             yield name, "there, comes with the packages"
             continue
         try:
-            local = local_folder(name)
+            yield name, _place(getattr(source, "base", source).name)  # stacked-mnist is made of mnist
         except InputError as error:
             yield name, str(error)
-            continue
-        if local is None and archive_folder(name).is_dir():
-            local = archive_folder(name)
-        yield (
-            name,
-            f"there, in {local}"
-            if local
-            else "not there: set BENCHBENCH_DATA, or it is downloaded when first used",
-        )
+
+
+def _place(dataset: str) -> str:
+    """Where the files of a dataset are, and what is to be said of them."""
+    if (local := local_folder(dataset)) is not None:
+        return f"there, in {local}{f'; {JPEG}' if holds_jpeg(local) else ''}"
+    if (archive := archive_folder(dataset)).is_dir():
+        return f"there, in {archive}"
+    return "not there: set BENCHBENCH_DATA, or it is downloaded when first used"

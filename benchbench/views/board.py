@@ -43,6 +43,10 @@ from benchbench.views.text import (
 
 RATE = "sampling_rate"
 DAGGER = "†"
+NOT_CANONICAL = (
+    "the pixels of the data are not the published ones (the copy went through JPEG, or is another one): numbers on "
+    "them do not compare with published numbers"
+)
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,8 @@ def _notes(
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if runs["interval"].fillna("").str.contains("rank-deficient").any():
         yield "fewer images than the network has features: the distance is biased, real images from real ones too"
+    if (~runs["canonical"].fillna(True).astype(bool)).any():
+        yield NOT_CANONICAL
     if front:
         yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(front)}")
 

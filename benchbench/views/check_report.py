@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.claims.conditions import SAME
 from benchbench.results.claims.findings import Finding, Report
-from benchbench.views.table import folded
+from benchbench.views.blocks import Blocks, Column
 from benchbench.views.text import (
     arrow,
     direction_words,
@@ -82,21 +80,22 @@ def table(report: Report) -> Group:
     return Group(*tables, *reasons, *notes)
 
 
-def _model_table(name: str, found: Sequence[Finding]) -> Table:
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")
-    shown.title = Text(f"{name}, {_seeds(found)}")
-    shown.add_column("metric", overflow="fold", min_width=13)  # the only column that may be too wide
-    for heading in ("baseline", "candidate", "change", "sees"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
+def _model_table(name: str, found: Sequence[Finding]) -> Blocks:
+    lines = []
     for finding in found:
         assert finding.baseline is not None
         assert finding.candidate is not None
         change = _change(finding).replace(" (", "\n(")
         cells = [number(finding.baseline), number(finding.candidate), change, _smallest(finding)]
         verdict = Text(finding.verdict, style=_STYLES.get(finding.verdict, ""))
-        shown.add_row(Text(folded(plain(_metric(finding)), 24)), *map(Text, cells), verdict)
-    return shown
+        lines.append([*map(Text, cells), verdict])
+    headings = ("baseline", "candidate", "change", "sees", "verdict")
+    columns = [
+        Column(heading, [line[place] for line in lines], right=heading != "verdict")
+        for place, heading in enumerate(headings)
+    ]
+    names = Column("metric", [plain(_metric(finding)) for finding in found])
+    return Blocks(f"{name}, {_seeds(found)}", names, columns)
 
 
 def _seeds(found: Sequence[Finding]) -> str:

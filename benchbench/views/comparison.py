@@ -14,17 +14,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 import pandas as pd
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.across import Across
-from benchbench.results.claims.conditions import COUNTED, short_name
+from benchbench.results.claims.conditions import COUNTED, short_name, together
 from benchbench.results.claims.numbers import Number, Unit
 from benchbench.results.claims.testing import POWER, Difference, over_seeds
 from benchbench.results.claims.verdicts import LEVEL, Comparison, Line, Pair, Verdict
-from benchbench.views.table import folded
+from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.text import (
     ASPECTS,
     direction_words,
@@ -40,7 +38,7 @@ from benchbench.views.text import (
 OVERALL = "Over models and datasets"
 COLUMNS = ("metric", "A", "B", "A − B", "p", "verdict on A")
 NARROW = ("metric", "value", "A − B", "verdict on A")  # what fits a terminal of 80 columns
-WIDTHS = {"metric": 14, "A − B": 18, "verdict on A": 14}  # so that common values stay on one line of 80
+WIDTH = 14  # of a verdict, so that the columns of common values stay beside each other in 80
 ACROSS = ("metric", "over", "A − B, mean of the middle half", "probability that A is better")
 STYLES = {"better": "bold green", "worse": "bold red", "failed": "red"}
 
@@ -66,23 +64,15 @@ def table(compared: Compared) -> Group:
     parts: list[Any] = [Text(_who(compared)), Text(_summary(compared.comparison))]
     for pair in compared.comparison.pairs:
         notes: list[str] = []
-        shown = _table(_title(pair), NARROW)
-        for aspect, lines in _by_aspect(pair.lines):
-            shown.add_row(Text(plain(aspect).replace("_", " "), style="bold"))
-            for line in lines:
-                name, a, b, apart, p, verdict = _cells(line, notes)
-                said = Text(verdict.replace(" (", "\n("), style=STYLES.get(line.verdict, ""))
-                said.append(f"\np {p}" if p else "", style="not bold default")
-                shown.add_row(
-                    Text(folded(name, 14)), Text(f"A {a}\nB {b}"), Text(apart.replace(" [", "\n[")), said
-                )
+        shown = _pair_table(pair, notes)
         parts += [Text(), shown, *map(Text, [*_numbered(notes), *_differ(compared, pair), *_left_out(pair)])]
     if compared.across:
-        shown = _table(OVERALL, ACROSS)
-        for across in compared.across:
-            name, *cells = _across_cells(across)
-            shown.add_row(Text(folded(name, 14)), *map(Text, cells))
-        parts += [Text(), shown]
+        names, *cells = zip(*map(_across_cells, compared.across), strict=True)
+        columns = [
+            Column(folded(heading, 16), [text.replace(" [", "\n[") for text in texts], right=False)
+            for heading, texts in zip(ACROSS[1:], cells, strict=True)
+        ]
+        parts += [Text(), Blocks(OVERALL, Column("metric", names), columns)]
     return Group(*parts, Text(), *map(Text, [*_unmatched(compared), *_explained(compared)]))
 
 
@@ -279,7 +269,7 @@ def _differ(compared: Compared, pair: Pair) -> list[str]:
 
 def _left_out(pair: Pair) -> list[str]:
     """A sentence for everything of a pair that is not in its table."""
-    said = [f"not compared: {why}; run both alike" for why in pair.refused]
+    said = [f"not compared: {why}; run both alike" for why in together(pair.refused)]
     said += [
         f"only {name} has {', '.join(only)}"
         for name, only in (("A", pair.a_only), ("B", pair.b_only))
@@ -338,13 +328,19 @@ def _explained(compared: Compared) -> list[str]:
     return said
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    grid = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title=Text(title), title_justify="left"
-    )
-    for name in columns:
-        grid.add_column(name, overflow="fold", max_width=WIDTHS.get(name))
-    return grid
+def _pair_table(pair: Pair, notes: list[str]) -> Blocks:
+    """Metrics down, an aspect above its own; the notes of the numbers join `notes`."""
+    rows: list[list[Text]] = []
+    for aspect, lines in _by_aspect(pair.lines):
+        rows.append([Text(plain(aspect).replace("_", " "), style="bold"), *[Text("")] * 3])
+        for line in lines:
+            name, a, b, apart, p, verdict = _cells(line, notes)
+            said = Text(folded(verdict.replace(" (", "\n("), WIDTH), style=STYLES.get(line.verdict, ""))
+            said.append(f"\np {p}" if p else "", style="not bold default")
+            rows.append([Text(name), Text(f"A {a}\nB {b}"), Text(apart.replace(" [", "\n[")), said])
+    names, *cells = zip(*rows, strict=True)
+    columns = [Column(heading, texts, right=False) for heading, texts in zip(NARROW[1:], cells, strict=True)]
+    return Blocks(_title(pair), Column("metric", names), columns)
 
 
 def _markdown_table(

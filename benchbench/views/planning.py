@@ -8,13 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from benchbench.results.claims.planning import Planned
-from benchbench.views.table import folded
+from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.text import direction_words, escape_markdown, model_name, number, percent, plain
 
 COLUMNS = ("metric", "value", "difference", "spread", "of images", "seeds a side", "with images", "or")
@@ -24,16 +22,12 @@ def table(planned: Sequence[Planned], smallest: float) -> Group:
     """For the terminal: a table a model and dataset."""
     parts: list[Any] = [Text(_title(smallest))]
     for unit, lines in _by_unit(planned):
-        # One space between columns, so that eight of them have room in 80 columns.
-        shown = Table(box=box.SIMPLE_HEAD, title_justify="left", show_edge=False, padding=0)
-        shown.title = Text(unit)
-        shown.add_column("metric", overflow="fold", min_width=13)
-        for name in COLUMNS[1:]:
-            shown.add_column(folded(name, 7), justify="right", no_wrap=True)
-        for line in lines:
-            name, *cells, other = _cells(line)
-            shown.add_row(Text(folded(name, 16)), *map(Text, cells), Text(other.replace("with ", "with\n")))
-        parts += [Text(), shown, Text(_source(lines))]
+        names, *cells = zip(*map(_cells, lines), strict=True)
+        columns = [
+            Column(folded(heading, 7), [Text(text.replace("with ", "with\n")) for text in texts])
+            for heading, texts in zip(COLUMNS[1:], cells, strict=True)
+        ]
+        parts += [Text(), Blocks(unit, Column("metric", names), columns), Text(_source(lines))]
     return Group(*parts, Text(), *map(Text, _explained()))
 
 

@@ -22,10 +22,10 @@ from benchbench.results.manifest import (
     Machine,
     Provenance,
     RunManifest,
-    damaged,
     demand,
 )
 from benchbench.results.store import RUN
+from benchbench.results.touched import damaged
 from benchbench.results.words import mode_words
 from benchbench.views import figures
 from benchbench.views.curves import Alarm

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from rich import box
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
 from benchbench.core.errors import InputError
 from benchbench.results.older import directed
+from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.board import Board, Entry, boards
 from benchbench.views.text import (
     by_aspect,
@@ -45,21 +42,17 @@ def metrics_table(frame: pd.DataFrame) -> Group:
     if frame.empty:
         raise InputError("there are no numbers to show: the results are empty")
     runs = [rows for _, rows in directed(frame).groupby("cell", sort=False)]
-    title = Text(_run_name(runs[0])) if len(runs) == 1 else None
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left")
-    table.add_column("metric", overflow="fold", min_width=16)  # the only column that may be too wide
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("interval", no_wrap=True)
-    table.add_column("note", no_wrap=True)
+    title = _run_name(runs[0]) if len(runs) == 1 else ""
+    lines: list[list[Text]] = []
+    rules: list[int] = []
     notes: list[str] = []
     lost = _lost(frame)
     for rows in runs:
         if len(runs) > 1:
-            table.add_row(Text(_run_name(rows), style="bold underline"))
-        parts = rows.assign(place=by_aspect).groupby(["place", "direction"], sort=True)
-        for (_, direction), aspect in parts:
+            lines.append([Text(_run_name(rows), style="bold underline"), *_EMPTY])
+        for (_, direction), aspect in rows.assign(place=by_aspect).groupby(["place", "direction"], sort=True):
             name = plain(aspect.iloc[0]["aspect"]).replace("_", " ") + direction_words(str(direction))
-            table.add_row(Text(name, style="bold"))
+            lines.append([Text(name, style="bold"), *_EMPTY])
             ordered = aspect.assign(standing=standing).sort_values("standing", kind="stable")
             twice = set(aspect.loc[aspect["metric"].duplicated(), "metric"])  # of several tasks: say which
             for row in ordered.to_dict("records"):
@@ -67,9 +60,16 @@ def metrics_table(frame: pd.DataFrame) -> Group:
                 if note and note not in notes:
                     notes.append(note)
                 task = row["task"] if row["metric"] in twice else ""
-                table.add_row(*_line(row, task), Text(f"[{notes.index(note) + 1}]" if note else ""))
-            table.add_section()
-    return Group(table, *(_Note(f"[{n}] {note}") for n, note in enumerate(notes, start=1)))
+                lines.append([*_line(row, task), Text(f"[{notes.index(note) + 1}]" if note else "")])
+            rules.append(len(lines))
+    names, values, intervals, marks = ([line[place] for line in lines] for place in range(4))
+    columns = [
+        Column("value", values),
+        Column("interval", intervals, right=False),
+        Column("note", marks, right=False),
+    ]
+    shown = Blocks(title, Column("metric", names), columns, rules)
+    return Group(shown, *(_Note(f"[{n}] {note}") for n, note in enumerate(notes, start=1)))
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,9 @@ class _Note:
             yield Segment.line()
 
 
+_EMPTY = (Text(""), Text(""), Text(""))
+
+
 def frame_table(frame: pd.DataFrame) -> Group:
     """Models side by side, one board per dataset, task, direction and aspect: mean over seeds, best in bold with a `*`.
 
@@ -96,62 +99,21 @@ def frame_table(frame: pd.DataFrame) -> Group:
         raise InputError("there are no numbers to compare: the results are empty")
     parts: list[Any] = []
     for board in boards(frame):
-        parts += [*([Text()] if parts else []), _BoardTable(board), Text(), *map(Text, board.notes)]
+        parts += [*([Text()] if parts else []), _blocks(board), Text(), *map(Text, board.notes)]
     return Group(*parts)
 
 
 HEADING = 13  # characters a line of a board's heading; "efficientnet_", the longest piece of common names
 
 
-@dataclass(frozen=True)
-class _BoardTable:
-    board: Board
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        names = [folded(name, max(20, options.max_width // 3)) for name, _ in self.board.rows]
-        columns = [
-            (folded(heading_, HEADING), [_entry(entries[place]) for _, entries in self.board.rows])
-            for place, heading_ in enumerate(self.board.headings)
-        ]
-        ranks = [("rank", [Text(rank) for rank in self.board.ranks])] if self.board.ranks else []
-        room = options.max_width - _width(("model", names))
-        # Not the table's own title, which would be folded to the width of the table.
-        yield Text(self.board.title, style="table.title")
-        for part, some in enumerate(_fitting([*ranks, *columns], room)):
-            if part:
-                yield Text()
-            yield _board_table(names, some, self.board.n_controls)
-
-
-_Column = tuple[str, Sequence[Text | str]]  # heading and cells
-
-
-def _width(column: _Column) -> int:
-    """Of a column and the space on its right, in characters."""
-    return max(cell_len(line) for cell in (column[0], *column[1]) for line in str(cell).splitlines()) + 2
-
-
-def _fitting(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
-    """`columns` in runs of which each fits into `room` characters, where it is more than one column."""
-    some: list[_Column] = []
-    for column in columns:
-        if some and sum(map(_width, [*some, column])) > room + 1:  # nothing follows the last one
-            yield some
-            some = []
-        some.append(column)
-    yield some
-
-
-def _board_table(names: Sequence[str], columns: Sequence[_Column], n_controls: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("model", overflow="fold")
-    for heading_, _ in columns:
-        table.add_column(Text(heading_), justify="right", no_wrap=True)
-    for place, name in enumerate(names):
-        if place and place == len(names) - n_controls:
-            table.add_section()
-        table.add_row(Text(name), *(cells[place] for _, cells in columns))
-    return table
+def _blocks(board: Board) -> Blocks:
+    columns = [
+        Column(folded(heading_, HEADING), [_entry(entries[place]) for _, entries in board.rows])
+        for place, heading_ in enumerate(board.headings)
+    ]
+    ranks = [Column("rank", board.ranks)] if board.ranks else []
+    names = Column("model", [name for name, _ in board.rows])
+    return Blocks(board.title, names, [*ranks, *columns], (len(board.rows) - board.n_controls,))
 
 
 def _entry(entry: Entry | None) -> Text:
@@ -163,16 +125,6 @@ def _entry(entry: Entry | None) -> Text:
     for said in more:
         text.append(f"\n{said}", style="not bold")
     return text
-
-
-def folded(heading: str, width: int = 18) -> str:
-    """`heading` in lines of about `width`, broken at spaces and after underscores and commas."""
-    lines = [""]
-    for piece in re.findall(r"[^_,\s]*[_,]\s*|[^_,\s]+\s*", heading):
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _run_name(rows: pd.DataFrame) -> str:

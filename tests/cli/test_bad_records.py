@@ -17,6 +17,7 @@ import torch
 from benchbench.cli import main
 from benchbench.core.hashing import digest
 from benchbench.results.manifest import RunFacts
+from benchbench.results.provenance import sealed, write_run_json
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
@@ -126,7 +127,7 @@ def twice(folder: Path) -> None:
 
 
 DAMAGE: dict[Callable[[Path], None], str] = {
-    truncated: r"run\.json is not JSON; restore it, or delete the folder .* and run the cell again",
+    truncated: r"run\.json is not JSON \(.*line 3\); restore it, or delete the folder .* and run the cell again",
     without_run: r"metrics\.csv has no run\.json beside it; restore it, or delete|run\.json cannot be read",
     edited: r"metrics\.csv is not what run\.json lists \(its sha256 differs\); restore it, or delete",
     older: r"run\.json has schema version 0 but this benchbench reads 2; benchbench migrate FOLDER carries",
@@ -180,7 +181,7 @@ def test_a_report_refuses_what_it_would_have_to_make_up(folders: list[Path], ver
     for fact in ("seed", "data"):
         path = folders[0] / "run.json"
         whole = path.read_text()
-        path.write_text(json.dumps({name: x for name, x in json.loads(whole).items() if name != fact}))
+        write_run_json(path, sealed({name: x for name, x in json.loads(whole).items() if name != fact}))
         assert is_one_sentence(*verb("report", "runs"), rf"run\.json does not state {fact}")
         path.write_text(whole)
     (folders[1] / "curves.csv").write_text("epoch,st")

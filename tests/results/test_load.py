@@ -17,6 +17,7 @@ from benchbench.core.hashing import file_sha256
 from benchbench.results.claims.conditions import FACTS
 from benchbench.results.load import load_results, load_runs
 from benchbench.results.older import completed
+from benchbench.results.provenance import sealed, write_run_json
 from benchbench.results.record import COLUMNS, Row
 from benchbench.results.tables import DTYPES, to_frame
 
@@ -124,13 +125,13 @@ def test_an_edited_number_is_refused(tmp_path: Path, make_row: MakeRow, land: La
 
 
 def test_rows_of_another_cell_are_refused(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
-    """A metrics.csv taken over from another cell, with its sha256 mended in run.json."""
+    """A metrics.csv taken over from another cell, with its sha256 mended in run.json, and that one sealed again."""
     folder = land(tmp_path / "a", [make_row()])
     other = land(tmp_path / "b", [make_row(cell="b" * 16)])
     shutil.copy(other / "metrics.csv", folder / "metrics.csv")
     run = json.loads((folder / "run.json").read_text())
     run["files"]["metrics.csv"] = file_sha256(folder / "metrics.csv")
-    (folder / "run.json").write_text(json.dumps(run))
+    write_run_json(folder / "run.json", sealed(run))
     with pytest.raises(InputError, match="rows of another cell than 00112233aabbccdd"):
         load_results(tmp_path / "a")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -147,3 +148,63 @@ def test_cells_that_failed_are_told(repository: Path) -> None:
     assert one("model=gan").failed("A") == ["gan on digits, seed 3, of A failed: the loss is no number"]
     assert one("model=vae").failed("A") == []
     assert len(one("results").failed("B")) == 1
+
+
+@pytest.mark.parametrize("value", ["4", "4.0"])
+def test_a_group_may_name_a_setting(
+    tmp_path: Path, make_row: MakeRow, land: Callable[..., Path], value: str
+) -> None:
+    """Two recipes of one model, of which the label names neither: the records say all settings, defaults too."""
+    for n, beta in enumerate(("4", "1")):
+        row = make_row(model="beta-vae", cell=f"{n}" * 16, seed=n)
+        land(tmp_path, [row], {"settings": {"beta": beta, "latent": "16"}})
+    (selection,) = select([f"model=beta-vae,beta={value}"], tmp_path)
+    assert set(selection.rows["cell"]) == {"0" * 16}
+    with pytest.raises(InputError, match=r"unknown beta '3'.*Known: 1, 4"):
+        select(["model=beta-vae,beta=3"], tmp_path)
+    with pytest.raises(InputError, match="unknown column 'betta'; did you mean 'beta'"):
+        select(["betta=4"], tmp_path)
+
+
+GIT_SAYS = {
+    "fatal: detected dubious ownership in repository at '/x'\nTo add an exception for this directory, call:\n\n"
+    "\tgit config --global --add safe.directory /x\n": "dubious ownership in repository at '/x'; "
+    "git config --global --add safe.directory /x allows it",
+    "fatal: not a git repository (or any of the parent directories): .git\n": "lies in no git repository",
+    "error: object file .git/objects/ab/cd is empty\nfatal: loose object abcd is corrupt\n": "object file .* is empty",
+    "fatal: could not fetch abcd from promisor remote\n": "could not fetch abcd from promisor remote",
+    "fatal: this operation must be run in a work tree\n": "must be run in a work tree",
+    "error: bad signature 0x00000000\nfatal: index file corrupt\n": "bad signature 0x00000000",
+}
+
+
+@pytest.mark.parametrize(("said", "sentence"), GIT_SAYS.items())
+@pytest.mark.parametrize("text", ["git:HEAD", "HEAD:results"])
+def test_the_reason_of_git_is_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, sentence: str, text: str
+) -> None:
+    """A git that fails as the real one does (its words are those of git 2.39); the sentence holds what it said."""
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    (tmp_path / "said").write_text(said)
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2\nexit 128\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent) + os.pathsep + os.environ["PATH"])
+    with pytest.raises(InputError, match=sentence):
+        select([text], tmp_path)
+    program.chmod(0o644)
+    monkeypatch.setenv("PATH", str(program.parent))
+    with pytest.raises(InputError, match=r"git, which (cannot be started|is not installed)"):
+        select([text], tmp_path)
+
+
+def test_a_shallow_clone_says_so(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """git's own clone with --depth 1: the newest revision is there, an older one is not, and how to get it is said."""
+    clone = tmp_path_factory.mktemp("clone") / "shallow"
+    git("clone", "-q", "--depth", "1", f"file://{repository}", str(clone))
+    os.chdir(clone)
+    assert len(one("git:HEAD").rows) == 3
+    with pytest.raises(InputError, match=r"no revision 'old'.*shallow clone: git fetch --unshallow --tags"):
+        one("git:old")
+    with pytest.raises(InputError, match=r"no revision '-rf'"):
+        one("git:-rf")

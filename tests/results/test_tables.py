@@ -105,6 +105,13 @@ def test_a_duplicate_is_not_written(make_row: MakeRow, tmp_path: Path) -> None:
         (",12.5,", ",,", "row 2 is impossible"),
         ("false,1000", "no,1000", "row 2 has 'no' as its higher_is_better"),
         (",ok,", ",fine,", "row 2 has 'fine' as its status"),
+        (
+            "false,1000",
+            "FALSE,1000",
+            r"row 2 has 'FALSE' \(spreadsheets write it so\) as its higher_is_better",
+        ),
+        (",1000,", f",{2**63},", "row 2 is impossible .* are counted"),
+        (",1000,", ",-1,", "row 2 is impossible .* are counted"),
         ("12.5", '"12.5', "is not a CSV table"),
     ],
 )
@@ -125,10 +132,20 @@ def test_an_edited_file_is_refused_by_name(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", r"lacks the column\(s\) cell"), (b"\xff\xfe\x00", "is not a CSV table")],
+    [
+        (b"", "is not a CSV table: it is empty"),
+        (b"\xff\xfe\x00", "it is not UTF-8 text but UTF-16"),
+        (b"\xfa\x00", r"is not a CSV table: it is not UTF-8 text \(byte 0xfa at place 0\)"),
+        (b"\0" * 64, "is full of zeros"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
+        (b"<!DOCTYPE html><html></html>", "is a web page"),
+        (b"a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> branch\n", "holds a merge conflict"),
+        (b"cell;model;variant\n", "has its columns parted by a semicolon, as spreadsheets save them"),
+        (b"cell\tmodel\tvariant\n", "has its columns parted by a tab"),
+    ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
-    """An empty file and a binary one: the two ways a copy goes wrong."""
+    """The ways a copy goes wrong, each by its name; how each looks is what the program that does it writes."""
     (tmp_path / "metrics.csv").write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_rows(tmp_path / "metrics.csv")

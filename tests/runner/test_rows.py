@@ -135,3 +135,12 @@ def test_a_balanced_metric_saw_as_many_of_both_sides(generated: int, real: int) 
     rows = rows_of(Cell(metrics), numbers)
     found = {row.metric.removesuffix(f"_{LITE}"): (row.n_images, row.n_reference) for row in rows}
     assert found == {"fd": (generated, real), "precision": (16, 16), "vendi": (generated, None)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e200])
+def test_what_no_record_holds_is_a_failure_with_its_reason(value: float) -> None:
+    """By the bounds of `results.record`: a row that no reader would take costs that number, not the record."""
+    found = Measurement("odd", "cost", "", None, Estimate(1.0, low=value, high=2.0, interval="95%"))
+    (row,) = rows_of(Cell([]), [Number(found, "generation")])
+    assert (row.status, row.value, row.low, row.interval) == ("failed", None, None, None)
+    assert row.reason == f"it came out as {value:g}, which is no number to compare"

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.reading import open_regular
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import FilePart, assemble, resolve_labels, tidy
 from benchbench.data.pipeline.cache import Decoded, cache_folder, cached
@@ -213,6 +214,18 @@ def read_local(root: Path) -> list[FilePart]:
             " is missing; complete it, or remove the folder to have the canonical archive downloaded"
         )
     return list(found.values())
+
+
+def holds_jpeg(root: Path) -> bool:
+    """Whether the images of a local copy come out of JPEG files, by the first one of each split."""
+    for part in read_local(root):
+        _, first = next(iter(part.items()))
+        if isinstance(first, Path):
+            with open_regular(first) as file:
+                first = file.read(2)
+        if bytes(first).startswith(b"\xff\xd8"):
+            return True
+    return False
 
 
 def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

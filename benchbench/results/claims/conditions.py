@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.errors import InputError, NothingComparable
+from benchbench.core.errors import short as shortened
 from benchbench.results.manifest import Data, Machine, RunManifest
 from benchbench.results.older import directed
 
@@ -35,6 +36,7 @@ FACTS = {
     "decoder": "string",  # what decoded the images, where it matters
     "machine": "string",  # in words, of what depends on it
     "busy": "Float64",  # share of the machine that other programs took while it was timed (see `BUSY`)
+    "canonical": "boolean",  # whether the data are the published pixels, null where nobody can say
     "control": "boolean",  # a landmark, whose seeds are no trainings
     "collapse": "string",  # the alarm's words, null where it was silent
 }
@@ -80,6 +82,7 @@ def facts_of(run: RunManifest) -> dict[str, Any]:
         "machine": _machine([getattr(machine, name) for name in _MACHINE]),
         "busy": beyond_one_a_core(machine.load_1min, machine.cores),
         "cores": machine.cores,
+        "canonical": data.canonical,
         "control": run.model in _OLDER_CONTROLS if run.control is None else run.control,
         "collapse": None if run.collapse is None else run.collapse.words,
     }
@@ -140,6 +143,28 @@ def contradiction(who: str, metric: str, seed: str, cells: Iterable[str]) -> Inp
     )
 
 
+NAMED = 2  # numbers of one refusal; of the rest their count
+
+
+def together(refused: Iterable[str]) -> list[str]:
+    """Refusals, `what: why`, with all that have one reason in one.
+
+    >>> together(["fd: n is 1 against 2", "kd: n is 1 against 2", "is: n is 1 against 2", "ssim: the size differs"])
+    ['fd, kd and 1 more: n is 1 against 2', 'ssim: the size differs']
+    """
+    by_reason: dict[str, list[str]] = {}
+    for text in refused:
+        what, _, why = text.partition(": ")
+        by_reason.setdefault(why, []).append(what)
+    return [f"{some(names)}: {why}" for why, names in by_reason.items()]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of several names, and how many more there are: "fd, kd and 7 more"."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
 def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Question]:
     """The (dataset, task, direction, metric) that both tables answer, sorted, after checking that they may be compared.
 
@@ -163,7 +188,7 @@ def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Questio
     ]
     if refused:
         raise NothingComparable(
-            f"these numbers were not made the same way: {'; '.join(refused)}; run both alike"
+            f"these numbers were not made the same way: {'; '.join(together(refused))}; run both alike"
         )
     return shared
 
@@ -196,7 +221,7 @@ def _values(name: str, values: Sequence[str]) -> str:
 
 def short(name: str, value: str) -> str:
     """A value of the field `name` as people read it."""
-    return value[:8] if name in ("data", "extractor_weights") and value != "none" else value
+    return value[:8] if name in ("data", "extractor_weights") and value != "none" else shortened(value)
 
 
 def _machine(facts: Sequence[Any]) -> str:

@@ -15,15 +15,15 @@ command once more finishes. Two processes may do it at once.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, SkippedWarning
 from benchbench.core.files import atomic_folder
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.registry import METRICS as FAMILIES
@@ -33,11 +33,13 @@ from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, select_metrics
 from benchbench.models.build import configure_sampling, sampling_class
 from benchbench.results.key import KEY_LENGTH, metric_specification
-from benchbench.results.manifest import RunManifest, damaged, demand
-from benchbench.results.provenance import write_run_json
+from benchbench.results.load import rows_of
+from benchbench.results.manifest import RunManifest
+from benchbench.results.provenance import sealed, stated_in, whole, write_run_json
 from benchbench.results.record import SCHEMA_VERSION, Row
 from benchbench.results.store import METRICS, RUN, Store
-from benchbench.results.tables import read_rows, write_rows
+from benchbench.results.tables import write_rows
+from benchbench.results.touched import damaged, foreign
 from benchbench.runner.labels import settings
 from benchbench.runner.plan import TRAINING_VERSION, Keys, keys_of
 from benchbench.runner.rekey.identities import identity_now
@@ -66,31 +68,23 @@ def migrate(root: Path) -> Iterator[Moved]:
     store = Store(root)
     store.check_writable()
     for file in sorted(root.glob(f"[!.]*/[!.]*/[!.]*/{RUN}")):
+        if (why := foreign(file.parent, (RUN,))) is not None:
+            warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
+            continue
         yield _moved(store, file.parent, _read(file))
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        run: dict[str, Any] = json.loads(file.read_bytes())
-        known = run["schema_version"] in range(1, SCHEMA_VERSION + 1)
-        whole = (
-            isinstance(run["cell"], str)
-            and isinstance(run["files"], dict)
-            and run["dataset"]
-            and run["model"]
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(file, "is not what was written") from error
-    if not known or not whole:
+    """What a run.json of any version says. It is of the types that today's has, in what it has of it."""
+    run = stated_in(file)
+    if run["schema_version"] not in range(1, SCHEMA_VERSION + 1):
         raise damaged(file, f"is of schema version {run['schema_version']}, which nobody here can read")
-    demand(file, RunManifest, run)
+    whole(file, run)
     return run
 
 
 def _moved(store: Store, folder: Path, run: dict[str, Any]) -> Moved:
-    if file_sha256(folder / METRICS) != run["files"].get(METRICS):
-        raise damaged(folder / METRICS, f"is not what {RUN} lists (its sha256 differs)")
-    rows = read_rows(folder / METRICS)
+    rows = rows_of(folder, RunManifest.model_validate(run))
     made_of = parts_of(run, rows)
     if run["schema_version"] == SCHEMA_VERSION and (made_of is None or made_of.code_now == made_of.code):
         return Moved(folder, folder, "as it was")
@@ -111,7 +105,7 @@ def _moved(store: Store, folder: Path, run: dict[str, Any]) -> Moved:
                 [replace(row, cell=new["cell"], variant=_variant(row.variant)) for row in rows],
             )
             new["files"] = {**run["files"], METRICS: file_sha256(fresh / METRICS)}
-            write_run_json(fresh / RUN, new)
+            write_run_json(fresh / RUN, sealed(new))
     shutil.rmtree(folder)
     return Moved(folder, target, state)
 
@@ -213,28 +207,32 @@ def _variant(text: str) -> str:
 def parts_of(run: Mapping[str, Any], rows: Sequence[Row]) -> Parts | None:
     """What the key of this record was made from; None where its own key does not come out of what it says."""
     try:
-        recipe, code = run["recipe"], run["code_hash"]
-        model = recipe["model"]
-        code_now = identity_now(model, code)
-        if code_now is None or model not in MODELS.names():
-            return None
-        names = _tasks(rows)
-        made_of = Parts(
-            model=model,
-            code=code,
-            code_now=code_now,
-            hyper=run["config"],
-            sampling=run.get("sampling", {}),
-            training=_training(run),
-            weights_sha256=run["weights_loaded_sha256"],
-            dataset=run["data"]["fingerprint"],
-            task={"names": names} if run["name"] is None else {"names": names, "name": run["name"]},
-            metrics=(),
-            n_samples=run["n_samples"],
-            seed=run["seed"],
-        )
-    except KeyError:
+        return _proved(run, rows)
+    except (KeyError, TypeError, AttributeError, ValueError, InputError):
+        return None  # it leaves out something, says null, or holds settings that its model never had
+
+
+def _proved(run: Mapping[str, Any], rows: Sequence[Row]) -> Parts | None:
+    recipe, code = run["recipe"], run["code_hash"]
+    model = recipe["model"]
+    code_now = identity_now(model, code)
+    if code_now is None or model not in MODELS.names():
         return None
+    names = _tasks(rows)
+    made_of = Parts(
+        model=model,
+        code=code,
+        code_now=code_now,
+        hyper=run["config"],
+        sampling=run.get("sampling", {}),
+        training=_training(run),
+        weights_sha256=run["weights_loaded_sha256"],
+        dataset=run["data"]["fingerprint"],
+        task={"names": names} if run["name"] is None else {"names": names, "name": run["name"]},
+        metrics=(),
+        n_samples=run["n_samples"],
+        seed=run["seed"],
+    )
     first = run["schema_version"] == 1
     for metrics in _specifications(run, rows):
         tried = replace(made_of, metrics=metrics)
