@@ -25,8 +25,10 @@ from benchbench.cli.run import run
 from benchbench.cli.stats import stats
 from benchbench.cli.suite import suite
 from benchbench.core.errors import BenchbenchError, CellFailed, out_of_memory, unknown_name
+from benchbench.core.interrupts import Terminated, terminable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+TERMINATED = 143  # 128 + SIGTERM
 
 
 class Verbs(click.Group):
@@ -52,6 +54,7 @@ for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, l
 
 def main() -> NoReturn:
     """The console script: runs the verb and turns every error into one sentence and an exit code."""
+    terminable()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -59,9 +62,10 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; the same command goes on from where it was")
-        sys.exit(INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        ended = isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated)  # Click's Abort hides it
+        _say("terminated" if ended else "interrupted")
+        sys.exit(TERMINATED if ended else INTERRUPTED)
     except BrokenPipeError:
         # Somebody closed our stdout (`| head`); Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

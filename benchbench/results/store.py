@@ -16,12 +16,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import InputError
-from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
+from benchbench.core.files import atomic_folder, atomic_write, cannot_write, last_change, sweep, temporary_name
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.results.manifest import RunFacts, RunManifest, damaged
 from benchbench.results.provenance import read_manifest, write_run_json
@@ -50,7 +50,7 @@ class Store:
         `InputError` for a damaged one: it is neither served nor silently replaced.
         """
         folder = self.cell_dir(dataset, model, key)
-        if not folder.exists() or _only_failed(folder):
+        if not (folder / RUN).exists() and not _holds_record(folder):
             return None
         run = read_manifest(folder / RUN)
         if run.cell != key:
@@ -90,6 +90,10 @@ class Store:
             manifest = RunManifest.seal(run, cell=key, dataset=dataset, model=model, files=digests)
             write_run_json(folder / RUN, manifest.as_json())
             self.clear_failure(dataset, model, key)
+        if not (self.cell_dir(dataset, model, key) / RUN).exists():
+            raise InputError(
+                f"{self.cell_dir(dataset, model, key)} was written by somebody else meanwhile; run the same command again"
+            )
 
     def record_failure(self, dataset: str, model: str, key: str, facts: Mapping[str, Any]) -> Path:
         """Say in the cell's folder why there is no cell: `facts` (JSON-able, at least `reason`).
@@ -105,18 +109,19 @@ class Store:
     def clear_failure(self, dataset: str, model: str, key: str) -> None:
         """Forget that a cell failed; nothing happens where it did not."""
         folder = self.cell_dir(dataset, model, key)
-        if _only_failed(folder):
-            (folder / FAILED).unlink(missing_ok=True)
-            folder.rmdir()
+        if folder.is_dir() and not _holds_record(folder):
+            for left in folder.iterdir():
+                left.unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else removed it, or put the cell there meanwhile
+                folder.rmdir()
 
-    def has_work(self, key: str) -> bool:
-        """Whether an unfinished cell left something to go on from."""
-        folder = self.root / ".work" / _checked(key)
-        return folder.is_dir() and any(folder.iterdir())
+    def work_path(self, key: str) -> Path:
+        """Where what an unfinished cell needs to go on is or would be."""
+        return self.root / ".work" / _checked(key)
 
     def workdir(self, key: str) -> Path:
         """A folder for what an unfinished cell needs to go on, made if it is not there."""
-        folder = self.root / ".work" / _checked(key)
+        folder = self.work_path(key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -125,7 +130,7 @@ class Store:
 
     def clear_work(self, key: str) -> None:
         """Drop the work folder of a cell, whole and at once; nothing happens where there is none."""
-        folder = self.root / ".work" / _checked(key)
+        folder = self.work_path(key)
         doomed = temporary_name(folder)
         try:
             folder.rename(doomed)  # first out of sight: nobody goes on from half a folder
@@ -134,6 +139,28 @@ class Store:
             return
         except OSError as error:
             raise cannot_write(folder, error) from error
+
+    def tidy(self) -> None:
+        """Take away what killed processes left: temporary files and folders that no living process owns
+        (`core.files.sweep`), and the work folders of trainings that a finished cell came from.
+
+        Work that is newer than the cell is kept: somebody trains the same anew, with a monitor for instance.
+        """
+        models = [folder for folder in self.root.glob("[!.]*/[!.]*/") if folder.is_dir()]
+        unfinished = [folder for model in models for folder in model.glob("*/") if not (folder / RUN).exists()]
+        for folder in [self.root, self.root / ".work", *self.root.glob("[!.]*/"), *models, *unfinished]:
+            sweep(folder)
+        works = {work.name: work for work in (self.root / ".work").glob("[!.]*/")}
+        for work in works.values():
+            sweep(work)
+        for run in self.root.glob(f"[!.]*/[!.]*/[!.]*/{RUN}") if works else ():
+            try:
+                work = works[str(read_manifest(run).training_key)]
+                if last_change(work) < run.stat().st_mtime:
+                    self.clear_work(work.name)
+            except (KeyError, OSError, InputError):
+                # Not the cell of any of them; or a damaged one, which whoever asks for it will hear of.
+                continue
 
     def check_writable(self) -> None:
         """`InputError` unless folders and files can be made below `root`; call it before expensive work."""
@@ -147,8 +174,11 @@ class Store:
             shutil.rmtree(probe, ignore_errors=True)
 
 
-def _only_failed(folder: Path) -> bool:
-    return (folder / FAILED).exists() and not (folder / RUN).exists()
+def _holds_record(folder: Path) -> bool:
+    """Whether there is more than the reason of a failure and what a killed process left of writing it down."""
+    if not folder.is_dir():
+        return False
+    return any(path.name != FAILED and not path.name.startswith(f".{FAILED}.") for path in folder.iterdir())
 
 
 def folder_name(name: str) -> str:

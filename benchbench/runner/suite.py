@@ -47,6 +47,7 @@ from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.spec import CellSpec
+from benchbench.training.checkpoint import has_checkpoint
 
 State = Literal["done", "begun", "new"]
 _S = TypeVar("_S", bound="Settings")
@@ -212,7 +213,7 @@ def _cell(plan: Plan, spec: CellSpec, store: Store, past: pd.DataFrame) -> Suite
     state: State = "new"
     if store.find(plan.dataset.name, spec.model, plan.key) is not None:
         state = "done"
-    elif store.has_work(plan.training_key):
+    elif has_checkpoint(store.work_path(plan.training_key)):
         state = "begun"
     seconds = _estimate(past, spec.model, plan.dataset.name)
     asked = spec.model_copy(update={"seed": plan.seed})

@@ -19,13 +19,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 Status = Literal["done", "failed"]
 POLL = 0.2  # seconds between looks at the children
-GRACE = 10.0  # seconds a child has to end itself before it is killed
+GRACE = 60.0  # seconds a child has to finish its step and write a checkpoint before it is killed
 
 
 @dataclass(frozen=True, eq=False)  # two jobs with the same arguments are still two
@@ -95,19 +96,22 @@ class LocalProcesses:
                 yield None
 
     def cancel(self) -> None:
-        """Ask every child to end (SIGTERM), kill those that do not within ten seconds."""
+        """Ask every child to end (SIGTERM), which writes down how far its training is; kill those that have not ended
+        within a minute, and all at once where somebody interrupts again."""
         self._waiting.clear()
         for child, _, _ in self._children.values():
             child.terminate()
         deadline = time.monotonic() + GRACE
-        for child, _, log in self._children.values():
-            try:
-                child.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+        try:
+            for child, _, _ in self._children.values():
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            for child, _, log in self._children.values():
                 child.kill()
                 child.wait()
-            log.close()
-        self._children.clear()
+                log.close()
+            self._children.clear()
 
     def _start(self, job: Job) -> None:
         job.log.parent.mkdir(parents=True, exist_ok=True)
