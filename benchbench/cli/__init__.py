@@ -63,7 +63,9 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
-        ended = isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated)  # Click's Abort hides it
+        ended = isinstance(stop, Terminated) or isinstance(
+            stop.__cause__, Terminated
+        )  # Click's Abort hides it
         _say("terminated" if ended else "interrupted")
         sys.exit(TERMINATED if ended else INTERRUPTED)
     except BrokenPipeError:

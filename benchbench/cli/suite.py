@@ -41,9 +41,12 @@ def suite(suite: Path, dry_run: bool, jobs: int, out: Path, device: str) -> None
 
     store = Store(out)
     store.check_writable()
+    store.tidy()
     cells = plan_suite(load_suite(suite), store, device=resolve_device(device), progress=RichProgress())
     if dry_run:
         Console().print(plan_table(cells, jobs))
+        for reason in dict.fromkeys(cell.reason for cell in cells if cell.reason is not None):
+            click.echo(f"cannot be run: {reason}", err=True)
         return
     with LiveSuite(cells, Console(stderr=True)) as live:
         run_suite(cells, store, LocalProcesses(jobs), device=device, watch=live)

@@ -31,7 +31,9 @@ from benchbench.core.errors import InputError
 ABANDONED = 7 * 86400
 """Seconds without a change after which something unfinished is nobody's, whichever machine began it."""
 
-_TEMPORARY = re.compile(r"\..+\.(?:(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<born>\d+)-[0-9a-f]{8}|[0-9a-f]{32})\.tmp")
+_TEMPORARY = re.compile(
+    r"\.(?P<target>.+)\.(?:(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<born>\d+)-[0-9a-f]{8}|[0-9a-f]{32})\.tmp"
+)
 
 
 def temporary_name(target: Path) -> Path:
@@ -69,7 +71,7 @@ def last_change(path: Path) -> float:
     """When a file, or anything in a folder, was last written: seconds since the epoch; now for what has just gone."""
     try:
         inside = path.rglob("*") if path.is_dir() else ()
-        return max(each.lstat().st_mtime for each in (path, *inside))
+        return max(float(each.lstat().st_mtime) for each in (path, *inside))
     except OSError:
         return time.time()
 
@@ -127,7 +129,9 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
-        with suppress(OSError):  # on a file system that can no longer be written, the sentence above is what counts
+        with suppress(
+            OSError
+        ):  # on a file system that can no longer be written, the sentence above is what counts
             temporary.unlink(missing_ok=True)
 
 
@@ -172,6 +176,10 @@ def cannot_write(path: Path, error: Exception) -> InputError:
     """The sentence for a folder or file that cannot be written: no permission, no space, a file in the way. error:
     what the system said, or a library in its own words."""
     reason = getattr(error, "strerror", None) or error
+    for folder in path.parents:
+        if (said := _TEMPORARY.fullmatch(folder.name)) is not None:  # what it will be called says more
+            path = folder.with_name(said["target"]) / path.relative_to(folder)
+            break
     return InputError(f"cannot write {path}: {reason}; choose another folder or free some space")
 
 

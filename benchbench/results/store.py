@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import InputError
-from benchbench.core.files import atomic_folder, atomic_write, cannot_write, last_change, sweep, temporary_name
+from benchbench.core.files import (
+    atomic_folder,
+    atomic_write,
+    cannot_write,
+    last_change,
+    sweep,
+    temporary_name,
+)
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.results.manifest import RunFacts, RunManifest, damaged
 from benchbench.results.provenance import read_manifest, write_run_json
@@ -91,9 +98,8 @@ class Store:
             write_run_json(folder / RUN, manifest.as_json())
             self.clear_failure(dataset, model, key)
         if not (self.cell_dir(dataset, model, key) / RUN).exists():
-            raise InputError(
-                f"{self.cell_dir(dataset, model, key)} was written by somebody else meanwhile; run the same command again"
-            )
+            place = self.cell_dir(dataset, model, key)
+            raise InputError(f"{place} was written by somebody else meanwhile; run the same command again")
 
     def record_failure(self, dataset: str, model: str, key: str, facts: Mapping[str, Any]) -> Path:
         """Say in the cell's folder why there is no cell: `facts` (JSON-able, at least `reason`).
@@ -147,7 +153,9 @@ class Store:
         Work that is newer than the cell is kept: somebody trains the same anew, with a monitor for instance.
         """
         models = [folder for folder in self.root.glob("[!.]*/[!.]*/") if folder.is_dir()]
-        unfinished = [folder for model in models for folder in model.glob("*/") if not (folder / RUN).exists()]
+        unfinished = [
+            folder for model in models for folder in model.glob("*/") if not (folder / RUN).exists()
+        ]
         for folder in [self.root, self.root / ".work", *self.root.glob("[!.]*/"), *models, *unfinished]:
             sweep(folder)
         works = {work.name: work for work in (self.root / ".work").glob("[!.]*/")}

@@ -155,6 +155,7 @@ def evaluate_images(
     store = None if out is None else Store(out)
     if store is not None:
         store.check_writable()
+        store.tidy()
     plan = make_evaluation(asked, runtime)
     done = None if store is None else _finished(plan, store, runtime.progress)
     if done is not None:

@@ -49,7 +49,7 @@ from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.spec import CellSpec
 from benchbench.training.checkpoint import has_checkpoint
 
-State = Literal["done", "begun", "new"]
+State = Literal["done", "begun", "new", "broken"]
 _S = TypeVar("_S", bound="Settings")
 
 
@@ -118,13 +118,14 @@ class Suite(BaseModel, extra="forbid", frozen=True):
 @dataclass(frozen=True)
 class SuiteCell:
     """One cell of a suite. `stored_as`: the dataset's name in the store. `seconds`: what it should take by past records
-    of the store, None where nobody knows."""
+    of the store, None where nobody knows. `reason`: of a broken one, which cannot be planned and has no key, why."""
 
     spec: CellSpec
     stored_as: str
     key: str
     state: State
     seconds: float | None
+    reason: str | None = None
 
     @property
     def model(self) -> str:
@@ -198,6 +199,9 @@ def plan_suite(
                     raise InputError(
                         f"{model} on {dataset}: {error} (or leave the pair out with [[exclude]])"
                     ) from error
+                except CellFailed as error:  # somebody else's model; no other cell can help it
+                    cells += [_broken(spec, seed, str(error)) for seed in seeds]
+                    continue
                 cells += [_cell(plan, spec, store, past) for plan in plans]
             stage.advance()
     place = {pair: n for n, pair in enumerate(itertools.product(suite.models, suite.datasets))}
@@ -218,6 +222,11 @@ def _cell(plan: Plan, spec: CellSpec, store: Store, past: pd.DataFrame) -> Suite
     seconds = _estimate(past, spec.model, plan.dataset.name)
     asked = spec.model_copy(update={"seed": plan.seed})
     return SuiteCell(asked, plan.dataset.name, plan.key, state, seconds)
+
+
+def _broken(spec: CellSpec, seed: int, reason: str) -> SuiteCell:
+    """A cell that cannot be planned."""
+    return SuiteCell(spec.model_copy(update={"seed": seed}), spec.dataset, "", "broken", None, reason)
 
 
 def _check_names(cells: Sequence[SuiteCell]) -> None:
@@ -254,28 +263,34 @@ def run_suite(
     Raises `CellFailed` at the end when any cell failed. An interrupt ends the running cells; they go on next
     time from their last checkpoint.
     """
-    todo = [cell for cell in cells if cell.state != "done"]
-    watch.skipped(len(cells) - len(todo))
-    by_job = {}
+    done = sum(cell.state == "done" for cell in cells)
+    todo = [cell for cell in cells if cell.state in ("begun", "new")]
+    watch.skipped(done)
+    failures, by_job = [], {}
+    for cell in cells:
+        if cell.reason is not None:
+            failures.append(f"{cell.name}: {cell.reason}")
+            watch.ended(cell.name, 0.0, cell.reason)
     for cell in todo:
         arguments = {"spec": cell.spec.model_dump(mode="json"), "out": str(store.root), "device": device}
         job = Job(cell.name, arguments, store.root / ".logs" / f"{cell.key}.log")
         by_job[job] = cell
         executor.submit(job)
-    failures = []
     try:
         for outcome in executor.as_completed():
             watch.running({job.name: (age, last_line(job.log)) for job, age in executor.running().items()})
             if outcome is None:
                 continue
-            cell = by_job[outcome.job]
-            if outcome.reason is not None:
-                facts = {"seed": cell.seed, "reason": outcome.reason, "when": utc_now()}
+            cell, reason = by_job[outcome.job], outcome.reason
+            if reason is None and store.find(cell.stored_as, cell.model, cell.key) is None:
+                reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
+            if reason is not None:
+                facts = {"seed": cell.seed, "reason": reason, "when": utc_now()}
                 if name := cell.spec.name:
                     facts["model"] = name  # a failed cell is called what its rows would have been
                 store.record_failure(cell.stored_as, cell.model, cell.key, facts)
-                failures.append(f"{cell.name}: {outcome.reason}")
-            watch.ended(cell.name, outcome.seconds, outcome.reason)
+                failures.append(f"{cell.name}: {reason}")
+            watch.ended(cell.name, outcome.seconds, reason)
     finally:
         executor.cancel()
     if failures:

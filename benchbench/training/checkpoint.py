@@ -1,10 +1,10 @@
 """Checkpoints: all that the loop needs to go on as if it had never stopped.
 
 `checkpoint.pt` is replaced atomically and the one before is kept as `checkpoint.before.pt`, so a kill leaves one of
-them whole. A file ends with the sha256 of what comes before: whatever a disk or a hand did to it is seen, the file is
-set aside as `checkpoint.pt.damaged`, and training goes on from the one before or from the start. It is read with
-`weights_only=True`, so a planted file cannot run code. It remembers what it was made for, the `identity`, and refuses to
-go on as something else.
+them whole. A file ends with the sha256 of what comes before: whatever a disk or a hand did to it is seen, the file
+is set aside as `checkpoint.pt.damaged`, and training goes on from the one before or from the start. It is read with
+`weights_only=True`, so a planted file cannot run code. It remembers what it was made for, the `identity`, and
+refuses to go on as something else.
 
 Beside them lies `curves.csv`, all rows so far, for whoever looks on.
 """
@@ -68,7 +68,10 @@ def save_checkpoint(workdir: Path, identity: Mapping[str, Any], state: Mapping[s
     with atomic_path(workdir / FILE) as temporary:
         with open(temporary, "wb") as file:
             sealed = _Sealed(file)
-            torch.save({"identity": _canonical(identity), "state": dict(state)}, sealed)
+            try:
+                torch.save({"identity": _canonical(identity), "state": dict(state)}, sealed)  # type: ignore[arg-type]
+            except RuntimeError as error:  # what torch makes of a file that cannot be written
+                raise sealed.failure or error from error
             file.write(_SEAL + sealed.digest.hexdigest().encode())
         if (workdir / FILE).exists():
             os.replace(workdir / FILE, workdir / BEFORE)
@@ -145,10 +148,15 @@ class _Sealed:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.digest = file, hashlib.sha256()
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)
-        return self.file.write(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
     def flush(self) -> None:
         self.file.flush()

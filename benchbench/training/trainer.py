@@ -122,7 +122,10 @@ class _Trainer:
         self.scans = Scans(self.model, self.schedule, config, eyes, self.handout, self.total, device)
         self.policy, self.augmented = diffaugment(config.diffaugment), False
         self.state = RunState()
-        self.unseen, self.shown_at = False, -inf  # rows of curves that no file shows yet; when the last were shown
+        self.unseen, self.shown_at = (
+            False,
+            -inf,
+        )  # rows of curves that no file shows yet; when the last were shown
 
     def run(self, checkpoints: Checkpoints | None, progress: Progress) -> TrainingResult:
         """From where a checkpoint left it, or the start, to the end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +112,9 @@ DAMAGE = {
     "no checksum": lambda content: content[:-72],
     "of another kind": lambda content: b"step,loss\n1,2\n",
     **{
-        f"bit at {share:.0%}": (lambda content, share=share: _flipped(content, int(share * (len(content) - 1))))
+        f"bit at {share:.0%}": (
+            lambda content, share=share: _flipped(content, int(share * (len(content) - 1)))
+        )
         for share in np.random.default_rng(0).random(20).tolist()
     },
 }
@@ -158,13 +161,14 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_there_was(
     for allowed in (0, 1):
         left = [allowed]
 
-        def write(self: Any, data: bytes, left: list[int] = left) -> int:
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return int(self.file.write(data))
+        class Full(io.FileIO):
+            def write(self, data: Any, left: list[int] = left) -> int:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return super().write(data)
 
-        monkeypatch.setattr(checkpoint._Sealed, "write", write)
+        monkeypatch.setattr(checkpoint, "open", Full, raising=False)
         with pytest.raises(InputError, match=r"cannot write .*checkpoint\.pt: No space left on device"):
             save_checkpoint(tmp_path, IDENTITY, {"step": 2, "w": torch.zeros(1000)})
         assert os.listdir(tmp_path) == ["checkpoint.pt"]
@@ -201,7 +205,8 @@ def test_parts_that_do_not_fit_begin_the_training_anew(
         model = build_model("vae-mlp", {"latent": 2, "width": 4}, ImageSpec(8, 8, False, 0))
         kept = Checkpoints(folder, IDENTITY)
         config, device = TrainingConfig(steps=3, batch_size=4), torch.device("cpu")
-        train(model, TrainingData(images, None, images), config, seed=0, device=device, checkpoints=kept, progress=notes)
+        data = TrainingData(images, None, images)
+        train(model, data, config, seed=0, device=device, checkpoints=kept, progress=notes)
         return model.state_dict()
 
     whole = go(tmp_path / "whole")
