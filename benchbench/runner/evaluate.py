@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from benchbench.core.device import resolve_device
+from benchbench.core.machine import settle_in
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
@@ -151,6 +152,7 @@ def evaluate_images(
     Raises:
         InputError: The request cannot be carried out; nothing was written.
     """
+    settle_in(runtime.progress)
     asked = resolve(spec, held)
     store = None if out is None else Store(out)
     if store is not None:

@@ -1,4 +1,4 @@
-"""Why a cell ended, and whose code it was: what somebody else's raises costs its own cell, and the sentence names it."""
+"""Why a cell ended, and whose code it was: what that of somebody else raises costs its own cell, and is named."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import pandas as pd
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import CellFailed
 from benchbench.core.folders import OUTPUT
+from benchbench.core.machine import settle_in
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
@@ -122,6 +123,7 @@ def carry_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime)
     A finished cell is answered from its record. A cell that fails does not stop the next one; when all are
     through, `CellFailed` names those that did.
     """
+    settle_in(runtime.progress)
     store = Store(out)
     store.check_writable()
     store.tidy()

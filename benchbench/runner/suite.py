@@ -36,6 +36,7 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 
 from benchbench.core.errors import CellFailed, InputError, unknown_name
+from benchbench.core.machine import settle_in
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
@@ -188,6 +189,7 @@ def plan_suite(
     """
     # Dataset by dataset, so that each is read once; then in the order of the file.
     pairs = [(model, dataset) for dataset in suite.datasets for model in suite.models]
+    settle_in(progress)
     past, desk = _past(store), Desk(Runtime(device))
     cells: list[SuiteCell] = []
     with progress.stage("planning", len(pairs), "pair") as stage:

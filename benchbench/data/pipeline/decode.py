@@ -14,7 +14,6 @@ number, so it is the user's), and images of different sizes when no size was ask
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -25,11 +24,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from benchbench.core.errors import InputError
+from benchbench.core.machine import free_memory, usable_cores
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.prefetch import map_ahead
 
@@ -56,7 +55,7 @@ Pixels = tuple[NDArray[np.uint8], list[str]]
 """What `decode_image` returns."""
 
 CHUNK = 8  # files a thread takes at a time: few, for they may be large
-WORKERS = min(8, os.cpu_count() or 1)
+WORKERS = min(8, usable_cores())
 
 
 class NoRoomError(InputError):
@@ -298,7 +297,7 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
 
 def room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:
     """Memory for uint8 images n×3×height×width, not filled; `NoRoomError` if there is not as much."""
-    needed, free = n * 3 * height * width, psutil.virtual_memory().available
+    needed, free = n * 3 * height * width, free_memory()
     if needed > free:
         raise NoRoomError(
             f"{n} images of {width}×{height} need {needed / 2**30:.1f} GiB of memory but "

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
+from benchbench.core.machine import THREADS, threads_for
+
 Status = Literal["done", "failed"]
 POLL = 0.2  # seconds between looks at the children
 GRACE = 60.0  # seconds a child has to finish its step and write a checkpoint before it is killed
@@ -116,16 +118,15 @@ class LocalProcesses:
     def _start(self, job: Job) -> None:
         job.log.parent.mkdir(parents=True, exist_ok=True)
         log = job.log.open("wb")
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
         # Two sets of threads on the same cores wait for each other.
-        shared = {} if self.workers == 1 else {"OMP_NUM_THREADS": str(threads)}
+        shared = {} if self.workers == 1 else {THREADS: str(threads_for(self.workers))}
         child = subprocess.Popen(
             [sys.executable, "-m", "benchbench.runner.executors.job"],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**shared, **os.environ},
+            env={**os.environ, **shared},
             start_new_session=True,  # Ctrl-C is the parent's to pass on
         )
         assert child.stdin is not None
