@@ -140,11 +140,13 @@ class Store:
         doomed = temporary_name(folder)
         try:
             folder.rename(doomed)  # first out of sight: nobody goes on from half a folder
-            shutil.rmtree(doomed)
         except FileNotFoundError:
             return
         except OSError as error:
             raise cannot_write(folder, error) from error
+        shutil.rmtree(
+            doomed, ignore_errors=True
+        )  # somebody may be writing into it; the next run sweeps the rest
 
     def tidy(self) -> None:
         """Take away what killed processes left: temporary files and folders that no living process owns

@@ -65,6 +65,21 @@ def save_checkpoint(workdir: Path, identity: Mapping[str, Any], state: Mapping[s
 
     Raises `InputError` where it cannot be written, for want of space for instance; those that were there stay.
     """
+    _written(lambda: _save(workdir, identity, state))
+
+
+def _written(write: Callable[[], None]) -> None:
+    """Write, once more where the folder went away meanwhile: another process with the same training was done first, and
+    cleared it."""
+    try:
+        write()
+    except InputError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        write()
+
+
+def _save(workdir: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     with atomic_path(workdir / FILE) as temporary:
         with open(temporary, "wb") as file:
             sealed = _Sealed(file)
@@ -83,7 +98,7 @@ def save_curves(workdir: Path, rows: Sequence[Mapping[str, float]]) -> None:
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
     writer.writeheader()
     writer.writerows(rows)
-    atomic_write(workdir / CURVES, text.getvalue())
+    _written(lambda: atomic_write(workdir / CURVES, text.getvalue()))
 
 
 def resume(

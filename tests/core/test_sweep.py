@@ -65,8 +65,8 @@ def aged(path: Path, seconds: float) -> None:
     ],
 )
 def test_who_left_it_decides(tmp_path: Path, name: str, age: float, gone: bool, folder: bool) -> None:
-    """A process of this machine that is no more, or whose number another one has: gone. A living one, and one of another
-    machine, which nobody can see from here: kept, the latter for a week. Names that are not ours: kept."""
+    """A process of this machine that is no more, or whose number another one has: gone. A living one, and one of
+    another machine, which nobody can see from here: kept, the latter for a week. Names that are not ours: kept."""
     path = tmp_path / name
     if folder:
         (path / "inside").mkdir(parents=True)

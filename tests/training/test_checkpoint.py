@@ -285,3 +285,22 @@ def test_the_loop_refuses_changes(tmp_path: Path, change: dict[str, Any], messag
     go(checkpoint_every=1)
     with pytest.raises(InputError, match=message):
         go(**change)
+
+
+def test_a_folder_that_another_process_cleared_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two equal trainings, of which the faster one clears the folder while the slower one writes into it: the second
+    try lands, and so do the curves."""
+    folder = tmp_path / "work"
+    write, cleared = checkpoint._Sealed.write, []
+
+    def clear(self: Any, data: bytes) -> int:
+        if not cleared:
+            cleared.append(os.rename(folder, tmp_path / "doomed"))
+        return write(self, data)
+
+    monkeypatch.setattr(checkpoint._Sealed, "write", clear)
+    save_checkpoint(folder, IDENTITY, {"step": 1})
+    assert cleared
+    assert resumed(folder)[0] == {"step": 1}
