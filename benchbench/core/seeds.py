@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.bounds import MOST_SEED, whole
 from benchbench.core.device_rng import DeviceRng
+from benchbench.core.errors import InputError
+from benchbench.core.validation import shown
 
 
 class ImageRng:
@@ -87,9 +90,25 @@ class ImageRng:
 def image_rngs(
     seed: int, indices: Sequence[int], batch_size: int, device: torch.device | str = "cpu"
 ) -> Iterator[ImageRng]:
-    """One `ImageRng` a batch for the images of these numbers, the last batch as short as it falls."""
+    """One `ImageRng` a batch for the images of these numbers, the last batch as short as it falls. `InputError` for a
+    seed below 0 or beyond 2³² − 1, and for a batch of no images."""
+    check_seed(seed)
+    if batch_size < 1:
+        raise InputError(
+            f"batch_size={batch_size!r} is not possible; give a whole number of images from 1 on"
+        )
     for start in range(0, len(indices), batch_size):
         yield ImageRng(seed, indices[start : start + batch_size], device)
+
+
+def check_seed(seed: int) -> None:
+    """`InputError` for what is no seed of a run: a whole number from 0 to 2³² − 1."""
+    try:
+        number = whole(seed)
+    except ValueError:
+        number = None
+    if number is None or not 0 <= number <= MOST_SEED:
+        raise InputError(f"seed={shown(seed)} is no seed, which is a whole number from 0 to 2³² − 1")
 
 
 def permutation(seed: int, n: int) -> np.ndarray:

@@ -114,7 +114,9 @@ class _Trainer:
         self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
         self.others = OtherBatches(other, self.batches, config) if other else None
         self.schedule = Schedule(model)
-        self.total = config.total_steps(self.batches.epoch_length, self.schedule.batches)
+        self.total = config.total_steps(
+            self.batches.epoch_length, self.schedule.batches, self.schedule.period
+        )
         self.stepper = Stepper(self.model, self.schedule, config, device)
         self.handout = Handout(self.model, config, self.batches.labels, device)
         watching = monitor if config.monitor_every else None
