@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from benchbench.core.bounds import MOST_BATCH
 from benchbench.core.folders import OUTPUT, PUBLISHED
 
 OUT = click.option(
@@ -18,7 +19,7 @@ OUT = click.option(
 FOLDER = click.argument("folder", type=click.Path(path_type=Path), default=OUTPUT)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 BATCH_SIZE = click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
+    "--batch-size", type=click.IntRange(1, MOST_BATCH), help="Images at once when scoring; changes no number."
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from benchbench.cli.options import DEVICE, OUT
+from benchbench.core.bounds import MOST_JOBS
 
 
 @click.command()
@@ -14,7 +15,7 @@ from benchbench.cli.options import DEVICE, OUT
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and what it would cost; run nothing.")
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_JOBS),
     default=1,
     show_default=True,
     help="Cells at a time, a process each.",

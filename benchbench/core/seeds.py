@@ -30,9 +30,13 @@ class ImageRng:
         seed: That of the run.
         indices: The numbers of the images in the run, from 0.
         device: Where the numbers are moved to; they are drawn on the CPU (Philox4x64, Salmon et al. 2011).
+
+    Raises:
+        InputError: `seed` is no whole number from 0 to 2³² − 1.
     """
 
     def __init__(self, seed: int, indices: Iterable[int], device: torch.device | str = "cpu") -> None:
+        check_seed(seed)
         self.seed = seed
         self.indices = list(indices)
         self.device = torch.device(device)
@@ -91,8 +95,7 @@ def image_rngs(
     seed: int, indices: Sequence[int], batch_size: int, device: torch.device | str = "cpu"
 ) -> Iterator[ImageRng]:
     """One `ImageRng` a batch for the images of these numbers, the last batch as short as it falls. `InputError` for a
-    seed below 0 or beyond 2³² − 1, and for a batch of no images."""
-    check_seed(seed)
+    batch of no images, and for what is no seed."""
     if batch_size < 1:
         raise InputError(
             f"batch_size={batch_size!r} is not possible; give a whole number of images from 1 on"

@@ -16,10 +16,11 @@ from typing import Annotated, Any, ClassVar, Self, TypedDict, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from benchbench.core.bounds import MOST_CLASSES, MOST_IMAGES, MOST_LATENT, MOST_SEED, MOST_SIDE, whole
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
-from benchbench.core.validation import first_fault
+from benchbench.core.validation import first_fault, shown
 
 
 def _settings(given: Any) -> Any:
@@ -47,8 +48,10 @@ Computed = Annotated[Precision, Field(description="What the extractors compute i
 Label = Annotated[
     str | None, Field(description="What tables call these rows, in place of the model and its variant.")
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Side = Annotated[int | None, Field(ge=8)]
+Whole = BeforeValidator(whole)
+Seed = Annotated[int, Whole, Field(ge=0, le=MOST_SEED)]
+Side = Annotated[int | None, Whole, Field(ge=8, le=MOST_SIDE)]
+Images = Annotated[int | None, Whole, Field(ge=1, le=MOST_IMAGES)]
 
 
 class Spec(BaseModel, extra="forbid", frozen=True):
@@ -83,7 +86,7 @@ class Spec(BaseModel, extra="forbid", frozen=True):
             if fault.kind == "literal_error":
                 known = get_args(cls.model_fields[fault.where].annotation)
                 raise unknown_name(fault.where, str(fault.given), known) from error
-            raise InputError(f"{fault.where}={fault.given!r}: {fault.reason}") from error
+            raise InputError(f"{fault.where}={shown(fault.given)}: {fault.reason}") from error
 
 
 class CellSpec(Spec, frozen=True):
@@ -115,7 +118,7 @@ class CellSpec(Spec, frozen=True):
         "see `benchbench list datasets`."
     )
     seed: Seed = Field(default=0, description="Of weights, batches and samples.")
-    samples: int | None = Field(
+    samples: Images = Field(
         default=None, description="Images to draw.  [default: as many as the reference, at most 10,000]"
     )
     size: Side = Field(default=None, description="Side of the images in pixels.")
@@ -175,7 +178,7 @@ class EvaluationSpec(Spec, frozen=True):
     )
     precision: Computed = "float32"
     name: Label = None
-    samples: int | None = Field(
+    samples: Images = Field(
         default=None, description="Only the first so many images; for a generator, how many to draw."
     )
     size: Side = Field(default=None, description="Bring the images of both sides to this side in pixels.")
@@ -183,8 +186,12 @@ class EvaluationSpec(Spec, frozen=True):
         default=None,
         description="What IMAGES is where its name does not tell: torchscript, folder, zip, npz, …",
     )
-    latent: int | None = Field(default=None, description="A generator's latent size.")
-    classes: int | None = Field(default=None, description="A conditional generator's number of classes.")
+    latent: Annotated[int | None, Whole] = Field(
+        default=None, ge=1, le=MOST_LATENT, description="A generator's latent size."
+    )
+    classes: Annotated[int | None, Whole] = Field(
+        default=None, ge=1, le=MOST_CLASSES, description="A conditional generator's number of classes."
+    )
     seed: Seed = Field(
         default=0,
         description="Of a generator's noise; samples of one --name under several seeds are replicates.",

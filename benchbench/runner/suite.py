@@ -29,7 +29,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import pandas as pd
 import torch
@@ -47,7 +47,7 @@ from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
-from benchbench.runner.spec import CellSpec
+from benchbench.runner.spec import CellSpec, Images, Side, Whole
 from benchbench.training.checkpoint import has_checkpoint
 
 State = Literal["done", "begun", "new", "broken"]
@@ -58,8 +58,8 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     """What `benchbench run` would be told of a cell; unset ones are its defaults. The fields are those of
     `runner.spec.CellSpec` beside model, dataset and seed, each of which may be missing; `set` is its `overrides`."""
 
-    samples: int | None = Field(default=None, ge=2)
-    size: int | None = Field(default=None, ge=1)
+    samples: Images = None
+    size: Side = None
     recipe: Path | None = None
     set: dict[str, Any] = Field(default_factory=dict)
     pretrained: bool | None = None
@@ -87,7 +87,7 @@ class Match(BaseModel, extra="forbid", frozen=True):
 
     model: str | None = None
     dataset: str | None = None
-    seed: int | None = None
+    seed: Annotated[int | None, Whole] = None
 
     def of(self, model: str, dataset: str, seed: int) -> bool:
         """Whether this cell is meant."""
