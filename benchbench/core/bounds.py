@@ -23,7 +23,7 @@ MOST_CLASSES = 1_000_000
 MOST_STEPS = 1_000_000_000
 """Optimiser steps, and whatever is counted in them."""
 MOST_EPOCHS = 100_000
-MOST_SETTING = 1_000_000_000
+MOST_SETTING = 10_000_000
 """Any whole number among the settings of a model."""
 MOST_JOBS = 1_024
 
@@ -47,8 +47,8 @@ def whole(given: Any) -> Any:
         return None
     kind = str(getattr(given, "dtype", type(given).__name__))
     if "bool" in kind:
-        raise ValueError("must be a whole number and is a truth value")
+        raise ValueError("input should be a valid integer, and this is a truth value")
     try:
         return operator.index(given)
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError("must be a whole number") from None
+        raise ValueError("input should be a valid integer") from None

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from benchbench.core.bounds import MOST_SETTING
-
 _SHOWN = 60  # characters of a value
 
 
@@ -45,7 +43,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def disguised(given: Mapping[str, Any], taken: BaseModel) -> Fault | None:
+def disguised(given: Mapping[str, Any], taken: BaseModel, most: int) -> Fault | None:
     """The first of the settings that pydantic took for a number and that is none, or that nothing can be computed with.
 
     Pydantic makes 1.0 of true, and of a complex number its real part.
@@ -53,6 +51,7 @@ def disguised(given: Mapping[str, Any], taken: BaseModel) -> Fault | None:
     Args:
         given: Settings by name, as somebody gave them.
         taken: What became of them.
+        most: The largest whole number.
 
     Returns:
         The fault; None where there is none.
@@ -66,8 +65,8 @@ def disguised(given: Mapping[str, Any], taken: BaseModel) -> Fault | None:
             reason = f"must be a number and is a {kind}"
         if reason is None and isinstance(number, float) and not math.isfinite(number):
             reason = "must be a finite number"
-        if reason is None and isinstance(number, int) and abs(number) > MOST_SETTING:
-            reason = f"must be at most {MOST_SETTING:,}"
+        if reason is None and isinstance(number, int) and abs(number) > most:
+            reason = f"must be at most {most:,}"
         if reason is not None:
             return Fault("disguised", where, value, reason)
     return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from warnings import catch_warnings, simplefilter
 
+import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.module import (
@@ -14,21 +16,25 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from benchbench.core.bounds import MOST_SETTING
 from benchbench.core.errors import InputError, out_of_memory, unknown_name
 from benchbench.core.machine import free_memory
 from benchbench.core.protocols import ImageSpec, Sampled
 from benchbench.core.registry import MODELS
 from benchbench.core.validation import Fault, disguised, first_fault, shown
 
-MOST_PARTS = 100_000  # layers of a model; each is a Python object or more
+MOST_PARTS = 10_000  # layers of a model; each is a Python object or more
+LARGE = 1_000  # a setting above which a model may be too large
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
-def validated(config_class: type[ConfigT], values: Mapping[str, Any], what: str) -> ConfigT:
+def validated(
+    config_class: type[ConfigT], values: Mapping[str, Any], what: str, most: int = MOST_SETTING
+) -> ConfigT:
     """`config_class(**values)`; an unknown key or a bad value is an `InputError` of one sentence.
 
-    what: the kind of setting for the message, for example "hyper-parameter of vae".
+    what: the kind of setting for the message, for example "hyper-parameter of vae". most: the largest whole number.
     """
     for key in values:
         if key not in config_class.model_fields:
@@ -37,7 +43,7 @@ def validated(config_class: type[ConfigT], values: Mapping[str, Any], what: str)
         config = config_class(**values)
     except ValidationError as error:
         raise _refused(first_fault(error), what) from error
-    if (fault := disguised(values, config)) is not None:
+    if (fault := disguised(values, config, most)) is not None:
         raise _refused(fault, what)
     return config
 
@@ -79,9 +85,13 @@ def build_model(
     """
     drawn = configure_sampling(name, sampling or {})
     config = configure(name, overrides)
-    with _within_memory(
-        f"the model {name} with {_settings(overrides)} for {spec.width}×{spec.height} pixels"
-    ):
+    what = f"the model {name} with {_settings(overrides)} for {spec.width}×{spec.height} pixels"
+    if any(isinstance(size, int) and abs(size) > LARGE for size in config.model_dump().values()):
+        # Once without values, for to fill what does not fit takes minutes and the memory of other programs.
+        with suppress(NotImplementedError), _within_memory(what), torch.device("meta"), catch_warnings():
+            simplefilter("ignore")  # on weights that are loaded into nothing
+            MODELS.get(name)(config, spec)
+    with _within_memory(what):
         model: nn.Module = MODELS.get(name)(config, spec)
     if isinstance(model, Sampled):
         model.sampling = drawn
@@ -103,7 +113,7 @@ def _within_memory(what: str) -> Iterator[None]:
 
     def grown(module: nn.Module, name: str, tensor: Tensor | None) -> None:
         nonlocal taken
-        taken += 0 if tensor is None or tensor.is_meta else tensor.nbytes
+        taken += 0 if tensor is None else tensor.nbytes
         if taken > free:
             raise InputError(
                 f"{what} needs more than {taken / 2**30:,.1f} GiB of memory for its weights, and {free / 2**30:,.1f} "
@@ -123,7 +133,7 @@ def _within_memory(what: str) -> Iterator[None]:
     ]
     try:
         yield
-    except (MemoryError, RuntimeError, TypeError, OverflowError) as error:
+    except (MemoryError, RuntimeError, TypeError, ValueError, OverflowError) as error:
         text = str(error).lower()
         if out_of_memory(error) is None and "overflow" not in text and "exceed" not in text:
             raise

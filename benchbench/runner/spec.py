@@ -49,9 +49,9 @@ Label = Annotated[
     str | None, Field(description="What tables call these rows, in place of the model and its variant.")
 ]
 Whole = BeforeValidator(whole)
-Seed = Annotated[int, Whole, Field(ge=0, le=MOST_SEED)]
-Side = Annotated[int | None, Whole, Field(ge=8, le=MOST_SIDE)]
-Images = Annotated[int | None, Whole, Field(ge=1, le=MOST_IMAGES)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED), Whole]
+Side = Annotated[int | None, Field(ge=8, le=MOST_SIDE), Whole]
+Images = Annotated[int | None, Field(ge=1, le=MOST_IMAGES), Whole]
 
 
 class Spec(BaseModel, extra="forbid", frozen=True):
@@ -186,11 +186,11 @@ class EvaluationSpec(Spec, frozen=True):
         default=None,
         description="What IMAGES is where its name does not tell: torchscript, folder, zip, npz, …",
     )
-    latent: Annotated[int | None, Whole] = Field(
-        default=None, ge=1, le=MOST_LATENT, description="A generator's latent size."
+    latent: Annotated[int | None, Field(ge=1, le=MOST_LATENT), Whole] = Field(
+        default=None, description="A generator's latent size."
     )
-    classes: Annotated[int | None, Whole] = Field(
-        default=None, ge=1, le=MOST_CLASSES, description="A conditional generator's number of classes."
+    classes: Annotated[int | None, Field(ge=1, le=MOST_CLASSES), Whole] = Field(
+        default=None, description="A conditional generator's number of classes."
     )
     seed: Seed = Field(
         default=0,
