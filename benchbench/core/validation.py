@@ -56,7 +56,7 @@ def disguised(given: Mapping[str, Any], taken: BaseModel, most: int) -> Fault | 
     Returns:
         The fault; None where there is none.
     """
-    for where, value, number in _numbers(given, taken.model_dump(), ()):
+    for where, value, number in _numbers(given, taken, ()):
         reason = None
         if isinstance(value, str):
             pass  # text that is a number, from a file or a shell
@@ -74,6 +74,8 @@ def disguised(given: Mapping[str, Any], taken: BaseModel, most: int) -> Fault | 
 
 def _numbers(given: Any, taken: Any, where: tuple[str, ...]) -> Iterator[tuple[str, Any, int | float]]:
     """(dotted name, what was given, what it was taken for) of every number."""
+    if isinstance(taken, BaseModel):  # not as it is written down: that may leave out what is at its default
+        taken = dict(taken)
     if isinstance(taken, Mapping):
         if isinstance(given, Mapping):
             for name, value in given.items():

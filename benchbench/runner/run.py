@@ -20,14 +20,14 @@ from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.failures import failing_alone
 from benchbench.runner.plan import Desk, make_plans
-from benchbench.runner.spec import CellOptions, CellSpec
+from benchbench.runner.spec import CellOptions, CellSpec, seed_list
 
 
 def run(
     model: str,
     dataset: str,
     *,
-    seeds: Sequence[int] = (0,),
+    seeds: int | Sequence[int] = (0,),
     samples: int | None = None,
     size: int | None = None,
     recipe: Path | None = None,
@@ -50,7 +50,7 @@ def run(
     Args:
         model: A registered model's name.
         dataset: A dataset's name or a source of images, as after `--dataset`.
-        seeds: One cell each.
+        seeds: One cell each; a number n stands for 0, 1, … n − 1, as in a suite.
         samples: Images to draw; None for as many as the reference, at most 10,000.
         size: Side of the images in pixels; None for the dataset's own.
         recipe: A recipe.toml instead of the shipped one.
@@ -105,7 +105,7 @@ def run_cells(
     model: str,
     dataset: str,
     *,
-    seeds: Sequence[int] = (0,),
+    seeds: int | Sequence[int] = (0,),
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
@@ -114,7 +114,8 @@ def run_cells(
 ) -> list[CellOutcome]:
     """`carry_out` of the cells that these options ask for; `runner.spec.CellSpec` says what they mean."""
     runtime = Runtime(resolve_device(device), batch_size, progress)
-    return carry_out(CellSpec.of(model=model, dataset=dataset, **options), seeds, Path(out), runtime)
+    spec = CellSpec.of(model=model, dataset=dataset, **options)
+    return carry_out(spec, seed_list(seeds), Path(out), runtime)
 
 
 def carry_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:

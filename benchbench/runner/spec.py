@@ -10,13 +10,22 @@ alike has its type, bounds and words here once.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypedDict, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from benchbench.core.bounds import MOST_CLASSES, MOST_IMAGES, MOST_LATENT, MOST_SEED, MOST_SIDE, whole
+from benchbench.core.bounds import (
+    MOST_CLASSES,
+    MOST_IMAGES,
+    MOST_LATENT,
+    MOST_SEED,
+    MOST_SEEDS,
+    MOST_SIDE,
+    whole,
+)
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
@@ -217,6 +226,44 @@ class StatisticsSpec(Spec, frozen=True):
     extractor: str = Field(default="efficientnet_lite0", description="The network.")
     precision: Computed = "float32"
     size: Side = Field(default=None, description="Bring the images to this side in pixels.")
+
+
+def seed_list(seeds: int | Iterable[int]) -> list[int]:
+    """The seeds that are meant; a number n stands for 0, 1, … n − 1.
+
+    Raises:
+        InputError: There are none or too many, one is no seed, or one is there twice.
+
+    >>> seed_list(3), seed_list([7])
+    ([0, 1, 2], [7])
+    """
+    if isinstance(seeds, str | bytes | Mapping) or not isinstance(seeds, Iterable):
+        number = _whole(seeds)
+        if number is None or not 1 <= number <= MOST_SEEDS:
+            raise InputError(
+                f"seeds={shown(seeds)} must be a number from 1 to {MOST_SEEDS:,}, or a list of seeds"
+            )
+        return list(range(number))
+    given = list(itertools.islice(seeds, MOST_SEEDS + 1))
+    if not 1 <= len(given) <= MOST_SEEDS:
+        raise InputError(f"seeds must name at least one seed and at most {MOST_SEEDS:,}")
+    found: list[int] = []
+    for one in given:
+        seed = _whole(one)
+        if seed is None or not 0 <= seed <= MOST_SEED:
+            raise InputError(f"{shown(one)} is no seed, which is a whole number from 0 to 2³² − 1")
+        found.append(seed)
+    if twice := [seed for seed in found if found.count(seed) > 1]:
+        raise InputError(f"seed {twice[0]} is listed twice; a cell is run once")
+    return found
+
+
+def _whole(given: Any) -> int | None:
+    try:
+        number: int | None = whole(given)
+    except ValueError:
+        return None
+    return number
 
 
 class CellOptions(TypedDict, total=False):

@@ -33,7 +33,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from benchbench.core.errors import CellFailed, InputError, unknown_name
 from benchbench.core.machine import settle_in
@@ -47,7 +47,7 @@ from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
-from benchbench.runner.spec import CellSpec, Images, Side, Whole
+from benchbench.runner.spec import CellSpec, Images, Side, Whole, seed_list
 from benchbench.training.checkpoint import has_checkpoint
 
 State = Literal["done", "begun", "new", "broken"]
@@ -101,19 +101,23 @@ class Override(Settings, frozen=True):
     match: Match
 
 
+def _seeds(given: Any) -> list[int]:
+    """As `seed_list`, for pydantic."""
+    try:
+        return seed_list(given)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+
+
 class Suite(BaseModel, extra="forbid", frozen=True):
     """The file, read."""
 
     models: list[str] = Field(min_length=1)
     datasets: list[str] = Field(min_length=1)
-    seeds: int | list[int] = 1
+    seeds: Annotated[list[int], BeforeValidator(_seeds)] = Field(default_factory=lambda: [0])
     settings: Settings = Settings()
     exclude: list[Match] = Field(default_factory=list)
     override: list[Override] = Field(default_factory=list)
-
-    def seed_list(self) -> list[int]:
-        """The seeds; a number n stands for 0 .. n-1."""
-        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ def load_suite(path: Path) -> Suite:
     lists: dict[str, list[Any]] = {
         "model": suite.models,
         "dataset": suite.datasets,
-        "seed": suite.seed_list(),
+        "seed": suite.seeds,
     }
     for kind, entries in lists.items():
         if twice := sorted({str(entry) for entry in entries if entries.count(entry) > 1}):
@@ -169,8 +173,6 @@ def load_suite(path: Path) -> Suite:
             asked = getattr(match, kind)
             if asked is not None and asked not in entries:
                 raise InputError(f"{path}: {unknown_name(kind, str(asked), map(str, entries))}")
-    if not suite.seed_list():
-        raise InputError(f"{path}: seeds must name at least one seed")
     return suite.model_copy(
         update={
             "settings": _located(suite.settings, base),
@@ -302,7 +304,7 @@ def run_suite(
 def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[CellSpec, Sequence[int]]]:
     """What is asked of a pair, with the seeds that share it."""
     groups: dict[str, tuple[CellSpec, list[int]]] = {}
-    for seed in suite.seed_list():
+    for seed in suite.seeds:
         if any(match.of(model, dataset, seed) for match in suite.exclude):
             continue
         settings = suite.settings

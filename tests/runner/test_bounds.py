@@ -167,7 +167,9 @@ def test_sizes_that_no_memory_holds(model: str, name: str) -> None:
         pytest.skip("a number that says no size")
     spec = ImageSpec(32, 32, False, 10)
     if (model, name) == ("fast-style", "width"):
-        pytest.skip("loads weights into what it compares with, so that it cannot be built without values; takes 10 GB")
+        pytest.skip(
+            "loads weights into what it compares with, so that it cannot be built without values; takes 10 GB"
+        )
     if name in NO_SIZE:
         build_model(model, {name: 10**7}, spec)
     else:
