@@ -78,13 +78,8 @@ def load_recipe(
         "sampling": set(sampling_class(model).model_fields),
         "training": set(TrainingConfig.model_fields),
     }
-    said: dict[tuple[str, ...], str] = {}
     for name, value in settings_of(overrides).items():
         section, (key, *inside) = _placed(name, known)
-        if (other := said.setdefault((section, key, *inside), name)) != name:
-            raise InputError(f"{other} and {name} are the same setting; give one of them")
-        if {("training", "steps"), ("training", "epochs")} <= said.keys():
-            raise InputError("steps and epochs both say how long the training is; give one of them")
         sections[section] = _with(sections[section], (key, *inside), value)
         # The two ways to give the length exclude each other, so setting one replaces the other.
         if section == "training" and key in {"steps", "epochs"}:
