@@ -116,8 +116,8 @@ def test_25_kills_of_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_5_kills_of_a_suite(tmp_path: Path) -> None:
-    """SIGKILL of a suite with two cells at a time, at 5 seeded moments: the children end too, the next call goes on, and
-    the four cells are those of a suite that was never killed."""
+    """SIGKILL of a suite with two cells at a time, at 5 seeded moments: the children end too, the next call goes on,
+    and the four cells are those of a suite that was never killed."""
     rng, env = random.Random(41), environment(tmp_path / "cache")
     (tmp_path / "suite.toml").write_text(SUITE)
     command = [sys.executable, "-m", "benchbench", "suite", str(tmp_path / "suite.toml"), "--jobs", "2"]
