@@ -40,7 +40,9 @@ def save_weights(model: nn.Module, path: Path, name: str | None = None) -> str:
     }
     with atomic_path(path) as temporary:
         temporary.touch()
-        mode = temporary.stat().st_mode  # as the umask has it; safetensors puts a file of its own there, for us alone
+        mode = (
+            temporary.stat().st_mode
+        )  # as the umask has it; safetensors puts a file of its own there, for us alone
         try:
             save_file(tensors, temporary, {METADATA_KEY: canonical_json(metadata)})
         except SafetensorError as error:  # what it makes of a full disk

@@ -58,7 +58,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(PACKAGE, site / "acme_faulty", ignore=shutil.ignore_patterns("__pycache__"))
     (site / "acme-1.dist-info").mkdir()
     points = "".join(f"{name} = acme_faulty:{name}\n" for name in ["Good", *WHY])
-    points += "at-import = acme_gone\n"
+    points += "at-import = acme_gone:Model\n"
     (site / "acme_gone.py").write_text("import sys\nsys.exit(3)\n")
     (site / "acme-1.dist-info" / "entry_points.txt").write_text(f"[benchbench.models]\n{points}")
     (site / "acme-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
@@ -81,7 +81,9 @@ def test_a_faulty_model_fails_its_cell_by_name(acme: None, tmp_path: Path, fault
 @pytest.mark.costly
 def test_a_module_that_ends_the_process_is_refused(acme: None, tmp_path: Path) -> None:
     """`sys.exit` while the plug-in is imported: bad input by name, not the end of the program."""
-    with pytest.raises(InputError, match=r"the model 'at-import' \(acme_gone\) cannot be loaded: 3"):
+    with pytest.raises(
+        InputError, match=r"the model .at-import. \(acme_gone:Model of acme 1\) cannot be loaded"
+    ):
         run_cells("at-import", "digits", out=tmp_path / "out", **TINY)
 
 
