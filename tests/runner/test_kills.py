@@ -21,8 +21,8 @@ from benchbench.training.checkpoint import BEFORE, FILE
 
 RUN = """
 import sys, benchbench
-benchbench.run("vae-mlp", "digits", out=sys.argv[1], samples=300, device="cpu", metrics=["fd", "precision", "mse"],
-               overrides=["training.steps=400", "batch_size=32", "latent=4", "checkpoint_every=9", "monitor_every=50"])
+benchbench.run("vae-mlp", "digits", out=sys.argv[1], samples=200, device="cpu", metrics=["fd", "precision", "mse"],
+               overrides=["training.steps=150", "batch_size=32", "latent=4", "checkpoint_every=5", "monitor_every=50"])
 """
 SUITE = """
 models = ["vae-mlp", "noise"]
