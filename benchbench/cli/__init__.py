@@ -34,9 +34,11 @@ from benchbench.core.errors import (
     limit_of_machine,
     unknown_name,
 )
+from benchbench.core.interrupts import Terminated, terminable
 from benchbench.core.paths import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+TERMINATED = 143  # 128 + SIGTERM
 
 
 class Verbs(click.Group):
@@ -73,6 +75,7 @@ def main() -> NoReturn:
     own code all the same, and any other verb that went well with that of wrong usage.
     """
     with guarded() as streams:
+        terminable()
         verdict: object = None
         try:
             verdict = cli.main(standalone_mode=False)
@@ -95,8 +98,10 @@ def _ended(error: BaseException) -> int:
         error.show()
         return error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        _say("interrupted; the same command goes on from where it was")
-        return INTERRUPTED
+        # Click's Abort hides what it stands for.
+        ended = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+        _say("terminated" if ended else "interrupted")
+        return TERMINATED if ended else INTERRUPTED
     if isinstance(error, BenchbenchError):
         _say(str(error))
         return error.exit_code

@@ -18,7 +18,7 @@ from benchbench.runner.suite import SuiteCell
 from benchbench.views.blocks import Blocks, Column
 from benchbench.views.text import plain
 
-STATES = {"done": "done", "begun": "goes on", "new": "to do"}
+STATES = {"done": "done", "begun": "goes on", "new": "to do", "broken": "cannot be run"}
 
 
 def plan_table(cells: Sequence[SuiteCell], jobs: int) -> Group:
@@ -54,9 +54,11 @@ class _Plan:
 def totals(cells: Sequence[SuiteCell], jobs: int) -> str:
     """One sentence on the whole: how many, and how long by past records."""
     states = Counter(cell.state for cell in cells)
-    left = [cell for cell in cells if cell.state != "done"]
+    left = [cell for cell in cells if cell.state in ("begun", "new")]
     known = [cell.seconds for cell in left if cell.seconds is not None]
     parts = [f"{len(cells)} cells, {states['done']} done, {states['begun']} begun, {states['new']} new"]
+    if states["broken"]:
+        parts.append(f"{states['broken']} cannot be run")
     if known:
         cost = f"{duration(sum(known) / jobs)} left with {jobs} at a time, by past records"
         unknown = len(left) - len(known)

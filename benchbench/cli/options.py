@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from benchbench.core.bounds import MOST_BATCH
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.outlets import STDOUT
 from benchbench.core.paths import as_path
@@ -36,7 +37,7 @@ OUT = click.option("--out", type=Location(), default=OUTPUT, show_default=True, 
 FOLDER = click.argument("folder", type=Location(), default=OUTPUT)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 BATCH_SIZE = click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Images at once when scoring; changes no number."
+    "--batch-size", type=click.IntRange(1, MOST_BATCH), help="Images at once when scoring; changes no number."
 )
 
 

@@ -9,19 +9,22 @@ import click
 
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
+from benchbench.core.bounds import MOST_SEED, MOST_SEEDS, MOST_STEPS
 from benchbench.core.errors import CellFailed
 from benchbench.core.toml import settings_of
 
 
 @click.command(cls=SpecCommand, spec="CellSpec")
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds to run."
+    "--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True, help="How many seeds to run."
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="The first seed."
+    "--seed", type=click.IntRange(0, MOST_SEED), default=0, show_default=True, help="The first seed."
 )
 @click.option(
-    "--monitor-every", type=click.IntRange(min=1), help="Steps between scans of the samples while training."
+    "--monitor-every",
+    type=click.IntRange(1, MOST_STEPS),
+    help="Steps between scans of the samples while training.",
 )
 @click.option(
     "--on-collapse",

@@ -80,11 +80,11 @@ def _type(hint: Any, field: FieldInfo) -> click.ParamType | None:  # type: ignor
     if hint is not int:
         return None
     bounds = {
-        name: getattr(own, name) for own in field.metadata for name in ("ge", "lt") if hasattr(own, name)
+        name: getattr(own, name) for own in field.metadata for name in ("ge", "le") if hasattr(own, name)
     }
     if not bounds:
         return click.INT
-    return click.IntRange(min=bounds.get("ge"), max=bounds["lt"] - 1 if "lt" in bounds else None)
+    return click.IntRange(min=bounds.get("ge"), max=bounds.get("le"))
 
 
 def _without_none(hint: Any) -> Any:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.console import console, show
+from benchbench.cli.console import console, say, show
 from benchbench.cli.options import DEVICE, OUT, Location
+from benchbench.core.bounds import MOST_JOBS
 
 
 @click.command()
@@ -15,7 +16,7 @@ from benchbench.cli.options import DEVICE, OUT, Location
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and what it would cost; run nothing.")
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_JOBS),
     default=1,
     show_default=True,
     help="Cells at a time, a process each.",
@@ -42,6 +43,8 @@ def suite(suite: Path, dry_run: bool, jobs: int, out: Path, device: str) -> None
     cells = planned(suite, store, device, RichProgress())
     if dry_run:
         show(plan_table(cells, jobs))
+        for reason in dict.fromkeys(cell.reason for cell in cells if cell.reason is not None):
+            say(f"cannot be run: {reason}", stderr=True)
         return
     with LiveSuite(cells, console(stderr=True)) as live:
         run_suite(cells, store, LocalProcesses(jobs), device=device, watch=live)

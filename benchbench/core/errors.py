@@ -29,6 +29,10 @@ class InputError(BenchbenchError):
     exit_code = 2
 
 
+class NotImagesError(InputError):
+    """What should be images is none: of another type, dtype, shape or number, or holding what is no number."""
+
+
 class RegressionFound(BenchbenchError):
     """A check found a number that is worse than its gate allows."""
 

@@ -2,7 +2,8 @@
 
 Pattern: write to a unique temporary name in the same folder, flush and fsync, rename over the target, fsync
 the folder. Two processes that write the same name each land a whole file; the last one wins. A killed
-process leaves at most a temporary file whose name starts with a dot and ends with `.tmp`.
+process leaves at most a temporary file or folder whose name starts with a dot and ends with `.tmp`; it says who made
+it, and whoever writes beside it later takes it away (`sweep`).
 
 What is no file is written through and never replaced by one: a link stays and its target is written, a pipe or device
 (`core.outlets`) takes the content as it comes.
@@ -15,21 +16,107 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from platform import node
+
+import psutil
 
 from benchbench.core.errors import InputError
 from benchbench.core.outlets import is_outlet, landing, opened
 from benchbench.core.paths import printable
 
+ABANDONED = 7 * 86400
+"""Seconds without a change after which something unfinished is nobody's, whichever machine began it."""
+
+_TEMPORARY = re.compile(
+    r"\.(?P<target>.+)\.(?:(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<born>\d+)-[0-9a-f]{8}|[0-9a-f]{32})\.tmp"
+)
+
 
 def temporary_name(target: Path) -> Path:
-    """A name beside `target` that no other writer uses, and that is never too long for a file system."""
-    return target.with_name(f".{target.name[:32]}.{uuid.uuid4().hex}.tmp")
+    """A name beside `target` that no other writer uses, and that is never too long for a file system. It says which
+    process on which machine made it."""
+    pid = os.getpid()
+    return target.with_name(f".{target.name[:32]}.{_machine()}-{pid}-{_born(pid)}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def sweep(folder: Path) -> None:
+    """Take away what killed writers left in `folder`: temporary files and folders of processes of this machine that are
+    no more, and of any machine what nobody has touched for a week. What cannot be removed stays.
+    """
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".tmp")]
+    except OSError:
+        return
+    for name in names:
+        if _is_left_over(folder / name):
+            _remove(folder / name)
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether this is a temporary name of ours whose process is no more."""
+    said = _TEMPORARY.fullmatch(path.name)
+    if said is None:
+        return False
+    if said["machine"] == _machine():
+        # A process identifier is given out again; with the moment at which the process began it is one process.
+        return _born(int(said["pid"])) != int(said["born"])
+    # Whether a process of another machine lives nobody can see from here.
+    return time.time() - last_change(path) > ABANDONED
+
+
+def last_change(path: Path) -> float:
+    """When a file, or anything in a folder, was last written: seconds since the epoch; now for what has just gone."""
+    try:
+        inside = path.rglob("*") if path.is_dir() else ()
+        return max(float(each.lstat().st_mtime) for each in (path, *inside))
+    except OSError:
+        return time.time()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@cache
+def _machine() -> str:
+    """What tells process identifiers of this machine from those of another: its name, its boot and, in a container, the
+    container. 8 hexadecimal digits."""
+    parts = [node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+    with suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def _born(pid: int) -> int | None:
+    """What tells this process from an earlier or later one of its number: when it began, in ticks since the boot or, on
+    systems that do not say, in hundredths of a second of the clock. None where there is no such process."""
+    if sys.platform == "linux":
+        # Not psutil's time: that moves when the clock is set, and a living process would pass for a dead one.
+        try:
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        except OSError:
+            return None
+    try:
+        return round(psutil.Process(pid).create_time() * 100)
+    except (psutil.Error, OverflowError):
+        return None
 
 
 @contextmanager
@@ -46,6 +133,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
             return
         _refuse_folder(target)
         target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent)
         temporary = temporary_name(target)
         try:
             yield temporary
@@ -105,6 +193,7 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
     content that is a function of its name.
     """
     target = Path(target)
+    sweep(target.parent)
     temporary = temporary_name(target)
     try:
         temporary.mkdir(parents=True)
@@ -144,11 +233,15 @@ def check_output(target: Path) -> None:
         raise cannot_write(target, OSError(code, os.strerror(code)))
 
 
-def cannot_write(path: Path, error: OSError) -> InputError:
-    """The sentence for a folder or file that cannot be written: no permission, no space, a file in the way."""
-    return InputError(
-        f"cannot write {printable(path)}: {error.strerror or error}; choose another folder or free some space"
-    )
+def cannot_write(path: Path, error: Exception) -> InputError:
+    """The sentence for a folder or file that cannot be written: no permission, no space, a file in the way. error:
+    what the system said, or a library in its own words."""
+    reason = getattr(error, "strerror", None) or error
+    for folder in path.parents:
+        if (said := _TEMPORARY.fullmatch(folder.name)) is not None:  # what it will be called says more
+            path = folder.with_name(said["target"]) / path.relative_to(folder)
+            break
+    return InputError(f"cannot write {printable(path)}: {reason}; choose another folder or free some space")
 
 
 def _refuse_folder(target: Path) -> None:

@@ -10,29 +10,36 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError
+from benchbench.core.errors import NotImagesError
 
 
-def check_images(images: Tensor, what: str = "images") -> Tensor:
+def check_images(images: Tensor, what: str = "images", n: int | None = None) -> Tensor:
     """Refuse what is no batch of images.
 
     Args:
         images: What should be uint8 RGB N×3×H×W.
         what: What the error calls them.
+        n: How many there must be; None for any number.
 
     Returns:
         `images` as they are.
 
     Raises:
-        InputError: They have another dtype or shape; the message says which.
+        NotImagesError: They are no tensor, or have another dtype, shape or number; the message says which.
     """
+    if not isinstance(images, Tensor):
+        raise NotImagesError(f"{what} must be a tensor but are a {type(images).__name__}")
     if images.dtype != torch.uint8:
-        raise InputError(
+        raise NotImagesError(
             f"{what} must be uint8 in 0..255 but are {str(images.dtype).removeprefix('torch.')}; "
             "convert floats in [-1, 1] with benchbench.core.images.quantize"
         )
     if images.ndim != 4 or images.shape[1] != 3:
-        raise InputError(f"{what} must have shape N×3×H×W (RGB) but have {'×'.join(map(str, images.shape))}")
+        raise NotImagesError(
+            f"{what} must have shape N×3×H×W (RGB) but have {'×'.join(map(str, images.shape))}"
+        )
+    if n is not None and len(images) != n:
+        raise NotImagesError(f"{what} must be as many as were asked for, {n}, but are {len(images)}")
     return images
 
 
@@ -46,10 +53,10 @@ def quantize(x: Tensor) -> Tensor:
         uint8 RGB N×3×H×W, on the same device; a single channel is repeated.
 
     Raises:
-        InputError: A pixel is not a number: that has no grey level, and does not become black.
+        NotImagesError: A pixel is not a number: that has no grey level, and does not become black.
     """
     if torch.isnan(x).any():
-        raise InputError("the model produced NaN pixels; lower the learning rate or clip gradients")
+        raise NotImagesError("the model produced NaN pixels; lower the learning rate or clip gradients")
     levels = x.add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
     return levels.expand(-1, 3, -1, -1).contiguous() if levels.shape[1] == 1 else levels
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 import torch
 
+from benchbench.core.bounds import MOST_BATCH, whole
 from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.validation import shown
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,16 @@ class Runtime:
     comm: Comm = ALONE
 
     def __post_init__(self) -> None:
-        size = self.batch_size
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        try:
+            size = whole(self.batch_size)
+        except ValueError:
+            size = 0
+        if size is not None and not 1 <= size <= MOST_BATCH:
             raise InputError(
-                f"batch_size={size!r} is not possible; give a whole number of images from 1 on, or None"
+                f"batch_size={shown(self.batch_size)} is not possible; give a whole number of images from 1 to "
+                f"{MOST_BATCH:,}, or None"
             )
+        object.__setattr__(self, "batch_size", size)
 
     def batch(self, default: int) -> int:
         """How many images at once.

@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.bounds import whole
 from benchbench.core.device_rng import DeviceRng
+from benchbench.core.errors import InputError
+from benchbench.core.validation import shown
 
 
 class ImageRng:
@@ -27,9 +30,13 @@ class ImageRng:
         seed: That of the run.
         indices: The numbers of the images in the run, from 0.
         device: Where the numbers are moved to; they are drawn on the CPU (Philox4x64, Salmon et al. 2011).
+
+    Raises:
+        InputError: `seed` is no whole number from 0 on.
     """
 
     def __init__(self, seed: int, indices: Iterable[int], device: torch.device | str = "cpu") -> None:
+        check_seed(seed)
         self.seed = seed
         self.indices = list(indices)
         self.device = torch.device(device)
@@ -87,9 +94,25 @@ class ImageRng:
 def image_rngs(
     seed: int, indices: Sequence[int], batch_size: int, device: torch.device | str = "cpu"
 ) -> Iterator[ImageRng]:
-    """One `ImageRng` a batch for the images of these numbers, the last batch as short as it falls."""
+    """One `ImageRng` a batch for the images of these numbers, the last batch as short as it falls. `InputError` for a
+    batch of no images, and for what is no seed."""
+    if batch_size < 1:
+        raise InputError(
+            f"batch_size={batch_size!r} is not possible; give a whole number of images from 1 on"
+        )
     for start in range(0, len(indices), batch_size):
         yield ImageRng(seed, indices[start : start + batch_size], device)
+
+
+def check_seed(seed: int) -> None:
+    """`InputError` for what is no seed: those of runs are whole numbers from 0 to 2³² − 1, and from there to 2⁶³ − 1
+    are those of streams that no run may share, such as the monitor's."""
+    try:
+        number = whole(seed)
+    except ValueError:
+        number = None
+    if number is None or not 0 <= number < 2**63:
+        raise InputError(f"seed={shown(seed)} is no seed, which is a whole number from 0 on")
 
 
 def permutation(seed: int, n: int) -> np.ndarray:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from benchbench.core.errors import short
 
-LONGEST = 300  # characters of a value
+_SHOWN = 60  # characters of a value in a sentence of ours
+_LONGEST = 300  # and in one that asks what it was
 
 
 class Fault(NamedTuple):
@@ -27,8 +31,8 @@ def first_fault(error: ValidationError) -> Fault:
     reason = first["msg"].removeprefix("Value error, ")
     where = ".".join(map(str, first["loc"]))
     given = first["input"]
-    if len(repr(given)) > LONGEST:
-        given = _Cut(repr(given))
+    if (text := shown(given, _LONGEST)).endswith("…"):
+        given = _Cut(text)
     return Fault(first["type"], short(where), given, short(f"{reason[:1].lower()}{reason[1:]}"))
 
 
@@ -36,7 +40,65 @@ class _Cut:
     """A value too long for a sentence, as which it prints its beginning."""
 
     def __init__(self, printed: str) -> None:
-        self.printed = short(printed, LONGEST)
+        self.printed = printed
 
     def __repr__(self) -> str:
         return self.printed
+
+
+def shown(value: object, most: int = _SHOWN) -> str:
+    """A value in a sentence, cut where it is long.
+
+    >>> shown(0.5), shown("a" * 70)[:12], shown(10**5000)
+    ('0.5', "'aaaaaaaaaaa", 'a number of more than 4300 digits')
+    """
+    try:
+        return short(repr(value), most)
+    except ValueError:  # what Python says of an int that long
+        return "a number of more than 4300 digits"
+
+
+def disguised(given: Mapping[str, Any], taken: BaseModel, most: int) -> Fault | None:
+    """The first of the settings that pydantic took for a number and that is none, or that nothing can be computed with.
+
+    Pydantic makes 1.0 of true, and of a complex number its real part.
+
+    Args:
+        given: Settings by name, as somebody gave them.
+        taken: What became of them.
+        most: The largest whole number.
+
+    Returns:
+        The fault; None where there is none.
+    """
+    for where, value, number in _numbers(given, taken, ()):
+        reason = None
+        if isinstance(value, str):
+            pass  # text that is a number, from a file or a shell
+        elif isinstance(value, bool) or not isinstance(value, Real):
+            kind = "truth value" if "bool" in type(value).__name__ else type(value).__name__
+            reason = f"must be a number and is a {kind}"
+        if reason is None and isinstance(number, float) and not math.isfinite(number):
+            reason = "must be a finite number"
+        if reason is None and isinstance(number, int) and abs(number) > most:
+            reason = f"must be at most {most:,}"
+        if reason is not None:
+            return Fault("disguised", where, value, reason)
+    return None
+
+
+def _numbers(given: Any, taken: Any, where: tuple[str, ...]) -> Iterator[tuple[str, Any, int | float]]:
+    """(dotted name, what was given, what it was taken for) of every number."""
+    if isinstance(taken, BaseModel):  # not as it is written down: that may leave out what is at its default
+        taken = dict(taken)
+    if isinstance(taken, Mapping):
+        if isinstance(given, Mapping):
+            for name, value in given.items():
+                if name in taken:
+                    yield from _numbers(value, taken[name], (*where, str(name)))
+    elif isinstance(taken, list | tuple):
+        if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == len(taken):
+            for place, (value, number) in enumerate(zip(given, taken, strict=True)):
+                yield from _numbers(value, number, (*where, str(place)))
+    elif isinstance(taken, int | float) and not isinstance(taken, bool):
+        yield ".".join(where), given, taken

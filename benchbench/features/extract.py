@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -73,6 +73,34 @@ class Reader:
         `MetricFailed` for features that are not finite."""
         update([self], images, batch_size)
 
+    @property
+    def needs(self) -> tuple[bool, bool]:
+        """Whether features are kept, and logits."""
+        return self._features is not None, self._logits is not None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are rows that the moments do not hold yet."""
+        return bool(self._waiting)
+
+    @property
+    def moments(self) -> Moments:
+        """Of what was read so far, but for what waits; on the CPU."""
+        return Moments.zeros(self.extractor.dim) if self._moments is None else self._moments.cpu()
+
+    def rows(self, start: int) -> tuple[Tensor | None, Tensor | None]:
+        """Features and logits from image `start` on; None for what is not kept."""
+        kept = ((self._features, self.extractor.dim), (self._logits, self.extractor.n_logits))
+        features, logits = (None if rows is None else rows.tensor(width)[start:] for rows, width in kept)
+        return features, logits
+
+    def resume(self, moments: Moments, features: Tensor | None, logits: Tensor | None) -> None:
+        """Take over what an earlier pass said of the first images; all on the CPU."""
+        self._moments = moments
+        for rows, found in ((self._features, features), (self._logits, logits)):
+            if rows is not None and found is not None:
+                rows.append(found)
+
     def add(self, seen: Features) -> None:
         """What the extractor said of the next batch."""
         self._waiting.append(seen.features.clone())  # it may use the same memory for the next batch
@@ -86,12 +114,7 @@ class Reader:
     def compute(self, comm: Comm = ALONE) -> Extracted:
         """What was said of all images, those of the other ranks included; `InputError` if there were none."""
         self.finish()
-        moments = Moments.zeros(self.extractor.dim) if self._moments is None else self._moments.cpu()
-        mine = Extracted(
-            moments,
-            None if self._features is None else self._features.tensor(self.extractor.dim),
-            None if self._logits is None else self._logits.tensor(self.extractor.n_logits),
-        )
+        mine = Extracted(self.moments, *self.rows(0))
         whole = mine.gathered(comm)
         if not whole.moments.n:
             raise InputError(f"there are no images for {self.extractor.name} to read")
@@ -111,6 +134,11 @@ class Reader:
             # MPS has no float64.
             device = "cpu" if rows.device.type == "mps" else rows.device
             self._moments = Moments.zeros(self.extractor.dim, device)
+        elif (
+            self._moments.mean.device.type == "cpu" and rows.device.type == "cuda"
+        ):  # taken over from earlier
+            own = self._moments
+            self._moments = Moments(own.n, own.mean.to(rows.device), own.m2.to(rows.device))
         self._moments.update(rows)
 
 
@@ -174,17 +202,41 @@ def extract(
     return extract_for([reader], images, runtime, title, total)[0]
 
 
+class Keeper(Protocol):
+    """Whoever writes down how far a pass is."""
+
+    def resume(self) -> int:
+        """Hand the readers what an earlier pass said. Returns of how many images that is."""
+
+    def offer(self, seen: int) -> None:
+        """So many images have been read."""
+
+
 def extract_for(
-    readers: Sequence[Reader], images: Tensor | Iterable[Tensor], runtime: Runtime, title: str, total: int
+    readers: Sequence[Reader],
+    images: Tensor | Iterable[Tensor],
+    runtime: Runtime,
+    title: str,
+    total: int,
+    keeper: Keeper | None = None,
 ) -> list[Extracted]:
-    """As `extract`, for readers whom one forward pass serves, in their order."""
+    """As `extract`, for readers whom one forward pass serves, in their order. keeper: from where the pass goes on,
+    where there is one rank."""
     size = runtime.batch(readers[0].extractor.batch_size)
+    keeper = keeper if runtime.comm.size == 1 else None
 
     def read() -> None:
-        with runtime.progress.stage(title, total, "image") as stage:
-            for batch in rebatch(own_share(images, runtime.comm, total), size):
+        seen = 0 if keeper is None else keeper.resume()
+        if seen:
+            runtime.progress.note(f"{title}: the first {seen:,} of {total:,} images were read before")
+        share = own_share(images, runtime.comm, total)
+        with runtime.progress.stage(title, total, "image", done=seen) as stage:
+            for batch in rebatch(_from(share, seen, total), size):
                 update(readers, batch, len(batch))
                 stage.advance(len(batch))
+                seen += len(batch)
+                if keeper is not None:
+                    keeper.offer(seen)
             for reader in readers:
                 reader.finish()
 
@@ -201,6 +253,13 @@ def own_share(images: Tensor | Iterable[Tensor], comm: Comm, total: int) -> Tens
     if isinstance(images, Tensor):
         return images[shard.start : shard.stop]
     return _between(images, shard.start, shard.stop)
+
+
+def _from(images: Tensor | Iterable[Tensor], start: int, total: int) -> Tensor | Iterable[Tensor]:
+    """The images from number `start` on."""
+    if not start:
+        return images
+    return images[start:] if isinstance(images, Tensor) else _between(images, start, total)
 
 
 def _between(chunks: Iterable[Tensor], first: int, end: int) -> Iterator[Tensor]:

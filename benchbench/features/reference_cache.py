@@ -3,7 +3,8 @@
 Pattern: as the decode cache (`data.pipeline.cache`): a folder named by the sha256 of its key, written whole or not at
 all, checked on every load and rebuilt when damaged. The key holds the pixels of every image in order, the
 extractor's name, weights, resize and precision, and `CACHE_VERSION`. An entry holds the moments, and features
-and logits once a metric has asked for them; a request for more than is there computes the entry anew.
+and logits where they take no more than `KEPT_BYTES` or once a metric has asked for them; a request for more than is
+there computes the entry anew. A pass that is killed goes on where it was (`features.reference_parts`).
 
 Trade-offs: batch size and device are not in the key, for they change the last digits only. Features are
 memory-mapped, so a file of them costs address space and not memory. Entries are never evicted. A cache that
@@ -35,9 +36,14 @@ from benchbench.data.pipeline.streams import from_images
 from benchbench.features.extract import Extracted, Reader, extract_for
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
+from benchbench.features.reference_parts import Parts
 
 CACHE_VERSION = 1
 """Raised whenever the same images would give other features."""
+
+KEPT_BYTES = 2**30
+"""Of features and logits, which are kept up to here though nobody asked for them yet: the next question about the same
+images is then no pass of its own."""
 
 
 def reference_features(
@@ -69,7 +75,8 @@ def reference_features_of(
     stream = images if isinstance(images, ImageStream) else from_images(images)
     stream.scan()
     found: dict[str, Extracted] = {}
-    readers, folders = [], []
+    readers: list[Reader] = []
+    places: dict[str, Path] = {}
     for extractor, need_features, need_logits in asked:
         folder = cache_folder() / "reference" / _key(stream.digests, extractor)
         need_logits = need_logits and extractor.n_logits > 0
@@ -79,23 +86,33 @@ def reference_features_of(
         has_features, has_logits = (all(own is not None and own[i] for own in held) for i in (0, 1))
         kept = None if None in held else kept
         if kept is not None and has_features >= need_features and has_logits >= need_logits:
-            features, logits = kept.features if need_features else None, kept.logits if need_logits else None
-            found[extractor.name] = Extracted(kept.moments, features, logits)
+            found[extractor.name] = kept
             continue
-        more = {"need_features": need_features or has_features, "need_logits": need_logits or has_logits}
+        cheap = 4 * stream.n * (extractor.dim + extractor.n_logits) <= KEPT_BYTES
+        more = {
+            "need_features": cheap or need_features or has_features,
+            "need_logits": cheap or need_logits or has_logits,
+        }
         readers.append(Reader(extractor, **more))
-        folders.append(folder)
+        places[extractor.name] = folder
     alone = readers and readers[0].extractor is not asked[0][0]  # whose pass the others read is there already
     for some in [[reader] for reader in readers] if alone else [readers] if readers else []:
         size = runtime.batch(some[0].extractor.batch_size)
-        seen = extract_for(some, stream.batches(size), runtime, title, stream.n)
+        parts = Parts(some, [places[reader.extractor.name] for reader in some], stream.n, progress)
+        seen = extract_for(some, stream.batches(size), runtime, title, stream.n, parts)
         found |= {reader.extractor.name: own for reader, own in zip(some, seen, strict=True)}
-    for reader, folder in zip(readers, folders, strict=True) if comm.rank == 0 else ():
-        try:
-            _save(folder, found[reader.extractor.name])
-        except InputError as error:
-            progress.note(f"going on without the cache of reference features: {error}")
-    return [found[extractor.name] for extractor, _, _ in asked]
+        for reader in some if comm.rank == 0 else ():
+            try:
+                _save(places[reader.extractor.name], found[reader.extractor.name])
+            except InputError as error:
+                progress.note(f"going on without the cache of reference features: {error}")
+        parts.clear()
+    return [_of(found[extractor.name], features, logits) for extractor, features, logits in asked]
+
+
+def _of(found: Extracted, features: bool, logits: bool) -> Extracted:
+    """What was asked for of what is there."""
+    return Extracted(found.moments, found.features if features else None, found.logits if logits else None)
 
 
 def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Extracted | None:

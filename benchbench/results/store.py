@@ -16,12 +16,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import InputError
-from benchbench.core.files import atomic_folder, atomic_write, cannot_write, temporary_name
+from benchbench.core.files import (
+    atomic_folder,
+    atomic_write,
+    cannot_write,
+    last_change,
+    sweep,
+    temporary_name,
+)
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.paths import as_path
 from benchbench.core.reading import MOST, open_regular
@@ -81,7 +88,8 @@ class Store:
         visible. If the cell is there already, it stays. Raises `InputError` when the folder cannot be written (no
         space, no right).
         """
-        with atomic_folder(self.cell_dir(dataset, model, key)) as folder:
+        place = self.cell_dir(dataset, model, key)
+        with atomic_folder(place) as folder:
             yield folder
             if not (folder / METRICS).is_file():
                 raise ValueError(f"a cell without {METRICS} is no cell")
@@ -89,7 +97,9 @@ class Store:
             digests = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
             manifest = RunManifest.seal(run, cell=key, dataset=dataset, model=model, files=digests)
             write_run_json(folder / RUN, sealed(manifest.as_json()))
-            _make_way(self.cell_dir(dataset, model, key), folder)
+            _make_way(place, folder)
+        if not (place / RUN).exists():
+            raise InputError(f"{place} was written by somebody else meanwhile; run the same command again")
 
     def record_failure(self, dataset: str, model: str, key: str, facts: Mapping[str, Any]) -> Path:
         """Say in the cell's folder why there is no cell: `facts` (JSON-able, at least `reason`).
@@ -102,14 +112,13 @@ class Store:
             atomic_write(folder / FAILED, canonical_json(content) + "\n")
         return folder
 
-    def has_work(self, key: str) -> bool:
-        """Whether an unfinished cell left something to go on from, more than the curves that it had so far."""
-        folder = self.root / ".work" / _checked(key)
-        return folder.is_dir() and any(file.suffix != ".csv" for file in folder.iterdir())
+    def work_path(self, key: str) -> Path:
+        """Where what an unfinished cell needs to go on is or would be."""
+        return self.root / ".work" / _checked(key)
 
     def workdir(self, key: str) -> Path:
         """A folder for what an unfinished cell needs to go on, made if it is not there."""
-        folder = self.root / ".work" / _checked(key)
+        folder = self.work_path(key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -118,15 +127,41 @@ class Store:
 
     def clear_work(self, key: str) -> None:
         """Drop the work folder of a cell, whole and at once; nothing happens where there is none."""
-        folder = self.root / ".work" / _checked(key)
+        folder = self.work_path(key)
         doomed = temporary_name(folder)
         try:
             folder.rename(doomed)  # first out of sight: nobody goes on from half a folder
-            shutil.rmtree(doomed)
         except FileNotFoundError:
             return
         except OSError as error:
             raise cannot_write(folder, error) from error
+        shutil.rmtree(
+            doomed, ignore_errors=True
+        )  # somebody may be writing into it; the next run sweeps the rest
+
+    def tidy(self) -> None:
+        """Take away what killed processes left: temporary files and folders that no living process owns
+        (`core.files.sweep`), and the work folders of trainings that a finished cell came from.
+
+        Work that is newer than the cell is kept: somebody trains the same anew, with a monitor for instance.
+        """
+        models = [folder for folder in self.root.glob("[!.]*/[!.]*/") if folder.is_dir()]
+        unfinished = [
+            folder for model in models for folder in model.glob("*/") if not (folder / RUN).exists()
+        ]
+        for folder in [self.root, self.root / ".work", *self.root.glob("[!.]*/"), *models, *unfinished]:
+            sweep(folder)
+        works = {work.name: work for work in (self.root / ".work").glob("[!.]*/")}
+        for work in works.values():
+            sweep(work)
+        for run in self.root.glob(f"[!.]*/[!.]*/[!.]*/{RUN}") if works else ():
+            try:
+                work = works[str(read_manifest(run).training_key)]
+                if last_change(work) < run.stat().st_mtime:
+                    self.clear_work(work.name)
+            except (KeyError, OSError, InputError):
+                # Not the cell of any of them; or a damaged one, which whoever asks for it will hear of.
+                continue
 
     def check_writable(self) -> None:
         """`InputError` unless folders and files can be made below `root`; call it before expensive work."""
@@ -153,10 +188,11 @@ def _make_way(place: Path, cell: Path) -> None:
         return
     for file in place.iterdir():
         if file.name == FAILED or _is_temporary(file):
-            file.unlink()
+            file.unlink(missing_ok=True)
         elif not (cell / file.name).exists():
             file.rename(cell / file.name)
-    place.rmdir()
+    with suppress(OSError):  # somebody else removed it, or put the cell there meanwhile
+        place.rmdir()
 
 
 def _is_temporary(file: Path) -> bool:

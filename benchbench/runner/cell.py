@@ -53,8 +53,13 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     prepared = prepare(plan, store, device, progress)
     model, training, _ = prepared
     trained = time.perf_counter()
-    with full_float32():
-        found = plan.task.run(model, plan.dataset, plan.request, runtime)
+    try:
+        with full_float32():
+            found = plan.task.run(model, plan.dataset, plan.request, runtime)
+    except KeyboardInterrupt:
+        if training is not None:
+            progress.note("interrupted: the training is kept; the same command goes on from its end")
+        raise
     rows = rows_of(plan, [*found.numbers, *training_numbers(training, plan.recipe.training.batch_size)])
 
     seconds = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))

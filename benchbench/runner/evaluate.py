@@ -23,6 +23,7 @@ import pandas as pd
 
 from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
+from benchbench.core.machine import settle_in
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
@@ -158,10 +159,12 @@ def evaluate_images(
 
 
 def _evaluated(spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory) -> Evaluated:
+    settle_in(runtime.progress)
     asked = resolve(spec, held)
     store = None if out is None else Store(out)
     if store is not None:
         store.check_writable()
+        store.tidy()
     plan = make_evaluation(asked, runtime)
     done = None if store is None else _finished(plan, store, runtime.progress)
     if done is not None:

@@ -39,6 +39,7 @@ from benchbench.runner.extractors import (
     refuse_too_small,
     with_known_names,
 )
+from benchbench.runner.failures import failing_alone
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_watcher, describe_panel
 from benchbench.runner.spec import CellSpec
@@ -110,6 +111,11 @@ class Plan:
     def dataset_name(self) -> str:
         """The dataset's name."""
         return self.dataset.name
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """Whose code carries it out, by what it is called."""
+        return _made_of(self.recipe.model) | {f"the task {self.task.name!r}": self.task}
 
     @property
     def request(self) -> Request:
@@ -190,7 +196,19 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
 
     Raises:
         InputError: The request cannot be carried out; the message says why.
+        CellFailed: The model is somebody else's and failed before anything was asked of it.
     """
+    with failing_alone(_made_of(spec.model)):
+        return _planned(spec, seeds, desk)
+
+
+def _made_of(model: str) -> dict[str, Any]:
+    """The model, by what it is called."""
+    return {f"the model {model!r}": MODELS.get(model)}
+
+
+def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
+    """As `make_plans`."""
     resolved = resolve(spec)
     spec = resolved.spec
     task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task)

@@ -10,8 +10,9 @@ import pandas as pd
 
 from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
-from benchbench.core.errors import CellFailed, out_of_memory
+from benchbench.core.errors import CellFailed
 from benchbench.core.folders import OUTPUT
+from benchbench.core.machine import settle_in
 from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
@@ -19,6 +20,7 @@ from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_results
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
+from benchbench.runner.failures import failing_alone
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellOptions, CellSpec, seed_list
 
@@ -129,18 +131,18 @@ def carry_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime)
 
 
 def _carried_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:
+    settle_in(runtime.progress)
     store = Store(out)
     store.check_writable()
+    store.tidy()
     outcomes, failures = [], []
     plans = make_plans(spec, seeds, Desk(runtime))
     for plan in plans:
         try:
-            outcomes.append(run_cell(plan, store, runtime))
-        except (CellFailed, MemoryError, RuntimeError) as error:
-            failure = str(error) if isinstance(error, CellFailed) else out_of_memory(error)
-            if failure is None:
-                raise
-            failures.append(f"seed {plan.seed}: {failure}")
+            with failing_alone(plan.made_of):
+                outcomes.append(run_cell(plan, store, runtime))
+        except CellFailed as error:
+            failures.append(f"seed {plan.seed}: {error}")
             runtime.progress.note(failures[-1])
     if failures:
         raise CellFailed(f"{len(failures)} of {len(plans)} cells failed. " + "; ".join(failures))

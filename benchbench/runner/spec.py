@@ -10,19 +10,28 @@ alike has its type, bounds and words here once.
 
 from __future__ import annotations
 
-import operator
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypedDict, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from benchbench.core.bounds import (
+    MOST_CLASSES,
+    MOST_IMAGES,
+    MOST_LATENT,
+    MOST_SEED,
+    MOST_SEEDS,
+    MOST_SIDE,
+    whole,
+)
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.names import split_names
 from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
-from benchbench.core.validation import first_fault
+from benchbench.core.validation import first_fault, shown
 
 
 def _settings(given: Any) -> Any:
@@ -49,12 +58,10 @@ Label = Annotated[
 ]
 Location = Annotated[Path, BeforeValidator(as_path)]
 """A path, as it was written."""
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Side = Annotated[int | None, Field(ge=8)]
-
-
-MOST_SEEDS = 10_000  # of one call; a cell takes seconds at least
+Whole = BeforeValidator(whole)
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED), Whole]
+Side = Annotated[int | None, Field(ge=8, le=MOST_SIDE), Whole]
+Images = Annotated[int | None, Field(ge=1, le=MOST_IMAGES), Whole]
 
 
 class Spec(BaseModel, extra="forbid", frozen=True):
@@ -89,7 +96,7 @@ class Spec(BaseModel, extra="forbid", frozen=True):
             if fault.kind == "literal_error":
                 known = get_args(cls.model_fields[fault.where].annotation)
                 raise unknown_name(fault.where, str(fault.given), known) from error
-            raise InputError(f"{fault.where}={fault.given!r}: {fault.reason}") from error
+            raise InputError(f"{fault.where}={shown(fault.given)}: {fault.reason}") from error
 
 
 class CellSpec(Spec, frozen=True):
@@ -121,7 +128,7 @@ class CellSpec(Spec, frozen=True):
         "see `benchbench list datasets`."
     )
     seed: Seed = Field(default=0, description="Of weights, batches and samples.")
-    samples: int | None = Field(
+    samples: Images = Field(
         default=None, description="Images to draw.  [default: as many as the reference, at most 10,000]"
     )
     size: Side = Field(default=None, description="Side of the images in pixels.")
@@ -181,7 +188,7 @@ class EvaluationSpec(Spec, frozen=True):
     )
     precision: Computed = "float32"
     name: Label = None
-    samples: int | None = Field(
+    samples: Images = Field(
         default=None, description="Only the first so many images; for a generator, how many to draw."
     )
     size: Side = Field(default=None, description="Bring the images of both sides to this side in pixels.")
@@ -189,8 +196,12 @@ class EvaluationSpec(Spec, frozen=True):
         default=None,
         description="What IMAGES is where its name does not tell: torchscript, folder, zip, npz, …",
     )
-    latent: int | None = Field(default=None, description="A generator's latent size.")
-    classes: int | None = Field(default=None, description="A conditional generator's number of classes.")
+    latent: Annotated[int | None, Field(ge=1, le=MOST_LATENT), Whole] = Field(
+        default=None, description="A generator's latent size."
+    )
+    classes: Annotated[int | None, Field(ge=1, le=MOST_CLASSES), Whole] = Field(
+        default=None, description="A conditional generator's number of classes."
+    )
     seed: Seed = Field(
         default=0,
         description="Of a generator's noise; samples of one --name under several seeds are replicates.",
@@ -218,40 +229,42 @@ class StatisticsSpec(Spec, frozen=True):
     size: Side = Field(default=None, description="Bring the images to this side in pixels.")
 
 
-def seed_list(seeds: int | Sequence[int]) -> list[int]:
+def seed_list(seeds: int | Iterable[int]) -> list[int]:
     """The seeds that are meant; a number n stands for 0, 1, … n − 1.
 
     Raises:
-        InputError: There are none, or one is no seed.
+        InputError: There are none or too many, one is no seed, or one is there twice.
 
     >>> seed_list(3), seed_list([7])
     ([0, 1, 2], [7])
     """
-    number = _whole(seeds)
-    if number is not None and not 1 <= number <= MOST_SEEDS:
-        raise InputError(f"seeds={seeds!r} must be from 1 to {MOST_SEEDS}, or a list of seeds")
-    given: Any = seeds if number is None else range(number)
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise InputError(
-            f"seeds={seeds!r} is neither a number of seeds nor a list of them; 3 and [0, 1, 2] say the same"
-        )
-    found = []
+    if isinstance(seeds, str | bytes | Mapping) or not isinstance(seeds, Iterable):
+        number = _whole(seeds)
+        if number is None or not 1 <= number <= MOST_SEEDS:
+            raise InputError(
+                f"seeds={shown(seeds)} must be a number from 1 to {MOST_SEEDS:,}, or a list of seeds"
+            )
+        return list(range(number))
+    given = list(itertools.islice(seeds, MOST_SEEDS + 1))
+    if not 1 <= len(given) <= MOST_SEEDS:
+        raise InputError(f"seeds must name at least one seed and at most {MOST_SEEDS:,}")
+    found: list[int] = []
     for one in given:
         seed = _whole(one)
-        if seed is None or not 0 <= seed < 2**32:
-            raise InputError(f"{one!r} is no seed, which is a whole number from 0 to 2³² − 1")
+        if seed is None or not 0 <= seed <= MOST_SEED:
+            raise InputError(f"{shown(one)} is no seed, which is a whole number from 0 to 2³² − 1")
         found.append(seed)
-    if not found:
-        raise InputError(f"seeds={seeds!r} names no seed; 3 and [0, 1, 2] say the same")
+    if twice := [seed for seed in found if found.count(seed) > 1]:
+        raise InputError(f"seed {twice[0]} is listed twice; a cell is run once")
     return found
 
 
 def _whole(given: Any) -> int | None:
-    """`given` as an int, be it NumPy's or torch's; None for anything that is no whole number."""
     try:
-        return None if isinstance(given, bool) else operator.index(given)
-    except TypeError:
+        number: int | None = whole(given)
+    except ValueError:
         return None
+    return number
 
 
 class CellOptions(TypedDict, total=False):

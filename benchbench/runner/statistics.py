@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.machine import settle_in
 from benchbench.core.outlets import is_outlet, landing
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.options import SourceOptions
@@ -39,6 +40,7 @@ def prepare_reference(spec: StatisticsSpec, out: Path | None, runtime: Runtime) 
     """
     if out is not None and out.suffix.lower() != ".npz" and not is_outlet(landing(out)):
         raise InputError(f"{out} must end in .npz, which is what statistics are")
+    settle_in(runtime.progress)
     reference = open_reference(spec.reference, SourceOptions(size=spec.size), runtime.progress)
     if reference.images is None or reference.statistics is not None:
         raise InputError(f"{spec.reference} holds statistics already; name the images to make them from")

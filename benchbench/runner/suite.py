@@ -38,6 +38,7 @@ import torch
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from benchbench.core.errors import CellFailed, InputError, unknown_name
+from benchbench.core.machine import settle_in
 from benchbench.core.names import split_names
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
@@ -50,9 +51,10 @@ from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
-from benchbench.runner.spec import CellSpec, Names
+from benchbench.runner.spec import CellSpec, Images, Names, Side, Whole, seed_list
+from benchbench.training.checkpoint import has_checkpoint
 
-State = Literal["done", "begun", "new"]
+State = Literal["done", "begun", "new", "broken"]
 _S = TypeVar("_S", bound="Settings")
 
 
@@ -60,8 +62,8 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     """What `benchbench run` would be told of a cell; unset ones are its defaults. The fields are those of
     `runner.spec.CellSpec` beside model, dataset and seed, each of which may be missing; `set` is its `overrides`."""
 
-    samples: int | None = Field(default=None, ge=2)
-    size: int | None = Field(default=None, ge=1)
+    samples: Images = None
+    size: Side = None
     recipe: Path | None = None
     set: dict[str, Any] = Field(default_factory=dict)
     pretrained: bool | None = None
@@ -89,7 +91,7 @@ class Match(BaseModel, extra="forbid", frozen=True):
 
     model: str | None = None
     dataset: str | None = None
-    seed: int | None = None
+    seed: Annotated[int | None, Whole] = None
 
     def of(self, model: str, dataset: str, seed: int) -> bool:
         """Whether this cell is meant."""
@@ -109,31 +111,36 @@ def _listed(given: Any) -> Any:
     return list(split_names(given)) if given and isinstance(given, str | list) else given
 
 
+def _seeds(given: Any) -> list[int]:
+    """As `seed_list`, for pydantic."""
+    try:
+        return seed_list(given)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+
+
 class Suite(BaseModel, extra="forbid", frozen=True):
     """The file, read."""
 
     models: Annotated[list[str], BeforeValidator(_listed)] = Field(min_length=1)
     datasets: list[str] = Field(min_length=1)
-    seeds: int | list[int] = 1
+    seeds: Annotated[list[int], BeforeValidator(_seeds)] = Field(default_factory=lambda: [0])
     settings: Settings = Settings()
     exclude: list[Match] = Field(default_factory=list)
     override: list[Override] = Field(default_factory=list)
-
-    def seed_list(self) -> list[int]:
-        """The seeds; a number n stands for 0 .. n-1."""
-        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
 
 
 @dataclass(frozen=True)
 class SuiteCell:
     """One cell of a suite. `stored_as`: the dataset's name in the store. `seconds`: what it should take by past records
-    of the store, None where nobody knows."""
+    of the store, None where nobody knows. `reason`: of a broken one, which cannot be planned and has no key, why."""
 
     spec: CellSpec
     stored_as: str
     key: str
     state: State
     seconds: float | None
+    reason: str | None = None
 
     @property
     def model(self) -> str:
@@ -167,7 +174,7 @@ def load_suite(path: Path) -> Suite:
     lists: dict[str, list[Any]] = {
         "model": suite.models,
         "dataset": [*map(dataset_name, suite.datasets)],
-        "seed": suite.seed_list(),
+        "seed": suite.seeds,
     }
     for kind, entries in lists.items():
         if twice := sorted({str(entry) for entry in entries if entries.count(entry) > 1}):
@@ -177,8 +184,6 @@ def load_suite(path: Path) -> Suite:
             asked = dataset_name(asked) if kind == "dataset" and asked is not None else asked
             if asked is not None and asked not in entries:
                 raise InputError(f"{path}: {unknown_name(kind, str(asked), map(str, entries))}")
-    if not suite.seed_list():
-        raise InputError(f"{path}: seeds must name at least one seed")
     try:
         return suite.model_copy(
             update={
@@ -205,6 +210,7 @@ def plan_suite(
     """
     # Dataset by dataset, so that each is read once; then in the order of the file.
     pairs = [(model, dataset) for dataset in suite.datasets for model in suite.models]
+    settle_in(progress)
     past, desk = _past(store), Desk(Runtime(device))
     cells: list[SuiteCell] = []
     with progress.stage("planning", len(pairs), "combination") as stage:
@@ -216,6 +222,9 @@ def plan_suite(
                     raise InputError(
                         f"{model} on {dataset}: {error} (or leave the pair out with [[exclude]])"
                     ) from error
+                except CellFailed as error:  # somebody else's model; no other cell can help it
+                    cells += [_broken(spec, seed, str(error)) for seed in seeds]
+                    continue
                 cells += [_cell(plan, spec, store, past) for plan in plans]
             stage.advance()
     place = {pair: n for n, pair in enumerate(itertools.product(suite.models, suite.datasets))}
@@ -231,11 +240,16 @@ def _cell(plan: Plan, spec: CellSpec, store: Store, past: pd.DataFrame) -> Suite
     state: State = "new"
     if store.find(plan.dataset.name, spec.model, plan.key) is not None:
         state = "done"
-    elif store.has_work(plan.training_key):
+    elif has_checkpoint(store.work_path(plan.training_key)):
         state = "begun"
     seconds = _estimate(past, spec.model, plan.dataset.name)
     asked = spec.model_copy(update={"seed": plan.seed})
     return SuiteCell(asked, plan.dataset.name, plan.key, state, seconds)
+
+
+def _broken(spec: CellSpec, seed: int, reason: str) -> SuiteCell:
+    """A cell that cannot be planned."""
+    return SuiteCell(spec.model_copy(update={"seed": seed}), spec.dataset, "", "broken", None, reason)
 
 
 def _check_names(cells: Sequence[SuiteCell]) -> None:
@@ -272,28 +286,34 @@ def run_suite(
     Raises `CellFailed` at the end when any cell failed. An interrupt ends the running cells; they go on next
     time from their last checkpoint.
     """
-    todo = [cell for cell in cells if cell.state != "done"]
-    watch.skipped(len(cells) - len(todo))
-    by_job = {}
+    done = sum(cell.state == "done" for cell in cells)
+    todo = [cell for cell in cells if cell.state in ("begun", "new")]
+    watch.skipped(done)
+    failures, by_job = [], {}
+    for cell in cells:
+        if cell.reason is not None:
+            failures.append(f"{cell.name}: {cell.reason}")
+            watch.ended(cell.name, 0.0, cell.reason)
     for cell in todo:
         arguments = {"spec": cell.spec.model_dump(mode="json"), "out": str(store.root), "device": device}
         job = Job(cell.name, arguments, store.root / ".logs" / f"{cell.key}.log")
         by_job[job] = cell
         executor.submit(job)
-    failures = []
     try:
         for outcome in executor.as_completed():
             watch.running({job.name: (age, last_line(job.log)) for job, age in executor.running().items()})
             if outcome is None:
                 continue
-            cell = by_job[outcome.job]
-            if outcome.reason is not None:
-                facts = {"seed": cell.seed, "reason": outcome.reason, "when": utc_now()}
+            cell, reason = by_job[outcome.job], outcome.reason
+            if reason is None and store.find(cell.stored_as, cell.model, cell.key) is None:
+                reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
+            if reason is not None:
+                facts = {"seed": cell.seed, "reason": reason, "when": utc_now()}
                 if name := cell.spec.name:
                     facts["model"] = name  # a failed cell is called what its rows would have been
                 store.record_failure(cell.stored_as, cell.model, cell.key, facts)
-                failures.append(f"{cell.name}: {outcome.reason}")
-            watch.ended(cell.name, outcome.seconds, outcome.reason)
+                failures.append(f"{cell.name}: {reason}")
+            watch.ended(cell.name, outcome.seconds, reason)
     finally:
         executor.cancel()
     if failures:
@@ -303,7 +323,7 @@ def run_suite(
 def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[CellSpec, Sequence[int]]]:
     """What is asked of a pair, with the seeds that share it."""
     groups: dict[str, tuple[CellSpec, list[int]]] = {}
-    for seed in suite.seed_list():
+    for seed in suite.seeds:
         if any(match.of(model, dataset, seed) for match in suite.exclude):
             continue
         settings = suite.settings

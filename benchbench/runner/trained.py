@@ -8,6 +8,7 @@ them again.
 from __future__ import annotations
 
 import copy
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +61,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     if isinstance(model, Fittable):
         model.fit(*(_all(images, plan.recipe.model) for images in (data.images, data.held_out)))
     elif plan.weights is not None:
-        load_weights(model, plan.weights, plan.allow_pickle, progress)
+        _load_unchanged(model, plan, plan.weights, progress)
     elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
         load_weights(model, before / WEIGHTS)
         training, monitor = read_training(before), read_manifest(before / RUN).monitor
@@ -88,6 +89,23 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             monitor=panel,
         )
     return Prepared(model.eval(), training, monitor)
+
+
+def _load_unchanged(model: nn.Module, plan: Plan, path: Path, progress: Progress) -> None:
+    """Load the weights that were asked for. `InputError` unless what was read is, to the last bit, what the plan was
+    made of: the record names its sha256, and is served again under it."""
+    before = os.stat(path) if path.exists() else None
+    sha256 = load_weights(model, path, plan.allow_pickle, progress)
+    after = os.stat(path)
+    # The digest is of the file after it was read; that it was no other one meanwhile its identity and times tell.
+    same = before is not None and all(
+        getattr(before, name) == getattr(after, name)
+        for name in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+    )
+    if sha256 != plan.weights_sha256 or not same:
+        raise InputError(
+            f"the weights {path} were changed while they were in use; run the same command again"
+        )
 
 
 def _all(images: Images, model: str) -> Tensor:

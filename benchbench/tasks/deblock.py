@@ -111,7 +111,7 @@ def _restore(model: Restorer, originals: Tensor, runtime: Runtime) -> Tensor:
     """What the model makes of these images, degraded."""
     degraded = jpeg(originals, QUALITY).to(runtime.device)
     with torch.inference_mode():
-        return check_images(model.restore(degraded), "restored images")
+        return check_images(model.restore(degraded), "restored images", len(degraded))
 
 
 def _speed(model: Restorer, images: Images, batch_size: int, runtime: Runtime) -> list[Any]:

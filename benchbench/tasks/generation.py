@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.errors import NotImagesError
 from benchbench.core.images import check_images
 from benchbench.core.protocols import Autoencoder, Conditional, Generator
 from benchbench.core.runtime import HERE, Runtime
@@ -142,8 +143,9 @@ def _evidence(
     first samples."""
     metrics, extractors = request.metrics, request.extractors
     indices = runtime.comm.shard(request.n_samples)
+    drawn = generate(model, indices, seed=request.seed, labels=asked, runtime=runtime)
     generated, failures, samples = gather(
-        generate(model, indices, seed=request.seed, labels=asked, runtime=runtime),
+        _of_size(drawn, data.spec.height, data.spec.width),
         len(indices),
         extractors,
         metrics,
@@ -159,6 +161,17 @@ def _evidence(
     fresh = reference(data.held_out.images, some, of_held_out, runtime, everything)
     sets = {"generated": generated, "reference": real, "held_out": fresh}
     return Evidence(sets, labels=asked, failures=everything), samples
+
+
+def _of_size(images: Iterable[Tensor], height: int, width: int) -> Iterator[Tensor]:
+    """The same batches, refused where they are of another size than the images they are held against: they would be
+    resized and scored all the same."""
+    for batch in images:
+        if batch.shape[2:] != (height, width):
+            raise NotImagesError(
+                f"generated images must be {width}×{height} pixels but are {batch.shape[3]}×{batch.shape[2]}"
+            )
+        yield batch
 
 
 def _number(outcome: Outcome, data: Dataset, request: Request) -> Number:
@@ -281,5 +294,5 @@ def generate(
     for rng in image_rngs(seed, indices, runtime.batch(SAMPLING_BATCH), device):
         asked = None if labels is None else labels[rng.indices].to(device)
         with torch.inference_mode():
-            images = check_images(model.sample(len(rng), rng, asked), "generated images")
+            images = check_images(model.sample(len(rng), rng, asked), "generated images", len(rng))
         yield images  # outside: a generator must not leave its consumer in inference mode

@@ -29,7 +29,7 @@ def reconstruct(model: Autoencoder, images: Images, per_image: PerImage, runtime
         for some in batches_of(images, runtime.batch(RECONSTRUCTION_BATCH), shard):
             originals = some.to(runtime.device)
             with torch.inference_mode():
-                outputs = check_images(model.reconstruct(originals), "reconstructions")
+                outputs = check_images(model.reconstruct(originals), "reconstructions", len(originals))
             yield originals, outputs
 
     return read_pairs(pairs(), len(shard), per_image, "reconstructing held-out images", runtime)

@@ -173,7 +173,7 @@ def stylize(model: Stylizer, contents: Tensor, n_styles: int, seed: int, runtime
                 synchronize(device)
                 start = time.perf_counter()
                 with torch.inference_mode():
-                    made = check_images(model.stylize(content, style, rng), "stylized images")
+                    made = check_images(model.stylize(content, style, rng), "stylized images", len(content))
                 synchronize(device)
                 seconds.append(time.perf_counter() - start)
                 outputs.append(made.cpu())

@@ -97,7 +97,7 @@ class Translating:
             rng = output_rng(self.seed, rows.tolist(), device, repeat)
             with torch.inference_mode():
                 made = make(sources[rows].to(device), rng, rows)
-            yield check_images(made, what)
+            yield check_images(made, what, len(rows))
 
 
 def output_rng(seed: int, places: Sequence[int], device: torch.device, repeat: int = 0) -> ImageRng:

@@ -1,26 +1,39 @@
 """Checkpoints: all that the loop needs to go on as if it had never stopped.
 
-One file, `checkpoint.pt`, replaced atomically: a kill leaves the previous checkpoint or the new one. It is
-read with `weights_only=True`, so a planted file cannot run code. It remembers what it was made for, the
-`identity`, and refuses to go on as something else.
+`checkpoint.pt` is replaced atomically and the one before is kept as `checkpoint.before.pt`, so a kill leaves one of
+them whole. A file ends with the sha256 of what comes before: whatever a disk or a hand did to it is seen, the file
+is set aside as `checkpoint.pt.damaged`, and training goes on from the one before or from the start. It is read with
+`weights_only=True`, so a planted file cannot run code. It remembers what it was made for, the `identity`, and
+refuses to go on as something else.
+
+Beside them lies `curves.csv`, all rows so far, for whoever looks on.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import torch
 
 from benchbench.core.errors import InputError
-from benchbench.core.files import atomic_path
+from benchbench.core.files import atomic_path, atomic_write, cannot_write
 from benchbench.core.hashing import canonical_json
+from benchbench.core.progress import Progress
 
 FILE = "checkpoint.pt"
+BEFORE = "checkpoint.before.pt"
+CURVES = "curves.csv"
 FORMAT = 2  # raised whenever the state has other parts
 _MISSING = "nothing"
+_SEAL = b"\nsha256 "  # and 64 hexadecimal digits, behind the archive
+_SEAL_BYTES = len(_SEAL) + 64
 
 
 class Checkpoints(NamedTuple):
@@ -38,37 +51,148 @@ class Checkpoints(NamedTuple):
         return self._replace(identity={**self.identity, **facts})
 
 
+class DamagedCheckpointError(Exception):
+    """A checkpoint that cannot be gone on from. Its text says why, as the end of a sentence."""
+
+
+def has_checkpoint(workdir: Path) -> bool:
+    """Whether there is something to go on from."""
+    return any((workdir / name).is_file() for name in (FILE, BEFORE))
+
+
 def save_checkpoint(workdir: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Write `state` (tensors, numbers, text and containers of them) for `identity` (JSON-able)."""
-    with atomic_path(workdir / FILE) as temporary:
-        torch.save({"identity": _canonical(identity), "state": dict(state)}, temporary)
+    """Write `state` (tensors, numbers, text and containers of them) for `identity` (JSON-able).
 
-
-def load_checkpoint(workdir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The state saved in `workdir`, on the CPU; None when there is none.
-
-    Raises `InputError` for a file that cannot be read, and for one made with another identity, naming
-    each setting that differs.
+    Raises `InputError` where it cannot be written, for want of space for instance; those that were there stay.
     """
-    path = workdir / FILE
-    if not path.exists():
-        return None
+    _written(lambda: _save(workdir, identity, state))
+
+
+def _written(write: Callable[[], None]) -> None:
+    """Write, once more where the folder went away meanwhile: another process with the same training was done first, and
+    cleared it."""
     try:
+        write()
+    except InputError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        write()
+
+
+def _save(workdir: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    with atomic_path(workdir / FILE) as temporary:
+        with open(temporary, "wb") as file:
+            sealed = _Sealed(file)
+            try:
+                torch.save({"identity": _canonical(identity), "state": dict(state)}, sealed)  # type: ignore[arg-type]
+            except RuntimeError as error:  # what torch makes of a file that cannot be written
+                raise sealed.failure or error from error
+            file.write(_SEAL + sealed.digest.hexdigest().encode())
+        if (workdir / FILE).exists():
+            os.replace(workdir / FILE, workdir / BEFORE)
+
+
+def save_curves(workdir: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write the rows so far; a column that one of them does not have is empty there."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    _written(lambda: atomic_write(workdir / CURVES, text.getvalue()))
+
+
+def resume(
+    checkpoints: Checkpoints, restore: Callable[[Mapping[str, Any]], None], progress: Progress
+) -> Path | None:
+    """Go on from the newest checkpoint that is whole.
+
+    restore: takes the state, its tensors on the CPU; raises `DamagedCheckpointError` for one with parts that are not
+    there, are unknown or do not fit, and then has changed nothing.
+
+    Returns the file; None where there is none to go on from. Raises `InputError` for one made with another identity,
+    naming each setting that differs.
+    """
+    there = [path for name in (FILE, BEFORE) if (path := checkpoints.folder / name).exists()]
+    for path in there:
+        try:
+            restore(load_checkpoint(path, checkpoints.identity))
+        except DamagedCheckpointError as error:
+            aside = path.with_name(f"{path.name}.damaged")
+            try:
+                os.replace(path, aside)
+            except OSError as fault:
+                raise cannot_write(aside, fault) from fault
+            progress.note(f"the checkpoint {path} {error}; it is set aside as {aside.name}")
+            continue
+        return path
+    if there:
+        progress.note("no other checkpoint is left: training begins anew")
+    return None
+
+
+def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The state saved in `path`, on the CPU.
+
+    Raises `DamagedCheckpointError` for a file that is not what was written, and `InputError` for one made with another
+    identity, naming each setting that differs.
+    """
+    try:
+        _check_seal(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         before, state = json.loads(content["identity"]), dict(content["state"])
+    except DamagedCheckpointError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
     except Exception as error:  # a damaged archive raises whatever the unpacking meets first
-        raise InputError(
-            f"the checkpoint {path} is damaged and cannot be read; delete it to train from the start"
-        ) from error
+        raise DamagedCheckpointError("is damaged and cannot be read") from error
     # Through JSON, as the saved one went: a tuple and a list are the same setting.
     if changes := _differences(before, json.loads(_canonical(identity))):
         old = ", ".join(f"{key}={was}" for key, (was, _) in changes.items())
         new = ", ".join(f"{key}={now}" for key, (_, now) in changes.items())
         raise InputError(
-            f"the checkpoint in {workdir} was made with {old}, now {new}; remove it to train from the start, "
+            f"the checkpoint in {path.parent} was made with {old}, now {new}; remove it to train from the start, "
             f"or use the old {'value' if len(changes) == 1 else 'values'}"
         )
     return state
+
+
+class _Sealed:
+    """A file that is written to, and the sha256 of what was written. Only what `torch.save` asks of a file; through a
+    Python file, since one that torch opens itself says nothing of a full disk."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _check_seal(path: Path) -> None:
+    """`DamagedCheckpointError` unless the file is, to the last bit, what was written."""
+    if not path.is_file():
+        raise DamagedCheckpointError("is no regular file")
+    left = path.stat().st_size - _SEAL_BYTES
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while left > 0:
+            piece = file.read(min(left, 2**20))
+            digest.update(piece)
+            left -= len(piece) or left
+        seal = file.read()
+    if not seal.startswith(_SEAL):
+        raise DamagedCheckpointError("is damaged: it was cut off, or is of a version that wrote no checksum")
+    if seal != _SEAL + digest.hexdigest().encode():
+        raise DamagedCheckpointError("is damaged: it is not what was written (its sha256 differs)")
 
 
 def _canonical(identity: Mapping[str, Any]) -> str:

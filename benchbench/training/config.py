@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from benchbench.core.bounds import MOST_BATCH, MOST_EPOCHS, MOST_STEPS
+from benchbench.core.errors import InputError
 from benchbench.training.step.diffaugment import diffaugment
 from benchbench.training.step.ema import Average, HalfLife, Power, Ramp
 
@@ -35,9 +38,9 @@ class PlayerConfig(BaseModel, extra="forbid", frozen=True):
     """A `[training.player.<name>]` section: settings of one player; what is left out is as for all."""
 
     optimizer: Optimizer | None = None
-    lr: float | None = Field(default=None, gt=0)
+    lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     betas: tuple[float, float] | None = None
-    weight_decay: float | None = Field(default=None, ge=0)
+    weight_decay: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     clip_norm: float | None = Field(default=None, ge=0, description="largest gradient norm; 0 = off")
 
     @model_validator(mode="after")
@@ -61,18 +64,24 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     Of two unpaired domains it is a pass over A; B goes through its own passes meanwhile.
     """
 
-    steps: int | None = Field(default=None, ge=1, description="optimiser steps")
+    steps: int | None = Field(default=None, ge=1, le=MOST_STEPS, description="optimiser steps")
     epochs: int | None = Field(
-        default=None, ge=1, description="passes over the training images, of the player that moves most"
+        default=None,
+        ge=1,
+        le=MOST_EPOCHS,
+        description="passes over the training images, of the player that moves most",
     )
-    batch_size: int = Field(default=128, ge=1, description="images a step")
+    batch_size: int = Field(default=128, ge=1, le=MOST_BATCH, description="images a step")
     accumulate: int = Field(
         default=1,
         ge=1,
+        le=MOST_BATCH,
         description="parts in which a batch goes through the networks; their gradients are added up",
     )
     optimizer: Optimizer = "adam"
-    lr: float = Field(default=1e-3, gt=0, description="learning rate of every player without its own")
+    lr: float = Field(
+        default=1e-3, gt=0, allow_inf_nan=False, description="learning rate of every player without its own"
+    )
     player_lr: dict[str, float] = Field(
         default_factory=dict, description="learning rates by player, for two time-scale updates"
     )
@@ -82,9 +91,11 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     betas: tuple[float, float] = Field(
         default=(0.9, 0.999), description="Adam's decay rates; the first is the momentum of sgd"
     )
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     schedule: Literal["constant", "cosine", "linear", "constant_then_linear"] = "constant"
-    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up before the schedule")
+    warmup_steps: int = Field(
+        default=0, ge=0, le=MOST_STEPS, description="steps of linear warm-up before the schedule"
+    )
     clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm; none = off")
     ema_decay: float = Field(
         default=0.0, ge=0, lt=1, description="averaging of the weights that are handed out; 0 = off"
@@ -99,10 +110,13 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     )
     class_balanced: bool = Field(default=False, description="every class equally often in an epoch")
     standing_statistics: int = Field(
-        default=0, ge=0, description="batches that batch norms are measured on anew at the end; 0 = off"
+        default=0,
+        ge=0,
+        le=MOST_EPOCHS,
+        description="batches that batch norms are measured on anew at the end; 0 = off",
     )
     monitor_every: int = Field(
-        default=0, ge=0, description="steps between scans of the samples (`Monitor`); 0 = off"
+        default=0, ge=0, le=MOST_STEPS, description="steps between scans of the samples (`Monitor`); 0 = off"
     )
     on_collapse: Literal["warn", "stop"] = Field(
         default="warn",
@@ -116,6 +130,7 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     patience: int = Field(
         default=0,
         ge=0,
+        le=MOST_EPOCHS,
         description="stop after this many epochs without a lower loss on a validation part of the training images "
         "and hand out the weights of the best one; 0 = off; for models with one player",
     )
@@ -125,7 +140,7 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         "bf16 and fp16 are half precision where torch's autocast allows it",
     )
     checkpoint_every: int = Field(
-        default=500, ge=1, description="steps between checkpoints; changes no number"
+        default=500, ge=1, le=MOST_STEPS, description="steps between checkpoints; changes no number"
     )
 
     @model_validator(mode="after")
@@ -138,8 +153,8 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
                 f"accumulate={self.accumulate} asks for more parts than batch_size={self.batch_size} has images"
             )
         for player, lr in self.player_lr.items():
-            if lr <= 0:
-                raise ValueError(f"player_lr of {player!r} is {lr} but must be above 0")
+            if not 0 < lr < math.inf:
+                raise ValueError(f"player_lr of {player!r} is {lr} but must be above 0 and finite")
             if player in self.player and self.player[player].lr is not None:
                 raise ValueError(f"player_lr and player.{player}.lr say the same; give one of them")
         if self.ema is not None and self.ema_decay:
@@ -190,15 +205,24 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         """Full batches in `n_images`, at least one."""
         return max(1, n_images // self.batch_size)
 
-    def total_steps(self, n_images: int, batches: Callable[[int], int]) -> int:
+    def total_steps(self, n_images: int, batches: Callable[[int], int], period: int | None = None) -> int:
         """The planned number of optimiser steps on epochs of `n_images` images.
 
-        batches: how many batches a step takes, by its number; at least one. The last step may reach into an
-        epoch that was not asked for.
+        batches: how many batches a step takes, by its number; at least one. period: after how many steps that repeats;
+        None where nobody knows. The last step may reach into an epoch that was not asked for. `InputError` for more
+        than anybody waits for.
         """
         if self.steps is not None:
             return self.steps
         left, step = (self.epochs or DEFAULT_EPOCHS) * self.steps_per_epoch(n_images), 0
+        if left > MOST_STEPS:
+            raise InputError(
+                f"{self.epochs or DEFAULT_EPOCHS:,} epochs of {self.steps_per_epoch(n_images):,} batches are more than "
+                f"{MOST_STEPS:,}; choose fewer epochs or a larger batch_size"
+            )
+        if period is not None:  # whole periods at once: the rest is soon counted
+            whole, left = divmod(left, sum(batches(step) for step in range(period)))
+            step = whole * period
         while left > 0:
             left -= batches(step)
             step += 1

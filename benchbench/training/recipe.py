@@ -31,6 +31,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from benchbench.core.baselines import baselines_folder
+from benchbench.core.bounds import MOST_STEPS
 from benchbench.core.errors import InputError, short, unknown_name
 from benchbench.core.registry import MODELS
 from benchbench.core.toml import read_toml, settings_of
@@ -99,7 +100,7 @@ def find_baseline(model: str, dataset: str | None) -> Path | None:
 def _resolve(model: str, dataset: str | None, sections: Mapping[str, Mapping[str, Any]]) -> Recipe:
     hyper = configure(model, sections["model"]).model_dump(exclude_unset=True)
     sampling = configure_sampling(model, sections["sampling"]).model_dump(exclude_unset=True)
-    training = validated(TrainingConfig, sections["training"], "training setting")
+    training = validated(TrainingConfig, sections["training"], "training setting", MOST_STEPS)
     return Recipe(model=model, dataset=dataset, hyper=hyper, sampling=sampling, training=training)
 
 

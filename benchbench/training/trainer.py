@@ -15,8 +15,10 @@ Scope: one device.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -24,11 +26,18 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
+from benchbench.core.interrupts import deferred_interrupts
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Batch, Trainable
 from benchbench.data.pipeline.image_source import all_grey
 from benchbench.training.batches import Batches, OtherBatches
-from benchbench.training.checkpoint import Checkpoints, load_checkpoint, save_checkpoint
+from benchbench.training.checkpoint import (
+    Checkpoints,
+    DamagedCheckpointError,
+    resume,
+    save_checkpoint,
+    save_curves,
+)
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
 from benchbench.training.isolation import isolated, seed_generators
@@ -43,6 +52,8 @@ from benchbench.training.validation import set_aside
 from benchbench.training.watch.curves import write_curves
 from benchbench.training.watch.monitor import Monitor
 from benchbench.training.watch.scans import Eyes, Scans, some
+
+CURVES_SECONDS = 5.0  # between two writings of the curves so far
 
 
 def train(
@@ -104,7 +115,9 @@ class _Trainer:
         self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
         self.others = OtherBatches(other, self.batches, config) if other else None
         self.schedule = Schedule(model)
-        self.total = config.total_steps(self.batches.epoch_length, self.schedule.batches)
+        self.total = config.total_steps(
+            self.batches.epoch_length, self.schedule.batches, self.schedule.period
+        )
         self.stepper = Stepper(self.model, self.schedule, config, device)
         self.handout = Handout(self.model, config, self.batches.labels, device)
         watching = monitor if config.monitor_every else None
@@ -112,11 +125,14 @@ class _Trainer:
         self.scans = Scans(self.model, self.schedule, config, eyes, self.handout, self.total, device)
         self.policy, self.augmented = diffaugment(config.diffaugment), False
         self.state = RunState()
+        self.unseen, self.shown_at = (
+            False,
+            -inf,
+        )  # rows of curves that no file shows yet; when the last were shown
 
     def run(self, checkpoints: Checkpoints | None, progress: Progress) -> TrainingResult:
         """From where a checkpoint left it, or the start, to the end."""
-        if checkpoints is not None and (saved := load_checkpoint(*checkpoints)) is not None:
-            self.restore(saved)
+        if checkpoints is not None and resume(checkpoints, self.restore, progress) is not None:
             progress.note(
                 f"training goes on from step {self.state.step} of {self.total} ({checkpoints.folder})"
             )
@@ -139,20 +155,40 @@ class _Trainer:
         return self.result()
 
     def all_steps(self, checkpoints: Checkpoints | None, progress: Progress) -> None:
-        """The loop."""
+        """The loop. Whoever interrupts it (SIGINT, SIGTERM) finds a checkpoint of the step that was under way."""
         state, per_epoch = self.state, self.batches.per_epoch
-        with progress.stage("training", self.total, "step", done=state.step) as stage:
+        with (
+            progress.stage("training", self.total, "step", done=state.step) as stage,
+            deferred_interrupts(enabled=checkpoints is not None) as interrupts,
+        ):
             while state.step < self.total and not state.stopped:
-                epoch = state.drawn // per_epoch
+                epoch, rows = state.drawn // per_epoch, len(state.curves)
                 loss = self.one_step()
                 ended, rows = state.drawn // per_epoch > epoch, len(state.curves)
                 self.scans.scan(state, (state.drawn - 1) // per_epoch, ended, progress)
                 if checkpoints is not None and len(state.curves) > rows:
                     write_curves(checkpoints.folder, state.curves)
                 done = state.step == self.total or state.stopped
-                if checkpoints is not None and (done or state.step % self.config.checkpoint_every == 0):
-                    save_checkpoint(*checkpoints, self.dump())
+                if checkpoints is not None:
+                    due = done or state.step % self.config.checkpoint_every == 0
+                    self.keep(checkpoints, due or interrupts.pending, len(state.curves) > rows)
                 stage.advance(1, loss=loss, **self.scans.shown)
+                if interrupts.pending and checkpoints is not None:
+                    progress.note(
+                        f"interrupted: step {state.step} of {self.total} is kept ({checkpoints.folder}); the same "
+                        "command goes on from there"
+                    )
+                    interrupts.deliver()
+
+    def keep(self, checkpoints: Checkpoints, due: bool, new_row: bool) -> None:
+        """Write down how far it is: a checkpoint where one is due, and the curves where they have a new row, but not
+        more often than every few seconds."""
+        if due:
+            save_checkpoint(*checkpoints, self.dump())
+        self.unseen |= new_row
+        if self.unseen and (due or time.monotonic() - self.shown_at > CURVES_SECONDS):
+            save_curves(checkpoints.folder, self.state.curves)
+            self.unseen, self.shown_at = False, time.monotonic()
 
     def one_step(self) -> float:
         """Every phase of the next step; returns the loss of the last one that is in every step."""
@@ -224,7 +260,24 @@ class _Trainer:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """What `dump` returned."""
+        """Take over what `dump` returned. `DamagedCheckpointError` where its parts are not those of this training, and
+        then all is as before."""
+        now = copy.deepcopy(self.dump())
+        try:
+            if differ := _other_parts(saved, now):
+                raise DamagedCheckpointError(f"has parts that are missing or unknown ({', '.join(differ)})")
+            self._take(saved)
+        except DamagedCheckpointError:
+            raise
+        except Exception as error:  # whatever a part of another shape or type meets first
+            self._take(now)
+            raise DamagedCheckpointError(f"holds what does not fit this training ({error})") from error
+
+    def _take(self, saved: Mapping[str, Any]) -> None:
+        """Every part of `saved`."""
+        state = RunState(**saved["run"])
+        if not 0 <= state.step <= self.total:
+            raise ValueError(f"step {state.step} of {self.total}")
         self.model.load_state_dict(saved["model"])
         for name, buffer in transient_buffers(self.model).items():
             buffer.copy_(saved["transient"][name])
@@ -233,8 +286,17 @@ class _Trainer:
         torch.set_rng_state(saved["rng_cpu"])
         if self.device.type == "cuda" and saved["rng_cuda"] is not None:
             torch.cuda.set_rng_state(saved["rng_cuda"], self.device)
-        self.state = RunState(**saved["run"])
+        self.state = state
         self.scans.resume(self.state)
+
+
+def _other_parts(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is in one of them only, of the parts of a training and of those that have names inside."""
+    differ = saved.keys() ^ now.keys()
+    if not differ:
+        for part in ("run", "transient", "optimizers"):
+            differ |= {f"{part}.{name}" for name in saved[part].keys() ^ now[part].keys()}
+    return sorted(map(str, differ))
 
 
 def transient_buffers(model: nn.Module) -> dict[str, Tensor]:

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
 from benchbench.core.errors import InputError
-from benchbench.core.files import atomic_path
+from benchbench.core.files import atomic_path, cannot_write
 from benchbench.core.hashing import canonical_json, file_sha256
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.weights_file import read_weights
@@ -42,7 +43,10 @@ def save_weights(model: nn.Module, path: Path, name: str | None = None) -> str:
         mode = (
             temporary.stat().st_mode
         )  # as the umask has it; safetensors puts a file of its own there, for us alone
-        save_file(tensors, temporary, {METADATA_KEY: canonical_json(metadata)})
+        try:
+            save_file(tensors, temporary, {METADATA_KEY: canonical_json(metadata)})
+        except SafetensorError as error:  # what it makes of a full disk
+            raise cannot_write(path, error) from error
         os.chmod(temporary, mode)
     return file_sha256(path)
 

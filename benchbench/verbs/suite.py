@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchbench.core.bounds import MOST_JOBS
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
 from benchbench.core.folders import OUTPUT
@@ -49,8 +50,8 @@ def suite(
 
     >>> benchbench.suite("suite.toml", jobs=2)  # doctest: +SKIP
     """
-    if jobs < 1:
-        raise InputError(f"jobs={jobs!r} must be 1 or more")
+    if not 1 <= jobs <= MOST_JOBS:
+        raise InputError(f"jobs={jobs!r} must be from 1 to {MOST_JOBS:,}")
     store = Store(as_path(out))
     cells = planned(as_path(file), store, device, progress)
     if not dry_run:
@@ -63,6 +64,7 @@ def suite(
 def planned(file: Path, store: Store, device: str, progress: Progress) -> list[SuiteCell]:
     """The cells of a suite, for a store that can be written."""
     store.check_writable()
+    store.tidy()
     return plan_suite(load_suite(file), store, device=resolve_device(device), progress=progress)
 
 

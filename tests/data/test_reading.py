@@ -10,7 +10,6 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -173,9 +172,7 @@ def test_the_rule(layout: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, 
     files, and whoever runs it is told. The record is not: no number depends on it."""
     spec = f"folder:{layout('flat')}"
     for free, tensor in ((9216, True), (9215, False)):
-        monkeypatch.setattr(
-            reading.psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=free)
-        )
+        monkeypatch.setattr(reading, "free_memory", lambda free=free: free)
         found = load_dataset(spec, progress=notes)
         assert isinstance(found.train.images, Tensor) == tensor
         assert not any("asked for" in note for note in found.notes)
@@ -250,7 +247,7 @@ def test_what_cannot_be_read_by_number(
     ):
         assert isinstance(load_dataset(spec).train.images, Tensor)
         with monkeypatch.context() as patch:
-            patch.setattr(decode.psutil, "virtual_memory", lambda: SimpleNamespace(available=100))
+            patch.setattr(decode, "free_memory", lambda: 100)
             with pytest.raises(InputError, match=rf"GiB are free; choose a smaller .*{way}"):
                 load_dataset(spec, size=7)
 

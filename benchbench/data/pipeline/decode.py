@@ -30,12 +30,12 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, SAMPLEFORMAT
 
 from benchbench.core.errors import InputError
+from benchbench.core.machine import free_memory, usable_cores
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.reading import open_regular
 from benchbench.data.pipeline.prefetch import map_ahead
@@ -80,7 +80,7 @@ Pixels = tuple[NDArray[np.uint8], list[str]]
 Chunk = list[tuple[str, bytes | Path]]
 
 CHUNK = 8  # files a thread takes at a time: few, for they may be large
-WORKERS = min(8, os.cpu_count() or 1)
+WORKERS = min(8, usable_cores())
 
 
 class NoRoomError(InputError):
@@ -389,7 +389,7 @@ def room_for(n: int, height: int, width: int) -> NDArray[np.uint8]:
 
 def require_room(what: str, needed: int, way_out: str = "") -> None:
     """`NoRoomError` if less than `needed` bytes of memory are free for `what`."""
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if needed > free:
         raise NoRoomError(
             f"{what} need {needed / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free{way_out}"

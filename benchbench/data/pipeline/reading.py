@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import psutil
-
+from benchbench.core.machine import free_memory
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.assemble import Part
 from benchbench.data.pipeline.cache import Decoded
@@ -34,7 +33,7 @@ def read(parts: Sequence[Part], size: int | None, progress: Progress = SILENT) -
     n = sum(part.total for part in parts)
     height, width = parts[0].native_size() if size is None else (size, size)
     needed = 3 * n * height * width
-    if needed <= min(MOST, SHARE * psutil.virtual_memory().available):
+    if needed <= min(MOST, SHARE * free_memory()):
         return [part.decode(size, progress) for part in parts]
     if whole := next((part.only_whole for part in parts if part.only_whole), ""):
         try:

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import BenchbenchError, CellFailed, limit_of_machine
+from benchbench.core.interrupts import Terminated, terminable
 
+TERMINATED = 143  # 128 + SIGTERM, as shells have it
 EVERY = 2.0  # seconds between lines of one stage
 
 
@@ -56,6 +58,7 @@ class _Stage:
 
 def main() -> int:
     """Run the cell that standard input asks for; the exit code of the design."""
+    terminable()
     job = json.loads(sys.stdin.readline())
     try:
         threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -68,6 +71,8 @@ def main() -> int:
             raise
         print(words, flush=True)
         return CellFailed.exit_code
+    except Terminated:
+        return TERMINATED
     return 0
 
 

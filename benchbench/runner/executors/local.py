@@ -12,21 +12,22 @@ its standard input and ends itself when that pipe closes: a parent killed by SIG
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from benchbench.core.children import python_command, python_environment
+from benchbench.core.machine import THREADS, threads_for
 
 Status = Literal["done", "failed"]
 POLL = 0.2  # seconds between looks at the children
-GRACE = 10.0  # seconds a child has to end itself before it is killed
+GRACE = 60.0  # seconds a child has to finish its step and write a checkpoint before it is killed
 
 
 @dataclass(frozen=True, eq=False)  # two jobs with the same arguments are still two
@@ -96,33 +97,35 @@ class LocalProcesses:
                 yield None
 
     def cancel(self) -> None:
-        """Ask every child to end (SIGTERM), kill those that do not within ten seconds."""
+        """Ask every child to end (SIGTERM), which writes down how far its training is; kill those that have not ended
+        within a minute, and all at once where somebody interrupts again."""
         self._waiting.clear()
         for child, _, _ in self._children.values():
             child.terminate()
         deadline = time.monotonic() + GRACE
-        for child, _, log in self._children.values():
-            try:
-                child.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+        try:
+            for child, _, _ in self._children.values():
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            for child, _, log in self._children.values():
                 child.kill()
                 child.wait()
-            log.close()
-        self._children.clear()
+                log.close()
+            self._children.clear()
 
     def _start(self, job: Job) -> None:
         job.log.parent.mkdir(parents=True, exist_ok=True)
         log = job.log.open("wb")
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
         # Two sets of threads on the same cores wait for each other.
-        shared = {} if self.workers == 1 else {"OMP_NUM_THREADS": str(threads)}
+        shared = {} if self.workers == 1 else {THREADS: str(threads_for(self.workers))}
         child = subprocess.Popen(
             python_command("benchbench.runner.executors.job"),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            env={**shared, **python_environment()},
+            env=python_environment(**shared),
             start_new_session=True,  # Ctrl-C is the parent's to pass on
         )
         assert child.stdin is not None

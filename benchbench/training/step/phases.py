@@ -8,6 +8,7 @@ times, and the optimiser of its player, which now steps more often, moves as if 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -73,6 +74,11 @@ class Schedule:
         turns = tuple(map(Phase, self._turns(step)))
         self._check(turns, f"turns in step {step}")
         return turns
+
+    @property
+    def period(self) -> int | None:
+        """After how many steps the phases repeat; None where the model says it step by step."""
+        return None if self._turns is not None else math.lcm(*(phase.every for phase in self.phases))
 
     def batches(self, step: int) -> int:
         """The batches that a step draws: as many as the player that sees most has fresh phases, at least one."""
