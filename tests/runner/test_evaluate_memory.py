@@ -130,8 +130,8 @@ def test_a_set_leaves_out_what_cannot_apply() -> None:
 
 @pytest.mark.costly
 def test_copies_at_every_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images that occur on both sides, some more than k times; the reference is cached under the first batch size. Every
-    number and both ends of its interval are those of that size, to 1e-6, which features differ by."""
+    """Images that occur on both sides, some more than k times; the reference is cached under the first batch size.
+    Every number and both ends of its interval are those of that size, to 1e-6, which features differ by."""
     monkeypatch.setenv("BENCHBENCH_CACHE", str(tmp_path))
     once = pictures(3, n=50)
     reference = torch.cat([once, once[:6].repeat(7, 1, 1, 1)])
