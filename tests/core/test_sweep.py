@@ -63,6 +63,12 @@ def aged(path: Path, seconds: float) -> None:
         (left_by(pid=2**31 - 1).removeprefix("."), 2 * ABANDONED, False),
         (left_by(pid=2**31 - 1) + "x", 2 * ABANDONED, False),
     ],
+    # The names hold the number of this process, and workers of pytest-xdist must call a test alike.
+    ids=[
+        *("alive", "alive and old", "number given out again", "began earlier", "no more", "no number"),
+        *("another machine", "another machine, days old", "another machine, weeks old"),
+        *("older form", "older form, weeks old", "no dot", "nobody's", "without its dot", "another ending"),
+    ],
 )
 def test_who_left_it_decides(tmp_path: Path, name: str, age: float, gone: bool, folder: bool) -> None:
     """A process of this machine that is no more, or whose number another one has: gone. A living one, and one of
