@@ -65,7 +65,7 @@ def run(
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}
     runtime = Runtime(resolve_device(device), batch_size, RichProgress())
     without = []
-    for path, cached in carry_out(CellSpec.of(**asked), range(seed, seed + seeds), out, runtime):
+    for path, cached in carry_out(CellSpec.of(**asked), seed_list(range(seed, seed + seeds)), out, runtime):
         rows = load_results(path)
         show_record(path, rows, cached)
         scored = rows[~rows["aspect"].isin(["throughput", "cost"])]

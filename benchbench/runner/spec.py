@@ -11,6 +11,7 @@ alike has its type, bounds and words here once.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypedDict, get_args
@@ -32,6 +33,11 @@ from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
 from benchbench.core.toml import settings_of
 from benchbench.core.validation import first_fault, shown
+
+
+def _location(given: Any) -> Any:
+    """As `as_path`; a text, since out of JSON a path is nothing else."""
+    return str(as_path(given)) if isinstance(given, str | os.PathLike) else given
 
 
 def _settings(given: Any) -> Any:
@@ -56,7 +62,7 @@ Computed = Annotated[Precision, Field(description="What the extractors compute i
 Label = Annotated[
     str | None, Field(description="What tables call these rows, in place of the model and its variant.")
 ]
-Location = Annotated[Path, BeforeValidator(as_path)]
+Location = Annotated[Path, BeforeValidator(_location)]
 """A path, as it was written."""
 Whole = BeforeValidator(whole)
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED), Whole]

@@ -134,9 +134,9 @@ def test_names_that_can_be_used(name: str) -> None:
     ],
 )
 def test_names_that_cannot(name: str, sentence: str) -> None:
-    """One sentence each, before anything else is looked at."""
+    """One sentence each, before the dataset is looked at."""
     with pytest.raises(InputError, match=sentence):
-        make_plans(CellSpec(model="nobody", dataset="nothing", name=name), [0], Desk(Runtime()))
+        make_plans(CellSpec(model="vae-mlp", dataset="nothing", name=name), [0], Desk(Runtime()))
 
 
 def plan(name: str | None = None, **options: Any) -> Plan:

@@ -195,6 +195,6 @@ def test_who_looks(only_here: list[str]) -> None:
     only_here.clear()
     load = ExtractorLoader(CPU)
     with pytest.raises(
-        InputError, match=r"none is at hand \(cnn_mnist: fetch cnn_mnist first; first: fetch first"
+        InputError, match=r"there is none here \(cnn_mnist: fetch cnn_mnist first; first: fetch first"
     ):
         choose_watcher("mnist", ["first"], nobody, load, "float32")
