@@ -37,7 +37,7 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, Field, ValidationError
 
-from benchbench.core.errors import CellFailed, InputError, unknown_name
+from benchbench.core.errors import CellFailed, InputError, short, unknown_name
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
@@ -208,7 +208,8 @@ def plan_suite(
                     plans = make_plans(spec, seeds, desk)
                 except InputError as error:
                     raise InputError(
-                        f"{model} on {dataset}: {error} (or leave the pair out with [[exclude]])"
+                        f"{model} on {short(dataset)}: {short(str(error), 1000)} "
+                        "(or leave the pair out with [[exclude]])"
                     ) from error
                 cells += [_cell(plan, spec, store, past) for plan in plans]
             stage.advance()
