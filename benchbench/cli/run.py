@@ -59,7 +59,7 @@ def run(
     from benchbench.core.runtime import Runtime
     from benchbench.results.load import load_results
     from benchbench.runner.run import carry_out
-    from benchbench.runner.spec import CellSpec
+    from benchbench.runner.spec import CellSpec, seed_list
 
     watching = {"training.monitor_every": monitor_every, "training.on_collapse": on_collapse}
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}

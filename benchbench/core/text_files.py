@@ -83,9 +83,7 @@ def parse_json(content: bytes) -> Any:
     except RecursionError as error:
         raise TextFault(_TOO_DEEP) from error
     except json.JSONDecodeError as error:
-        raise TextFault(
-            f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} in line {error.lineno}"
-        ) from error
+        raise TextFault(f"is not JSON ({error.msg}: line {error.lineno})") from error
     except TextFault:
         raise
     except ValueError as error:  # more digits than Python converts

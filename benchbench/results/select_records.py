@@ -171,7 +171,7 @@ def _with_setting(name: str, value: str, rows: pd.DataFrame, recipes: _Recipes) 
     return chosen
 
 
-def _conditions(text: str, settings: Collection[str]) -> dict[str, str]:
+def _conditions(text: str, settings: Collection[str] = ()) -> dict[str, str]:
     """`model=vae,variant=latent=16,width=16` -> column or setting to value; a variant may hold commas of its own."""
     conditions: dict[str, str] = {}
     last = ""

@@ -37,7 +37,7 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from benchbench.core.errors import CellFailed, InputError, unknown_name
+from benchbench.core.errors import CellFailed, InputError, short, unknown_name
 from benchbench.core.machine import settle_in
 from benchbench.core.names import split_names
 from benchbench.core.precision import Precision
@@ -220,7 +220,8 @@ def plan_suite(
                     plans = make_plans(spec, seeds, desk)
                 except InputError as error:
                     raise InputError(
-                        f"{model} on {dataset}: {error} (or leave the pair out with [[exclude]])"
+                        f"{model} on {short(dataset)}: {short(str(error), 1000)} "
+                        "(or leave the pair out with [[exclude]])"
                     ) from error
                 except CellFailed as error:  # somebody else's model; no other cell can help it
                     cells += [_broken(spec, seed, str(error)) for seed in seeds]
