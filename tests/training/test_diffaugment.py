@@ -181,7 +181,7 @@ def test_every_call_and_image_draws_anew() -> None:
     assert torch.equal(augment(x), first)
 
 
-@pytest.mark.parametrize("policy", ["colour", "color,", "color;cutout"])
+@pytest.mark.parametrize("policy", ["colour", "color,colour", "color;cutout"])
 def test_unknown_names(policy: str) -> None:
     """The sentence has all known ones."""
     with pytest.raises(InputError, match=r"unknown augmentation .* Known: color, cutout, translation"):
