@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.numerics import gram, linalg, neighbours, products
+from benchbench.metrics.numerics import arguments, gram, linalg, neighbours, one_image, products
 from benchbench.metrics.pairs import cycle, lpips, paired, pose, preservation, ssim
 from benchbench.metrics.sets import (
     cmmd,
@@ -154,6 +154,7 @@ CALLS: dict[str, Call] = {
     ),
     "kernel.kernel_distance": _kd,
     "linalg.unit_rows": lambda i: linalg.unit_rows(i.x),
+    "linalg.check_covariance": lambda i: linalg.check_covariance(i.covariances[0], "a covariance"),
     "linalg.nuclear_norm": lambda i: linalg.nuclear_norm(i.x.double()),
     "linalg.root": lambda i: (lambda f: f @ f.T)(linalg.root(i.covariances[0])),  # any root is as good
     "linalg.trace_sqrt_product": lambda i: linalg.trace_sqrt_product(*i.covariances),
@@ -187,6 +188,9 @@ CALLS: dict[str, Call] = {
     "modes.kl_standard_error": lambda i: modes.kl_standard_error(i.labels, i.other, CLASSES),
     "modes.kl_error": lambda i: modes.kl_error(i.labels, i.other, CLASSES),
     "modes.tv_standard_error": lambda i: modes.tv_standard_error(i.labels, i.other, CLASSES),
+    "neighbours.shared_rows": lambda i: neighbours.shared_rows(i.x, torch.cat([i.y, i.x[:5]])),
+    "one_image.one_image": lambda i: one_image.one_image(i.x, torch.cat([i.x * (1 + 1e-7), i.y])),
+    "arguments.near_one": lambda i: list(arguments.near_one(i.x, i.y)[:2]),
     "neighbours.mean_row": lambda i: neighbours.mean_row(i.x),
     "neighbours.lower_bounds": lambda i: neighbours.lower_bounds(*_sides(i)),
     "neighbours.pair_distances": lambda i: neighbours.pair_distances(i.x, i.y, i.labels, i.other),
@@ -227,9 +231,8 @@ CALLS: dict[str, Call] = {
 
 LEFT_OUT = {
     "gram.rounding_error": "it estimates the rounding errors themselves",
-    "linalg.check_features": "it answers with an error or not at all",
-    "linalg.check_pair": "it answers with an error or not at all",
-    "linalg.check_directions": "it answers with an error or not at all",
+    "arguments.check_finite": "it answers with an error or not at all",
+    "arguments.check_directions": "it answers with an error or not at all",
     "paired.check_one_shape": "it answers with an error or not at all",
     "neighbours.row_tiles": "it says how rows are cut, which depends on the device",
     "products.at_once": "it says how rows are cut, which depends on the device",

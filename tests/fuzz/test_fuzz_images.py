@@ -20,7 +20,7 @@ from benchbench.data.pipeline.streams import open_images
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.statistics_file import holds_statistics, load_statistics
 
-pytestmark = pytest.mark.costly
+pytestmark = [pytest.mark.costly, pytest.mark.usefixtures("every")]
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
 LABELS = np.arange(12) % 3

@@ -38,6 +38,8 @@ from benchbench.views.leaderboard import leaderboard
 from benchbench.views.report_model import page_of
 from benchbench.views.table import frame_table, metrics_table
 
+pytestmark = [pytest.mark.costly, pytest.mark.usefixtures("every")]
+
 MakeRow = Callable[..., Row]
 KEY = "ab" * 8
 FACTS: dict[str, Any] = {
@@ -175,35 +177,30 @@ def damaged(file: Path, seed: int, count: int = COUNT) -> list[Mutation]:
     return list(mutations(file.read_bytes(), count, seed, TEXT))
 
 
-@pytest.mark.costly
 def test_run_json(folder: Path) -> None:
     """As it lies there: cut off, edited, in another encoding."""
     file = folder / "run.json"
     assert faults(read, file, damaged(file, 0)) == []
 
 
-@pytest.mark.slow
 def test_run_json_under_a_seal_that_fits(folder: Path) -> None:
     """What the types and their bounds alone have to refuse."""
     file = folder / "run.json"
     assert faults(read_sealed, file, damaged(file, 1)) == []
 
 
-@pytest.mark.costly
 def test_metrics_csv(folder: Path) -> None:
     """As it lies there."""
     file = folder / "metrics.csv"
     assert faults(read, file, damaged(file, 2)) == []
 
 
-@pytest.mark.slow
 def test_metrics_csv_under_digests_that_fit(folder: Path) -> None:
     """What the columns and their bounds alone have to refuse."""
     file = folder / "metrics.csv"
     assert faults(read_table, file, damaged(file, 3)) == []
 
 
-@pytest.mark.costly
 def test_failed_json(folder: Path) -> None:
     """Why a cell failed: what is lost of it costs nothing else, so nothing is refused."""
     for file in folder.iterdir():
@@ -225,7 +222,6 @@ def read_failure(path: Path) -> None:
         raise AssertionError("a failure was not read") from error
 
 
-@pytest.mark.costly
 @pytest.mark.parametrize(
     ("name", "text", "reader"),
     [("suite", SUITE, read_suite), ("recipe", RECIPE, read_recipe), ("gate", DEFAULT_GATE, load_gate)],

@@ -23,7 +23,7 @@ from benchbench.features.weights import read_state_dict
 from benchbench.models.build import build_model
 from benchbench.training.weights import load_weights, save_weights
 
-pytestmark = pytest.mark.costly
+pytestmark = [pytest.mark.costly, pytest.mark.usefixtures("every")]
 
 
 def model() -> nn.Module:
