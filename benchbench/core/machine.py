@@ -50,10 +50,11 @@ def settle_in(progress: Progress) -> None:
     # The load is of the whole machine, of which a container may see a part only.
     load, everywhere = psutil.getloadavg()[0], os.cpu_count() or 1
     if load >= everywhere:
+        alone = torch.get_num_threads() == 1
+        hint = "" if alone else f"; threads that wait for each other cost most, which {THREADS}=1 avoids"
         progress.note(
             f"this machine is busy: {load:.1f} programs want to run on {everywhere} core{'s' * (everywhere != 1)}; "
-            f"everything takes longer, rates come out low, and threads that wait for each other cost most ({THREADS}=1 "
-            "avoids that)"
+            f"everything takes longer and rates come out low{hint}"
         )
 
 

@@ -58,5 +58,8 @@ class _Silent:
     def note(self, text: str) -> None:
         pass
 
+    def __repr__(self) -> str:
+        return "SILENT"  # the default that `help` shows
+
 
 SILENT: Progress = _Silent()

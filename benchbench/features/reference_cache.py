@@ -117,10 +117,10 @@ def _of(found: Extracted, features: bool, logits: bool) -> Extracted:
 
 def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Extracted | None:
     """What the cache has, None where it has nothing that can be used."""
+    if not folder.is_dir():
+        return None
     try:
         return _load(folder, n, extractor)
-    except FileNotFoundError:
-        return None
     except UNUSABLE as error:
         set_aside(folder)
         progress.note(
@@ -147,7 +147,7 @@ def _save(folder: Path, found: Extracted) -> None:
 
 
 def _load(folder: Path, n: int, extractor: Extractor) -> Extracted:
-    """The entry in `folder`; FileNotFoundError where there is none, ValueError where it is damaged."""
+    """The entry in `folder`. Raises one of `UNUSABLE` where it is damaged."""
     meta: dict[str, str] = json.loads(read_text(folder / "meta.json"))
     for name, sha256 in meta.items():
         if not (folder / name).is_file() or file_sha256(folder / name) != sha256:

@@ -49,6 +49,9 @@ NOT_CANONICAL = (
 )
 
 
+INTERVALS = "intervals: "  # before the methods, in the notes of a board
+
+
 @dataclass(frozen=True)
 class Entry:
     """One place on a board. rank: 1 best, 2 second, 0 anything else; None where nothing was asked."""
@@ -190,7 +193,7 @@ def _notes(
 ) -> Iterator[str]:
     """What a reader of the board has to know."""
     if methods := sorted(set(asked["interval"].dropna())):
-        yield plain(f"intervals: {'; '.join(methods)}")
+        yield plain(f"{INTERVALS}{'; '.join(methods)}")
     if controls:
         yield plain(f"landmarks, not ranked: {', '.join(sorted(controls))}; intervals of a run")
     if ranks:
@@ -208,7 +211,7 @@ def _notes(
     if (runs["aspect"] == "throughput").any() and (runs["busy"].fillna(0) > BUSY).any():
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if runs["interval"].fillna("").str.contains("rank-deficient").any():
-        yield "fewer images than the network has features: the distance is biased, real images from real ones too"
+        yield "fewer images than the network has features: distances are too large, even between real images"
     if (~runs["canonical"].fillna(True).astype(bool)).any():
         yield NOT_CANONICAL
     if front:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -82,7 +82,8 @@ def markdown(compared: Compared) -> str:
     texts = [[escape_markdown(line) for line in block] for block in blocks]
     for pair in compared.comparison.pairs:
         notes: list[str] = []
-        rows = [_cells(line, notes) for _, lines in _by_aspect(pair.lines) for line in lines]
+        twice = _twice(pair)
+        rows = [_cells(line, notes, twice) for _, lines in _by_aspect(pair.lines) for line in lines]
         texts += _markdown_table(
             _title(pair), COLUMNS, rows, [*_numbered(notes), *_differ(compared, pair), *_left_out(pair)]
         )
@@ -204,8 +205,9 @@ def _by_aspect(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
         yield aspect, [line for line in lines if line.labels.aspect == aspect]
 
 
-def _cells(line: Line, notes: list[str]) -> list[str]:
-    """The texts of one line of a table; its note joins `notes` unless it is there."""
+def _cells(line: Line, notes: list[str], twice: Collection[str]) -> list[str]:
+    """The texts of one line of a table; its note joins `notes` unless it is there. Metrics in `twice` are told apart by
+    their task."""
     note = plain("; ".join(filter(None, [protocol(line.labels.protocol), line.note])))
     if note not in notes:
         notes.append(note)
@@ -214,8 +216,16 @@ def _cells(line: Line, notes: list[str]) -> list[str]:
     apart = "" if found is None else _with_interval(found.value, None if exact else (found.low, found.high))
     metric = short_name(line.metric, line.labels.protocol.get("extractor"))  # which the note names
     shown = heading(asdict(line.labels) | {"metric": metric}) + direction_words(line.direction)
+    if line.metric in twice:
+        shown += f" {plain(line.task)}"
     name = f"{shown} [{notes.index(note) + 1}]"
     return [name, _value(line.a, exact), _value(line.b, exact), apart, _p(line.p), _verdict(line)]
+
+
+def _twice(pair: Pair) -> set[str]:
+    """Metrics that several tasks of a pair have, such as how busy the machine was in training and in generation."""
+    tasks = Counter(metric for metric, _ in {(line.metric, line.task) for line in pair.lines})
+    return {metric for metric, n in tasks.items() if n > 1}
 
 
 def _value(side: Number, exact: bool) -> str:
@@ -331,10 +341,11 @@ def _explained(compared: Compared) -> list[str]:
 def _pair_table(pair: Pair, notes: list[str]) -> Blocks:
     """Metrics down, an aspect above its own; the notes of the numbers join `notes`."""
     rows: list[list[Text]] = []
+    twice = _twice(pair)
     for aspect, lines in _by_aspect(pair.lines):
         rows.append([Text(plain(aspect).replace("_", " "), style="bold"), *[Text("")] * 3])
         for line in lines:
-            name, a, b, apart, p, verdict = _cells(line, notes)
+            name, a, b, apart, p, verdict = _cells(line, notes, twice)
             said = Text(folded(verdict.replace(" (", "\n("), WIDTH), style=STYLES.get(line.verdict, ""))
             said.append(f"\np {p}" if p else "", style="not bold default")
             rows.append([Text(name), Text(f"A {a}\nB {b}"), Text(apart.replace(" [", "\n[")), said])

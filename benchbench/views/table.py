@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from rich.text import Text
 from benchbench.core.errors import InputError
 from benchbench.results.older import directed
 from benchbench.views.blocks import Blocks, Column, folded
-from benchbench.views.board import Board, Entry, boards
+from benchbench.views.board import INTERVALS, Board, Entry, boards
 from benchbench.views.text import (
     by_aspect,
     direction_words,
@@ -99,8 +100,15 @@ def frame_table(frame: pd.DataFrame) -> Group:
         raise InputError("there are no numbers to compare: the results are empty")
     parts: list[Any] = []
     for board in boards(frame):
-        parts += [*([Text()] if parts else []), _blocks(board), Text(), *map(Text, board.notes)]
+        parts += [*([Text()] if parts else []), _blocks(board), Text(), *map(Text, _remarks(board))]
     return Group(*parts)
+
+
+def _remarks(board: Board) -> Iterator[str]:
+    """The notes of a board, without the methods of intervals, which the terminal has no room for; what `*` means."""
+    yield from (note for note in board.notes if not note.startswith(INTERVALS))
+    if any(entry is not None and entry.rank == 1 for _, entries in board.rows for entry in entries):
+        yield "* the best of its column"
 
 
 HEADING = 13  # characters a line of a board's heading; "efficientnet_", the longest piece of common names

@@ -289,7 +289,7 @@ def make_bad(folder: Path) -> None:
         (["sizes"], "--size N resizes and crops all to N×N"),
         (["nothing"], "no images in nothing"),
         (["one"], "folder-one holds 1 image; a distribution needs at least 2"),
-        (["eleven", "--metrics", "mse"], "011.png (only in folder-real) lack a partner"),
+        (["eleven", "--metrics", "mse"], "011.png (only in folder-real) lacks a partner"),
         (["single.png"], "is a single image; give the folder it is in"),
         (["generator.pt"], "--kind torchscript"),
         (["generator.pt", "--kind", "torchscript", "--latent", "8"], "a generator needs --latent"),

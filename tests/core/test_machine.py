@@ -139,6 +139,20 @@ def test_a_busy_machine_is_said(monkeypatch: pytest.MonkeyPatch, load: float, sa
     ] * said
 
 
+@pytest.mark.parametrize(("threads", "advised"), [(1, False), (2, True)])
+def test_one_thread_is_not_advised_to_who_has_one(
+    monkeypatch: pytest.MonkeyPatch, threads: int, advised: bool
+) -> None:
+    """OMP_NUM_THREADS=1 is a way out for several threads alone, as many as torch says."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(machine.psutil, "getloadavg", lambda: (99.0, 0.0, 0.0))
+    notes = Notes()
+    machine.settle_in(notes)
+    (note,) = notes.said
+    assert ("OMP_NUM_THREADS=1" in note) == advised
+
+
 def test_threads_follow_the_share(groups: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """6 threads of which 3 have a core: 3; as they are where somebody chose them, and where there are fewer."""
     asked: list[int] = []

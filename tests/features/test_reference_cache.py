@@ -47,10 +47,12 @@ class Notes:
 
 def test_second_time_shows_nothing(judge: Any, pictures: Tensor, cache: Path) -> None:
     """What came out of the network is what comes out of the files: equality, and no image passes twice."""
-    first = both(pictures, judge)
+    notes = Notes()
+    first = both(pictures, judge, runtime=Runtime(progress=notes))
     assert shown(judge) == 11
-    second = both(pictures, judge)
+    second = both(pictures, judge, runtime=Runtime(progress=notes))
     assert shown(judge) == 0
+    assert notes.texts == [], "an entry that was never there is not damaged"
     assert torch.equal(first.features, second.features)
     assert torch.equal(first.logits, second.logits)
     assert torch.equal(first.moments.m2, second.moments.m2)

@@ -225,6 +225,21 @@ def test_one_run_a_side_speaks_of_images(make_row: MakeRow) -> None:
     assert "sees" not in close
 
 
+def test_one_metric_of_two_tasks_names_the_task(make_row: MakeRow) -> None:
+    """How busy the machine was in training and in generation: two lines that say which; of one task, nothing."""
+    sides = [
+        [
+            make_row(model=model, cell=model, metric=metric, task=task, aspect="cost")
+            for metric, task in (("busy", "training"), ("busy", "generation"), ("once", "generation"))
+        ]
+        for model in ("vae", "gan")
+    ]
+    for text in (markdown(held(*sides)), lines_of(shown(held(*sides), 120))):
+        assert "busy ↓ training" in text
+        assert "busy ↓ generation" in text
+        assert "once ↓ generation" not in text
+
+
 def test_equal_needs_a_margin(make_row: MakeRow) -> None:
     """Five seeds a side, means 100 and 100.2, standard deviation 0.7906: the difference is −0.2 ± 1.860 × 0.5 (90%),
     within ±10 for a margin of 10% of B and outside ±0.5 for one of 0.5%. There the smallest difference that would

@@ -121,7 +121,8 @@ def test_models_stand_side_by_side(make_row: MakeRow) -> None:
     assert first < lines.index("gan 9.000 * failed") < lines.index("vae (2 seeds) 13.00 0.9000") < second
     assert second < lines.index("zoo 8.000")
     assert "[1] 500 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32" in lines
-    assert "intervals: 95% bootstrap; 95% t over 2 seeds" in lines
+    assert "* the best of its column" in lines
+    assert "intervals: " not in text, "the terminal shows none on a board"
 
 
 def test_many_metrics_fit_a_terminal(make_row: MakeRow) -> None:

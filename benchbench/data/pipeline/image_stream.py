@@ -286,8 +286,9 @@ def _by_name(a: ImageStream, b: ImageStream, ours: Sequence[str], theirs: Sequen
             rest = set(taken)
             alone += [f"{name} (only in {b.name})" for j, name in enumerate(theirs) if j not in rest]
         more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
+        lack = "lacks" if len(alone) == 1 else "lack"
         raise InputError(
-            f"{a.name} and {b.name} do not pair up: {', '.join(alone[:3])}{more} lack a partner; "
+            f"{a.name} and {b.name} do not pair up: {', '.join(alone[:3])}{more} {lack} a partner; "
             "give both sides the same file names; their suffixes may differ, and endings like _fake_B and _real_B"
         )
     notes = []
