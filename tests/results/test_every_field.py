@@ -237,7 +237,7 @@ def test_the_schema_decides_for_all_readers(stores: tuple[Path, Path], every: in
             said = {heard(readers(root, good)[name]) for name in ("load_results", "find")}
             (sentence,) = said
             assert str(file) in sentence
-            assert "restore it" in sentence
+            assert "restore it" in sentence or "has schema version" in sentence  # of a later benchbench
             assert str(where[0]) in sentence
             continue
         for name, read in readers(root, good).items():
