@@ -102,6 +102,17 @@ def test_a_transparent_colour_is_white_too() -> None:
     assert applied == ["alpha"]
 
 
+@pytest.mark.parametrize("orientation", [0, 1, 9, 77])
+def test_exif_that_turns_nothing_is_not_noted(orientation: int) -> None:
+    """EXIF knows 1 to 8: other numbers leave the pixels as they are, and nothing is said of a turn."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels, applied = decode_image(_encoded(image, exif=exif.tobytes()))
+    assert np.array_equal(pixels, np.asarray(image))
+    assert applied == []
+
+
 def test_exif_orientation_is_applied() -> None:
     """Orientation 6 means: turn by 90° clockwise to see it upright, so the left pixel comes on top."""
     image = Image.new("RGB", (2, 1), (255, 0, 0))

@@ -128,6 +128,72 @@ def test_layouts_that_are_published(tmp_path: Path, names: list[str]) -> None:
 @pytest.mark.parametrize(
     "names",
     [
+        ["DIV2K_train_HR", "DIV2K_valid_HR"],
+        ["church_outdoor_train", "church_outdoor_val"],
+        ["train_v2", "test_v2"],
+        ["train (1)", "test (1)"],
+        ["MyTraining", "MyTesting"],
+        ["facades.train", "facades.dev"],
+        ["BSDS500/photos_train", "BSDS500/photos_eval", "BSDS500/labels_train/a.json"],
+        ["flowers_train", "flowers_test", "flowers_validation"],
+    ],
+)
+@pytest.mark.parametrize("kind", [as_folder, as_zip, as_parquet])
+def test_names_that_differ_in_the_word_for_a_split(
+    tmp_path: Path, kind: Callable[[Path, Sequence[str]], str], names: list[str]
+) -> None:
+    """As sets are published and unpacked side by side: the first two are train and held-out, and a note says by what;
+    behind a colon each is found, and a held-out part that does not count is not."""
+    if kind is as_parquet and "/" in names[0]:
+        names = [name.rpartition("/")[2] for name in names if not name.endswith(".json")]
+    spec = kind(tmp_path, names)
+    assert prints(spec) == of(0, 1)
+    assert any("differ in this word alone" in note for note in load_dataset(spec).notes)
+    assert open_images(f"{spec}:test").fingerprint == of(1)[0]
+    if "flowers_validation" in names:
+        with pytest.raises(InputError, match=r"the held-out part of .* is flowers_test"):
+            open_images(f"{spec}:val")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train_station", "test_pattern"],
+        ["rain", "strain"],
+        ["car_train", "bus_test"],
+        ["contest", "train_set_of_cars"],
+        ["val", "trainer"],
+    ],
+)
+def test_classes_that_are_called_like_splits_stay_classes(tmp_path: Path, names: list[str]) -> None:
+    """Names that differ in more than the word are classes, or refused where one of them is a split by itself."""
+    spec = as_folder(tmp_path, names)
+    if split_name(names[0]):
+        with pytest.raises(InputError, match="no train/"):
+            load_dataset(spec)
+    else:
+        assert load_dataset(spec).classes == tuple(sorted(names))
+
+
+def test_the_held_out_part_of_a_folder_in_itself(tmp_path: Path) -> None:
+    """seg_test/seg_test counts, so what is called seg_val is not had by `:val`."""
+    spec = as_folder(tmp_path, [f"seg_{part}/seg_{part}" for part in ("train", "test", "val")])
+    assert open_images(f"{spec}:test").fingerprint == of(1)[0]
+    with pytest.raises(InputError, match=r"the held-out part of .* is seg_test"):
+        open_images(f"{spec}:val")
+
+
+def test_parquet_in_capitals(tmp_path: Path) -> None:
+    """The suffix in either case, as that of images."""
+    spec = as_parquet(tmp_path, ["TRAIN", "TEST"])
+    for file in list(tmp_path.glob("*.parquet")):
+        file.rename(file.with_suffix(".PARQUET"))
+    assert prints(spec) == of(0, 1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
         ["train-00000-of-00001-a09b74b3ef9c3b56", "validation-00000-of-00001-b09b74b3ef9c3b56"],
         ["data/train-0-of-1", "data/dev-0-of-1"],
         ["default/train/0000", "default/test/0000"],
@@ -183,6 +249,10 @@ def test_what_is_beside_train_is_named(tmp_path: Path, kind: str, names: list[st
         (["train", "trainA"], "parts of one set of images and of two domains"),
         (["cat/train", "cat/test", "dog/train", "dog/test"], r"splits inside other folders \(cat/train/\)"),
         (["A/train", "A/val", "B/train", "B/val"], r"splits inside other folders \(A/train/\)"),
+        (
+            ["cat_train", "cat_test", "dog_train", "dog_test"],
+            "has cat_test and dog_test, which name the same",
+        ),
         (["train", "test/a.json"], "no images in .*test"),
     ],
 )
@@ -225,6 +295,7 @@ def test_a_split_is_named_in_any_spelling(tmp_path: Path, title: str) -> None:
         ["train_A", "train_B", "Valid_A", "Valid_B"],
         ["TrainA", "TrainB", "devA", "devB"],
         ["horse2zebra/trainA", "horse2zebra/trainB", "horse2zebra/testA", "horse2zebra/testB"],
+        ["zebra_trainA", "zebra_trainB", "zebra_testA", "zebra_testB"],
     ],
 )
 def test_two_domains_in_any_spelling(tmp_path: Path, names: list[str]) -> None:
@@ -254,3 +325,25 @@ def test_two_domains_in_any_spelling(tmp_path: Path, names: list[str]) -> None:
 def test_names_of_classes_are_no_splits(name: str) -> None:
     """Words that begin or end as a split's name does are words of their own."""
     assert split_name(name) is None
+
+
+def test_what_may_be_images_beside_the_images_is_noted(tmp_path: Path) -> None:
+    """Three arrays saved without names, and a mask: the first is read, what could be meant as well is named."""
+    np.savez(tmp_path / "a.npz", pictures(0), np.arange(3), pictures(1))
+    np.savez(tmp_path / "b.npz", images=pictures(0), masks=pictures(1)[..., 0], ids=np.arange(3))
+    for name, other in (("a", "arr_2"), ("b", "masks")):
+        stream = open_images(str(tmp_path / f"{name}.npz"))
+        stream.scan()
+        assert stream.fingerprint == of(0)[0]
+        assert any(f"{other} beside it, which may be images too" in note for note in stream.notes)
+
+
+def test_an_array_that_is_there_twice(tmp_path: Path) -> None:
+    """Two members of one name, of which NumPy would take the last in silence."""
+    np.save(tmp_path / "one.npy", pictures(0))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.write(tmp_path / "one.npy", "arr_0.npy")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.write(tmp_path / "one.npy", "arr_0.npy")
+    with pytest.raises(InputError, match="holds arr_0 twice"):
+        load_dataset(f"npz:{tmp_path / 'a.npz'}")

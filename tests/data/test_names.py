@@ -93,6 +93,8 @@ FORMS: dict[str, tuple[Name, Name]] = {
         lambda i: f"{'abc'[i % 3] * (i + 1)}_fake.png",
         lambda i: f"{'abc'[i % 3] * (i + 1)}.png",
     ),
+    "a folder an image": (lambda i: f"x/{i}/fake_B.png", lambda i: f"{i}/real_B.bmp"),
+    "accents as macOS writes them": (lambda i: f"e\u0301t\u00e9{i}.png", lambda i: f"\u00e9te\u0301{i}.png"),
     "folders": (lambda i: f"out/c{i % 3}/{i}_fake.png", lambda i: f"x/y/c{i % 3}/{i}.png"),
 }
 

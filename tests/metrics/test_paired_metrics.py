@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -251,3 +252,11 @@ def test_a_metric_needs_the_pairs_of_its_role() -> None:
 
     assert set(OfCycle().needs) == {"cycle"}
     assert set(MAE().needs) == {"truth"}
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim, mse, mae])
+def test_no_pairs_at_all(metric: Callable[..., Tensor]) -> None:
+    """Of no images nothing can be said: a sentence, and no error of torch."""
+    none = torch.zeros(0, 3, 16, 16, dtype=torch.uint8)
+    with pytest.raises(InputError, match="no paired images to compare"):
+        metric(none, none)

@@ -189,7 +189,7 @@ def _is_deep(image: Image.Image) -> bool:
 def _to_rgb(image: Image.Image, size: int | None, cut: Cut | None) -> Pixels:
     applied = ["jpeg"] if image.format in ("JPEG", "MPO") else []
     turned = image
-    if image.getexif().get(0x0112, 1) != 1:
+    if image.getexif().get(0x0112) in range(2, 9):  # what else stands there turns nothing
         turned = ImageOps.exif_transpose(image)
         applied.append("orientation")
     if image.mode in ("1", "L", "LA"):

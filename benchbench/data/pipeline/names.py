@@ -5,7 +5,8 @@ in which an array of the same images has them. No library: the standard one sort
 
 Partners: files of the same name. Where these are not equal on both
 sides, suffixes (.png, .jpg), case, zeros before a number, and the words by which programs tell outputs from targets
-(`ROLES`: 1_fake_B.png and 1_real_B.png) are no part of a name. Nothing else is: what has no partner is refused.
+(`ROLES`: 1_fake_B.png and 1_real_B.png, 1/fake.png and 1/real.png) are no part of a name. Nothing else is: what has no
+partner is refused. Letters with accents are the same in both of their Unicode forms, since macOS writes one of them.
 """
 
 from __future__ import annotations
@@ -124,17 +125,18 @@ _RULES: Sequence[tuple[bool, Callable[[Sequence[str]], Sequence[str]]]] = (
 
 def _bare(name: str) -> str:
     """A name without suffix in lower case, its numbers without zeros before them, and without the words of `ROLES`
-    before and behind; a name that has nothing else keeps its first word.
+    before and behind; one that has nothing else is that of its folder, and without a folder keeps its first word.
 
-    >>> [_bare(name) for name in ("IMG_007_fake_B", "0801x4", "cat/rec_A", "7-outputs", "a b")]
-    ['7', '801', 'cat/rec', '7', 'a']
+    >>> [_bare(name) for name in ("IMG_007_fake_B", "0801x4", "cat/1_rec_A", "7/output", "7-outputs", "a b")]
+    ['7', '801', 'cat/1', '7/', '7', 'a']
     """
-    folders, slash, file = name.casefold().rpartition("/")
+    folders, slash, file = unicodedata.normalize("NFC", name).casefold().rpartition("/")
     file = re.sub(r"(?<=\d)x(?=[2348]$)", "_x", file)  # 0801x4, as DIV2K has it
     words = [word for word in _WORDS.split(file) if word]
-    while len(words) > 1 and words[-1] in ROLES:
+    least = 0 if slash else 1
+    while len(words) > least and words[-1] in ROLES:
         words.pop()
-    while len(words) > 1 and words[0] in ROLES:
+    while len(words) > least and words[0] in ROLES:
         words.pop(0)
     bare = f"{folders}{slash}{'_'.join(words)}"
     return _DIGITS.sub(lambda number: _decimal(number[0]) or "0", bare)

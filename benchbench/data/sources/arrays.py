@@ -205,12 +205,17 @@ def open_npz(path: Path, allow_pickle: bool = False) -> dict[str, ArrayImages]:
     that goes with a split's."""
     with reading(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         keys = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
+        if twice := [key for key, times in Counter(keys).items() if times > 1]:
+            raise InputError(f"{path} holds {twice[0]} twice; keep one of them")
         split = {} if len(keys) == 1 else _split_keys(path, archive, keys)
         if split:
             return {title: _array(path, archive, *found, allow_pickle) for title, found in split.items()}
         image = _image_key(path, keys)
         label = next((key for key in LABEL_KEYS if key in keys and key != image), None)
-        return {"": _array(path, archive, image, label, allow_pickle)}
+        images = _array(path, archive, image, label, allow_pickle)
+        others = [key for key in keys if key not in (image, label) and _may_be_images(archive, key)]
+        aside = [f"{image} was read; {', '.join(others)} beside it, which may be images too, was left aside"]
+        return {"": replace(images, notes=[*images.notes, *(aside if others else [])])}
 
 
 def _split_keys(

@@ -2,14 +2,15 @@
 
 For folders, archives, parquet files and the arrays of an `.npz` alike: there is one part of each kind and domain; of
 several held-out parts the first of `HELD_OUT` counts, and a note names the others; what lies beside `train/` under
-another name is refused by that name, for nobody can say to which part it belongs.
+another name is refused by that name, for nobody can say to which part it belongs. Where no name is one of a split, two
+that differ in the word for it alone are: DIV2K_train_HR and DIV2K_valid_HR (`alike`); a note says so.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -102,13 +103,16 @@ class Splits:
     def notes(self) -> list[str]:
         """The note on held-out parts that do not count."""
         counts = self.held_out()
+        notes = []
+        if odd := sorted(name for name in self.of.values() if split_name(name.rpartition("/")[2]) is None):
+            notes = [f"taken for splits, since they differ in this word alone: {', '.join(odd)}"]
         aside = [name for (kind, _), name in self.of.items() if kind not in (TRAIN, counts)]
         chosen = [name for (kind, _), name in self.of.items() if kind == counts]
-        if not aside:
-            return []
-        return [
-            f"{', '.join(sorted(aside))} was left aside: the held-out part is {', '.join(sorted(chosen))}"
-        ]
+        if aside:
+            notes.append(
+                f"{', '.join(sorted(aside))} was left aside: the held-out part is {', '.join(sorted(chosen))}"
+            )
+        return notes
 
 
 def splits_among(names: Iterable[str], where: str) -> Splits:
@@ -121,12 +125,40 @@ def splits_among(names: Iterable[str], where: str) -> Splits:
             others.append(name)
         else:
             found[said.kind, said.side].append(name)
+    return Splits(_one_of_each(found, where), others)
+
+
+def alike(names: Iterable[str], where: str) -> Splits:
+    """Which of `names`, none of which is that of a split, are splits all the same: those that are equal but for the
+    word for one, train in one of them and held-out in another. `InputError` for two that are the same one.
+
+    >>> alike(["DIV2K_train_HR", "DIV2K_valid_HR", "cat"], "x").of
+    {('train', ''): 'DIV2K_train_HR', ('val', ''): 'DIV2K_valid_HR'}
+    """
+    names = sorted(names)
+    around: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for name in names:
+        for word, kind in _KINDS.items():
+            for at in re.finditer(word, name.casefold()):
+                around[name.casefold()[: at.start()], name.casefold()[at.end() :]][kind] = name
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for (_, behind), kinds in around.items():
+        if TRAIN in kinds and len(kinds) > 1:
+            side = behind.strip("-_. ").upper()
+            for kind, name in kinds.items():
+                found[kind, side if side in ("A", "B") else ""].add(name)
+    of = _one_of_each({key: sorted(same) for key, same in found.items()}, where)
+    return Splits(of, [name for name in names if name not in of.values()])
+
+
+def _one_of_each(found: Mapping[tuple[str, str], Sequence[str]], where: str) -> dict[tuple[str, str], str]:
+    """The one name of each part; `InputError` for two."""
     for same in found.values():
         if len(same) > 1:
             raise InputError(
                 f"{where} has {' and '.join(same)}, which name the same part; put them together, or move one away"
             )
-    return Splits({key: name for key, (name,) in found.items()}, others)
+    return {key: name for key, (name,) in found.items()}
 
 
 def check_complete(splits: Splits, beside: Sequence[str], where: str, slash: str = "/") -> None:
@@ -216,6 +248,9 @@ def lay_out(tree: Tree, where: str) -> Layout:
         splits = splits_among(folders, f"{where}/{at}" if at else where)
         inside = [name for name in splits.others if tree.holds_images(f"{at}/{name}" if at else name)]
         loose = list(tree.images(at))
+        if not splits.of:
+            splits = alike(inside, f"{where}/{at}" if at else where)
+            inside = list(splits.others) if splits.of else inside
         if splits.of:
             of = {key: _innermost(tree, at, name) for key, name in splits.of.items()}
             return Layout(at, Splits(of, splits.others), [*(f"{name}/" for name in inside), *loose])
@@ -238,10 +273,10 @@ def _innermost(tree: Tree, at: str, name: str) -> str:
     while True:
         here = f"{at}/{name}" if at else name
         inside = [own for own in tree.folders(here) if tree.holds_images(f"{here}/{own}")]
-        if (
-            len(inside) != 1
-            or tree.images(here)
-            or split_name(inside[0]) != split_name(here.rpartition("/")[2])
-        ):
+        if len(inside) != 1 or tree.images(here) or not _same_part(inside[0], here.rpartition("/")[2]):
             return name
         name = f"{name}/{inside[0]}"
+
+
+def _same_part(one: str, other: str) -> bool:
+    return one == other or split_name(one) == split_name(other) is not None

@@ -38,7 +38,7 @@ from benchbench.data.pipeline.names import in_order
 from benchbench.data.sources.archives import BOMB_FLOOR, BOMB_RATIO, BOMB_ROWS
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import visible_folders, walk
-from benchbench.data.sources.layout import TRAIN, Splits, check_complete, split_name, splits_among
+from benchbench.data.sources.layout import TRAIN, Splits, alike, check_complete, split_name, splits_among
 
 BATCH = 16
 """Rows at once: however small a file is, each of them may hold a large image."""
@@ -62,7 +62,9 @@ class ParquetSource(FileSource):
     @cached_property
     def layout(self) -> Splits:
         """Which of these names are splits."""
-        return splits_among(self.files, str(self.path))
+        where = str(self.path)
+        splits = splits_among(self.files, where)
+        return splits if splits.of else alike(self.files, where)
 
     def splits(self) -> Sequence[str]:
         """The names of train and of the held-out part, where files of both are there."""
@@ -96,7 +98,7 @@ def find_files(folder: Path) -> dict[str, list[Path]]:
     """The parquet files of each part ("train", "test", …) in `folder`, in the folders of splits in it, or in the only
     other one that holds any; `InputError` if a shard is missing."""
     found = _titles_in(folder)
-    below = [] if found else [name for name in walk(folder)[1] if name.endswith(".parquet")]
+    below = [] if found else [name for name in walk(folder)[1] if _is_parquet(name)]
     while not found:
         inner = {name.partition("/")[0] for name in below}
         if len(inner) != 1:
@@ -122,8 +124,14 @@ def _titles_in(folder: Path) -> dict[str, list[Path]]:
 
 def _parquet_in(folder: Path) -> list[Path]:
     """The parquet files directly in a folder, in the order of their numbers."""
-    names = [file.name for file in folder.glob("*.parquet") if not file.name.startswith(".")]
+    names = [
+        file.name for file in folder.iterdir() if _is_parquet(file.name) and not file.name.startswith(".")
+    ]
     return [folder / name for name in in_order(names)]
+
+
+def _is_parquet(name: str) -> bool:
+    return name.lower().endswith(".parquet")
 
 
 def _title(file: Path) -> str:

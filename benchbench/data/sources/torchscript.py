@@ -161,10 +161,11 @@ class ScriptedGenerator:
             else:
                 return form
         n = len(self._first())
-        others = "" if self.classes is None else ", with labels as numbers or one-hot,"
+        and_classes = "" if self.classes is None else " and --classes"
+        others = "" if self.classes is None else " (labels as numbers or one-hot)"
         raise InputError(
-            f"{reasons[0]}; nor does it make images of {n}×{self.latent}×1×1{others}; check --latent, and that it was "
-            "exported for any batch size"
+            f"{reasons[0]}; nor does it make images of {n}×{self.latent}×1×1{others}; check "
+            f"--latent{and_classes}, and that it was exported for any batch size"
         )
 
     def _made(self, rng: ImageRng, form: Form) -> Tensor:

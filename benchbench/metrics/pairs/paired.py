@@ -113,6 +113,8 @@ def _pair(x: ArrayLike, y: ArrayLike, y_channel: bool, crop_border: int) -> tupl
                 "paired images must be uint8 N×3×H×W or N×1×H×W but are "
                 f"{dtype_text(images)} {shape_text(images)}"
             )
+        if not len(images):
+            raise InputError("there are no paired images to compare: an array of them is empty")
         if not images.shape[2] or not images.shape[3]:
             raise InputError(
                 f"paired images of {images.shape[2]}×{images.shape[3]} hold no pixels to compare"
