@@ -117,7 +117,23 @@ def test_seeds_by_number_and_by_list() -> None:
         lambda: benchbench.compare("a", "b", margin=float("nan")),
         lambda: benchbench.plan("a", smallest=-1),
         lambda: benchbench.suite("", out=""),
-        lambda: benchbench.suite("suite.toml", jobs=0),
+        lambda: benchbench.compare("a", "b", margin="10%"),  # type: ignore[arg-type]
+        lambda: benchbench.plan("a", smallest=True),
+        *(
+            lambda jobs=jobs: benchbench.suite("suite.toml", jobs=jobs)
+            for jobs in (0, 1025, 1.5, True, "2", None)
+        ),
+        *(
+            lambda confidence=confidence: benchbench.check("a", baseline="a", confidence=confidence)
+            for confidence in (0.5, 1, 2, -1, float("nan"), "0.9", True)
+        ),
+        lambda: benchbench.check("a", baseline=None),  # type: ignore[arg-type]
+        lambda: benchbench.leaderboard(None),  # type: ignore[arg-type]
+        lambda: benchbench.leaderboard(format=None),  # type: ignore[arg-type]
+        lambda: benchbench.report(output=None),  # type: ignore[arg-type]
+        lambda: benchbench.run("noise", "digits", out=5),  # type: ignore[arg-type]
+        lambda: benchbench.run("noise", "digits", device=None),  # type: ignore[arg-type]
+        lambda: benchbench.list(None),  # type: ignore[arg-type]
         lambda: benchbench.list("modles"),  # type: ignore[arg-type]
         lambda: benchbench.migrate("nowhere"),
         lambda: benchbench.load_results(""),

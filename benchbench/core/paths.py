@@ -24,12 +24,14 @@ def as_path(given: str | os.PathLike[str]) -> Path:
     such a name write ./~name.
 
     Raises:
-        InputError: It is empty, holds a NUL character or one that no file name can hold, is too long, or begins with
-            the name of an unknown user.
+        InputError: It is no path at all, is empty, holds a NUL character or one that no file name can hold, is too
+            long, or begins with the name of an unknown user.
 
     >>> as_path("runs/mine")
     PosixPath('runs/mine')
     """
+    if not isinstance(given, str | bytes | os.PathLike):
+        raise InputError(f"{printable(repr(given)[:60])} is no path; name a file or folder")
     text = os.fsdecode(given)
     if not text:
         raise InputError("a path is empty; name a file or folder")

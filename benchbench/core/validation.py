@@ -58,6 +58,11 @@ def shown(value: object, most: int = _SHOWN) -> str:
         return "a number of more than 4300 digits"
 
 
+def is_number(given: object) -> bool:
+    """Whether somebody gave a real number, NumPy's too, and not a truth value or a text that stands for one."""
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
 def disguised(given: Mapping[str, Any], taken: BaseModel, most: int) -> Fault | None:
     """The first of the settings that pydantic took for a number and that is none, or that nothing can be computed with.
 

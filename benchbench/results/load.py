@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from benchbench.results.recipes import told_apart
 from benchbench.results.record import LARGEST, Row
 from benchbench.results.store import FAILED, METRICS, RUN
 from benchbench.results.tables import read_rows, to_frame
-from benchbench.results.touched import altered, as_written, damaged, foreign, read
+from benchbench.results.touched import altered, as_written, damaged, foreign, is_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
 
@@ -138,8 +138,20 @@ def load_failures(path: Path | str) -> pd.DataFrame:
     lines = []
     for folder, files in _folders(Path(path)):
         if FAILED in files and RUN not in files:
-            lines.append({**_failure(folder / FAILED).model_dump(), "path": str(folder)})
-    return pd.DataFrame(lines, columns=[*Failure.model_fields, "path"])
+            failure = _failure(folder / FAILED)
+            if failure.cell is None and not is_cell(folder):
+                words = f"skipped: {folder / FAILED} names no cell, so that nobody knows what failed"
+                warnings.warn(words, SkippedWarning, stacklevel=2)
+                continue
+            lines.append({**failure.model_dump(), "path": str(folder)})
+    frame = pd.DataFrame(lines, columns=[*Failure.model_fields, "path"])
+    # Beside one that is lost, seeds would become fractions.
+    return frame.assign(seed=pd.Series([line["seed"] for line in lines], dtype=object))
+
+
+def which_seed(failure: Mapping[Hashable, Any]) -> str:
+    """Of a line of `load_failures`: "seed 3", or the key of its cell where the file no longer says the seed."""
+    return f"key {failure['cell']}" if failure["seed"] is None else f"seed {failure['seed']}"
 
 
 class Failure(BaseModel, extra="ignore", frozen=True, strict=True):
@@ -166,7 +178,10 @@ def _failure(file: Path) -> Failure:
         why = f"states a wrong {first_fault(error).where or 'content'}"
     dataset, model = (file.parents[n].name or None for n in (2, 1))
     return Failure(
-        cell=file.parent.name, dataset=dataset, model=model, reason=f"the reason is lost: {FAILED} {why}"
+        cell=file.parent.name if is_cell(file.parent) else None,
+        dataset=dataset,
+        model=model,
+        reason=f"the reason is lost: {FAILED} {why}",
     )
 
 

@@ -32,7 +32,7 @@ from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
-from benchbench.results.load import load_failures, records, results_of
+from benchbench.results.load import load_failures, records, results_of, which_seed
 from benchbench.results.recipes import settings_of
 from benchbench.results.record import COLUMNS
 from benchbench.results.settings import setting_text
@@ -65,7 +65,7 @@ class Selection:
     def failed(self, side: str) -> list[str]:
         """`vae on digits, seed 3, of A failed: the loss is no number`: a sentence a cell without a record."""
         return [
-            f"{cell['model']} on {cell['dataset']}, seed {cell['seed']}, of {side} failed: {cell['reason']}"
+            f"{cell['model']} on {cell['dataset']}, {which_seed(cell)}, of {side} failed: {cell['reason']}"
             for cell in self.failures.to_dict("records")
         ]
 

@@ -36,14 +36,14 @@ def damaged(path: Path, what: str) -> InputError:
     Returns:
         The error, to be raised. A folder that may hold more than this one cell is never advised to be deleted.
     """
-    if _is_cell(path.parent) and not any(path.parent.rglob(f"*/{RUN}")):
+    if is_cell(path.parent) and not any(path.parent.rglob(f"*/{RUN}")):
         way_out = f"restore it, or delete the folder {path.parent} and run the cell again"
     else:
         way_out = "restore it, or move it away and run the cell again"
     return InputError(f"{path} {short(what, LONGEST)}; {way_out}")
 
 
-def _is_cell(folder: Path) -> bool:
+def is_cell(folder: Path) -> bool:
     """Whether a folder is called as that of a cell is, whatever the path to it looks like."""
     name = Path(os.path.abspath(folder)).name
     return len(name) == KEY_LENGTH and is_key(name)  # shorter ones are dates too
@@ -68,7 +68,7 @@ def foreign(folder: Path, files: Collection[str]) -> str | None:
     The folder of a cell is called by its key; whatever is wrong in such a one is damage. Elsewhere a `run.json` counts
     that looks as if we wrote it, for a record may be put into a folder of any name.
     """
-    if _is_cell(folder) or not {RUN, METRICS} & set(files):
+    if is_cell(folder) or not {RUN, METRICS} & set(files):
         return None
     if RUN not in files:
         return f"{folder / METRICS} is no record: there is no {RUN} beside it"

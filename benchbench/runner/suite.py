@@ -51,7 +51,7 @@ from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
-from benchbench.runner.spec import CellSpec, Images, Names, Side, Whole, seed_list
+from benchbench.runner.spec import CellSpec, Images, Location, Names, Side, Whole, seed_list
 from benchbench.training.checkpoint import has_checkpoint
 
 State = Literal["done", "begun", "new", "broken"]
@@ -64,10 +64,10 @@ class Settings(BaseModel, extra="forbid", frozen=True):
 
     samples: Images = None
     size: Side = None
-    recipe: Path | None = None
+    recipe: Location | None = None
     set: dict[str, Any] = Field(default_factory=dict)
     pretrained: bool | None = None
-    weights: Path | None = None
+    weights: Location | None = None
     allow_pickle: bool | None = None
     metrics: Names | None = None
     extractors: Names | None = None
@@ -170,6 +170,8 @@ def load_suite(path: Path) -> Suite:
         suite = Suite(**content)
     except ValidationError as error:
         raise InputError(f"{path}: {_sentence(error)}") from error
+    except InputError as error:  # of a path, which says itself what is wrong with it
+        raise InputError(f"{path}: {error}") from error
     base = path.parent
     lists: dict[str, list[Any]] = {
         "model": suite.models,
@@ -360,9 +362,7 @@ def _estimate(past: pd.DataFrame, model: str, dataset: str) -> float | None:
 def _located(settings: _S, base: Path) -> _S:
     """Paths are meant from the suite's folder."""
     located = {
-        name: base / path.expanduser()
-        for name in ("recipe", "weights")
-        if (path := getattr(settings, name)) is not None
+        name: base / path for name in ("recipe", "weights") if (path := getattr(settings, name)) is not None
     }
     return settings.model_copy(update=located)
 

@@ -9,6 +9,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import append, atomic_write
 from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path
+from benchbench.core.validation import is_number, shown
 from benchbench.results.claims.findings import Report
 from benchbench.results.claims.gate import check as hold
 from benchbench.results.claims.gate_config import load_gate
@@ -58,6 +59,8 @@ def check(
 
 def judged(candidate: Path, baseline: Path, tolerance: Path | None, confidence: float | None) -> Report:
     """What `check` finds, without writing it anywhere."""
+    if confidence is not None and not (is_number(confidence) and 0.5 < confidence < 1):
+        raise InputError(f"confidence={shown(confidence)} must be a number between 0.5 and 1, such as 0.97")
     gate = load_gate(tolerance)
     return hold(baseline, candidate, gate if confidence is None else gate.with_confidence(confidence))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from benchbench.core.errors import InputError
 from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path
+from benchbench.core.validation import is_number, shown
 from benchbench.results.across import across
 from benchbench.results.claims import planning
 from benchbench.results.claims.planning import Planned
@@ -101,6 +103,6 @@ def planned(sides: Sides, smallest: float) -> Sequence[Planned]:
     return planning.plan([side.rows for side in sides.chosen], smallest, sides.known)
 
 
-def _check_share(name: str, share: float) -> None:
-    if not 0 < share < 10:
-        raise InputError(f"{name}={share!r} is no share above 0; 0.1 is 10%")
+def _check_share(name: str, share: Any) -> None:
+    if not is_number(share) or not 0 < share < 10:
+        raise InputError(f"{name}={shown(share)} is no share above 0; 0.1 is 10%")

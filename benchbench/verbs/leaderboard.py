@@ -39,7 +39,7 @@ def leaderboard(
     >>> benchbench.leaderboard("runs", output="board.tex", format="latex")  # doctest: +SKIP
     """
     if format not in get_args(Format):
-        raise unknown_name("format", format, get_args(Format))
+        raise unknown_name("format", str(format), get_args(Format))
     path = checked_outputs({"--output": output})["--output"]
     rows = load_results(as_path(folder))
     if path is not None:

@@ -39,7 +39,7 @@ def list_things(what: Kind) -> pd.DataFrame:
     >>> benchbench.list("models")  # doctest: +SKIP
     """
     if what not in get_args(Kind):
-        raise unknown_name("kind of things", what, get_args(Kind))
+        raise unknown_name("kind of things", str(what), get_args(Kind))
     registry = EXTRACTORS if what == "extractors" else Registry(what.removesuffix("s"))
     rows = [(name, *_said_of(what, name, thing)) for name, thing in registry.items()]
     if what == "extractors":

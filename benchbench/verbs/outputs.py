@@ -15,6 +15,7 @@ from benchbench.core.files import check_output
 from benchbench.core.outlets import descriptor, landing
 from benchbench.core.paths import as_path, printable
 from benchbench.results.store import METRICS, RUN
+from benchbench.results.touched import foreign
 
 _STREAMS = (Path("/dev/stdout"), Path("/dev/stderr"))
 
@@ -70,7 +71,9 @@ def _identity(path: Path) -> object:
 
 def _refuse_inside_record(path: Path) -> None:
     for folder in {landing(path).parent, path.parent}:
-        if (folder / RUN).is_file() and (folder / METRICS).is_file():
+        there = [name for name in (RUN, METRICS) if (folder / name).is_file()]
+        # Files of somebody else may be called so too.
+        if there and foreign(folder, there) is None:
             raise InputError(
                 f"{printable(path)} lies in a record, which nothing may be added to; name another folder"
             )

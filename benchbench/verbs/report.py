@@ -30,7 +30,7 @@ def report(folder: Path | str = OUTPUT, *, output: Path | str = REPORT, title: s
 
     >>> benchbench.report("runs", output="runs.html")  # doctest: +SKIP
     """
-    path = checked_outputs({"--output": output})["--output"]
-    assert path is not None
+    path = as_path(output)
+    checked_outputs({"--output": path})
     atomic_write(path, render_report(as_path(folder), title=title))
     return path

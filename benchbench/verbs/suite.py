@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from benchbench.core.bounds import MOST_JOBS
+from benchbench.core.bounds import MOST_JOBS, whole
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
 from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.validation import shown
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import LocalProcesses
 from benchbench.runner.suite import SuiteCell, load_suite, plan_suite, run_suite
@@ -50,8 +52,7 @@ def suite(
 
     >>> benchbench.suite("suite.toml", jobs=2)  # doctest: +SKIP
     """
-    if not 1 <= jobs <= MOST_JOBS:
-        raise InputError(f"jobs={jobs!r} must be from 1 to {MOST_JOBS:,}")
+    jobs = _checked_jobs(jobs)
     store = Store(as_path(out))
     cells = planned(as_path(file), store, device, progress)
     if not dry_run:
@@ -59,6 +60,16 @@ def suite(
         cells = [replace(cell, state="done") for cell in cells]
     columns = ("model", "dataset", "seed", "key", "state", "seconds")
     return pd.DataFrame([[getattr(cell, name) for name in columns] for cell in cells], columns=[*columns])
+
+
+def _checked_jobs(jobs: Any) -> int:
+    try:
+        number = whole(jobs)
+    except ValueError:
+        number = None
+    if number is None or not 1 <= number <= MOST_JOBS:
+        raise InputError(f"jobs={shown(jobs)} must be a whole number from 1 to {MOST_JOBS:,}")
+    return int(number)
 
 
 def planned(file: Path, store: Store, device: str, progress: Progress) -> list[SuiteCell]:

@@ -23,7 +23,7 @@ from benchbench.core.errors import InputError
 from benchbench.results.claims.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, of_family, short
 from benchbench.results.claims.numbers import Asked
 from benchbench.results.claims.ranks import pareto_front, told_apart
-from benchbench.results.load import load_failures, records, results_of
+from benchbench.results.load import load_failures, records, results_of, which_seed
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views import figures
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name
@@ -85,7 +85,7 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
         loader=PackageLoader("benchbench.views", "."), autoescape=True, undefined=StrictUndefined
     )
     failures = [
-        f"{row['model']} on {row['dataset']}, seed {row['seed']}: {row['reason']}"
+        f"{row['model']} on {row['dataset']}, {which_seed(row)}: {row['reason']}"
         for row in load_failures(root).to_dict("records")
     ]
     return environment.get_template("report.html.j2").render(

@@ -61,6 +61,18 @@ def test_an_output_is_no_input(world: Path) -> None:
     assert {file.name: file.read_bytes() for file in record.iterdir()} == sealed
 
 
+def test_files_of_others_that_are_called_so_are_no_record(world: Path) -> None:
+    """A `run.json` and a `metrics.csv` of another program, in the folder above the records: one may write beside them,
+    and over what is ours. Half a record is still one."""
+    Path("runs/run.json").write_text('{"run": "of another tracker"}')
+    Path("runs/metrics.csv").write_text("step,loss\n1,2\n")
+    assert CliRunner().invoke(cli, ["leaderboard", "--output", "runs/board.md"]).exit_code == 0
+    assert Path("runs/board.md").is_file()
+    record = next(Path("runs").glob("*/*/*/run.json")).parent
+    (record / "metrics.csv").unlink()
+    assert "lies in a record" in refused("leaderboard", "--output", str(record / "metrics.csv"))
+
+
 def test_statistics_do_not_replace_their_images(world: Path) -> None:
     """`stats images.npz --out images.npz` would leave neither."""
     import numpy as np

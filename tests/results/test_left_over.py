@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchbench.core import files
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, SkippedWarning
+from benchbench.results.load import load_failures, which_seed
 from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import FAILED, RUN, Store
@@ -154,3 +155,29 @@ def test_a_store_that_is_not_there_or_damaged_is_not_touched(tmp_path: Path, mak
     store.tidy()
     assert (cell / "run.json").read_text() == "{"
     assert store.work_path(TRAINING).exists()
+
+
+def failed_below(root: Path, place: str, text: str) -> None:
+    folder = root / place
+    folder.mkdir(parents=True)
+    (folder / "failed.json").write_text(text)
+
+
+def test_a_lost_seed_changes_no_other(tmp_path: Path) -> None:
+    """A table with a hole makes fractions of whole numbers, and `seed=0` would not find "0.0": seeds stay what they
+    are, and the failure that lost its own goes by the key of its cell."""
+    failed_below(tmp_path, "digits/vae/0123456789abcdef", "{{")
+    failed_below(tmp_path, "digits/vae/1123456789abcdef", '{"cell": "1123456789abcdef", "seed": 0}')
+    failures = load_failures(tmp_path)
+    assert failures["seed"].tolist() == [None, 0]
+    assert [type(seed) for seed in failures["seed"]] == [type(None), int]
+    assert [which_seed(line) for line in failures.to_dict("records")] == ["key 0123456789abcdef", "seed 0"]
+
+
+@pytest.mark.parametrize("place", ["mine", "digits/notes", "digits/vae/tried", "2026/11/28"])
+@pytest.mark.parametrize("text", ["[]", "", '{"failed": 3}', '{"reason": "of another program"}', "no JSON"])
+def test_a_failed_json_of_somebody_else_is_no_failed_cell(tmp_path: Path, place: str, text: str) -> None:
+    """It lies in no cell's folder and names no cell: it is skipped, with a note that names it."""
+    failed_below(tmp_path, place, text)
+    with pytest.warns(SkippedWarning, match="failed.json names no cell"):
+        assert load_failures(tmp_path).empty

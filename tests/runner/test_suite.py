@@ -184,6 +184,28 @@ def test_a_bad_file_is_named(suite_file: Callable[[str], Path], text: str, messa
     assert "suite.toml" in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["[settings]\n", "[[override]]\nmatch = {{ model = 'noise' }}\n"])
+@pytest.mark.parametrize("name", ["recipe", "weights"])
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "", "a\\u0000b", "x" * 300])
+def test_a_path_that_is_none_is_named(
+    suite_file: Callable[[str], Path], place: str, name: str, path: str
+) -> None:
+    """As at every other door (`core.paths.as_path`), with the file in which it stands."""
+    text = f'models = ["noise"]\ndatasets = ["digits"]\n{place.format()}{name} = "{path}"\n'
+    with pytest.raises(InputError, match=r"suite\.toml: .*path|suite\.toml: .*home folder"):
+        load_suite(suite_file(text))
+
+
+def test_a_path_of_a_suite_is_read_once(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """`~` is the home folder, and anything else is meant from the folder of the file."""
+    text = 'models = ["vae"]\ndatasets = ["digits"]\n[settings]\nrecipe = "~/r.toml"\nweights = "w.pt"\n'
+    settings = load_suite(suite_file(text)).settings
+    assert settings.recipe == Path("~/r.toml").expanduser()
+    assert settings.weights is not None
+    assert settings.weights.name == "w.pt"
+    assert settings.weights.parent != Path(".")
+
+
 def test_an_impossible_pair_is_refused_before_anything_runs(tmp_path: Path) -> None:
     """An unknown model is the plan's error, with the pair in the sentence."""
     with pytest.raises(InputError, match="vea on digits: unknown model 'vea'"):

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from benchbench.results.claims.conditions import Conditions, differences
 from benchbench.results.claims.numbers import Asked, Number, Numbers, Unit, failures, meet, numbers
-from benchbench.results.load import load_failures, load_results
+from benchbench.results.load import load_failures, load_results, which_seed
 
 Left = Literal["failed", "missing", "not run", "not comparable", "new"]
 
@@ -110,7 +110,7 @@ def _failed_cells(candidate: Path, baseline: Path, ours: Numbers) -> Iterator[Le
     for cell in load_failures(candidate).to_dict("records"):
         who = (cell["dataset"], cell["model"])
         if who in have and (*who, cell["seed"]) not in known:
-            reason = f"the cell of seed {cell['seed']} failed: {cell['reason']}"
+            reason = f"the cell of {which_seed(cell)} failed: {cell['reason']}"
             yield Leftover(Question(*who, ""), "", "failed", reason)
 
 
