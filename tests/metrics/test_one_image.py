@@ -152,7 +152,10 @@ def test_of_several_nearest_images_none_names_itself_by_its_place() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 5), st.sampled_from([OF_ARRAYS, OF_NETWORKS])
+    st.integers(0, 10**6),
+    st.integers(1, 12),
+    st.integers(1, 5),
+    st.sampled_from([*OF_ARRAYS.values(), OF_NETWORKS]),
 )
 def test_rows_that_agree_are_those_within_the_share(seed: int, n: int, times: int, share: float) -> None:
     """Oracle: SciPy's distances between all rows, joined where they are within the share of the length. Groups are
@@ -163,6 +166,7 @@ def test_rows_that_agree_are_those_within_the_share(seed: int, n: int, times: in
     offsets = torch.from_numpy(rng.normal(size=copies.shape))
     scale = torch.from_numpy(rng.choice([0, 0.2, 3], size=(len(copies), 1)) * share)
     copies += offsets / offsets.norm(dim=1, keepdim=True) * copies.norm(dim=1, keepdim=True) * scale
+    copies = torch.cat([copies, torch.full((1, 6), 1e5, dtype=torch.float64)])  # so that the sets are wide
     cut = int(rng.integers(0, len(copies) + 1))
     found = torch.cat(one_image(copies[:cut], copies[cut:], agree=share)).numpy()
     near = cdist(copies, copies) <= share * copies.norm(dim=1).numpy()[:, None]
@@ -172,6 +176,17 @@ def test_rows_that_agree_are_those_within_the_share(seed: int, n: int, times: in
         members = np.flatnonzero(label == group)
         assert (found[members] == found[members[0]]).all()
         assert (found[members[0]] == copies[members[0]].numpy()).all()
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(torch.float32, 1e4), (torch.float32, 1e5), (torch.float64, 1e8)])
+def test_features_far_from_the_origin_are_not_one_image(dtype: torch.dtype, far: float) -> None:
+    """A shift moves no distance by more than the dtype rounds, so overlaps stay: with nothing else but rounding, the
+    same within the few images that it decides (2 of 160)."""
+    real, fake = REAL.to(dtype), (FRESH * 1.1).to(dtype)
+    here, there = prdc(real, fake), prdc(real + far, fake + far)
+    assert 0.1 < here["precision"] < 1
+    for name in ("precision", "recall", "coverage"):
+        assert there[name] == pytest.approx(here[name], abs=2 / 60)
 
 
 def test_different_images_stay_as_they_are() -> None:

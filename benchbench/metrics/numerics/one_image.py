@@ -17,12 +17,15 @@ that no order of the rows matters to which are one image.
 Trade-offs: sets that are 1e-4 of their distance from the origin wide or less leave many pairs to look at; these go
 through one pass over all distances instead, as `neighbours` makes them.
 
-Scope: float32 and float64 N×D alike, for a cast makes nobody more certain. Precisions below float32 round more coarsely
+Scope: features N×D. Arrays in float64 are taken at their word: they agree to units of float64. Sets that lie far from
+the origin are narrow for their length, and there rows that agree to a share of it may be different ones: the share is
+then cut to a thirtieth of how wide the sets are, unless all of them agree. Precisions below float32 round more coarsely
 than this allows for, and only copies that their network rounded alike are found.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,22 +38,25 @@ from benchbench.features.frozen import full_float32
 from benchbench.metrics.numerics.neighbours import Side, closer_than, mean_row, pair_distances, row_tiles
 from benchbench.metrics.numerics.products import float64_rows
 
-OF_ARRAYS = 2.0**-18
-"""4e-6 of their length: to which features agree that are one image's for all that an array says."""
+OF_ARRAYS = {torch.float32: 2.0**-18, torch.float64: 2.0**-47}
+"""4e-6 of their length, and 7e-15: to which features agree that are one image's for all that an array says. 32 units
+of the dtype."""
 OF_NETWORKS = 2.0**-16
 """1.5e-5: the same where it is known that one network in float32 made them, wherever it computed."""
+_OF_WIDTH = 1 / 30
 _DIRECTIONS = 32
 _LOOKED_AT, _COMPUTED = 500, 20  # pairs a row, beyond which products of matrices are cheaper
 
 
-def one_image(*sets: Tensor, agree: float = OF_ARRAYS) -> list[Tensor]:
+def one_image(*sets: Tensor, agree: float | None = None) -> list[Tensor]:
     """The features of one image made equal, within a set and between sets.
 
     sets: features N×D, M×D, … of one dtype on one device, finite. agree: the share of their length to which features
-    of one image agree. Returns the sets in their order; one in which nothing changes is the very tensor.
+    of one image agree, `OF_ARRAYS` by default. Returns the sets in their order; one in which nothing changes is the
+    very tensor.
     """
     counts = [len(rows) for rows in sets]
-    group = _groups(sets, agree)
+    group = _groups(sets, _share(sets, OF_ARRAYS[sets[0].dtype] if agree is None else agree))
     first = np.full(group.max(initial=-1) + 1, len(group))
     np.minimum.at(first, group, np.arange(len(group)))
     source = first[group]  # the first row, of all sets in their order, that shows this image
@@ -73,6 +79,23 @@ def one_image(*sets: Tensor, agree: float = OF_ARRAYS) -> list[Tensor]:
             fresh[to] = sets[place][taken]
         result.append(fresh)
     return result
+
+
+def _share(sets: Sequence[Tensor], agree: float) -> float:
+    """`agree`, or less where the sets are so narrow that it would reach to other images."""
+    n = sum(map(len, sets))
+    if not n:
+        return agree
+    centre = mean_row(torch.cat([mean_row(rows)[None] for rows in sets if len(rows)]))
+    squares = length = 0.0
+    for rows in sets:
+        for _, exact in float64_rows(rows):
+            squares += float((exact - centre).square().sum())
+            length += float(torch.linalg.vector_norm(exact, dim=1).sum()) / n
+    width = math.sqrt(squares / n)
+    if width <= agree * length:
+        return agree
+    return min(agree, _OF_WIDTH * width / length)
 
 
 def _groups(sets: Sequence[Tensor], agree: float) -> np.ndarray:
