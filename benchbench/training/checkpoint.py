@@ -5,31 +5,26 @@ them whole. A file ends with the sha256 of what comes before: whatever a disk or
 is set aside as `checkpoint.pt.damaged`, and training goes on from the one before or from the start. It is read with
 `weights_only=True`, so a planted file cannot run code. It remembers what it was made for, the `identity`, and
 refuses to go on as something else.
-
-Beside them lies `curves.csv`, all rows so far, for whoever looks on.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import torch
 
 from benchbench.core.errors import InputError
-from benchbench.core.files import atomic_path, atomic_write, cannot_write
+from benchbench.core.files import atomic_path, cannot_write
 from benchbench.core.hashing import canonical_json
 from benchbench.core.progress import Progress
 
 FILE = "checkpoint.pt"
 BEFORE = "checkpoint.before.pt"
-CURVES = "curves.csv"
 FORMAT = 2  # raised whenever the state has other parts
 _MISSING = "nothing"
 _SEAL = b"\nsha256 "  # and 64 hexadecimal digits, behind the archive
@@ -65,10 +60,10 @@ def save_checkpoint(workdir: Path, identity: Mapping[str, Any], state: Mapping[s
 
     Raises `InputError` where it cannot be written, for want of space for instance; those that were there stay.
     """
-    _written(lambda: _save(workdir, identity, state))
+    landing(lambda: _save(workdir, identity, state))
 
 
-def _written(write: Callable[[], None]) -> None:
+def landing(write: Callable[[], None]) -> None:
     """Write, once more where the folder went away meanwhile: another process with the same training was done first, and
     cleared it."""
     try:
@@ -90,15 +85,6 @@ def _save(workdir: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) 
             file.write(_SEAL + sealed.digest.hexdigest().encode())
         if (workdir / FILE).exists():
             os.replace(workdir / FILE, workdir / BEFORE)
-
-
-def save_curves(workdir: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write the rows so far; a column that one of them does not have is empty there."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    _written(lambda: atomic_write(workdir / CURVES, text.getvalue()))
 
 
 def resume(

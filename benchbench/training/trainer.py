@@ -34,9 +34,9 @@ from benchbench.training.batches import Batches, OtherBatches
 from benchbench.training.checkpoint import (
     Checkpoints,
     DamagedCheckpointError,
+    landing,
     resume,
     save_checkpoint,
-    save_curves,
 )
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
@@ -166,8 +166,6 @@ class _Trainer:
                 loss = self.one_step()
                 ended, rows = state.drawn // per_epoch > epoch, len(state.curves)
                 self.scans.scan(state, (state.drawn - 1) // per_epoch, ended, progress)
-                if checkpoints is not None and len(state.curves) > rows:
-                    write_curves(checkpoints.folder, state.curves)
                 done = state.step == self.total or state.stopped
                 if checkpoints is not None:
                     due = done or state.step % self.config.checkpoint_every == 0
@@ -187,7 +185,7 @@ class _Trainer:
             save_checkpoint(*checkpoints, self.dump())
         self.unseen |= new_row
         if self.unseen and (due or time.monotonic() - self.shown_at > CURVES_SECONDS):
-            save_curves(checkpoints.folder, self.state.curves)
+            landing(lambda: write_curves(checkpoints.folder, self.state.curves))
             self.unseen, self.shown_at = False, time.monotonic()
 
     def one_step(self) -> float:

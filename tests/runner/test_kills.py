@@ -96,7 +96,10 @@ def test_25_kills_of_a_run(tmp_path: Path) -> None:
     rng, env = random.Random(14), environment(tmp_path / "cache")
     whole = tmp_path / "whole"
     command = [sys.executable, "-c", RUN]
-    for out in (whole, tmp_path / "again"):  # timed when caches are warm, as they are for most that are killed
+    for out in (
+        whole,
+        tmp_path / "again",
+    ):  # timed when caches are warm, as they are for most that are killed
         start = time.monotonic()
         subprocess.run([*command, str(out)], env=environment(tmp_path / "whole-cache"), check=True)
         length = time.monotonic() - start

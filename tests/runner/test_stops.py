@@ -139,7 +139,6 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (cell, "write_training"),
         (cell, "write_pictures"),
         (trained, "plot_curves"),
-        (trained.pd.DataFrame, "to_csv"),
         (files, "_fsync"),
     ],
 )
@@ -182,7 +181,7 @@ def test_a_full_disk_at_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(target: Path, content: str) -> None:
         raise files.cannot_write(target, FULL)
 
-    monkeypatch.setattr("benchbench.training.checkpoint.atomic_write", full)
+    monkeypatch.setattr("benchbench.training.watch.curves.atomic_write", full)
     with pytest.raises(InputError, match=r"cannot write .*curves\.csv: No space left on device"):
         run_cells("vae-mlp", "digits", out=tmp_path, **TINY)
     assert list(tmp_path.glob(".work/*/checkpoint.pt"))

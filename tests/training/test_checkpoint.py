@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -27,7 +26,6 @@ from benchbench.training.checkpoint import (
     has_checkpoint,
     resume,
     save_checkpoint,
-    save_curves,
 )
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
@@ -229,14 +227,6 @@ def monkeypatched_identity(text: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "_canonical", lambda identity: text)
         yield
-
-
-def test_curves_can_be_read_while_rows_come(tmp_path: Path) -> None:
-    """Rows with other columns: each is under its name, and empty where a row has none."""
-    save_curves(tmp_path, [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25, "fd": 3.0}])
-    frame = pd.read_csv(tmp_path / "curves.csv")
-    assert frame["loss"].tolist() == [0.5, 0.25]
-    assert frame["fd"].isna().tolist() == [True, False]
 
 
 def test_a_planted_pickle_runs_nothing(tmp_path: Path) -> None:
