@@ -571,7 +571,7 @@ NOT_A_NUMBER[2, 0, 0, 0] = torch.nan
         (SAMPLES[:0], {}, "images holds no images"),
         (SAMPLES[:1], {}, "images holds 1 image; a distribution needs at least 2"),
         (SAMPLES, {"samples": 1}, "images holds 1 image; a distribution needs at least 2"),
-        (SAMPLES, {"samples": 0}, "--samples 0 is not possible"),
+        (SAMPLES, {"samples": 0}, "samples=0: input should be greater than or equal to 1"),
         (SAMPLES, {"samples": 25}, "images holds 24 images, fewer than the 25 asked for"),
         (iter([SAMPLES]), {}, "pass samples=N"),
         (iter([SAMPLES]), {"samples": 30}, "was said to hold 30 images but holds 24"),

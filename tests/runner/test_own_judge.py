@@ -127,6 +127,6 @@ def test_a_dataset_whose_judge_nobody_has(
         main()
     assert stop.value.code == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert said.startswith("benchbench: there is no extractor cnn:folder-dogs"), said
+    assert "benchbench: there is no extractor cnn:folder-dogs" in said  # a busy machine may be said before
     assert "BENCHBENCH_CNN_FOLDER_DOGS_WEIGHTS" in said
     assert not list(tmp_path.rglob("*.csv"))

@@ -26,7 +26,7 @@ from benchbench.core.seeds import ImageRng
 from benchbench.data.builtin.digits import Digits
 from benchbench.features.networks.cnn import CNN
 from benchbench.results.manifest import RunFacts
-from benchbench.results.provenance import read_run_json, write_run_json
+from benchbench.results.provenance import read_run_json, sealed, write_run_json
 from benchbench.results.words import mode_words
 from benchbench.runner.monitor import Panel
 from benchbench.runner.run import run_cells
@@ -274,7 +274,7 @@ def test_reused_weights_are_judged_by_the_present_alarm(tmp_path: Path) -> None:
     assert read_training(path).collapse is None
     false = {"step": 8, "rule": "fall", "words": "a false alarm"}
     told = described | {"collapse": false, "training": described["training"] | {"collapse": false}}
-    write_run_json(path / "run.json", told)
+    write_run_json(path / "run.json", sealed(told))
     assert read_training(path).collapse is None
 
     sick = curves.assign(monitor_modes=1.0, monitor_class_kl=2.3)
@@ -283,7 +283,7 @@ def test_reused_weights_are_judged_by_the_present_alarm(tmp_path: Path) -> None:
     found = read_training(path).collapse
     assert found is not None
     assert (found["step"], found["rule"]) == (40, "never")
-    write_run_json(path / "run.json", told | {"status": "collapsed"})
+    write_run_json(path / "run.json", sealed(told | {"status": "collapsed"}))
     assert read_training(path).collapse == false
 
 
