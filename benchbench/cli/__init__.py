@@ -34,11 +34,10 @@ from benchbench.core.errors import (
     limit_of_machine,
     unknown_name,
 )
-from benchbench.core.interrupts import Terminated, terminable
+from benchbench.core.interrupts import TERMINATED, Terminated, terminable
 from benchbench.core.paths import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-TERMINATED = 143  # 128 + SIGTERM
 
 
 class Verbs(click.Group):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -78,9 +78,7 @@ def because(error: BaseException) -> str:
     Returns:
         Its kind and its words, cut where they are long.
     """
-    said = " ".join(_words(error).split())
-    if len(said) > 300:
-        said = f"{said[:300]}…"
+    said = short(" ".join(_words(error).split()))
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
@@ -216,6 +214,23 @@ def short(text: str, most: int = 300) -> str:
         The text, or its beginning and an ellipsis.
     """
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """The first of several names, and how many more there are.
+
+    Args:
+        names: What is listed.
+        most: How many of them are named.
+
+    Returns:
+        The names with commas between.
+
+    >>> listed(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

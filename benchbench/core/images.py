@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from benchbench.core.arrays import dtype_text
 from benchbench.core.errors import NotImagesError
 
 
@@ -31,7 +32,7 @@ def check_images(images: Tensor, what: str = "images", n: int | None = None) -> 
         raise NotImagesError(f"{what} must be a tensor but are a {type(images).__name__}")
     if images.dtype != torch.uint8:
         raise NotImagesError(
-            f"{what} must be uint8 in 0..255 but are {str(images.dtype).removeprefix('torch.')}; "
+            f"{what} must be uint8 in 0..255 but are {dtype_text(images)}; "
             "convert floats in [-1, 1] with benchbench.core.images.quantize"
         )
     if images.ndim != 4 or images.shape[1] != 3:

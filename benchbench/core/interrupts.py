@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+TERMINATED = 143
+"""The exit code of a process that SIGTERM ended, as shells have it: 128 + SIGTERM."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -142,17 +142,7 @@ class Registry:
         Raises:
             InputError: As `get`; or a plugin raises, which is named.
         """
-        return self._made(name, self.get(name))
-
-    def made(self) -> list[tuple[str, Any]]:
-        """Every (name, instance) that loads and can be made.
-
-        Warns:
-            BenchbenchWarning: A plugin is broken; it is named and skipped.
-        """
-        return self._those_that(self.make)
-
-    def _made(self, name: str, thing: Any) -> Any:
+        thing = self.get(name)
         try:
             return thing()
         except BenchbenchError:
@@ -163,6 +153,14 @@ class Registry:
             raise InputError(
                 f"the {self.kind} {name!r} ({_described(entry)}) cannot be made: {_reason(error)}"
             ) from error
+
+    def made(self) -> list[tuple[str, Any]]:
+        """Every (name, instance) that loads and can be made.
+
+        Warns:
+            BenchbenchWarning: A plugin is broken; it is named and skipped.
+        """
+        return self._those_that(self.make)
 
     def _load(self, entry: EntryPoint) -> Any:
         what = f"the {self.kind} {entry.name!r} ({_described(entry)})"

@@ -12,6 +12,8 @@ import json
 import math
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 DEEPEST = 100
@@ -135,10 +137,14 @@ def _bounded(value: Any) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise TextFault(f"says {twice!r} twice")
+        raise TextFault(f"says {said_twice(pairs)!r} twice")
     return found
+
+
+def said_twice(pairs: Sequence[tuple[str, Any]]) -> str | None:
+    """The first name of a JSON object that is there more than once; None where each is there once."""
+    counts = Counter(name for name, _ in pairs)
+    return next((name for name, n in counts.items() if n > 1), None)
 
 
 def _refused(constant: str) -> Any:

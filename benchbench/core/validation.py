@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
@@ -58,7 +58,7 @@ def shown(value: object, most: int = _SHOWN) -> str:
         return "a number of more than 4300 digits"
 
 
-def is_number(given: object) -> bool:
+def is_number(given: object) -> TypeGuard[float]:
     """Whether somebody gave a real number, NumPy's too, and not a truth value or a text that stands for one."""
     return isinstance(given, Real) and not isinstance(given, bool)
 

@@ -24,8 +24,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from benchbench.core.arrays import dtype_text
 from benchbench.core.errors import InputError
 from benchbench.core.reading import open_regular
+from benchbench.core.text_files import said_twice
 
 SAFETENSORS, TORCH = "safetensors", "torch"
 SUFFIXES = {".safetensors": SAFETENSORS, **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), TORCH)}
@@ -85,7 +87,7 @@ def plain(tensor: Tensor) -> str | None:
     if tensor.layout is not torch.strided:
         return "is sparse"
     if tensor.is_floating_point() and tensor.dtype not in FLOATS:
-        return f"is {_name(tensor.dtype)}, which means nothing without its scales"
+        return f"is {dtype_text(tensor)}, which means nothing without its scales"
     return None
 
 
@@ -95,11 +97,11 @@ def lossless(tensor: Tensor, own: Tensor) -> str | None:
     if reason := plain(tensor):
         return reason
     if _sort(tensor) != _sort(own):
-        return f"is {_name(tensor.dtype)} but must be {_name(own.dtype)}"
+        return f"is {dtype_text(tensor)} but must be {dtype_text(own)}"
     if tensor.dtype in FLOATS or tensor.is_complex():
         if not tensor.isfinite().all():
             return "is not finite"
-        return None if tensor.to(own.dtype).isfinite().all() else f"is too large for {_name(own.dtype)}"
+        return None if tensor.to(own.dtype).isfinite().all() else f"is too large for {dtype_text(own)}"
     return None if torch.equal(tensor.to(own.dtype).to(tensor.dtype), tensor) else "has numbers too large"
 
 
@@ -107,10 +109,6 @@ def _sort(tensor: Tensor) -> str:
     if tensor.dtype is torch.bool:
         return "bool"
     return "complex" if tensor.is_complex() else "float" if tensor.is_floating_point() else "whole"
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _kind(path: Path) -> str:
@@ -153,9 +151,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object whose names are each there once: of two, every reader takes another."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise SafetensorError(f"{twice} is there twice")
+        raise SafetensorError(f"{said_twice(pairs)} is there twice")
     return made
 
 

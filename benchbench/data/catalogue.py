@@ -34,7 +34,7 @@ from benchbench.data.domains import Domains
 from benchbench.data.sources.archives import ZipSource
 from benchbench.data.sources.arrays import NpySource, NpzSource
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.layout import HELD_OUT, TRAIN, alike, splits_among
+from benchbench.data.sources.layout import HELD_OUT, TRAIN, splits_or_alike
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.paired_folder import PairsSource, open_folder
 from benchbench.data.sources.parquet import ParquetSource
@@ -152,7 +152,7 @@ def _check_part(spec: SourceSpec, source: FileSource) -> None:
     if spec.part in ("", TRAIN, "test"):
         return
     titles = {title.rpartition("/")[2]: title for title in source.splits()}
-    of = splits_among(titles, spec.where).of or alike(titles, spec.where).of
+    of = splits_or_alike(titles, spec.where).of
     kinds = {kind: titles[own] for (kind, _), own in of.items()}
     counts = next((kind for kind in HELD_OUT if kind in kinds), spec.part)
     if counts != spec.part:

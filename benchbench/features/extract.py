@@ -231,7 +231,7 @@ def extract_for(
             runtime.progress.note(f"{title}: the first {seen:,} of {total:,} images were read before")
         share = own_share(images, runtime.comm, total)
         with runtime.progress.stage(title, total, "image", done=seen) as stage:
-            for batch in rebatch(_from(share, seen, total), size):
+            for batch in rebatch(_span(share, seen, total) if seen else share, size):
                 update(readers, batch, len(batch))
                 stage.advance(len(batch))
                 seen += len(batch)
@@ -250,16 +250,12 @@ def own_share(images: Tensor | Iterable[Tensor], comm: Comm, total: int) -> Tens
     if comm.size == 1:
         return images
     shard = comm.shard(total)
-    if isinstance(images, Tensor):
-        return images[shard.start : shard.stop]
-    return _between(images, shard.start, shard.stop)
+    return _span(images, shard.start, shard.stop)
 
 
-def _from(images: Tensor | Iterable[Tensor], start: int, total: int) -> Tensor | Iterable[Tensor]:
-    """The images from number `start` on."""
-    if not start:
-        return images
-    return images[start:] if isinstance(images, Tensor) else _between(images, start, total)
+def _span(images: Tensor | Iterable[Tensor], first: int, end: int) -> Tensor | Iterable[Tensor]:
+    """The images from number `first` to before `end`."""
+    return images[first:end] if isinstance(images, Tensor) else _between(images, first, end)
 
 
 def _between(chunks: Iterable[Tensor], first: int, end: int) -> Iterator[Tensor]:

@@ -122,10 +122,7 @@ def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Ext
     try:
         return _load(folder, n, extractor)
     except UNUSABLE as error:
-        set_aside(folder)
-        progress.note(
-            f"the cache entry {folder} cannot be used ({error}) and is set aside; computing it again"
-        )
+        set_aside(folder, error, progress, "computing it again")
         return None
 
 

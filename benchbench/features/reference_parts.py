@@ -14,7 +14,6 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_path
+from benchbench.core.numpy_files import DAMAGE
 from benchbench.core.progress import Progress
 from benchbench.features.extract import Reader
 from benchbench.features.moments import Moments
@@ -120,7 +120,7 @@ def _found(folder: Path, reader: Reader, n: int) -> _Found | None:
             with np.load(folder / name, allow_pickle=False) as part:
                 for kind, pieces in rows.items():
                     pieces += [part[kind]] if kind in part else []
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGE:
         return None
     dim, n_logits = reader.extractor.dim, reader.extractor.n_logits
     if not 0 < moments.n <= n or mean.shape != (dim,) or m2.shape != (dim, dim):

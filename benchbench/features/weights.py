@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.hashing import file_sha256
-from benchbench.core.weights_file import lossless, read_weights
+from benchbench.core.weights_file import plain, read_weights
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,20 @@ def read_state_dict(path: Path, extractor: str) -> dict[str, Tensor]:
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise MetricFailed(f"{whose} is no PyTorch state dict; give the right file", status="unavailable")
     for name, value in weights.items():
-        reason = lossless(value, value) or ("is complex" if value.is_complex() else None)
-        if reason or value.dtype is torch.bool:
+        if reason := plain(value) or _no_number(value):
             raise MetricFailed(
-                f"{whose} cannot be used: {name} {reason or 'is bool'}; give the right file",
-                status="unavailable",
+                f"{whose} cannot be used: {name} {reason}; give the right file", status="unavailable"
             )
     return weights
+
+
+def _no_number(value: Tensor) -> str | None:
+    """Why a dense tensor is none of finite real numbers; None where it is."""
+    if not value.isfinite().all():
+        return "is not finite"
+    if value.is_complex():
+        return "is complex"
+    return "is bool" if value.dtype is torch.bool else None
 
 
 def tensors_sha256(weights: dict[str, Tensor]) -> str:

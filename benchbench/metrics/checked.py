@@ -7,7 +7,6 @@ of that metric and of no other (`core.errors.contained`); what reaches a record 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from benchbench.core.errors import STATUSES, InputError, MetricFailed, contained
 from benchbench.core.scales import Range, Scale
+from benchbench.core.validation import is_number
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Output
 
 Numbers = Mapping[str, Estimate | MetricFailed]
@@ -74,7 +74,7 @@ def _number(given: object) -> float | None:
     """A finite number as a float; None for anything else."""
     if isinstance(given, Tensor) and given.numel() == 1 and not given.is_complex():
         given = given.item()
-    if isinstance(given, bool) or not isinstance(given, numbers.Real):
+    if not is_number(given):
         return None
     number = float(given)
     return number if math.isfinite(number) else None

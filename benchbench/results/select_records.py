@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
@@ -199,8 +199,7 @@ def _there_is(results: Path, rows: pd.DataFrame) -> str:
         f"{model} on {dataset}"
         for model, dataset in sorted(set(zip(rows["model"], rows["dataset"], strict=True)))
     ]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{results} holds {', '.join(names[:MOST_NAMED])}{more}"
+    return f"{results} holds {listed(names, MOST_NAMED)}"
 
 
 def _at_revision(revision: str, folder: str) -> Records:
@@ -212,8 +211,8 @@ def _at_revision(revision: str, folder: str) -> Records:
     asked = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     try:
         commit = _git(*asked, otherwise=unknown).decode().strip()
-    except InputError as error:
-        raise (InputError(unknown + _shallow()) if str(error) == unknown else error) from error
+    except _NotThereError as error:
+        raise InputError(unknown + _shallow()) from error
     files = _files_at(commit, folder)
     if not files:
         way = f"git ls-tree -d -r --name-only {revision} lists the folders there"
@@ -243,12 +242,9 @@ def _at_revision(revision: str, folder: str) -> Records:
 def _files_at(commit: str, folder: str) -> dict[str, str]:
     """What records are read from, in a folder of a commit: path below it -> the object that holds its content."""
     tree = f"{commit}:{folder.rstrip('/')}"
-    absent = f"there is no folder {tree}"
     try:
-        listing = _git("ls-tree", "-r", "-z", "--full-tree", tree, otherwise=absent)
-    except InputError as error:
-        if str(error) != absent:
-            raise
+        listing = _git("ls-tree", "-r", "-z", "--full-tree", tree, otherwise=f"there is no folder {tree}")
+    except _NotThereError:
         return {}
     files = {}
     for entry in filter(None, listing.decode("utf-8", "surrogateescape").split("\0")):
@@ -289,6 +285,10 @@ def _blobs(objects: list[str]) -> Iterator[bytes]:
         answer.readline()
 
 
+class _NotThereError(InputError):
+    """The revision, or a folder in it, is not there."""
+
+
 _NO_REPOSITORY = "the working folder lies in no git repository, so that it has no revisions; name folders"
 # What git says where a revision or a folder in it is simply not there.
 _NOT_THERE = (
@@ -308,7 +308,8 @@ def _git(*arguments: str, otherwise: str, input: bytes = b"") -> bytes:
     except OSError as error:
         raise InputError(f"a revision needs git, which cannot be started ({error.strerror})") from error
     if done.returncode:
-        raise InputError(_why(done.stderr.decode("utf-8", "replace")) or otherwise)
+        why = _why(done.stderr.decode("utf-8", "replace"))
+        raise _NotThereError(otherwise) if why is None else InputError(why)
     return done.stdout
 
 

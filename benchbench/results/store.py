@@ -31,12 +31,11 @@ from benchbench.core.files import (
 )
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.paths import as_path
-from benchbench.core.reading import MOST, open_regular
 from benchbench.results import touched
 from benchbench.results.key import is_key
 from benchbench.results.manifest import RunFacts, RunManifest
 from benchbench.results.provenance import read_manifest, sealed, write_run_json
-from benchbench.results.touched import altered, as_written, damaged, foreign
+from benchbench.results.touched import altered, as_written, damaged, foreign, read
 
 RUN, METRICS = touched.RUN, touched.METRICS
 FAILED = "failed.json"
@@ -154,8 +153,11 @@ class Store:
         works = {work.name: work for work in (self.root / ".work").glob("[!.]*/")}
         for work in works.values():
             sweep(work)
+        oldest = min(map(last_change, works.values()), default=0.0)
         for run in self.root.glob(f"[!.]*/[!.]*/[!.]*/{RUN}") if works else ():
             try:
+                if run.stat().st_mtime <= oldest:
+                    continue  # no cell is newer than any of them, so that nobody reads all records for nothing
                 work = works[str(read_manifest(run).training_key)]
                 if last_change(work) < run.stat().st_mtime:
                     self.clear_work(work.name)
@@ -207,8 +209,7 @@ def _check(file: Path, sha256: str) -> None:
             return
     except OSError as error:
         raise damaged(file, f"cannot be read ({error.strerror})") from error
-    with open_regular(file) as opened:
-        content = opened.read(MOST)
+    content = read(file)
     if as_written(file.name, content, sha256) is None:
         raise damaged(file, altered(content))
 

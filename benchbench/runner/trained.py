@@ -33,10 +33,11 @@ from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
 from benchbench.training.watch.alarm import first_collapse
+from benchbench.training.watch.curves import FILE as CURVES
+from benchbench.training.watch.curves import write_curves
 from benchbench.training.weights import load_weights, save_weights
 from benchbench.views.curves import Alarm, plot_curves
 
-CURVES = "curves.csv"
 PICTURE = "training.png"
 WEIGHTS = "weights.safetensors"
 BEST = "best.safetensors"
@@ -131,7 +132,7 @@ def trained_before(plan: Plan, store: Store) -> Path | None:
 def write_training(folder: Path, name: str, model: nn.Module, training: TrainingResult | None) -> None:
     """The curves and their picture, the weights that are handed out, and the best ones where those are others."""
     if training is not None:
-        pd.DataFrame(training.curves).to_csv(folder / CURVES, index=False)
+        write_curves(folder, training.curves)
         seen = training.collapse
         alarm = None if seen is None else Alarm(seen["step"], seen["words"])
         plot_curves(folder / CURVES, folder / PICTURE, alarm)

@@ -72,16 +72,12 @@ def gather(
                 if sum(map(len, kept)) < keep:
                     kept.append(batch.cpu())
                 for names in passes({name: extractors[name] for name in readers if name not in failures}):
-                    try:
+                    with failing(names, failures):
                         update([readers[name] for name in names], batch, runtime.batch_size)
-                    except MetricFailed as failure:
-                        failures.update(dict.fromkeys(names, failure))
                 stage.advance(len(batch))
             for name in readers.keys() - failures.keys():
-                try:
+                with failing([name], failures):
                     readers[name].finish()
-                except MetricFailed as failure:
-                    failures[name] = failure
 
     comm.together(read)
     everywhere = {name: failure for own in reversed(comm.gather(failures)) for name, failure in own.items()}
@@ -136,7 +132,7 @@ def reference(
     for names in passes({name: extractors[name] for name in needs if needs[name]}):
         asked = [(extractors[name], "features" in needs[name], "logits" in needs[name]) for name in names]
         title = f"{' and '.join(names)} on reference images"
-        with _failing(names, failures):
+        with failing(names, failures):
             found = reference_features_of(images, asked, runtime, title)
             sides |= {name: _evidence(own) for name, own in zip(names, found, strict=True)}
     return sides
@@ -155,13 +151,13 @@ def sources(
     sides: Sides = {}
     for name, extractor in extractors.items():
         if name in readers and name not in failures:
-            with _failing([name], failures):
+            with failing([name], failures):
                 sides[name] = _known(images, extractor, {"features"}, runtime, f"{name} on sources")
     return sides
 
 
 @contextmanager
-def _failing(names: Sequence[str], failures: Failures | None) -> Iterator[None]:
+def failing(names: Sequence[str], failures: Failures | None) -> Iterator[None]:
     """What extractors of these `names` fail with joins `failures`, where there are any to join."""
     try:
         yield

@@ -12,7 +12,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.errors import MetricFailed
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
@@ -35,7 +34,7 @@ from benchbench.tasks.base import (
     TwoDomains,
     two,
 )
-from benchbench.tasks.evidence import Failures, Sides, gather, paired, placed, reference, sources
+from benchbench.tasks.evidence import Failures, Sides, failing, gather, paired, placed, reference, sources
 from benchbench.tasks.pictures import Columns, Section
 from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translate import (
@@ -282,7 +281,7 @@ class _Direction:
         images, place = torch.unique(outputs, dim=0, return_inverse=True)
         found = {}
         for name, extractor in extractors.items():
-            try:
+            with failing([name], failures):
                 seen = extract(
                     images,
                     extractor,
@@ -291,11 +290,8 @@ class _Direction:
                     runtime=self.runtime,
                     title=f"{name} on several outputs of one source",
                 )
-            except MetricFailed as failure:
-                failures[name] = failure
-                continue
-            assert seen.features is not None
-            features = seen.features[place]
-            by_source = features.reshape(VARIANTS, len(which), -1).transpose(0, 1)
-            found[name] = FeatureEvidence(Moments.of(features), by_source)
+                assert seen.features is not None
+                features = seen.features[place]
+                by_source = features.reshape(VARIANTS, len(which), -1).transpose(0, 1)
+                found[name] = FeatureEvidence(Moments.of(features), by_source)
         return found

@@ -60,10 +60,10 @@ def save_checkpoint(workdir: Path, identity: Mapping[str, Any], state: Mapping[s
 
     Raises `InputError` where it cannot be written, for want of space for instance; those that were there stay.
     """
-    landing(lambda: _save(workdir, identity, state))
+    written_again(lambda: _save(workdir, identity, state))
 
 
-def landing(write: Callable[[], None]) -> None:
+def written_again(write: Callable[[], None]) -> None:
     """Write, once more where the folder went away meanwhile: another process with the same training was done first, and
     cleared it."""
     try:

@@ -214,10 +214,11 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         """
         if self.steps is not None:
             return self.steps
-        left, step = (self.epochs or DEFAULT_EPOCHS) * self.steps_per_epoch(n_images), 0
+        epochs, per_epoch = self.epochs or DEFAULT_EPOCHS, self.steps_per_epoch(n_images)
+        left, step = epochs * per_epoch, 0
         if left > MOST_STEPS:
             raise InputError(
-                f"{self.epochs or DEFAULT_EPOCHS:,} epochs of {self.steps_per_epoch(n_images):,} batches are more than "
+                f"{epochs:,} epochs of {per_epoch:,} batches are more than "
                 f"{MOST_STEPS:,}; choose fewer epochs or a larger batch_size"
             )
         if period is not None:  # whole periods at once: the rest is soon counted

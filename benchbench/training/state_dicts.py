@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.errors import InputError
+from benchbench.core.arrays import dtype_text
+from benchbench.core.errors import InputError, listed
 from benchbench.core.weights_file import FLOATS, lossless
 
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
@@ -99,7 +100,7 @@ def _held(own: Mapping[str, Any], where: str, tensors: Mapping[str, Tensor]) -> 
         elif reason := lossless(value, mine):
             problems.append(f"{key} {reason}")
         elif value.dtype in FLOATS and value.element_size() > mine.element_size():
-            rounded.add(f"{_dtype(value)} weights are rounded to {_dtype(mine)}")
+            rounded.add(f"{dtype_text(value)} weights are rounded to {dtype_text(mine)}")
     notes = [f"taken from {where!r} in it"] if where else []
     notes += [f"names are read without {dropped}"] if dropped else []
     return Fitting(
@@ -157,8 +158,7 @@ def _advice(own: Mapping[str, Any], where: str, tensors: Mapping[str, Tensor]) -
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(repr(name) for name in names[:SHOWN]) + more
+    return listed([*map(repr, names)], SHOWN)
 
 
 def _index(where: str) -> str:
@@ -173,7 +173,3 @@ def _shape(tensor: Tensor) -> str:
     if tensor.is_nested:
         return "nested"
     return "x".join(map(str, tensor.shape)) or "a scalar"
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

@@ -34,9 +34,9 @@ from benchbench.training.batches import Batches, OtherBatches
 from benchbench.training.checkpoint import (
     Checkpoints,
     DamagedCheckpointError,
-    landing,
     resume,
     save_checkpoint,
+    written_again,
 )
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
@@ -125,10 +125,8 @@ class _Trainer:
         self.scans = Scans(self.model, self.schedule, config, eyes, self.handout, self.total, device)
         self.policy, self.augmented = diffaugment(config.diffaugment), False
         self.state = RunState()
-        self.unseen, self.shown_at = (
-            False,
-            -inf,
-        )  # rows of curves that no file shows yet; when the last were shown
+        self.unseen = False  # rows of the curves that no file shows yet
+        self.shown_at = -inf  # when the last were shown
 
     def run(self, checkpoints: Checkpoints | None, progress: Progress) -> TrainingResult:
         """From where a checkpoint left it, or the start, to the end."""
@@ -164,7 +162,7 @@ class _Trainer:
             while state.step < self.total and not state.stopped:
                 epoch, rows = state.drawn // per_epoch, len(state.curves)
                 loss = self.one_step()
-                ended, rows = state.drawn // per_epoch > epoch, len(state.curves)
+                ended = state.drawn // per_epoch > epoch
                 self.scans.scan(state, (state.drawn - 1) // per_epoch, ended, progress)
                 done = state.step == self.total or state.stopped
                 if checkpoints is not None:
@@ -185,7 +183,7 @@ class _Trainer:
             save_checkpoint(*checkpoints, self.dump())
         self.unseen |= new_row
         if self.unseen and (due or time.monotonic() - self.shown_at > CURVES_SECONDS):
-            landing(lambda: write_curves(checkpoints.folder, self.state.curves))
+            written_again(lambda: write_curves(checkpoints.folder, self.state.curves))
             self.unseen, self.shown_at = False, time.monotonic()
 
     def one_step(self) -> float:

@@ -62,6 +62,6 @@ def _said_of(what: Kind, name: str, thing: Any) -> tuple[str, str]:
 
 
 def _summary(thing: Any) -> str:
-    """The first sentence of what its docstring says, however many lines it takes."""
+    """The first paragraph of what its docstring says, however many lines it takes."""
     paragraph, _, _ = (inspect.getdoc(thing) or "").partition("\n\n")
     return " ".join(paragraph.split())

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchbench.core.arrays import tensor_of
+from benchbench.core.arrays import dtype_text, tensor_of
 from benchbench.core.errors import InputError
 from benchbench.core.images import check_images
 from benchbench.data.pipeline.decode import Cut, Items, Pixels, UnusableError, decode_ahead, resize_images
@@ -97,8 +97,7 @@ def check_tensor(batch: object, what: str) -> Tensor:
     batch = tensor_of(batch, what)
     if batch.is_floating_point():
         values = value_range((batch[:LOOK_AT] if batch.ndim else batch).cpu().float().numpy())
-        kind = str(batch.dtype).removeprefix("torch.")
-        raise InputError(f"{what} must be uint8 in 0..255 but is {kind}, {values}")
+        raise InputError(f"{what} must be uint8 in 0..255 but is {dtype_text(batch)}, {values}")
     check_images(batch, what)
     if len(batch) and not (batch.shape[2] and batch.shape[3]):
         raise InputError(f"{what} are {batch.shape[3]}×{batch.shape[2]}: they hold no pixels")

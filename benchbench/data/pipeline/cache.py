@@ -116,10 +116,7 @@ def kept(
         try:
             return load(folder)
         except UNUSABLE as error:
-            set_aside(folder)
-            progress.note(
-                f"the cache entry {folder} cannot be used ({error}) and is set aside; decoding again"
-            )
+            set_aside(folder, error, progress, "decoding again")
     made = build()
     if worth(made):
         try:
@@ -130,12 +127,14 @@ def kept(
     return made
 
 
-def set_aside(folder: Path) -> None:
-    """Move a damaged entry away, in place of one that was moved there before: nobody reads it again."""
+def set_aside(folder: Path, error: Exception, progress: Progress, instead: str) -> None:
+    """Move a damaged entry away, in place of one that was moved there before: nobody reads it again. Says so, and what
+    is done `instead`."""
     aside = folder.with_name(folder.name + DAMAGED)
     shutil.rmtree(aside, ignore_errors=True)
     with suppress(OSError):  # where the cache cannot be written nothing is kept either
         os.rename(folder, aside)
+    progress.note(f"the cache entry {folder} cannot be used ({error}) and is set aside; {instead}")
 
 
 def _load(folder: Path) -> Decoded:

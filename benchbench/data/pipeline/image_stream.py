@@ -20,7 +20,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, listed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
@@ -285,10 +285,9 @@ def _by_name(a: ImageStream, b: ImageStream, ours: Sequence[str], theirs: Sequen
         if not some:
             rest = set(taken)
             alone += [f"{name} (only in {b.name})" for j, name in enumerate(theirs) if j not in rest]
-        more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
         lack = "lacks" if len(alone) == 1 else "lack"
         raise InputError(
-            f"{a.name} and {b.name} do not pair up: {', '.join(alone[:3])}{more} {lack} a partner; "
+            f"{a.name} and {b.name} do not pair up: {listed(alone)} {lack} a partner; "
             "give both sides the same file names; their suffixes may differ, and endings like _fake_B and _real_B"
         )
     notes = []

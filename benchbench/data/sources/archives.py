@@ -178,7 +178,7 @@ def _images(path: Path, archive: zipfile.ZipFile) -> ZippedImages:
             raise InputError(f"{path} holds {name} twice; keep one of them")
         by_name[name] = member
     unpacked, packed = sum(member.file_size for member in members), path.stat().st_size
-    if _is_bomb(unpacked, packed, BOMB_FLOOR):
+    if is_bomb(unpacked, packed, BOMB_FLOOR):
         raise InputError(
             f"{path} has {packed:,} bytes but claims to unpack to {unpacked:,}, as zip bombs do; "
             "give the images as a folder if you trust it"
@@ -252,14 +252,15 @@ def refuse_bomb(what: str, member: zipfile.ZipInfo, floor: int) -> None:
 
     what: the beginning of the sentence.
     """
-    if _is_bomb(member.file_size, member.compress_size, floor):
+    if is_bomb(member.file_size, member.compress_size, floor):
         raise InputError(
             f"{what} has {member.compress_size:,} bytes but claims to unpack to {member.file_size:,}, as zip bombs do; "
             "store it without compression if it is what you mean"
         )
 
 
-def _is_bomb(unpacked: int, packed: int, floor: int) -> bool:
+def is_bomb(unpacked: int, packed: int, floor: int) -> bool:
+    """Whether so many bytes unpack to more than `floor`, and to far more than images do."""
     return unpacked > floor and unpacked > BOMB_RATIO * packed
 
 

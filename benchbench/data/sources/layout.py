@@ -8,13 +8,14 @@ that differ in the word for it alone are: DIV2K_train_HR and DIV2K_valid_HR (`al
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, listed
 
 TRAIN = "train"
 HELD_OUT = ("test", "eval", "val")
@@ -151,6 +152,13 @@ def alike(names: Iterable[str], where: str) -> Splits:
     return Splits(of, [name for name in names if name not in of.values()])
 
 
+def splits_or_alike(names: Iterable[str], where: str) -> Splits:
+    """`splits_among`, or where none of the names is one `alike`; `InputError` as they."""
+    names = list(names)
+    splits = splits_among(names, where)
+    return splits if splits.of else alike(names, where)
+
+
 def _one_of_each(found: Mapping[tuple[str, str], Sequence[str]], where: str) -> dict[tuple[str, str], str]:
     """The one name of each part; `InputError` for two."""
     for same in found.values():
@@ -171,8 +179,7 @@ def check_complete(splits: Splits, beside: Sequence[str], where: str, slash: str
         raise InputError(
             f"{where} has {known}, parts of one set of images and of two domains; keep one kind of them"
         )
-    more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
-    others = f"images in {', '.join(beside[:3])}{more}"
+    others = f"images in {listed(beside)}"
     if not splits.sided and (TRAIN, "") not in splits.of:
         classes = f" (but {others}); if all are classes, put their folders into train/" if beside else ""
         raise InputError(
@@ -236,7 +243,7 @@ class Layout:
 
     def path(self, name: str) -> str:
         """A folder of the root, as a name in the tree."""
-        return f"{self.root}/{name}" if self.root else name
+        return posixpath.join(self.root, name)
 
 
 def lay_out(tree: Tree, where: str) -> Layout:
@@ -244,21 +251,21 @@ def lay_out(tree: Tree, where: str) -> Layout:
     for splits that contradict each other, or that lie inside classes."""
     at = ""
     while True:
-        folders = tree.folders(at)
-        splits = splits_among(folders, f"{where}/{at}" if at else where)
-        inside = [name for name in splits.others if tree.holds_images(f"{at}/{name}" if at else name)]
+        folders, here = tree.folders(at), f"{where}/{at}" if at else where
+        splits = splits_among(folders, here)
+        inside = [name for name in splits.others if tree.holds_images(posixpath.join(at, name))]
         loose = list(tree.images(at))
         if not splits.of:
-            splits = alike(inside, f"{where}/{at}" if at else where)
+            splits = alike(inside, here)
             inside = list(splits.others) if splits.of else inside
         if splits.of:
             of = {key: _innermost(tree, at, name) for key, name in splits.of.items()}
             return Layout(at, Splits(of, splits.others), [*(f"{name}/" for name in inside), *loose])
         if loose or len(inside) != 1:
             break
-        at = f"{at}/{inside[0]}" if at else inside[0]
+        at = posixpath.join(at, inside[0])
     for name in inside:
-        within = f"{at}/{name}" if at else name
+        within = posixpath.join(at, name)
         kinds = {said.kind: own for own in tree.folders(within) if (said := split_name(own)) is not None}
         if TRAIN in kinds and len(kinds) > 1:
             raise InputError(
@@ -271,7 +278,7 @@ def lay_out(tree: Tree, where: str) -> Layout:
 def _innermost(tree: Tree, at: str, name: str) -> str:
     """A part's folder, or the one of the same part that alone is in it: seg_train/seg_train/."""
     while True:
-        here = f"{at}/{name}" if at else name
+        here = posixpath.join(at, name)
         inside = [own for own in tree.folders(here) if tree.holds_images(f"{here}/{own}")]
         if len(inside) != 1 or tree.images(here) or not _same_part(inside[0], here.rpartition("/")[2]):
             return name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, listed
 from benchbench.data.pipeline.decode import FORMATS
 from benchbench.data.pipeline.signatures import image_format
 from benchbench.data.sources.spec import IMAGE_SUFFIXES
@@ -91,7 +91,6 @@ def left_aside(others: Sequence[str], title: str) -> list[str]:
     """
     if not others:
         return []
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
     verb = "files" if len(others) > 1 else "file"
     were = "are not images were" if len(others) > 1 else "is not an image was"
-    return [f"{len(others)} {verb} in {title} that {were} left aside: {', '.join(others[:3])}{more}"]
+    return [f"{len(others)} {verb} in {title} that {were} left aside: {listed(others)}"]

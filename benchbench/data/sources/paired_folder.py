@@ -51,7 +51,11 @@ def open_folder(spec: SourceSpec, options: SourceOptions | None = None) -> Folde
         two = source.layout.splits.sided
     except InputError:  # whoever wants its splits is told
         two = False
-    return DomainsFolder(spec, options) if two else source
+    if not two:
+        return source
+    domains = DomainsFolder(spec, options)
+    domains.listing = source.listing  # of one and the same folder
+    return domains
 
 
 class DomainsFolder(FolderSource):

@@ -35,10 +35,16 @@ from benchbench.core.reading import is_folder, plain, require_regular
 from benchbench.core.validation import first_fault
 from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.pipeline.names import in_order
-from benchbench.data.sources.archives import BOMB_FLOOR, BOMB_RATIO, BOMB_ROWS
+from benchbench.data.sources.archives import BOMB_FLOOR, BOMB_ROWS, is_bomb
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import visible_folders, walk
-from benchbench.data.sources.layout import TRAIN, Splits, alike, check_complete, split_name, splits_among
+from benchbench.data.sources.layout import (
+    TRAIN,
+    Splits,
+    check_complete,
+    split_name,
+    splits_or_alike,
+)
 
 BATCH = 16
 """Rows at once: however small a file is, each of them may hold a large image."""
@@ -63,8 +69,7 @@ class ParquetSource(FileSource):
     def layout(self) -> Splits:
         """Which of these names are splits."""
         where = str(self.path)
-        splits = splits_among(self.files, where)
-        return splits if splits.of else alike(self.files, where)
+        return splits_or_alike(self.files, where)
 
     def splits(self) -> Sequence[str]:
         """The names of train and of the held-out part, where files of both are there."""
@@ -278,7 +283,7 @@ def _groups(parquet: pq.ParquetFile, file: Path, image: str) -> list[_Group]:
         own = [column for column in columns if column.path_in_schema == image]
         nbytes = sum(column.total_uncompressed_size for column in own)
         packed = sum(column.total_compressed_size for column in own)
-        if nbytes > BOMB_FLOOR and nbytes > BOMB_RATIO * packed:
+        if is_bomb(nbytes, packed, BOMB_FLOOR):
             raise InputError(
                 f"{file} is refused: its images have {packed:,} bytes but claim to unpack to {nbytes:,}, as bombs do"
             )

@@ -123,14 +123,14 @@ class ScriptedGenerator:
     def images(self) -> Generator[Tensor, None, None]:
         """All images, uint8 N×3×H×W on the CPU, `BATCH` at a time."""
         for rng in image_rngs(self.seed, range(self.samples), BATCH, self.device):
-            yield self._made(rng, self.form)
+            yield self._made(rng)
 
     def _first(self) -> ImageRng:
         return ImageRng(self.seed, range(min(BATCH, self.samples)), self.device)
 
     def _repeats_itself(self) -> bool:
         """Whether the first images come out the same twice; a generator with noise of its own fails this."""
-        return torch.equal(self._made(self._first(), self.form), self._made(self._first(), self.form))
+        return torch.equal(self._made(self._first()), self._made(self._first()))
 
     def _check_arguments(self, arguments: Sequence[dict[str, Any]] | None) -> None:
         if arguments is None:
@@ -168,9 +168,9 @@ class ScriptedGenerator:
             f"--latent{and_classes}, and that it was exported for any batch size"
         )
 
-    def _made(self, rng: ImageRng, form: Form) -> Tensor:
+    def _made(self, rng: ImageRng) -> Tensor:
         try:
-            made = self._call(rng, form)
+            made = self._call(rng, self.form)
         except _NoImagesError as error:
             raise InputError(f"{error}; check that it was exported for any batch size") from error
         return self._to_uint8(made, first=rng.indices[0] == 0)

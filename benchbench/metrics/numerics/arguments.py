@@ -146,8 +146,18 @@ def finite_result(value: float, what: str) -> float:
 def near_one(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, float]:
     """Two sets of features and the unit in which they are given, a power of two so that nothing rounds: 1 for nearly
     all; for features of which float32 or float64 does not hold the squares, what brings the largest number near 1."""
-    size = max(float(side.abs().max()) if side.numel() else 0.0 for side in (x, y))
-    if size == 0 or _SMALL < size < _LARGE:
-        return x, y, 1.0
-    unit = 2.0 ** math.floor(math.log2(size))
-    return x / unit, y / unit, unit
+    unit = unit_of(max(map(_largest, (x, y))))
+    return (x, y, unit) if unit == 1 else (x / unit, y / unit, unit)
+
+
+def unit_of(size: float, small: float = _SMALL, large: float = _LARGE) -> float:
+    """The power of two next below `size`; 1 for zero and for what lies between `small` and `large`."""
+    return 1.0 if size == 0 or small < size < large else 2.0 ** math.floor(math.log2(size))
+
+
+def _largest(side: Tensor) -> float:
+    """The largest absolute value, without a copy of them all; 0 of none."""
+    if not side.numel():
+        return 0.0
+    low, high = side.aminmax()
+    return max(-float(low), float(high))

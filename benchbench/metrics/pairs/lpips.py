@@ -11,12 +11,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.arrays import ArrayLike, default_float32, tensor_of
+from benchbench.core.arrays import ArrayLike, default_float32
 from benchbench.core.errors import MetricFailed
-from benchbench.core.images import check_images, to_signed
+from benchbench.core.images import to_signed
 from benchbench.features.frozen import full_float32
 from benchbench.features.weights import WeightsFile
-from benchbench.metrics.pairs.paired import PairedMetric, check_one_shape
+from benchbench.metrics.pairs.paired import PairedMetric, rgb_pair
 
 ALEXNET = WeightsFile(
     extractor="lpips",
@@ -34,8 +34,7 @@ def lpips(x: ArrayLike, y: ArrayLike) -> Tensor:
     x, y: uint8 N×3×H×W. Returns float64 (N,). `MetricFailed` for images that are too small, and where the
     AlexNet weights are not at hand (status "unavailable", with the way to get them).
     """
-    x, y = (check_images(tensor_of(images, "paired images"), "paired images") for images in (x, y))
-    check_one_shape(x, y)
+    x, y = rgb_pair(x, y)
     if min(x.shape[2:]) < SMALLEST:
         raise MetricFailed(
             f"LPIPS needs images of at least {SMALLEST}×{SMALLEST} but has {x.shape[2]}×{x.shape[3]}"

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike, dtype_text, shape_text, tensor_of
 from benchbench.core.errors import InputError, MetricFailed, contained
+from benchbench.core.images import check_images
 from benchbench.core.scales import Range
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.numerics.arguments import check_whole, real_numbers
@@ -95,6 +96,13 @@ def luma(images: Tensor) -> Tensor:
     """
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=images.device) / 255
     return (images.double() * weights[:, None, None]).sum(1, keepdim=True) + 16
+
+
+def rgb_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Both sides of pairs, uint8 N×3×H×W of one shape; `InputError` for anything else."""
+    x, y = (check_images(tensor_of(images, "paired images"), "paired images") for images in (x, y))
+    check_one_shape(x, y)
+    return x, y
 
 
 def check_one_shape(x: Tensor, y: Tensor) -> None:
@@ -379,22 +387,6 @@ class PSNRY(PairedMetric):
     source = "−10 log10 MSE of Y in 16..235, peak 255"
     why_infinite = PSNR.why_infinite
 
-    def too_small(self, height: int, width: int) -> str | None:
-        """Whether what its name asks for exceeds images of this size.
-
-        Args:
-            height: Of the images, in pixels.
-            width: Likewise.
-
-        Returns:
-            Why it does, as a sentence; None where it does not.
-        """
-        if 2 * self.crop_border >= min(height, width):
-            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
-        if self.hints > height * width:
-            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
-        return None
-
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:
         return psnr(x, y, y_channel=True)
@@ -408,22 +400,6 @@ class SSIMY(PairedMetric):
     scale = "arcsine"  # has two ends
     ends = (-1.0, 1.0)
     source = "Wang et al. 2004, eq. 13"
-
-    def too_small(self, height: int, width: int) -> str | None:
-        """Whether what its name asks for exceeds images of this size.
-
-        Args:
-            height: Of the images, in pixels.
-            width: Likewise.
-
-        Returns:
-            Why it does, as a sentence; None where it does not.
-        """
-        if 2 * self.crop_border >= min(height, width):
-            return f"{self.name} cuts {self.crop_border} pixels off each side, and these images are {width}×{height}"
-        if self.hints > height * width:
-            return f"{self.name} shows {self.hints} points, and these images have {height * width}"
-        return None
 
     @staticmethod
     def per_image(x: Tensor, y: Tensor) -> Tensor:

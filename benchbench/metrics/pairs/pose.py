@@ -27,10 +27,9 @@ from scipy.ndimage import distance_transform_edt
 from skimage.feature import canny
 from torch import Tensor
 
-from benchbench.core.arrays import ArrayLike, tensor_of
+from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError
-from benchbench.core.images import check_images
-from benchbench.metrics.pairs.paired import PairedMetric, check_one_shape, luma
+from benchbench.metrics.pairs.paired import PairedMetric, luma, rgb_pair
 
 Mask = npt.NDArray[np.bool_]
 
@@ -67,8 +66,7 @@ def pose_error(x: ArrayLike, y: ArrayLike) -> Tensor:
 
     `InputError` for images that cannot be paired.
     """
-    x, y = (check_images(tensor_of(images, "paired images"), "paired images") for images in (x, y))
-    check_one_shape(x, y)
+    x, y = rgb_pair(x, y)
     if not x[0:1].numel() and len(x):
         raise InputError("paired images hold no pixels to compare")
     distances = [chamfer_distance(a, b) for a, b in zip(edges(x), edges(y), strict=True)]

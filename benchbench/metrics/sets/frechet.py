@@ -42,6 +42,7 @@ from benchbench.metrics.numerics.arguments import (
     finite_result,
     near_one,
     real_numbers,
+    unit_of,
 )
 from benchbench.metrics.numerics.intervals import normal_estimate, positive_estimate
 from benchbench.metrics.numerics.linalg import (
@@ -94,7 +95,7 @@ def frechet_distance(mu1: ArrayLike, cov1: ArrayLike, mu2: ArrayLike, cov2: Arra
     size = max(
         max(float(t.abs().max()) for t in tensors[::2]), *(float(t.abs().max()) ** 0.5 for t in tensors[1::2])
     )
-    unit = 1.0 if size == 0 or 1e-70 < size < 1e70 else 2.0 ** math.floor(math.log2(size))
+    unit = unit_of(size, 1e-70, 1e70)
     scaled = (t / unit / (unit if place % 2 else 1) for place, t in enumerate(tensors))
     return finite_result(_distance(*scaled) * unit * unit, "the Fréchet distance")
 
@@ -141,10 +142,7 @@ def frechet_influence(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | 
     the data. So one symmetric eigenproblem serves both sides. `y` as `Moments` is taken as exact: no second
     part.
     """
-    if isinstance(y, Moments):
-        x = check_features(x, "the generated features")
-    else:
-        x, y = check_pair(x, y)
+    x, y = _checked_sides(x, y)
     mean1, mean2 = _mean(x), y.mean if isinstance(y, Moments) else _mean(y)
     root1, root2 = _root_of(x), root(y.covariance) if isinstance(y, Moments) else _root_of(y)
     left, right = _transport(root1, root2)
@@ -206,10 +204,7 @@ def fd_infinity(
     low at N = 4D (2% of the bias it removes), 0.0012 d at 8D. Real spectra decay and fare better.
     """
     seed = check_seed(seed)
-    if isinstance(y, Moments):
-        x = check_features(x, "the generated features")
-    else:
-        x, y = check_pair(x, y)
+    x, y = _checked_sides(x, y)
     n, d = x.shape
     if n < infinity_minimum(d):
         raise MetricFailed(
@@ -283,8 +278,7 @@ class FrechetDistance(Family):
                 "fd": Estimate(value),
                 "fd_infinity": MetricFailed("FD at infinity needs the features of the generated images"),
             }
-        x = check_features(x, "the generated features")
-        real = b if y is None else check_features(y, "the reference features")
+        real = b if y is None else y
         error = frechet_standard_error(x, real)
         exact = ", reference taken as exact" if y is None else ""
         deficient = ", rank-deficient (N <= D)" if min(a.n, b.n) <= a.dim else ""
@@ -306,6 +300,13 @@ def moments_of(features: Tensor) -> Moments:
     for rows in torch.split(features, ROWS):
         moments.update(rows)
     return moments
+
+
+def _checked_sides(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | Moments]:
+    """Both sides, those that are features checked."""
+    if isinstance(y, Moments):
+        return check_features(x, "the generated features"), y
+    return check_pair(x, y)
 
 
 def _mean(features: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ def typical_distance(features: ArrayLike) -> float:
     form.
     """
     features = check_features(features, "the features", 2)
-    features, _, unit = near_one(features, features)
+    features, _, unit = near_one(features, features[:0])
     centre = mean_row(features)
     total = sum(float((features[part].double() - centre).square().sum()) for part in row_tiles(features))
     return finite_result(math.sqrt(2 * total / (len(features) - 1)) * unit, "the typical distance")

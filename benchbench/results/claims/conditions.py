@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.core.errors import InputError, NothingComparable
+from benchbench.core.errors import InputError, NothingComparable, listed
 from benchbench.core.errors import short as shortened
 from benchbench.results.manifest import Data, Machine, RunManifest
 from benchbench.results.older import directed
@@ -156,13 +156,7 @@ def together(refused: Iterable[str]) -> list[str]:
     for text in refused:
         what, _, why = text.partition(": ")
         by_reason.setdefault(why, []).append(what)
-    return [f"{some(names)}: {why}" for why, names in by_reason.items()]
-
-
-def some(names: Sequence[str]) -> str:
-    """The first of several names, and how many more there are: "fd, kd and 7 more"."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return [f"{listed(names, NAMED)}: {why}" for why, names in by_reason.items()]
 
 
 def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Question]:
@@ -210,8 +204,7 @@ def _by_question(rows: pd.DataFrame) -> dict[Question, set[Conditions]]:
 
 def _listed(found: Mapping[Question, Any]) -> str:
     names = sorted({f"{metric} on {dataset}" for dataset, _, _, metric in found})
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return (", ".join(names[:4]) or "none") + more
+    return listed(names, 4) or "none"
 
 
 def _values(name: str, values: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from benchbench.core.errors import listed
 from benchbench.results.claims.conditions import MEASURED
 
 Verdict = Literal[
@@ -102,8 +103,7 @@ class Report:
             failing = [f for f in self.findings if f.fails and f.verdict == verdict]
             found = [f"{_name(f)} ({f.reason})" for f in sorted(failing, key=lambda f: not f.headline)]
             if found:
-                more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-                parts.append(f"{words.format(len(found))}: {', '.join(found[:NAMED])}{more}")
+                parts.append(f"{words.format(len(found))}: {listed(found, NAMED)}")
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from typing import Literal
 
 import pandas as pd
 
-from benchbench.core.errors import NothingComparable
-from benchbench.results.claims.conditions import COUNTED, full_task, some, together
+from benchbench.core.errors import NothingComparable, listed
+from benchbench.results.claims.conditions import COUNTED, NAMED, full_task, together
 from benchbench.results.claims.numbers import Asked, Number, Numbers, Unit, failures, family, numbers, pair
 from benchbench.results.claims.spread import Pool, Pools, spreads
 from benchbench.results.claims.testing import Difference, counted, difference, holm
@@ -140,10 +140,13 @@ def _why_nothing(comparison: Comparison) -> str:
     if refused:
         return f"these numbers were not made the same way: {'; '.join(together(refused))}; run both alike"
     if failed:
-        return f"the two share no number: {some(failed)} failed on either side"
-    held = [some([*map(str, units)]) or "nothing else" for units in (comparison.a_only, comparison.b_only)]
+        return f"the two share no number: {listed(failed, NAMED)} failed on either side"
+    held = [
+        listed([*map(str, units)], NAMED) or "nothing else"
+        for units in (comparison.a_only, comparison.b_only)
+    ]
     if comparison.pairs:
-        held = [some(only) for pair in comparison.pairs[:1] for only in (pair.a_only, pair.b_only)]
+        held = [listed(only, NAMED) for pair in comparison.pairs[:1] for only in (pair.a_only, pair.b_only)]
     return (
         f"the two share no number: A has {held[0]}, B has {held[1]}; "
         "compare one model with one, or the same models, on the same dataset and metrics"

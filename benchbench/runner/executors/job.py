@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import BenchbenchError, CellFailed, limit_of_machine
-from benchbench.core.interrupts import Terminated, terminable
+from benchbench.core.interrupts import TERMINATED, Terminated, terminable
 
-TERMINATED = 143  # 128 + SIGTERM, as shells have it
 EVERY = 2.0  # seconds between lines of one stage
 
 
