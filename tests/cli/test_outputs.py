@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -21,12 +22,11 @@ def refused(*words: str) -> str:
     return str(result.exception)
 
 
-@pytest.mark.parametrize("first", ["--junit", "--json", "--summary"])
-@pytest.mark.parametrize("second", ["--junit", "--json", "--summary"])
+@pytest.mark.parametrize(
+    ("first", "second"), [*itertools.permutations(["--junit", "--json", "--summary"], 2)]
+)
 def test_two_outputs_are_two_files(first: str, second: str, world: Path) -> None:
     """One name, another spelling, through a link to the file or to its folder, a hard link, a stream of the shell."""
-    if first == second:
-        return
     Path("link").symlink_to("same")
     Path("here").symlink_to(".")
     for name in ("same", "./same", str(world / "same"), "link", "here/same", "images/../same"):
@@ -93,9 +93,10 @@ def test_standard_output_as_a_file(name: str, world: Path, console: Console) -> 
     assert json.loads(out)["exit_code"] == 0
     assert b"passed" in err
     code, out, err = console("report", "--output", name)
-    assert (code, out[:15]) == (0, b"<!doctype html>"[:15]) or out.lower().startswith(b"<!doctype html>")
+    assert code == 0
+    assert out.lower().startswith(b"<!doctype html>")
     assert b"report: " in err
-    assert not Path(name).is_file() or name != "-"
+    assert not Path("-").exists()
     assert "are one file" in refused(*CHECK, "--json", name, "--junit", "-")
 
 

@@ -29,7 +29,7 @@ def test_a_rate_is_never_zero(n: int, seconds: float, words: str) -> None:
     assert rate(n, seconds, "step") == words
 
 
-def log(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> tuple[RichProgress, io.StringIO]:
+def log(*, terminal: bool) -> tuple[RichProgress, io.StringIO]:
     """Progress whose stderr is text in memory."""
     text = io.StringIO()
     drawn = RichProgress()
@@ -42,7 +42,7 @@ def log(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> tuple[RichProgres
 def test_a_log_says_something_while_one_unit_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where no unit has ended yet: a line with title, count and total, before the stage ends."""
     monkeypatch.setattr(progress, "EVERY", 0.005)
-    drawn, text = log(monkeypatch, terminal=False)
+    drawn, text = log(terminal=False)
     said = threading.Event()
     line = drawn.line
     monkeypatch.setattr(drawn, "line", lambda words: (line(words), said.set()))
@@ -62,7 +62,7 @@ def test_no_thread_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    drawn, text = log(monkeypatch, terminal=False)
+    drawn, text = log(terminal=False)
     with drawn.stage("work", 2, "step") as stage:
         stage.advance(2)
     assert text.getvalue().splitlines() == ["work: 2 steps in 0.0 s"]
@@ -71,7 +71,7 @@ def test_no_thread_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("total", [0, 5])
 def test_a_bar_is_drawn_of_an_unknown_total_too(total: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """0 is nobody knows. Brackets in a title are brackets."""
-    drawn, text = log(monkeypatch, terminal=True)
+    drawn, text = log(terminal=True)
     with drawn.stage("[/x] images", total, "image") as stage:
         stage.advance(2, loss=1.0)
     assert "[/x] images" in text.getvalue()

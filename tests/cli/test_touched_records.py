@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from verbs_tried import SUITE
 
 from benchbench.cli import cli
 from benchbench.core.errors import InputError, SkippedWarning
@@ -23,7 +24,6 @@ from benchbench.runner.suite import load_suite, plan_suite
 
 MakeRow = Callable[..., Row]
 KEYS = ("ab" * 8, "cd" * 8)
-SUITE = 'models = ["noise"]\ndatasets = ["digits"]\n[settings]\nsamples = 16\nmetrics = ["swd"]\n'
 VERBS = {
     "leaderboard": ["leaderboard", "runs", "--format", "csv"],
     "report": ["report", "runs", "--output", "report.html"],
@@ -255,8 +255,13 @@ def test_a_damaged_failure_stops_nobody(runs: Path, make_row: MakeRow, text: str
     assert "the reason is lost" in line["reason"]
     assert ask("leaderboard").exit_code == 0
     Path("suite.toml").write_text(SUITE)
-    (planned,) = plan_suite(load_suite(Path("suite.toml")), Store(runs), device=torch.device("cpu"))
-    assert planned.state == "new"
+    for _ in range(2):  # the second time with the same file in its own place
+        (planned,) = plan_suite(load_suite(Path("suite.toml")), Store(runs), device=torch.device("cpu"))
+        assert planned.state == "new"
+        place = Store(runs).cell_dir("digits", "noise", planned.key)
+        place.mkdir(exist_ok=True)
+        (place / "failed.json").write_text(text)
+    shutil.rmtree(place)
     with Store(runs).write("digits", "noise", KEYS[0], RunFacts(seed=0)) as folder:
         write_rows(folder / "metrics.csv", [make_row(model="noise", cell=KEYS[0])])
     assert len(load_results(runs)) == 2

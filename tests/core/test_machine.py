@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from noted import Notes
 
 from benchbench.core import machine
-from benchbench.core.progress import SILENT
 from benchbench.core.runtime import HERE
 
 GIB = 2**30
@@ -110,21 +109,6 @@ def test_jobs_divide_the_cores(
     if chosen is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", chosen)
     assert machine.threads_for(workers) == threads
-
-
-class Notes:
-    """A `Progress` that keeps notes."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-    @contextmanager
-    def stage(self, title: str, total: int, unit: str, done: int = 0) -> Any:
-        with SILENT.stage(title, total, unit, done) as stage:
-            yield stage
 
 
 @pytest.mark.parametrize(("load", "said"), [(0.0, False), (3.9, False), (4.0, True), (17.2, True)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from noted import Notes
 from PIL import Image
 
 Writer = Callable[..., Path]
@@ -24,29 +25,6 @@ def write_image(tmp_path: Path) -> Writer:
         return path
 
     return write
-
-
-class Notes:
-    """A `Progress` that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.advanced = 0
-
-    def stage(self, title: str, total: int, unit: str, done: int = 0) -> Notes:
-        return self
-
-    def __enter__(self) -> Notes:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def advance(self, n: int = 1, **numbers: float) -> None:
-        self.advanced += n
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_a_damaged_entry_is_rebuilt(
         (entry / "meta.json").write_text("{}")
     second = load_dataset(pictures, progress=notes)
     assert second.fingerprint == first.fingerprint
-    assert ["cannot be used" in note for note in notes.notes] == [True]
+    assert ["cannot be used" in note for note in notes.said] == [True]
     load_dataset(pictures)
     assert len(decodings) == 2
 
@@ -115,8 +115,8 @@ def test_an_unwritable_cache_is_one_note(
     monkeypatch.setenv("BENCHBENCH_CACHE", str(tmp_path / "file"))
     dataset = load_dataset(pictures, progress=notes)
     assert len(dataset.train) == 2
-    assert len(notes.notes) == 1
-    assert "going on without the decode cache" in notes.notes[0]
+    assert len(notes.said) == 1
+    assert "going on without the decode cache" in notes.said[0]
 
 
 def test_a_full_disk_is_one_note(
@@ -129,7 +129,7 @@ def test_a_full_disk_is_one_note(
 
     monkeypatch.setattr(np, "save", full)
     assert len(load_dataset(pictures, progress=notes).train) == 2
-    assert ["No space left on device" in note for note in notes.notes] == [True]
+    assert ["No space left on device" in note for note in notes.said] == [True]
     assert _entries(own_cache) == []
 
 
@@ -202,12 +202,12 @@ def test_a_damaged_entry_is_named_and_set_aside(
     second = load_dataset(pictures, progress=notes)
     assert torch.equal(second.train.images, first.train.images)
     assert second.notes == first.notes
-    (note,) = notes.notes
+    (note,) = notes.said
     assert str(entry) in note
     assert "set aside" in note
     assert [path.name for path in _entries(own_cache)] == [entry.name, f"{entry.name}.damaged"]
     load_dataset(pictures, progress=notes)
-    assert len(notes.notes) == 1
+    assert len(notes.said) == 1
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_what_a_look_found_is_sealed(
     meta.write_text(damage(text))
     second = load_dataset(pictures, progress=notes)
     assert (second.train.images.grey, second.notes) == (first.train.images.grey, first.notes)
-    assert any("meta.json is not what was written" in note for note in notes.notes)
+    assert any("meta.json is not what was written" in note for note in notes.said)
 
 
 @pytest.mark.parametrize("most", [float("inf"), 0])

@@ -163,7 +163,7 @@ def test_the_second_time_nothing_is_decoded(
         found = load_dataset(f"folder:{folder}", size=8, progress=notes)
         counts.append(len(decoded))
     assert counts == [24, 0, 24, 24]
-    assert sum("cannot be used" in note for note in notes.notes) == 1
+    assert sum("cannot be used" in note for note in notes.said) == 1
     assert in_memory(found.train.images).shape == (12, 3, 8, 8)
 
 
@@ -176,7 +176,7 @@ def test_the_rule(layout: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, 
         found = load_dataset(spec, progress=notes)
         assert isinstance(found.train.images, Tensor) == tensor
         assert not any("asked for" in note for note in found.notes)
-    (note,) = notes.notes
+    (note,) = notes.said
     assert note.startswith("images are decoded as they are asked for: 24 of 8×8 would take 0.0 GiB in memory")
 
 

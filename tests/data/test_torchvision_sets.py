@@ -166,15 +166,15 @@ def test_download(
     np.testing.assert_array_equal(dataset.train.images.numpy(), images[:3].reshape(3, 3, 32, 32))
     np.testing.assert_array_equal(dataset.held_out.images.numpy(), images[3:].reshape(2, 3, 32, 32))
     assert dataset.canonical is True
-    assert len(notes.notes) == 1
+    assert len(notes.said) == 1
     (www / "cifar.tar.gz").rename(www / "away")
     assert load_dataset("cifar10", progress=notes).fingerprint == dataset.fingerprint
-    assert len(notes.notes) == 1
+    assert len(notes.said) == 1
     (www / "away").rename(www / "cifar.tar.gz")
     (batch,) = own_cache.rglob("data_batch_1")
     batch.write_bytes(b"damaged")
     assert load_dataset("cifar10", progress=notes).fingerprint == dataset.fingerprint
-    assert "is damaged" in notes.notes[1]
+    assert "is damaged" in notes.said[1]
 
 
 def test_a_wrong_archive_is_refused(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from noted import Notes
 from torch import Tensor
 
 from benchbench.core.runtime import Runtime
@@ -32,19 +33,6 @@ def shown(judge: Any) -> int:
     return n
 
 
-class Notes:
-    """A `Progress` that keeps its notes."""
-
-    def __init__(self) -> None:
-        from benchbench.core.progress import SILENT
-
-        self.texts: list[str] = []
-        self.stage = SILENT.stage
-
-    def note(self, text: str) -> None:
-        self.texts.append(text)
-
-
 def test_second_time_shows_nothing(judge: Any, pictures: Tensor, cache: Path) -> None:
     """What came out of the network is what comes out of the files: equality, and no image passes twice."""
     notes = Notes()
@@ -52,7 +40,7 @@ def test_second_time_shows_nothing(judge: Any, pictures: Tensor, cache: Path) ->
     assert shown(judge) == 11
     second = both(pictures, judge, runtime=Runtime(progress=notes))
     assert shown(judge) == 0
-    assert notes.texts == [], "an entry that was never there is not damaged"
+    assert notes.said == [], "an entry that was never there is not damaged"
     assert torch.equal(first.features, second.features)
     assert torch.equal(first.logits, second.logits)
     assert torch.equal(first.moments.m2, second.moments.m2)
@@ -125,8 +113,8 @@ def test_damaged_entry_is_computed_again(judge: Any, pictures: Tensor, cache: Pa
     notes = Notes()
     second = both(pictures, judge, runtime=Runtime(progress=notes))
     assert shown(judge) == 11
-    assert len(notes.texts) == 1
-    assert "computing it again" in notes.texts[0]
+    assert len(notes.said) == 1
+    assert "computing it again" in notes.said[0]
     assert torch.equal(first.features, second.features)
     both(pictures, judge)
     assert shown(judge) == 0, "the entry is whole again"
@@ -141,7 +129,7 @@ def test_unwritable_cache_costs_time_only(
     notes = Notes()
     found = both(pictures, judge, runtime=Runtime(progress=notes))
     assert found.moments.n == 11
-    assert any("going on without the cache" in text for text in notes.texts)
+    assert any("going on without the cache" in text for text in notes.said)
 
 
 def test_nothing_written_reaches_the_files(judge: Any, pictures: Tensor, cache: Path) -> None:
@@ -181,7 +169,7 @@ def test_a_pass_that_was_killed_goes_on(judge: Any, cache: Path, after: int, lef
     notes = Notes()
     found = both(MANY, judge, runtime=Runtime(progress=notes))
     assert shown(judge) == left
-    assert any(f"the first {1300 - left:,} of 1,300 images" in text for text in notes.texts) == (left < 1300)
+    assert any(f"the first {1300 - left:,} of 1,300 images" in text for text in notes.said) == (left < 1300)
     assert not list(cache.rglob("*.parts"))
     shutil.rmtree(cache)
     whole = both(MANY, judge)
@@ -254,4 +242,4 @@ def test_parts_that_cannot_be_written_cost_nothing(
     monkeypatch.setattr(reference_parts.np, "savez", full)
     notes = Notes()
     both(MANY, judge, runtime=Runtime(progress=notes))
-    assert sum("without writing down how far it is" in text for text in notes.texts) == 1
+    assert sum("without writing down how far it is" in text for text in notes.said) == 1

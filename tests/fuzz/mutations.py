@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 COUNT = 400
@@ -120,20 +120,20 @@ def fill(content: bytes, rng: random.Random) -> Mutation:
 
 def number(content: bytes, rng: random.Random) -> Mutation:
     """A number in a text becomes another, or no number."""
-    found = list(re.finditer(rb"-?\d[\d.eE+-]*", content))
-    if not found:
-        return flip(content, rng)
-    one, other = rng.choice(found), rng.choice(NUMBERS)
-    what = f"{one[0].decode()} at {one.start()} is {other[:30]}"
-    return Mutation(what, content[: one.start()] + other.encode() + content[one.end() :])
+    return _another(content, rng, rb"-?\d[\d.eE+-]*", NUMBERS)
 
 
 def word(content: bytes, rng: random.Random) -> Mutation:
     """A word or what is between quotes becomes another text."""
-    found = list(re.finditer(rb'(?<=")[^"\n]*(?=")|\b[A-Za-z_]\w*\b', content))
+    return _another(content, rng, rb'(?<=")[^"\n]*(?=")|\b[A-Za-z_]\w*\b', TEXTS)
+
+
+def _another(content: bytes, rng: random.Random, pattern: bytes, others: Sequence[str]) -> Mutation:
+    """One of `others` in place of something that `pattern` finds."""
+    found = list(re.finditer(pattern, content))
     if not found:
         return flip(content, rng)
-    one, other = rng.choice(found), rng.choice(TEXTS)
+    one, other = rng.choice(found), rng.choice(others)
     what = f"{one[0][:30]!r} at {one.start()} is {other[:30]!r}"
     return Mutation(
         what, content[: one.start()] + other.encode("utf-8", "surrogatepass") + content[one.end() :]

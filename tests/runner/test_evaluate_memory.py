@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from noted import Notes
 from torch import Tensor
 
 from benchbench.core.errors import InputError
@@ -105,22 +106,12 @@ def test_a_default_dtype_changes_no_number() -> None:
 def test_a_set_leaves_out_what_cannot_apply() -> None:
     """By definition: no model of translations made these images, so `all` has no row of one and says so in one note; a
     metric that was named has its row and the reason."""
-    said: list[str] = []
-
-    class Notes:
-        def note(self, text: str) -> None:
-            said.append(text)
-
-        def stage(self, *given: Any, **named: Any) -> Any:
-            from benchbench.core.progress import SILENT
-
-            return SILENT.stage(*given, **named)
-
-    rows = evaluate(A, B, "all", extractors=LITE, progress=Notes()).set_index("metric")
+    told = Notes()
+    rows = evaluate(A, B, "all", extractors=LITE, progress=told).set_index("metric")
     on_lite = {f"{family}_efficientnet_lite0" for family in ("gram_distance", "artfd", "ct")}
     beyond = {"cycle_mae", "identity_mae", *on_lite}
     assert not beyond & set(rows.index)
-    notes = [text for text in said if text.startswith("left out: ")]
+    notes = [text for text in told.said if text.startswith("left out: ")]
     assert len(notes) == 1
     assert all(name in notes[0] for name in beyond)
     named = evaluate(A, B, ["cycle_mae", "fd"], extractors=LITE).set_index("metric")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from noted import Notes
 
 from benchbench.core.baselines import baselines_folder
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
-from benchbench.core.progress import SILENT
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.toml import read_toml
@@ -175,19 +175,6 @@ def test_pretrained_is_told_in_the_plan() -> None:
     weights = baselines_folder() / "vae-digits" / "weights.safetensors"
     assert found.settings["weights"] == file_sha256(weights)[:8]
     assert "lr" not in found.settings
-
-
-class Notes:
-    """A `Progress` that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-    def stage(self, *arguments: Any, **options: Any) -> Any:
-        return SILENT.stage(*arguments, **options)
 
 
 @pytest.mark.costly

@@ -8,22 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from noted import Notes
 
 from benchbench.core import files
-from benchbench.core.errors import CellFailed, InputError
-from benchbench.results.load import load_failures, load_results
-from benchbench.results.store import Store
+from benchbench.core.errors import InputError
+from benchbench.results.load import load_results
 from benchbench.runner import cell, trained
-from benchbench.runner.executors.local import Job, Outcome
 from benchbench.runner.run import run_cells
-from benchbench.runner.suite import load_suite, plan_suite, run_suite
 from benchbench.training import trainer
 
 pytestmark = pytest.mark.costly
@@ -62,19 +60,14 @@ def test_an_interrupted_training_is_kept_to_the_step(
 ) -> None:
     """SIGINT in steps 5 and 11 of 12, counted from 0, with a checkpoint every 4 steps: the step is finished and the
     checkpoint says so, in words too. The same call goes on, to the numbers of a run that was left alone."""
-    said: list[str] = []
-
-    class Notes(type(trainer.SILENT)):  # type: ignore[misc]
-        def note(self, text: str) -> None:
-            said.append(text)
-
+    notes = Notes()
     with monkeypatch.context() as patch:
         at_step(patch, step, lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
-            run_cells("vae-mlp", "digits", out=tmp_path / "out", progress=Notes(), **TINY)
+            run_cells("vae-mlp", "digits", out=tmp_path / "out", progress=notes, **TINY)
     (file,) = (tmp_path / "out").glob(".work/*/checkpoint.pt")
     assert torch.load(file, weights_only=True)["state"]["run"]["step"] == step + 1
-    assert any(text.startswith(f"interrupted: step {step + 1} of 12 is kept") for text in said)
+    assert any(text.startswith(f"interrupted: step {step + 1} of 12 is kept") for text in notes.said)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     for out in ("out", "whole"):
         run_cells("vae-mlp", "digits", out=tmp_path / out, **TINY)
@@ -185,51 +178,3 @@ def test_a_full_disk_at_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(InputError, match=r"cannot write .*curves\.csv: No space left on device"):
         run_cells("vae-mlp", "digits", out=tmp_path, **TINY)
     assert list(tmp_path.glob(".work/*/checkpoint.pt"))
-
-
-class Nothing:
-    """An executor whose jobs end well and do nothing."""
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def as_completed(self) -> Iterator[Outcome | None]:
-        yield from (Outcome(job, "done", None, 1.0) for job in self.jobs)
-
-    def running(self) -> dict[Job, float]:
-        return {}
-
-    def cancel(self) -> None:
-        self.jobs.clear()
-
-
-class Seen:
-    """Who looks on."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str | None] = []
-
-    def skipped(self, n: int) -> None:
-        pass
-
-    def ended(self, name: str, seconds: float, reason: str | None) -> None:
-        self.reasons.append(reason)
-
-    def running(self, jobs: Mapping[str, tuple[float, str]]) -> None:
-        pass
-
-
-def test_a_child_without_a_record_has_failed(tmp_path: Path) -> None:
-    """It exits with 0, as after `os._exit(0)` in a library, and the store holds nothing of it: a failure with a reason,
-    and not a cell that is done."""
-    path = tmp_path / "suite.toml"
-    path.write_text('models = ["noise"]\ndatasets = ["digits"]\n[settings]\nsamples = 16\nmetrics = ["fd"]\n')
-    store, seen = Store(tmp_path / "out"), Seen()
-    cells = plan_suite(load_suite(path), store, device=torch.device("cpu"))
-    with pytest.raises(CellFailed, match=r"1 of 1 cells failed.*left no record"):
-        run_suite(cells, store, Nothing(), device="cpu", watch=seen)
-    assert "left no record" in str(seen.reasons[0])
-    assert load_failures(tmp_path / "out")["reason"].str.contains("left no record").all()

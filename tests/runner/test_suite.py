@@ -78,6 +78,13 @@ class Inline:
         self.cancelled = True
 
 
+class Nothing(Inline):
+    """Its jobs end well and do nothing."""
+
+    def as_completed(self) -> Iterator[Outcome | None]:
+        yield from (Outcome(job, "done", None, 1.0) for job in self.jobs)
+
+
 class Watch:
     """Remembers what it was told."""
 
@@ -288,3 +295,17 @@ set = { steps = 400, latent = 4, width = 64, checkpoint_every = 20, batch_size =
 
     assert weights(out) == weights(whole)
     assert len(weights(out)) == 2
+
+
+def test_a_child_without_a_record_has_failed(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """It exits with 0, as after `os._exit(0)` in a library, and the store holds nothing of it: a failure with a reason,
+    and not a cell that is done."""
+    path = suite_file(
+        'models = ["noise"]\ndatasets = ["digits"]\n[settings]\nsamples = 16\nmetrics = ["fd"]\n'
+    )
+    store, watch = Store(tmp_path / "out"), Watch()
+    cells = plan_suite(load_suite(path), store, device=CPU)
+    with pytest.raises(CellFailed, match=r"1 of 1 cells failed.*left no record"):
+        run_suite(cells, store, Nothing(), device="cpu", watch=watch)
+    assert "left no record" in str(next(iter(watch.names.values())))
+    assert load_failures(tmp_path / "out")["reason"].str.contains("left no record").all()

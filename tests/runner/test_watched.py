@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from noted import Notes
 from pydantic import BaseModel, Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -180,25 +181,13 @@ def test_looking_changes_no_weight(tmp_path: Path) -> None:
     assert reused["monitor"] == seen
 
 
-class Notes:
-    """A silent progress that keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    stage = staticmethod(benchbench.core.progress.SILENT.stage)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 def test_a_record_that_nobody_watched_says_so(tmp_path: Path) -> None:
     """It answers a watched request too, for its numbers are the same; one note says what it lacks."""
     first, _ = run(tmp_path)
     progress = Notes()
     again, _ = run(tmp_path, "monitor_every=7", progress=progress)
     assert again == first
-    assert [note for note in progress.notes if "without a monitor" in note]
+    assert [note for note in progress.said if "without a monitor" in note]
 
 
 @pytest.fixture
@@ -311,7 +300,7 @@ def test_a_judge_that_is_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyP
     rows = benchbench.load_results(path)
     assert set(rows["extractor"].dropna()) == {"efficientnet_lite0"}
     assert "unavailable" not in set(rows["status"])
-    assert len([note for note in progress.notes if "metrics on classes are left out" in note]) == 1
+    assert len([note for note in progress.said if "metrics on classes are left out" in note]) == 1
     assert read_run_json(path / "run.json")["classes"] is None
 
     ((path, _),) = run_cells("noise", "digits", metrics=["standard", "modes"], **options)

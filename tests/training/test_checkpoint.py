@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noted import Notes
 
 from benchbench.core.errors import InputError
-from benchbench.core.progress import SILENT
 from benchbench.core.protocols import ImageSpec
 from benchbench.models.build import build_model
 from benchbench.training import checkpoint
@@ -32,21 +32,6 @@ from benchbench.training.data import TrainingData
 from benchbench.training.trainer import train
 
 IDENTITY = {"model": "vae", "hyper": {"latent": 4}, "training": {"lr": 0.001, "betas": (0.9, 0.999)}}
-
-
-class Notes:
-    """A `Progress` that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-    @contextmanager
-    def stage(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Any]:
-        with SILENT.stage(title, total, unit, done) as stage:
-            yield stage
 
 
 def resumed(folder: Path, identity: Mapping[str, Any] = IDENTITY) -> tuple[dict[str, Any] | None, list[str]]:

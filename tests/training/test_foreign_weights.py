@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from noted import Notes
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -104,10 +105,10 @@ def test_floats_of_another_width(tmp_path: Path, dtype: str, notes: list[str]) -
     """Narrower floats are floats of float32 exactly; wider ones are rounded once, and a note says so."""
     state = {key: value.to(getattr(torch, dtype)) for key, value in make().state_dict().items()}
     torch.save(state, tmp_path / "a.pt")
-    model, told = make(1), Told()
+    model, told = make(1), Notes()
     load_weights(model, tmp_path / "a.pt", progress=told)
     assert all(torch.equal(value, state[key].float()) for key, value in model.state_dict().items())
-    assert [note.partition(": ")[2].partition(": ")[2] for note in told.notes] == notes
+    assert [note.partition(": ")[2].partition(": ")[2] for note in told.said] == notes
 
 
 def test_whole_numbers_stay_what_they_are(tmp_path: Path) -> None:
@@ -126,16 +127,6 @@ def test_whole_numbers_stay_what_they_are(tmp_path: Path) -> None:
         else:
             with pytest.raises(InputError, match=f"num_batches_tracked {sentence}"):
                 load_weights(norm, tmp_path / "a.pt")
-
-
-class Told:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -194,12 +185,12 @@ WRAPPED = {
 def test_what_weights_are_wrapped_in(tmp_path: Path, kind: str) -> None:
     """As other programs save them: the very tensors that went in come out, and a note says what was done."""
     wrap, note = WRAPPED[kind]
-    model, target, told = make(), make(1), Told()
+    model, target, told = make(), make(1), Notes()
     torch.save(wrap(model.state_dict()), tmp_path / "a.pth")
     load_weights(target, tmp_path / "a.pth", progress=told)
     assert equal(model, target)
     assert note in "; ".join(
-        text.removeprefix(f"note: the weights {tmp_path / 'a.pth'}: ") for text in told.notes
+        text.removeprefix(f"note: the weights {tmp_path / 'a.pth'}: ") for text in told.said
     )
 
 
@@ -208,13 +199,13 @@ def test_a_wrapped_model_takes_bare_weights(tmp_path: Path) -> None:
     stays: `module` may be one."""
     model = nn.ModuleDict({"module": nn.Linear(2, 2)})
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "a.pt")
-    told = Told()
+    told = Notes()
     load_weights(model, tmp_path / "a.pt", progress=told)
-    assert len(told.notes) == 1
+    assert len(told.said) == 1
     torch.save(model.state_dict(), tmp_path / "b.pt")
-    told = Told()
+    told = Notes()
     load_weights(model, tmp_path / "b.pt", progress=told)
-    assert told.notes == []
+    assert told.said == []
 
 
 AMBIGUOUS = {
