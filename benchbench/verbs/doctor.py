@@ -22,7 +22,7 @@ def doctor() -> dict[str, dict[str, str]]:
     Returns:
         By section ("machine", "versions", "feature networks", "data"), what is said of each name.
 
-    >>> benchbench.doctor()["data"]["cifar10"]  # doctest: +SKIP
+    >>> data = benchbench.doctor()["data"]  # doctest: +SKIP
     """
     machine = describe_machine(resolve_device("auto"))
     return {
