@@ -18,7 +18,7 @@ from benchbench.core.images import check_images
 from benchbench.core.protocols import Restorer
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
-from benchbench.data.degrade import jpeg, jpeg_settings
+from benchbench.data.degrade.jpeg import jpeg, jpeg_settings
 from benchbench.data.pipeline.image_source import Images, batches_of, take
 from benchbench.metrics.metric import Evidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric, PerImage

@@ -12,7 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from benchbench.core.errors import InputError
 from benchbench.core.runtime import Runtime
 from benchbench.data.catalogue import load_dataset
-from benchbench.data.degrade import jpeg
+from benchbench.data.degrade.jpeg import jpeg
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.plan import Desk, make_plans

@@ -1,4 +1,4 @@
-"""Degradations against other software."""
+"""JPEG degradation against other software."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from benchbench.core.errors import InputError
-from benchbench.data.degrade import jpeg, jpeg_settings
+from benchbench.data.degrade.jpeg import jpeg, jpeg_settings
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What is done to images before a model restores them."""
+"""Images out of a JPEG file."""
 
 from __future__ import annotations
 
