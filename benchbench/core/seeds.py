@@ -40,7 +40,7 @@ class ImageRng:
         self.seed = seed
         self.indices = list(indices)
         self.device = torch.device(device)
-        self._generators = [np.random.Generator(np.random.Philox(key=[seed, i])) for i in self.indices]
+        self._generators = [image_generator(seed, i) for i in self.indices]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -89,6 +89,25 @@ class ImageRng:
 
     def _stack(self, rows: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(rows)).to(self.device)
+
+
+def image_generator(seed: int, index: int, stream: int = 0) -> np.random.Generator:
+    """The generator that belongs to one image, for draws that `ImageRng` does not have.
+
+    Args:
+        seed: Of the run, or a fixed one.
+        index: The number of the image, from 0.
+        stream: 0 is what models draw from (`ImageRng`), 1 what degrades images, 2 what masks them: a restorer that
+            draws does not meet the noise that it is to remove.
+
+    Returns:
+        Philox4x64 keyed by (seed, index), with the stream in the upper word of its counter, which no draw reaches.
+
+    Raises:
+        InputError: `seed` is no whole number from 0 on.
+    """
+    check_seed(seed)
+    return np.random.Generator(np.random.Philox(key=[seed, index], counter=[0, 0, 0, stream]))
 
 
 def image_rngs(

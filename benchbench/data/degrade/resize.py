@@ -11,8 +11,8 @@ Differences: MATLAB resizes uint8 images one dimension after the other and round
 (as MATLAB does with single and double, which the papers' scripts use). Pillow's bicubic has the same kernel stretched
 in the same way, and at the border cuts the kernel where this mirrors the image.
 
-Source: MATLAB's documentation of `imresize` and its imresize.m; the kernel of Keys 1981, "Cubic convolution interpolation for digital image
-processing", with a = −1/2.
+Source: MATLAB's documentation of `imresize` and its imresize.m; the kernel of Keys 1981, "Cubic convolution
+interpolation for digital image processing", with a = −1/2.
 """
 
 from __future__ import annotations
