@@ -6,6 +6,9 @@ evaluator streams batches through them; no value depends on the batch it came in
 and `ssim_y` are metrics of their own, and any paired metric takes a suffix, as in "psnr_y_crop4". So does what a model
 made with hints from the truth: "psnr_hints5".
 
+Denoising is scored as the model left it, neither clipped nor rounded: with `levels=True` a side may hold grey levels in
+float32 or float64 on the scale 0..255 and beyond. It has to be said, so that floats in [0, 1] never pass for them.
+
 The metrics average values over pairs. PSNR is the mean of per-image PSNRs, as the field reports it, not the
 PSNR of the mean MSE, which is lower. The interval is Student's t over images: it speaks of other images from
 the same source, not of other training runs.
@@ -21,9 +24,10 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike, dtype_text, shape_text, tensor_of
-from benchbench.core.errors import InputError, MetricFailed, contained
+from benchbench.core.errors import InputError, MetricFailed, NotImagesError, contained
 from benchbench.core.images import check_images
 from benchbench.core.scales import Range
+from benchbench.data.degrade.resize import to_uint8
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.numerics.arguments import check_whole, real_numbers
 from benchbench.metrics.numerics.intervals import within
@@ -33,7 +37,13 @@ MOST = 9999
 """Pixels of a border that is cut off, and points of the truth that a model is shown: more is a slip."""
 
 
-def ssim(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+LEVELS = (torch.float32, torch.float64)
+"""What grey levels may be held in that are neither clipped nor rounded."""
+
+
+def ssim(
+    x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
+) -> Tensor:
     """Structural similarity of pairs of images (Wang et al. 2004, eq. 13; see `metrics.pairs.ssim`).
 
     Args:
@@ -41,35 +51,45 @@ def ssim(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: in
         y: The other side, of the same shape; row i belongs to row i of `x`.
         y_channel: Compare BT.601 luma only, as super-resolution papers do.
         crop_border: Pixels cut off each side first.
+        levels: Either side may hold grey levels instead, float32 or float64 on the scale 0..255, neither clipped nor
+            rounded.
 
     Returns:
         One value a pair, float64 (N,) in [-1, 1]; 1 for equal images.
 
     Raises:
-        InputError: The images cannot be paired, or luma is asked of images with one channel.
+        InputError: The images cannot be paired, luma is asked of images with one channel, or a level is not finite.
         MetricFailed: They are smaller than 11×11 pixels, or the border leaves none.
     """
-    return ssim_planes(*_pair(x, y, y_channel, crop_border))
+    return ssim_planes(*_pair(x, y, y_channel, crop_border, levels))
 
 
-def ms_ssim(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def ms_ssim(
+    x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
+) -> Tensor:
     """Multi-scale SSIM, in [0, 1] (Wang et al. 2003, eq. 7). Arguments as `ssim`; at least 161×161 pixels."""
-    return ms_ssim_planes(*_pair(x, y, y_channel, crop_border))
+    return ms_ssim_planes(*_pair(x, y, y_channel, crop_border, levels))
 
 
-def mse(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def mse(
+    x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
+) -> Tensor:
     """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
-    a, b = _pair(x, y, y_channel, crop_border)
+    a, b = _pair(x, y, y_channel, crop_border, levels)
     return _difference(a, b).square_().mean((1, 2, 3)) / 255**2
 
 
-def mae(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def mae(
+    x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
+) -> Tensor:
     """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
-    a, b = _pair(x, y, y_channel, crop_border)
+    a, b = _pair(x, y, y_channel, crop_border, levels)
     return _difference(a, b).abs_().mean((1, 2, 3)) / 255
 
 
-def psnr(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0) -> Tensor:
+def psnr(
+    x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
+) -> Tensor:
     """Peak signal-to-noise ratio of pairs of images: −10 log10 MSE, peak 255.
 
     Args:
@@ -77,15 +97,16 @@ def psnr(x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: in
         y: The other side, of the same shape; row i belongs to row i of `x`.
         y_channel: Compare BT.601 luma only, as super-resolution papers do.
         crop_border: Pixels cut off each side first.
+        levels: As in `ssim`.
 
     Returns:
         One value a pair, float64 (N,) in dB; +inf for equal images.
 
     Raises:
-        InputError: The images cannot be paired, or luma is asked of images with one channel.
+        InputError: The images cannot be paired, luma is asked of images with one channel, or a level is not finite.
         MetricFailed: The border leaves no pixels.
     """
-    return -10 * mse(x, y, y_channel=y_channel, crop_border=crop_border).log10()
+    return -10 * mse(x, y, y_channel=y_channel, crop_border=crop_border, levels=levels).log10()
 
 
 def luma(images: Tensor) -> Tensor:
@@ -105,6 +126,16 @@ def rgb_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     return x, y
 
 
+def check_finite(images: Tensor) -> None:
+    """`NotImagesError` for grey levels some of which are not finite: no mean over them would say anything."""
+    if images.is_floating_point() and not torch.isfinite(images).all():
+        bad = int((~torch.isfinite(images)).sum())
+        raise NotImagesError(
+            f"{bad} of {images.numel()} grey levels to be compared are not finite (NaN or infinite); "
+            "lower the learning rate or clip gradients of the model that made them"
+        )
+
+
 def check_one_shape(x: Tensor, y: Tensor) -> None:
     """`InputError` for two batches of images that cannot be paired."""
     if x.shape != y.shape:
@@ -112,15 +143,19 @@ def check_one_shape(x: Tensor, y: Tensor) -> None:
         raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
 
 
-def _pair(x: ArrayLike, y: ArrayLike, y_channel: bool, crop_border: int) -> tuple[Tensor, Tensor]:
+def _pair(
+    x: ArrayLike, y: ArrayLike, y_channel: bool, crop_border: int, levels: bool
+) -> tuple[Tensor, Tensor]:
     """The two sides, checked, cropped and in the channels asked for."""
     x, y = (tensor_of(images, "paired images") for images in (x, y))
+    allowed = (torch.uint8, *LEVELS) if levels else (torch.uint8,)
     for images in (x, y):
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        if images.dtype not in allowed or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise InputError(
-                "paired images must be uint8 N×3×H×W or N×1×H×W but are "
-                f"{dtype_text(images)} {shape_text(images)}"
+                f"paired images must be uint8 {'or float32 or float64 levels ' if levels else ''}"
+                f"N×3×H×W or N×1×H×W but are {dtype_text(images)} {shape_text(images)}"
             )
+        check_finite(images)
         if not len(images):
             raise InputError("there are no paired images to compare: an array of them is empty")
         if not images.shape[2] or not images.shape[3]:
@@ -160,7 +195,7 @@ def mean_over_images(values: Tensor, ends: Range) -> Estimate:
 
 
 PerImage = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
-"""Metric name to a function of two uint8 batches that gives one value a pair."""
+"""Metric name to a function of two batches, uint8 or grey levels, that gives one value a pair."""
 
 
 class PairReader:
@@ -168,8 +203,8 @@ class PairReader:
     (`PairEvidence.merge`).
 
     Args:
-        per_image: For each metric, by its name, a function of two uint8 batches N×3×H×W that gives one value a pair,
-            float (N,): `PairedMetric.of_pairs`.
+        per_image: For each metric, by its name, a function of two batches N×3×H×W, as `update` is given them, that
+            gives one value a pair, float (N,): `PairedMetric.of_pairs`.
     """
 
     def __init__(self, per_image: Mapping[str, Callable[[Tensor, Tensor], Tensor]]) -> None:
@@ -182,13 +217,20 @@ class PairReader:
         leaves its failure instead of values.
 
         Args:
-            x: Outputs, uint8 N×3×H×W.
+            x: Outputs, uint8 N×3×H×W; or grey levels as a model left them, float32 or float64 on the scale 0..255,
+                neither clipped nor rounded.
             y: What each is held against, of the same shape.
 
         Raises:
-            InputError: The images cannot be paired.
+            InputError: The images cannot be paired, or a level is not finite.
         """
         check_one_shape(x, y)
+        for images in (x, y):
+            if images.dtype not in (torch.uint8, *LEVELS):
+                raise InputError(
+                    f"paired images must be uint8, or float32 or float64 levels, but are {dtype_text(images)}"
+                )
+            check_finite(images)
         for name in self._per_image.keys() - self._failures.keys():
             try:
                 with contained(name):  # and whoever changes its input changes no other's
@@ -233,6 +275,9 @@ class PairedMetric(Metric):
         role: Which pairs it is shown: "truth" (an output and its right answer), "cycle", "identity" or "style", as in
             `metric.Need`.
         why_infinite: What a reader is told where a value is not finite, as the end of a sentence.
+        reads_levels: Whether `per_image` has the keyword `levels` and takes grey levels that are neither clipped nor
+            rounded. A class that writes a `per_image` of its own says so itself; one that does not is shown such
+            levels clipped and rounded.
 
     Args:
         extractor: None: pairs are compared without one.
@@ -245,6 +290,12 @@ class PairedMetric(Metric):
     needs_reference = False
     uses_extractor = False
     why_infinite: ClassVar[str] = ""
+    reads_levels: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if "per_image" in vars(cls) and "reads_levels" not in vars(cls):
+            cls.reads_levels = False  # what its base said was of another function
 
     def __init__(self, extractor: str | None = None, crop_border: int = 0, hints: int = 0) -> None:
         super().__init__(extractor)
@@ -294,8 +345,9 @@ class PairedMetric(Metric):
         """`per_image` of what the crop leaves.
 
         Args:
-            x: As in `per_image`.
-            y: As in `per_image`.
+            x: As in `per_image`; or grey levels, float32 or float64 on the scale 0..255, which are rounded to 8 bits
+                where the metric does not read them (`reads_levels`).
+            y: Likewise.
 
         Returns:
             One value a pair, float64 (N,).
@@ -303,7 +355,13 @@ class PairedMetric(Metric):
         Raises:
             MetricFailed: The crop leaves no pixels, or as `per_image`.
         """
-        return self.per_image(_cropped(x, self.crop_border), _cropped(y, self.crop_border))
+        x, y = _cropped(x, self.crop_border), _cropped(y, self.crop_border)
+        if not (x.is_floating_point() or y.is_floating_point()):
+            return self.per_image(x, y)
+        per_image: Callable[..., Tensor] = self.per_image
+        if self.reads_levels:
+            return per_image(x, y, levels=True)
+        return per_image(*(to_uint8(images) if images.is_floating_point() else images for images in (x, y)))
 
     def compute(self, evidence: Evidence) -> Estimate:
         if self.role not in evidence.pairs:
@@ -314,7 +372,19 @@ class PairedMetric(Metric):
         bad = int((~torch.isfinite(values)).sum())
         if bad:
             raise MetricFailed(f"{bad} of {len(values)} pairs have no finite {self.name}{self.why_infinite}")
+        self._check_range(float(values.mean()))
         return mean_over_images(values, self.ends)
+
+    def _check_range(self, mean: float) -> None:
+        """`MetricFailed` for a mean beyond the ends, which outputs have whose levels are far beyond 0..255: cut to the
+        end it would look like the number of another output."""
+        low, high = self.ends
+        margin = 1e-6  # of rounding
+        if (low is not None and mean < low - margin) or (high is not None and mean > high + margin):
+            raise MetricFailed(
+                f"the mean {self.name} is {mean:.4g}, beyond the range that it has for grey levels in 0..255; "
+                "the outputs leave that range by far"
+            )
 
 
 class SSIM(PairedMetric):
@@ -326,6 +396,7 @@ class SSIM(PairedMetric):
     ends = (-1.0, 1.0)
     source = "Wang et al. 2004, eq. 13"
     per_image = staticmethod(ssim)
+    reads_levels = True
 
 
 class MSSSIM(PairedMetric):
@@ -337,6 +408,7 @@ class MSSSIM(PairedMetric):
     ends = (-1.0, 1.0)
     source = "Wang et al. 2003, eq. 7"
     per_image = staticmethod(ms_ssim)
+    reads_levels = True
 
 
 class PSNR(PairedMetric):
@@ -349,6 +421,7 @@ class PSNR(PairedMetric):
     ends = (0.0, None)  # of black against white
     source = "−10 log10 MSE, peak 1"
     per_image = staticmethod(psnr)
+    reads_levels = True
     why_infinite = ": their images are equal, so their PSNR is infinite; report mse instead"
 
 
@@ -362,6 +435,7 @@ class MSE(PairedMetric):
     ends = (0.0, 1.0)
     source = "mean of (x − y)², intensities in [0, 1]"
     per_image = staticmethod(mse)
+    reads_levels = True
 
 
 class MAE(PairedMetric):
@@ -374,6 +448,7 @@ class MAE(PairedMetric):
     ends = (0.0, 1.0)
     source = "mean of |x − y|, intensities in [0, 1]"
     per_image = staticmethod(mae)
+    reads_levels = True
 
 
 class PSNRY(PairedMetric):
@@ -386,10 +461,11 @@ class PSNRY(PairedMetric):
     ends = (0.0, None)  # of black against white
     source = "−10 log10 MSE of Y in 16..235, peak 255"
     why_infinite = PSNR.why_infinite
+    reads_levels = True
 
     @staticmethod
-    def per_image(x: Tensor, y: Tensor) -> Tensor:
-        return psnr(x, y, y_channel=True)
+    def per_image(x: Tensor, y: Tensor, *, levels: bool = False) -> Tensor:
+        return psnr(x, y, y_channel=True, levels=levels)
 
 
 class SSIMY(PairedMetric):
@@ -400,7 +476,8 @@ class SSIMY(PairedMetric):
     scale = "arcsine"  # has two ends
     ends = (-1.0, 1.0)
     source = "Wang et al. 2004, eq. 13"
+    reads_levels = True
 
     @staticmethod
-    def per_image(x: Tensor, y: Tensor) -> Tensor:
-        return ssim(x, y, y_channel=True)
+    def per_image(x: Tensor, y: Tensor, *, levels: bool = False) -> Tensor:
+        return ssim(x, y, y_channel=True, levels=levels)
