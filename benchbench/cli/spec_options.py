@@ -22,7 +22,15 @@ if typing.TYPE_CHECKING:
 
     from benchbench.runner.spec import Spec
 
-_OTHERWISE = {"overrides": "--set", "extractors": "--extractor"}
+_OTHERWISE = {"overrides": "--set", "extractors": "--extractor", "task_options": "--task-option"}
+
+SHORT: Mapping[str, str] = {
+    "scale": "How many times smaller a side is, in super-resolution: 2, 3, 4 or 8.",
+    "sigma": "Of the noise in grey levels, in denoising.",
+    "quality": "Of the JPEG file, in deblocking.",
+    "holes": "Which holes are filled, in inpainting.",
+}
+"""Settings of tasks that have an option of their own: `--scale 3` for `--task-option scale=3`."""
 
 
 class SpecCommand(click.Command):
@@ -39,7 +47,23 @@ class SpecCommand(click.Command):
         """The options made from the spec, then the verb's own."""
         own = super().get_params(ctx)
         declared = {parameter.name for parameter in own}
-        return [*(option for option in spec_options(self.spec) if option.name not in declared), *own]
+        made = [option for option in spec_options(self.spec) if option.name not in declared]
+        short = _short_options() if any(option.name == "task_options" for option in made) else ()
+        return [*made, *short, *own]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's; the short options of tasks become their settings."""
+        said = {name: ctx.params.pop(name) for name in SHORT if name in ctx.params}
+        given = [f"{name}={value}" for name, value in said.items() if value is not None]
+        if given:
+            ctx.params["task_options"] = (*ctx.params["task_options"], *given)
+        return super().invoke(ctx)
+
+
+@cache
+def _short_options() -> Sequence[click.Option]:
+    """One option for each of `SHORT`."""
+    return tuple(click.Option([f"--{name}"], help=text) for name, text in SHORT.items())
 
 
 @cache
@@ -55,7 +79,7 @@ def spec_options(spec: str) -> Sequence[click.Option]:
 def _option(name: str, hint: Any, field: FieldInfo) -> click.Option:
     flag = _OTHERWISE.get(name, "--" + name.replace("_", "-"))
     words: dict[str, Any] = {"help": field.description, "required": field.is_required()}
-    if name == "overrides":
+    if name in ("overrides", "task_options"):
         words |= {"multiple": True, "metavar": "KEY=VALUE"}
     elif hint is bool:
         words["is_flag"] = True

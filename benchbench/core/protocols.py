@@ -16,21 +16,59 @@ from torch import Tensor, nn
 from benchbench.core.seeds import ImageRng
 
 
+class Degradation(Protocol):
+    """What is done to images that a model is to undo.
+
+    Attributes:
+        name: As rows name it behind their task: "x2", "sigma25", "q10".
+        scale: How many times smaller a side is afterwards; 1 where sizes stay.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scale(self) -> int: ...
+
+    def of_image(self, image: Tensor, number: int) -> Tensor:
+        """Degrade an image that is scored.
+
+        Args:
+            image: uint8 RGB, 1×3×H×W; the scale divides both sides.
+            number: The image's own, from 0 on: all randomness comes from it.
+
+        Returns:
+            1×3×(H/scale)×(W/scale), on the CPU: uint8, or float32 grey levels where they are neither clipped nor
+            rounded.
+        """
+
+    def of_patches(self, levels: Tensor) -> Tensor:
+        """Degrade what a model learns from; all randomness comes from torch's global generator.
+
+        Args:
+            levels: float32 grey levels 0..255, N×C×H×W with C of 1 or 3; the scale divides both sides.
+
+        Returns:
+            float32 grey levels, N×C×(H/scale)×(W/scale), whole ones where `of_image` has uint8.
+        """
+
+
 @dataclass(frozen=True)
 class ImageSpec:
     """What a model must know of its data before it is built.
 
     Attributes:
-        height: Of the images, in pixels.
-        width: Of the images, in pixels.
+        height: Of the images, in pixels; of the smallest, where they differ.
+        width: Likewise.
         grey: Whether R = G = B everywhere.
         n_classes: How many classes the labels tell apart; 0 when there are no labels.
+        degradation: What a restorer is to undo; None where nothing is to be restored.
     """
 
     height: int
     width: int
     grey: bool
     n_classes: int
+    degradation: Degradation | None = None
 
     @property
     def channels(self) -> int:
@@ -212,16 +250,20 @@ class Stylizer(Protocol):
 
 @runtime_checkable
 class Restorer(Protocol):
-    """Undoes a degradation."""
+    """Undoes a degradation, which `ImageSpec.degradation` tells it before it is built.
+
+    A class may say `undoes`, the names of the tasks that it is made for; without it, it is asked for any.
+    """
 
     def restore(self, degraded: Tensor) -> Tensor:
         """What the images were before they were degraded.
 
         Args:
-            degraded: uint8 RGB, N×3×H×W.
+            degraded: uint8 RGB, N×3×H×W, of any size; where noise is neither clipped nor rounded, float32 grey levels
+                around 0..255.
 
         Returns:
-            uint8 RGB.
+            The same kind of thing, N×3×(scale·H)×(scale·W).
         """
 
 

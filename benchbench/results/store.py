@@ -73,6 +73,11 @@ class Store:
             _check(folder / name, sha256)
         return folder
 
+    def datasets(self, first: str) -> list[str]:
+        """The names of the folders of all datasets, that of `first` before others."""
+        names = sorted(own.name for own in self.root.glob("[!.]*/") if own.is_dir())
+        return sorted(names, key=lambda name: name != folder_name(first))
+
     def cells(self, dataset: str, model: str) -> Iterator[Path]:
         """The folders of all finished cells of a model on a dataset, in the order of their keys."""
         model_dir = self.root / folder_name(dataset) / folder_name(model)

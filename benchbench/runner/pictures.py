@@ -7,15 +7,17 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from functools import singledispatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from benchbench.results.manifest import Artefact
 from benchbench.tasks.pictures import (
     Columns,
+    ImageFiles,
     Neighbours,
     Picture,
     Reconstructions,
@@ -58,7 +60,8 @@ def write_pictures(folder: Path, title: str, pictures: Sequence[Picture]) -> Non
 
 
 def _file(picture: Picture) -> str:
-    return f"{picture.kind}.npz" if isinstance(picture, SingleImages) else f"{picture.kind}.png"
+    suffix = {SingleImages: "npz", ImageFiles: "zip"}.get(type(picture), "png")
+    return f"{picture.kind}.{suffix}"
 
 
 @singledispatch
@@ -77,10 +80,24 @@ def _(picture: SingleImages, path: Path, title: str) -> None:
         arrays["labels"] = picture.labels.cpu().numpy()
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
-            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(member, "w", force_zip64=True) as file:
+            with _member(archive, f"{name}.npy") as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+@_draw.register
+def _(picture: ImageFiles, path: Path, title: str) -> None:
+    """PNG files; the same images give the same pixels, and no time is in the archive."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, image in zip(picture.names, picture.images, strict=True):
+            with _member(archive, str(PurePosixPath(name).with_suffix(".png"))) as file:
+                Image.fromarray(_hwc(image)[0]).save(file, "PNG")
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Any:
+    """A file in the archive, open for writing, that says no time."""
+    member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    member.compress_type = zipfile.ZIP_DEFLATED
+    return archive.open(member, "w", force_zip64=True)
 
 
 @_draw.register

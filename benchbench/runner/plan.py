@@ -162,7 +162,7 @@ def resolve(spec: CellSpec) -> Resolved:
         raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
     dataset = dataset_name(spec.dataset)
     recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=spec.overrides)
-    tasks_of(spec.model, spec.task)
+    tasks_of(spec.model, spec.task, spec.task_options)
     weights = spec.weights
     if spec.pretrained:
         if weights is not None:
@@ -211,7 +211,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
     """As `make_plans`."""
     resolved = resolve(spec)
     spec = resolved.spec
-    task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task)
+    task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task, spec.task_options)
     probe = build_model(spec.model, resolved.recipe.hyper, data.spec)
     if not isinstance(config := probe.config, BaseModel):
         raise TypeError(f"the model {spec.model!r} must keep its configuration in `config`")
@@ -232,7 +232,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         "hyper": config.model_dump(mode="json"),
         "training": training,
         "weights_sha256": resolved.weights_sha256,
-        "dataset": data.fingerprint,
+        "dataset": _trains_on(task, probe, data) if trained else data.fingerprint,
     }
     sampling = configure_sampling(spec.model, resolved.recipe.sampling)
     first = Plan(
@@ -277,6 +277,8 @@ def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[
         asked["name"] = plan.name
     if plan.task.version != 1:  # keys from before tasks had one do not say it
         asked["version"] = plan.task.version
+    if (scored_on := plan.dataset.fingerprint) != identity["dataset"]:
+        asked["scored_on"] = scored_on
     keys = keys_of(
         identity,
         sampling=plan.sampling.model_dump(mode="json"),
@@ -285,6 +287,12 @@ def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[
         n_samples=plan.n_samples,
     )
     return replace(plan, seed=seed, identity=identity, training_key=keys.training, key=keys.cell)
+
+
+def _trains_on(task: Task, probe: nn.Module, data: TaskData) -> str:
+    """The identity of what the weights depend on of the data."""
+    less = task.trains_on(probe, data) if hasattr(task, "trains_on") else None
+    return data.fingerprint if less is None else less
 
 
 class Keys(NamedTuple):

@@ -122,10 +122,16 @@ def headline(task: str, metrics: Iterable[Metric], extractors: Sequence[str]) ->
     def place(metric: Metric) -> tuple[int, int, str]:
         own = metric.extractor
         known = extractors.index(own) if own in extractors else len(extractors)
-        return order.index(metric.family), known, metric.name  # `psnr` before `psnr_crop4`
+        # A task may name one of a family; else it is `psnr` before `psnr_crop4`.
+        named = metric.name if metric.name in order else metric.family
+        return order.index(named), known, metric.name
 
     # What a model made with hints from the truth stands beside what it made without.
-    able = [metric for metric in metrics if metric.family in order and "hints" not in metric.needs]
+    able = [
+        metric
+        for metric in metrics
+        if not {metric.family, metric.name}.isdisjoint(order) and "hints" not in metric.needs
+    ]
     return min(able, key=place).name if able else None
 
 

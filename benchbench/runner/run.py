@@ -42,6 +42,7 @@ def run(
     precision: Precision = "float32",
     name: str | None = None,
     task: str | None = None,
+    task_options: Mapping[str, Any] | Sequence[str] = (),
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
@@ -65,6 +66,7 @@ def run(
         precision: What the extractors compute in.
         name: What tables call these rows, in place of the model and its variant.
         task: What to ask of a model that can be asked for several things.
+        task_options: How to ask, `{"scale": 3}`; as text after `--task-option`.
         out: The folder for records.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
@@ -99,6 +101,7 @@ def run(
         precision=precision,
         name=name,
         task=task,
+        task_options=task_options,
     )
     return pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True)
 

@@ -124,6 +124,7 @@ class CellSpec(Spec, frozen=True):
         precision: What the extractors compute in: "float32", "bfloat16" or "float16".
         name: What tables call these rows; None for the model and its variant.
         task: What is asked of a model that can be asked for several things; None for the first that takes the data.
+        task_options: How it is asked, by the names of the task's own settings.
     """
 
     asks_for = "a run"
@@ -157,6 +158,7 @@ class CellSpec(Spec, frozen=True):
         default=None,
         description="What to ask of a model that can be asked for several things; see benchbench list tasks.",
     )
+    task_options: Settings = Field(default_factory=dict, description="A setting of the task; repeatable.")
 
 
 class EvaluationSpec(Spec, frozen=True):
@@ -288,3 +290,4 @@ class CellOptions(TypedDict, total=False):
     precision: Precision
     name: str | None
     task: str | None
+    task_options: Mapping[str, Any] | Sequence[str]

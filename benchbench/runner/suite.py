@@ -74,11 +74,16 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     precision: Precision | None = None
     name: str | None = None
     task: str | None = None
+    task_options: dict[str, Any] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:
         """These settings, and `other`'s where these say nothing; `set` is merged key by key."""
         own = self.model_dump(exclude_unset=True)
-        return Settings(**{**other.model_dump(exclude_unset=True), **own, "set": {**other.set, **self.set}})
+        merged = {
+            "set": {**other.set, **self.set},
+            "task_options": {**other.task_options, **self.task_options},
+        }
+        return Settings(**{**other.model_dump(exclude_unset=True), **own, **merged})
 
     def spec(self, model: str, dataset: str) -> CellSpec:
         """What they ask for of a model on a dataset."""

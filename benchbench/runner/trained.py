@@ -58,8 +58,8 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     model = plan.build().to(device)
     training, monitor = None, None
     plan.task.introduce(model, plan.dataset)
-    data = plan.task.training_data(model, plan.dataset)
     if isinstance(model, Fittable):
+        data = plan.task.training_data(model, plan.dataset)
         model.fit(*(_all(images, plan.recipe.model) for images in (data.images, data.held_out)))
     elif plan.weights is not None:
         _load_unchanged(model, plan, plan.weights, progress)
@@ -68,7 +68,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         training, monitor = read_training(before), read_manifest(before / RUN).monitor
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
-        panel = None
+        panel, data = None, plan.task.training_data(model, plan.dataset)
         if plan.watcher is not None:
             panel = Panel(
                 plan.watcher,
@@ -120,12 +120,13 @@ def _all(images: Images, model: str) -> Tensor:
 def trained_before(plan: Plan, store: Store) -> Path | None:
     """A finished cell whose weights came from the same training, asked for other numbers then. One that nobody
     watched while it trained will not do for a plan that watches, nor one whose weights were taken away."""
-    dataset, model = plan.dataset.name, plan.recipe.model
-    for folder in store.cells(dataset, model):
-        run = read_manifest(folder / RUN)
-        same = run.training_key == plan.training_key and (folder / WEIGHTS).exists()
-        if same and (plan.watcher is None or run.monitor):
-            return store.find(dataset, model, folder.name)
+    model = plan.recipe.model
+    for dataset in store.datasets(first=plan.dataset.name):
+        for folder in store.cells(dataset, model):
+            run = read_manifest(folder / RUN)
+            same = run.training_key == plan.training_key and (folder / WEIGHTS).exists()
+            if same and (plan.watcher is None or run.monitor):
+                return store.find(dataset, model, folder.name)
     return None
 
 

@@ -6,5 +6,7 @@ TASKS = {
     "translation": "benchbench.tasks.translation:Translation",
     "stylization": "benchbench.tasks.stylization:Stylization",
     "classification": "benchbench.tasks.classification:Classification",
-    "deblock": "benchbench.tasks.deblock:Deblock",
+    "super-resolution": "benchbench.tasks.restoration.super_resolution:SuperResolution",
+    "denoise": "benchbench.tasks.restoration.denoise:Denoise",
+    "deblock": "benchbench.tasks.restoration.deblock:Deblock",
 }

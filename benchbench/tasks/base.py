@@ -10,10 +10,12 @@ Scope: no rows and no files. A task hands out what it found; the runner turns it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
+from pydantic import BaseModel
 from torch import nn
 
 from benchbench.core.errors import InputError, MetricFailed
@@ -27,6 +29,7 @@ from benchbench.data.domains import Domains
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import Outcome
+from benchbench.models.build import validated
 from benchbench.tasks.pictures import Picture
 from benchbench.tasks.speed import Measurement
 from benchbench.training.data import TrainingData
@@ -213,6 +216,18 @@ class Task(Protocol):
             Why it has none, in words for a record; None where it has one.
         """
 
+    def trains_on(self, model: nn.Module, data: TaskData) -> str | None:
+        """What of the data the weights of a model depend on, where that is not all of them: then a model that was
+        trained for one set of test images is not trained again for another. A task may lack this.
+
+        Args:
+            model: Built, not trained.
+            data: As `load` returned them.
+
+        Returns:
+            Its identity, any text; None for all of the data.
+        """
+
     def introduce(self, model: nn.Module, data: TaskData) -> None:
         """Show the model what it must know of the data before it is trained or loaded.
 
@@ -249,22 +264,48 @@ class Task(Protocol):
         """
 
 
-class _Asked:
-    """What tasks share, whatever their data are."""
+class NoOptions(BaseModel, extra="forbid", frozen=True):
+    """Of a task that is asked in one way only."""
+
+
+class WithOptions:
+    """What tasks share, whatever their data are; one that can be asked in several ways says so by a class `Options`.
+
+    Attributes:
+        Options: The settings of the task, a frozen pydantic model: what `--task-option` takes.
+        options: Those that it is asked with.
+
+    Args:
+        options: Likewise; None for the defaults.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads_extractors: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = NoOptions
+    options: Any
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    @property
+    def row(self) -> str:
+        """The task as rows name it; with settings that change what is asked behind a colon, "super-resolution:x2"."""
+        return self.name
 
     def parts(self, model: nn.Module) -> list[str]:
         """As `Task.parts`: the task itself, all that the model can do of it."""
-        return [self.name]
+        return [self.row]
+
+    def trains_on(self, model: nn.Module, data: TaskData) -> str | None:
+        """As `Task.trains_on`: all of the data."""
+        return None
 
     def introduce(self, model: nn.Module, data: TaskData) -> None:
         """As `Task.introduce`: nothing to know."""
 
 
-class OneDataset(_Asked):
+class OneDataset(WithOptions):
     """What tasks on one kind of images share; a task that derives from it says the rest.
 
     Attributes:
@@ -305,7 +346,7 @@ def one(data: TaskData) -> Dataset:
     return data
 
 
-class TwoDomains(_Asked):
+class TwoDomains(WithOptions):
     """What tasks on two domains share; a task that derives from it says the rest.
 
     Attributes:
@@ -344,39 +385,86 @@ class Shelf:
 
     def __init__(self, progress: Progress = SILENT) -> None:
         self.progress = progress
-        self._held: tuple[tuple[str, str, int | None], TaskData] | None = None
+        self._held: tuple[tuple[Any, ...], TaskData] | None = None
 
     def load(self, task: Task, dataset: str, size: int | None) -> TaskData:
         """As `Task.load`."""
-        key = (task.name, dataset, size)
+        key = (task.name, _options_of(task), dataset, size)
         if self._held is None or self._held[0] != key:
             self._held = None  # gone before the next one comes
             self._held = key, task.load(dataset, size, self.progress)
         return self._held[1]
 
 
-def tasks_of(model: str, asked: str | None = None) -> list[Task]:
+def make_task(name: str, options: Mapping[str, Any]) -> Task:
+    """The task of that name, asked with these options; `InputError` for one that it does not have or cannot have so."""
+    task: Task = TASKS.make(name)
+    if not options:
+        return task
+    kind: type[BaseModel] = getattr(task, "Options", NoOptions)
+    if not kind.model_fields:
+        raise InputError(f"the task {name} has no options; leave {', '.join(options)} out")
+    made: Task = type(task)(validated(kind, options, f"option of {name}"))  # type: ignore[call-arg]
+    return made
+
+
+def row_of(task: Task) -> str:
+    """The task as rows name it."""
+    return str(getattr(task, "row", task.name))
+
+
+def _options_of(task: Task) -> str:
+    options = getattr(task, "options", None)
+    return options.model_dump_json() if isinstance(options, BaseModel) else ""
+
+
+def tasks_of(
+    model: str, asked: str | None = None, options: Mapping[str, Any] = MappingProxyType({})
+) -> list[Task]:
     """What the model of that name can be asked for, by name; `InputError` for a task that nobody knows or that does not
-    take the model, and for a model that none does."""
+    take the model, for a model that none does, and for options that no such task has."""
     model_class = MODELS.get(model)
     if asked is not None:
-        task: Task = TASKS.make(asked)
+        task = make_task(asked, options)
         if not task.takes(model_class):
             raise InputError(f"the model {model!r} cannot be asked for {asked}; leave --task out")
         return [task]
-    able: list[Task] = [task for _, task in TASKS.made() if task.takes(model_class)]
+    able: list[str] = [name for name, task in TASKS.made() if task.takes(model_class)]
     if not able:
         raise InputError(f"the model {model!r} has the methods of no task; see benchbench list tasks")
-    return able
+    # What it is made for first: `undoes` of a restorer has an order.
+    order = list(getattr(model_class, "undoes", ()))
+    able.sort(key=lambda name: (order.index(name) if name in order else len(order), name))
+    knowing = [name for name in able if options.keys() <= _fields(name)]
+    if not knowing:
+        raise InputError(
+            f"nothing that the model {model!r} can be asked for has the option{'s' * (len(options) > 1)} "
+            f"{', '.join(options)}: {_known_options(able)}"
+        )
+    return [make_task(name, options) for name in knowing]
+
+
+def _fields(task: str) -> Set[str]:
+    """The names of the options of a task."""
+    return getattr(TASKS.get(task), "Options", NoOptions).model_fields.keys()
+
+
+def _known_options(tasks: Sequence[str]) -> str:
+    return "; ".join(f"{name} has {', '.join(_fields(name)) or 'none'}" for name in tasks)
 
 
 def load_for(
-    model: str, dataset: str, size: int | None, shelf: Shelf, asked: str | None = None
+    model: str,
+    dataset: str,
+    size: int | None,
+    shelf: Shelf,
+    asked: str | None = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Task, TaskData]:
     """What the model is asked to do with the dataset, and the data: the first of `tasks_of` that takes both.
     `InputError` with the reason of the first where none does."""
     refusals: list[str] = []
-    for task in tasks_of(model, asked):
+    for task in tasks_of(model, asked, options):
         data = shelf.load(task, dataset, size)
         reason = task.refuse(model, data)
         if reason is None:
@@ -387,8 +475,9 @@ def load_for(
 
 def headline_families(task: str) -> Sequence[str]:
     """The headline families of a task as rows name it, best first; none for one that ranks nothing, like `training`."""
-    for _, made in TASKS.items():
-        if task in made.headlines:
-            families: Sequence[str] = made.headlines[task]
-            return families
+    for name in (task, task.partition(":")[0]):
+        for _, made in TASKS.items():
+            if name in made.headlines:
+                families: Sequence[str] = made.headlines[name]
+                return families
     return ()

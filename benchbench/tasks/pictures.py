@@ -138,7 +138,24 @@ class SingleImages:
     labels: Tensor | None = None
 
 
-Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns | SingleImages
+@dataclass(frozen=True)
+class ImageFiles:
+    """Images of any sizes; becomes `<kind>.zip`, PNG files in it, which `benchbench evaluate` reads.
+
+    Attributes:
+        kind: A word of letters, digits, "-" and "_": the name of the file.
+        caption: What they are, and how many of how many.
+        images: uint8 RGB 1×3×H×W each.
+        names: What each is called, as many; they end in .png there.
+    """
+
+    kind: str
+    caption: str
+    images: Sequence[Tensor]
+    names: Sequence[str]
+
+
+Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns | SingleImages | ImageFiles
 
 SINGLE = 256
 SINGLE_BYTES = 64 * 2**20  # before they are packed: all 256 up to 295×295 pixels, 85 at 512×512

@@ -136,8 +136,8 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     )
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field(
         default="fp32",
-        description="of products while training; all but fp32 need CUDA. tf32 keeps 10 of 23 bits of each factor, "
-        "bf16 and fp16 are half precision where torch's autocast allows it",
+        description="of products while training; tf32 and fp16 need CUDA, bf16 pays on processors that compute in it. "
+        "tf32 keeps 10 of 23 bits of each factor, bf16 and fp16 are half precision where torch's autocast allows it",
     )
     checkpoint_every: int = Field(
         default=500, ge=1, le=MOST_STEPS, description="steps between checkpoints; changes no number"

@@ -15,6 +15,9 @@ from benchbench.training.step.diffaugment import policy_names
 from benchbench.training.step.standing import batch_norms
 from benchbench.training.watch.monitor import Monitor
 
+_PRECISIONS = {"cuda": ("fp32", "tf32", "bf16", "fp16"), "cpu": ("fp32", "bf16")}
+"""In which precisions products can be computed while training, by the kind of device."""
+
 
 def check_request(
     model: nn.Module,
@@ -31,9 +34,11 @@ def check_request(
     _check_images(data.held_out, "held-out images")
     if not len(data.images) or not len(data.held_out):
         raise InputError("training needs at least one training image and one held-out image")
-    if config.precision != "fp32" and device.type != "cuda":
+    able = _PRECISIONS.get(device.type, ("fp32",))
+    if config.precision not in able:
         raise InputError(
-            f"precision {config.precision} needs a CUDA device but training runs on {device.type}; use fp32"
+            f"precision {config.precision} needs a CUDA device but training runs on {device.type}; use "
+            f"{' or '.join(able)}"
         )
     if isinstance(model, Translator):
         _check_domains(model, data, config)

@@ -1,0 +1,60 @@
+"""ITU-R BT.601 in studio range, the YCbCr of super-resolution papers: Y in 16..235, Cb and Cr in 16..240."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_TO_YCBCR = (
+    (65.481, 128.553, 24.966),
+    (-37.797, -74.203, 112.0),
+    (112.0, -93.786, -18.214),
+)
+_OFFSET = (16.0, 128.0, 128.0)
+
+
+def ycbcr(levels: Tensor) -> Tensor:
+    """RGB to Y, Cb and Cr, not rounded.
+
+    Args:
+        levels: Float grey levels 0..255, N×3×H×W.
+
+    Returns:
+        The same dtype and shape: Y in 16..235, Cb and Cr in 16..240 around 128.
+
+    >>> ycbcr(torch.full((1, 3, 1, 1), 255.0)).flatten().round().tolist()
+    [235.0, 128.0, 128.0]
+    """
+    matrix, offset = _constants(levels)
+    return torch.einsum("ij,njhw->nihw", matrix, levels) + offset
+
+
+def rgb(planes: Tensor) -> Tensor:
+    """What `ycbcr` made, undone: neither rounded nor clipped.
+
+    Args:
+        planes: Y, Cb and Cr as `ycbcr` returns them, N×3×H×W.
+
+    Returns:
+        Float grey levels of RGB, the same dtype and shape.
+    """
+    matrix, offset = _constants(planes)
+    inverse = torch.linalg.inv(matrix.double()).to(planes)
+    return torch.einsum("ij,njhw->nihw", inverse, planes - offset)
+
+
+def luma_of_grey(levels: Tensor) -> Tensor:
+    """The Y of an image whose channels are equal, from one of them.
+
+    Args:
+        levels: Float grey levels 0..255, any shape.
+
+    Returns:
+        The same dtype and shape, in 16..235.
+    """
+    return levels * (sum(_TO_YCBCR[0]) / 255) + _OFFSET[0]
+
+
+def _constants(like: Tensor) -> tuple[Tensor, Tensor]:
+    matrix = torch.tensor(_TO_YCBCR, dtype=like.dtype, device=like.device) / 255
+    return matrix, torch.tensor(_OFFSET, dtype=like.dtype, device=like.device)[:, None, None]

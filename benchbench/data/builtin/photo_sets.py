@@ -1,0 +1,222 @@
+"""The test sets of restoration, and what is learned from: folders of photographs under `$BENCHBENCH_DATA`.
+
+Each is looked for as a folder of its name, in any capitals and with "-" or "_" in it or not (`Set5`, `BSD-68`), or under
+another name that is in use for it. The images lie in it directly, or in one folder below that says that they are the
+originals (`HR`, `GT`, `original`). None is downloaded: who holds which under what terms differs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from benchbench.core.errors import InputError
+from benchbench.core.progress import SILENT, Progress
+from benchbench.data.dataset import Dataset
+from benchbench.data.photos import Photos, photos_of_part
+from benchbench.data.pipeline.assemble import Part, tidy
+from benchbench.data.sources.folder import FolderSource, read_part
+from benchbench.data.sources.options import SourceOptions
+from benchbench.data.sources.spec import SourceSpec
+
+ORIGINALS = re.compile(r"(hr|gt|gts|originals?|refimgs|groundtruth|image_srf_\d)(_?mod_?\d+)?", re.IGNORECASE)
+"""How folders of original images are called inside a set."""
+
+TRAINING = "train400"
+"""What restorers learn from where nothing else is said."""
+
+
+class PhotoSet:
+    """Photographs of any sizes in a folder.
+
+    Attributes:
+        name: Under which it is registered.
+        aliases: Other names of its folder.
+        published: How many images were published.
+        reference: What to cite.
+        licence: Under what terms the images are.
+    """
+
+    name: ClassVar[str]
+    aliases: ClassVar[Sequence[str]] = ()
+    published: ClassVar[int]
+    reference: ClassVar[str]
+    licence: ClassVar[str] = "of its authors, for research"
+
+    def load(self, size: int | None = None, progress: Progress = SILENT) -> Dataset:
+        """As a dataset of one size, for what generates; without a split of its own it is cut in halves."""
+        folder = self.folder()
+        spec = SourceSpec(self.name, "folder", str(folder))
+        found = FolderSource(spec, SourceOptions(size=size)).load(progress)
+        assert isinstance(found, Dataset)
+        from dataclasses import replace
+
+        return replace(found, name=self.name)
+
+    def photos(self, size: int | None = None, progress: Progress = SILENT) -> tuple[Photos | None, Photos]:
+        """What is learned from, where the set has a part for that, and what is tested on.
+
+        Args:
+            size: The side that all are brought to, in pixels; None for their own.
+            progress: Who is told how far it is.
+
+        Returns:
+            The training part, None where the set is for testing alone, and the images.
+
+        Raises:
+            InputError: The set is not there, or an image cannot be used.
+        """
+        folder = self.folder()
+        found = photos_of_part(read_part(folder, self.name), size, self._source(folder), progress)
+        return None, self._noted(found)
+
+    def folder(self) -> Path:
+        """Where its images lie; `InputError` says where they would be looked for."""
+        root = data_folder()
+        names = {_plain(name) for name in (self.name, *self.aliases)}
+        for own in _folders(root):
+            if _plain(own.name) in names:
+                return _originals(own)
+        where = "is not set" if root is None else f"has no folder {self.name}"
+        raise InputError(
+            f"{self.name} is not at hand: BENCHBENCH_DATA {where}. Get it from where its paper says "
+            f"({self.reference}), put its images into a folder {self.name}, and set BENCHBENCH_DATA to the folder above"
+        )
+
+    def _source(self, folder: Path) -> dict[str, object]:
+        return {"kind": "folder", "path": tidy(folder)}
+
+    def _noted(self, photos: Photos) -> Photos:
+        from dataclasses import replace
+
+        if len(photos) == self.published:
+            return photos
+        note = f"this copy of {self.name} has {len(photos)} images, and {self.published} were published"
+        return replace(photos, notes=[*photos.notes, note])
+
+
+def data_folder() -> Path | None:
+    """$BENCHBENCH_DATA; None where it is not set."""
+    chosen = os.environ.get("BENCHBENCH_DATA")
+    if not chosen:
+        return None
+    root = Path(chosen).expanduser()
+    if not root.is_dir():
+        raise InputError(f"BENCHBENCH_DATA is {chosen}, which is not a folder; correct it or unset it")
+    return root
+
+
+def _folders(folder: Path | None) -> list[Path]:
+    return [] if folder is None else sorted(own for own in folder.iterdir() if own.is_dir())
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name).lower()
+
+
+def _originals(folder: Path) -> Path:
+    """The folder of original images inside a set, or the set's own where it holds images directly."""
+    inside = [own for own in _folders(folder) if ORIGINALS.fullmatch(own.name)]
+    direct = any(own.is_file() and not own.name.startswith(".") for own in folder.iterdir())
+    return inside[0] if inside and not direct else folder
+
+
+class Set5(PhotoSet):
+    """Five colour photographs, the oldest test of super-resolution; under BENCHBENCH_DATA."""
+
+    name = "set5"
+    published = 5
+    reference = "Bevilacqua et al. 2012, Low-Complexity Single-Image Super-Resolution, BMVC"
+
+
+class Set14(PhotoSet):
+    """Fourteen photographs, a test of super-resolution; under BENCHBENCH_DATA."""
+
+    name = "set14"
+    published = 14
+    reference = "Zeyde, Elad & Protter 2010, On Single Image Scale-Up Using Sparse-Representations"
+
+
+class BSD100(PhotoSet):
+    """A hundred colour photographs, a test of super-resolution; under BENCHBENCH_DATA."""
+
+    name = "bsd100"
+    aliases = ("b100", "bsds100")
+    published = 100
+    reference = "Martin et al. 2001, A Database of Human Segmented Natural Images, ICCV"
+
+
+class Urban100(PhotoSet):
+    """A hundred photographs of buildings, a test of super-resolution; under BENCHBENCH_DATA."""
+
+    name = "urban100"
+    published = 100
+    reference = (
+        "Huang, Singh & Ahuja 2015, Single Image Super-Resolution from Transformed Self-Exemplars, CVPR"
+    )
+
+
+class Set12(PhotoSet):
+    """Twelve grey photographs, a test of denoising; under BENCHBENCH_DATA."""
+
+    name = "set12"
+    published = 12
+    reference = "Zhang et al. 2017, Beyond a Gaussian Denoiser, arXiv:1608.03981"
+
+
+class BSD68(PhotoSet):
+    """Sixty-eight grey photographs, a test of denoising; under BENCHBENCH_DATA."""
+
+    name = "bsd68"
+    aliases = ("bsds68", "cbsd68")
+    published = 68
+    reference = (
+        "Martin et al. 2001, A Database of Human Segmented Natural Images, ICCV; chosen by Roth & Black 2009"
+    )
+
+
+class Classic5(PhotoSet):
+    """Five grey photographs, a test of deblocking; under BENCHBENCH_DATA."""
+
+    name = "classic5"
+    published = 5
+    reference = "Foi, Katkovnik & Egiazarian 2007, Pointwise Shape-Adaptive DCT, IEEE TIP"
+
+
+class Live1(PhotoSet):
+    """Twenty-nine colour photographs, a test of deblocking; under BENCHBENCH_DATA."""
+
+    name = "live1"
+    published = 29
+    reference = "Sheikh et al. 2005, LIVE Image Quality Assessment Database Release 2"
+
+
+class Train400(PhotoSet):
+    """Four hundred grey photographs of 180×180, from which restorers learn; under BENCHBENCH_DATA."""
+
+    name = TRAINING
+    aliases = ("bsd400", "bsds400")
+    published = 400
+    reference = (
+        "Chen & Pock 2017, Trainable Nonlinear Reaction Diffusion, arXiv:1508.02848; Zhang et al. 2017"
+    )
+
+
+class DIV2K(PhotoSet):
+    """Eight hundred photographs of 2K to learn from and a hundred to test on; under BENCHBENCH_DATA."""
+
+    name = "div2k"
+    published = 100
+    reference = "Agustsson & Timofte 2017, NTIRE 2017 Challenge on Single Image Super-Resolution, CVPRW"
+
+    def photos(self, size: int | None = None, progress: Progress = SILENT) -> tuple[Photos | None, Photos]:
+        """As `PhotoSet.photos`: DIV2K_train_HR and DIV2K_valid_HR, or any names of a training and a held-out part."""
+        folder = self.folder()
+        parts: Sequence[Part] = FolderSource(
+            SourceSpec(self.name, "folder", str(folder)), SourceOptions(size=size)
+        ).parts()
+        found = [photos_of_part(part, size, self._source(folder), progress) for part in parts]
+        return (found[0] if len(found) > 1 else None), self._noted(found[-1])

@@ -1,0 +1,1 @@
+"""Restorers: super-resolution, denoising, deblocking and inpainting, learned and classical, one file a paper."""

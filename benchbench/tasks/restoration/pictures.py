@@ -1,0 +1,97 @@
+"""What is looked at of a restoration: details at native resolution, and the outputs one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchbench.core.seeds import permutation
+from benchbench.data.degrade.resize import to_uint8
+from benchbench.tasks.pictures import Columns, ImageFiles, Picture, Section
+
+if TYPE_CHECKING:
+    from benchbench.tasks.restoration.restoration import Restoration
+
+DETAIL = 96
+"""The side of the details, in pixels of the original."""
+
+SHOWN = 8
+BRIGHTER = 4
+"""By which the difference is multiplied, so that it can be seen."""
+
+FILES_BYTES = 64 * 2**20
+"""Of pixels, before they are packed: more outputs than take so much are not kept."""
+
+
+def looked_at(restoration: Restoration, n: int) -> list[Picture]:
+    """Details of up to eight images, and the outputs as files.
+
+    Args:
+        restoration: The model at work.
+        n: How many images were restored.
+
+    Returns:
+        `restored`: of each image the detail that was degraded most, as it was given, as it was restored, as it was, and
+        what differs. `outputs`: the restored images as PNG files.
+    """
+    rows = permutation(0, n)[:SHOWN].tolist()
+    lines = [_details(restoration, row) for row in rows]
+    side = min(line[0].shape[2] for line in lines)
+    columns = [torch.cat([line[i][..., :side, :side] for line in lines]) for i in range(4)]
+    labels = ("given", "restored", "original", f"difference ×{BRIGHTER}")
+    section = Section(restoration.degradation.name, list(zip(labels, columns, strict=True)))
+    kept = _kept(restoration, n)
+    return [
+        Columns("restored", [section], "details at native resolution: given, restored, original, difference"),
+        ImageFiles(
+            "outputs",
+            f"the first {len(kept):,} of {n:,} restored images, lossless",
+            [_as_image(restoration.restored(row)) for row in kept],
+            [restoration.photos.names[row] for row in kept],
+        ),
+    ]
+
+
+def _details(restoration: Restoration, row: int) -> list[Tensor]:
+    """The detail of one image, uint8 1×3×S×S each: as given, enlarged without interpolation; restored; the original;
+    the difference, brighter."""
+    scale = restoration.degradation.scale
+    original, given = restoration.original(row), _as_image(restoration.degraded(row))
+    large = given.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    made = _as_image(restoration.restored(row))
+    top, left, side = _worst(large, original)
+    cut = (..., slice(top, top + side), slice(left, left + side))
+    differs = (made[cut].int() - original[cut].int()).abs() * BRIGHTER
+    return [large[cut], made[cut], original[cut], differs.clamp(max=255).to(torch.uint8)]
+
+
+def _worst(given: Tensor, original: Tensor) -> tuple[int, int, int]:
+    """Where the square lies that was degraded most, and its side."""
+    side = min(DETAIL, *original.shape[2:])
+    error = (given.float() - original.float()).square().mean(1, keepdim=True)
+    step = max(1, side // 4)
+    means = F.avg_pool2d(error, side, stride=step)
+    down, across = divmod(int(means.argmax()), means.shape[3])
+    return down * step, across * step, side
+
+
+def _as_image(levels: Tensor) -> Tensor:
+    levels = levels.cpu()
+    return levels if levels.dtype == torch.uint8 else to_uint8(levels)
+
+
+def _kept(restoration: Restoration, n: int) -> Sequence[int]:
+    """The first images that take no more than `FILES_BYTES`, one at least."""
+    rows: list[int] = []
+    left = FILES_BYTES
+    for row in range(n):
+        height, width = restoration.photos.sizes[row]
+        left -= 3 * height * width
+        if left < 0 and rows:
+            break
+        rows.append(row)
+    return rows

@@ -1,0 +1,271 @@
+"""What the tasks of restoration share: images are degraded, each in the same way whichever model restores it, and what a
+model makes of them is held against the originals, each at its own size.
+
+Noise and holes of an image come from its pixels: neither its place in a folder, nor the seed of the run, nor a batch
+changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from benchbench.core.errors import CellFailed, InputError
+from benchbench.core.hashing import digest
+from benchbench.core.progress import Progress
+from benchbench.core.protocols import Restorer
+from benchbench.core.runtime import Runtime
+from benchbench.data.degrade.degradations import Degrades
+from benchbench.data.degrade.resize import mod_crop, to_uint8
+from benchbench.data.photos import Photos, learned_and_left
+from benchbench.metrics.metric import Evidence, Metric, PairEvidence
+from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.select import score
+from benchbench.tasks.base import MAX_DEFAULT_SAMPLES, Number, Request, TaskData, TaskResult, WithOptions
+from benchbench.tasks.evidence import gather, placed, read_pairs, reference
+from benchbench.tasks.restoration.data import RestorationData, load_restoration
+from benchbench.tasks.restoration.pictures import looked_at
+from benchbench.tasks.speed import Measurement, measure_cost, measure_rates
+from benchbench.training.data import TrainingData
+
+SPEED_SIDE = 256
+"""Of the image on which rates are measured, in pixels of what is made, whatever the test images are."""
+
+PIECE = 64
+"""The side of the pieces, of outputs and of originals, that distances between distributions are measured on."""
+
+LEAST_PIECES = 2
+
+
+class RestorationOptions(BaseModel, extra="forbid", frozen=True):
+    """What every task of restoration can be told."""
+
+    train: str | None = Field(
+        default=None,
+        description="images to learn from; else the dataset's own training part, else train400",
+    )
+
+
+class RestorationTask(WithOptions):
+    """A task that degrades images and asks for them back; one that derives from it says how they are degraded."""
+
+    Options: ClassVar[type[BaseModel]] = RestorationOptions
+    standard: ClassVar[Sequence[str]] = ("psnr", "ssim", "mse")
+    headlines: ClassVar[Mapping[str, Sequence[str]]]
+
+    def degradation(self) -> Degrades:
+        """What is done to the images."""
+        raise NotImplementedError
+
+    @property
+    def row(self) -> str:
+        """As `WithOptions.row`: with what is undone."""
+        return f"{self.name}:{self.degradation().name}"
+
+    def takes(self, model: type) -> bool:
+        """A model that restores, and is made for this."""
+        return hasattr(model, "restore") and self.name in getattr(model, "undoes", (self.name,))
+
+    def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
+        """As `Task.load`: images of any sizes."""
+        return load_restoration(dataset, self.degradation(), self.options.train, size, progress)
+
+    def refuse(self, model: str, data: TaskData) -> str | None:
+        """As `Task.refuse`: images that are too small to be degraded."""
+        own, scale = restoring(data), self.degradation().scale
+        for name, size in zip(own.test.names, own.test.sizes, strict=True):
+            if min(size) < scale:
+                return (
+                    f"{name} is {size[1]}×{size[0]}, too small to be made {scale} times smaller; leave it out"
+                )
+        return None
+
+    def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
+        """As `Task.n_samples`: as many as were asked for, else all, at most 10,000."""
+        have = len(restoring(data).test)
+        if asked is not None and asked > have:
+            raise InputError(f"{data.name} has {have} images to restore; ask for --samples {have} or fewer")
+        return asked or min(have, MAX_DEFAULT_SAMPLES)
+
+    def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
+        """Whatever compares neither an output with its original, nor outputs with originals."""
+        if metric.needs == {"truth"}:
+            return None
+        if (
+            metric.extractor is None
+            or metric.needs - {"features", "moments", "logits"}
+            or not metric.needs_reference
+        ):
+            return "a restored image is compared with what it was, and pieces of all with pieces of the originals"
+        return None
+
+    def trains_on(self, model: nn.Module, data: TaskData) -> str:
+        """As `Task.trains_on`: the images that are learned from, and what is learned to be undone."""
+        own = restoring(data)
+        blind = getattr(model, "blind", False)
+        return digest([own.learned.fingerprint, None if blind else own.degradation.settings()])
+
+    def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
+        """As `Task.training_data`: pieces of the photographs, as large as the model asks for."""
+        learned, left = learned_and_left(restoring(data).learned, getattr(model, "patch", PIECE))
+        return TrainingData(learned, None, left)
+
+    def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
+        """Restored images against their originals, and what restoring costs."""
+        assert isinstance(model, Restorer)
+        own = restoring(data)
+        restoration = Restoration(model, own.test, own.degradation, runtime)
+        outcomes = [*score(request.metrics, restoration.evidence(request)), *request.unmet]
+        speed = runtime.comm.first(restoration.speed)
+        return TaskResult(
+            [
+                *(
+                    Number(found, self.row, *restoration.counted(found.metric, request.n_samples))
+                    for found in outcomes
+                ),
+                *(Number(found, self.row) for found in speed),
+            ],
+            looked_at(restoration, request.n_samples),
+            {"degradation": own.degradation.settings()},
+        )
+
+
+def restoring(data: TaskData) -> RestorationData:
+    """The data of a task of restoration, as the type that it is."""
+    assert isinstance(data, RestorationData)
+    return data
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A model at work on test images, each degraded by its own random numbers."""
+
+    model: Restorer
+    photos: Photos
+    degradation: Degrades
+    runtime: Runtime
+
+    def original(self, row: int) -> Tensor:
+        """What an output is held against: uint8 1×3×H×W, cut so that the scale divides its sides."""
+        return mod_crop(self.photos.image(row), self.degradation.scale)
+
+    def degraded(self, row: int) -> Tensor:
+        """What the model is given: uint8 or float32 1×3×h×w, on the device."""
+        number = int.from_bytes(self.photos.digests[row][:8]) >> 1  # a counter's key has 64 bits, a seed 63
+        return self.degradation.of_image(self.original(row), number).to(self.runtime.device)
+
+    def restored(self, row: int) -> Tensor:
+        """What the model makes of it: uint8, or float32 grey levels, 1×3×H×W."""
+        degraded = self.degraded(row)
+        with torch.inference_mode():
+            made = self.model.restore(degraded)
+        return checked(made, degraded, self.degradation.scale, self.photos.names[row])
+
+    def evidence(self, request: Request) -> Evidence:
+        """Each output with its original, and where metrics on features are asked for, pieces of all of both."""
+        per_image = {
+            metric.name: metric.of_pairs for metric in request.metrics if isinstance(metric, PairedMetric)
+        }
+        runtime, n = self.runtime, request.n_samples
+        shard = runtime.comm.shard(n)
+        kept: list[Tensor] = []
+
+        def each() -> Iterator[tuple[Tensor, Tensor]]:
+            for row in shard:
+                made = self.restored(row)
+                if request.extractors:
+                    kept.append(pieces_of(in_8_bits(made)).cpu())
+                yield made, self.original(row).to(runtime.device)
+
+        pairs: PairEvidence = read_pairs(each(), len(shard), per_image, "restoring images", runtime)
+        evidence = Evidence(pairs={"truth": pairs}, failures=request.failures)
+        if not request.extractors:
+            return evidence
+        return placed(self._with_pieces(evidence, request, kept), runtime)
+
+    def _with_pieces(self, evidence: Evidence, request: Request, kept: list[Tensor]) -> Evidence:
+        """The same with what extractors say of pieces of the outputs and of the originals."""
+        runtime = self.runtime
+        originals = torch.cat([pieces_of(self.original(row)) for row in range(request.n_samples)])
+        made = torch.cat(kept) if kept else originals[:0]
+        sides, failures, _ = gather(
+            [made], len(made), request.extractors, request.metrics, runtime, title="pieces of restored images"
+        )
+        real = reference(originals, request.extractors, request.metrics, runtime, failures)
+        everything = {**request.failures, **failures}
+        return Evidence({"generated": sides, "reference": real}, evidence.pairs, failures=everything)
+
+    def counted(self, metric: Metric, n: int) -> tuple[int, int | None]:
+        """How many images went into a metric and how many it held them against: of one on features the pieces."""
+        if metric.extractor is None:
+            return n, None
+        pieces = sum(_pieces_in(self.original_size(row)) for row in range(n))
+        return pieces, pieces
+
+    def original_size(self, row: int) -> tuple[int, int]:
+        """(H, W) of `original`."""
+        height, width = self.photos.sizes[row]
+        scale = self.degradation.scale
+        return height - height % scale, width - width % scale
+
+    def speed(self) -> list[Measurement]:
+        """How fast one image of 256×256 is restored, and what the model takes."""
+        image = square(self.photos.image(0), SPEED_SIDE)
+        scale = self.degradation.scale
+        given = self.degradation.of_image(mod_crop(image, scale), 0).to(self.runtime.device)
+
+        def restore(n: int) -> Tensor:
+            return self.model.restore(given.expand(n, -1, -1, -1))
+
+        assert isinstance(self.model, nn.Module)
+        device = self.runtime.device
+        return [
+            *measure_rates(restore, device=device, batch_size=1),
+            *measure_cost(self.model, device=device, once=lambda: restore(1)),
+        ]
+
+
+def checked(made: object, degraded: Tensor, scale: int, name: str) -> Tensor:
+    """What a model made, if it is an image of the right form; `CellFailed` says what it is instead."""
+    height, width = (side * scale for side in degraded.shape[2:])
+    if not isinstance(made, Tensor) or made.shape != (1, 3, height, width):
+        what = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+        raise CellFailed(f"of {name} the model made {what}, where 1×3×{height}×{width} was asked for")
+    if made.dtype == torch.uint8:
+        return made
+    if degraded.dtype == torch.uint8 or not made.is_floating_point():
+        raise CellFailed(f"of {name} the model made {made.dtype}, where {degraded.dtype} was asked for")
+    if not torch.isfinite(made).all():
+        raise CellFailed(f"of {name} the model made pixels that are not finite numbers")
+    return made.float()
+
+
+def in_8_bits(made: Tensor) -> Tensor:
+    """What a model made as images: uint8, rounded and clipped where they are grey levels."""
+    return made if made.dtype == torch.uint8 else to_uint8(made)
+
+
+def pieces_of(image: Tensor) -> Tensor:
+    """Square pieces of an image side by side, uint8 N×3×64×64; those that do not fit at the right and below are left
+    out."""
+    rows, columns = (side // PIECE for side in image.shape[2:])
+    cut = image[..., : rows * PIECE, : columns * PIECE]
+    grid = cut.reshape(3, rows, PIECE, columns, PIECE)
+    return grid.permute(1, 3, 0, 2, 4).reshape(-1, 3, PIECE, PIECE)
+
+
+def _pieces_in(size: tuple[int, int]) -> int:
+    return (size[0] // PIECE) * (size[1] // PIECE)
+
+
+def square(image: Tensor, side: int) -> Tensor:
+    """The upper left square of an image, which is mirrored to the right and below until it is large enough."""
+    while min(image.shape[2:]) < side:
+        image = torch.cat([image, image.flip(3)], 3)
+        image = torch.cat([image, image.flip(2)], 2)
+    return image[..., :side, :side].contiguous()
