@@ -1,4 +1,4 @@
-"""The test sets of restoration, and what is learned from: folders of photographs under `$BENCHBENCH_DATA`.
+"""The test sets of restoration, and what is learned from: folders of photographs in `$BENCHBENCH_DATA`.
 
 Each is looked for as a folder of its name, in any capitals and with "-" or "_" in it or not (`Set5`, `BSD-68`), or under
 another name that is in use for it. The images lie in it directly, or in one folder below that says that they are the

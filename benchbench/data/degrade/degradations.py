@@ -86,6 +86,7 @@ class Blocked:
 
 
 Noise = Literal["gaussian", "saltpepper", "poisson"]
+_UNITS = {"gaussian": "grey levels", "saltpepper": "share of values", "poisson": "photons of white"}
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,7 @@ class Noisy:
         return {
             "kind": self.kind,
             "strength": self.strength,
-            "unit": {
-                "gaussian": "grey levels",
-                "saltpepper": "share of values",
-                "poisson": "photons of white",
-            }[self.kind],
+            "unit": _UNITS[self.kind],
             "levels": "rounded and clipped to 8 bits" if self.clipped else "neither rounded nor clipped",
             "seed": NOISE_SEED,
             "stream": "of each image, by the digest of its pixels",

@@ -1,7 +1,7 @@
 """DnCNN: a stack of convolutions that predicts the noise (Zhang, Zuo, Chen, Meng & Zhang 2017).
 
-Pattern: a convolution with ReLU, convolutions with batch norm and ReLU, a last convolution; the output is the noise, which
-is taken away (section III-B, equation 1). `DnCNN` learns the degradation it is asked to undo (DnCNN-S: 17 layers),
+Pattern: a convolution with ReLU, convolutions with batch norm and ReLU, a last convolution; the output is the noise,
+which is taken away (section III-B, equation 1). `DnCNN` learns what it is asked to undo (DnCNN-S: 17 layers),
 `DnCNNB` Gaussian noise of every strength up to 55 (DnCNN-B: 20 layers), `DnCNN3` such noise, enlargement by 2, 3 and 4
 and JPEG of qualities 5 to 99 with one network (DnCNN-3, section III-E).
 

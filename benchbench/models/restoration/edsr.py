@@ -4,8 +4,8 @@ Pattern: a convolution, blocks of two 3×3 convolutions with a ReLU between them
 (figure 2, section 3.3), a convolution and the long skip, then sub-pixel convolutions by 2 or 3 (figure 3). The loss is
 the mean absolute error (section 3.2). The self-ensemble of section 3.4 is a setting of drawing.
 
-Trade-offs: the defaults are the paper's baseline, 16 blocks of 64 filters; its large model has 32 of 256 with a residual
-scale of 0.1. The mean that is taken away is that of the data's range, not of DIV2K.
+Trade-offs: the defaults are the paper's baseline, 16 blocks of 64 filters; its large model has 32 of 256 with a
+residual scale of 0.1. The mean that is taken away is that of the data's range, not of DIV2K.
 """
 
 from __future__ import annotations

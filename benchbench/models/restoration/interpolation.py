@@ -1,5 +1,5 @@
-"""Interpolation: what every network for super-resolution must be better than. `bicubic` is MATLAB's, the row that papers
-print; `lanczos`, `bilinear` and `nearest` are Pillow's."""
+"""Interpolation: what every network for super-resolution must be better than. `bicubic` is MATLAB's, the row that
+papers print; `lanczos`, `bilinear` and `nearest` are Pillow's."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class LearnedRestorer(nn.Module):
         luma = self.sees_luma and not self.blind
         if self.channels == 3 and x.shape[1] == 1:
             raise InputError(
-                f"{type(self).__name__} with colour=true learns from colour images, and these are grey; leave colour out"
+                f"{type(self).__name__} with colour=true learns from colour images, and these are grey; leave it out"
             )
         if self.channels == 1 and x.shape[1] == 3:
             levels = ycbcr(levels)[:, :1] if luma else levels.reshape(-1, 1, *levels.shape[2:])

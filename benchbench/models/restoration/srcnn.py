@@ -3,8 +3,8 @@
 Pattern: the image is brought to its size by bicubic interpolation; 9×9 filters take patches apart, 5×5 (1×1 in the
 paper's first version) map them, 5×5 put them together. The loss is the mean squared error (equation 4).
 
-Trade-offs: zero padding keeps the size, where the paper's networks leave a border out while they train; Adam in place of
-plain gradient descent, which took the authors eight hundred million backpropagations.
+Trade-offs: zero padding keeps the size, where the paper's networks leave a border out while they train; Adam in place
+of plain gradient descent, which took the authors eight hundred million backpropagations.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The deblocking task: test images come out of a JPEG file of low quality, and a model makes them what they were.
 
-The protocol of Dong et al. 2015 (ARCNN) and what followed: qualities 10, 20, 30 and 40. Papers report grey images, or the
-luma of colour ones: here `psnr_y` and `ssim_y`, and the plain names are of all channels.
+The protocol of Dong et al. 2015 (ARCNN) and what followed: qualities 10, 20, 30 and 40. Papers report grey images, or
+the luma of colour ones: here `psnr_y` and `ssim_y`, and the plain names are of all channels.
 """
 
 from __future__ import annotations

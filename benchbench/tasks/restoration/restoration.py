@@ -1,5 +1,5 @@
-"""What the tasks of restoration share: images are degraded, each in the same way whichever model restores it, and what a
-model makes of them is held against the originals, each at its own size.
+"""What the tasks of restoration share: images are degraded, each in the same way whichever model restores it, and what
+a model makes of them is held against the originals, each at its own size.
 
 Noise and holes of an image come from its pixels: neither its place in a folder, nor the seed of the run, nor a batch
 changes them.
