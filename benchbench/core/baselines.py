@@ -24,19 +24,22 @@ def baselines_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "baselines"
 
 
-def published_weights(model: str, dataset: str) -> Path:
-    """The weights that ship for `model` on `dataset`, checked against the sha256 beside them.
+def published_weights(model: str, *made_for: str) -> Path:
+    """The weights that ship for `model` on a dataset, or for what a restorer undoes ("x2"), or for all that it does:
+    the first that is there, checked against the sha256 beside it.
 
     Raises `InputError` where none ship, naming those that do, and for a file that is not the published one.
     """
-    name = f"{model}-{dataset}"
-    weights, listed = baselines_folder() / name / WEIGHTS, baselines_folder() / name / CHECKSUM
-    if Path(name).name != name or not os.path.isfile(listed):  # whatever the name may be
-        names = sorted(file.parent.name for file in baselines_folder().glob(f"*/{CHECKSUM}"))
+    names = [*(f"{model}-{own}" for own in made_for if own), model]
+    shipped = (name for name in names if Path(name).name == name)  # whatever the name may be
+    found_in = next((name for name in shipped if os.path.isfile(baselines_folder() / name / CHECKSUM)), None)
+    if found_in is None:
+        known = sorted(file.parent.name for file in baselines_folder().glob(f"*/{CHECKSUM}"))
         raise InputError(
-            f"no weights of {model} on {dataset} are published; train it without --pretrained. Published: "
-            f"{', '.join(names) or 'none'}"
+            f"no weights of {model} on {' or for '.join(filter(None, made_for))} are published; train it without "
+            f"--pretrained. Published: {', '.join(known) or 'none'}"
         )
+    weights, listed = baselines_folder() / found_in / WEIGHTS, baselines_folder() / found_in / CHECKSUM
     expected = listed.read_text(encoding="ascii").split()[0]
     try:
         found = file_sha256(weights)

@@ -414,7 +414,8 @@ class Observant(Protocol):
 
 @runtime_checkable
 class Fittable(Protocol):
-    """Learns without gradient steps, for example a control row that hands out training images."""
+    """Learns without gradient steps, for example a control row that hands out training images. One that may know all
+    it needs without images says so by a property `ready`, and is not shown any then."""
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Look at the images of both splits.

@@ -6,9 +6,10 @@ own. They are in memory where all of them take at most half of what is free, els
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,6 @@ class Photos:
 
     def first(self, n: int) -> Photos:
         """The first `n` of them."""
-        from dataclasses import replace
 
         return replace(
             self, **{name: getattr(self, name)[:n] for name in ("names", "sizes", "digests", "grey")}
@@ -207,6 +207,13 @@ class Patches:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def spread(self, n: int) -> Patches:
+        """At most `n` of the pieces, evenly spread over all."""
+        some = copy.copy(self)
+        step = max(1, len(self) // n)
+        some._places = self._places[::step][:n]
+        return some
 
     def batch(self, rows: Tensor) -> Tensor:
         """As `ImageSource.batch`."""

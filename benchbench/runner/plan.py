@@ -162,14 +162,15 @@ def resolve(spec: CellSpec) -> Resolved:
         raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
     dataset = dataset_name(spec.dataset)
     recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=spec.overrides)
-    tasks_of(spec.model, spec.task, spec.task_options)
+    tasks = tasks_of(spec.model, spec.task, spec.task_options)
     weights = spec.weights
     if spec.pretrained:
         if weights is not None:
             raise InputError(
                 "--pretrained and --weights both say where the weights come from; give one of them"
             )
-        weights = published_weights(spec.model, dataset)
+        undone = getattr(tasks[0], "variant", "")
+        weights = published_weights(spec.model, dataset, undone)
     if weights is not None and hasattr(
         MODELS.get(spec.model), "fit"
     ):  # it learns from the data, each time anew
@@ -232,7 +233,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         "hyper": config.model_dump(mode="json"),
         "training": training,
         "weights_sha256": resolved.weights_sha256,
-        "dataset": _trains_on(task, probe, data) if trained else data.fingerprint,
+        "dataset": _trains_on(task, probe, data) if trained or _fits(probe) else data.fingerprint,
     }
     sampling = configure_sampling(spec.model, resolved.recipe.sampling)
     first = Plan(
@@ -287,6 +288,11 @@ def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[
         n_samples=plan.n_samples,
     )
     return replace(plan, seed=seed, identity=identity, training_key=keys.training, key=keys.cell)
+
+
+def _fits(probe: nn.Module) -> bool:
+    """Whether it looks at the data before it is asked."""
+    return isinstance(probe, Fittable) and not getattr(probe, "ready", False)
 
 
 def _trains_on(task: Task, probe: nn.Module, data: TaskData) -> str:

@@ -58,7 +58,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
     model = plan.build().to(device)
     training, monitor = None, None
     plan.task.introduce(model, plan.dataset)
-    if isinstance(model, Fittable):
+    if isinstance(model, Fittable) and not getattr(model, "ready", False):
         data = plan.task.training_data(model, plan.dataset)
         model.fit(*(_all(images, plan.recipe.model) for images in (data.images, data.held_out)))
     elif plan.weights is not None:

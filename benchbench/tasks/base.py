@@ -289,9 +289,14 @@ class WithOptions:
         self.options = self.Options() if options is None else options
 
     @property
+    def variant(self) -> str:
+        """What of its settings rows name, "x2"; "" where it is asked in one way only."""
+        return ""
+
+    @property
     def row(self) -> str:
-        """The task as rows name it; with settings that change what is asked behind a colon, "super-resolution:x2"."""
-        return self.name
+        """The task as rows name it, with its variant behind a colon: "super-resolution:x2"."""
+        return f"{self.name}:{self.variant}" if self.variant else self.name
 
     def parts(self, model: nn.Module) -> list[str]:
         """As `Task.parts`: the task itself, all that the model can do of it."""

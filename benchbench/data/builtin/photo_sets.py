@@ -1,8 +1,8 @@
 """The test sets of restoration, and what is learned from: folders of photographs in `$BENCHBENCH_DATA`.
 
-Each is looked for as a folder of its name, in any capitals and with "-" or "_" in it or not (`Set5`, `BSD-68`), or under
-another name that is in use for it. The images lie in it directly, or in one folder below that says that they are the
-originals (`HR`, `GT`, `original`). None is downloaded: who holds which under what terms differs.
+Each is looked for as a folder of its name, in any capitals and with "-" or "_" in it or not (`Set5`, `BSD-68`), or
+under another name that is in use for it. The images lie in it directly, or in one folder below that says that they are
+the originals (`HR`, `GT`, `original`). None is downloaded: who holds which under what terms differs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -52,8 +53,6 @@ class PhotoSet:
         spec = SourceSpec(self.name, "folder", str(folder))
         found = FolderSource(spec, SourceOptions(size=size)).load(progress)
         assert isinstance(found, Dataset)
-        from dataclasses import replace
-
         return replace(found, name=self.name)
 
     def photos(self, size: int | None = None, progress: Progress = SILENT) -> tuple[Photos | None, Photos]:
@@ -90,8 +89,6 @@ class PhotoSet:
         return {"kind": "folder", "path": tidy(folder)}
 
     def _noted(self, photos: Photos) -> Photos:
-        from dataclasses import replace
-
         if len(photos) == self.published:
             return photos
         note = f"this copy of {self.name} has {len(photos)} images, and {self.published} were published"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import BaseModel, Field
@@ -63,9 +63,9 @@ class RestorationTask(WithOptions):
         raise NotImplementedError
 
     @property
-    def row(self) -> str:
-        """As `WithOptions.row`: with what is undone."""
-        return f"{self.name}:{self.degradation().name}"
+    def variant(self) -> str:
+        """As `WithOptions.variant`: what is undone."""
+        return self.degradation().name
 
     def takes(self, model: type) -> bool:
         """A model that restores, and is made for this."""
@@ -113,7 +113,8 @@ class RestorationTask(WithOptions):
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
         """As `Task.training_data`: pieces of the photographs, as large as the model asks for."""
         learned, left = learned_and_left(restoring(data).learned, getattr(model, "patch", PIECE))
-        return TrainingData(learned, None, left)
+        some = getattr(model, "pieces", None)
+        return TrainingData(learned if some is None else learned.spread(some), None, left)
 
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
         """Restored images against their originals, and what restoring costs."""
@@ -131,8 +132,14 @@ class RestorationTask(WithOptions):
                 *(Number(found, self.row) for found in speed),
             ],
             looked_at(restoration, request.n_samples),
-            {"degradation": own.degradation.settings()},
+            {"degradation": own.degradation.settings(), **_chosen(model)},
         )
+
+
+def _chosen(model: nn.Module) -> dict[str, Any]:
+    """What a model that has no weights chose on the images that are learned from."""
+    chosen = getattr(model, "chosen", None)
+    return {"chosen": chosen} if chosen else {}
 
 
 def restoring(data: TaskData) -> RestorationData:

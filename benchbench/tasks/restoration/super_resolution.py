@@ -2,8 +2,8 @@
 
 The protocol of papers since Timofte et al. 2013: originals cut to a multiple of the scale, small images by MATLAB's
 antialiased bicubic, rounded to 8 bits; PSNR and SSIM on the luma (`psnr_y`), a border of as many pixels as the scale
-left out (`_crop2`). `psnr_crop4` and its like are EDSR's variant on RGB with scale + 2 pixels left out (Lim et al. 2017,
-section 4.2).
+left out (`_crop2`). `psnr_crop4` and its like are EDSR's variant on RGB with scale + 2 pixels left out (Lim et al.
+2017, section 4.2).
 """
 
 from __future__ import annotations
