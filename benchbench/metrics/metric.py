@@ -25,15 +25,26 @@ from benchbench.features.moments import Moments
 
 Aspect = Literal["quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"]
 Need = Literal[
-    "moments", "features", "logits", "truth", "hints", "cycle", "identity", "style", "sources", "variants"
+    "moments",
+    "features",
+    "logits",
+    "truth",
+    "hints",
+    "cycle",
+    "identity",
+    "style",
+    "hole",
+    "sources",
+    "variants",
 ]
 """What a metric reads. Of each extractor: moments, features, logits. Values of pairs of images: `truth` (an output and
 its right answer), `hints` (the same, made with hints), `cycle` (an image and what came back), `identity` (an image
-of the target domain and its translation), `style` (an output and the style asked for). `sources`: features of what was
-translated; `variants`: features of several outputs of one source."""
+of the target domain and its translation), `style` (an output and the style asked for), `hole` (an output and its right
+answer, where pixels were missing). `sources`: features of what was translated; `variants`: features of several outputs
+of one source."""
 OF_EXTRACTORS: frozenset[Need] = frozenset({"moments", "features", "logits"})
 """What an extractor says of images."""
-OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "sources", "variants"})
+OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "hole", "sources", "variants"})
 """What only a model that turns images into others can be asked for; images alone do not have it."""
 
 
@@ -139,7 +150,7 @@ class Evidence:
             run has them; of a translation "sources", what each generated image was made from, in their order, and
             "variants", several outputs of each of some sources.
         pairs: What paired metrics said of pairs of images, by role: "truth" (an output and its right answer), "cycle",
-            "identity", "style".
+            "identity", "style", "hole".
         labels: The class that each generated image was asked to be, int64 (N,); None where nobody asked.
         failures: Of extractors that are not at hand or could not read the images, by name.
     """

@@ -20,6 +20,7 @@ from benchbench.data.pipeline.streams import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import OF_MODELS, Metric
+from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import select_metrics
 from benchbench.metrics.sets.modes import ConditionalAccuracy
@@ -239,6 +240,8 @@ def _paired(
 
 def lacking(metric: Metric, reference: Reference) -> str | None:
     """What a metric needs that images and this reference do not have; None where they have it all."""
+    if "hole" in metric.needs:
+        return NO_HOLES
     if metric.needs & OF_MODELS:
         return OF_TRANSLATORS
     if reference.images is None and metric.needs_reference and "moments" not in metric.needs:

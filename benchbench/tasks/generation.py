@@ -23,6 +23,7 @@ from benchbench.core.seeds import image_rngs, permutation
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.image_source import Images, take
 from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
+from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, Outcome, balanced, score
 from benchbench.metrics.sets.mode_collapse import DuplicateRate, twins
@@ -83,6 +84,8 @@ class Generation(OneDataset):
 
     def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
         """Metrics of translators; those on pairs where nothing is given back; classes where nobody asks for them."""
+        if "hole" in metric.needs:
+            return NO_HOLES
         if metric.needs & OF_MODELS:
             return OF_TRANSLATORS
         if "truth" in metric.needs and not isinstance(model, Autoencoder):

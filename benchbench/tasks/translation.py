@@ -22,6 +22,7 @@ from benchbench.features.extract import extract
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, FeatureEvidence, Metric, Need, PairEvidence
 from benchbench.metrics.pairs.cycle import CYCLE
+from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader, PerImage
 from benchbench.metrics.select import TRANSLATION, Outcome, score
 from benchbench.metrics.sets.modes import ConditionalAccuracy, class_extractor
@@ -101,6 +102,8 @@ class Translation(TwoDomains):
             return "this model takes no colour hints"
         if "cycle" in missing and not isinstance(model, Cyclic):
             return "this needs a model of both directions"
+        if "hole" in missing:
+            return NO_HOLES
         if "style" in missing:
             return "this needs a style that was asked for; see benchbench run --model nst"
         # Only an extractor of these very domains knows the class that was asked for.

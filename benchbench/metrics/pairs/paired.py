@@ -143,6 +143,11 @@ def check_one_shape(x: Tensor, y: Tensor) -> None:
         raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
 
 
+def checked_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Both sides of pairs, uint8 N×3×H×W or N×1×H×W of one shape on one device; `InputError` for anything else."""
+    return _pair(x, y, y_channel=False, crop_border=0, levels=False)
+
+
 def _pair(
     x: ArrayLike, y: ArrayLike, y_channel: bool, crop_border: int, levels: bool
 ) -> tuple[Tensor, Tensor]:
@@ -194,8 +199,9 @@ def mean_over_images(values: Tensor, ends: Range) -> Estimate:
     return within(Estimate(mean, mean - half, mean + half, "95% t over images"), ends)
 
 
-PerImage = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
-"""Metric name to a function of two batches, uint8 or grey levels, that gives one value a pair."""
+PerImage = Mapping[str, Callable[..., Tensor]]
+"""Metric name to a function of two batches, uint8 or grey levels, that gives one value a pair; a metric in holes reads
+these too."""
 
 
 class PairReader:
@@ -204,15 +210,15 @@ class PairReader:
 
     Args:
         per_image: For each metric, by its name, a function of two batches N×3×H×W, as `update` is given them, that
-            gives one value a pair, float (N,): `PairedMetric.of_pairs`.
+            gives one value a pair, float (N,): `PairedMetric.of_pairs`, or `HoleMetric.in_holes`.
     """
 
-    def __init__(self, per_image: Mapping[str, Callable[[Tensor, Tensor], Tensor]]) -> None:
+    def __init__(self, per_image: Mapping[str, Callable[..., Tensor]]) -> None:
         self._per_image = per_image
         self._values: dict[str, list[Tensor]] = {name: [] for name in per_image}
         self._failures: dict[str, MetricFailed] = {}
 
-    def update(self, x: Tensor, y: Tensor) -> None:
+    def update(self, x: Tensor, y: Tensor, *beside: Tensor) -> None:
         """Compare a batch of pairs. A metric that cannot score such images at all (too small for its window, say)
         leaves its failure instead of values.
 
@@ -220,6 +226,7 @@ class PairReader:
             x: Outputs, uint8 N×3×H×W; or grey levels as a model left them, float32 or float64 on the scale 0..255,
                 neither clipped nor rounded.
             y: What each is held against, of the same shape.
+            *beside: What else the functions read of each pair, such as its hole, bool N×1×H×W.
 
         Raises:
             InputError: The images cannot be paired, or a level is not finite.
@@ -234,7 +241,7 @@ class PairReader:
         for name in self._per_image.keys() - self._failures.keys():
             try:
                 with contained(name):  # and whoever changes its input changes no other's
-                    values = self._per_image[name](x.clone(), y.clone())
+                    values = self._per_image[name](*(given.clone() for given in (x, y, *beside)))
                 self._values[name].append(_one_a_pair(values, name, len(x)).clone())
             except MetricFailed as failure:
                 self._failures[name] = failure
@@ -272,8 +279,8 @@ class PairedMetric(Metric):
     A class sets the fields of `Metric` and writes `per_image`.
 
     Attributes:
-        role: Which pairs it is shown: "truth" (an output and its right answer), "cycle", "identity" or "style", as in
-            `metric.Need`.
+        role: Which pairs it is shown: "truth" (an output and its right answer), "cycle", "identity", "style" or "hole",
+            as in `metric.Need`.
         why_infinite: What a reader is told where a value is not finite, as the end of a sentence.
         reads_levels: Whether `per_image` has the keyword `levels` and takes grey levels that are neither clipped nor
             rounded. A class that writes a `per_image` of its own says so itself; one that does not is shown such

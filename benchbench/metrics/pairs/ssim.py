@@ -39,6 +39,15 @@ def ssim_planes(x: Tensor, y: Tensor) -> Tensor:
     return _per_plane(x, y)[:, :, 0].mean(1)
 
 
+def ssim_map(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM at each position whose whole window lies within the image: x, y real N×C×H×W in 0..255 -> float64
+    N×C×(H−10)×(W−10), the first of which is of the window in the upper left corner. `MetricFailed` as `ssim_planes`."""
+    _check_size(x, TAPS, "SSIM", "an 11×11 window")
+    parts = [_ssim_and_cs(maps)[0].movedim(1, 0) for maps in _filtered(x, y)]
+    maps = torch.cat(parts)
+    return maps.view(*x.shape[:2], *maps.shape[1:])
+
+
 def ms_ssim_planes(x: Tensor, y: Tensor) -> Tensor:
     """Multi-scale SSIM of each image over five scales: as `ssim_planes`; `MetricFailed` below 161×161 pixels.
 
@@ -86,15 +95,22 @@ def _bands(n: int, device: torch.device) -> Iterator[tuple[slice, slice, Tensor]
 
 def _per_plane(x: Tensor, y: Tensor) -> Tensor:
     """Means of SSIM and of its contrast·structure factor over each channel, float64 N×C×2."""
+    parts = [
+        torch.stack([of_each.mean((0, 2)) for of_each in _ssim_and_cs(maps)], dim=1)
+        for maps in _filtered(x, y)
+    ]
+    return torch.cat(parts).view(x.shape[0], x.shape[1], 2)
+
+
+def _filtered(x: Tensor, y: Tensor) -> Iterator[Tensor]:
+    """What `_filter` gives of a few planes after the other, those of N×C×H×W in their order."""
     height, width = x.shape[-2:]
     down, across = list(_bands(height, x.device)), list(_bands(width, x.device))
     planes = max(1, _PIXELS // (height * width))
     xs, ys = (images.flatten(0, 1).movedim(0, 1) for images in (x, y))
-    parts = [
-        _ssim_and_cs(_filter(xs[:, some].double(), ys[:, some].double(), down, across))
-        for some in (slice(start, start + planes) for start in range(0, xs.shape[1], planes))
-    ]
-    return torch.cat(parts).view(x.shape[0], x.shape[1], 2)
+    for start in range(0, xs.shape[1], planes):
+        some = slice(start, start + planes)
+        yield _filter(xs[:, some].double(), ys[:, some].double(), down, across)
 
 
 def _filter(
@@ -118,13 +134,13 @@ def _filter(
     return out.view(4, height - TAPS + 1, count, width - TAPS + 1)
 
 
-def _ssim_and_cs(maps: Tensor) -> Tensor:
-    """From the filtered maps to means over positions, B×2. Twice the paper's sums: 4 μx μy = μs² − μd², and
-    so on.
+def _ssim_and_cs(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """From the filtered maps to SSIM and contrast·structure at each position, h×B×w. Twice the paper's sums:
+    4 μx μy = μs² − μd², and so on.
     """
     squares = maps[:2].square_()
     variances = maps[2:].sub_(squares)
     (s, d), (vs, vd) = squares, variances
     cs = (vs - vd).add_(2 * _C2).div_(vs.add_(vd).add_(2 * _C2))
     luminance = (s - d).add_(2 * _C1).div_(s.add_(d).add_(2 * _C1))
-    return torch.stack([luminance.mul_(cs).mean((0, 2)), cs.mean((0, 2))], dim=1)
+    return luminance.mul_(cs), cs
