@@ -23,11 +23,13 @@ import pandas as pd
 
 from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
+from benchbench.core.errors import InputError
 from benchbench.core.machine import settle_in
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
-from benchbench.data.dataset import size_text
+from benchbench.data.dataset import size_text, sizes_text
+from benchbench.data.pipeline.image_stream import MixedSizesError
 from benchbench.results.load import load_results
 from benchbench.results.manifest import Artefact, ImagesEvaluated, RunManifest, SampleFacts, Seconds
 from benchbench.results.provenance import read_manifest
@@ -44,6 +46,9 @@ from benchbench.views.grid import image_grid
 PICTURE = Artefact(
     file="samples.png", kind="samples", caption="the images that were scored, and the reference"
 )
+
+
+ANY_SIZE = "pairs alone, as with --metrics psnr,ssim, may be of any size"
 
 
 class Evaluated(NamedTuple):
@@ -155,7 +160,10 @@ def evaluate_images(
         InputError: The request cannot be carried out; nothing was written.
     """
     with default_float32():
-        return _evaluated(spec, out, runtime, held)
+        try:
+            return _evaluated(spec, out, runtime, held)
+        except MixedSizesError as error:
+            raise InputError(f"{error}; {ANY_SIZE}") from error
 
 
 def _evaluated(spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory) -> Evaluated:
@@ -194,7 +202,7 @@ def _facts(plan: Evaluation, scored: Scored, known: Before, seconds: Seconds) ->
     samples = SampleFacts(
         n=plan.samples.n,
         fingerprint=plan.samples.fingerprint,
-        size=size_text(scored.samples),
+        size=sizes_text(plan.samples.sizes),
         options=spec.model_dump(include={"samples", "kind", "latent", "classes"}, exclude_none=True),
         generator_sha256=generator_sha256(spec.images, spec.kind),
     )
@@ -208,9 +216,12 @@ def _record(plan: Evaluation, scored: Scored, run: ImagesEvaluated, store: Store
     samples = plan.samples
     with store.write(plan.dataset_name, samples.name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
-        panels = [("samples", scored.samples), ("reference", scored.real)]
         image_grid(
-            [(label, images.permute(0, 2, 3, 1).numpy()) for label, images in panels if images is not None],
+            [
+                (label, images.permute(0, 2, 3, 1).numpy())
+                for label, images in scored.panels
+                if images is not None
+            ],
             folder / PICTURE.file,
             f"{plan.model} against {plan.dataset_name}",
         )
@@ -221,13 +232,14 @@ def _data(against: Reference, scored: Scored) -> dict[str, Any]:
     """What the reference is, as `describe_data` says it of the data of a run. Statistics know no size: theirs is that
     of the samples that were held against them."""
     whole = {} if against.dataset is None else describe_data(against.dataset)
+    size = size_text(scored.samples) if against.images is None else sizes_text(against.images.sizes)
     return {
         **whole,
         "fingerprint": against.fingerprint,
         "n": against.n,
         "imported": against.imported,
         "statistics_sha256": against.statistics.sha256 if against.statistics else None,
-        "size": size_text(scored.samples if scored.real is None else scored.real),
+        "size": size,
         "notes": scored.notes,
     }
 
@@ -246,5 +258,5 @@ def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None
     )
     if not asked_before or plan.samples.once:
         return None
-    plan.samples.scan(progress)
+    plan.samples.scan(progress, one_size=not plan.pairs_alone)
     return store.find(plan.dataset_name, plan.samples.name, plan.key)

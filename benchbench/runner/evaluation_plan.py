@@ -7,7 +7,7 @@ Runtime knobs are no part of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -122,6 +122,11 @@ class Evaluation:
             seed=self.seed,
         )
 
+    @property
+    def pairs_alone(self) -> bool:
+        """Whether nothing but pairs is compared: then images may be of any size, each pair scored at its own."""
+        return self.pairs is not None and only_pairs(self.metrics, self.reasons)
+
     def moments(self, metric: Metric) -> Moments | None:
         """What the statistics of the reference say to a metric that reads no more of it; None where its images do."""
         extractor = self.extractors.loaded.get(metric.extractor or "")
@@ -196,9 +201,11 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         *_check_statistics(reference, chosen, extractors),
     ]
     if reference.images is not None:
-        reference.images.scan(progress)
-        if (cut := [own for own in chosen if isinstance(own, PairedMetric) and own.crop_border]) != []:
-            refuse_too_small(cut, *next(reference.images.batches(1)).shape[2:])
+        alone = together is not None and only_pairs(chosen, reasons)
+        reference.images.scan(progress, one_size=not alone)
+        cut = [own for own in chosen if isinstance(own, PairedMetric) and own.crop_border]
+        # What only the smaller ones cannot have fails alone.
+        refuse_too_small(cut, *max(reference.images.sizes, key=min))
     if left_out := {name: why for name, why in reasons.items() if name not in named}:
         progress.note(_without(left_out))
     return Evaluation(
@@ -235,6 +242,11 @@ def _paired(
     if reference.images is None or not any("truth" in metric.needs for metric in metrics):
         return None
     return pairs(samples, reference.images, some=spec.samples is not None)
+
+
+def only_pairs(metrics: Iterable[Metric], reasons: Mapping[str, str]) -> bool:
+    """Whether all metrics that can be had compare an output with its right answer. reasons: of those that cannot."""
+    return all("truth" in metric.needs for metric in metrics if metric.name not in reasons)
 
 
 def lacking(metric: Metric, reference: Reference) -> str | None:

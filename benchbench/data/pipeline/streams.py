@@ -20,7 +20,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.catalogue import load_split, open_files
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.blocks import Block, batch_name, check_tensor, tensor_blocks
-from benchbench.data.pipeline.image_source import Images, chosen, pieces
+from benchbench.data.pipeline.image_source import Images, chosen, pieces, size_of
 from benchbench.data.pipeline.image_stream import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec, parse_spec
@@ -116,6 +116,7 @@ def from_images(
         notes=notes,
         fingerprint=fingerprint,
         digests=known,
+        sizes=None if known is None else [size_of(images)] * len(images),
     )
 
 
