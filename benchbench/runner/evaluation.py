@@ -53,7 +53,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     compared = None
     if plan.pairs is not None:
         of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"truth"}]
-        compared = PairPass(plan.pairs, of_pairs, one_size=not plan.pairs_alone)
+        compared = PairPass(plan.pairs, of_pairs, one_size=not plan.pairs_alone, task=plan.task)
     title = f"judging {plan.samples.name}"
     beside: Tensor | None
     if compared is not None and plan.pairs_alone:
@@ -69,7 +69,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     outcomes = _outcomes(plan, replace(seen, pairs=pairs), runtime)
     return Scored(
         list(rows_of(plan, (_number(plan, outcome) for outcome in outcomes))),
-        _notes(plan, shown, beside),
+        [*_notes(plan, shown, beside), *(() if compared is None else compared.notes)],
         shown,
         beside,
         windows=compared is not None and plan.pairs_alone and compared.windowed,
@@ -122,7 +122,7 @@ def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcom
 def _number(plan: Evaluation, outcome: Outcome) -> Number:
     """With what went into it."""
     if "truth" in outcome.metric.needs:
-        return Number(outcome, PAIRED, plan.n_samples)
+        return Number(outcome, PAIRED if plan.task is None else plan.task.row, plan.n_samples)
     if plan.moments(outcome.metric) is not None:
         statistics = plan.reference.statistics
         return Number(outcome, "generation", plan.n_samples, None if statistics is None else statistics.n)
@@ -161,6 +161,8 @@ def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
     if not plan.pairs_alone and samples.shape[2:] != real.shape[2:]:
         (h, w), (height, width) = samples.shape[2:], real.shape[2:]
         notes.append(f"samples are {w}×{h} and the reference is {width}×{height}; each network resizes both")
+    if plan.task is not None:  # equal pairs are counted as they are compared
+        return notes
     mine, theirs = plan.samples.digests, plan.reference.images.digests
     known = set(theirs)
     copies = sum(image in known for image in mine)

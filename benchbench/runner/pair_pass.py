@@ -14,6 +14,7 @@ from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_stream import Pairs, Size
 from benchbench.metrics.metric import PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
+from benchbench.runner.restored import Fitting, Undoing
 
 SHOWN = 64  # pairs of samples.png
 WINDOW = (
@@ -26,11 +27,19 @@ class PairPass:
     """One pass over pairs: what the metrics say of them, and the first of them for a picture.
 
     pairs: both sides. metrics: those that compare them. one_size: whether all must have one size, for what reads the
-    outputs beside.
+    outputs beside. task: how a pair is brought together; None for as it is.
     """
 
-    def __init__(self, pairs: Pairs, metrics: Sequence[PairedMetric], *, one_size: bool) -> None:
+    def __init__(
+        self,
+        pairs: Pairs,
+        metrics: Sequence[PairedMetric],
+        *,
+        one_size: bool,
+        task: Undoing | None = None,
+    ) -> None:
         self._pairs, self._metrics, self._one_size = pairs, metrics, one_size
+        self._fitting = None if task is None else Fitting(task, pairs)
         self._reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
         self._outputs: list[Tensor] = []
         self._references: list[Tensor] = []
@@ -40,6 +49,9 @@ class PairPass:
         """The outputs in their order, in batches of one size, each compared before it is handed on."""
         device = runtime.device
         for row, x, y in self._pairs.in_step(runtime.batch(BATCH), one_size=self._one_size):
+            whole = x
+            if self._fitting is not None:
+                x, y = self._fitting.fitted(row, x, y)
             if x.shape != y.shape:
                 raise self._pairs.unlike(row, x, y)
             with torch.inference_mode():
@@ -48,7 +60,7 @@ class PairPass:
             left = SHOWN - len(self._outputs)
             self._outputs += x[:left].cpu()
             self._references += y[:left].cpu()
-            yield x
+            yield whole
 
     def read(self, title: str, runtime: Runtime) -> None:
         """The pass, where nobody wants the outputs."""
@@ -61,6 +73,11 @@ class PairPass:
         """The first outputs and their references, uint8 N×3×H×W: whole where all have one size, else what of them is in
         a window around the middle, in native pixels on white."""
         return alike(self._outputs), alike(self._references)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the numbers should know of how pairs were brought together, and of what they look like."""
+        return [] if self._fitting is None else self._fitting.notes()
 
     @property
     def windowed(self) -> bool:
