@@ -31,6 +31,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import DATASETS
 from benchbench.data.dataset import Dataset
 from benchbench.data.domains import Domains
+from benchbench.data.photos import Photos
 from benchbench.data.sources.archives import ZipSource
 from benchbench.data.sources.arrays import NpySource, NpzSource
 from benchbench.data.sources.files import FileSource
@@ -107,6 +108,14 @@ def load_split(spec: SourceSpec, options: SourceOptions, progress: Progress = SI
     return replace(
         side, name=f"{domains.name}-{side.name}", notes=domains.notes, source=domains.source
     ), split
+
+
+def load_photos(spec: SourceSpec, options: SourceOptions, progress: Progress = SILENT) -> Photos:
+    """The photographs that a registered name stands for: those that are tested on, unless `spec` names their training
+    part."""
+    sides: tuple[Photos | None, Photos] = DATASETS.make(spec.where).photos(options.size, progress)
+    train, test = sides
+    return train if spec.split == "train" and train is not None else test
 
 
 def _one(spec: SourceSpec, found: Dataset | Domains) -> Dataset:

@@ -91,6 +91,17 @@ def size_text(images: Images) -> str:
     return f"{width}×{height}"
 
 
+def sizes_text(sizes: Sequence[tuple[int, int]]) -> str:
+    """The sizes (H, W) of images as records state them, width first: "32×32", or from the smallest to the largest.
+
+    >>> sizes_text([(512, 512), (344, 228), (512, 512)])
+    '228×344 to 512×512, 2 sizes'
+    """
+    each = sorted(set(sizes), key=lambda size: (size[0] * size[1], size))
+    first, last = (f"{width}×{height}" for height, width in (each[0], each[-1]))
+    return first if len(each) == 1 else f"{first} to {last}, {len(each)} sizes"
+
+
 class _Described(Protocol):
     @property
     def fingerprint(self) -> str: ...

@@ -15,7 +15,7 @@ A metric that cannot be computed (too few images for k = 5, say) is a row with i
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +23,13 @@ import pandas as pd
 
 from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
+from benchbench.core.errors import InputError
 from benchbench.core.machine import settle_in
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
-from benchbench.data.dataset import size_text
+from benchbench.data.dataset import size_text, sizes_text
+from benchbench.data.pipeline.image_stream import MixedSizesError
 from benchbench.results.load import load_results
 from benchbench.results.manifest import Artefact, ImagesEvaluated, RunManifest, SampleFacts, Seconds
 from benchbench.results.provenance import read_manifest
@@ -37,13 +39,16 @@ from benchbench.runner.describe import Before, before, describe_data, stated
 from benchbench.runner.evaluation import Scored, score_images
 from benchbench.runner.evaluation_plan import Evaluation, make_evaluation, resolve
 from benchbench.runner.extractors import missing_today
-from benchbench.runner.sources import BOTH_NAMED, InMemory, Reference, Samples, generator_sha256, named
+from benchbench.runner.sources import BOTH_NAMED, InMemory, Samples, generator_sha256, named
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.views.grid import image_grid
 
 PICTURE = Artefact(
     file="samples.png", kind="samples", caption="the images that were scored, and the reference"
 )
+
+
+ANY_SIZE = "pairs alone, as with --metrics psnr,ssim, may be of any size"
 
 
 class Evaluated(NamedTuple):
@@ -77,6 +82,8 @@ def evaluate(
     classes: int | None = None,
     seed: int = 0,
     allow_pickle: bool = False,
+    task: str | None = None,
+    task_options: Mapping[str, Any] | Sequence[str] = (),
     out: Path | str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
@@ -101,6 +108,8 @@ def evaluate(
         classes: A conditional generator's number of classes.
         seed: Of a generator's noise; samples of one name under several seeds are replicates.
         allow_pickle: Let .npz, .npy and TorchScript files run code; only for files you trust.
+        task: Score pairs under the protocol of this task, "super-resolution" for example.
+        task_options: What the images undo, `{"scale": 4}`; as text after `--task-option`.
         out: The folder for the record; None for no record.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
@@ -129,6 +138,8 @@ def evaluate(
         classes=classes,
         seed=seed,
         allow_pickle=allow_pickle,
+        task=task,
+        task_options=task_options,
     )
     runtime = Runtime(resolve_device(device), batch_size, progress)
     held = InMemory.of(images, reference)
@@ -155,7 +166,10 @@ def evaluate_images(
         InputError: The request cannot be carried out; nothing was written.
     """
     with default_float32():
-        return _evaluated(spec, out, runtime, held)
+        try:
+            return _evaluated(spec, out, runtime, held)
+        except MixedSizesError as error:
+            raise InputError(f"{error}; {ANY_SIZE}") from error
 
 
 def _evaluated(spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory) -> Evaluated:
@@ -191,14 +205,18 @@ def _with_reasons_of_today(rows: pd.DataFrame, plan: Evaluation) -> pd.DataFrame
 def _facts(plan: Evaluation, scored: Scored, known: Before, seconds: Seconds) -> ImagesEvaluated:
     """What the run.json of an evaluation says."""
     spec = plan.spec
+    under = {} if spec.task is None else {"task": spec.task, "task_options": spec.task_options}
     samples = SampleFacts(
         n=plan.samples.n,
         fingerprint=plan.samples.fingerprint,
-        size=size_text(scored.samples),
-        options=spec.model_dump(include={"samples", "kind", "latent", "classes"}, exclude_none=True),
+        size=sizes_text(plan.samples.sizes),
+        options={
+            **spec.model_dump(include={"samples", "kind", "latent", "classes"}, exclude_none=True),
+            **under,
+        },
         generator_sha256=generator_sha256(spec.images, spec.kind),
     )
-    data = _data(plan.reference, scored)
+    data = _data(plan, scored)
     common = stated(plan, known, data, seconds=seconds, artefacts=[PICTURE])
     return ImagesEvaluated(**common.stated(), samples=samples, request=plan.request)
 
@@ -208,26 +226,31 @@ def _record(plan: Evaluation, scored: Scored, run: ImagesEvaluated, store: Store
     samples = plan.samples
     with store.write(plan.dataset_name, samples.name, plan.key, run) as folder:
         write_rows(folder / METRICS, scored.rows)
-        panels = [("samples", scored.samples), ("reference", scored.real)]
         image_grid(
-            [(label, images.permute(0, 2, 3, 1).numpy()) for label, images in panels if images is not None],
+            [
+                (label, images.permute(0, 2, 3, 1).numpy())
+                for label, images in scored.panels
+                if images is not None
+            ],
             folder / PICTURE.file,
             f"{plan.model} against {plan.dataset_name}",
         )
     return store.cell_dir(plan.dataset_name, samples.name, plan.key)
 
 
-def _data(against: Reference, scored: Scored) -> dict[str, Any]:
+def _data(plan: Evaluation, scored: Scored) -> dict[str, Any]:
     """What the reference is, as `describe_data` says it of the data of a run. Statistics know no size: theirs is that
     of the samples that were held against them."""
+    against = plan.reference
     whole = {} if against.dataset is None else describe_data(against.dataset)
+    size = size_text(scored.samples) if against.images is None else sizes_text(against.images.sizes)
     return {
         **whole,
-        "fingerprint": against.fingerprint,
+        "fingerprint": plan.fingerprint,
         "n": against.n,
         "imported": against.imported,
         "statistics_sha256": against.statistics.sha256 if against.statistics else None,
-        "size": size_text(scored.samples if scored.real is None else scored.real),
+        "size": size,
         "notes": scored.notes,
     }
 
@@ -246,5 +269,5 @@ def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None
     )
     if not asked_before or plan.samples.once:
         return None
-    plan.samples.scan(progress)
+    plan.samples.scan(progress, one_size=not plan.pairs_alone)
     return store.find(plan.dataset_name, plan.samples.name, plan.key)

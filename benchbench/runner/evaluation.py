@@ -1,24 +1,27 @@
 """The pass that answers an evaluation: from its images to its numbers.
 
 Every image goes through every extractor once, whatever the metrics, while the next ones are being decoded; pairs
-are compared in the same pass.
+are compared in the same pass. Where nothing but pairs is compared, images may be of any size, each pair scored at its
+own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
+from benchbench.data.dataset import size_text
 from benchbench.data.pipeline.streams import ImageStream
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
-from benchbench.metrics.pairs.paired import PairedMetric, PairReader
+from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.record import Row
 from benchbench.runner.evaluation_plan import Evaluation
+from benchbench.runner.pair_pass import PairPass
 from benchbench.runner.rows import PAIRED, rows_of
 from benchbench.tasks.base import Number
 from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
@@ -29,25 +32,61 @@ BATCH = 64  # images at once where no extractor has a preference
 
 @dataclass(frozen=True)
 class Scored:
-    """The numbers, what a reader should know of them, and the first images of both sides."""
+    """The numbers, what a reader should know of them, and the first images of both sides. windows: whether these are
+    parts of images that differ in size."""
 
     rows: list[Row]
     notes: list[str]
     samples: Tensor
     real: Tensor | None
+    windows: bool = False
+
+    @property
+    def panels(self) -> list[tuple[str, Tensor | None]]:
+        """What a picture shows: the images of either side by what stands above them."""
+        part = f", the middle of each, {size_text(self.samples)}" if self.windows else ""
+        return [(f"samples{part}", self.samples), (f"reference{part}", self.real)]
 
 
 def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     """One pass over the samples, the reference from its cache, and all metrics."""
-    of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"truth"}]
-    reader = PairReader({m.name: m.of_pairs for m in of_pairs})
+    compared = None
+    if plan.pairs is not None:
+        of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"truth"}]
+        compared = PairPass(plan.pairs, of_pairs, one_size=not plan.pairs_alone, task=plan.task)
+    title = f"judging {plan.samples.name}"
+    beside: Tensor | None
+    if compared is not None and plan.pairs_alone:
+        compared.read(title, runtime)
+        seen, (shown, beside) = Evidence(failures=plan.extractors.failures), compared.shown
+    else:
+        batches = (
+            plan.samples.batches(runtime.batch(BATCH)) if compared is None else compared.outputs(runtime)
+        )
+        seen, shown = _seen(plan, batches, title, runtime)
+        beside = _first_images(plan.reference.images)
+    pairs = {} if compared is None else {"truth": compared.evidence()}
+    outcomes = _outcomes(plan, replace(seen, pairs=pairs), runtime)
+    return Scored(
+        list(rows_of(plan, (_number(plan, outcome) for outcome in outcomes))),
+        [*_notes(plan, shown, beside), *(() if compared is None else compared.notes)],
+        shown,
+        beside,
+        windows=compared is not None and plan.pairs_alone and compared.windowed,
+    )
+
+
+def _seen(
+    plan: Evaluation, batches: Iterator[Tensor], title: str, runtime: Runtime
+) -> tuple[Evidence, Tensor]:
+    """What the extractors say of all sets, and the first samples."""
     generated, failures, shown = gather(
-        _batches(plan, reader, runtime),
+        batches,
         plan.samples.n,
         plan.extractors.loaded,
         plan.metrics,
         runtime,
-        title=f"judging {plan.samples.name}",
+        title=title,
         keep=GRID,
     )
     failures = {**plan.extractors.failures, **failures}
@@ -55,52 +94,39 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     def features_of(images: ImageStream | None, metrics: Sequence[Metric]) -> Sides:
         return {} if images is None else _real(plan, images, metrics, failures, runtime)
 
-    known = {m.name: moments for m in plan.metrics if (moments := plan.moments(m)) is not None}
-    real = features_of(plan.reference.images, [m for m in plan.metrics if m.name not in known])
+    real = features_of(plan.reference.images, [m for m in plan.metrics if plan.moments(m) is None])
     held_out = features_of(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
+    return Evidence(
+        {"generated": generated, "reference": real, "held_out": held_out}, failures=failures
+    ), shown
+
+
+def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcome]:
+    """What became of each metric, by name. Those that the statistics of the reference answer are held against these."""
+    known = {m.name: moments for m in plan.metrics if (moments := plan.moments(m)) is not None}
     possible = [metric for metric in plan.metrics if metric.name not in plan.reasons]
     # A set such as `all` has no such row.
     unmet = [metric for metric in plan.metrics if metric.name in plan.reasons and metric.name in plan.named]
     outcomes = [Outcome(metric, None, "failed", plan.reasons[metric.name]) for metric in unmet]
     with runtime.progress.stage("computing metrics", len(possible), "metric") as stage:
         told = {m.extractor or "": FeatureEvidence(known[m.name]) for m in possible if m.name in known}
-        for against, some in (
-            (real, [metric for metric in possible if metric.name not in known]),
-            (told, [metric for metric in possible if metric.name in known]),
+        for sets, some in (
+            (seen.sets, [metric for metric in possible if metric.name not in known]),
+            ({**seen.sets, "reference": told}, [metric for metric in possible if metric.name in known]),
         ):
-            sets = {"generated": generated, "reference": against, "held_out": held_out}
-            evidence = Evidence(sets, {"truth": reader.compute()}, failures=failures)
-            outcomes += score(some, placed(evidence, runtime)) if some else []
+            outcomes += score(some, placed(replace(seen, sets=sets), runtime)) if some else []
         stage.advance(len(possible))
-    outcomes.sort(key=lambda outcome: outcome.metric.name)
-    beside = _first_images(plan.reference.images)
-    return Scored(
-        list(rows_of(plan, (_number(plan, outcome) for outcome in outcomes))),
-        _notes(plan, shown, beside),
-        shown,
-        beside,
-    )
+    return sorted(outcomes, key=lambda outcome: outcome.metric.name)
 
 
 def _number(plan: Evaluation, outcome: Outcome) -> Number:
     """With what went into it."""
     if "truth" in outcome.metric.needs:
-        return Number(outcome, PAIRED, plan.n_samples)
+        return Number(outcome, PAIRED if plan.task is None else plan.task.row, plan.n_samples)
     if plan.moments(outcome.metric) is not None:
         statistics = plan.reference.statistics
         return Number(outcome, "generation", plan.n_samples, None if statistics is None else statistics.n)
     return Number(outcome, "generation", plan.n_samples, plan.reference.n)
-
-
-def _batches(plan: Evaluation, reader: PairReader, runtime: Runtime) -> Iterator[Tensor]:
-    """The samples; where metrics on pairs were asked for, `reader` compares each with its partner on the way."""
-    batch_size, device = runtime.batch(BATCH), runtime.device
-    if plan.pairs is None:
-        yield from plan.samples.batches(batch_size)
-        return
-    for x, y in plan.pairs.batches(batch_size):
-        reader.update(x.to(device), y.to(device))
-        yield x
 
 
 def _real(
@@ -132,9 +158,11 @@ def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
     notes += [] if plan.pairs is None else plan.pairs.notes
     if real is None or plan.reference.images is None:
         return notes
-    if samples.shape[2:] != real.shape[2:]:
+    if not plan.pairs_alone and samples.shape[2:] != real.shape[2:]:
         (h, w), (height, width) = samples.shape[2:], real.shape[2:]
         notes.append(f"samples are {w}×{h} and the reference is {width}×{height}; each network resizes both")
+    if plan.task is not None:  # equal pairs are counted as they are compared
+        return notes
     mine, theirs = plan.samples.digests, plan.reference.images.digests
     known = set(theirs)
     copies = sum(image in known for image in mine)

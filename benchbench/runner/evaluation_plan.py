@@ -7,7 +7,7 @@ Runtime knobs are no part of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from benchbench.features.moments import Moments
 from benchbench.metrics.metric import OF_MODELS, Metric
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
-from benchbench.metrics.select import select_metrics
+from benchbench.metrics.select import STANDARD, select_metrics
 from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.key import cell_key
 from benchbench.runner.extractors import (
@@ -37,6 +37,7 @@ from benchbench.runner.extractors import (
     with_known_names,
 )
 from benchbench.runner.labels import checked_name
+from benchbench.runner.restored import Undoing, asked_task, fingerprint, inapplicable
 from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.tasks.generation import OF_TRANSLATORS
@@ -50,7 +51,8 @@ class Evaluation:
     ranked_on: extractors as in `runner.plan.Plan`. pairs: both sides with partners in the same row, where metrics on
     pairs were asked for. extractor_notes: what a reader should know of the extractors on this data. reasons: of metrics
     that cannot be had from these two sides, by name; named: those that somebody named, which are then recorded as
-    failed, while those of a set are left out."""
+    failed, while those of a set are left out. task: under whose protocol pairs are compared, None where each is taken
+    as it is."""
 
     spec: EvaluationSpec
     samples: ImageStream
@@ -62,6 +64,7 @@ class Evaluation:
     extractor_notes: Sequence[str] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     named: Set[str] = frozenset()
+    task: Undoing | None = None
 
     @property
     def name(self) -> str | None:
@@ -99,11 +102,21 @@ class Evaluation:
         return self.reference.name
 
     @property
+    def fingerprint(self) -> str:
+        """Of the reference, with a task as a run of it records its data; known when it has been read."""
+        images = self.reference.images
+        return (
+            self.reference.fingerprint
+            if self.task is None or images is None
+            else fingerprint(self.task, images)
+        )
+
+    @property
     def request(self) -> str:
         """Digest of all that the numbers depend on but the pixels of the samples."""
         specifications = [self.extractors.specification(metric) for metric in self.metrics]
         asked: list[Any] = [self.model, self.samples.n, self.dataset_name, self.reference.identity, self.seed]
-        asked += self._moved
+        asked += [*self._moved, *self._protocol]
         return digest([asked, specifications])
 
     @property
@@ -117,11 +130,16 @@ class Evaluation:
             training=None,
             weights_sha256=None,
             dataset_fingerprint=self.reference.identity,
-            task={"names": ["evaluate", *self._moved], "reference": self.dataset_name},
+            task={"names": ["evaluate", *self._moved, *self._protocol], "reference": self.dataset_name},
             metrics=[self.extractors.specification(metric) for metric in self.metrics],
             n_samples=self.samples.n,
             seed=self.seed,
         )
+
+    @property
+    def pairs_alone(self) -> bool:
+        """Whether nothing but pairs is compared: then images may be of any size, each pair scored at its own."""
+        return self.pairs is not None and only_pairs(self.metrics, self.reasons)
 
     def moments(self, metric: Metric) -> Moments | None:
         """What the statistics of the reference say to a metric that reads no more of it; None where its images do."""
@@ -136,6 +154,11 @@ class Evaluation:
         moved = None if self.pairs is None else self.pairs.moved
         return [] if moved is None else [digest(list(moved))]
 
+    @property
+    def _protocol(self) -> list[str]:
+        """Under what pairs are compared, where a task says so."""
+        return [] if self.task is None else [f"{self.task.row} {self.task.version}"]
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -144,6 +167,21 @@ class Resolved:
     spec: EvaluationSpec
     images: Samples
     reference: Samples
+    task: Undoing | None = None
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether nothing but pairs is asked for."""
+        chosen = select_metrics(self.spec.metrics, EXTRACTORS.names(), standard=self.standard)
+        return self.task is not None or all("truth" in metric.needs for metric in chosen)
+
+    @property
+    def standard(self) -> Sequence[str]:
+        """What the set `standard` stands for: of a task its metrics on pairs."""
+        if self.task is None:
+            return STANDARD
+        chosen = select_metrics(self.task.standard, EXTRACTORS.names())
+        return [metric.name for metric in chosen if "truth" in metric.needs]
 
 
 def resolve(spec: EvaluationSpec, held: InMemory) -> Resolved:
@@ -151,12 +189,14 @@ def resolve(spec: EvaluationSpec, held: InMemory) -> Resolved:
     `spec` does not name."""
     checked_name(spec.name)
     spec = with_known_names(spec)
-    select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
-    return Resolved(
+    asked = Resolved(
         spec,
         _side("images", spec.images, held.images),
         _side("reference", spec.reference, held.reference),
+        asked_task(spec.task, spec.task_options),
     )
+    select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names(), standard=asked.standard)
+    return asked
 
 
 def _side(title: str, named: str | None, held: Samples | None) -> Samples:
@@ -171,13 +211,13 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     """Both sides and the extractors opened. Everything that can be refused is refused here, cheapest first; the pixels
     of the reference have been read then, those of the samples not."""
     spec, progress = asked.spec, runtime.progress
-    reading = SourceOptions(size=spec.size, allow_pickle=spec.allow_pickle)
+    reading = SourceOptions(size=spec.size, allow_pickle=spec.allow_pickle, any_size=asked.of_pairs)
     reference = open_reference(asked.reference, reading, progress)
     load = ExtractorLoader(runtime.device)
     readers = _choose_extractors(spec, reference, load)
-    chosen = _choose_metrics(spec.metrics, readers)
+    chosen = _choose_metrics(asked, readers)
     named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
-    reasons = {metric.name: why for metric in chosen if (why := lacking(metric, reference)) is not None}
+    reasons = {metric.name: why for metric in chosen if (why := _lacks(asked, metric, reference)) is not None}
     drawing = replace(
         reading,
         kind=spec.kind,
@@ -197,13 +237,25 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         *_check_statistics(reference, chosen, extractors),
     ]
     if reference.images is not None:
-        reference.images.scan(progress)
-        if (cut := [own for own in chosen if isinstance(own, PairedMetric) and own.crop_border]) != []:
-            refuse_too_small(cut, *next(reference.images.batches(1)).shape[2:])
+        alone = together is not None and only_pairs(chosen, reasons)
+        reference.images.scan(progress, one_size=not alone)
+        cut = [own for own in chosen if isinstance(own, PairedMetric) and own.crop_border]
+        # What only the smaller ones cannot have fails alone.
+        refuse_too_small(cut, *max(reference.images.sizes, key=min))
     if left_out := {name: why for name, why in reasons.items() if name not in named}:
         progress.note(_without(left_out))
     return Evaluation(
-        spec, samples, reference, chosen, extractors, readers.names, together, notes, reasons, named
+        spec,
+        samples,
+        reference,
+        chosen,
+        extractors,
+        readers.names,
+        together,
+        notes,
+        reasons,
+        named,
+        asked.task,
     )
 
 
@@ -236,6 +288,16 @@ def _paired(
     if reference.images is None or not any("truth" in metric.needs for metric in metrics):
         return None
     return pairs(samples, reference.images, some=spec.samples is not None)
+
+
+def only_pairs(metrics: Iterable[Metric], reasons: Mapping[str, str]) -> bool:
+    """Whether all metrics that can be had compare an output with its right answer. reasons: of those that cannot."""
+    return all("truth" in metric.needs for metric in metrics if metric.name not in reasons)
+
+
+def _lacks(asked: Resolved, metric: Metric, reference: Reference) -> str | None:
+    """As `lacking`; and what has no meaning under a task."""
+    return (None if asked.task is None else inapplicable(metric)) or lacking(metric, reference)
 
 
 def lacking(metric: Metric, reference: Reference) -> str | None:
@@ -271,14 +333,15 @@ def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: Extract
     return choose_extractors(["inception_v3" if inception else DEFAULT_EXTRACTOR], None, load)
 
 
-def _choose_metrics(names: Sequence[str], readers: Chosen) -> list[Metric]:
-    """As `select_metrics`; but the sets of metrics leave out those on pairs, which not any two folders are, and
-    those on classes that were asked for, which nobody did of images that are there."""
+def _choose_metrics(asked: Resolved, readers: Chosen) -> list[Metric]:
+    """As `select_metrics`; but without a task the sets of metrics leave out those on pairs, which not any two folders
+    are, and those on classes that were asked for, which nobody did of images that are there."""
+    names = asked.spec.metrics
     return [
         metric
-        for metric in select_metrics(names, readers.names, readers.own)
+        for metric in select_metrics(names, readers.names, readers.own, asked.standard)
         if _is_named(metric, names)
-        or not ("truth" in metric.needs or isinstance(metric, ConditionalAccuracy))
+        or not (("truth" in metric.needs and asked.task is None) or isinstance(metric, ConditionalAccuracy))
     ]
 
 

@@ -15,7 +15,14 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.catalogue import load_split
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.fingerprint import combine_in_order
-from benchbench.data.pipeline.streams import ImageStream, from_dataset, from_tensors, is_split, open_images
+from benchbench.data.pipeline.streams import (
+    ImageStream,
+    from_dataset,
+    from_tensors,
+    is_photos,
+    is_split,
+    open_images,
+)
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import folder_name, parse_spec
 from benchbench.features.extractor import Extractor
@@ -169,7 +176,7 @@ def open_reference(
             raise InputError("the reference is read more than once; give a tensor or a list of tensors")
         return Reference(stream.name, stream)
     spec, options = parse_spec(str(reference)), options or SourceOptions()
-    if is_split(spec):
+    if is_split(spec) and not (options.any_size and is_photos(spec)):
         dataset, split = load_split(spec, options, progress)
         images = from_dataset(dataset, split)
         if split != "train":

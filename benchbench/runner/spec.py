@@ -180,6 +180,8 @@ class EvaluationSpec(Spec, frozen=True):
         classes: A conditional generator's number of classes.
         seed: Of a generator's noise; samples of one name under several seeds are replicates.
         allow_pickle: Whether .npz, .npy and TorchScript files may run code; only for files you trust.
+        task: Under whose protocol pairs are scored, "super-resolution" for example; None for as they are.
+        task_options: What the images undo, by the names of the task's own settings.
     """
 
     asks_for = "an evaluation"
@@ -217,6 +219,12 @@ class EvaluationSpec(Spec, frozen=True):
     allow_pickle: bool = Field(
         default=False, description="Let .npz, .npy and TorchScript files run code; only for files you trust."
     )
+    task: str | None = Field(
+        default=None,
+        description="Score pairs under the protocol of this task: super-resolution, denoise or another that undoes "
+        "something; see benchbench list tasks.",
+    )
+    task_options: Settings = Field(default_factory=dict, description="A setting of the task; repeatable.")
 
 
 class StatisticsSpec(Spec, frozen=True):

@@ -243,7 +243,7 @@ def _beside(blocks: Sequence[Image.Image], gap: int = SPACE) -> Image.Image:
 def _captioned(text: str, block: Image.Image, size: int = TEXT) -> Image.Image:
     """`text` over `block`, which grows to the right where the text is the wider one."""
     font = ImageFont.load_default(size)
-    text = " ".join(text.split())
+    text = " ".join(text.split()).replace("×", "x")  # which Pillow's own font does not have
     width = max(block.width, int(font.getlength(text)) + 1)
     picture = Image.new("RGB", (width, block.height + 2 * size), PAPER)
     ImageDraw.Draw(picture).text((0, size // 4), text, fill=INK, font=font)

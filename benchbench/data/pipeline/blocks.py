@@ -27,18 +27,16 @@ LOOK_AT = 64  # images whose values say in which range floats are
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive images of one size.
+    """Consecutive images of one size; the next block may have another.
 
     images: uint8 N×3×H×W. name: of the first one, for errors. applied: for each image, the keys of
-    `decode.CONVERSIONS` that apply; empty if none does to any. odd: the name and (H, W) of the image that comes
-    next where that has another size than these. there: the same images as a tensor on a device, where that is where
-    they come from.
+    `decode.CONVERSIONS` that apply; empty if none does to any. there: the same images as a tensor on a device, where
+    that is where they come from.
     """
 
     images: NDArray[np.uint8]
     name: str
     applied: Sequence[Sequence[str]] = ()
-    odd: tuple[str, tuple[int, int]] | None = None
     there: Tensor | None = None
 
     @property
@@ -129,20 +127,22 @@ def decoded_blocks(
 ) -> Generator[Block, None, None]:
     """Files as they are decoded (`decode_ahead`); `InputError` names the first one that cannot be used."""
     with closing(decode_ahead(items, size=size, cut=cut)) as chunks:
-        yield from map(_block, chunks)
+        for chunk in chunks:
+            yield from _blocks(chunk)
 
 
-def _block(chunk: Sequence[tuple[str, Pixels | UnusableError]]) -> Block:
-    images: list[NDArray[np.uint8]] = []
-    applied: list[list[str]] = []
-    odd = None
+def _blocks(chunk: Sequence[tuple[str, Pixels | UnusableError]]) -> Generator[Block, None, None]:
+    """Images that follow one another and have one size are a block."""
+    first, images, applied = "", list[NDArray[np.uint8]](), list[list[str]]()
     for name, result in chunk:
         if isinstance(result, UnusableError):
             raise InputError(f"{name} {result}") from result
         pixels, conversions = result
         if images and pixels.shape[:2] != images[0].shape[1:]:
-            odd = (name, (pixels.shape[0], pixels.shape[1]))
-            break
+            yield Block(np.stack(images), first, applied)
+            images, applied = [], []
+        first = first if images else name
         images.append(pixels.transpose(2, 0, 1))
         applied.append(conversions)
-    return Block(np.stack(images), chunk[0][0], applied, odd)
+    if images:
+        yield Block(np.stack(images), first, applied)

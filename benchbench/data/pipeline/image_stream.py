@@ -1,8 +1,8 @@
 """What all sources of images have in common once they are opened: a stream of uint8 RGB batches.
 
 Pattern: a source yields `Block`s, whose borders no batch size changes. A thread computes them ahead of the
-consumer; `ImageStream.batches` checks that all images have one size, cuts the blocks into batches of the size
-asked for, and gathers the fingerprint on the way.
+consumer; `ImageStream.batches` checks that all images have one size where its consumer needs that, cuts the blocks into
+batches of the size asked for, and gathers the fingerprint on the way.
 
 Trade-offs: cutting costs one copy of each batch, and in return generated images, which may differ in their
 last bit with the number of images in a forward pass, are the same for every batch size. No more than a few
@@ -11,7 +11,7 @@ blocks and one batch are in memory; of each image its digest is kept, 32 bytes.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,9 +30,17 @@ from benchbench.data.pipeline.prefetch import read_ahead
 
 IN_MEMORY = "in memory nobody resizes them: bring all to one size first"
 DEPTH = 3  # blocks that wait for the consumer
+PAIR_VALUES = 2**24  # of either side at once, or one pair: comparing them takes several copies in float64
 
 Pick = Callable[[Sequence[int]], Generator[Block, None, None]]
 """Starts a pass over the images of these numbers, in this order."""
+
+Size = tuple[int, int]
+"""(H, W) in pixels."""
+
+
+class MixedSizesError(InputError):
+    """Images of several sizes where all must have one."""
 
 
 class ImageStream:
@@ -56,12 +64,13 @@ class ImageStream:
         notes: Iterable[str] = (),
         fingerprint: str | None = None,
         digests: Sequence[bytes] | None = None,
+        sizes: Sequence[Size] | None = None,
         once: bool = False,
         varies: bool = False,
         in_memory: bool = False,
     ) -> None:
-        """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests:
-        where they are known before."""
+        """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests,
+        sizes: where they are known before; digests are with sizes."""
         self.name = name
         self.n = n
         self.labels = labels
@@ -72,6 +81,7 @@ class ImageStream:
         self._conversions: list[str] = []
         self._fingerprint = fingerprint
         self._digests = digests
+        self._sizes = sizes
         self.once = once
         self._varies = varies
         self.in_memory = in_memory
@@ -95,6 +105,17 @@ class ImageStream:
         return self._digests
 
     @property
+    def sizes(self) -> Sequence[Size]:
+        """That of each image, in their order; known after a complete pass."""
+        if self._sizes is None:
+            raise InputError(f"the sizes of the images of {self.name} are known once all have been read")
+        return self._sizes
+
+    def called(self, row: int) -> str:
+        """An image as errors call it, by its number."""
+        return f"{self.names[row] if self.names is not None else f'image {row}'} of {self.name}"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the record should know; what was converted is known after a complete pass."""
         return (*self._notes, *self._conversions)
@@ -103,24 +124,26 @@ class ImageStream:
         """Add what a reader of the record should know."""
         self._notes.append(text)
 
-    def batches(self, batch_size: int) -> Iterator[Tensor]:
+    def batches(self, batch_size: int, *, one_size: bool = True) -> Iterator[Tensor]:
         """All images as uint8 N×3×H×W, `batch_size` at a time, the last batch as short as it falls.
 
-        The order is the same every time. `InputError` names the first image that cannot be used, or that has
-        another size than the first one.
+        The order is the same every time. `InputError` names the first image that cannot be used; `MixedSizesError` the
+        first that has another size than the first one, unless one_size is False: then a batch ends where the next image
+        has another size.
         """
         if batch_size < 1:
             raise InputError(f"batch size {batch_size} is not possible; use 1 or more")
         self._begin()
-        return self._cut(batch_size)
+        return self._cut(batch_size, one_size)
 
-    def scan(self, progress: Progress = SILENT) -> None:
-        """A pass that keeps nothing, unless there was one: digests, fingerprint and notes are known then."""
+    def scan(self, progress: Progress = SILENT, *, one_size: bool = True) -> None:
+        """A pass that keeps nothing, unless there was one: digests, sizes, fingerprint and notes are known then.
+        one_size: as in `batches`."""
         if self._digests is not None:
             return
         self._begin()
         with progress.stage(f"reading {self.name}", self.n, "image") as stage:
-            for part in self._checked():
+            for part in self._checked(one_size):
                 stage.advance(len(part))
 
     def first(self, n: int) -> ImageStream:
@@ -149,6 +172,7 @@ class ImageStream:
             notes=[*self._notes, cut] if n < self.n else self._notes,
             fingerprint=self._fingerprint if n == self.n else None,
             digests=None if self._digests is None else self._digests[:n],
+            sizes=None if self._sizes is None else self._sizes[:n],
             once=self.once,
             varies=self._varies,
             in_memory=self.in_memory,
@@ -169,6 +193,7 @@ class ImageStream:
             notes=self._notes,
             fingerprint=self._fingerprint if whole else None,
             digests=None if self._digests is None else [self._digests[row] for row in rows],
+            sizes=None if self._sizes is None else [self._sizes[row] for row in rows],
             once=self.once,
         )
 
@@ -177,10 +202,14 @@ class ImageStream:
             raise InputError(f"{self.name} can be read only once; give a tensor or a list of tensors instead")
         self._begun = True
 
-    def _cut(self, batch_size: int) -> Iterator[Tensor]:
+    def _cut(self, batch_size: int, one_size: bool) -> Iterator[Tensor]:
         held: list[Tensor] = []
-        with closing(self._checked()) as parts:
+        with closing(self._checked(one_size)) as parts:
             for part in parts:
+                if held and part.shape[2:] != held[0].shape[2:]:
+                    if any(map(len, held)):
+                        yield torch.cat(held)
+                    held = []
                 held.append(part)
                 if sum(map(len, held)) >= batch_size:
                     joined = torch.cat(held)
@@ -190,20 +219,22 @@ class ImageStream:
         if any(map(len, held)):
             yield torch.cat(held)
 
-    def _checked(self) -> Generator[Tensor, None, None]:
+    def _checked(self, one_size: bool) -> Generator[Tensor, None, None]:
         """The images of each block, after the checks that need to see all of them in order."""
         start: Block | None = None
         digests: list[bytes] = []
+        sizes: list[Size] = []
         applied: Counter[str] = Counter()
         count = 0
         with closing(read_ahead(self._with_digests(), DEPTH)) as blocks:
             for block, of_block in blocks:
                 start = start or block
-                if block.size != start.size:
-                    raise self._mixed(start, block.name, block.size)
-                if block.odd is not None:
-                    raise self._mixed(start, *block.odd)
+                if one_size and block.size != start.size:
+                    way = IN_MEMORY if self.in_memory else WAY_TO_ONE_SIZE
+                    differ = size_differs((start.name, start.size), (block.name, block.size))
+                    raise MixedSizesError(f"{differ}; {way}")
                 digests.extend(of_block)
+                sizes.extend([block.size] * len(of_block))
                 applied.update(chain.from_iterable(block.applied))
                 count += len(block.images)
                 yield block.tensor
@@ -215,18 +246,15 @@ class ImageStream:
                 "start again"
             )
         self._conversions = conversion_notes(applied, count)
-        self._digests = digests
+        self._digests, self._sizes = digests, sizes
 
     def _name_of_other(self, digests: Sequence[bytes]) -> str:
         """The first image that has another digest than before."""
-        row = next(
-            i for i, (now, before) in enumerate(zip(digests, self.digests, strict=True)) if now != before
+        return self.called(
+            next(
+                i for i, (now, before) in enumerate(zip(digests, self.digests, strict=True)) if now != before
+            )
         )
-        return f"{self.names[row] if self.names is not None else f'image {row}'} of {self.name}"
-
-    def _mixed(self, start: Block, name: str, size: tuple[int, int]) -> InputError:
-        way = IN_MEMORY if self.in_memory else WAY_TO_ONE_SIZE
-        return InputError(f"{size_differs((start.name, start.size), (name, size))}; {way}")
 
     def _with_digests(self) -> Generator[tuple[Block, list[bytes]], None, None]:
         with closing(self._blocks()) as blocks:
@@ -245,17 +273,39 @@ class Pairs:
     notes: Sequence[str] = ()
     moved: Sequence[int] | None = None
 
-    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of both in step, each uint8 N×3×H×W of one size; `InputError` where sizes differ."""
-        for x, y in zip(self.a.batches(batch_size), self.b.batches(batch_size), strict=True):
+    def batches(self, batch_size: int, *, one_size: bool = True) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of both in step, each uint8 N×3×H×W of one size; `InputError` where the sizes of a pair differ.
+        one_size: as in `ImageStream.batches`."""
+        for row, x, y in self.in_step(batch_size, one_size=one_size):
             if x.shape != y.shape:
-                (h0, w0), (h1, w1) = x.shape[2:], y.shape[2:]
-                alone = self.a.in_memory or self.b.in_memory
-                way = IN_MEMORY if alone else "--size N brings both to N×N"
-                raise InputError(
-                    f"{self.a.name} has images of {w0}×{h0} but {self.b.name} of {w1}×{h1}; {way}"
-                )
+                raise self.unlike(row, x, y)
             yield x, y
+
+    def in_step(self, batch_size: int, *, one_size: bool = True) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """As `batches`, but the images of one side may have another size than their partners; with the number of the
+        first pair. Batches of large images are smaller."""
+        ours, theirs = (side.batches(batch_size, one_size=one_size) for side in (self.a, self.b))
+        row, x, y = 0, torch.empty(0), torch.empty(0)
+        while row < self.a.n:
+            x = x if len(x) else next(ours)
+            y = y if len(y) else next(theirs)
+            most = max(1, PAIR_VALUES // max(x[0].numel(), y[0].numel()))
+            n = min(len(x), len(y), most)
+            yield row, x[:n], y[:n]
+            row, x, y = row + n, x[n:], y[n:]
+        for side in (ours, theirs):  # a pass that is not complete tells neither digests nor sizes
+            deque(side, maxlen=0)
+
+    def unlike(self, row: int, x: Tensor, y: Tensor) -> InputError:
+        """Why the pair of this number cannot be compared: its sizes, N×3×H×W, differ."""
+        alone = self.a.in_memory or self.b.in_memory
+        (h0, w0), (h1, w1) = x.shape[2:], y.shape[2:]
+        way = IN_MEMORY if alone else "--size N brings both to N×N"
+        if row == 0 and (self.a.names is None or self.b.names is None):
+            return InputError(f"{self.a.name} has images of {w0}×{h0} but {self.b.name} of {w1}×{h1}; {way}")
+        return InputError(
+            f"{self.a.called(row)} is {w0}×{h0} but its partner {self.b.called(row)} is {w1}×{h1}; {way}"
+        )
 
 
 def pairs(a: ImageStream, b: ImageStream, *, some: bool = False) -> Pairs:

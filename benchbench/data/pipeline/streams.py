@@ -17,10 +17,12 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.catalogue import load_split, open_files
+from benchbench.core.registry import DATASETS
+from benchbench.data.catalogue import load_photos, load_split, open_files
 from benchbench.data.dataset import Dataset
+from benchbench.data.photos import Photos
 from benchbench.data.pipeline.blocks import Block, batch_name, check_tensor, tensor_blocks
-from benchbench.data.pipeline.image_source import Images, chosen, pieces
+from benchbench.data.pipeline.image_source import Images, chosen, pieces, size_of
 from benchbench.data.pipeline.image_stream import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec, parse_spec
@@ -31,7 +33,9 @@ __all__ = [
     "Pairs",
     "from_dataset",
     "from_images",
+    "from_photos",
     "from_tensors",
+    "is_photos",
     "is_split",
     "open_images",
     "pairs",
@@ -54,6 +58,8 @@ def open_images(
         raise InputError(
             f"--latent, --samples and --classes are for a generator, but {spec.text} is a {spec.kind}"
         )
+    if options.any_size and is_photos(spec):
+        return from_photos(load_photos(spec, options, progress), spec.name)
     if is_split(spec):
         return from_dataset(*load_split(spec, options, progress))
     return open_files(spec, options).stream()
@@ -62,6 +68,11 @@ def open_images(
 def is_split(spec: SourceSpec) -> bool:
     """Whether it names one split of a dataset, and not all images of some files."""
     return spec.split is not None or spec.kind in ("dataset", "pairs")
+
+
+def is_photos(spec: SourceSpec) -> bool:
+    """Whether it names registered photographs, which have sizes of their own."""
+    return spec.kind == "dataset" and hasattr(DATASETS.get(spec.where), "photos")
 
 
 def from_tensors(
@@ -116,6 +127,7 @@ def from_images(
         notes=notes,
         fingerprint=fingerprint,
         digests=known,
+        sizes=None if known is None else [size_of(images)] * len(images),
     )
 
 
@@ -129,6 +141,24 @@ def from_dataset(dataset: Dataset, title: str) -> ImageStream:
         names=split.names,
         notes=dataset.notes,
         fingerprint=split.fingerprint,
+    )
+
+
+def from_photos(photos: Photos, name: str) -> ImageStream:
+    """Photographs at their own sizes."""
+
+    def pick(rows: Sequence[int]) -> Generator[Block, None, None]:
+        return (Block(photos.image(row).numpy(), photos.names[row]) for row in rows)
+
+    return ImageStream(
+        name,
+        len(photos),
+        lambda: pick(range(len(photos))),
+        names=photos.names,
+        pick=pick,
+        notes=photos.notes,
+        digests=photos.digests,
+        sizes=photos.sizes,
     )
 
 

@@ -15,13 +15,15 @@ LARGEST = 4096
 class SourceOptions:
     """kind: what the source is, where its name does not tell (`spec.KINDS`). size: bring all images to size×size: the
     largest centred square, by Pillow's LANCZOS filter. allow_pickle: read arrays of pickled objects and run
-    TorchScript, which are programs of their authors. Of a generator alone: latent, the length of its latents; samples,
+    TorchScript, which are programs of their authors. any_size: whether registered photographs are taken as they are, at
+    their own sizes, and not as a dataset of one size. Of a generator alone: latent, the length of its latents; samples,
     how many images to make; classes, of a conditional one; seed, of its noise; device, where it runs.
     """
 
     kind: str | None = None
     size: int | None = None
     allow_pickle: bool = False
+    any_size: bool = False
     latent: int | None = None
     samples: int | None = None
     classes: int | None = None

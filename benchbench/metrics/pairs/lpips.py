@@ -63,6 +63,7 @@ class LPIPS(PairedMetric):
     """Learned perceptual image patch similarity (Zhang et al. 2018), AlexNet."""
 
     family = "lpips"
+    smallest = SMALLEST
     higher_is_better = False
     scale = "log"  # a distance
     ends = (0.0, None)

@@ -31,7 +31,7 @@ from benchbench.data.degrade.resize import to_uint8
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.numerics.arguments import check_whole, real_numbers
 from benchbench.metrics.numerics.intervals import within
-from benchbench.metrics.pairs.ssim import ms_ssim_planes, ssim_planes
+from benchbench.metrics.pairs.ssim import MS_SMALLEST, TAPS, ms_ssim_planes, ssim_planes
 
 MOST = 9999
 """Pixels of a border that is cut off, and points of the truth that a model is shown: more is a slip."""
@@ -282,6 +282,7 @@ class PairedMetric(Metric):
         role: Which pairs it is shown: "truth" (an output and its right answer), "cycle", "identity", "style" or "hole",
             as in `metric.Need`.
         why_infinite: What a reader is told where a value is not finite, as the end of a sentence.
+        smallest: The side in pixels below which it says nothing of an image.
         reads_levels: Whether `per_image` has the keyword `levels` and takes grey levels that are neither clipped nor
             rounded. A class that writes a `per_image` of its own says so itself; one that does not is shown such
             levels clipped and rounded.
@@ -297,6 +298,7 @@ class PairedMetric(Metric):
     needs_reference = False
     uses_extractor = False
     why_infinite: ClassVar[str] = ""
+    smallest: ClassVar[int] = 1
     reads_levels: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -398,6 +400,7 @@ class SSIM(PairedMetric):
     """Structural similarity (Wang et al. 2004), 11×11 Gaussian window."""
 
     family = "ssim"
+    smallest = TAPS
     higher_is_better = True
     scale = "arcsine"  # has two ends
     ends = (-1.0, 1.0)
@@ -410,6 +413,7 @@ class MSSSIM(PairedMetric):
     """Multi-scale structural similarity (Wang et al. 2003), five scales."""
 
     family = "ms_ssim"
+    smallest = MS_SMALLEST
     higher_is_better = True
     scale = "arcsine"  # has two ends
     ends = (-1.0, 1.0)
@@ -479,6 +483,7 @@ class SSIMY(PairedMetric):
     """Structural similarity (Wang et al. 2004) of BT.601 luma, as super-resolution papers report it."""
 
     family = "ssim_y"
+    smallest = TAPS
     higher_is_better = True
     scale = "arcsine"  # has two ends
     ends = (-1.0, 1.0)

@@ -26,6 +26,8 @@ TAPS = 11
 _SIGMA = 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
+MS_SMALLEST = (TAPS - 1) * 2 ** (len(_MS_WEIGHTS) - 1) + 1
+"""Side of the images for which the window fits into the last of the five scales."""
 # Output rows of one banded block, and pixels of one channel worked on at once. Wider blocks multiply more zeros
 # and more pixels leave the cache; narrower and fewer are more calls, and on a busy machine each call waits for
 # its threads (12 rows and 65,536 pixels were as fast on an idle one, and took seconds an image on a busy one).
@@ -55,8 +57,7 @@ def ms_ssim_planes(x: Tensor, y: Tensor) -> Tensor:
     negative mean counts as 0, since it has no real power. Between scales: the mean of 2×2 pixels, the last
     row or column of an odd size repeated, as in the authors' code.
     """
-    smallest = (TAPS - 1) * 2 ** (len(_MS_WEIGHTS) - 1) + 1
-    _check_size(x, smallest, "MS-SSIM", "an 11×11 window at the last of five scales")
+    _check_size(x, MS_SMALLEST, "MS-SSIM", "an 11×11 window at the last of five scales")
     product = torch.ones(x.shape[:2], dtype=torch.float64, device=x.device)
     for scale, weight in enumerate(_MS_WEIGHTS):
         if scale:

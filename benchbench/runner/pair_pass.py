@@ -1,0 +1,121 @@
+"""The pairs of an evaluation, compared as they come by, each at its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchbench.core.errors import MetricFailed
+from benchbench.core.runtime import Runtime
+from benchbench.data.pipeline.image_stream import Pairs, Size
+from benchbench.metrics.metric import PairEvidence
+from benchbench.metrics.pairs.paired import PairedMetric, PairReader
+from benchbench.runner.restored import Fitting, Undoing
+
+SHOWN = 64  # pairs of samples.png
+WINDOW = (
+    256  # pixels of an image that stands among others of another size: as many as a picture shows one by one
+)
+BATCH = 64  # pairs at once where nobody said how many
+
+
+class PairPass:
+    """One pass over pairs: what the metrics say of them, and the first of them for a picture.
+
+    pairs: both sides. metrics: those that compare them. one_size: whether all must have one size, for what reads the
+    outputs beside. task: how a pair is brought together; None for as it is.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        metrics: Sequence[PairedMetric],
+        *,
+        one_size: bool,
+        task: Undoing | None = None,
+    ) -> None:
+        self._pairs, self._metrics, self._one_size = pairs, metrics, one_size
+        self._fitting = None if task is None else Fitting(task, pairs)
+        self._reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
+        self._outputs: list[Tensor] = []
+        self._references: list[Tensor] = []
+        self._sizes: dict[Size, int] = {}
+
+    def outputs(self, runtime: Runtime) -> Iterator[Tensor]:
+        """The outputs in their order, in batches of one size, each compared before it is handed on."""
+        device = runtime.device
+        for row, x, y in self._pairs.in_step(runtime.batch(BATCH), one_size=self._one_size):
+            whole = x
+            if self._fitting is not None:
+                x, y = self._fitting.fitted(row, x, y)
+            if x.shape != y.shape:
+                raise self._pairs.unlike(row, x, y)
+            with torch.inference_mode():
+                self._reader.update(x.to(device), y.to(device))
+            self._sizes.setdefault((x.shape[2], x.shape[3]), row)
+            left = SHOWN - len(self._outputs)
+            self._outputs += x[:left].cpu()
+            self._references += y[:left].cpu()
+            yield whole
+
+    def read(self, title: str, runtime: Runtime) -> None:
+        """The pass, where nobody wants the outputs."""
+        with runtime.progress.stage(title, self._pairs.a.n, "image") as stage:
+            for some in self.outputs(runtime):
+                stage.advance(len(some))
+
+    @property
+    def shown(self) -> tuple[Tensor, Tensor]:
+        """The first outputs and their references, uint8 N×3×H×W: whole where all have one size, else what of them is in
+        a window around the middle, in native pixels on white."""
+        return alike(self._outputs), alike(self._references)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the numbers should know of how pairs were brought together, and of what they look like."""
+        return [] if self._fitting is None else self._fitting.notes()
+
+    @property
+    def windowed(self) -> bool:
+        """Whether `shown` has windows."""
+        return len({image.shape for image in self._outputs}) > 1
+
+    def evidence(self) -> PairEvidence:
+        """What the metrics said. What fails for the size of an image alone names the smallest one, where sizes
+        differ."""
+        found = self._reader.compute()
+        if len(self._sizes) < 2:
+            return found
+        (height, width), row = min(self._sizes.items(), key=lambda item: min(item[0]))
+        failures = dict(found.failures)
+        for metric in self._metrics:
+            side = metric.smallest + 2 * metric.crop_border
+            if metric.name in failures and side > min(height, width):
+                failures[metric.name] = MetricFailed(
+                    f"{metric.name} needs images of at least {side}×{side}, and the smallest of these, "
+                    f"{self._pairs.a.called(row)}, is {width}×{height}"
+                )
+        return replace(found, failures=failures)
+
+
+def alike(images: Sequence[Tensor]) -> Tensor:
+    """uint8 3×H×W each, as one batch: as they are where all have one size; else in their middle as much as the largest
+    of them has, at most 256 pixels a side, smaller ones on white."""
+    if len({image.shape for image in images}) == 1:
+        return torch.stack(list(images))
+    height, width = (min(WINDOW, max(image.shape[i] for image in images)) for i in (1, 2))
+    return torch.stack([_window(image, height, width) for image in images])
+
+
+def _window(image: Tensor, height: int, width: int) -> Tensor:
+    """The middle height×width pixels of one image, uint8 3×H×W, on white where it has fewer."""
+    top, left = (
+        max(0, have - want) // 2 for have, want in zip(image.shape[1:], (height, width), strict=True)
+    )
+    part = image[:, top : top + height, left : left + width]
+    down, right = height - part.shape[1], width - part.shape[2]
+    return F.pad(part, (right // 2, right - right // 2, down // 2, down - down // 2), value=255)

@@ -1,0 +1,129 @@
+"""Outputs that something else made, under the protocol of a task of restoration: `evaluate --task super-resolution`.
+
+The task says what was undone, which metrics papers report of it and what rows call it; here an output and its reference
+are brought together as it does with a model's own (references cut to a multiple of the scale), and what does not look
+like the protocol is said: as an error where sizes cannot be brought together, else as a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+from benchbench.core.hashing import digest
+from benchbench.core.registry import TASKS
+from benchbench.data.degrade.degradations import Degrades
+from benchbench.data.pipeline.fingerprint import combine
+from benchbench.data.pipeline.image_stream import ImageStream, Pairs
+from benchbench.metrics.metric import Metric
+from benchbench.runner.advice import Signs, cut_to, why_unlike
+from benchbench.tasks.base import NoOptions, make_task
+
+OTHERWISE = "the outputs of a task are compared with their references, pair by pair; leave --task out for those of sets"
+
+
+@runtime_checkable
+class Undoing(Protocol):
+    """A task whose outputs somebody else may have made: all that it asks of a model is to undo a degradation."""
+
+    name: str
+    version: int
+    standard: Sequence[str]
+
+    @property
+    def row(self) -> str: ...
+    def degradation(self) -> Degrades: ...
+
+
+def asked_task(name: str | None, options: Mapping[str, Any]) -> Undoing | None:
+    """The task under whose protocol outputs are scored, None where none was named; `InputError` for one that scores
+    none but a model's own, and where nothing says what was undone: a default that is another would name rows
+    wrongly."""
+    if name is None:
+        if options:
+            raise InputError(f"{', '.join(options)} is an option of a task; name the task with --task")
+        return None
+    task = make_task(TASKS.spelled(name), options)
+    if not isinstance(task, Undoing):
+        able = [own for own, one in TASKS.made() if isinstance(one, Undoing)]
+        raise InputError(
+            f"the task {name} asks a model for its outputs and scores no others; those that do: {', '.join(able)}"
+        )
+    options_of: type[BaseModel] = getattr(task, "Options", NoOptions)
+    said = [own for own in options_of.model_fields if own != "train"]
+    if said and not any(own in options for own in said):
+        raise InputError(
+            f"--task {name} does not say what the outputs undo; say it with --{said[0]} (or --task-option "
+            f"{'=…, '.join(said)}=…)"
+        )
+    return task
+
+
+class Fitting:
+    """How the outputs of others meet the references of a task, and what a pass over them shows."""
+
+    def __init__(self, task: Undoing, pairs: Pairs) -> None:
+        self._scale = task.degradation().scale
+        self._pairs = pairs
+        self._cut = self._uncut = 0
+        self._signs = Signs(self._scale)
+
+    def fitted(self, row: int, outputs: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
+        """Pairs as they are compared. row: the number of the first. outputs, references: uint8 N×3×H×W, each of one
+        size; `InputError` where these cannot be brought together."""
+        own, other = ((images.shape[2], images.shape[3]) for images in (outputs, references))
+        whole = cut_to(other, self._scale)
+        if not all(whole):
+            raise InputError(
+                f"{self._pairs.b.called(row)} is {other[1]}×{other[0]}, which cannot be made {self._scale} times "
+                "smaller; leave it out on both sides"
+            )
+        if own not in (whole, other):
+            raise self._unlike(row, own, other)
+        if other != whole:
+            if own == whole:
+                self._cut += len(outputs)
+            else:
+                self._uncut += len(outputs)
+        x, y = (images[..., : whole[0], : whole[1]] for images in (outputs, references))
+        self._signs.update(x, y)
+        return x, y
+
+    def _unlike(self, row: int, own: tuple[int, int], other: tuple[int, int]) -> InputError:
+        why = why_unlike(own, other, self._scale) or "give outputs as large as their references"
+        whole = cut_to(other, self._scale)
+        cut = "" if whole == other else f" (cut to {whole[1]}×{whole[0]}, a multiple of the scale)"
+        return InputError(
+            f"{self._pairs.a.called(row)} is {own[1]}×{own[0]}, and its reference {self._pairs.b.called(row)} is "
+            f"{other[1]}×{other[0]}{cut}; {why}"
+        )
+
+    def notes(self) -> list[str]:
+        """What a reader of the numbers should know."""
+        said, n, scale = [], self._pairs.a.n, self._scale
+        if self._cut:
+            said.append(
+                f"{self._cut} of {n} references were cut at the bottom and at the right to a multiple of {scale}, as "
+                "large as their outputs"
+            )
+        if self._uncut:
+            said.append(
+                f"{self._uncut} of {n} outputs are as large as references whose sides are no multiple of {scale}: "
+                "papers cut these before they are made smaller, so the outputs were made otherwise; both were cut "
+                "to be compared"
+            )
+        return said + self._signs.sentences()
+
+
+def fingerprint(task: Undoing, reference: ImageStream) -> str:
+    """Of the images and what was done to them, as a run of the task records it."""
+    return digest([combine(reference.digests, None), task.degradation().settings()])
+
+
+def inapplicable(metric: Metric) -> str | None:
+    """Why a metric has no meaning for the outputs of others under a task; None where it has one."""
+    return None if metric.needs == {"truth"} else OTHERWISE
