@@ -14,13 +14,20 @@ import pytest
 
 import benchbench
 from benchbench.cli import cli
+from benchbench.cli.spec_options import SHORT
 from benchbench.core.errors import InputError
 from benchbench.runner.spec import seed_list
 
 # What a command has otherwise: as Python says it, and what only a terminal needs.
 SAID = {"a": "a", "json_": "json", "format_": "format", "what": "what"}
 ONLY_THERE = {
-    "run": {"seed", "monitor_every", "on_collapse"},  # seeds is a list, the others are overrides
+    "run": {
+        "seed",
+        "monitor_every",
+        "on_collapse",
+        *SHORT,
+    },  # seeds is a list, the others are overrides and options
+    "evaluate": {*SHORT},  # task_options has them
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
     "leaderboard": {"cite"},  # format="bibtex"
 }

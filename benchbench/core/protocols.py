@@ -37,8 +37,8 @@ class Degradation(Protocol):
             number: The image's own, from 0 on: all randomness comes from it.
 
         Returns:
-            1×3×(H/scale)×(W/scale), on the CPU: uint8, or float32 grey levels where they are neither clipped nor
-            rounded.
+            An image of 1×3×(H/scale)×(W/scale), on the CPU; uint8, or float32 grey levels where they are neither
+            clipped nor rounded.
         """
 
     def of_patches(self, levels: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Degradation(Protocol):
             levels: float32 grey levels 0..255, N×C×H×W with C of 1 or 3; the scale divides both sides.
 
         Returns:
-            float32 grey levels, N×C×(H/scale)×(W/scale), whole ones where `of_image` has uint8.
+            float32 grey levels N×C×(H/scale)×(W/scale), whole ones where `of_image` has uint8.
         """
 
 

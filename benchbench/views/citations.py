@@ -18,7 +18,19 @@ from benchbench.views.text import plain
 
 CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity", "degraded")  # no paper, and none is missed
 # Formulas of textbooks, and networks of the project's own (those of `cnn_*` are cited by what they judge).
-OURS = ("psnr", "psnr_y", "mse", "mae", "class_tv", "swd", "mind", "cnn_*", "modes_*")
+OURS = (
+    "psnr",
+    "psnr_y",
+    "mse",
+    "mae",
+    "psnr_hole",
+    "mae_hole",
+    "class_tv",
+    "swd",
+    "mind",
+    "cnn_*",
+    "modes_*",
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from benchbench.core.baselines import baselines_folder
 from benchbench.core.protocols import Batch, ImageSpec, Stylizer, Trainable, Translator
 from benchbench.core.registry import MODELS
+from benchbench.data.degrade.degradations import Downscaled, Noisy
 from benchbench.models.build import build_model
 from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
@@ -57,7 +58,17 @@ def dataset_of(model: str) -> str | None:
     known = sorted(
         name for name in SPECS if (baselines_folder() / f"{model}-{name}" / "recipe.toml").is_file()
     )
+    if (baselines_folder() / model / "recipe.toml").is_file():  # that of a restorer is for whatever it undoes
+        return "train400"
     return "digits" if "digits" in known else next(iter(known), None)
+
+
+def spec_of(model: str, dataset: str) -> ImageSpec:
+    """What the model is told; a restorer also what it is to undo."""
+    if dataset != "train400":
+        return SPECS[dataset]
+    enlarges = next(iter(MODELS.get(model).undoes)) == "super-resolution"
+    return ImageSpec(48, 48, True, 0, Downscaled(2) if enlarges else Noisy("gaussian", 25.0))
 
 
 def prepared(model: str, dataset: str | None, n: int, *, side: int | None = None) -> Prepared:
@@ -65,9 +76,9 @@ def prepared(model: str, dataset: str | None, n: int, *, side: int | None = None
 
     side: of the images, where another than the dataset's will do.
     """
-    spec = SPECS[dataset or "digits"]
+    spec = spec_of(model, dataset or "digits")
     if side is not None:
-        spec = ImageSpec(side, side, spec.grey, spec.n_classes)
+        spec = replace(spec, height=side, width=side)
     recipe = load_recipe(model, dataset)
     torch.manual_seed(0)
     made = build_model(model, recipe.hyper, spec, recipe.sampling)

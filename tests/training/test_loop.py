@@ -308,8 +308,8 @@ def test_refused_requests(toys: Any) -> None:
     cases: list[tuple[nn.Module, dict[str, Any], str]] = [
         (
             vae(),
-            {"precision": "bf16"},
-            "precision bf16 needs a CUDA device but training runs on cpu; use fp32",
+            {"precision": "tf32"},
+            "precision tf32 needs a CUDA device but training runs on cpu; use fp32 or bf16",
         ),
         (vae(), {"precision": "fp16"}, "precision fp16 needs a CUDA device"),
         (

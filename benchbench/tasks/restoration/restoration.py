@@ -102,6 +102,8 @@ class RestorationTask(WithOptions):
             or not metric.needs_reference
         ):
             return "a restored image is compared with what it was, and pieces of all with pieces of the originals"
+        if sum(_pieces_in(size) for size in restoring(data).test.sizes) < LEAST_PIECES:
+            return f"the images are smaller than the pieces of {PIECE}×{PIECE} that distributions are measured on"
         return None
 
     def trains_on(self, model: nn.Module, data: TaskData) -> str:
@@ -181,17 +183,18 @@ class Restoration:
         runtime, n = self.runtime, request.n_samples
         shard = runtime.comm.shard(n)
         kept: list[Tensor] = []
+        in_pieces = any(metric.extractor for metric in request.metrics)
 
         def each() -> Iterator[tuple[Tensor, Tensor]]:
             for row in shard:
                 made = self.restored(row)
-                if request.extractors:
+                if in_pieces:
                     kept.append(pieces_of(in_8_bits(made)).cpu())
                 yield made, self.original(row).to(runtime.device)
 
         pairs: PairEvidence = read_pairs(each(), len(shard), per_image, "restoring images", runtime)
         evidence = Evidence(pairs={"truth": pairs}, failures=request.failures)
-        if not request.extractors:
+        if not in_pieces:
             return evidence
         return placed(self._with_pieces(evidence, request, kept), runtime)
 
