@@ -76,7 +76,9 @@ def mse(
 ) -> Tensor:
     """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border, levels)
-    return _difference(a, b).square_().mean((1, 2, 3)) / 255**2
+    if a.dtype == b.dtype == torch.uint8:
+        return _sum_of_squares(_distance(a, b)) / a[0].numel() / 255**2
+    return (a.double() - b.double()).square_().mean((1, 2, 3)) / 255**2
 
 
 def mae(
@@ -84,7 +86,9 @@ def mae(
 ) -> Tensor:
     """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border, levels)
-    return _difference(a, b).abs_().mean((1, 2, 3)) / 255
+    if a.dtype == b.dtype == torch.uint8:
+        return _distance(a, b).sum((1, 2, 3)).double() / a[0].numel() / 255
+    return (a.double() - b.double()).abs_().mean((1, 2, 3)) / 255
 
 
 def psnr(
@@ -184,8 +188,18 @@ def _cropped(images: Tensor, border: int) -> Tensor:
     return images[..., border : h - border, border : w - border]
 
 
-def _difference(x: Tensor, y: Tensor) -> Tensor:
-    return x.double() - y.double()
+def _distance(x: Tensor, y: Tensor) -> Tensor:
+    """|x − y| of uint8, in uint8."""
+    return torch.maximum(x, y).sub_(torch.minimum(x, y))
+
+
+def _sum_of_squares(levels: Tensor) -> Tensor:
+    """Of each image, uint8 N×C×H×W -> float64 (N,), without an error: 256 squares of at most 255 sum to less than 2²⁴,
+    up to which float32 counts, and their sums to less than 2⁵³."""
+    rows = levels.flatten(1).float().square_()
+    whole = rows.shape[1] // 256 * 256
+    parts = [rows[:, :whole].unflatten(1, (-1, 256)).sum(2), rows[:, whole:].sum(1, keepdim=True)]
+    return torch.cat(parts, 1).sum(1, dtype=torch.float64)
 
 
 def mean_over_images(values: Tensor, ends: Range) -> Estimate:
