@@ -33,6 +33,7 @@ from benchbench.metrics.numerics.arguments import check_whole, real_numbers
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.pairs.ssim import MS_SMALLEST, TAPS, ms_ssim_planes, ssim_planes
 
+_VALUES = 2**20  # of images whose squares are counted at once
 MOST = 9999
 """Pixels of a border that is cut off, and points of the truth that a model is shown: more is a slip."""
 
@@ -77,7 +78,7 @@ def mse(
     """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border, levels)
     if a.dtype == b.dtype == torch.uint8:
-        return _sum_of_squares(_distance(a, b)) / a[0].numel() / 255**2
+        return _in_cache(lambda a, b: _sum_of_squares(_distance(a, b)), a, b) / a[0].numel() / 255**2
     return (a.double() - b.double()).square_().mean((1, 2, 3)) / 255**2
 
 
@@ -87,7 +88,7 @@ def mae(
     """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border, levels)
     if a.dtype == b.dtype == torch.uint8:
-        return _distance(a, b).sum((1, 2, 3)).double() / a[0].numel() / 255
+        return _in_cache(lambda a, b: _distance(a, b).sum((1, 2, 3)), a, b).double() / a[0].numel() / 255
     return (a.double() - b.double()).abs_().mean((1, 2, 3)) / 255
 
 
@@ -130,7 +131,7 @@ def rgb_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def check_finite(images: Tensor) -> None:
+def _check_finite(images: Tensor) -> None:
     """`NotImagesError` for grey levels some of which are not finite: no mean over them would say anything."""
     if images.is_floating_point() and not torch.isfinite(images).all():
         bad = int((~torch.isfinite(images)).sum())
@@ -164,7 +165,7 @@ def _pair(
                 f"paired images must be uint8 {'or float32 or float64 levels ' if levels else ''}"
                 f"N×3×H×W or N×1×H×W but are {dtype_text(images)} {shape_text(images)}"
             )
-        check_finite(images)
+        _check_finite(images)
         if not len(images):
             raise InputError("there are no paired images to compare: an array of them is empty")
         if not images.shape[2] or not images.shape[3]:
@@ -186,6 +187,12 @@ def _cropped(images: Tensor, border: int) -> Tensor:
     if not 0 <= 2 * border < min(h, w):
         raise MetricFailed(f"cannot cut a border of {border} pixels off images of {h}×{w}")
     return images[..., border : h - border, border : w - border]
+
+
+def _in_cache(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """`function` of a few pairs after the other, so many that what it makes of them stays in a processor's cache."""
+    some = max(1, _VALUES // x[0].numel())
+    return torch.cat([function(a, b) for a, b in zip(x.split(some), y.split(some), strict=True)])
 
 
 def _distance(x: Tensor, y: Tensor) -> Tensor:
@@ -251,7 +258,7 @@ class PairReader:
                 raise InputError(
                     f"paired images must be uint8, or float32 or float64 levels, but are {dtype_text(images)}"
                 )
-            check_finite(images)
+            _check_finite(images)
         for name in self._per_image.keys() - self._failures.keys():
             try:
                 with contained(name):  # and whoever changes its input changes no other's
