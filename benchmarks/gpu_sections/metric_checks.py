@@ -26,6 +26,7 @@ LIMIT = 1e-6
 NEEDS = {"ndb": 1000, "kd_subsets": 1000}  # images without which a metric has no value
 ON_IMAGES = (
     "cycle",
+    "hole",
     "intra_class",
     "lpips",
     "paired",

@@ -223,6 +223,10 @@ CALLS: dict[str, Call] = {
     "paired.mean_over_images": lambda i: paired.mean_over_images(
         paired.mae(i.images, i.partners), (0.0, 1.0)
     ),
+    "paired.checked_pair": lambda i: paired.checked_pair(i.images, i.partners),
+    "hole.psnr_hole": lambda i: hole.psnr_hole(i.images, i.partners, i.images[:, :1] > 127),
+    "hole.mae_hole": lambda i: hole.mae_hole(i.images, i.partners, i.images[:, :1] > 127),
+    "hole.ssim_hole": lambda i: hole.ssim_hole(i.images, i.partners, i.images[:, :1] > 127),
     "pose.edges": lambda i: pose.edges(i.images),
     "pose.pose_error": lambda i: pose.pose_error(i.images, i.partners),
     "prdc.overlap": lambda i: prdc.overlap(i.y, i.x),
@@ -235,6 +239,7 @@ CALLS: dict[str, Call] = {
     "sliced.sliced_wasserstein": lambda i: sliced.sliced_wasserstein(i.x, i.y[:-3], projections=32),
     "ssim.ssim_map": lambda i: ssim.ssim_map(i.images, i.partners),
     "ssim.ssim_planes": lambda i: ssim.ssim_planes(i.images, i.partners),
+    "ssim.ssim_map": lambda i: ssim.ssim_map(i.images, i.partners),
     "ssim.ms_ssim_planes": lambda i: ssim.ms_ssim_planes(i.large, i.large_partners),
     "vendi.vendi_score": lambda i: [vendi.vendi_score(i.x, q) for q in (1.0, 2.0)],
     "vendi.vendi_standard_error": lambda i: vendi.vendi_standard_error(i.x),

@@ -33,6 +33,7 @@ from benchbench.metrics.numerics.arguments import check_whole, real_numbers
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.pairs.ssim import MS_SMALLEST, TAPS, ms_ssim_planes, ssim_planes
 
+_VALUES = 2**20  # of images whose squares are counted at once
 MOST = 9999
 """Pixels of a border that is cut off, and points of the truth that a model is shown: more is a slip."""
 
@@ -76,7 +77,9 @@ def mse(
 ) -> Tensor:
     """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border, levels)
-    return _difference(a, b).square_().mean((1, 2, 3)) / 255**2
+    if a.dtype == b.dtype == torch.uint8:
+        return _in_cache(lambda a, b: _sum_of_squares(_distance(a, b)), a, b) / a[0].numel() / 255**2
+    return (a.double() - b.double()).square_().mean((1, 2, 3)) / 255**2
 
 
 def mae(
@@ -84,7 +87,9 @@ def mae(
 ) -> Tensor:
     """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
     a, b = _pair(x, y, y_channel, crop_border, levels)
-    return _difference(a, b).abs_().mean((1, 2, 3)) / 255
+    if a.dtype == b.dtype == torch.uint8:
+        return _in_cache(lambda a, b: _distance(a, b).sum((1, 2, 3)), a, b).double() / a[0].numel() / 255
+    return (a.double() - b.double()).abs_().mean((1, 2, 3)) / 255
 
 
 def psnr(
@@ -126,7 +131,7 @@ def rgb_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def check_finite(images: Tensor) -> None:
+def _check_finite(images: Tensor) -> None:
     """`NotImagesError` for grey levels some of which are not finite: no mean over them would say anything."""
     if images.is_floating_point() and not torch.isfinite(images).all():
         bad = int((~torch.isfinite(images)).sum())
@@ -160,7 +165,7 @@ def _pair(
                 f"paired images must be uint8 {'or float32 or float64 levels ' if levels else ''}"
                 f"N×3×H×W or N×1×H×W but are {dtype_text(images)} {shape_text(images)}"
             )
-        check_finite(images)
+        _check_finite(images)
         if not len(images):
             raise InputError("there are no paired images to compare: an array of them is empty")
         if not images.shape[2] or not images.shape[3]:
@@ -184,8 +189,24 @@ def _cropped(images: Tensor, border: int) -> Tensor:
     return images[..., border : h - border, border : w - border]
 
 
-def _difference(x: Tensor, y: Tensor) -> Tensor:
-    return x.double() - y.double()
+def _in_cache(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """`function` of a few pairs after the other, so many that what it makes of them stays in a processor's cache."""
+    some = max(1, _VALUES // x[0].numel())
+    return torch.cat([function(a, b) for a, b in zip(x.split(some), y.split(some), strict=True)])
+
+
+def _distance(x: Tensor, y: Tensor) -> Tensor:
+    """|x − y| of uint8, in uint8."""
+    return torch.maximum(x, y).sub_(torch.minimum(x, y))
+
+
+def _sum_of_squares(levels: Tensor) -> Tensor:
+    """Of each image, uint8 N×C×H×W -> float64 (N,), without an error: 256 squares of at most 255 sum to less than 2²⁴,
+    up to which float32 counts, and their sums to less than 2⁵³."""
+    rows = levels.flatten(1).float().square_()
+    whole = rows.shape[1] // 256 * 256
+    parts = [rows[:, :whole].unflatten(1, (-1, 256)).sum(2), rows[:, whole:].sum(1, keepdim=True)]
+    return torch.cat(parts, 1).sum(1, dtype=torch.float64)
 
 
 def mean_over_images(values: Tensor, ends: Range) -> Estimate:
@@ -237,7 +258,7 @@ class PairReader:
                 raise InputError(
                     f"paired images must be uint8, or float32 or float64 levels, but are {dtype_text(images)}"
                 )
-            check_finite(images)
+            _check_finite(images)
         for name in self._per_image.keys() - self._failures.keys():
             try:
                 with contained(name):  # and whoever changes its input changes no other's

@@ -3,11 +3,10 @@
 Gaussian window of 11 taps, σ = 1.5, weights that sum to 1; population variances; K1 = 0.01, K2 = 0.03, range
 255; only positions whose whole window lies within the image; mean over positions, then channels.
 
-Pattern: with s = x + y and d = x − y, four filtered maps (s, d, s², d²) say all that SSIM needs, instead of
-five, and equal images give exactly 1. The window is separable, so each map is two products with a banded
-matrix, cut into blocks so that little of the matrix is zero. Float64 throughout: in float32 the variance of a
-flat patch, a difference of numbers near 65,025, would come out as rounding noise as large as 1e-4 of the
-result.
+Pattern: four filtered maps (x, y, xy, (x − y)²) say all that SSIM needs, instead of five, and equal images give
+exactly 1. The window is separable, so each map is two products with a banded matrix, cut into blocks so that
+little of the matrix is zero. Float64 throughout: in float32 the variance of a flat patch, a difference of
+numbers near 65,025, would come out as rounding noise as large as 1e-4 of the result.
 
 Scope: values, not gradients. Memory is a few maps of a handful of images, whatever the number of pairs.
 """
@@ -15,6 +14,7 @@ Scope: values, not gradients. Memory is a few maps of a handful of images, whate
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -28,10 +28,10 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
 MS_SMALLEST = (TAPS - 1) * 2 ** (len(_MS_WEIGHTS) - 1) + 1
 """Side of the images for which the window fits into the last of the five scales."""
-# Output rows of one banded block, and pixels of one channel worked on at once. Wider blocks multiply more zeros
-# and more pixels leave the cache; narrower and fewer are more calls, and on a busy machine each call waits for
-# its threads (12 rows and 65,536 pixels were as fast on an idle one, and took seconds an image on a busy one).
-_BLOCK = 24
+# Output rows of one banded block, and pixels of one channel worked on at once. Wider blocks multiply more zeros, and
+# narrower ones do less with each number that is read; more pixels leave the cache, and fewer are more calls. All blocks
+# are one call: on a busy machine each waits for its threads.
+_BLOCK = 12
 _PIXELS = 4 * 65_536
 
 
@@ -45,9 +45,9 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
     """SSIM at each position whose whole window lies within the image: x, y real N×C×H×W in 0..255 -> float64
     N×C×(H−10)×(W−10), the first of which is of the window in the upper left corner. `MetricFailed` as `ssim_planes`."""
     _check_size(x, TAPS, "SSIM", "an 11×11 window")
-    parts = [_ssim_and_cs(maps)[0].movedim(1, 0) for maps in _filtered(x, y)]
-    maps = torch.cat(parts)
-    return maps.view(*x.shape[:2], *maps.shape[1:])
+    height, width = x.shape[2] - TAPS + 1, x.shape[3] - TAPS + 1
+    maps = torch.cat([_placed(ssim, height, width) for ssim, _ in _ratios(x, y)])
+    return maps.view(*x.shape[:2], height, width)
 
 
 def ms_ssim_planes(x: Tensor, y: Tensor) -> Tensor:
@@ -81,67 +81,108 @@ def _halve(x: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(x.double(), (0, width % 2, 0, height % 2), mode="replicate"), 2)
 
 
-def _bands(n: int, device: torch.device) -> Iterator[tuple[slice, slice, Tensor]]:
-    """The banded matrix (n−10)×n in blocks: (output rows, input rows, block)."""
-    offset = torch.arange(TAPS, dtype=torch.float64, device=device) - TAPS // 2
-    window = torch.exp(-offset.square() / (2 * _SIGMA**2))
-    window /= window.sum()
-    for start in range(0, n - TAPS + 1, _BLOCK):
-        rows = min(_BLOCK, n - TAPS + 1 - start)
-        block = torch.zeros(rows, rows + TAPS - 1, dtype=torch.float64, device=device)
-        for row in range(rows):
-            block[row, row : row + TAPS] = window
-        yield slice(start, start + rows), slice(start, start + rows + TAPS - 1), block
-
-
 def _per_plane(x: Tensor, y: Tensor) -> Tensor:
     """Means of SSIM and of its contrast·structure factor over each channel, float64 N×C×2."""
+    size = x.shape[2] - TAPS + 1, x.shape[3] - TAPS + 1
     parts = [
-        torch.stack([of_each.mean((0, 2)) for of_each in _ssim_and_cs(maps)], dim=1)
-        for maps in _filtered(x, y)
+        torch.stack([_plane_means(of_each, *size) for of_each in ratios], dim=1) for ratios in _ratios(x, y)
     ]
     return torch.cat(parts).view(x.shape[0], x.shape[1], 2)
 
 
-def _filtered(x: Tensor, y: Tensor) -> Iterator[Tensor]:
-    """What `_filter` gives of a few planes after the other, those of N×C×H×W in their order."""
+def _ratios(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """SSIM and contrast·structure at each position of a few planes after the other, those of N×C×H×W in their order:
+    flat, as `_across` leaves them. They are overwritten by the next: new memory for each costs more than the sums.
+
+    With e = μx − μy the paper's denominators are its numerators and a term that is 0 for equal images:
+    μx² + μy² = 2 μx μy + e² and σx² + σy² = 2 σxy + (E[(x − y)²] − e²).
+    """
     height, width = x.shape[-2:]
-    down, across = list(_bands(height, x.device)), list(_bands(width, x.device))
     planes = max(1, _PIXELS // (height * width))
     xs, ys = (images.flatten(0, 1).movedim(0, 1) for images in (x, y))
-    for start in range(0, xs.shape[1], planes):
-        some = slice(start, start + planes)
-        yield _filter(xs[:, some].double(), ys[:, some].double(), down, across)
+    maps = torch.empty(0, dtype=torch.float64, device=x.device)
+    for x_part, y_part in zip(xs.split(planes, 1), ys.split(planes, 1), strict=True):
+        if maps.shape[1:] != x_part.shape:
+            maps = maps.new_empty(4, *x_part.shape)
+            tall = maps.new_empty(height - TAPS + 1, maps[0, 0].numel())
+            filtered = maps.new_empty(5, tall.shape[0] * x_part.shape[1] * (width - TAPS + 1))
+        _products(x_part, y_part, maps)
+        for source, target in zip(maps.flatten(2), filtered[:4], strict=True):
+            _down(source, tall)
+            _across(tall.view(-1, width), target)
+        mean_x, mean_y, product, squares, luminance = filtered
+        luminance.fill_(_C1).addcmul_(mean_x, mean_y, value=2)
+        structure = product.sub_(luminance)  # `product` has 2xy + C1 + C2
+        difference = mean_x.sub_(mean_y).square_()
+        cs = structure.div_(squares.sub_(difference).add_(structure))
+        yield luminance.div_(difference.add_(luminance)).mul_(cs), cs
 
 
-def _filter(
-    x: Tensor, y: Tensor, down: list[tuple[slice, slice, Tensor]], across: list[tuple[slice, slice, Tensor]]
-) -> Tensor:
-    """x, y: float64 H×B×W, rows first so that both passes are plain matrix products -> 4×h×B×w, the filtered
-    x + y, x − y and their squares."""
-    height, count, width = x.shape
-    maps = x.new_empty(4, height, count, width)
-    torch.add(x, y, out=maps[0])
-    torch.sub(x, y, out=maps[1])
-    torch.mul(maps[:2], maps[:2], out=maps[2:])
-    tall = x.new_empty(4, height - TAPS + 1, count * width)
-    for source, target in zip(maps.flatten(2), tall, strict=True):
-        for rows, reads, block in down:
-            torch.mm(block, source[reads], out=target[rows])
-    lines = tall.view(-1, width)
-    out = x.new_empty(len(lines), width - TAPS + 1)
-    for columns, reads, block in across:
-        torch.mm(lines[:, reads], block.T, out=out[:, columns])
-    return out.view(4, height - TAPS + 1, count, width - TAPS + 1)
+def _products(x: Tensor, y: Tensor, maps: Tensor) -> None:
+    """x, y: real H×B×W, rows first so that both passes of the window are plain matrix products. `maps`, 4×H×B×W, become
+    x, y, 2xy + C1 + C2 and (x − y)²."""
+    a, b, product, squares = maps
+    a.copy_(x)
+    b.copy_(y)
+    product.fill_(_C1 + _C2).addcmul_(a, b, value=2)
+    torch.sub(a, b, out=squares).square_()
 
 
-def _ssim_and_cs(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """From the filtered maps to SSIM and contrast·structure at each position, h×B×w. Twice the paper's sums:
-    4 μx μy = μs² − μd², and so on.
-    """
-    squares = maps[:2].square_()
-    variances = maps[2:].sub_(squares)
-    (s, d), (vs, vd) = squares, variances
-    cs = (vs - vd).add_(2 * _C2).div_(vs.add_(vd).add_(2 * _C2))
-    luminance = (s - d).add_(2 * _C1).div_(s.add_(d).add_(2 * _C1))
-    return luminance.mul_(cs), cs
+def _down(lines: Tensor, out: Tensor) -> None:
+    """The window along the first axis: n×m -> (n − 10)×m."""
+    n = len(lines) - TAPS + 1
+    whole = n // _BLOCK * _BLOCK
+    if whole:
+        blocks = lines.unfold(0, _BLOCK + TAPS - 1, _BLOCK).transpose(1, 2)
+        band = _band(_BLOCK, lines.device).expand(len(blocks), -1, -1)
+        torch.bmm(band, blocks, out=out[:whole].view(len(blocks), _BLOCK, -1))
+    if n > whole:
+        torch.mm(_band(n - whole, lines.device), lines[whole:], out=out[whole:])
+
+
+def _across(lines: Tensor, out: Tensor) -> None:
+    """The window along the second axis: m×n -> m·(n − 10) numbers, block of columns after block of columns, each row
+    by row. Nothing that is computed of them asks where they lie, and `_placed` says it."""
+    m, n = lines.shape[0], lines.shape[1] - TAPS + 1
+    whole = n // _BLOCK * _BLOCK
+    if whole:
+        blocks = lines.unfold(1, _BLOCK + TAPS - 1, _BLOCK).transpose(0, 1)
+        band = _band(_BLOCK, lines.device).T.expand(len(blocks), -1, -1)
+        torch.bmm(blocks, band, out=out[: m * whole].view(len(blocks), m, _BLOCK))
+    if n > whole:
+        torch.mm(lines[:, whole:], _band(n - whole, lines.device).T, out=out[m * whole :].view(m, n - whole))
+
+
+def _parts(flat: Tensor, height: int, width: int) -> list[Tensor]:
+    """What `_across` left of height×count×width positions: height×blocks×count×columns of whole blocks and of what is
+    left over, as views."""
+    whole = width // _BLOCK * _BLOCK
+    count = len(flat) // (height * width)
+    first, rest = flat[: height * count * whole], flat[height * count * whole :]
+    blocks = first.view(-1, height, count, _BLOCK).transpose(0, 1)
+    return [blocks, rest.view(height, 1, count, width - whole)]
+
+
+def _plane_means(flat: Tensor, height: int, width: int) -> Tensor:
+    """Means over positions, one for each of the planes that lie side by side."""
+    sums = [part.sum((0, 1, 3)) for part in _parts(flat, height, width) if part.numel()]
+    return torch.stack(sums).sum(0) / (height * width)
+
+
+def _placed(flat: Tensor, height: int, width: int) -> Tensor:
+    """Each position where it belongs: planes×height×width."""
+    rows = [part.permute(2, 0, 1, 3).flatten(2) for part in _parts(flat, height, width)]
+    return torch.cat(rows, dim=2)
+
+
+@lru_cache(maxsize=64)
+def _band(rows: int, device: torch.device) -> Tensor:
+    """The banded matrix of the window, rows×(rows + 10)."""
+    offset = torch.arange(TAPS, dtype=torch.float64) - TAPS // 2
+    window = torch.exp(-offset.square() / (2 * _SIGMA**2))
+    window /= window.sum()
+    with torch.inference_mode(False):  # it is kept, and may be used where there are gradients
+        band = torch.zeros(rows, rows + TAPS - 1, dtype=torch.float64)
+        for row in range(rows):
+            band[row, row : row + TAPS] = window
+        return band.to(device)
