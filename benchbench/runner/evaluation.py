@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
@@ -27,25 +28,31 @@ from benchbench.tasks.base import Number
 from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
 
 GRID = 64  # images a panel of samples.png
+BRIGHTER = 4  # by which differences are multiplied, so that they can be seen
 BATCH = 64  # images at once where no extractor has a preference
 
 
 @dataclass(frozen=True)
 class Scored:
     """The numbers, what a reader should know of them, and the first images of both sides. windows: whether these are
-    parts of images that differ in size."""
+    middles of larger images. differences: whether a picture shows what differs between the sides."""
 
     rows: list[Row]
     notes: list[str]
     samples: Tensor
     real: Tensor | None
     windows: bool = False
+    differences: bool = False
 
     @property
     def panels(self) -> list[tuple[str, Tensor | None]]:
         """What a picture shows: the images of either side by what stands above them."""
         part = f", the middle of each, {size_text(self.samples)}" if self.windows else ""
-        return [(f"samples{part}", self.samples), (f"reference{part}", self.real)]
+        shown = [(f"samples{part}", self.samples), (f"reference{part}", self.real)]
+        if self.differences and self.real is not None:
+            apart = (self.samples.int() - self.real.int()).abs() * BRIGHTER
+            shown.append((f"difference ×{BRIGHTER}", apart.clamp(max=255).to(torch.uint8)))
+        return shown
 
 
 def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
@@ -73,6 +80,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         shown,
         beside,
         windows=compared is not None and plan.pairs_alone and compared.windowed,
+        differences=plan.task is not None and plan.pairs_alone,
     )
 
 

@@ -26,6 +26,10 @@ from benchbench.tasks.base import NoOptions, make_task
 OTHERWISE = "the outputs of a task are compared with their references, pair by pair; leave --task out for those of sets"
 
 
+TYPED = ("scale", "sigma", "quality", "holes")
+"""Settings of tasks that the command has an option for."""
+
+
 @runtime_checkable
 class Undoing(Protocol):
     """A task whose outputs somebody else may have made: all that it asks of a model is to undo a degradation."""
@@ -56,9 +60,10 @@ def asked_task(name: str | None, options: Mapping[str, Any]) -> Undoing | None:
     options_of: type[BaseModel] = getattr(task, "Options", NoOptions)
     said = [own for own in options_of.model_fields if own != "train"]
     if said and not any(own in options for own in said):
+        typed = next((f"--{own}" for own in TYPED if own in said), f"--task-option {said[0]}=…")
         raise InputError(
-            f"--task {name} does not say what the outputs undo; say it with --{said[0]} (or --task-option "
-            f"{'=…, '.join(said)}=…)"
+            f"--task {name} does not say what the outputs undo; say it with {typed} (in Python, "
+            f"task_options={{{', '.join(map(repr, said))}: …}})"
         )
     return task
 
