@@ -167,7 +167,9 @@ class TestShift:
         found = Signs(2)
         found.update(output[None], reference[None])
         (said,) = found.sentences()
-        words = re.match(r"outputs lie about (\S+) pixels to the left of their references and (\S+) above them", said)
+        words = re.match(
+            r"outputs lie about (\S+) pixels to the left of their references and (\S+) above them", said
+        )
         assert words is not None
         assert [float(word) for word in words.groups()] == pytest.approx([1, 2], rel=0.15)
 
