@@ -29,6 +29,7 @@ class PairPass:
 
     pairs: both sides. metrics: those that compare them. one_size: whether all must have one size, for what reads the
     outputs beside. task: how a pair is brought together; None for as it is.
+    keep_pieces: whether its pieces are kept, for distances between sets of them.
     """
 
     def __init__(
@@ -38,10 +39,13 @@ class PairPass:
         *,
         one_size: bool,
         task: Undoing | None = None,
+        keep_pieces: bool = False,
     ) -> None:
         self._pairs, self._metrics, self._one_size = pairs, metrics, one_size
         self._fitting = None if task is None else Fitting(task, pairs)
         self._reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
+        self._keep_pieces = keep_pieces
+        self._pieces: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._outputs: list[Tensor] = []
         self._references: list[Tensor] = []
         self._sizes: dict[Size, int] = {}
@@ -53,6 +57,8 @@ class PairPass:
             whole = x
             if self._fitting is not None:
                 x, y = self._fitting.fitted(row, x, y)
+                for side, images in zip(self._pieces, (x, y) if self._keep_pieces else (), strict=False):
+                    side.append(self._fitting.pieces(images.cpu()))
             if x.shape != y.shape:
                 raise self._unlike(row, x, y)
             with torch.inference_mode():
@@ -86,6 +92,12 @@ class PairPass:
         if not self.windowed:
             return torch.stack(self._outputs), torch.stack(self._references)
         return windows(self._outputs), windows(self._references)
+
+    @property
+    def pieces(self) -> tuple[Tensor, Tensor]:
+        """Of all outputs and of all references, uint8 N×3×64×64, where they were to be kept."""
+        made, originals = (torch.cat(side) for side in self._pieces)
+        return made, originals
 
     @property
     def notes(self) -> list[str]:

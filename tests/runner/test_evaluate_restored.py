@@ -79,7 +79,7 @@ def test_the_protocol_of_super_resolution(tmp_path: Path) -> None:
         assert {name: rows.loc[name, "value"] for name in expected} == pytest.approx(expected, rel=1e-12)
         assert set(rows["task"]) == {"super-resolution:x4"}
         assert list(rows.index[rows["headline"]]) == ["psnr_y_crop4"]
-        assert "fd_efficientnet_lite0" not in rows.index
+        assert "1 whole piece of 64×64 pixels" in str(rows.loc["fd_efficientnet_lite0", "reason"])
         assert frame.attrs["notes"][-1:] == [
             "2 of 3 references were cut at the bottom and at the right to a multiple of 4, as large as their outputs"
         ]
@@ -301,9 +301,31 @@ def test_one_tiny_reference_among_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.costly
-def test_metrics_on_sets_have_no_meaning_under_a_task() -> None:
-    """A named one fails with its reason and shows nobody an image; `all` leaves them out."""
-    hr = references()
-    rows = scored([restored(image) for image in hr], hr, "fd,psnr").set_index("metric")
-    assert rows["status"].to_dict() == {"fd_efficientnet_lite0": "failed", "psnr": "ok"}
-    assert "leave --task out" in str(rows.loc["fd_efficientnet_lite0", "reason"])
+def test_distances_between_sets_are_of_pieces(tmp_path: Path) -> None:
+    """As `run` has it: references of 130×200 hold 2×3 squares of 64 pixels, so two images are twelve, and the distance
+    is that of the squares cut out here, to 1e-6 (float32 features in other batches). What reads outputs alone has no
+    meaning."""
+    hr = [to_uint8(imresize(image.double(), 130, 200)) for image in references()[:2]]
+    sr = [restored(image, 2) for image in hr]
+    frame = scored(sr, hr, "fd,vendi,psnr", task_options={"scale": 2}, out=tmp_path)
+    rows = frame.set_index("metric")
+    assert set(rows["task"]) == {"super-resolution:x2"}
+    fd = rows.loc["fd_efficientnet_lite0"]
+    assert (fd["n_images"], fd["n_reference"]) == (12, 12)
+    squares = [
+        torch.cat(
+            [
+                image[..., top : top + 64, left : left + 64]
+                for image in images
+                for top in (0, 64)
+                for left in (0, 64, 128)
+            ]
+        )
+        for images in (sr, hr)
+    ]
+    alone = benchbench.evaluate(*squares, "fd", device="cpu").set_index("metric")
+    assert fd["value"] == pytest.approx(alone.loc["fd_efficientnet_lite0", "value"], rel=1e-6)
+    assert rows.loc["vendi_efficientnet_lite0", "status"] == "failed"
+    assert "pieces of all with pieces of the references" in str(
+        rows.loc["vendi_efficientnet_lite0", "reason"]
+    )
