@@ -44,23 +44,25 @@ def why_unlike(output: Size, reference: Size, scale: int) -> str | None:
     where nobody can guess. scale: of super-resolution, 1 elsewhere; the reference is cut to its multiple.
 
     >>> why_unlike((64, 64), (256, 256), 4)
-    'it is as large as the low-resolution input: give what the model made of it'
+    'the output is as large as the low-resolution input: give what the model made of it'
     """
     whole = cut_to(reference, scale)
     low = (whole[0] // scale, whole[1] // scale)
     others = [k for k in SCALES if k != scale]
     if output == low and scale > 1:
-        return "it is as large as the low-resolution input: give what the model made of it"
+        return "the output is as large as the low-resolution input: give what the model made of it"
     if found := [k for k in others if k < scale and output == (low[0] * k, low[1] * k)]:
-        return f"it is the input made {found[0]} times larger: the outputs are not of --scale {scale}"
+        return f"the output is the input made {found[0]} times larger: the outputs are not of --scale {scale}"
     if found := [k for k in SCALES if output == _divided(reference, k)]:
-        return f"it is {found[0]} times smaller, as inputs of --scale {found[0]} are: give what the model made of it"
+        return f"the output is {found[0]} times smaller, as inputs of --scale {found[0]} are: give what was made of it"
     if scale > 1 and (found := [k for k in others if output == cut_to(reference, k)]):
-        return f"it has the size of outputs of --scale {found[0]}"
+        return f"the output has the size of outputs of --scale {found[0]}"
     if found := [k for k in SCALES if _divided(output, k) == whole]:
-        return f"it is {found[0]} times larger: the reference looks like the low-resolution input; give the originals"
+        return (
+            f"the output is {found[0]} times larger: the reference looks like its input; give the originals"
+        )
     if output == reference[::-1]:
-        return "it is turned by 90 degrees; turn it back"
+        return "the output is turned by 90 degrees; turn it back"
     lack = whole[0] - output[0]
     if lack != whole[1] - output[1] or lack <= 0:
         return None
@@ -79,6 +81,15 @@ def why_unlike(output: Size, reference: Size, scale: int) -> str | None:
 
 def _divided(size: Size, k: int) -> Size:
     return size[0] // k, size[1] // k
+
+
+def fits_when_cut(output: Size, reference: Size) -> list[int]:
+    """The scales to whose multiple the reference, both (H, W), has to be cut for the output to be as large.
+
+    >>> fits_when_cut((60, 60), (61, 60)), fits_when_cut((60, 60), (70, 60))
+    ([2, 3, 4], [])
+    """
+    return [k for k in SCALES if output == cut_to(reference, k)]
 
 
 def signs(output: Tensor, reference: Tensor, border: int) -> set[str]:
@@ -153,10 +164,7 @@ def shift(output: Tensor, reference: Tensor, window: int = 5) -> tuple[float, fl
     """
     if min(output.shape[1:]) < 3 * window:
         return None
-    x, y = (
-        F.avg_pool2d(image.double().mean(0)[None, None], window, stride=1)[0, 0]
-        for image in (output, reference)
-    )
+    x, y = (F.avg_pool2d(luma(image[None]), window, stride=1)[0, 0] for image in (output, reference))
     gradients = torch.stack([y[1:-1, 2:] - y[1:-1, :-2], y[2:, 1:-1] - y[:-2, 1:-1]]) / 2
     levels = y[1:-1, 1:-1].flatten() / 255
     tones = torch.stack([torch.ones_like(levels), levels, levels.square()])

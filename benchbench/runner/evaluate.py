@@ -269,5 +269,5 @@ def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None
     )
     if not asked_before or plan.samples.once:
         return None
-    plan.samples.scan(progress, one_size=not plan.pairs_alone)
+    plan.samples.scan(progress, one_size=not plan.any_size)
     return store.find(plan.dataset_name, plan.samples.name, plan.key)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
@@ -27,25 +28,31 @@ from benchbench.tasks.base import Number
 from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
 
 GRID = 64  # images a panel of samples.png
+BRIGHTER = 4  # by which differences are multiplied, so that they can be seen
 BATCH = 64  # images at once where no extractor has a preference
 
 
 @dataclass(frozen=True)
 class Scored:
     """The numbers, what a reader should know of them, and the first images of both sides. windows: whether these are
-    parts of images that differ in size."""
+    middles of larger images. differences: whether a picture shows what differs between the sides."""
 
     rows: list[Row]
     notes: list[str]
     samples: Tensor
     real: Tensor | None
     windows: bool = False
+    differences: bool = False
 
     @property
     def panels(self) -> list[tuple[str, Tensor | None]]:
         """What a picture shows: the images of either side by what stands above them."""
         part = f", the middle of each, {size_text(self.samples)}" if self.windows else ""
-        return [(f"samples{part}", self.samples), (f"reference{part}", self.real)]
+        shown = [(f"samples{part}", self.samples), (f"reference{part}", self.real)]
+        if self.differences and self.real is not None:
+            apart = (self.samples.int() - self.real.int()).abs() * BRIGHTER
+            shown.append((f"difference ×{BRIGHTER}", apart.clamp(max=255).to(torch.uint8)))
+        return shown
 
 
 def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
@@ -53,12 +60,17 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     compared = None
     if plan.pairs is not None:
         of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"truth"}]
-        compared = PairPass(plan.pairs, of_pairs, one_size=not plan.pairs_alone, task=plan.task)
-    title = f"judging {plan.samples.name}"
+        of_pieces = plan.task is not None and bool(plan.extractors.loaded)
+        compared = PairPass(
+            plan.pairs, of_pairs, one_size=not plan.any_size, task=plan.task, keep_pieces=of_pieces
+        )
+    title, pieces = f"judging {plan.samples.name}", 0
     beside: Tensor | None
-    if compared is not None and plan.pairs_alone:
+    if compared is not None and plan.any_size:
         compared.read(title, runtime)
         seen, (shown, beside) = Evidence(failures=plan.extractors.failures), compared.shown
+        if of_pieces:
+            seen, pieces = _of_pieces(plan, *compared.pieces, runtime)
     else:
         batches = (
             plan.samples.batches(runtime.batch(BATCH)) if compared is None else compared.outputs(runtime)
@@ -68,12 +80,31 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     pairs = {} if compared is None else {"truth": compared.evidence()}
     outcomes = _outcomes(plan, replace(seen, pairs=pairs), runtime)
     return Scored(
-        list(rows_of(plan, (_number(plan, outcome) for outcome in outcomes))),
+        list(rows_of(plan, (_number(plan, outcome, pieces) for outcome in outcomes))),
         [*_notes(plan, shown, beside), *(() if compared is None else compared.notes)],
         shown,
         beside,
-        windows=compared is not None and plan.pairs_alone and compared.windowed,
+        windows=compared is not None and plan.any_size and compared.windowed,
+        differences=plan.task is not None,
     )
+
+
+def _of_pieces(plan: Evaluation, made: Tensor, originals: Tensor, runtime: Runtime) -> tuple[Evidence, int]:
+    """What the extractors say of pieces of outputs and of references, as a run of the task has it, and how many there
+    are."""
+    failures = dict(plan.extractors.failures)
+    if len(made) < 2:
+        reason = (
+            f"the images hold {len(made) or 'no'} whole piece of 64×64 pixels, and a distribution needs 2"
+        )
+        few = {name: MetricFailed(reason) for name in plan.extractors.loaded}
+        return Evidence(failures={**failures, **few}), len(made)
+    generated, failed, _ = gather(
+        [made], len(made), plan.extractors.loaded, plan.metrics, runtime, title="pieces of restored images"
+    )
+    failures |= failed
+    real = reference(originals, plan.extractors.loaded, plan.metrics, runtime, failures)
+    return Evidence({"generated": generated, "reference": real}, failures=failures), len(made)
 
 
 def _seen(
@@ -119,10 +150,13 @@ def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcom
     return sorted(outcomes, key=lambda outcome: outcome.metric.name)
 
 
-def _number(plan: Evaluation, outcome: Outcome) -> Number:
-    """With what went into it."""
-    if "truth" in outcome.metric.needs:
-        return Number(outcome, PAIRED if plan.task is None else plan.task.row, plan.n_samples)
+def _number(plan: Evaluation, outcome: Outcome, pieces: int) -> Number:
+    """With what went into it. pieces: how many there were of images under a task."""
+    paired = "truth" in outcome.metric.needs
+    if plan.task is not None:
+        return Number(outcome, plan.task.row, *((plan.n_samples, None) if paired else (pieces, pieces)))
+    if paired:
+        return Number(outcome, PAIRED, plan.n_samples)
     if plan.moments(outcome.metric) is not None:
         statistics = plan.reference.statistics
         return Number(outcome, "generation", plan.n_samples, None if statistics is None else statistics.n)
@@ -158,7 +192,7 @@ def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
     notes += [] if plan.pairs is None else plan.pairs.notes
     if real is None or plan.reference.images is None:
         return notes
-    if not plan.pairs_alone and samples.shape[2:] != real.shape[2:]:
+    if not plan.any_size and samples.shape[2:] != real.shape[2:]:
         (h, w), (height, width) = samples.shape[2:], real.shape[2:]
         notes.append(f"samples are {w}×{h} and the reference is {width}×{height}; each network resizes both")
     if plan.task is not None:  # equal pairs are counted as they are compared

@@ -137,9 +137,10 @@ class Evaluation:
         )
 
     @property
-    def pairs_alone(self) -> bool:
-        """Whether nothing but pairs is compared: then images may be of any size, each pair scored at its own."""
-        return self.pairs is not None and only_pairs(self.metrics, self.reasons)
+    def any_size(self) -> bool:
+        """Whether images may be of any size, each pair scored at its own: where nothing but pairs is compared, and
+        under a task, whose distances between sets are of pieces."""
+        return self.pairs is not None and (self.task is not None or only_pairs(self.metrics, self.reasons))
 
     def moments(self, metric: Metric) -> Moments | None:
         """What the statistics of the reference say to a metric that reads no more of it; None where its images do."""
@@ -177,11 +178,8 @@ class Resolved:
 
     @property
     def standard(self) -> Sequence[str]:
-        """What the set `standard` stands for: of a task its metrics on pairs."""
-        if self.task is None:
-            return STANDARD
-        chosen = select_metrics(self.task.standard, EXTRACTORS.names())
-        return [metric.name for metric in chosen if "truth" in metric.needs]
+        """What the set `standard` stands for."""
+        return STANDARD if self.task is None else self.task.standard
 
 
 def resolve(spec: EvaluationSpec, held: InMemory) -> Resolved:
@@ -228,8 +226,8 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         device=runtime.device,
     )
     samples = open_samples(asked.images, drawing, progress)
-    _check_numbers(samples, reference, chosen)
-    together = _paired(spec, samples, reference, chosen)
+    _check_numbers(samples, reference, chosen, asked.task)
+    together = _paired(asked, samples, reference, chosen)
     chosen, extractors = load_chosen(chosen, readers, named, load, spec.precision, progress)
     notes = [
         *readers.notes,
@@ -237,8 +235,8 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         *_check_statistics(reference, chosen, extractors),
     ]
     if reference.images is not None:
-        alone = together is not None and only_pairs(chosen, reasons)
-        reference.images.scan(progress, one_size=not alone)
+        any_size = together is not None and (asked.task is not None or only_pairs(chosen, reasons))
+        reference.images.scan(progress, one_size=not any_size)
         cut = [own for own in chosen if isinstance(own, PairedMetric) and own.crop_border]
         # What only the smaller ones cannot have fails alone.
         refuse_too_small(cut, *max(reference.images.sizes, key=min))
@@ -281,13 +279,14 @@ def _check_statistics(reference: Reference, metrics: Sequence[Metric], extractor
 
 
 def _paired(
-    spec: EvaluationSpec, samples: ImageStream, reference: Reference, metrics: Sequence[Metric]
+    asked: Resolved, samples: ImageStream, reference: Reference, metrics: Sequence[Metric]
 ) -> Pairs | None:
-    """Who belongs to whom, where a metric asks; of a reference the partners of the first samples, where only so many
-    were asked for."""
-    if reference.images is None or not any("truth" in metric.needs for metric in metrics):
+    """Who belongs to whom, where a metric asks or a task; of a reference the partners of the first samples, where only
+    so many were asked for."""
+    of_pairs = asked.task is not None or any("truth" in metric.needs for metric in metrics)
+    if reference.images is None or not of_pairs:
         return None
-    return pairs(samples, reference.images, some=spec.samples is not None)
+    return pairs(samples, reference.images, some=asked.spec.samples is not None)
 
 
 def only_pairs(metrics: Iterable[Metric], reasons: Mapping[str, str]) -> bool:
@@ -349,8 +348,11 @@ def _is_named(metric: Metric, names: Sequence[str]) -> bool:
     return not {metric.family, metric.name}.isdisjoint(names)
 
 
-def _check_numbers(samples: ImageStream, reference: Reference, metrics: Sequence[Metric]) -> None:
-    of_sets = [metric for metric in metrics if "truth" not in metric.needs]
+def _check_numbers(
+    samples: ImageStream, reference: Reference, metrics: Sequence[Metric], task: Undoing | None
+) -> None:
+    # Under a task sets are of pieces, of which one image may have many.
+    of_sets = [metric for metric in metrics if "truth" not in metric.needs and task is None]
     if of_sets and samples.n < 2:
         raise InputError(f"{samples.name} holds 1 image; a distribution needs at least 2")
     by_images = [

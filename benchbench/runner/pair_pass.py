@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchbench.core.errors import MetricFailed
+from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_stream import Pairs, Size
 from benchbench.metrics.metric import PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
+from benchbench.runner.advice import fits_when_cut
 from benchbench.runner.restored import Fitting, Undoing
 
 SHOWN = 64  # pairs of samples.png
@@ -28,6 +29,7 @@ class PairPass:
 
     pairs: both sides. metrics: those that compare them. one_size: whether all must have one size, for what reads the
     outputs beside. task: how a pair is brought together; None for as it is.
+    keep_pieces: whether its pieces are kept, for distances between sets of them.
     """
 
     def __init__(
@@ -37,10 +39,13 @@ class PairPass:
         *,
         one_size: bool,
         task: Undoing | None = None,
+        keep_pieces: bool = False,
     ) -> None:
         self._pairs, self._metrics, self._one_size = pairs, metrics, one_size
         self._fitting = None if task is None else Fitting(task, pairs)
         self._reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
+        self._keep_pieces = keep_pieces
+        self._pieces: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._outputs: list[Tensor] = []
         self._references: list[Tensor] = []
         self._sizes: dict[Size, int] = {}
@@ -52,8 +57,10 @@ class PairPass:
             whole = x
             if self._fitting is not None:
                 x, y = self._fitting.fitted(row, x, y)
+                for side, images in zip(self._pieces, (x, y) if self._keep_pieces else (), strict=False):
+                    side.append(self._fitting.pieces(images.cpu()))
             if x.shape != y.shape:
-                raise self._pairs.unlike(row, x, y)
+                raise self._unlike(row, x, y)
             with torch.inference_mode():
                 self._reader.update(x.to(device), y.to(device))
             self._sizes.setdefault((x.shape[2], x.shape[3]), row)
@@ -61,6 +68,16 @@ class PairPass:
             self._outputs += x[:left].cpu()
             self._references += y[:left].cpu()
             yield whole
+
+    def _unlike(self, row: int, x: Tensor, y: Tensor) -> InputError:
+        """Why a pair cannot be compared; with the protocol under which it could, where that cuts the reference."""
+        why = self._pairs.unlike(row, x, y)
+        scales = fits_when_cut((x.shape[2], x.shape[3]), (y.shape[2], y.shape[3]))
+        if not scales:
+            return why
+        return InputError(
+            f"{why}; --task super-resolution --scale {' or '.join(map(str, scales))} cuts references as papers do"
+        )
 
     def read(self, title: str, runtime: Runtime) -> None:
         """The pass, where nobody wants the outputs."""
@@ -70,9 +87,17 @@ class PairPass:
 
     @property
     def shown(self) -> tuple[Tensor, Tensor]:
-        """The first outputs and their references, uint8 N×3×H×W: whole where all have one size, else what of them is in
-        a window around the middle, in native pixels on white."""
-        return alike(self._outputs), alike(self._references)
+        """The first outputs and their references, uint8 N×3×H×W: whole, or where they differ in size, and under a task
+        where they are large, what of them is in a window around the middle, in native pixels on white."""
+        if not self.windowed:
+            return torch.stack(self._outputs), torch.stack(self._references)
+        return windows(self._outputs), windows(self._references)
+
+    @property
+    def pieces(self) -> tuple[Tensor, Tensor]:
+        """Of all outputs and of all references, uint8 N×3×64×64, where they were to be kept."""
+        made, originals = (torch.cat(side) for side in self._pieces)
+        return made, originals
 
     @property
     def notes(self) -> list[str]:
@@ -82,7 +107,9 @@ class PairPass:
     @property
     def windowed(self) -> bool:
         """Whether `shown` has windows."""
-        return len({image.shape for image in self._outputs}) > 1
+        sizes = {image.shape for image in self._outputs}
+        large = max(max(size) for size in sizes) > WINDOW
+        return len(sizes) > 1 or (large and self._fitting is not None)
 
     def evidence(self) -> PairEvidence:
         """What the metrics said. What fails for the size of an image alone names the smallest one, where sizes
@@ -102,11 +129,9 @@ class PairPass:
         return replace(found, failures=failures)
 
 
-def alike(images: Sequence[Tensor]) -> Tensor:
-    """uint8 3×H×W each, as one batch: as they are where all have one size; else in their middle as much as the largest
-    of them has, at most 256 pixels a side, smaller ones on white."""
-    if len({image.shape for image in images}) == 1:
-        return torch.stack(list(images))
+def windows(images: Sequence[Tensor]) -> Tensor:
+    """The middle of images, uint8 3×H×W each, as one batch: as much as the largest of them has, at most 256 pixels a
+    side, smaller ones on white."""
     height, width = (min(WINDOW, max(image.shape[i] for image in images)) for i in (1, 2))
     return torch.stack([_window(image, height, width) for image in images])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from pydantic import BaseModel
 from torch import Tensor
 
@@ -22,8 +23,12 @@ from benchbench.data.pipeline.image_stream import ImageStream, Pairs
 from benchbench.metrics.metric import Metric
 from benchbench.runner.advice import Signs, cut_to, why_unlike
 from benchbench.tasks.base import NoOptions, make_task
+from benchbench.tasks.restoration.restoration import pieces_of
 
-OTHERWISE = "the outputs of a task are compared with their references, pair by pair; leave --task out for those of sets"
+OTHERWISE = "a restored image is compared with its reference, and pieces of all with pieces of the references"
+
+TYPED = ("scale", "sigma", "quality", "holes")
+"""Settings of tasks that the command has an option for."""
 
 
 @runtime_checkable
@@ -56,9 +61,10 @@ def asked_task(name: str | None, options: Mapping[str, Any]) -> Undoing | None:
     options_of: type[BaseModel] = getattr(task, "Options", NoOptions)
     said = [own for own in options_of.model_fields if own != "train"]
     if said and not any(own in options for own in said):
+        typed = next((f"--{own}" for own in TYPED if own in said), f"--task-option {said[0]}=…")
         raise InputError(
-            f"--task {name} does not say what the outputs undo; say it with --{said[0]} (or --task-option "
-            f"{'=…, '.join(said)}=…)"
+            f"--task {name} does not say what the outputs undo; say it with {typed} (in Python, "
+            f"task_options={{{', '.join(map(repr, said))}: …}})"
         )
     return task
 
@@ -102,6 +108,10 @@ class Fitting:
             f"{other[1]}×{other[0]}{cut}; {why}"
         )
 
+    def pieces(self, images: Tensor) -> Tensor:
+        """Squares of images, uint8 N×3×H×W, side by side: what distances between sets are of, whatever the sizes."""
+        return torch.cat([pieces_of(image[None]) for image in images])
+
     def notes(self) -> list[str]:
         """What a reader of the numbers should know."""
         said, n, scale = [], self._pairs.a.n, self._scale
@@ -125,5 +135,7 @@ def fingerprint(task: Undoing, reference: ImageStream) -> str:
 
 
 def inapplicable(metric: Metric) -> str | None:
-    """Why a metric has no meaning for the outputs of others under a task; None where it has one."""
-    return None if metric.needs == {"truth"} else OTHERWISE
+    """Why a metric has no meaning for the outputs of others under a task; None where it has one: where it compares
+    pairs, or features of both sides."""
+    of_features = metric.extractor is not None and not metric.needs - {"features", "moments", "logits"}
+    return None if metric.needs == {"truth"} or (of_features and metric.needs_reference) else OTHERWISE

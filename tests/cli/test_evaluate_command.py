@@ -224,6 +224,32 @@ def test_pairs(run: Run, tmp_path: Path) -> None:
     assert "samples and reference are the same images" in equal.err
 
 
+def test_outputs_under_a_task(run: Run, tmp_path: Path) -> None:
+    """`--scale 4` is the task's setting: the rows are of x4, and what looks odd is a note on stderr;
+    other sizes are one sentence, and so is a task that nothing says the scale of."""
+    write(tmp_path / "hr", np.kron(pictures(2, 3, side=6), np.ones((1, 6, 6, 1), np.uint8)))
+    write(
+        tmp_path / "sr", np.kron(pictures(2, 3, side=6), np.ones((1, 6, 6, 1), np.uint8))[..., ::-1] // 2 + 60
+    )
+    asked = ("evaluate", "sr", "--reference", "hr", "--task", "super-resolution")
+    done = run(*asked, "--scale", "4", "--metrics", "psnr_y_crop4")
+    assert done.code == 0
+    assert set(benchbench.load_results(tmp_path / "runs")["task"]) == {"super-resolution:x4"}
+    assert "note: 2 of 2 outputs come much closer with red and blue exchanged" in done.err
+    assert (
+        run(*asked, "--task-option", "scale=4", "--metrics", "psnr_y_crop4")
+        .out.splitlines()[-1]
+        .startswith("already")
+    )
+    for more, sentence in (
+        ((), "--task super-resolution does not say what the outputs undo; say it with --scale"),
+        (("--scale", "x"), "scale='x': input should be 2, 3, 4 or 8"),
+    ):
+        done = run(*asked, *more)
+        assert (done.code, done.out) == (2, "")
+        assert sentence in done.err.splitlines()[-1]
+
+
 def bomb() -> bytes:
     """A PNG header that promises 30,000 × 30,000 pixels."""
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)

@@ -196,7 +196,7 @@ class TestShift:
         ((128, 128), (256, 256), 4, "the input made 2 times larger: the outputs are not of --scale 4"),
         ((85, 85), (256, 256), 4, "3 times smaller, as inputs of --scale 3 are"),
         ((255, 255), (256, 256), 4, "the size of outputs of --scale 3"),
-        ((512, 512), (256, 256), 2, "2 times larger: the reference looks like the low-resolution input"),
+        ((512, 512), (256, 256), 2, "2 times larger: the reference looks like its input"),
         ((1024, 1024), (256, 256), 1, "4 times larger"),
         ((64, 64), (256, 256), 1, "4 times smaller"),
         ((256, 321), (321, 256), 1, "turned by 90 degrees"),
