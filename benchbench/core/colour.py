@@ -55,6 +55,18 @@ def luma_of_grey(levels: Tensor) -> Tensor:
     return levels * (sum(_TO_YCBCR[0]) / 255) + _OFFSET[0]
 
 
+def grey_of_luma(planes: Tensor) -> Tensor:
+    """What `luma_of_grey` made, undone.
+
+    Args:
+        planes: Y, any shape.
+
+    Returns:
+        Float grey levels, the same dtype and shape.
+    """
+    return (planes - _OFFSET[0]) * (255 / sum(_TO_YCBCR[0]))
+
+
 def _constants(like: Tensor) -> tuple[Tensor, Tensor]:
     matrix = torch.tensor(_TO_YCBCR, dtype=like.dtype, device=like.device) / 255
     return matrix, torch.tensor(_OFFSET, dtype=like.dtype, device=like.device)[:, None, None]

@@ -107,13 +107,6 @@ def _grams(i: Inputs) -> tuple[Any, Any]:
     return tuple(gram.Side.of(rows, centre, torch.float64) for rows in (i.x, i.y))  # type: ignore[return-value]
 
 
-def _holes(i: Inputs) -> Tensor:
-    """Of each pair the upper half."""
-    holes = torch.zeros_like(i.images[:, :1], dtype=torch.bool)
-    holes[:, :, : holes.shape[2] // 2] = True
-    return holes
-
-
 def _close(i: Inputs) -> float:
     return 0.6 * mode_collapse.typical_distance(i.x)
 
@@ -153,9 +146,6 @@ CALLS: dict[str, Call] = {
         _grams(i)[0], kernel.cubic_kernel(i.x.shape[1]), torch.eye(len(i.x), 3).double().to(i.x.device)
     ),
     "gram.sums_across": lambda i: gram.sums_across(*_grams(i), kernel.cubic_kernel(i.x.shape[1]), None, None),
-    "hole.psnr_hole": lambda i: hole.psnr_hole(i.images, i.partners, _holes(i)),
-    "hole.mae_hole": lambda i: hole.mae_hole(i.images, i.partners, _holes(i)),
-    "hole.ssim_hole": lambda i: hole.ssim_hole(i.images, i.partners, _holes(i)),
     "inception_score.inception_score": lambda i: [
         inception_score.inception_score(i.logits, splits) for splits in (1, 10)
     ],
@@ -239,7 +229,6 @@ CALLS: dict[str, Call] = {
     "sliced.sliced_wasserstein": lambda i: sliced.sliced_wasserstein(i.x, i.y[:-3], projections=32),
     "ssim.ssim_map": lambda i: ssim.ssim_map(i.images, i.partners),
     "ssim.ssim_planes": lambda i: ssim.ssim_planes(i.images, i.partners),
-    "ssim.ssim_map": lambda i: ssim.ssim_map(i.images, i.partners),
     "ssim.ms_ssim_planes": lambda i: ssim.ms_ssim_planes(i.large, i.large_partners),
     "vendi.vendi_score": lambda i: [vendi.vendi_score(i.x, q) for q in (1.0, 2.0)],
     "vendi.vendi_standard_error": lambda i: vendi.vendi_standard_error(i.x),

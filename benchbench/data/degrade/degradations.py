@@ -9,37 +9,86 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from benchbench.core.colour import grey_of_luma, ycbcr
 from benchbench.core.protocols import Degradation
 from benchbench.core.seeds import image_generator
 from benchbench.data.degrade.jpeg import jpeg, jpeg_settings
 from benchbench.data.degrade.noise import NOISE, gaussian, poisson, salt_and_pepper
-from benchbench.data.degrade.resize import imresize, to_uint8
+from benchbench.data.degrade.resize import imresize, mod_crop, to_uint8
 
 NOISE_SEED = 0
 """Of the noise that is scored, whatever the seed of the run: every model and every seed is given the same images."""
 
 
 class Degrades(Degradation, Protocol):
-    """A degradation that says what it does."""
+    """A degradation that says what it does, and what is compared."""
 
     def settings(self) -> dict[str, Any]:
         """What is done, JSON-able: for run.json and for keys."""
 
+    def taught(self) -> dict[str, Any]:
+        """What of it a model learns, JSON-able: weights depend on it, and on nothing else of the settings."""
 
-@dataclass(frozen=True)
-class Downscaled:
-    """Smaller by a whole factor, as MATLAB's antialiased bicubic does it, rounded to 8 bits."""
+    def original(self, image: Tensor) -> Tensor:
+        """What an output is compared with: of an image, uint8 RGB 1×3×H×W, a part or another form of it."""
+
+    def compared(self, made: Tensor) -> Tensor:
+        """What of an output is compared: of uint8 or float32 grey levels, 1×3×H×W."""
+
+
+class _Whole:
+    """What most degradations share: images are compared as they are, and all of the settings is learned."""
 
     scale: int
+
+    def settings(self) -> dict[str, Any]:
+        """As `Degrades.settings`."""
+        raise NotImplementedError
+
+    def taught(self) -> dict[str, Any]:
+        """As `Degrades.taught`: all of it."""
+        return self.settings()
+
+    def original(self, image: Tensor) -> Tensor:
+        """As `Degrades.original`: cut at the bottom and at the right, so that the scale divides both sides."""
+        return mod_crop(image, self.scale)
+
+    def compared(self, made: Tensor) -> Tensor:
+        """As `Degrades.compared`: the output as it is."""
+        return made
+
+
+@dataclass(frozen=True)
+class Downscaled(_Whole):
+    """Smaller by a whole factor, as MATLAB's antialiased bicubic does it, rounded to 8 bits.
+
+    Attributes:
+        scale: How many times smaller.
+        luma: Whether only the luma is made smaller and compared, as the tables of the older papers have it (Dong et al.
+            2014): rounded to 8 bits before, and not once it is small. Models are given the grey image of that luma.
+    """
+
+    scale: int
+    luma: bool = False
 
     @property
     def name(self) -> str:
         """As rows name it."""
-        return f"x{self.scale}"
+        return f"x{self.scale}{'-luma' if self.luma else ''}"
+
+    def original(self, image: Tensor) -> Tensor:
+        """As `Degrades.original`; of the luma, as three equal channels, where only that is compared."""
+        cut = mod_crop(image, self.scale)
+        return to_uint8(ycbcr(cut.double())[:, :1]).expand_as(cut) if self.luma else cut
+
+    def compared(self, made: Tensor) -> Tensor:
+        """As `Degrades.compared`; the luma of a grey output, in 8 bits."""
+        return to_uint8(ycbcr(made.double())[:, :1]).expand_as(made) if self.luma else made
 
     def of_image(self, image: Tensor, number: int) -> Tensor:
         """As `Degradation.of_image`: uint8. In float64, so that every machine rounds to the same levels."""
-        return to_uint8(self._smaller(image.cpu().double()))
+        small = self._smaller(image.cpu().double())
+        return grey_of_luma(small).float() if self.luma else to_uint8(small)
 
     def of_patches(self, levels: Tensor) -> Tensor:
         """As `Degradation.of_patches`."""
@@ -54,13 +103,19 @@ class Downscaled:
         return {
             "kind": "downscaled",
             "scale": self.scale,
-            "kernel": "cubic with antialiasing as MATLAB's imresize, rounded to 8 bits",
-            "originals": "cut at the bottom and at the right to a multiple of the scale",
+            "kernel": "cubic with antialiasing as MATLAB's imresize, "
+            f"{'not rounded' if self.luma else 'rounded to 8 bits'}",
+            "originals": f"{'the luma in 8 bits, ' if self.luma else ''}cut at the bottom and at the right to a "
+            "multiple of the scale",
         }
+
+    def taught(self) -> dict[str, Any]:
+        """As `Degrades.taught`: the same whichever is compared."""
+        return Downscaled(self.scale).settings()
 
 
 @dataclass(frozen=True)
-class Blocked:
+class Blocked(_Whole):
     """Out of a JPEG file."""
 
     quality: int
@@ -90,7 +145,7 @@ _UNITS = {"gaussian": "grey levels", "saltpepper": "share of values", "poisson":
 
 
 @dataclass(frozen=True)
-class Noisy:
+class Noisy(_Whole):
     """With noise.
 
     Attributes:

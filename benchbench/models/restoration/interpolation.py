@@ -35,9 +35,10 @@ class Bicubic(_Interpolation):
     reference: ClassVar[str] = "Keys 1981, Cubic convolution interpolation for digital image processing"
 
     def restore(self, degraded: Tensor) -> Tensor:
-        """As `Restorer.restore`: rounded to 8 bits."""
+        """As `Restorer.restore`."""
         height, width = (side * self.scale for side in degraded.shape[2:])
-        return to_uint8(imresize(degraded.double(), height, width))
+        made = imresize(degraded.double(), height, width)
+        return to_uint8(made) if degraded.dtype == torch.uint8 else made.float()
 
 
 class _Pillow(_Interpolation):
@@ -46,6 +47,16 @@ class _Pillow(_Interpolation):
     def restore(self, degraded: Tensor) -> Tensor:
         """As `Restorer.restore`."""
         height, width = (side * self.scale for side in degraded.shape[2:])
+        if degraded.dtype != torch.uint8:  # Pillow has floats in one channel only
+            planes = [
+                np.asarray(Image.fromarray(plane.cpu().numpy()).resize((width, height), self.how))
+                for plane in degraded.flatten(0, 1)
+            ]
+            return (
+                torch.from_numpy(np.stack(planes))
+                .reshape(*degraded.shape[:2], height, width)
+                .to(degraded.device)
+            )
         made = [
             Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).resize((width, height), self.how)
             for image in degraded

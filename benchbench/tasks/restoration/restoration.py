@@ -21,7 +21,7 @@ from benchbench.core.progress import Progress
 from benchbench.core.protocols import Restorer
 from benchbench.core.runtime import Runtime
 from benchbench.data.degrade.degradations import Degrades
-from benchbench.data.degrade.resize import mod_crop, to_uint8
+from benchbench.data.degrade.resize import to_uint8
 from benchbench.data.photos import Photos, learned_and_left
 from benchbench.metrics.metric import Evidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
@@ -110,7 +110,7 @@ class RestorationTask(WithOptions):
         """As `Task.trains_on`: the images that are learned from, and what is learned to be undone."""
         own = restoring(data)
         blind = getattr(model, "blind", False)
-        return digest([own.learned.fingerprint, None if blind else own.degradation.settings()])
+        return digest([own.learned.fingerprint, None if blind else own.degradation.taught()])
 
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
         """As `Task.training_data`: pieces of the photographs, as large as the model asks for."""
@@ -161,7 +161,7 @@ class Restoration:
 
     def original(self, row: int) -> Tensor:
         """What an output is held against: uint8 1×3×H×W, cut so that the scale divides its sides."""
-        return mod_crop(self.photos.image(row), self.degradation.scale)
+        return self.degradation.original(self.photos.image(row))
 
     def degraded(self, row: int) -> Tensor:
         """What the model is given: uint8 or float32 1×3×h×w, on the device."""
@@ -169,11 +169,13 @@ class Restoration:
         return self.degradation.of_image(self.original(row), number).to(self.runtime.device)
 
     def restored(self, row: int) -> Tensor:
-        """What the model makes of it: uint8, or float32 grey levels, 1×3×H×W."""
+        """What is compared of what the model makes of it: uint8, or float32 grey levels, 1×3×H×W."""
         degraded = self.degraded(row)
         with torch.inference_mode():
             made = self.model.restore(degraded)
-        return checked(made, degraded, self.degradation.scale, self.photos.names[row])
+        return self.degradation.compared(
+            checked(made, degraded, self.degradation.scale, self.photos.names[row])
+        )
 
     def evidence(self, request: Request) -> Evidence:
         """Each output with its original, and where metrics on features are asked for, pieces of all of both."""
@@ -226,8 +228,7 @@ class Restoration:
     def speed(self) -> list[Measurement]:
         """How fast one image of 256×256 is restored, and what the model takes."""
         image = square(self.photos.image(0), SPEED_SIDE)
-        scale = self.degradation.scale
-        given = self.degradation.of_image(mod_crop(image, scale), 0).to(self.runtime.device)
+        given = self.degradation.of_image(self.degradation.original(image), 0).to(self.runtime.device)
 
         def restore(n: int) -> Tensor:
             return self.model.restore(given.expand(n, -1, -1, -1))

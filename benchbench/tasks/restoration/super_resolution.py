@@ -24,7 +24,9 @@ class SuperResolution(RestorationTask):
 
     name: ClassVar[str] = "super-resolution"
     headlines: ClassVar[Mapping[str, Sequence[str]]] = {
-        f"super-resolution:x{scale}": (f"psnr_y_crop{scale}", "psnr_y", "psnr") for scale in SCALES
+        f"super-resolution:x{scale}{luma}": (f"psnr_{y}crop{scale}", "psnr_y", "psnr")
+        for scale in SCALES
+        for luma, y in (("", "y_"), ("-luma", ""))
     }
 
     class Options(RestorationOptions, frozen=True):
@@ -34,12 +36,18 @@ class SuperResolution(RestorationTask):
             default=2, description="how many times smaller a side is: 2, 3, 4 or 8"
         )
 
+        luma: bool = Field(
+            default=False, description="make only the luma smaller and compare it, as the older papers do"
+        )
+
     options: Options
 
     @property
     def standard(self) -> Sequence[str]:  # type: ignore[override]
         """As `Task.standard`: on the luma without a border, on RGB as EDSR has it, and the distance of pieces."""
         scale = self.options.scale
+        if self.options.luma:
+            return (f"psnr_crop{scale}", f"ssim_crop{scale}")
         border = (
             f"psnr_y_crop{scale}",
             f"ssim_y_crop{scale}",
@@ -50,4 +58,4 @@ class SuperResolution(RestorationTask):
 
     def degradation(self) -> Downscaled:
         """Smaller by the scale."""
-        return Downscaled(self.options.scale)
+        return Downscaled(self.options.scale, self.options.luma)
