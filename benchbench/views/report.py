@@ -225,10 +225,13 @@ def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int])
                     f"Quality against diversity: {label}. Up and right is better.", Markup(svg), label
                 )
             )
+    found += _perception(summary, looks)
     rates = summary[(summary["metric"] == RATE) & summary["value"].notna()]
+    if len(lead):  # of a dataset with several tasks those of the one that leads
+        rates = rates[rates["task"] == lead.iloc[0]["task"]]
     if len(lead) and len(rates) and rates["machine"].nunique(dropna=False) == 1:
         metric, higher = lead.iloc[0]["metric"], _higher(lead)
-        if both := _both(_points(summary, RATE), _points(summary, metric)):
+        if both := _both(_points(rates, RATE), _points(lead, metric)):
             front = [] if (rates["busy"].fillna(0) > BUSY).any() else _front(both, lead, higher)
             x_name = "sampling rate, images/s ↑"
             # A distance whose spread goes with its size is seen best on the scale on which it is compared.
@@ -243,6 +246,29 @@ def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int])
             label = f"{plain(metric)} against sampling rate{way}"
             found.append(ReportFigure(plain(f"Quality against throughput{told}."), Markup(svg), label))
     return found
+
+
+def _perception(summary: pd.DataFrame, looks: Mapping[str, int]) -> Iterator[ReportFigure]:
+    """Of each scale of super-resolution, what Blau & Michaeli 2018 ("The Perception-Distortion Tradeoff") draw: how far
+    outputs are from their originals against how far all of them are from originals as images."""
+    tasks = summary[summary["task"].astype(str).str.startswith("super-resolution")]
+    for task, own in tasks.groupby("task", sort=True):
+        ranked = own[own["headline"].fillna(False) & own["value"].notna()]
+        for extractor in sorted(set(own["extractor"].dropna())):
+            distance = f"fd_{extractor}"
+            if ranked.empty or not (
+                both := _both(_points(own, metric := str(ranked.iloc[0]["metric"])), _points(own, distance))
+            ):
+                continue
+            svg = figures.plane(both, f"{metric} (dB) ↑", f"{distance} of pieces ↓", looks, log_y=True)
+            yield ReportFigure(
+                plain(
+                    f"Perception against distortion, {task}: right is closer to the originals, down is closer to what "
+                    "originals look like; a method that is best in one can be beaten in the other."
+                ),
+                Markup(svg),
+                plain(f"{distance} against {metric}, {task}"),
+            )
 
 
 def _front(both: Mapping[str, tuple[Point, Point]], lead: pd.DataFrame, higher: bool) -> list[str]:

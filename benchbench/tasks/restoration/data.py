@@ -69,7 +69,7 @@ class RestorationData:
         """What the images are, for run.json."""
         own = {
             "fingerprint": self.fingerprint,
-            "test": {"n": len(self.test), "fingerprint": self.test.fingerprint},
+            "held_out": {"n": len(self.test), "fingerprint": self.test.fingerprint},
             "size": sizes_text(self.test),
             "canonical": None,
             "notes": list(self.test.notes),

@@ -42,7 +42,7 @@ def looked_at(restoration: Restoration, n: int) -> list[Picture]:
     lines = [_details(restoration, row) for row in rows]
     side = min(line[0].shape[2] for line in lines)
     columns = [torch.cat([line[i][..., :side, :side] for line in lines]) for i in range(4)]
-    labels = ("given", "restored", "original", f"difference ×{BRIGHTER}")
+    labels = ("given", "restored", "original", f"{BRIGHTER} times the difference")
     section = Section(restoration.degradation.name, list(zip(labels, columns, strict=True)))
     kept = _kept(restoration, n)
     return [
