@@ -26,6 +26,7 @@ colour: what JPEG and noise add to a grey image is less there."""
 BLOCK = 32
 TIMES = 10.0
 """So many times the squared error of the pixels beside it makes a border far worse: 10 dB."""
+MIDDLE = 384
 SHIFT = 0.3
 """Pixels. What aligned interpolation leaves is below 0.1, half of the smallest mistake is 0.25."""
 
@@ -131,26 +132,30 @@ def _borders(x: Tensor, y: Tensor, border: int) -> set[str]:
     """What the outermost pixels say, beside as many that lie next to them."""
     if min(x.shape[1:]) < 8 * border:
         return set()
-    outer, inner = _ring(x.shape[1:], 0, border), _ring(x.shape[1:], border, 2 * border)
-    squares = (x - y).square().mean(0)
-    at, beside = float(squares[outer].mean()), float(squares[inner].mean())
-    rim = y[:, outer]
+    (rim_x, inner_x), (rim, inner) = (
+        (_ring(image, 0, border), _ring(image, border, 2 * border)) for image in (x, y)
+    )
+    at, beside = float((rim_x - rim).square().mean()), float((inner_x - inner).square().mean())
     if float(rim.std()) < 5:  # on a plain ground all may be right, or nothing tells
         return set()
     if at == 0 < beside:
         return {"copied"}
-    if float((x[:, outer].amax(1) - x[:, outer].amin(1)).max()) <= 2:
+    if float((rim_x.amax(1) - rim_x.amin(1)).max()) <= 2:
         return {"frame"}
     return {"worse"} if at > TIMES * beside and at > 1 else set()
 
 
-def _ring(size: torch.Size, start: int, stop: int) -> Tensor:
-    """bool H×W: the pixels from `start` to `stop` pixels off the border."""
-    height, width = size
-    ring = torch.zeros(height, width, dtype=torch.bool)
-    ring[start : height - start, start : width - start] = True
-    ring[stop : height - stop, stop : width - stop] = False
-    return ring
+def _ring(image: Tensor, start: int, stop: int) -> Tensor:
+    """3×N: the pixels from `start` to `stop` pixels off the border of a 3×H×W image."""
+    height, width = image.shape[1:]
+    across, down = slice(start, width - start), slice(stop, height - stop)
+    strips = (
+        image[:, start:stop, across],
+        image[:, height - stop : height - start, across],
+        image[:, down, start:stop],
+        image[:, down, width - stop : width - start],
+    )
+    return torch.cat([strip.flatten(1) for strip in strips], 1)
 
 
 def shift(output: Tensor, reference: Tensor, window: int = 5) -> tuple[float, float] | None:
@@ -164,20 +169,27 @@ def shift(output: Tensor, reference: Tensor, window: int = 5) -> tuple[float, fl
     """
     if min(output.shape[1:]) < 3 * window:
         return None
-    x, y = (F.avg_pool2d(luma(image[None]), window, stride=1)[0, 0] for image in (output, reference))
+    x, y = (F.avg_pool2d(luma(_middle(image)[None]), window, stride=1)[0, 0] for image in (output, reference))
     gradients = torch.stack([y[1:-1, 2:] - y[1:-1, :-2], y[2:, 1:-1] - y[:-2, 1:-1]]) / 2
     levels = y[1:-1, 1:-1].flatten() / 255
     tones = torch.stack([torch.ones_like(levels), levels, levels.square()])
     rows, differences = gradients.flatten(1), (y - x)[1:-1, 1:-1].flatten()
     # What tones explain of the gradients and of the differences is taken out of both.
-    explained = torch.linalg.lstsq(tones.T, torch.cat([rows, differences[None]]).T).solution
-    *rest, differences = (torch.cat([rows, differences[None]]) - explained.T @ tones).unbind()
+    both = torch.cat([rows, differences[None]])
+    explained = both @ tones.T @ torch.linalg.pinv(tones @ tones.T)
+    *rest, differences = (both - explained @ tones).unbind()
     rows = torch.stack(rest)
     matrix = rows @ rows.T / rows.shape[1]
     if float(torch.linalg.eigvalsh(matrix)[0]) < 0.5:  # levels² a pixel²: flat, or stripes in one direction
         return None
     right, down = torch.linalg.solve(matrix, rows @ differences / rows.shape[1]).tolist()
     return right, down
+
+
+def _middle(image: Tensor) -> Tensor:
+    """At most 384×384 pixels: a shift is that of all, and these tell it."""
+    top, left = (max(0, side - MIDDLE) // 2 for side in image.shape[1:])
+    return image[:, top : top + MIDDLE, left : left + MIDDLE]
 
 
 SENTENCES = {

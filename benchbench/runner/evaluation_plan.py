@@ -351,6 +351,10 @@ def _is_named(metric: Metric, names: Sequence[str]) -> bool:
 def _check_numbers(
     samples: ImageStream, reference: Reference, metrics: Sequence[Metric], task: Undoing | None
 ) -> None:
+    if task is not None and reference.images is None:
+        raise InputError(
+            f"the reference ({reference.name}) is statistics, and {task.name} needs its images; name them instead"
+        )
     # Under a task sets are of pieces, of which one image may have many.
     of_sets = [metric for metric in metrics if "truth" not in metric.needs and task is None]
     if of_sets and samples.n < 2:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from benchbench.core.arrays import tensor_of
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
@@ -197,7 +198,7 @@ def _in_memory(images: Held, name: str, samples: int | None) -> ImageStream:
     if hasattr(images, "__array__") and not isinstance(images, Tensor):
         raise InputError(
             f"{name} are a {type(images).__name__}; give a uint8 tensor N×3×H×W "
-            "(torch.from_numpy(array).permute(0, 3, 1, 2) for N×H×W×3)"
+            "(torch.from_numpy(array).permute(0, 3, 1, 2) for N×H×W×3), or a list of arrays H×W×3"
         )
     if not isinstance(images, Iterable) or isinstance(images, Mapping | Set | bytes | bytearray):
         raise InputError(
@@ -206,7 +207,21 @@ def _in_memory(images: Held, name: str, samples: int | None) -> ImageStream:
         )
     if samples is None and not isinstance(images, Tensor | Sequence):
         raise InputError(f"{name} come from {_a(images)}, whose end nobody sees: pass samples=N")
+    if isinstance(images, list | tuple):
+        images = [_batch(part, f"{name}[{i}]") for i, part in enumerate(images)]
     return from_tensors(images, name, n=samples, in_memory=True)
+
+
+def _batch(part: Any, what: str) -> Any:
+    """A tensor as it is, which others judge; an array of NumPy's kind, H×W×3, H×W or several of the former, as uint8
+    N×3×H×W. Where a shape could be read both ways, the channels are last, as in files of arrays."""
+    if isinstance(part, Tensor) or not hasattr(part, "__array__"):
+        return part
+    array = tensor_of(part, what)
+    if array.ndim == 2:
+        return array.expand(1, 3, *array.shape)
+    array = array[None] if array.ndim == 3 else array
+    return array.permute(0, 3, 1, 2) if array.ndim == 4 and array.shape[3] == 3 else array
 
 
 def _a(thing: object) -> str:

@@ -259,6 +259,13 @@ def test_impossible_requests(tmp_path: Path, options: dict[str, Any], sentence: 
 
 
 @pytest.mark.costly
+def test_statistics_hold_no_references(tmp_path: Path) -> None:
+    """Whatever metric is asked for, a task needs the images."""
+    np.savez(tmp_path / "fid.npz", mu=np.zeros(2048), sigma=np.eye(2048))
+    with pytest.raises(InputError, match="is statistics, and super-resolution needs its images"):
+        scored(references(), tmp_path / "fid.npz", "fd")
+
+
 def test_sides_that_do_not_pair_up(tmp_path: Path) -> None:
     """One output less, other names, an empty folder and an empty archive: named, and nothing is recorded."""
     hr = write(tmp_path / "hr", references())

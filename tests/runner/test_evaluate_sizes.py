@@ -49,6 +49,10 @@ def as_folder(path: Path, images: list[Tensor]) -> Any:
     return path
 
 
+def as_arrays(path: Path, images: list[Tensor]) -> Any:
+    return [hwc(image) for image in images]
+
+
 def as_zip(path: Path, images: list[Tensor]) -> Any:
     folder = as_folder(path.with_name(f"{path.name}-files"), images)
     with zipfile.ZipFile(path.with_suffix(".zip"), "w") as archive:
@@ -70,7 +74,7 @@ def scored(images: Any, reference: Any, metrics: str, **options: Any) -> pd.Data
 
 
 @pytest.mark.costly
-@pytest.mark.parametrize("held", [as_list, as_folder, as_zip, as_parquet])
+@pytest.mark.parametrize("held", [as_list, as_arrays, as_folder, as_zip, as_parquet])
 def test_numbers_are_the_means_of_each_pair_alone(
     tmp_path: Path, held: Callable[[Path, list[Tensor]], Any]
 ) -> None:
@@ -110,6 +114,23 @@ def test_what_a_small_image_cannot_have_fails_alone(tmp_path: Path) -> None:
     assert "at least 9×9, and the smallest of these, 2.png of folder-a, is 14×8" in str(
         frame.loc["psnr_crop4", "reason"]
     )
+
+
+def test_arrays_in_a_list() -> None:
+    """H×W×3 is one image, H×W a grey one, which is three equal channels, and N×H×W×3 several; what has four channels or
+    floats is refused."""
+    rng = np.random.default_rng(0)
+    grey, colours = rng.integers(0, 256, (12, 14), np.uint8), rng.integers(0, 256, (2, 12, 13, 3), np.uint8)
+    tensors = [torch.from_numpy(np.stack([grey] * 3)[None]), torch.from_numpy(colours.transpose(0, 3, 1, 2))]
+    arrays = [grey, colours]
+    assert scored(arrays, tensors, "mse").loc["mse", "value"] == 0
+    assert scored([colours[0]], [tensors[1][:1]], "mse").loc["mse", "value"] == 0
+    for odd, sentence in (
+        (np.zeros((12, 14, 4), np.uint8), "images must have shape N×3×H×W"),
+        (colours / 255, "must be uint8 in 0..255 but is float64"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            scored([odd], tensors, "mse")
 
 
 def test_a_border_that_no_image_has_is_refused(tmp_path: Path) -> None:
