@@ -92,8 +92,9 @@ def gather(
 def read_pairs(
     pairs: Iterable[tuple[Tensor, ...]], n: int, per_image: PerImage, title: str, runtime: Runtime
 ) -> PairEvidence:
-    """What paired metrics say of `pairs`, batches of uint8 RGB on one device, `n` images of either side, and behind them
-    whatever else the metrics read. Of several ranks each brings its own pairs; what comes out is of those of all."""
+    """What paired metrics say of `pairs`, batches of uint8 RGB on one device, `n` images of either side; behind
+    the two of a pair, whatever else the metrics read. Of several ranks each brings its own pairs; what comes out is of
+    those of all."""
     reader = PairReader(per_image)
 
     def read() -> None:

@@ -150,7 +150,7 @@ class ContextEncoder(LearnedInpainter):
         return {"discriminator": self.discriminator, "inpainter": self.filler}
 
     def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The discriminator's side of the game (equation 2), or the two losses of the network that fills (equation 3)."""
+        """The discriminator's side of the game (equation 2), or the two losses of the filling network (equation 3)."""
         planes, holes = self.pieces(batch)
         if phase.player == "discriminator":
             with torch.no_grad():
@@ -172,9 +172,7 @@ def _lattice(height: int, width: int) -> list[tuple[EllipsisType, slice, slice]]
     downs, rights = (
         sorted({*range(0, side - PIECE + 1, PIECE // 2), side - PIECE}) for side in (height, width)
     )
-    return [
-        (..., slice(top, top + PIECE), slice(left, left + PIECE)) for top in downs for left in rights
-    ]
+    return [(..., slice(top, top + PIECE), slice(left, left + PIECE)) for top in downs for left in rights]
 
 
 def _window() -> Tensor:

@@ -36,7 +36,9 @@ class _Filling(nn.Module):
         """As `Inpainter.inpaint`: image by image, on the CPU."""
         check_holes(images, holes)
         made = [
-            self.filled(image.permute(1, 2, 0).numpy(), hole.numpy()) if hole.any() else image.permute(1, 2, 0)
+            self.filled(image.permute(1, 2, 0).numpy(), hole.numpy())
+            if hole.any()
+            else image.permute(1, 2, 0)
             for image, hole in zip(images.cpu(), holes[:, 0].cpu(), strict=True)
         ]
         stacked = torch.stack([torch.as_tensor(image) for image in made])
@@ -60,7 +62,7 @@ class NearestFill(_Filling):
 
 
 class Biharmonic(_Filling):
-    """The smoothest surface that goes on where the image ends: zero of the squared Laplacian, as scikit-image solves it.
+    """The smoothest surface that goes on where the image ends: its squared Laplacian is 0, as scikit-image solves it.
 
     One exact sparse system a hole, whatever its size: half a second for half of 256×256 pixels, some five for half of
     512×512.

@@ -95,7 +95,9 @@ class LearnedInpainter(nn.Module):
     def inpaint(self, images: Tensor, holes: Tensor) -> Tensor:
         """As `Inpainter.inpaint`."""
         check_holes(images, holes)
-        made = [self._filled(image, hole) for image, hole in zip(images[:, None], holes[:, None], strict=True)]
+        made = [
+            self._filled(image, hole) for image, hole in zip(images[:, None], holes[:, None], strict=True)
+        ]
         return torch.where(holes, torch.cat(made), images)
 
     def _filled(self, image: Tensor, hole: Tensor) -> Tensor:
@@ -140,8 +142,8 @@ class LearnedInpainter(nn.Module):
 
 
 def halved(planes: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-    """An image at half its sides, rounded up: each pixel is the mean of the known ones among its four, and missing where
-    none is.
+    """An image at half its sides, rounded up: each pixel is the mean of the known ones among its four, and missing
+    where none is.
 
     Args:
         planes: float32 N×C×H×W.
@@ -166,5 +168,7 @@ def mean_in(values: Tensor, holes: Tensor) -> Tensor:
 def psnr_in(made: Tensor, planes: Tensor, holes: Tensor) -> Tensor:
     """PSNR in dB over the missing pixels of planes in [-1, 1], the mean over images."""
     weights = holes.to(made.dtype)
-    errors = ((made - planes).square().mean(1, keepdim=True) * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3))
+    errors = ((made - planes).square().mean(1, keepdim=True) * weights).sum((1, 2, 3)) / weights.sum(
+        (1, 2, 3)
+    )
     return -10 * (errors / 4).clamp_min(1e-12).log10().mean()

@@ -1,4 +1,5 @@
-"""Partial convolutions: each window is weighted by how much of it is known (Liu, Reda, Shih, Wang, Tao & Catanzaro 2018).
+"""Partial convolutions: each window is weighted by how much of it is known (Liu, Reda, Shih, Wang, Tao & Catanzaro
+2018).
 
 Pattern: a convolution sees the known values alone, scaled by the size of its window over the number of them; a window
 without any gives 0. Each layer hands on where it had something to see, so holes shrink from layer to layer (section
@@ -68,7 +69,7 @@ class PartialConv2d(nn.Module):
             self.conv.weight,
             None,
             self.conv.stride,
-            self.conv.padding,  # type: ignore[arg-type]
+            self.conv.padding,
         )
         scaled = raw * (self.window / known.clamp_min(1))
         return (scaled + self.conv.bias[:, None, None]) * mask, mask  # type: ignore[index]

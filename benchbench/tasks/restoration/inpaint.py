@@ -1,9 +1,9 @@
 """Inpainting: pixels of test images are missing, and a model fills them.
 
 Masks are the square in the centre of Pathak et al. 2016, and boxes, strokes and text whose share of the image lies in
-the six bins of Liu et al. 2018, table 1: each image is masked once in each bin, by its own pixels. What a model makes of
-known pixels does not count, for they are put back before anything is scored. `psnr_hole` and its like are of the missing
-pixels alone, the plain names of whole images.
+the six bins of Liu et al. 2018, table 1: each image is masked once in each bin, by its own pixels. What a model makes
+of known pixels does not count, for they are put back before anything is scored. `psnr_hole` and its like are of the
+missing pixels alone, the plain names of whole images.
 
 Rows: `inpaint:strokes-20-30` of each bin, and `inpaint:strokes` of all six, in which an image has the mean over its
 bins, so that intervals speak of as many images as there are.

@@ -44,11 +44,14 @@ def looked_at(restorations: Sequence[Restoration], n: int) -> list[Picture]:
     rows = permutation(0, n)[: max(2, SHOWN // len(restorations))].tolist()
     lines = [[_details(own, row) for row in rows] for own in restorations]
     side = min(line[0].shape[2] for own in lines for line in own)
-    labels = ("given", "restored", "original", f"difference ×{BRIGHTER}")
+    labels = ("given", "restored", "original", f"difference x{BRIGHTER}")
     sections = [
         Section(
             restoration.degradation.name,
-            [(label, torch.cat([line[i][..., :side, :side] for line in own])) for i, label in enumerate(labels)],
+            [
+                (label, torch.cat([line[i][..., :side, :side] for line in own]))
+                for i, label in enumerate(labels)
+            ],
         )
         for restoration, own in zip(restorations, lines, strict=True)
     ]
