@@ -121,7 +121,7 @@ def test_the_loss_of_partial_conv() -> None:
     torch.manual_seed(4)
     loss, logs = model.loss(Phase("inpainter"), Batch(torch.full((3, 1, 64, 64), 0.5), None, 0, 1))
     torch.manual_seed(4)
-    planes, holes = model.pieces(Batch(torch.full((3, 1, 64, 64), 0.5), None, 0, 1))
+    planes, holes = model.with_holes(Batch(torch.full((3, 1, 64, 64), 0.5), None, 0, 1))
     share = float(holes.double().mean())
     variation = float(total_variation(torch.where(holes, torch.tensor(0.0), planes), holes))
     assert variation > 0
@@ -180,7 +180,7 @@ def test_the_losses_of_the_context_encoder() -> None:
 
     def again() -> tuple[Tensor, Tensor, Tensor]:
         torch.manual_seed(9)
-        planes, holes = model.pieces(batch)
+        planes, holes = model.with_holes(batch)
         return planes, holes, model(planes, holes)
 
     planes, holes, made = again()

@@ -151,7 +151,7 @@ class ContextEncoder(LearnedInpainter):
 
     def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminator's side of the game (equation 2), or the two losses of the filling network (equation 3)."""
-        planes, holes = self.pieces(batch)
+        planes, holes = self.with_holes(batch)
         if phase.player == "discriminator":
             with torch.no_grad():
                 made = batch.augment(self(planes, holes).float())

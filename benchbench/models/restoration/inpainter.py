@@ -85,7 +85,7 @@ class LearnedInpainter(nn.Module):
         turned = dihedral(x, int(torch.randint(8, ())))
         return turned.reshape(-1, self.channels, *turned.shape[2:])
 
-    def pieces(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def with_holes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a loss is computed on: planes, and their holes, bool N×1×H×W."""
         planes = self.planes(batch.x)
         return planes, drawn(len(planes), *planes.shape[2:]).to(planes.device)

@@ -171,7 +171,7 @@ class PartialConv(LearnedInpainter):
 
     def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """L1 of known and of missing pixels, and the total variation of what was filled (equation 7)."""
-        planes, holes = self.pieces(batch)
+        planes, holes = self.with_holes(batch)
         made = self(planes, holes).float()
         off = (made - planes).abs()
         variation = total_variation(torch.where(holes, made, planes), holes)
