@@ -19,7 +19,7 @@ from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.streams import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import OF_MODELS, Metric
+from benchbench.metrics.metric import OF_MODELS, Metric, Need
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, select_metrics
@@ -37,12 +37,14 @@ from benchbench.runner.extractors import (
     with_known_names,
 )
 from benchbench.runner.labels import checked_name
-from benchbench.runner.restored import Undoing, asked_task, fingerprint, inapplicable
+from benchbench.runner.restored import Undoing, asked_task, fingerprint, inapplicable, readable
 from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.tasks.generation import OF_TRANSLATORS
 
 INCEPTION_DIM = 2048
+PAIRED: frozenset[Need] = frozenset({"truth", "hole"})
+"""What metrics read that compare an output with its right answer."""
 
 
 @dataclass(frozen=True)
@@ -291,12 +293,17 @@ def _paired(
 
 def only_pairs(metrics: Iterable[Metric], reasons: Mapping[str, str]) -> bool:
     """Whether all metrics that can be had compare an output with its right answer. reasons: of those that cannot."""
-    return all("truth" in metric.needs for metric in metrics if metric.name not in reasons)
+    return all(metric.needs & PAIRED for metric in metrics if metric.name not in reasons)
 
 
 def _lacks(asked: Resolved, metric: Metric, reference: Reference) -> str | None:
     """As `lacking`; and what has no meaning under a task."""
-    return (None if asked.task is None else inapplicable(metric)) or lacking(metric, reference)
+    if asked.task is None:
+        return lacking(metric, reference)
+    # The task knows which pixels were missing, where some were.
+    return inapplicable(metric, asked.task) or (
+        None if "hole" in metric.needs else lacking(metric, reference)
+    )
 
 
 def lacking(metric: Metric, reference: Reference) -> str | None:

@@ -27,9 +27,10 @@ from benchbench.models.restoration.filling import NearestFill
 from benchbench.models.restoration.partial_conv import PartialConv
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
+from benchbench.runner.evaluate import evaluate_images
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.run import run_cells
-from benchbench.runner.spec import CellSpec
+from benchbench.runner.spec import CellSpec, EvaluationSpec
 from benchbench.tasks.base import make_task, tasks_of
 from benchbench.tasks.restoration.inpaint import Filling, Inpaint
 from benchbench.tasks.restoration.restoration import restoring
@@ -306,3 +307,44 @@ def test_grey_and_alpha(tmp_path: Path, mode: str) -> None:
         pixels = np.asarray(Image.open(io.BytesIO(kept.read("a.png"))))
     assert pixels.shape == (20, 30, 3)
     assert (pixels[..., 0] == pixels[..., 1]).all() == (mode != "RGBA")
+
+
+@pytest.mark.costly
+def test_outputs_of_others(tmp_path: Path) -> None:
+    """`evaluate` of what `run` left behind, in the same bin: the same numbers in the holes and over all. A changed
+    pixel that was known is put back, so nothing but a note says so."""
+    folder = photos(tmp_path / "own", [(40, 56), (33, 47)])
+    asked = {"holes": "text", "ratio": "40-50"}
+    metrics = ["psnr_hole", "ssim_hole", "mae_hole", "psnr"]
+    ((path, _),) = run_cells(
+        "nearest-fill", str(folder), task_options=asked, metrics=metrics, out=tmp_path / "runs", device="cpu"
+    )
+    rows = load_results(path).set_index("metric")
+    with zipfile.ZipFile(path / "outputs.zip") as kept:
+        kept.extractall(tmp_path / "made")
+    pixels = np.asarray(Image.open(tmp_path / "made" / "a.png")).copy()
+    _, test = loaded(folder, **asked)
+    task = make_task("inpaint", asked)
+    assert isinstance(task, Inpaint)
+    down, across = (~task.hole(test.image(0))[0, 0]).nonzero()[0].tolist()
+    pixels[down, across] ^= 255
+    Image.fromarray(pixels).save(tmp_path / "made" / "a.png")
+    spec = EvaluationSpec.of(
+        images=str(tmp_path / "made"),
+        reference=str(folder),
+        task="inpaint",
+        task_options=asked,
+        metrics=metrics,
+    )
+    found = evaluate_images(spec, None, Runtime())
+    values = found.rows.set_index("metric")
+    assert set(values.task) == {"inpaint:text-40-50"}
+    for metric in metrics:
+        assert values.loc[metric].value == rows.loc[metric].value
+    (note,) = (note for note in found.notes if "where pixels were known" in note)
+    assert note.startswith("1 of 2 outputs differ from their references")
+    several = EvaluationSpec.of(
+        images=str(tmp_path / "made"), reference=str(folder), task="inpaint", task_options={"holes": "text"}
+    )
+    with pytest.raises(InputError, match=r"takes pixels of each image in 6 ways.*ratio=20-30"):
+        evaluate_images(several, None, Runtime())

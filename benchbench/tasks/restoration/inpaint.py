@@ -11,7 +11,7 @@ bins, so that intervals speak of as many images as there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -23,9 +23,9 @@ from benchbench.core.errors import InputError
 from benchbench.core.protocols import Inpainter
 from benchbench.core.runtime import Runtime
 from benchbench.data.degrade.holes import BINS, Bin, Holed, Kind
+from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.metrics.metric import Evidence, Metric, PairEvidence
-from benchbench.metrics.pairs.hole import HoleMetric
-from benchbench.metrics.pairs.paired import PairedMetric
+from benchbench.metrics.pairs.hole import beside_holes
 from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, Request, TaskData, TaskResult
 from benchbench.tasks.evidence import read_pairs
@@ -34,8 +34,12 @@ from benchbench.tasks.restoration.restoration import (
     Restoration,
     RestorationOptions,
     RestorationTask,
+    number_of,
     restoring,
 )
+
+IN_HOLES = "what fills a hole is compared with what was there, image by image"
+"""Why metrics of sets have no meaning here."""
 
 
 class Inpaint(RestorationTask):
@@ -79,6 +83,15 @@ class Inpaint(RestorationTask):
             return Holed(holes)
         return Holed(holes, tuple(range(1, len(BINS) + 1)) if ratio is None else (1 + BINS.index(ratio),))
 
+    @property
+    def ways(self) -> int:
+        """In how many bins an image is masked."""
+        return len(self.degradation().each())
+
+    def hole(self, image: Tensor) -> Tensor:
+        """Where pixels of an image, uint8 1×3×H×W, are missing: bool 1×1×H×W, by its own pixels."""
+        return self.degradation().hole(image.shape[2], image.shape[3], number_of(pixel_digests(image)[0]))
+
     def takes(self, model: type) -> bool:
         """A model that fills holes."""
         return hasattr(model, "inpaint") and self.name in getattr(model, "undoes", (self.name,))
@@ -95,7 +108,7 @@ class Inpaint(RestorationTask):
         """Whatever compares neither an output with its original nor their missing pixels."""
         if metric.needs <= {"truth", "hole"}:
             return None
-        return "what fills a hole is compared with what was there, image by image"
+        return IN_HOLES
 
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
         """Filled images against their originals, bin by bin and over all bins, and what filling costs."""
@@ -158,11 +171,6 @@ class Filling(Restoration):
     def evidence(self, request: Request) -> Evidence:
         """Each output with its original: all of both, and their missing pixels."""
         runtime = self.runtime
-        per_image = {
-            metric.name: metric.in_holes if isinstance(metric, HoleMetric) else whole(metric.of_pairs)
-            for metric in request.metrics
-            if isinstance(metric, PairedMetric)
-        }
         shard = runtime.comm.shard(request.n_samples)
 
         def each() -> Iterator[tuple[Tensor, ...]]:
@@ -170,13 +178,8 @@ class Filling(Restoration):
                 yield self.restored(row), self.original(row).to(runtime.device), self.hole(row)
 
         title = f"filling {self.degradation.name}"
-        pairs = read_pairs(each(), len(shard), per_image, title, runtime)
+        pairs = read_pairs(each(), len(shard), beside_holes(request.metrics), title, runtime)
         return Evidence(pairs={"truth": pairs, "hole": pairs}, failures=request.failures)
-
-
-def whole(of_pairs: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """A function of outputs and originals that is given their holes, too."""
-    return lambda x, y, holes: of_pairs(x, y)
 
 
 def over_bins(found: Sequence[Evidence]) -> Evidence:

@@ -167,8 +167,8 @@ class Restoration:
         return self.degradation.of_image(self.original(row), self.number(row)).to(self.runtime.device)
 
     def number(self, row: int) -> int:
-        """What the randomness of an image comes from: its pixels."""
-        return int.from_bytes(self.photos.digests[row][:8]) >> 1  # a counter's key has 64 bits, a seed 63
+        """What the randomness of an image comes from."""
+        return number_of(self.photos.digests[row])
 
     def made(self, degraded: Tensor, number: int) -> Tensor:
         """What the model makes of images that were all degraded by this number."""
@@ -245,6 +245,11 @@ class Restoration:
             *measure_rates(restore, device=device, batch_size=1),
             *measure_cost(self.model, device=device, once=lambda: restore(1)),
         ]
+
+
+def number_of(pixels: bytes) -> int:
+    """What the randomness of an image comes from, by the digest of its pixels (`pixel_digests`)."""
+    return int.from_bytes(pixels[:8]) >> 1  # a counter's key has 64 bits, a seed 63
 
 
 def checked(made: object, degraded: Tensor, scale: int, name: str) -> Tensor:
