@@ -19,7 +19,7 @@ from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.streams import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import OF_MODELS, Metric, Need
+from benchbench.metrics.metric import OF_MODELS, Metric
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, select_metrics
@@ -37,14 +37,12 @@ from benchbench.runner.extractors import (
     with_known_names,
 )
 from benchbench.runner.labels import checked_name
-from benchbench.runner.restored import Undoing, asked_task, fingerprint, inapplicable, readable
+from benchbench.runner.restored import Undoing, asked_task, fingerprint, inapplicable
 from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.tasks.generation import OF_TRANSLATORS
 
 INCEPTION_DIM = 2048
-PAIRED: frozenset[Need] = frozenset({"truth", "hole"})
-"""What metrics read that compare an output with its right answer."""
 
 
 @dataclass(frozen=True)
@@ -293,7 +291,7 @@ def _paired(
 
 def only_pairs(metrics: Iterable[Metric], reasons: Mapping[str, str]) -> bool:
     """Whether all metrics that can be had compare an output with its right answer. reasons: of those that cannot."""
-    return all(metric.needs & PAIRED for metric in metrics if metric.name not in reasons)
+    return all("truth" in metric.needs for metric in metrics if metric.name not in reasons)
 
 
 def _lacks(asked: Resolved, metric: Metric, reference: Reference) -> str | None:
