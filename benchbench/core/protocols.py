@@ -268,6 +268,28 @@ class Restorer(Protocol):
 
 
 @runtime_checkable
+class Inpainter(Protocol):
+    """Fills the holes of images.
+
+    A class may say `undoes`, as a `Restorer` does: `("inpaint",)`.
+    """
+
+    def inpaint(self, images: Tensor, holes: Tensor) -> Tensor:
+        """What the images were before they had holes.
+
+        Args:
+            images: uint8 RGB, N×3×H×W, of any size; missing pixels have the level 128 and say nothing.
+            holes: bool N×1×H×W, True where a pixel is missing; of each image some are known.
+
+        Returns:
+            uint8 RGB of the same shape. Known pixels are put back by whoever asks, so only those in the holes count.
+
+        Raises:
+            InputError: The holes are not those of these images, or nothing of an image is known.
+        """
+
+
+@runtime_checkable
 class Classifier(Protocol):
     """Tells the classes of a dataset apart."""
 

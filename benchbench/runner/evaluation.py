@@ -17,12 +17,13 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
 from benchbench.data.pipeline.streams import ImageStream
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.record import Row
 from benchbench.runner.evaluation_plan import Evaluation
 from benchbench.runner.pair_pass import PairPass
+from benchbench.runner.restored import readable
 from benchbench.runner.rows import PAIRED, rows_of
 from benchbench.tasks.base import Number
 from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
@@ -59,7 +60,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
     """One pass over the samples, the reference from its cache, and all metrics."""
     compared = None
     if plan.pairs is not None:
-        of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and m.needs == {"truth"}]
+        of_pairs = [m for m in plan.metrics if isinstance(m, PairedMetric) and readable(m, plan.task)]
         of_pieces = plan.task is not None and bool(plan.extractors.loaded)
         compared = PairPass(
             plan.pairs, of_pairs, one_size=not plan.any_size, task=plan.task, keep_pieces=of_pieces
@@ -77,7 +78,9 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         )
         seen, shown = _seen(plan, batches, title, runtime)
         beside = _first_images(plan.reference.images)
-    pairs = {} if compared is None else {"truth": compared.evidence()}
+    pairs: dict[str, PairEvidence] = {}
+    if compared is not None:
+        pairs["truth"] = pairs["hole"] = compared.evidence()
     outcomes = _outcomes(plan, replace(seen, pairs=pairs), runtime)
     return Scored(
         list(rows_of(plan, (_number(plan, outcome, pieces) for outcome in outcomes))),
@@ -152,7 +155,7 @@ def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcom
 
 def _number(plan: Evaluation, outcome: Outcome, pieces: int) -> Number:
     """With what went into it. pieces: how many there were of images under a task."""
-    paired = "truth" in outcome.metric.needs
+    paired = "truth" in outcome.metric.needs or readable(outcome.metric, plan.task)
     if plan.task is not None:
         return Number(outcome, plan.task.row, *((plan.n_samples, None) if paired else (pieces, pieces)))
     if paired:

@@ -296,7 +296,12 @@ def only_pairs(metrics: Iterable[Metric], reasons: Mapping[str, str]) -> bool:
 
 def _lacks(asked: Resolved, metric: Metric, reference: Reference) -> str | None:
     """As `lacking`; and what has no meaning under a task."""
-    return (None if asked.task is None else inapplicable(metric)) or lacking(metric, reference)
+    if asked.task is None:
+        return lacking(metric, reference)
+    # The task knows which pixels were missing, where some were.
+    return inapplicable(metric, asked.task) or (
+        None if "hole" in metric.needs else lacking(metric, reference)
+    )
 
 
 def lacking(metric: Metric, reference: Reference) -> str | None:

@@ -13,9 +13,10 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_stream import Pairs, Size
 from benchbench.metrics.metric import PairEvidence
+from benchbench.metrics.pairs.hole import beside_holes
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.runner.advice import fits_when_cut
-from benchbench.runner.restored import Fitting, Undoing
+from benchbench.runner.restored import Fitting, Undoing, WithHoles
 
 SHOWN = 64  # pairs of samples.png
 WINDOW = (
@@ -43,7 +44,10 @@ class PairPass:
     ) -> None:
         self._pairs, self._metrics, self._one_size = pairs, metrics, one_size
         self._fitting = None if task is None else Fitting(task, pairs)
-        self._reader = PairReader({metric.name: metric.of_pairs for metric in metrics})
+        of_holes = isinstance(task, WithHoles)
+        self._reader = PairReader(
+            beside_holes(metrics) if of_holes else {metric.name: metric.of_pairs for metric in metrics}
+        )
         self._keep_pieces = keep_pieces
         self._pieces: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._outputs: list[Tensor] = []
@@ -55,14 +59,15 @@ class PairPass:
         device = runtime.device
         for row, x, y in self._pairs.in_step(runtime.batch(BATCH), one_size=self._one_size):
             whole = x
+            beside: Sequence[Tensor] = ()
             if self._fitting is not None:
-                x, y = self._fitting.fitted(row, x, y)
+                x, y, *beside = self._fitting.fitted(row, x, y)
                 for side, images in zip(self._pieces, (x, y) if self._keep_pieces else (), strict=False):
                     side.append(self._fitting.pieces(images.cpu()))
             if x.shape != y.shape:
                 raise self._unlike(row, x, y)
             with torch.inference_mode():
-                self._reader.update(x.to(device), y.to(device))
+                self._reader.update(x.to(device), y.to(device), *(own.to(device) for own in beside))
             self._sizes.setdefault((x.shape[2], x.shape[3]), row)
             left = SHOWN - len(self._outputs)
             self._outputs += x[:left].cpu()

@@ -23,6 +23,7 @@ from benchbench.data.pipeline.image_stream import ImageStream, Pairs
 from benchbench.metrics.metric import Metric
 from benchbench.runner.advice import Signs, cut_to, why_unlike
 from benchbench.tasks.base import NoOptions, make_task
+from benchbench.tasks.restoration.inpaint import IN_HOLES
 from benchbench.tasks.restoration.restoration import pieces_of
 
 OTHERWISE = "a restored image is compared with its reference, and pieces of all with pieces of the references"
@@ -42,6 +43,20 @@ class Undoing(Protocol):
     @property
     def row(self) -> str: ...
     def degradation(self) -> Degrades: ...
+
+
+@runtime_checkable
+class WithHoles(Undoing, Protocol):
+    """One that takes pixels away, which of them anybody can tell from the image: known ones are put back before outputs
+    are compared.
+
+    Attributes:
+        ways: In how many ways each image is degraded; outputs of others are of one.
+    """
+
+    ways: int
+
+    def hole(self, image: Tensor) -> Tensor: ...
 
 
 def asked_task(name: str | None, options: Mapping[str, Any]) -> Undoing | None:
@@ -66,6 +81,11 @@ def asked_task(name: str | None, options: Mapping[str, Any]) -> Undoing | None:
             f"--task {name} does not say what the outputs undo; say it with {typed} (in Python, "
             f"task_options={{{', '.join(map(repr, said))}: …}})"
         )
+    if isinstance(task, WithHoles) and task.ways > 1:
+        raise InputError(
+            f"--task {name} takes pixels of each image in {task.ways} ways, and outputs are of one; say which with "
+            "--task-option ratio=20-30, for example"
+        )
     return task
 
 
@@ -75,12 +95,14 @@ class Fitting:
     def __init__(self, task: Undoing, pairs: Pairs) -> None:
         self._scale = task.degradation().scale
         self._pairs = pairs
-        self._cut = self._uncut = 0
+        self._filling = task if isinstance(task, WithHoles) else None
+        self._cut = self._uncut = self._changed = 0
         self._signs = Signs(self._scale)
 
-    def fitted(self, row: int, outputs: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
-        """Pairs as they are compared. row: the number of the first. outputs, references: uint8 N×3×H×W, each of one
-        size; `InputError` where these cannot be brought together."""
+    def fitted(self, row: int, outputs: Tensor, references: Tensor) -> tuple[Tensor, ...]:
+        """Pairs as they are compared, and behind them their holes, where pixels were missing. row: the number of the
+        first. outputs, references: uint8 N×3×H×W, each of one size; `InputError` where these cannot be brought
+        together."""
         own, other = ((images.shape[2], images.shape[3]) for images in (outputs, references))
         whole = cut_to(other, self._scale)
         if not all(whole):
@@ -96,8 +118,13 @@ class Fitting:
             else:
                 self._uncut += len(outputs)
         x, y = (images[..., : whole[0], : whole[1]] for images in (outputs, references))
+        beside: tuple[Tensor, ...] = ()
+        if self._filling is not None:
+            holes = torch.cat([self._filling.hole(image[None]) for image in y.cpu()]).to(y.device)
+            self._changed += int(((x != y) & ~holes).flatten(1).any(1).sum())
+            x, beside = torch.where(holes, x, y), (holes,)
         self._signs.update(x, y)
-        return x, y
+        return (x, y, *beside)
 
     def _unlike(self, row: int, own: tuple[int, int], other: tuple[int, int]) -> InputError:
         why = why_unlike(own, other, self._scale) or "give outputs as large as their references"
@@ -126,6 +153,12 @@ class Fitting:
                 "papers cut these before they are made smaller, so the outputs were made otherwise; both were cut "
                 "to be compared"
             )
+        if self._changed:
+            said.append(
+                f"{self._changed} of {n} outputs differ from their references where pixels were known; these were put "
+                "back, as the task does with a model's own. Where most do, the masks are others: an image's mask comes "
+                "from its own pixels"
+            )
         return said + self._signs.sentences()
 
 
@@ -134,8 +167,18 @@ def fingerprint(task: Undoing, reference: ImageStream) -> str:
     return digest([combine(reference.digests, None), task.degradation().settings()])
 
 
-def inapplicable(metric: Metric) -> str | None:
+def readable(metric: Metric, task: Undoing | None) -> bool:
+    """Whether a metric compares an output with its right answer, or does where pixels were missing and a task says
+    which."""
+    return metric.needs == {"truth"} or (metric.needs == {"hole"} and isinstance(task, WithHoles))
+
+
+def inapplicable(metric: Metric, task: Undoing) -> str | None:
     """Why a metric has no meaning for the outputs of others under a task; None where it has one: where it compares
     pairs, or features of both sides."""
+    if readable(metric, task):
+        return None
+    if isinstance(task, WithHoles):
+        return IN_HOLES
     of_features = metric.extractor is not None and not metric.needs - {"features", "moments", "logits"}
-    return None if metric.needs == {"truth"} or (of_features and metric.needs_reference) else OTHERWISE
+    return None if of_features and metric.needs_reference else OTHERWISE

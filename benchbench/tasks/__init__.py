@@ -9,4 +9,5 @@ TASKS = {
     "super-resolution": "benchbench.tasks.restoration.super_resolution:SuperResolution",
     "denoise": "benchbench.tasks.restoration.denoise:Denoise",
     "deblock": "benchbench.tasks.restoration.deblock:Deblock",
+    "inpaint": "benchbench.tasks.restoration.inpaint:Inpaint",
 }

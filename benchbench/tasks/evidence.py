@@ -90,17 +90,18 @@ def gather(
 
 
 def read_pairs(
-    pairs: Iterable[tuple[Tensor, Tensor]], n: int, per_image: PerImage, title: str, runtime: Runtime
+    pairs: Iterable[tuple[Tensor, ...]], n: int, per_image: PerImage, title: str, runtime: Runtime
 ) -> PairEvidence:
-    """What paired metrics say of `pairs`, batches of uint8 RGB on one device, `n` images of either side. Of several
-    ranks each brings its own pairs; what comes out is of those of all."""
+    """What paired metrics say of `pairs`, batches of uint8 RGB on one device, `n` images of either side; behind
+    the two of a pair, whatever else the metrics read. Of several ranks each brings its own pairs; what comes out is of
+    those of all."""
     reader = PairReader(per_image)
 
     def read() -> None:
         with runtime.progress.stage(title, n, "image") as stage:
-            for x, y in pairs:
+            for x, y, *beside in pairs:
                 with torch.inference_mode():
-                    reader.update(x, y)
+                    reader.update(x, y, *beside)
                 stage.advance(len(x))
 
     runtime.comm.together(read)

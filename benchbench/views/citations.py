@@ -25,6 +25,7 @@ OURS = (
     "mae",
     "psnr_hole",
     "mae_hole",
+    "nearest-fill",
     "class_tv",
     "swd",
     "mind",

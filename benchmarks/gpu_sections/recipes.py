@@ -11,6 +11,7 @@ from benchbench.core.baselines import baselines_folder
 from benchbench.core.protocols import Batch, ImageSpec, Stylizer, Trainable, Translator
 from benchbench.core.registry import MODELS
 from benchbench.data.degrade.degradations import Downscaled, Noisy
+from benchbench.data.degrade.holes import Holed
 from benchbench.models.build import build_model
 from benchbench.training.batches import Other
 from benchbench.training.config import TrainingConfig
@@ -67,7 +68,10 @@ def spec_of(model: str, dataset: str) -> ImageSpec:
     """What the model is told; a restorer also what it is to undo."""
     if dataset != "train400":
         return SPECS[dataset]
-    enlarges = next(iter(MODELS.get(model).undoes)) == "super-resolution"
+    undone = next(iter(MODELS.get(model).undoes))
+    if undone == "inpaint":
+        return ImageSpec(64, 64, True, 0, Holed("strokes", (3,)))
+    enlarges = undone == "super-resolution"
     return ImageSpec(48, 48, True, 0, Downscaled(2) if enlarges else Noisy("gaussian", 25.0))
 
 

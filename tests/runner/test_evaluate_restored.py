@@ -244,7 +244,7 @@ def test_without_a_task_the_error_names_the_one_that_cuts(tmp_path: Path) -> Non
         ({"task": "deblock", "task_options": {"quality": 0}}, "quality=0"),
         (
             {"task": "generation", "task_options": {}},
-            "scores no others; those that do: .*denoise, super-resolution",
+            "scores no others; those that do: .*denoise, inpaint, super-resolution",
         ),
         ({"task": "superresolution"}, "did you mean 'super-resolution'"),
         ({"metrics": "psnr_crop99"}, "psnr_crop99 cuts 99 pixels off each side"),

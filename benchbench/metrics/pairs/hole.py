@@ -15,6 +15,7 @@ functions are `HoleMetric.in_holes`; what is found is the evidence of the role "
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import torch
@@ -24,7 +25,7 @@ from torch.nn import functional as F
 from benchbench.core.arrays import ArrayLike, dtype_text, shape_text, tensor_of
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.scales import Range
-from benchbench.metrics.metric import Need
+from benchbench.metrics.metric import Metric, Need
 from benchbench.metrics.pairs.paired import PSNR, PairedMetric, checked_pair
 from benchbench.metrics.pairs.ssim import TAPS, ssim_map
 
@@ -89,6 +90,28 @@ def _mean_in(values: Tensor, missing: Tensor) -> Tensor:
     """Mean over the missing pixels and over channels: N×C×H×W -> (N,)."""
     weights = missing.double()
     return (values.mean(1, keepdim=True) * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3))
+
+
+def beside_holes(metrics: Iterable[Metric]) -> dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]]:
+    """What a reader of outputs, originals and their holes computes of each pair.
+
+    Args:
+        metrics: Of which those on an output and its right answer, or on their holes, are taken.
+
+    Returns:
+        By the name of a metric its function of the three; one on whole images leaves the holes aside.
+    """
+    found: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {}
+    for metric in metrics:
+        if isinstance(metric, HoleMetric):
+            found[metric.name] = metric.in_holes
+        elif isinstance(metric, PairedMetric) and metric.needs == {"truth"}:
+            found[metric.name] = _whole(metric.of_pairs)
+    return found
+
+
+def _whole(of_pairs: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    return lambda x, y, holes: of_pairs(x, y)
 
 
 class HoleMetric(PairedMetric):

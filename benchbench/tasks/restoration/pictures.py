@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,33 +29,49 @@ FILES_BYTES = 64 * 2**20
 """Of pixels, before they are packed: more outputs than take so much are not kept."""
 
 
-def looked_at(restoration: Restoration, n: int) -> list[Picture]:
-    """Details of up to eight images, and the outputs as files.
+def looked_at(restorations: Sequence[Restoration], n: int) -> list[Picture]:
+    """Details of some images, and the outputs as files.
 
     Args:
-        restoration: The model at work.
+        restorations: A model at work, on the same images degraded in one way or in several.
         n: How many images were restored.
 
     Returns:
-        `restored`: of each image the detail that was degraded most, as it was given, as it was restored, as it was, and
-        what differs. `outputs`: the restored images as PNG files.
+        `restored`: of each way up to eight images, of several fewer: the detail that was degraded most, as it was
+        given, as it was restored, as it was, and what differs. `outputs`: the restored images as PNG files, of several
+        ways each with that in its name.
     """
-    rows = permutation(0, n)[:SHOWN].tolist()
-    lines = [_details(restoration, row) for row in rows]
-    side = min(line[0].shape[2] for line in lines)
-    columns = [torch.cat([line[i][..., :side, :side] for line in lines]) for i in range(4)]
+    rows = permutation(0, n)[: max(2, SHOWN // len(restorations))].tolist()
+    lines = [[_details(own, row) for row in rows] for own in restorations]
+    side = min(line[0].shape[2] for own in lines for line in own)
     labels = ("given", "restored", "original", f"{BRIGHTER} times the difference")
-    section = Section(restoration.degradation.name, list(zip(labels, columns, strict=True)))
-    kept = _kept(restoration, n)
+    sections = [
+        Section(
+            restoration.degradation.name,
+            [
+                (label, torch.cat([line[i][..., :side, :side] for line in own]))
+                for i, label in enumerate(labels)
+            ],
+        )
+        for restoration, own in zip(restorations, lines, strict=True)
+    ]
+    kept = _kept(restorations, n)
+    several = len(restorations) > 1
     return [
-        Columns("restored", [section], "details at native resolution: given, restored, original, difference"),
+        Columns("restored", sections, "details at native resolution: given, restored, original, difference"),
         ImageFiles(
             "outputs",
-            f"the first {len(kept):,} of {n:,} restored images, lossless",
-            [_as_image(restoration.restored(row)) for row in kept],
-            [restoration.photos.names[row] for row in kept],
+            f"the first {len(kept):,} of {n * len(restorations):,} restored images, lossless",
+            [_as_image(own.restored(row)) for own, row in kept],
+            [_file(own, row, several) for own, row in kept],
         ),
     ]
+
+
+def _file(restoration: Restoration, row: int, several: bool) -> str:
+    """The name of an output: that of its image, of several ways with what was done to it."""
+    path = PurePosixPath(restoration.photos.names[row])
+    return str(path.with_stem(f"{path.stem}-{restoration.degradation.name}") if several else path)
 
 
 def _details(restoration: Restoration, row: int) -> list[Tensor]:
@@ -84,14 +102,14 @@ def _as_image(levels: Tensor) -> Tensor:
     return levels if levels.dtype == torch.uint8 else to_uint8(levels)
 
 
-def _kept(restoration: Restoration, n: int) -> Sequence[int]:
+def _kept(restorations: Sequence[Restoration], n: int) -> Sequence[tuple[Restoration, int]]:
     """The first images that take no more than `FILES_BYTES`, one at least."""
-    rows: list[int] = []
+    rows: list[tuple[Restoration, int]] = []
     left = FILES_BYTES
-    for row in range(n):
+    for restoration, row in product(restorations, range(n)):
         height, width = restoration.photos.sizes[row]
         left -= 3 * height * width
         if left < 0 and rows:
             break
-        rows.append(row)
+        rows.append((restoration, row))
     return rows

@@ -120,7 +120,6 @@ class RestorationTask(WithOptions):
 
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
         """Restored images against their originals, and what restoring costs."""
-        assert isinstance(model, Restorer)
         own = restoring(data)
         restoration = Restoration(model, own.test, own.degradation, runtime)
         outcomes = [*score(request.metrics, restoration.evidence(request)), *request.unmet]
@@ -133,7 +132,7 @@ class RestorationTask(WithOptions):
                 ),
                 *(Number(found, self.row) for found in speed),
             ],
-            looked_at(restoration, request.n_samples),
+            looked_at([restoration], request.n_samples),
             {"degradation": own.degradation.settings(), **_chosen(model)},
         )
 
@@ -154,7 +153,7 @@ def restoring(data: TaskData) -> RestorationData:
 class Restoration:
     """A model at work on test images, each degraded by its own random numbers."""
 
-    model: Restorer
+    model: nn.Module
     photos: Photos
     degradation: Degrades
     runtime: Runtime
@@ -165,14 +164,22 @@ class Restoration:
 
     def degraded(self, row: int) -> Tensor:
         """What the model is given: uint8 or float32 1×3×h×w, on the device."""
-        number = int.from_bytes(self.photos.digests[row][:8]) >> 1  # a counter's key has 64 bits, a seed 63
-        return self.degradation.of_image(self.original(row), number).to(self.runtime.device)
+        return self.degradation.of_image(self.original(row), self.number(row)).to(self.runtime.device)
+
+    def number(self, row: int) -> int:
+        """What the randomness of an image comes from."""
+        return number_of(self.photos.digests[row])
+
+    def made(self, degraded: Tensor, number: int) -> Tensor:
+        """What the model makes of images that were all degraded by this number."""
+        assert isinstance(self.model, Restorer)
+        return self.model.restore(degraded)
 
     def restored(self, row: int) -> Tensor:
         """What is compared of what the model makes of it: uint8, or float32 grey levels, 1×3×H×W."""
         degraded = self.degraded(row)
         with torch.inference_mode():
-            made = self.model.restore(degraded)
+            made = self.made(degraded, self.number(row))
         return self.degradation.compared(
             checked(made, degraded, self.degradation.scale, self.photos.names[row])
         )
@@ -231,14 +238,18 @@ class Restoration:
         given = self.degradation.of_image(self.degradation.original(image), 0).to(self.runtime.device)
 
         def restore(n: int) -> Tensor:
-            return self.model.restore(given.expand(n, -1, -1, -1))
+            return self.made(given.expand(n, -1, -1, -1), 0)
 
-        assert isinstance(self.model, nn.Module)
         device = self.runtime.device
         return [
             *measure_rates(restore, device=device, batch_size=1),
             *measure_cost(self.model, device=device, once=lambda: restore(1)),
         ]
+
+
+def number_of(pixels: bytes) -> int:
+    """What the randomness of an image comes from, by the digest of its pixels (`pixel_digests`)."""
+    return int.from_bytes(pixels[:8]) >> 1  # a counter's key has 64 bits, a seed 63
 
 
 def checked(made: object, degraded: Tensor, scale: int, name: str) -> Tensor:
