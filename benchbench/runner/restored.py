@@ -93,7 +93,8 @@ class Fitting:
     """How the outputs of others meet the references of a task, and what a pass over them shows."""
 
     def __init__(self, task: Undoing, pairs: Pairs) -> None:
-        self._scale = task.degradation().scale
+        self._degradation = task.degradation()
+        self._scale = self._degradation.scale
         self._pairs = pairs
         self._filling = task if isinstance(task, WithHoles) else None
         self._cut = self._uncut = self._changed = 0
@@ -124,7 +125,7 @@ class Fitting:
             self._changed += int(((x != y) & ~holes).flatten(1).any(1).sum())
             x, beside = torch.where(holes, x, y), (holes,)
         self._signs.update(x, y)
-        return (x, y, *beside)
+        return (self._degradation.compared(x), self._degradation.original(y), *beside)
 
     def _unlike(self, row: int, own: tuple[int, int], other: tuple[int, int]) -> InputError:
         why = why_unlike(own, other, self._scale) or "give outputs as large as their references"

@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from benchbench.views.curves import ALARM, Alarm
 from benchbench.views.text import arrow, plain
@@ -86,8 +88,10 @@ def plane(
             )
         if log_x:
             axis.set_xscale("log")
+            _plain_ticks(axis.xaxis)
         if log_y:
             axis.set_yscale("log")
+            _plain_ticks(axis.yaxis)
         axis.set_xlabel(plain(x_name), parse_math=False)
         axis.set_ylabel(plain(y_name), parse_math=False)
         # Beside the axes: models that fail alike lie on one spot, where names would cover each other.
@@ -96,6 +100,12 @@ def plane(
         axis.margins(0.12)
         axis.grid(alpha=0.25)
         return _svg(figure)
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """Numbers at the ticks of a logarithmic axis as they are: nothing here reads mathematics."""
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
 
 
 def curves(tables: Mapping[int, pd.DataFrame], names: Sequence[str], alarms: Mapping[int, Alarm]) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchbench.core.seeds import image_generator
+from benchbench.data.degrade.degradations import WholeImages
 from benchbench.data.degrade.masks import KINDS, MASKS, RATIOS, mask, pixels_of
 
 Kind = Literal["centre", "boxes", "strokes", "text"]
@@ -44,7 +45,7 @@ MOST_MISSING = 0.75
 
 
 @dataclass(frozen=True)
-class Holed:
+class Holed(WholeImages):
     """With pixels missing.
 
     Attributes:
