@@ -36,7 +36,7 @@ class Degrades(Degradation, Protocol):
         """What of an output is compared: of uint8 or float32 grey levels, 1×3×H×W."""
 
 
-class _Whole:
+class Whole:
     """What most degradations share: images are compared as they are, and all of the settings is learned."""
 
     scale: int
@@ -59,7 +59,7 @@ class _Whole:
 
 
 @dataclass(frozen=True)
-class Downscaled(_Whole):
+class Downscaled(Whole):
     """Smaller by a whole factor, as MATLAB's antialiased bicubic does it, rounded to 8 bits.
 
     Attributes:
@@ -115,7 +115,7 @@ class Downscaled(_Whole):
 
 
 @dataclass(frozen=True)
-class Blocked(_Whole):
+class Blocked(Whole):
     """Out of a JPEG file."""
 
     quality: int
@@ -145,7 +145,7 @@ _UNITS = {"gaussian": "grey levels", "saltpepper": "share of values", "poisson":
 
 
 @dataclass(frozen=True)
-class Noisy(_Whole):
+class Noisy(Whole):
     """With noise.
 
     Attributes:

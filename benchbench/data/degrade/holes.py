@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchbench.core.seeds import image_generator
+from benchbench.data.degrade.degradations import Whole
 from benchbench.data.degrade.masks import KINDS, MASKS, RATIOS, mask, pixels_of
 
 Kind = Literal["centre", "boxes", "strokes", "text"]
@@ -44,7 +45,7 @@ MOST_MISSING = 0.75
 
 
 @dataclass(frozen=True)
-class Holed:
+class Holed(Whole):
     """With pixels missing.
 
     Attributes:
@@ -103,6 +104,10 @@ class Holed:
             "seed": SCORED,
             "stream": "of each image, by the digest of its pixels",
         }
+
+    def taught(self) -> dict[str, Any]:
+        """As `Degrades.taught`: the kind alone, for pieces have holes of every bin."""
+        return {"kind": "holes", "holes": self.kind}
 
     def too_small(self, height: int, width: int) -> str | None:
         """Why an image of this size has no such hole, as the end of a sentence; None where it has."""
