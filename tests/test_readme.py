@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 NOT_HERE = {
     "cifar10": "needs a download",
     "my-images/": "is the reader's own",
+    "set5": "is got from elsewhere",
+    "restored/": "is the reader's own",
     "facades/": "is the reader's own",
     "suite.toml": "is the reader's own",
     "openmoji-lines": "takes minutes",

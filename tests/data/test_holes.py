@@ -48,6 +48,7 @@ def test_settings_say_everything() -> None:
     settings = Holed("boxes", (1, 6)).settings()
     assert (settings["holes"], settings["ratios"], settings["level"]) == ("boxes", ["1-10", "50-60"], 128)
     assert len(BINS) == 6
+    assert Holed("boxes", (1,)).taught() == Holed("boxes", (1, 6)).taught() != Holed("text", (1,)).taught()
 
 
 @pytest.mark.parametrize(

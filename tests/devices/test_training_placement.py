@@ -15,9 +15,20 @@ from pretend_cuda import CUDA, Traffic
 from torch import Tensor, nn
 
 import benchbench
-from benchbench.core.protocols import Conditional, Generator, ImageSpec, Stylizer, Trainable, Translator
+from benchbench.core.protocols import (
+    Conditional,
+    Generator,
+    ImageSpec,
+    Inpainter,
+    Restorer,
+    Stylizer,
+    Trainable,
+    Translator,
+)
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
+from benchbench.data.degrade.degradations import Downscaled, Noisy
+from benchbench.data.degrade.holes import Holed
 from benchbench.models.build import build_model
 from benchbench.training import batches, trainer
 from benchbench.training.batches import Other
@@ -36,16 +47,34 @@ TRAINABLE = sorted(name for name, model in MODELS.items() if hasattr(model, "los
 STEPS = 2
 
 
-def pictures(seed: int) -> Tensor:
+UNDONE = {
+    "super-resolution": Downscaled(2),
+    "denoise": Noisy("gaussian", 25.0),
+    "inpaint": Holed("strokes", (3,)),
+}
+"""What restorers are told to undo, by the task that they are made for first."""
+
+
+def spec_of(name: str) -> ImageSpec:
+    """Of the pictures of a model; a restorer learns pieces of its own size, and is told what it is to undo."""
+    kind = MODELS.get(name)
+    if not hasattr(kind, "undoes"):
+        return SPEC
+    side = getattr(kind, "patch", SIDE)
+    return ImageSpec(side, side, False, 3, UNDONE[kind.undoes[0]])
+
+
+def pictures(seed: int, side: int = SIDE) -> Tensor:
     """Seeded noise, uint8 RGB."""
     rng = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (N, 3, SIDE, SIDE), dtype=torch.uint8, generator=rng)
+    return torch.randint(0, 256, (N, 3, side, side), dtype=torch.uint8, generator=rng)
 
 
 def trained(name: str, device: torch.device, workdir: Path | None = None, **options: Any) -> nn.Module:
     """Two steps of the model with its default hyper-parameters on twelve images in three classes."""
     torch.manual_seed(0)
-    model = build_model(name, {}, SPEC).to(device)
+    spec = spec_of(name)
+    model = build_model(name, {}, spec).to(device)
     other = None
     if isinstance(model, Stylizer):
         model.show_styles(pictures(2)[:3])
@@ -54,7 +83,7 @@ def trained(name: str, device: torch.device, workdir: Path | None = None, **opti
     config = TrainingConfig(**{"batch_size": 4, "steps": STEPS, "clip_norm": 1.0, **options})
     train(
         model,
-        TrainingData(pictures(0), torch.arange(N) % 3, pictures(1)[:4], other),
+        TrainingData(pictures(0, spec.height), torch.arange(N) % 3, pictures(1, spec.height)[:4], other),
         config,
         seed=0,
         device=device,
@@ -64,9 +93,15 @@ def trained(name: str, device: torch.device, workdir: Path | None = None, **opti
 
 
 def made(model: nn.Module, device: torch.device) -> Tensor | None:
-    """Two images of a generator, translator or stylizer."""
+    """Two images of a generator, translator, stylizer, or of a model that restores or fills holes."""
     rng = ImageRng(0, range(2), device)
     with torch.inference_mode():
+        if isinstance(model, Restorer):
+            return model.restore(pictures(4)[:2].to(device)).cpu()
+        if isinstance(model, Inpainter):
+            holes = torch.zeros(2, 1, SIDE, SIDE, dtype=torch.bool)
+            holes[:, :, 8:20, 8:20] = True
+            return model.inpaint(pictures(4)[:2].to(device), holes.to(device)).cpu()
         if isinstance(model, Stylizer):
             return model.stylize(pictures(4)[:1].to(device), 0, ImageRng(0, [0], device)).cpu()
         if isinstance(model, Translator):
@@ -90,7 +125,7 @@ def test_every_model_trains_and_samples_on_the_device(name: str, cuda: Traffic) 
 
 def test_the_list_is_of_all_models_that_train() -> None:
     """What `hasattr` finds on the classes is what the protocol finds on the models."""
-    found = [name for name in MODELS.names() if isinstance(build_model(name, {}, SPEC), Trainable)]
+    found = [name for name in MODELS.names() if isinstance(build_model(name, {}, spec_of(name)), Trainable)]
     assert found == TRAINABLE
 
 

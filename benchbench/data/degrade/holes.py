@@ -105,6 +105,10 @@ class Holed(WholeImages):
             "stream": "of each image, by the digest of its pixels",
         }
 
+    def taught(self) -> dict[str, Any]:
+        """As `Degrades.taught`: the kind alone, for pieces have holes of every bin."""
+        return {"kind": "holes", "holes": self.kind}
+
     def too_small(self, height: int, width: int) -> str | None:
         """Why an image of this size has no such hole, as the end of a sentence; None where it has."""
         total = height * width
