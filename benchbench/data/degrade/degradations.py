@@ -36,11 +36,7 @@ class Degrades(Degradation, Protocol):
         """What of an output is compared: of uint8 or float32 grey levels, 1×3×H×W."""
 
 
-<<<<<<< HEAD
 class WholeImages:
-=======
-class Whole:
->>>>>>> w-i
     """What most degradations share: images are compared as they are, and all of the settings is learned."""
 
     scale: int
@@ -63,11 +59,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
 class Downscaled(WholeImages):
-=======
-class Downscaled(Whole):
->>>>>>> w-i
     """Smaller by a whole factor, as MATLAB's antialiased bicubic does it, rounded to 8 bits.
 
     Attributes:
@@ -123,11 +115,7 @@ class Downscaled(Whole):
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
 class Blocked(WholeImages):
-=======
-class Blocked(Whole):
->>>>>>> w-i
     """Out of a JPEG file."""
 
     quality: int
@@ -157,11 +145,7 @@ _UNITS = {"gaussian": "grey levels", "saltpepper": "share of values", "poisson":
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
 class Noisy(WholeImages):
-=======
-class Noisy(Whole):
->>>>>>> w-i
     """With noise.
 
     Attributes:
