@@ -97,8 +97,8 @@ def sizes_text(sizes: Sequence[tuple[int, int]]) -> str:
     >>> sizes_text([(512, 512), (344, 228), (512, 512)])
     '228×344 to 512×512, 2 sizes'
     """
-    each = sorted(set(sizes), key=lambda size: (size[0] * size[1], size))
-    first, last = (f"{width}×{height}" for height, width in (each[0], each[-1]))
+    each = sorted({(width, height) for height, width in sizes}, key=lambda own: (own[0] * own[1], own))
+    first, last = (f"{width}×{height}" for width, height in (each[0], each[-1]))
     return first if len(each) == 1 else f"{first} to {last}, {len(each)} sizes"
 
 

@@ -130,7 +130,7 @@ def _colour(image: Tensor) -> float:
 
 def _borders(x: Tensor, y: Tensor, border: int) -> set[str]:
     """What the outermost pixels say, beside as many that lie next to them."""
-    if min(x.shape[1:]) < 8 * border:
+    if not border or min(x.shape[1:]) < 8 * border:
         return set()
     (rim_x, inner_x), (rim, inner) = (
         (_ring(image, 0, border), _ring(image, border, 2 * border)) for image in (x, y)
@@ -220,7 +220,8 @@ ANY = frozenset({"equal", "grey", "coloured"})
 class Signs:
     """What a pass over pairs shows.
 
-    border: how many pixels are looked at as a border: the scale of super-resolution, 1 elsewhere.
+    border: how many pixels are looked at as a border: the scale of super-resolution, 1 elsewhere, 0 where it says
+    nothing.
     """
 
     def __init__(self, border: int) -> None:

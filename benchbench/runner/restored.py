@@ -98,7 +98,8 @@ class Fitting:
         self._pairs = pairs
         self._filling = task if isinstance(task, WithHoles) else None
         self._cut = self._uncut = self._changed = 0
-        self._signs = Signs(self._scale)
+        # Of known pixels, which are put back, a border says nothing.
+        self._signs = Signs(self._scale if self._filling is None else 0)
 
     def fitted(self, row: int, outputs: Tensor, references: Tensor) -> tuple[Tensor, ...]:
         """Pairs as they are compared, and behind them their holes, where pixels were missing. row: the number of the
@@ -124,8 +125,9 @@ class Fitting:
             holes = torch.cat([self._filling.hole(image[None]) for image in y.cpu()]).to(y.device)
             self._changed += int(((x != y) & ~holes).flatten(1).any(1).sum())
             x, beside = torch.where(holes, x, y), (holes,)
+        x, y = self._degradation.compared(x), self._degradation.original(y)
         self._signs.update(x, y)
-        return (self._degradation.compared(x), self._degradation.original(y), *beside)
+        return (x, y, *beside)
 
     def _unlike(self, row: int, own: tuple[int, int], other: tuple[int, int]) -> InputError:
         why = why_unlike(own, other, self._scale) or "give outputs as large as their references"

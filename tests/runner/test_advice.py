@@ -146,6 +146,14 @@ def test_one_odd_pair_of_many_is_passed_over_but_for_colours() -> None:
         assert len(found.sentences()) == said
 
 
+def test_a_border_may_be_left_out() -> None:
+    """Of filled holes: the copied border is the known pixels."""
+    image = photo("astronaut.png")
+    output = tensor(with_border_of(image, image, 4))
+    assert signs(output, tensor(image), 4) == {"copied"}
+    assert signs(output, tensor(image), 0) == set()
+
+
 class TestShift:
     @pytest.mark.parametrize("scale", [2, 3, 4])
     def test_every_second_pixel(self, scale: int) -> None:

@@ -166,6 +166,16 @@ def test_what_looks_odd_is_a_note(tmp_path: Path) -> None:
     ]
 
 
+def test_the_luma_alone_is_compared_where_that_is_the_task(tmp_path: Path) -> None:
+    """With `luma=true` outputs are grey because the task is, and nothing is said of it; rows have a name of their
+    own."""
+    hr = [mod_crop(image, 4) for image in references()]
+    grey = write(tmp_path / "grey", [restored(image) for image in hr], "L")
+    frame = scored(grey, write(tmp_path / "hr", hr), "psnr", task_options={"scale": 4, "luma": True})
+    assert set(frame["task"]) != {"super-resolution:x4"}
+    assert frame.attrs["notes"] == ["folder-grey: 3 of 3 images were grey and were copied to three channels"]
+
+
 @pytest.mark.costly
 def test_an_alpha_channel_is_composited_and_said(tmp_path: Path) -> None:
     """Opaque RGBA is the RGB of it: the same number, and a note."""

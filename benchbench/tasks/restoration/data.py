@@ -18,7 +18,7 @@ from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import DATASETS
 from benchbench.data.builtin.photo_sets import TRAINING
 from benchbench.data.catalogue import load_dataset, open_files
-from benchbench.data.dataset import Split
+from benchbench.data.dataset import Split, sizes_text
 from benchbench.data.degrade.degradations import Degrades
 from benchbench.data.photos import Photos, photos_of_images, photos_of_part
 from benchbench.data.pipeline.assemble import tidy
@@ -70,7 +70,7 @@ class RestorationData:
         own = {
             "fingerprint": self.fingerprint,
             "held_out": {"n": len(self.test), "fingerprint": self.test.fingerprint},
-            "size": sizes_text(self.test),
+            "size": sizes_text(self.test.sizes),
             "canonical": None,
             "notes": list(self.test.notes),
             "source": self.test.source,
@@ -78,15 +78,6 @@ class RestorationData:
         if "learned" in vars(self):
             own["train"] = {"n": len(self.learned), "fingerprint": self.learned.fingerprint}
         return own
-
-
-def sizes_text(photos: Photos) -> str:
-    """The sizes of images as records state them, width first: "481×321", or "228×344 to 512×512, 5 sizes"."""
-    sizes = sorted(
-        {(width, height) for height, width in photos.sizes}, key=lambda own: (own[0] * own[1], own)
-    )
-    first, last = (f"{width}×{height}" for width, height in (sizes[0], sizes[-1]))
-    return first if len(sizes) == 1 else f"{first} to {last}, {len(sizes)} sizes"
 
 
 def load_restoration(
