@@ -178,7 +178,8 @@ class _Scan:
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+    # A copy, even of a single pixel: decoded ones may be read only.
+    return torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))[None]
 
 
 class Patches:
