@@ -10,4 +10,5 @@ TASKS = {
     "denoise": "benchbench.tasks.restoration.denoise:Denoise",
     "deblock": "benchbench.tasks.restoration.deblock:Deblock",
     "inpaint": "benchbench.tasks.restoration.inpaint:Inpaint",
+    "edit": "benchbench.tasks.edit:EditTask",
 }
