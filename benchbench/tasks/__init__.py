@@ -11,4 +11,5 @@ TASKS = {
     "deblock": "benchbench.tasks.restoration.deblock:Deblock",
     "inpaint": "benchbench.tasks.restoration.inpaint:Inpaint",
     "edit": "benchbench.tasks.edit:EditTask",
+    "latent-edit": "benchbench.tasks.latent_edit:LatentEdit",
 }
