@@ -23,15 +23,15 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_path
 from benchbench.core.registry import EXTRACTORS, METRICS
-from benchbench.core.seeds import image_rngs, permutation
+from benchbench.core.seeds import permutation
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
+from benchbench.data.edits.pixels import blur, noise
 from benchbench.features.extract import extract
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
@@ -72,18 +72,6 @@ EXCEPTIONS = {
 AS_EXPECTED, UP_TO_INTERVAL, OTHERWISE, NO_CLAIM = (
     "as expected", "as expected up to its interval", "not as expected", "no claim is made",
 )  # fmt: skip
-
-
-def noise(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian noise of `sigma` grey levels, each image's own (seed 0)."""
-    (rng,) = image_rngs(0, range(len(images)), len(images))
-    return (images + sigma * rng.normal(*images.shape[1:])).round().clamp(0, 255).to(torch.uint8)
-
-
-def blur(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of `sigma` pixels."""
-    smooth = gaussian_filter(images.numpy().astype(np.float32), (0, 0, sigma, sigma))
-    return torch.from_numpy(smooth).round().to(torch.uint8)
 
 
 def jpeg(images: Tensor, quality: float, subsampling: int = -1) -> Tensor:

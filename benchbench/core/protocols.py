@@ -290,6 +290,43 @@ class Inpainter(Protocol):
 
 
 @runtime_checkable
+class Editor(Protocol):
+    """Edits images as it is told: by the name of an edit and its strength (`data.edits.edit.EDITS`).
+
+    Attributes:
+        edits: The names of those it can do.
+    """
+
+    edits: Sequence[str]
+
+    def edit(self, images: Tensor, edit: str, strength: float, rng: ImageRng) -> Tensor:
+        """Images after an edit.
+
+        Args:
+            images: uint8 RGB, N×3×H×W, of any size.
+            edit: One of `edits`.
+            strength: In the unit of the edit.
+            rng: All randomness comes from here; its length is N. A deterministic editor draws nothing.
+
+        Returns:
+            uint8 RGB of the same shape.
+        """
+
+    def undo(self, images: Tensor, edit: str, strength: float, rng: ImageRng) -> Tensor:
+        """The way back from a geometric edit; it is asked for no other.
+
+        Args:
+            images: As `edit` returned them.
+            edit: The edit that was made.
+            strength: How strong it was.
+            rng: As in `edit`.
+
+        Returns:
+            uint8 RGB of the same shape.
+        """
+
+
+@runtime_checkable
 class Classifier(Protocol):
     """Tells the classes of a dataset apart."""
 

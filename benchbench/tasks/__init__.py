@@ -10,4 +10,6 @@ TASKS = {
     "denoise": "benchbench.tasks.restoration.denoise:Denoise",
     "deblock": "benchbench.tasks.restoration.deblock:Deblock",
     "inpaint": "benchbench.tasks.restoration.inpaint:Inpaint",
+    "edit": "benchbench.tasks.edit:EditTask",
+    "latent-edit": "benchbench.tasks.latent_edit:LatentEdit",
 }

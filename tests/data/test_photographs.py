@@ -39,6 +39,24 @@ def test_pictures(domains: Domains) -> None:
 
 
 @pytest.mark.costly
+def test_whole_photographs() -> None:
+    """For tasks on images of any sizes: the two that are tested on as scikit-image's own loaders read them, in their
+    order, and none of the five that are learned from among them; with a size their centred squares."""
+    train, test = photographs.Photographs().photos()
+    assert train is not None
+    for row, picture in enumerate((skimage.data.astronaut(), skimage.data.coffee())):
+        assert np.array_equal(test.image(row)[0], picture.transpose(2, 0, 1))
+        assert test.sizes[row] == picture.shape[:2]
+    assert len(train) == 5
+    assert not set(train.digests) & set(test.digests)
+    assert test.grey == [False, False]
+    _, small = photographs.Photographs().photos(64)
+    assert small.sizes == [(64, 64)] * 2
+    assert np.array_equal(small.image(1)[0], square(skimage.data.coffee()))
+    assert small.fingerprint != test.fingerprint
+
+
+@pytest.mark.costly
 def test_what_a_model_is_told(domains: Domains) -> None:
     """Two styles are two classes; in colour though the stones are grey; nothing is paired."""
     spec = domains.spec

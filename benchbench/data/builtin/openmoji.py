@@ -237,6 +237,18 @@ def render(svgs: Sequence[str], size: int, progress: Progress = SILENT) -> NDArr
     return images
 
 
+def alpha(files: Sequence[Path], size: int) -> NDArray[np.uint8]:
+    """How opaque the emoji of these SVG `files` are over the white of `render`: uint8 N×1×size×size, 255 where nothing
+    of the white is seen."""
+    opaque = np.empty((len(files), 1, size, size), dtype=np.uint8)
+    for plane, file in zip(opaque, files, strict=True):
+        png = resvg_py.svg_to_bytes(
+            svg_string=svg_text(file), width=size, height=size, skip_system_fonts=True
+        )
+        plane[0] = np.asarray(Image.open(BytesIO(png), formats=["PNG"]).convert("RGBA"))[..., 3]
+    return opaque
+
+
 def emoji_class(code: str) -> str:
     """The class of an emoji ("1F468-200D-1F33E" is one of the people)."""
     first, *others = (int(point, 16) for point in code.split("-"))

@@ -10,7 +10,7 @@ which may hold other versions. From 0.23.0 to 0.26.0 the wheels hold the same by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -21,9 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from benchbench.core.errors import InputError
+from benchbench.core.images import is_grey
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.domains import Domains
+from benchbench.data.photos import Photos
 from benchbench.data.pipeline.decode import UnusableError, decode_image, resize_images
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 
@@ -77,6 +79,27 @@ class Photographs:
             ),
             source={"kind": "package", "package": _package(), "size": side},
         )
+
+    def photos(self, size: int | None = None, progress: Progress = SILENT) -> tuple[Photos | None, Photos]:
+        """The five photographs that are learned from, and the two that are tested on, at their own sizes; with `size`
+        their centred squares at size×size."""
+        train, test = (_photos(names, size) for names in (TRAINING, CONTENTS))
+        return train, test
+
+
+def _photos(names: Sequence[str], size: int | None) -> Photos:
+    images = [
+        torch.from_numpy(_chw(_read(name))[None].copy() if size is None else _squares({name: 1.0}, size))
+        for name in names
+    ]
+    return Photos(
+        names=names,
+        sizes=[(image.shape[2], image.shape[3]) for image in images],
+        digests=[digest for image in images for digest in pixel_digests(image.numpy())],
+        grey=[is_grey(image) for image in images],
+        source={"kind": "package", "package": _package(), "size": size},
+        _held=images,
+    )
 
 
 def _crops(side: int) -> Picture:

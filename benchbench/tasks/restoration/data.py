@@ -118,6 +118,12 @@ def load_restoration(
     return RestorationData(test_name, test, degradation, learned)
 
 
+def test_images(dataset: str, size: int | None, progress: Progress) -> tuple[str, Photos]:
+    """The name of a dataset and the images of any sizes that it is tested on; arguments and errors as
+    `load_restoration`."""
+    return parse_spec(dataset).name, _sides(dataset, size, progress)[1]
+
+
 def _sides(text: str, size: int | None, progress: Progress) -> Sides:
     spec = parse_spec(text)
     if spec.kind == "dataset":

@@ -1,0 +1,1 @@
+"""Codes of images, directions between classes among them, and lines between two of them."""
