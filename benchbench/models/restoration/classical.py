@@ -91,7 +91,13 @@ class ClassicalDenoiser(nn.Module):
         grey = all(torch.equal(levels[:, 0], levels[:, other]) for other in (1, 2))
         image = levels[0, : 1 if grey else 3].numpy().astype(np.float64) / RANGE
         made = self.filtered(image[0] if grey else image, strength, None if grey else 0)
-        out = torch.from_numpy(np.asarray(made, dtype=np.float32)) * RANGE
+        # scikit-image leaves dimensions of one pixel out.
+        out = (
+            torch.from_numpy(
+                np.asarray(made, dtype=np.float32).reshape(image[0].shape if grey else image.shape)
+            )
+            * RANGE
+        )
         return out.expand(1, 3, -1, -1).contiguous() if grey else out[None]
 
     def filtered(self, image: Plane, strength: float, channel_axis: int | None) -> Plane:
