@@ -178,7 +178,7 @@ class _Scan:
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]  # what is decoded may not be written to
 
 
 class Patches:
