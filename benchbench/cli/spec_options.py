@@ -16,6 +16,7 @@ from typing import Any, Literal
 import click
 
 from benchbench.cli.options import Location
+from benchbench.core.errors import InputError
 
 if typing.TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -56,7 +57,13 @@ class SpecCommand(click.Command):
         said = {name: ctx.params.pop(name) for name in SHORT if name in ctx.params}
         given = [f"{name}={value}" for name, value in said.items() if value is not None]
         if given:
-            ctx.params["task_options"] = (*ctx.params["task_options"], *given)
+            other = ctx.params["task_options"]
+            named = {setting.partition("=")[0].strip() for setting in other}
+            if twice := [name for name, value in said.items() if value is not None and name in named]:
+                raise InputError(
+                    f"--{twice[0]} and --task-option {twice[0]} say the same thing; give one of them"
+                )
+            ctx.params["task_options"] = (*other, *given)
         return super().invoke(ctx)
 
 

@@ -13,6 +13,19 @@ _TO_YCBCR = (
 _OFFSET = (16.0, 128.0, 128.0)
 
 
+def luma(images: Tensor) -> Tensor:
+    """The Y alone, not rounded, as in BasicSR; MATLAB's `rgb2ycbcr` on uint8 rounds.
+
+    Args:
+        images: Grey levels 0..255 of RGB, of any dtype, N×3×H×W.
+
+    Returns:
+        float64 N×1×H×W, in 16..235.
+    """
+    weights = torch.tensor(_TO_YCBCR[0], dtype=torch.float64, device=images.device) / 255
+    return (images.double() * weights[:, None, None]).sum(1, keepdim=True) + _OFFSET[0]
+
+
 def ycbcr(levels: Tensor) -> Tensor:
     """RGB to Y, Cb and Cr, not rounded.
 

@@ -19,9 +19,12 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"the {what} {path} {short(str(fault))}") from fault
 
 
-def settings_of(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+def settings_of(
+    overrides: Mapping[str, Any] | Sequence[str], option: str = "--set", example: str = "lr=1e-3"
+) -> dict[str, Any]:
     """Settings by their names, as they are or as one types them after `--set`: values are TOML (`1e-3`, `true`,
-    `[0.5, 0.9]`), anything else is text. `InputError` for a text that is no key=value.
+    `[0.5, 0.9]`), anything else is text. `InputError` for a text that is no key=value; it names `option` and gives the
+    `example`.
 
     >>> settings_of(["lr=1e-3", "schedule=cosine"])
     {'lr': 0.001, 'schedule': 'cosine'}
@@ -33,7 +36,9 @@ def settings_of(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
         key, equals, text = override.partition("=")
         key = key.strip()
         if not equals or not all(key.split(".")):
-            raise InputError(f"--set {override!r} must look like key=value, for example --set lr=1e-3")
+            raise InputError(
+                f"{option} {override!r} must look like key=value, for example {option} {example}"
+            )
         settings.pop(key, None)  # said again, it comes last
         settings[key] = _value(text)
     return settings

@@ -112,10 +112,16 @@ def load_split(spec: SourceSpec, options: SourceOptions, progress: Progress = SI
 
 def load_photos(spec: SourceSpec, options: SourceOptions, progress: Progress = SILENT) -> Photos:
     """The photographs that a registered name stands for: those that are tested on, unless `spec` names their training
-    part."""
+    part; `InputError` where there is none."""
     sides: tuple[Photos | None, Photos] = DATASETS.make(spec.where).photos(options.size, progress)
     train, test = sides
-    return train if spec.split == "train" and train is not None else test
+    if spec.split != "train":
+        return test
+    if train is None:
+        raise InputError(
+            f"{spec.where} has no part to be learned from, as {spec.text} says; write {spec.where}"
+        )
+    return train
 
 
 def _one(spec: SourceSpec, found: Dataset | Domains) -> Dataset:

@@ -178,7 +178,7 @@ class _Scan:
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))[None]
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]  # what is decoded may not be written to
 
 
 class Patches:
@@ -211,8 +211,8 @@ class Patches:
     def spread(self, n: int) -> Patches:
         """At most `n` of the pieces, evenly spread over all."""
         some = copy.copy(self)
-        step = max(1, len(self) // n)
-        some._places = self._places[::step][:n]
+        have = len(self)
+        some._places = [self._places[i * have // n] for i in range(n)] if n < have else self._places
         return some
 
     def batch(self, rows: Tensor) -> Tensor:
@@ -238,7 +238,9 @@ def _starts(length: int, side: int) -> list[int]:
 
 def learned_and_left(photos: Photos, side: int) -> tuple[Patches, Patches]:
     """What a model learns from, and what it is watched on while it learns: pieces of one photograph in fifty that are
-    not learned from, one at least; of a single photograph they are the same."""
-    left = range(0, len(photos), LEFT_OUT)
-    learned = [row for row in range(len(photos)) if row not in left] or list(left)
-    return Patches(photos, learned, side), Patches(photos, list(left), side)
+    not learned from, one at least; of a single photograph they are the same. Photographs that are smaller than a piece
+    are neither."""
+    large = [row for row, size in enumerate(photos.sizes) if min(size) >= side]
+    left = large[::LEFT_OUT]
+    learned = [row for row in large if row not in set(left)] or left
+    return Patches(photos, learned, side), Patches(photos, left, side)

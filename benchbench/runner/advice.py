@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchbench.core.colour import luma
 from benchbench.data.pipeline.image_stream import Size
-from benchbench.metrics.pairs.paired import luma
 
 SCALES = (2, 3, 4, 8)
 COLOURED = 4.0

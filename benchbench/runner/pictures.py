@@ -88,9 +88,19 @@ def _(picture: SingleImages, path: Path, title: str) -> None:
 def _(picture: ImageFiles, path: Path, title: str) -> None:
     """PNG files; the same images give the same pixels, and no time is in the archive."""
     with zipfile.ZipFile(path, "w") as archive:
-        for name, image in zip(picture.names, picture.images, strict=True):
-            with _member(archive, str(PurePosixPath(name).with_suffix(".png"))) as file:
+        for name, image in zip(_as_png(picture.names), picture.images, strict=True):
+            with _member(archive, name) as file:
                 Image.fromarray(_hwc(image)[0]).save(file, "PNG")
+
+
+def _as_png(names: Sequence[str]) -> list[str]:
+    """Names of files that end in .png: in place of what they end in, or behind it where two would be called alike."""
+    plain = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+    often = Counter(plain)
+    return [
+        own if often[own] == 1 or name == own else f"{name}.png"
+        for name, own in zip(names, plain, strict=True)
+    ]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Any:

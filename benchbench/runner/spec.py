@@ -40,9 +40,11 @@ def _location(given: Any) -> Any:
     return str(as_path(given)) if isinstance(given, str | os.PathLike) else given
 
 
-def _settings(given: Any) -> Any:
+def _settings(given: Any, *words: str) -> Any:
     return (
-        settings_of(given) if isinstance(given, Mapping | Sequence) and not isinstance(given, str) else given
+        settings_of(given, *words)
+        if isinstance(given, Mapping | Sequence) and not isinstance(given, str)
+        else given
     )
 
 
@@ -53,6 +55,11 @@ def _names(given: Any) -> Any:
 
 Settings = Annotated[dict[str, Any], BeforeValidator(_settings)]
 """Settings by name; also what one types after `--set`, in a list."""
+
+TaskSettings = Annotated[
+    dict[str, Any], BeforeValidator(lambda given: _settings(given, "--task-option", "scale=3"))
+]
+"""The same of a task; also what one types after `--task-option`."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Several names; also as one types them, with commas between."""
@@ -158,7 +165,7 @@ class CellSpec(Spec, frozen=True):
         default=None,
         description="What to ask of a model that can be asked for several things; see benchbench list tasks.",
     )
-    task_options: Settings = Field(default_factory=dict, description="A setting of the task; repeatable.")
+    task_options: TaskSettings = Field(default_factory=dict, description="A setting of the task; repeatable.")
 
 
 class EvaluationSpec(Spec, frozen=True):
@@ -224,7 +231,7 @@ class EvaluationSpec(Spec, frozen=True):
         description="Score pairs under the protocol of this task: super-resolution, denoise or another that undoes "
         "something; see benchbench list tasks.",
     )
-    task_options: Settings = Field(default_factory=dict, description="A setting of the task; repeatable.")
+    task_options: TaskSettings = Field(default_factory=dict, description="A setting of the task; repeatable.")
 
 
 class StatisticsSpec(Spec, frozen=True):

@@ -28,6 +28,7 @@ from benchbench.core.protocols import Editor, ImageSpec
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng, permutation
+from benchbench.data.dataset import sizes_text
 from benchbench.data.edits.edit import EDITS, EXACT, GEOMETRIC, averaged, checked, exact, rounded
 from benchbench.data.edits.geometry import MATRICES, Window, kept, largest_window
 from benchbench.data.photos import Photos
@@ -37,7 +38,7 @@ from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, Request, TaskData, TaskResult, WithOptions
 from benchbench.tasks.evidence import paired
 from benchbench.tasks.pictures import Columns, Section
-from benchbench.tasks.restoration.data import sizes_text, test_images
+from benchbench.tasks.restoration.data import test_images
 from benchbench.tasks.speed import Measurement, measure_cost, measure_rates
 from benchbench.training.data import TrainingData
 
@@ -79,8 +80,8 @@ class EditData:
         """What the images are, for run.json."""
         return {
             "fingerprint": self.fingerprint,
-            "test": {"n": len(self.test), "fingerprint": self.test.fingerprint},
-            "size": sizes_text(self.test),
+            "held_out": {"n": len(self.test), "fingerprint": self.test.fingerprint},
+            "size": sizes_text(self.test.sizes),
             "canonical": None,
             "notes": list(self.test.notes),
             "source": self.test.source,

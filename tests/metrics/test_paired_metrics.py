@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchbench.core.colour import luma
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.metric import Evidence, PairEvidence
 from benchbench.metrics.pairs.paired import (
@@ -23,7 +24,6 @@ from benchbench.metrics.pairs.paired import (
     SSIMY,
     PairedMetric,
     PairReader,
-    luma,
     mae,
     ms_ssim,
     mse,

@@ -11,20 +11,23 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.dataset import Dataset
 from benchbench.data.photos import Photos, photos_of_part
-from benchbench.data.pipeline.assemble import Part, tidy
-from benchbench.data.sources.folder import FolderSource, read_part
+from benchbench.data.pipeline.assemble import FilePart, Part, tidy
+from benchbench.data.sources.folder import FolderSource, is_image, read_part, visible_folders
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec
 
 ORIGINALS = re.compile(r"(hr|gt|gts|originals?|refimgs|groundtruth|image_srf_\d)(_?mod_?\d+)?", re.IGNORECASE)
-"""How folders of original images are called inside a set."""
+"""How folders of original images are called inside a set; those that say by how much they were cut come last."""
+
+SIDES = re.compile(r".*[_-](hr|lr)", re.IGNORECASE)
+"""How files end where originals and small images lie in one folder, as in `image_SRF_2`."""
 
 TRAINING = "train400"
 """What restorers learn from where nothing else is said."""
@@ -69,19 +72,20 @@ class PhotoSet:
             InputError: The set is not there, or an image cannot be used.
         """
         folder = self.folder()
-        found = photos_of_part(read_part(folder, self.name), size, self._source(folder), progress)
+        found = photos_of_part(_part(folder, self.name), size, self._source(folder), progress)
         return None, self._noted(found)
 
     def folder(self) -> Path:
         """Where its images lie; `InputError` says where they would be looked for."""
         root = data_folder()
-        names = {_plain(name) for name in (self.name, *self.aliases)}
-        for own in _folders(root):
-            if _plain(own.name) in names:
-                return _originals(own)
+        folders = [] if root is None else _folders(root)
+        for name in (self.name, *self.aliases):
+            for own in folders:
+                if _plain(own.name) == _plain(name):
+                    return _originals(own)
         where = "is not set" if root is None else f"has no folder {self.name}"
         raise InputError(
-            f"{self.name} is not at hand: BENCHBENCH_DATA {where}. Get it from where its paper says "
+            f"{self.name} is not at hand: BENCHBENCH_DATA {where}; get it from where its paper says "
             f"({self.reference}), put its images into a folder {self.name}, and set BENCHBENCH_DATA to the folder above"
         )
 
@@ -106,8 +110,8 @@ def data_folder() -> Path | None:
     return root
 
 
-def _folders(folder: Path | None) -> list[Path]:
-    return [] if folder is None else sorted(own for own in folder.iterdir() if own.is_dir())
+def _folders(folder: Path) -> list[Path]:
+    return [folder / name for name in visible_folders(folder)]
 
 
 def _plain(name: str) -> str:
@@ -116,9 +120,40 @@ def _plain(name: str) -> str:
 
 def _originals(folder: Path) -> Path:
     """The folder of original images inside a set, or the set's own where it holds images directly."""
-    inside = [own for own in _folders(folder) if ORIGINALS.fullmatch(own.name)]
-    direct = any(own.is_file() and not own.name.startswith(".") for own in folder.iterdir())
-    return inside[0] if inside and not direct else folder
+    found = [(match, own) for own in _folders(folder) if (match := ORIGINALS.fullmatch(own.name))]
+    found.sort(key=lambda one: (bool(one[0][2]), one[1].name))
+    direct = any(own.is_file() and is_image(own.name) for own in folder.iterdir())
+    return found[0][1] if found and not direct else folder
+
+
+def _part(folder: Path, title: str) -> FilePart:
+    """The originals in a folder; `InputError` where it has images in several folders, for then nobody knows which are
+    the originals."""
+    part = read_part(folder, title)
+    names = part.names or ()
+    if len(below := sorted({name.partition("/")[0] for name in names if "/" in name})) > 1:
+        raise InputError(
+            f"{folder} has images in several folders ({', '.join(below)}), and none is called as originals are; put "
+            "them into a folder HR in it"
+        )
+    ends = [
+        match[1].lower() if (match := SIDES.fullmatch(PurePosixPath(name).stem)) else "" for name in names
+    ]
+    rows = [row for row, end in enumerate(ends) if end != "lr"]
+    if "hr" not in ends or len(rows) == len(ends):
+        return part
+    return replace(
+        part,
+        total=len(rows),
+        names=[names[row] for row in rows],
+        labels=None,
+        items=lambda: part.pick(rows),
+        pick=lambda asked: part.pick([rows[row] for row in asked]),
+        notes=[
+            *part.notes,
+            f"{len(ends) - len(rows)} small images beside the originals (_LR) were left aside",
+        ],
+    )
 
 
 class Set5(PhotoSet):

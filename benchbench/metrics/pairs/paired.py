@@ -24,6 +24,7 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike, dtype_text, shape_text, tensor_of
+from benchbench.core.colour import luma
 from benchbench.core.errors import InputError, MetricFailed, NotImagesError, contained
 from benchbench.core.images import check_images
 from benchbench.core.scales import Range
@@ -112,16 +113,6 @@ def psnr(
         MetricFailed: The border leaves no pixels.
     """
     return -10 * mse(x, y, y_channel=y_channel, crop_border=crop_border, levels=levels).log10()
-
-
-def luma(images: Tensor) -> Tensor:
-    """The Y of ITU-R BT.601 in studio range 16..235, as super-resolution papers use: N×3×H×W -> float64
-    N×1×H×W.
-
-    Not rounded, as in BasicSR; MATLAB's `rgb2ycbcr` on uint8 rounds.
-    """
-    weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=images.device) / 255
-    return (images.double() * weights[:, None, None]).sum(1, keepdim=True) + 16
 
 
 def rgb_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:

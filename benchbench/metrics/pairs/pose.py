@@ -28,8 +28,9 @@ from skimage.feature import canny
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
+from benchbench.core.colour import luma
 from benchbench.core.errors import InputError
-from benchbench.metrics.pairs.paired import PairedMetric, luma, rgb_pair
+from benchbench.metrics.pairs.paired import PairedMetric, rgb_pair
 
 Mask = npt.NDArray[np.bool_]
 

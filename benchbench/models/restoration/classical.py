@@ -10,6 +10,7 @@ Trade-offs: none of them draws or learns weights; the strength that was chosen i
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -23,6 +24,9 @@ from torch import Tensor, nn
 
 from benchbench.core.protocols import ImageSpec
 from benchbench.models.restoration.restorer import RANGE, like, told
+
+LEAST_NOISE = 1e-4
+"""The smallest noise level that is taken for one, in [0, 1]."""
 
 Plane = NDArray[np.float64]
 
@@ -90,8 +94,17 @@ class ClassicalDenoiser(nn.Module):
         """One image filtered, float32 grey levels 1×3×H×W; of a grey one a channel, and it is repeated."""
         grey = all(torch.equal(levels[:, 0], levels[:, other]) for other in (1, 2))
         image = levels[0, : 1 if grey else 3].numpy().astype(np.float64) / RANGE
-        made = self.filtered(image[0] if grey else image, strength, None if grey else 0)
-        out = torch.from_numpy(np.asarray(made, dtype=np.float32)) * RANGE
+        with warnings.catch_warnings():
+            # On images of a few pixels: that rows look like channels, and that wavelets have no room.
+            warnings.simplefilter("ignore")
+            made = self.filtered(image[0] if grey else image, strength, None if grey else 0)
+        # scikit-image leaves dimensions of one pixel out.
+        out = (
+            torch.from_numpy(
+                np.asarray(made, dtype=np.float32).reshape(image[0].shape if grey else image.shape)
+            )
+            * RANGE
+        )
         return out.expand(1, 3, -1, -1).contiguous() if grey else out[None]
 
     def filtered(self, image: Plane, strength: float, channel_axis: int | None) -> Plane:
@@ -113,8 +126,8 @@ class ClassicalDenoiser(nn.Module):
         if getattr(self.degradation, "kind", "") == "gaussian" and sigma is not None:
             return float(sigma) / RANGE
         estimate: Any = restoration.estimate_sigma
-        found = estimate(image, channel_axis=channel_axis, average_sigmas=True)
-        return max(float(found), 1e-4)
+        found = float(estimate(image, channel_axis=channel_axis, average_sigmas=True))
+        return found if found > LEAST_NOISE else LEAST_NOISE  # of a flat image it is not a number
 
 
 def psnr(made: Tensor, clean: Tensor) -> float:

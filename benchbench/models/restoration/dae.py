@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbench.core.protocols import ImageSpec
-from benchbench.models.restoration.restorer import LearnedRestorer, RestorerConfig
+from benchbench.models.restoration.restorer import LearnedRestorer, RestorerConfig, RestorerSampling
 
 LEVELS = 3
 
@@ -32,6 +32,18 @@ class DenoisingAutoencoder(LearnedRestorer):
     )
     patch: ClassVar[int] = 48
     undoes: ClassVar[tuple[str, ...]] = ("denoise", "deblock")
+
+    class Sampling(RestorerSampling, frozen=True):
+        """As `RestorerSampling`; tiles end where places of the code do."""
+
+        tile: int | None = Field(
+            default=None,
+            ge=16,
+            multiple_of=2**LEVELS,
+            description="side of the tiles that large inputs go through in, a multiple of 8 pixels",
+        )
+
+    sampling = Sampling()
 
     class Config(RestorerConfig, frozen=True):
         """How much the code holds."""

@@ -17,13 +17,14 @@ from benchbench.core.progress import Progress
 from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import DATASETS
 from benchbench.data.builtin.photo_sets import TRAINING
-from benchbench.data.catalogue import load_dataset, open_files
+from benchbench.data.catalogue import load_photos, load_split, open_files
 from benchbench.data.dataset import Split, sizes_text
 from benchbench.data.degrade.degradations import Degrades
 from benchbench.data.photos import Photos, photos_of_images, photos_of_part
 from benchbench.data.pipeline.assemble import tidy
 from benchbench.data.pipeline.image_source import digests_of
 from benchbench.data.sources.options import SourceOptions
+from benchbench.data.sources.paired_folder import DomainsFolder, PairsSource
 from benchbench.data.sources.spec import SourceSpec, parse_spec
 
 Sides = tuple[Photos | None, Photos]
@@ -110,7 +111,7 @@ def load_restoration(
             return _sides(TRAINING, size, progress)[1]
         except InputError as error:
             raise InputError(
-                f"{test_name} has no part to be learned from, and {error}. Or name other images with --task-option "
+                f"{test_name} has no part to be learned from, and {error}; or name other images with --task-option "
                 "train=NAME, or load weights with --pretrained or --weights"
             ) from error
 
@@ -129,27 +130,29 @@ def _sides(text: str, size: int | None, progress: Progress) -> Sides:
     if spec.kind == "dataset":
         return _registered(spec, size, progress)
     source = open_files(spec, SourceOptions(size=size))
+    if isinstance(source, PairsSource | DomainsFolder):
+        raise InputError(
+            f"{text} holds two domains of images, and one kind of images is restored; name the folder of one of them"
+        )
     parts = source.parts()
+    if spec.split is not None:
+        if len(parts) == 1:
+            whole = text.rpartition(":")[0]
+            raise InputError(f"{whole} has one part only, and {text} names one of two; write {whole}")
+        parts = [parts[0] if spec.split == "train" else parts[-1]]
     found = [
         photos_of_part(part, size, {"kind": source.kind, "path": tidy(source.path), "size": size}, progress)
         for part in parts
     ]
-    chosen = {"train": 0, "held_out": -1}.get(spec.split or "")
-    if chosen is not None:
-        return None, found[chosen]
     return (found[0] if len(found) > 1 else None), found[-1]
 
 
 def _registered(spec: SourceSpec, size: int | None, progress: Progress) -> Sides:
     source = DATASETS.make(spec.where)
+    options = SourceOptions(size=size)
     if hasattr(source, "photos"):
-        train, test = source.photos(size, progress)
-        return (
-            (None, train if spec.split == "train" and train is not None else test)
-            if spec.split
-            else (train, test)
-        )
-    data = load_dataset(spec.where, size=size, progress=progress)
+        return (None, load_photos(spec, options, progress)) if spec.split else source.photos(size, progress)
+    data, _ = load_split(spec, options, progress)
     train, test = (_of_split(own, data.notes, data.source) for own in (data.train, data.held_out))
     return (None, train if spec.split == "train" else test) if spec.split else (train, test)
 

@@ -43,13 +43,13 @@ def looked_at(restorations: Sequence[Restoration], n: int) -> list[Picture]:
     """
     rows = permutation(0, n)[: max(2, SHOWN // len(restorations))].tolist()
     lines = [[_details(own, row) for row in rows] for own in restorations]
-    side = min(line[0].shape[2] for own in lines for line in own)
+    side = max(line[0].shape[2] for own in lines for line in own)
     labels = ("given", "restored", "original", f"{BRIGHTER} times the difference")
     sections = [
         Section(
             restoration.degradation.name,
             [
-                (label, torch.cat([line[i][..., :side, :side] for line in own]))
+                (label, torch.cat([_on_white(line[i], side) for line in own]))
                 for i, label in enumerate(labels)
             ],
         )
@@ -78,13 +78,20 @@ def _details(restoration: Restoration, row: int) -> list[Tensor]:
     """The detail of one image, uint8 1×3×S×S each: as given, enlarged without interpolation; restored; the original;
     the difference, brighter."""
     scale = restoration.degradation.scale
-    original, given = restoration.original(row), _as_image(restoration.degraded(row))
+    original = restoration.original(row)
+    given = _as_image(restoration.degradation.compared(restoration.degraded(row)))
     large = given.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     made = _as_image(restoration.restored(row))
     top, left, side = _worst(large, original)
     cut = (..., slice(top, top + side), slice(left, left + side))
     differs = (made[cut].int() - original[cut].int()).abs() * BRIGHTER
     return [large[cut], made[cut], original[cut], differs.clamp(max=255).to(torch.uint8)]
+
+
+def _on_white(detail: Tensor, side: int) -> Tensor:
+    """A detail of a small image with white at the right and below."""
+    missing = side - detail.shape[2]
+    return F.pad(detail, (0, missing, 0, missing), value=255)
 
 
 def _worst(given: Tensor, original: Tensor) -> tuple[int, int, int]:

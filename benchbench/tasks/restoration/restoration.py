@@ -15,6 +15,7 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
+from benchbench.core.arrays import dtype_text, shape_text
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.hashing import digest
 from benchbench.core.progress import Progress
@@ -115,8 +116,9 @@ class RestorationTask(WithOptions):
     def training_data(self, model: nn.Module, data: TaskData) -> TrainingData:
         """As `Task.training_data`: pieces of the photographs, as large as the model asks for."""
         learned, left = learned_and_left(restoring(data).learned, getattr(model, "patch", PIECE))
-        some = getattr(model, "pieces", None)
-        return TrainingData(learned if some is None else learned.spread(some), None, left)
+        if (some := getattr(model, "pieces", None)) is not None:
+            learned, left = learned.spread(some), left.spread(some)
+        return TrainingData(learned, None, left)
 
     def run(self, model: nn.Module, data: TaskData, request: Request, runtime: Runtime) -> TaskResult:
         """Restored images against their originals, and what restoring costs."""
@@ -256,12 +258,16 @@ def checked(made: object, degraded: Tensor, scale: int, name: str) -> Tensor:
     """What a model made, if it is an image of the right form; `CellFailed` says what it is instead."""
     height, width = (side * scale for side in degraded.shape[2:])
     if not isinstance(made, Tensor) or made.shape != (1, 3, height, width):
-        what = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+        what = shape_text(made) if isinstance(made, Tensor) else type(made).__name__
         raise CellFailed(f"of {name} the model made {what}, where 1×3×{height}×{width} was asked for")
-    if made.dtype == torch.uint8:
+    given, found = (image.dtype for image in (degraded, made))
+    if found != given and not (found.is_floating_point and given.is_floating_point):
+        raise CellFailed(
+            f"of {name} the model made {dtype_text(made)}, where {dtype_text(degraded)} was given"
+        )
+    made = made.to(degraded.device)
+    if found == torch.uint8:
         return made
-    if degraded.dtype == torch.uint8 or not made.is_floating_point():
-        raise CellFailed(f"of {name} the model made {made.dtype}, where {degraded.dtype} was asked for")
     if not torch.isfinite(made).all():
         raise CellFailed(f"of {name} the model made pixels that are not finite numbers")
     return made.float()
