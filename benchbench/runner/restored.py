@@ -125,7 +125,8 @@ class Fitting:
             holes = torch.cat([self._filling.hole(image[None]) for image in y.cpu()]).to(y.device)
             self._changed += int(((x != y) & ~holes).flatten(1).any(1).sum())
             x, beside = torch.where(holes, x, y), (holes,)
-        x, y = self._degradation.compared(x), self._degradation.original(y)
+        # Of others' outputs nobody knows what was restored: they are taken as originals are.
+        x, y = (torch.cat([self._degradation.original(own[None]) for own in side]) for side in (x, y))
         self._signs.update(x, y)
         return (x, y, *beside)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.colour import grey_of_luma, ycbcr
+from benchbench.core.images import is_grey
 from benchbench.core.protocols import Degradation
 from benchbench.core.seeds import image_generator
 from benchbench.data.degrade.jpeg import jpeg, jpeg_settings
@@ -77,9 +78,12 @@ class Downscaled(WholeImages):
         return f"x{self.scale}{'-luma' if self.luma else ''}"
 
     def original(self, image: Tensor) -> Tensor:
-        """As `Degrades.original`; of the luma, as three equal channels, where only that is compared."""
+        """As `Degrades.original`; of the luma, as three equal channels, where only that is compared. That of a grey
+        image are its levels as they are, as the papers' scripts take them."""
         cut = mod_crop(image, self.scale)
-        return to_uint8(ycbcr(cut.double())[:, :1]).expand_as(cut) if self.luma else cut
+        if not self.luma or is_grey(cut):
+            return cut
+        return to_uint8(ycbcr(cut.double())[:, :1]).expand_as(cut)
 
     def compared(self, made: Tensor) -> Tensor:
         """As `Degrades.compared`; the luma of a grey output, in 8 bits."""

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import Field
+from torch import nn
 
 from benchbench.data.degrade.degradations import Blocked
-from benchbench.tasks.restoration.restoration import RestorationOptions, RestorationTask
+from benchbench.metrics.metric import Metric
+from benchbench.tasks.base import TaskData
+from benchbench.tasks.restoration.restoration import RestorationOptions, RestorationTask, restoring
 
 
 class Deblock(RestorationTask):
@@ -31,6 +34,12 @@ class Deblock(RestorationTask):
         )
 
     options: Options
+
+    def inapplicable(self, metric: Metric, model: nn.Module, data: TaskData) -> str | None:
+        """As `Task.inapplicable`; the luma of images that are all grey, too."""
+        if metric.family in ("psnr_y", "ssim_y") and all(restoring(data).test.grey):
+            return "these images are grey, and papers report their levels: psnr and ssim"
+        return super().inapplicable(metric, model, data)
 
     def degradation(self) -> Blocked:
         """A JPEG file of the quality."""
