@@ -20,6 +20,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.images import is_grey
 from benchbench.core.machine import free_memory
 from benchbench.core.progress import SILENT, Progress
+from benchbench.data.dataset import sizes_text
 from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.pipeline.decode import UnusableError, conversion_notes, decode_ahead
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
@@ -96,6 +97,18 @@ class Photos:
         return replace(
             self, **{name: getattr(self, name)[:n] for name in ("names", "sizes", "digests", "grey")}
         )
+
+
+def described_photos(photos: Photos, fingerprint: str) -> dict[str, Any]:
+    """What images are, for run.json: `fingerprint` of them and of whatever else a number depends on."""
+    return {
+        "fingerprint": fingerprint,
+        "held_out": {"n": len(photos), "fingerprint": photos.fingerprint},
+        "size": sizes_text(photos.sizes),
+        "canonical": None,
+        "notes": list(photos.notes),
+        "source": photos.source,
+    }
 
 
 def photos_of_part(

@@ -28,10 +28,9 @@ from benchbench.core.protocols import Editor, ImageSpec
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng, permutation
-from benchbench.data.dataset import sizes_text
 from benchbench.data.edits.edit import EDITS, EXACT, GEOMETRIC, averaged, checked, exact, rounded
 from benchbench.data.edits.geometry import MATRICES, Window, kept, largest_window
-from benchbench.data.photos import Photos
+from benchbench.data.photos import Photos, described_photos
 from benchbench.metrics.metric import Evidence, Metric
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import score
@@ -78,14 +77,7 @@ class EditData:
 
     def describe(self) -> dict[str, Any]:
         """What the images are, for run.json."""
-        return {
-            "fingerprint": self.fingerprint,
-            "held_out": {"n": len(self.test), "fingerprint": self.test.fingerprint},
-            "size": sizes_text(self.test.sizes),
-            "canonical": None,
-            "notes": list(self.test.notes),
-            "source": self.test.source,
-        }
+        return described_photos(self.test, self.fingerprint)
 
 
 def finer(height: int, width: int) -> int:

@@ -7,7 +7,6 @@ the originals (`HR`, `GT`, `original`). None is downloaded: who holds which unde
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import ClassVar
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
+from benchbench.data.builtin.local import data_folder
 from benchbench.data.dataset import Dataset
 from benchbench.data.photos import Photos, photos_of_part
 from benchbench.data.pipeline.assemble import FilePart, Part, tidy
@@ -97,17 +97,6 @@ class PhotoSet:
             return photos
         note = f"this copy of {self.name} has {len(photos)} images, and {self.published} were published"
         return replace(photos, notes=[*photos.notes, note])
-
-
-def data_folder() -> Path | None:
-    """$BENCHBENCH_DATA; None where it is not set."""
-    chosen = os.environ.get("BENCHBENCH_DATA")
-    if not chosen:
-        return None
-    root = Path(chosen).expanduser()
-    if not root.is_dir():
-        raise InputError(f"BENCHBENCH_DATA is {chosen}, which is not a folder; correct it or unset it")
-    return root
 
 
 def _folders(folder: Path) -> list[Path]:

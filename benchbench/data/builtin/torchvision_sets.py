@@ -13,7 +13,6 @@ Whether the copy is canonical is judged by `data.pipeline.fingerprint` at native
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 import sys
@@ -29,6 +28,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.reading import open_regular
+from benchbench.data.builtin.local import data_folder
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import FilePart, assemble, resolve_labels, tidy
 from benchbench.data.pipeline.cache import Decoded, cache_folder, cached
@@ -189,13 +189,8 @@ def archive_folder(name: str) -> Path:
 
 def local_folder(name: str) -> Path | None:
     """$BENCHBENCH_DATA/NAME if there is one."""
-    chosen = os.environ.get("BENCHBENCH_DATA")
-    if not chosen:
-        return None
-    root = Path(chosen).expanduser()
-    if not root.is_dir():
-        raise InputError(f"BENCHBENCH_DATA is {chosen}, which is not a folder; correct it or unset it")
-    return root / name if (root / name).is_dir() else None
+    root = data_folder()
+    return root / name if root is not None and (root / name).is_dir() else None
 
 
 def read_local(root: Path) -> list[FilePart]:

@@ -18,9 +18,9 @@ from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import DATASETS
 from benchbench.data.builtin.photo_sets import TRAINING
 from benchbench.data.catalogue import load_photos, load_split, open_files
-from benchbench.data.dataset import Split, sizes_text
+from benchbench.data.dataset import Split
 from benchbench.data.degrade.degradations import Degrades
-from benchbench.data.photos import Photos, photos_of_images, photos_of_part
+from benchbench.data.photos import Photos, described_photos, photos_of_images, photos_of_part
 from benchbench.data.pipeline.assemble import tidy
 from benchbench.data.pipeline.image_source import digests_of
 from benchbench.data.sources.options import SourceOptions
@@ -68,14 +68,7 @@ class RestorationData:
 
     def describe(self) -> dict[str, Any]:
         """What the images are, for run.json."""
-        own = {
-            "fingerprint": self.fingerprint,
-            "held_out": {"n": len(self.test), "fingerprint": self.test.fingerprint},
-            "size": sizes_text(self.test.sizes),
-            "canonical": None,
-            "notes": list(self.test.notes),
-            "source": self.test.source,
-        }
+        own = described_photos(self.test, self.fingerprint)
         if "learned" in vars(self):
             own["train"] = {"n": len(self.learned), "fingerprint": self.learned.fingerprint}
         return own
