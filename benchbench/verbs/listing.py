@@ -58,6 +58,12 @@ def _said_of(what: Kind, name: str, thing: Any) -> tuple[str, str]:
 
         output = output_of(thing, name)
         summary, source = output.about, output.source or source
+    if what == "tasks":
+        options = getattr(thing, "Options", None)
+        named = [
+            f"{own} ({field.description})" for own, field in getattr(options, "model_fields", {}).items()
+        ]
+        summary += f" --task-option takes {'; '.join(named)}." if named else ""
     return summary, source if isinstance(source, str) else ""
 
 
