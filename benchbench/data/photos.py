@@ -157,7 +157,7 @@ class _Scan:
         self.grey: list[bool] = []
         self.applied: dict[str, int] = {}
         self.held: list[Tensor] | None = []
-        self._left = SHARE * free_memory()
+        self._left, self._progress = SHARE * free_memory(), progress
         refused: list[str] = []
         with (
             closing(decode_ahead(part.items(), size=size)) as chunks,
@@ -184,8 +184,11 @@ class _Scan:
         for own in conversions:
             self.applied[own] = self.applied.get(own, 0) + 1
         self._left -= image.nbytes
-        if self._left < 0:
+        if self._left < 0 and self.held is not None:
             self.held = None
+            self._progress.note(
+                "the images take more than half of the memory that is free: each is decoded again when it is asked for"
+            )
         if self.held is not None:
             self.held.append(image)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noted import Notes
 from PIL import Image
 
 from benchbench.core.errors import InputError
@@ -180,6 +181,19 @@ def test_a_file_that_changes_ends_the_run(
     assert found.image(0).shape == (1, 3, 20, 20)
     with pytest.raises(InputError, match=r"1\.png is not what it was when the run began"):
         found.image(1)
+
+
+def test_what_does_not_fit_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings on such images are slow, and this is why."""
+    folder = write(tmp_path / "a", {f"{i}.png": pixels(20, 20, i) for i in range(3)})
+    notes = Notes()
+    photos_of_part(read_part(folder, "a"), None, {}, notes)
+    assert notes.said == []
+    in_files(monkeypatch)
+    photos_of_part(read_part(folder, "a"), None, {}, notes)
+    assert [note.partition(":")[0] for note in notes.said] == [
+        "the images take more than half of the memory that is free"
+    ]
 
 
 def test_in_memory_a_change_changes_nothing(tmp_path: Path) -> None:
