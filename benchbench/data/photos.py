@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -90,13 +90,6 @@ class Photos:
                 "again"
             )
         return image
-
-    def first(self, n: int) -> Photos:
-        """The first `n` of them."""
-
-        return replace(
-            self, **{name: getattr(self, name)[:n] for name in ("names", "sizes", "digests", "grey")}
-        )
 
 
 def described_photos(photos: Photos, fingerprint: str) -> dict[str, Any]:

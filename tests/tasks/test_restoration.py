@@ -369,6 +369,15 @@ def test_what_to_learn_from_is_missing(tmp_path: Path, monkeypatch: pytest.Monke
     assert ". " not in sentence.replace("et al. ", "")
 
 
+def test_learning_from_test_images_is_written_down(tmp_path: Path) -> None:
+    """Two of three test images are among those that are learned from: the record says so, once it is known."""
+    write(tmp_path / "learned", SIZES[:2])
+    task, data = opened("denoise", {"train": f"folder:{tmp_path / 'learned'}"}, write(tmp_path / "hr"))
+    assert data.describe()["notes"] == []
+    task.training_data(build_model("dncnn", {"depth": 3, "width": 2}, data.spec).eval(), data)
+    assert data.describe()["notes"] == ["2 of 3 held-out images are, pixel by pixel, in training"]
+
+
 def test_more_than_there_are(tmp_path: Path) -> None:
     """`--samples 4` of three images."""
     task, data = opened("denoise", {}, write(tmp_path / "hr"))
