@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -91,13 +91,6 @@ class Photos:
             )
         return image
 
-    def first(self, n: int) -> Photos:
-        """The first `n` of them."""
-
-        return replace(
-            self, **{name: getattr(self, name)[:n] for name in ("names", "sizes", "digests", "grey")}
-        )
-
 
 def described_photos(photos: Photos, fingerprint: str) -> dict[str, Any]:
     """What images are, for run.json: `fingerprint` of them and of whatever else a number depends on."""
@@ -157,7 +150,7 @@ class _Scan:
         self.grey: list[bool] = []
         self.applied: dict[str, int] = {}
         self.held: list[Tensor] | None = []
-        self._left = SHARE * free_memory()
+        self._left, self._progress = SHARE * free_memory(), progress
         refused: list[str] = []
         with (
             closing(decode_ahead(part.items(), size=size)) as chunks,
@@ -184,8 +177,11 @@ class _Scan:
         for own in conversions:
             self.applied[own] = self.applied.get(own, 0) + 1
         self._left -= image.nbytes
-        if self._left < 0:
+        if self._left < 0 and self.held is not None:
             self.held = None
+            self._progress.note(
+                "the images take more than half of the memory that is free: each is decoded again when it is asked for"
+            )
         if self.held is not None:
             self.held.append(image)
 

@@ -16,7 +16,8 @@
     match = { model = "dcgan" }
     set = { steps = 500 }
 
-Paths, those of datasets (folder:PATH, PATH), recipes and weights, are meant from the folder of the file.
+Paths, those of datasets (folder:PATH, PATH), recipes, weights and images that a task is told of (train), are meant from
+the folder of the file.
 
 Pattern: the file becomes cells, each cell gets the key under which the store would have it, and the store
 says which are done. There is no state of the suite beside the store, so nothing has to be repaired after a
@@ -52,6 +53,7 @@ from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.spec import CellSpec, Images, Location, Names, Side, Whole, seed_list
+from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
 
 State = Literal["done", "begun", "new", "broken"]
@@ -369,7 +371,12 @@ def _located(settings: _S, base: Path) -> _S:
     located = {
         name: base / path for name in ("recipe", "weights") if (path := getattr(settings, name)) is not None
     }
-    return settings.model_copy(update=located)
+    named = {
+        name: from_folder(text, base)
+        for name, text in settings.task_options.items()
+        if name in NAMES_OF_IMAGES and isinstance(text, str)
+    }
+    return settings.model_copy(update={**located, "task_options": {**settings.task_options, **named}})
 
 
 def _matched(match: Match, base: Path) -> Match:

@@ -39,6 +39,9 @@ NO_HELD_OUT = (
     "this compares with training and held-out images, and here the held-out images are the reference"
 )
 
+NAMES_OF_IMAGES = frozenset({"train"})
+"""Settings of tasks that name images, as after `--dataset`."""
+
 
 class TaskData(Protocol):
     """What every task's data says of itself; `data.dataset.Dataset` and `data.domains.Domains` do."""

@@ -173,6 +173,8 @@ def test_strengths_are_in_their_units() -> None:
         assert abs(float((lost == extreme).float().mean()) - 0.05) < 5 * math.sqrt(0.05 * 0.95 / n)
     variance = float(Noisy("poisson", 30).of_patches(levels).var())
     assert abs(variance / (255 * 100 / 30) - 1) < 5 * math.sqrt(3 / n)
+    many = Noisy("poisson", 1e6).of_patches(levels)  # with so many photons the mean is sharp
+    assert abs(float(many.double().mean()) - 100) < 5 * math.sqrt(255 * 100 / 1e6 / n) + 1e-3
 
 
 def test_sizes_and_jpeg_are_learned_as_they_are_scored() -> None:

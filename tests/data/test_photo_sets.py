@@ -74,6 +74,16 @@ def test_the_own_name_comes_first(root: Path) -> None:
     assert levels(photos("bsd68")) == [2]
 
 
+def test_a_copy_in_colour_says_so(root: Path) -> None:
+    """CBSD68 under the name of the grey set: other numbers than the papers', as a note tells; the grey one has none."""
+    put(root / "CBSD68" / "a.png", 1)
+    assert not any("colour" in note for note in photos("bsd68").notes)
+    Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(root / "CBSD68" / "b.png")
+    assert (
+        "1 images of this copy of bsd68 are in colour, and papers have them in grey" in photos("bsd68").notes
+    )
+
+
 def test_originals_are_not_mixed_with_small_ones(root: Path) -> None:
     """EDSR's archive: HR beside LR_bicubic, and a text file; BasicSR's: what was cut to a multiple of 12 comes after
     what was not."""

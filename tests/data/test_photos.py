@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noted import Notes
 from PIL import Image
 
 from benchbench.core.errors import InputError
@@ -67,9 +68,6 @@ def test_what_is_known_of_each(tmp_path: Path, held: str) -> None:
     again = read(write(tmp_path / "b", {f"{9 - i}.png": image for i, image in enumerate(images.values())}))
     assert again.fingerprint == found.fingerprint
     assert list(again.names) == ["6.png", "7.png", "8.png", "9.png"]
-    some = found.first(2)
-    assert (list(some.names), list(some.sizes)) == (["0.png", "1.png"], list(SIZES[:2]))
-    assert torch.equal(some.image(1), tensors[1])
 
 
 def test_what_files_are_made_of(tmp_path: Path, held: str) -> None:
@@ -180,6 +178,19 @@ def test_a_file_that_changes_ends_the_run(
     assert found.image(0).shape == (1, 3, 20, 20)
     with pytest.raises(InputError, match=r"1\.png is not what it was when the run began"):
         found.image(1)
+
+
+def test_what_does_not_fit_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings on such images are slow, and this is why."""
+    folder = write(tmp_path / "a", {f"{i}.png": pixels(20, 20, i) for i in range(3)})
+    notes = Notes()
+    photos_of_part(read_part(folder, "a"), None, {}, notes)
+    assert notes.said == []
+    in_files(monkeypatch)
+    photos_of_part(read_part(folder, "a"), None, {}, notes)
+    assert [note.partition(":")[0] for note in notes.said] == [
+        "the images take more than half of the memory that is free"
+    ]
 
 
 def test_in_memory_a_change_changes_nothing(tmp_path: Path) -> None:

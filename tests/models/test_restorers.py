@@ -195,8 +195,10 @@ def test_losses(name: str) -> None:
     torch.manual_seed(3)
     clean = model.planes(batch().x)
     made = model(model.degraded(clean))
-    assert float(loss) == pytest.approx(float(LOSSES[name](made, clean)), rel=1e-5)
-    assert float(logs["psnr"]) == pytest.approx(-10 * float(F.mse_loss(made, clean).log10()), rel=1e-5)
+    assert loss.item() == pytest.approx(LOSSES[name](made, clean).item(), rel=1e-5)
+    assert float(logs["psnr"]) == pytest.approx(
+        -10 * float(F.mse_loss(made, clean).log10().detach()), rel=1e-5
+    )
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None for p in model.parameters())
 

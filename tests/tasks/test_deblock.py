@@ -50,7 +50,8 @@ def test_the_control_scores_what_jpeg_lost(tmp_path: Path) -> None:
 
 @pytest.mark.costly
 def test_ranks_get_equal_rows(tmp_path: Path) -> None:
-    """Eleven images over three ranks: the values of one process, exactly, for nothing is summed in another order."""
+    """Eleven images over three ranks: the values of one process, exactly, for nothing is summed in another order. They
+    are psnr, ssim and mse: of grey digits the luma is no number of its own."""
     spec = CellSpec.of(model="degraded", dataset="digits", samples=11, metrics=["standard"])
     plan = make_plans(spec, [0], Desk(Runtime()))[0]
 
@@ -59,7 +60,7 @@ def test_ranks_get_equal_rows(tmp_path: Path) -> None:
         return [number.found.estimate.value for number in numbers if number.n_images == 11]
 
     alone = values(Runtime())
-    assert len(alone) == 5
+    assert len(alone) == 3
     assert on_ranks(3, lambda comm: values(Runtime(comm=comm))) == [alone] * 3
 
 

@@ -29,6 +29,12 @@ SIZES = ((49, 36), (48, 62), (37, 41))
 """(H, W)"""
 
 
+@pytest.fixture(autouse=True)
+def _small_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates are of an image of 16×16: how fast anything is, no test here asks."""
+    monkeypatch.setattr("benchbench.tasks.restoration.restoration.SPEED_SIDE", 16)
+
+
 def write(folder: Path, sizes: Sequence[tuple[int, int]] = SIZES, level: int | None = None) -> str:
     """Pieces of scikit-image's astronaut as 0.png, 1.png, …; flat ones of a level. The source as one writes it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,12 +51,17 @@ def images(folder: str) -> list[Tensor]:
 
 
 def asked(
-    task: Task, data: TaskData, model: nn.Module, metrics: Sequence[str], runtime: Runtime | None = None
+    task: Task,
+    data: TaskData,
+    model: nn.Module,
+    metrics: Sequence[str],
+    runtime: Runtime | None = None,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Metric to value: what `run` finds of a model, without a record."""
     chosen = select_metrics(metrics, ["efficientnet_lite0"])
     n = task.n_samples("any", data, None)
-    request = Request(chosen, [], {}, {}, n, 0)
+    request = Request(chosen, [], {}, {}, n, seed)
     found = task.run(model, data, request, runtime or Runtime())
     outcomes = [number.found for number in found.numbers if isinstance(number.found, Outcome)]
     return {own.metric.name: own.estimate.value for own in outcomes if own.estimate is not None}
@@ -164,18 +175,18 @@ def test_other_floats_are_taken(tmp_path: Path) -> None:
 
 @pytest.mark.costly
 @pytest.mark.parametrize("name", ["super-resolution", "denoise"])
-def test_ranks_and_batches_change_no_number(tmp_path: Path, name: str) -> None:
-    """Three images over two and over five ranks, two of which have none, and another batch size: the values of one
-    process, exactly; no rank's sum has another order."""
+def test_ranks_batches_and_seeds_change_no_number(tmp_path: Path, name: str) -> None:
+    """Three images over two and over five ranks, two of which have none, another batch size and another seed of the
+    run, on which no noise depends: the values of one process, exactly; no rank's sum has another order."""
     task, data = opened(name, {}, write(tmp_path / "hr"))
     model = build_model("bicubic" if name == "super-resolution" else "degraded", {}, data.spec)
 
-    def values(runtime: Runtime) -> dict[str, float]:
-        return asked(task, data, model, ["psnr", "psnr_y", "ssim", "mse"], runtime)
+    def values(runtime: Runtime, seed: int = 0) -> dict[str, float]:
+        return asked(task, data, model, ["psnr", "psnr_y", "ssim", "mse"], runtime, seed)
 
     alone = values(Runtime())
     assert len(alone) == 4
-    assert values(Runtime(batch_size=2)) == alone
+    assert values(Runtime(batch_size=2)) == values(Runtime(), seed=7) == alone
     for size in (2, 5):
         assert on_ranks(size, lambda comm: values(Runtime(comm=comm))) == [alone] * size
 
@@ -327,6 +338,7 @@ def test_too_small_to_be_made_smaller(tmp_path: Path) -> None:
     assert load_for("bicubic", folder, None, Shelf(), None, {"scale": 2})[1].spec.height == 2
 
 
+@pytest.mark.costly
 def test_which_images_are_tested_on(tmp_path: Path) -> None:
     """A folder of two parts is learned from and tested on; `:train` and `:test` name one; a folder without parts has
     none, and one of two domains is not one kind of images. A set of one size is tested on its held-out part."""
@@ -369,6 +381,15 @@ def test_what_to_learn_from_is_missing(tmp_path: Path, monkeypatch: pytest.Monke
     assert ". " not in sentence.replace("et al. ", "")
 
 
+def test_learning_from_test_images_is_written_down(tmp_path: Path) -> None:
+    """Two of three test images are among those that are learned from: the record says so, once it is known."""
+    write(tmp_path / "learned", SIZES[:2])
+    task, data = opened("denoise", {"train": f"folder:{tmp_path / 'learned'}"}, write(tmp_path / "hr"))
+    assert data.describe()["notes"] == []
+    task.training_data(build_model("dncnn", {"depth": 3, "width": 2}, data.spec).eval(), data)
+    assert data.describe()["notes"] == ["2 of 3 held-out images are, pixel by pixel, in training"]
+
+
 def test_more_than_there_are(tmp_path: Path) -> None:
     """`--samples 4` of three images."""
     task, data = opened("denoise", {}, write(tmp_path / "hr"))
@@ -377,6 +398,7 @@ def test_more_than_there_are(tmp_path: Path) -> None:
         task.n_samples("dncnn", data, 4)
 
 
+@pytest.mark.costly
 def test_filters_see_few_pieces() -> None:
     """A filter is tuned on 24 pieces; of what is watched, which it does not look at, no more are cut out."""
     task = make_task("denoise", {"train": "digits"})

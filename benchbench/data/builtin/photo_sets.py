@@ -40,6 +40,7 @@ class PhotoSet:
         name: Under which it is registered.
         aliases: Other names of its folder.
         published: How many images were published.
+        grey: Whether they were published as grey ones.
         reference: What to cite.
         licence: Under what terms the images are.
     """
@@ -47,6 +48,7 @@ class PhotoSet:
     name: ClassVar[str]
     aliases: ClassVar[Sequence[str]] = ()
     published: ClassVar[int]
+    grey: ClassVar[bool] = False
     reference: ClassVar[str]
     licence: ClassVar[str] = "of its authors, for research"
 
@@ -93,10 +95,14 @@ class PhotoSet:
         return {"kind": "folder", "path": tidy(folder)}
 
     def _noted(self, photos: Photos) -> Photos:
-        if len(photos) == self.published:
-            return photos
-        note = f"this copy of {self.name} has {len(photos)} images, and {self.published} were published"
-        return replace(photos, notes=[*photos.notes, note])
+        notes = [*photos.notes]
+        if (n := len(photos)) != self.published:
+            notes.append(f"this copy of {self.name} has {n} images, and {self.published} were published")
+        if self.grey and (n := photos.grey.count(False)):
+            notes.append(
+                f"{n} images of this copy of {self.name} are in colour, and papers have them in grey"
+            )
+        return replace(photos, notes=notes)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -185,6 +191,7 @@ class Set12(PhotoSet):
 
     name = "set12"
     published = 12
+    grey = True
     reference = "Zhang et al. 2017, Beyond a Gaussian Denoiser, arXiv:1608.03981"
 
 
@@ -194,6 +201,7 @@ class BSD68(PhotoSet):
     name = "bsd68"
     aliases = ("bsds68", "cbsd68")
     published = 68
+    grey = True
     reference = (
         "Martin et al. 2001, A Database of Human Segmented Natural Images, ICCV; chosen by Roth & Black 2009"
     )
@@ -204,6 +212,7 @@ class Classic5(PhotoSet):
 
     name = "classic5"
     published = 5
+    grey = True
     reference = "Foi, Katkovnik & Egiazarian 2007, Pointwise Shape-Adaptive DCT, IEEE TIP"
 
 
@@ -221,6 +230,7 @@ class Train400(PhotoSet):
     name = TRAINING
     aliases = ("bsd400", "bsds400")
     published = 400
+    grey = True
     reference = (
         "Chen & Pock 2017, Trainable Nonlinear Reaction Diffusion, arXiv:1508.02848; Zhang et al. 2017"
     )

@@ -21,7 +21,7 @@ from benchbench.data.catalogue import load_photos, load_split, open_files
 from benchbench.data.dataset import Split
 from benchbench.data.degrade.degradations import Degrades
 from benchbench.data.photos import Photos, described_photos, photos_of_images, photos_of_part
-from benchbench.data.pipeline.assemble import tidy
+from benchbench.data.pipeline.assemble import copies_note, tidy
 from benchbench.data.pipeline.image_source import digests_of
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.paired_folder import DomainsFolder, PairsSource
@@ -71,6 +71,7 @@ class RestorationData:
         own = described_photos(self.test, self.fingerprint)
         if "learned" in vars(self):
             own["train"] = {"n": len(self.learned), "fingerprint": self.learned.fingerprint}
+            own["notes"] += copies_note(self.learned.digests, self.test.digests)
         return own
 
 
