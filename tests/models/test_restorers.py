@@ -264,29 +264,33 @@ def test_blind_noise_is_of_every_strength() -> None:
 
 @pytest.mark.costly
 def test_dncnn_3_draws_all_three() -> None:
-    """Section III.E: a third of a batch has noise, a third was small (2, 3 or 4 times) and is bicubic, a third comes
-    out of JPEG files: each patch is found among what the three make of it, and all scales turn up."""
+    """Section III.E: each patch has noise, was small (2, 3 or 4 times) and is bicubic, or comes out of a JPEG file: it
+    is found among what these make of it, each as often as the others (of 60 patches, 20 in the mean with a deviation of
+    3.7), and all scales turn up. A batch of one is as good as any: over twelve of them not all are noise."""
     model = build("dncnn-3", **SMALL["dncnn-3"])
     assert isinstance(model, DnCNN3)
-    clean = model.planes(batch(12).x[:, :1])[:12]
+    clean = model.planes(batch(12).x[:, :1])[:12].repeat(5, 1, 1, 1)
     torch.manual_seed(1)
-    made = model.degraded(torch.cat([clean, clean, clean]))
-    assert made.shape == (36, 1, 24, 24)
-    noise, blurred, blocked = made.split(12)
+    found = [_what_was_done(plane, own) for plane, own in zip(model.degraded(clean), clean, strict=True)]
+    assert {what for what in found if what.startswith("x")} == {f"x{scale}" for scale in SCALES}
+    counts = [sum(what.startswith(kind) for what in found) for kind in ("noise", "x", "jpeg")]
+    assert sum(counts) == 60
+    assert min(counts) >= 6
+    singles = {_what_was_done(model.degraded(own[None])[0], own)[0] for own in clean[:12]}
+    assert singles == {"n", "x", "j"}
 
-    scales = set()
-    for plane, original in zip(blurred, clean, strict=True):
-        side = {scale: -(-24 // scale) for scale in SCALES}
-        small = {s: imresize(original[None] * 255, side[s], side[s]).round().clamp(0, 255) for s in SCALES}
-        errors = {s: float((imresize(small[s] / 255, 24, 24) - plane).abs().max()) for s in SCALES}
-        best = min(errors, key=lambda scale: errors[scale])
-        assert errors[best] < 1e-5
-        scales.add(best)
-    assert scales == set(SCALES)
-    levels = (clean * 255).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
-    files = torch.stack([jpeg(levels, quality)[:, :1] for quality in range(5, 100)]) / 255
-    assert all((files[:, i] - blocked[i]).flatten(1).abs().max(1)[0].min() < 1e-6 for i in range(12))
-    assert ((noise * 255 - (noise * 255).round()).abs().flatten(1).max(1)[0] > 0.3).all()
+
+def _what_was_done(plane: Tensor, original: Tensor) -> str:
+    """ "jpeg", "x2" and its like, or "noise": which of all that may be done to `original`, 1×24×24, gives `plane`."""
+    levels = (original[None] * 255).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
+    if any((jpeg(levels, quality)[0, :1] / 255 - plane).abs().max() < 1e-6 for quality in range(5, 100)):
+        return "jpeg"
+    for scale in SCALES:
+        side = -(-24 // scale)
+        small = imresize(original[None] * 255, side, side).round().clamp(0, 255)
+        if (imresize(small / 255, 24, 24)[0] - plane).abs().max() < 1e-5:
+            return f"x{scale}"
+    return "noise"
 
 
 # SRGAN

@@ -101,12 +101,10 @@ class DnCNN3(DnCNNB):
     undoes: ClassVar[tuple[str, ...]] = ("denoise", "deblock", "super-resolution")
 
     def degraded(self, clean: Tensor) -> Tensor:
-        """A third of the patches with noise, a third enlarged, a third out of JPEG files."""
-        parts = list(clean.tensor_split(3))
-        parts[0] = noisy(parts[0])
-        parts[1] = torch.cat([_blurred(plane[None]) for plane in parts[1]]) if len(parts[1]) else parts[1]
-        parts[2] = torch.cat([_blocked(plane[None]) for plane in parts[2]]) if len(parts[2]) else parts[2]
-        return torch.cat(parts)
+        """Each patch with noise, enlarged or out of a JPEG file, by chance and as often."""
+        ways = (noisy, _blurred, _blocked)
+        drawn = torch.randint(len(ways), (len(clean),)).tolist()
+        return torch.cat([ways[way](plane[None]) for way, plane in zip(drawn, clean, strict=True)])
 
 
 def noisy(clean: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from benchbench.core.colour import luma_of_grey, rgb, ycbcr
+from benchbench.core.colour import grey_of_luma, luma_of_grey, rgb, ycbcr
 from benchbench.core.errors import InputError
+from benchbench.core.images import is_grey
 from benchbench.core.protocols import Batch, Degradation, ImageSpec, Phase
 from benchbench.data.degrade.resize import imresize
 from benchbench.models.nn.whole_images import dihedral, ensemble, tiled
@@ -31,7 +32,7 @@ class RestorerSampling(BaseModel, extra="forbid", frozen=True):
     tile: int | None = Field(
         default=None,
         ge=16,
-        description="side of the tiles that large inputs go through in, in pixels of the input",
+        description="side of the tiles that large images go through in, in pixels of what the network is given",
     )
 
 
@@ -119,16 +120,23 @@ class LearnedRestorer(nn.Module):
         levels = degraded.float()
         if self.channels == 3:
             return like(degraded, self.whole(levels))
+        if all(torch.equal(levels[:, 0], levels[:, other]) for other in (1, 2)):
+            made = self._of_grey(levels[:, :1])
+            return like(degraded, made.expand(-1, 3, -1, -1))
         if not self.sees_luma:
-            grey = all(torch.equal(levels[:, 0], levels[:, other]) for other in (1, 2))
-            own = levels[:, :1] if grey else levels
-            made = self.whole(own.reshape(-1, 1, *own.shape[2:])).reshape(own.shape)
-            return like(degraded, made.expand_as(levels))
+            n, channels, height, width = levels.shape
+            return like(
+                degraded, self.whole(levels.reshape(-1, 1, height, width)).reshape(n, channels, height, width)
+            )
         scale = self.degradation.scale
         planes = ycbcr(levels)
         height, width = (side * scale for side in levels.shape[2:])
         chroma = imresize(planes[:, 1:], height, width)
         return like(degraded, rgb(torch.cat([self.whole(planes[:, :1]), chroma], dim=1)))
+
+    def _of_grey(self, levels: Tensor) -> Tensor:
+        """One channel of grey images restored."""
+        return grey_of_luma(self.whole(luma_of_grey(levels))) if self.sees_luma else self.whole(levels)
 
     def whole(self, levels: Tensor) -> Tensor:
         """Planes of grey levels restored, as `sampling` says."""
@@ -147,7 +155,8 @@ class LearnedRestorer(nn.Module):
         """PSNR in dB over patches of images that are not learned from, the same degraded patches each time."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            clean = self.planes(images[:, : self.channels].float() / (RANGE / 2) - 1)
+            own = images[:, :1] if self.channels == 1 and is_grey(images) else images
+            clean = self.planes(own.float() / (RANGE / 2) - 1)
             made = self(self.degraded(clean))
         errors = (made.float().clamp(0, 1) - clean).square().mean((1, 2, 3)).clamp_min(1e-12)
         return {"held_out_psnr": float(-10 * errors.log10().mean())}

@@ -9,7 +9,7 @@ of plain gradient descent, which took the authors eight hundred million backprop
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ class SRCNN(LearnedRestorer):
 
         width: int = Field(default=64, ge=1, le=1024, description="filters of the first layer")
         inner: int = Field(default=32, ge=1, le=1024, description="filters of the second layer")
-        middle: int = Field(default=5, ge=1, le=15, description="side of the second layer's filters, odd")
+        middle: Literal[1, 3, 5, 7] = Field(default=5, description="side of the second layer's filters")
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
