@@ -238,7 +238,6 @@ LEFT_OUT = {
     "gram.rounding_error": "it estimates the rounding errors themselves",
     "arguments.check_finite": "it answers with an error or not at all",
     "arguments.check_directions": "it answers with an error or not at all",
-    "paired.check_finite": "it answers with an error or not at all",
     "paired.check_one_shape": "it answers with an error or not at all",
     "neighbours.row_tiles": "it says how rows are cut, which depends on the device",
     "products.at_once": "it says how rows are cut, which depends on the device",

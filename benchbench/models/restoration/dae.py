@@ -64,7 +64,7 @@ class DenoisingAutoencoder(LearnedRestorer):
         self.encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], config.code, 3, padding=1))
         up: list[nn.Module] = []
         for before, after in itertools.pairwise([config.code, *widths[:0:-1]]):
-            larger = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+            larger = nn.Upsample(scale_factor=2)
             up += [larger, nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True)]
         self.decoder = nn.Sequential(*up, nn.Conv2d(config.width, self.channels, 3, padding=1))
         self.radius = 8 * 2**LEVELS  # a multiple of the places of the code, so that tiles fall on them
