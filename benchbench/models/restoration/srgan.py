@@ -37,7 +37,7 @@ class SRGAN(EDSR):
         adversarial: float = Field(
             default=1e-3, ge=0, allow_inf_nan=False, description="weight of the adversarial loss"
         )
-        pretrain: int = Field(default=3000, ge=0, description="steps of the content loss alone")
+        pretrain: int = Field(default=3000, ge=0, le=1_000_000, description="steps of the content loss alone")
         critic_width: int = Field(
             default=32, ge=1, le=1024, description="filters of the discriminator's first layer"
         )
