@@ -33,10 +33,10 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
       benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1
 
     Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name (1_fake_B.png and
-    1_real_B.jpg are), or, with a note, images at the same place. Pairs may be of any size, each is scored at its own.
-    --task scores what something else restored as `run` scores a model's outputs in that task. A metric that cannot be
-    computed is marked failed with its reason; the exit code is 4 only if none could. The same call again answers from
-    the record.
+    1_real_B.jpg are), or, where a side has no file names, images at the same place, with a note. Pairs may be of any
+    size, each is scored at its own. --task scores what something else restored as `run` scores a model's outputs in
+    that task. A metric that cannot be computed is marked failed with its reason; the exit code is 4 only if none could.
+    The same call again answers from the record.
     """
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import NONE_COMPUTED, show_record

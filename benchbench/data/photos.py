@@ -209,9 +209,12 @@ class Patches:
         self._photos = photos
         self._places = [place for row in rows for place in _lattice(row, photos.sizes[row], side)]
         if not self._places:
+            height, width = max(
+                (photos.sizes[row] for row in rows), key=min, default=max(photos.sizes, key=min)
+            )
             raise InputError(
                 f"no image that is to be learned from is as large as the pieces of {side}×{side} pixels that the model "
-                "learns from; give larger ones"
+                f"learns from: the largest is {width}×{height}; give larger ones with --task-option train=NAME"
             )
 
     def __len__(self) -> int:

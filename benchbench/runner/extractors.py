@@ -155,7 +155,7 @@ def refuse_too_small(metrics: Iterable[Metric], height: int, width: int) -> None
     """`InputError` for a metric that was named and whose name asks for more than images of this size have."""
     for metric in metrics:
         if isinstance(metric, PairedMetric) and (why := metric.too_small(height, width)) is not None:
-            raise InputError(why)
+            raise InputError(f"{why}; leave it out of the metrics, or give larger images")
 
 
 def missing_today(extractors: ExtractorSet) -> list[str]:

@@ -79,7 +79,7 @@ def asked_task(name: str | None, options: Mapping[str, Any]) -> Undoing | None:
         typed = next((f"--{own}" for own in TYPED if own in said), f"--task-option {said[0]}=…")
         raise InputError(
             f"--task {name} does not say what the outputs undo; say it with {typed} (in Python, "
-            f"task_options={{{', '.join(map(repr, said))}: …}})"
+            f"task_options={{'{said[0]}': …}})"
         )
     if isinstance(task, WithHoles) and task.ways > 1:
         raise InputError(

@@ -167,7 +167,8 @@ def _by_codes(model: Autoencoder, data: Dataset, request: Request, runtime: Runt
             [Section(titles[kind], [*first, *columns]) for kind, columns in shown.items()],
             "held-out images moved along the direction of another class, and of none",
         ),
-        Columns("interpolations", sections, "lines between the codes of two images"),
+        # Of few images it may be that none is of the class of another, or of its target.
+        *([Columns("interpolations", sections, "lines between the codes of two images")] if sections else []),
         _single(stated[""], codes.targets),
     ]
     one_image = codes.images[:1].to(runtime.device)

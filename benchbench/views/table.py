@@ -136,10 +136,12 @@ def _entry(entry: Entry | None) -> Text:
 
 
 def _run_name(rows: pd.DataFrame) -> str:
+    """With what the task was, where it has variants: numbers at x2 and at x4 have the same names."""
     first = rows.iloc[0]
-    return (
-        f"{model_name(first['model'], first['variant'])} on {plain(first['dataset'])}, seed {first['seed']}"
-    )
+    variants = [task for task in rows["task"].unique() if ":" in str(task)]
+    asked = f", {plain(variants[0])}" if len(variants) == 1 else ""
+    name = model_name(first["model"], first["variant"])
+    return f"{name} on {plain(first['dataset'])}{asked}, seed {first['seed']}"
 
 
 def _line(row: dict[Any, Any], task: str) -> list[Text]:

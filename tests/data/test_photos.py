@@ -281,7 +281,9 @@ def test_small_photographs_are_left_out_of_both() -> None:
     learned, left = learned_and_left(numbered((4, 4), (8, 8), (7, 9), (9, 9)), 8)
     assert {int(piece[0, 0, 0]) for piece in in_memory(learned)} == {3}
     assert {int(piece[0, 0, 0]) for piece in in_memory(left)} == {1}
-    with pytest.raises(InputError, match=r"as large as the pieces of 8×8 pixels"):
+    with pytest.raises(
+        InputError, match=r"as large as the pieces of 8×8 pixels .* the largest is 20×7; give larger"
+    ):
         learned_and_left(numbered((4, 4), (7, 20)), 8)
 
 

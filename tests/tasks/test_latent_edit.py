@@ -156,6 +156,17 @@ def test_ranks_get_equal_rows(digits: Dataset) -> None:
 
 
 @pytest.mark.costly
+def test_two_images_without_a_line(digits: Dataset) -> None:
+    """The first two held-out digits are of two classes, neither the target of the other: no line joins them, and there
+    is no picture of lines; the rest is there."""
+    assert digits.held_out.labels is not None
+    assert digits.held_out.labels[0] != digits.held_out.labels[1]
+    request = Request(select_metrics(["mse"], []), [], {}, {}, 2, 0)
+    found = LatentEdit().run(Pixels(), digits, request, Runtime())
+    assert [picture.kind for picture in found.pictures] == ["traversals", "edited"]
+
+
+@pytest.mark.costly
 def test_the_shipped_vae_of_digits(tmp_path: Path) -> None:
     """From the command: along the direction most of 40 images become the class asked for, in random directions of the
     same length few do (as few as a classifier errs, and chance is one in ten); the farther, the more, and the less

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noted import Notes
 from PIL import Image
 from ranks import on_ranks
 from skimage import data as photographs
@@ -375,19 +376,29 @@ def test_what_to_learn_from_is_missing(tmp_path: Path, monkeypatch: pytest.Monke
     assert sentence.startswith("folder-hr has no part to be learned from, and train400 is not at hand")
     assert all(
         way in sentence
-        for way in ("BENCHBENCH_DATA", "--task-option train=NAME", "--pretrained or --weights")
+        for way in (
+            "BENCHBENCH_DATA",
+            "--task-option train=NAME",
+            "train=photographs",
+            "--pretrained or --weights",
+        )
     )
     assert "\n" not in sentence
     assert ". " not in sentence.replace("et al. ", "")
 
 
 def test_learning_from_test_images_is_written_down(tmp_path: Path) -> None:
-    """Two of three test images are among those that are learned from: the record says so, once it is known."""
+    """Two of three test images are among those that are learned from: the command and the record say so, once it is
+    known."""
     write(tmp_path / "learned", SIZES[:2])
-    task, data = opened("denoise", {"train": f"folder:{tmp_path / 'learned'}"}, write(tmp_path / "hr"))
-    assert data.describe()["notes"] == []
+    heard = Notes()
+    task = make_task("denoise", {"train": f"folder:{tmp_path / 'learned'}"})
+    data = task.load(write(tmp_path / "hr"), None, heard)
+    assert data.describe()["notes"] == heard.said == []
     task.training_data(build_model("dncnn", {"depth": 3, "width": 2}, data.spec).eval(), data)
-    assert data.describe()["notes"] == ["2 of 3 held-out images are, pixel by pixel, in training"]
+    assert (
+        data.describe()["notes"] == heard.said == ["2 of 3 held-out images are, pixel by pixel, in training"]
+    )
 
 
 def test_more_than_there_are(tmp_path: Path) -> None:

@@ -87,6 +87,15 @@ def test_markup_in_names_stays_text(make_row: MakeRow) -> None:
     assert "[i]m ↓" in text
 
 
+def test_variants_of_a_task_are_told_apart(make_row: MakeRow) -> None:
+    """x2 and x4 have metrics of the same names, and so the heading says which; of a task that has no variants, of the
+    rows of a training beside it, and where one run is of several, it says nothing."""
+    rows = [make_row(task="denoise:sigma25"), make_row(task="training", metric="machine_busy", aspect="cost")]
+    assert _shown(metrics_table(to_frame(rows))).startswith("vae on digits, denoise:sigma25, seed 0")
+    rows = [make_row(task="edit:crop0.1"), make_row(task="edit:crop0.1-back")]
+    assert _shown(metrics_table(to_frame(rows))).startswith("vae on digits, seed 0")
+
+
 def test_several_runs_are_told_apart(make_row: MakeRow) -> None:
     """Two seeds: a heading each."""
     text = _shown(metrics_table(to_frame([make_row(), make_row(seed=1, cell="b" * 16, value=3.0)])))

@@ -96,6 +96,12 @@ def load_restoration(
     own, test = _sides(dataset, size, progress)
 
     def learned() -> Photos:
+        found = at_hand()
+        for note in copies_note(found.digests, test.digests):
+            progress.note(note)
+        return found
+
+    def at_hand() -> Photos:
         if train is not None:
             first, only = _sides(train, size, progress)
             return only if first is None else first
@@ -106,7 +112,8 @@ def load_restoration(
         except InputError as error:
             raise InputError(
                 f"{test_name} has no part to be learned from, and {error}; or name other images with --task-option "
-                "train=NAME, or load weights with --pretrained or --weights"
+                "train=NAME, as train=photographs, which come with a package, or load weights with --pretrained or "
+                "--weights"
             ) from error
 
     test_name = parse_spec(dataset).name
