@@ -176,7 +176,9 @@ def _pair(
 def _cropped(images: Tensor, border: int) -> Tensor:
     h, w = images.shape[2:]
     if not 0 <= 2 * border < min(h, w):
-        raise MetricFailed(f"cannot cut a border of {border} pixels off images of {h}×{w}")
+        raise MetricFailed(
+            f"cannot cut a border of {border} pixels off images of {w}×{h}; leave such images out"
+        )
     return images[..., border : h - border, border : w - border]
 
 
