@@ -158,11 +158,11 @@ class Desk:
 def resolve(spec: CellSpec) -> Resolved:
     """What can be said and refused of a request without reading an image or loading a network."""
     checked_name(spec.name)
-    if spec.samples is not None and spec.samples < 2:
-        raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
     dataset = dataset_name(spec.dataset)
     recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=spec.overrides)
     tasks = tasks_of(spec.model, spec.task, spec.task_options)
+    if spec.samples is not None and spec.samples < getattr(tasks[0], "fewest", 2):
+        raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
     weights = spec.weights
     if spec.pretrained:
         if weights is not None:

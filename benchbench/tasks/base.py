@@ -275,6 +275,7 @@ class WithOptions:
     """What tasks share, whatever their data are; one that can be asked in several ways says so by a class `Options`.
 
     Attributes:
+        fewest: How few images may be asked for; a task that compares images one by one says 1.
         Options: The settings of the task, a frozen pydantic model: what `--task-option` takes.
         options: Those that it is asked with.
 
@@ -285,6 +286,7 @@ class WithOptions:
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads_extractors: ClassVar[bool] = True
+    fewest: ClassVar[int] = 2
     Options: ClassVar[type[BaseModel]] = NoOptions
     options: Any
 

@@ -148,10 +148,12 @@ def test_what_an_extractor_sees_beyond_the_pictures_is_noted(digits: Dataset) ->
 
 
 def test_control_rows_are_told_apart_from_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours are those of models/controls.py and the identity, no more; a plugin's model says it of itself."""
+    """Ours are those of models/controls.py, the identity and the kernels that edit, no more; a plugin's model says it
+    of itself, as these do."""
     ours = {name for name in MODELS.names() if MODELS.get(name).__module__ == "benchbench.models.controls"}
     assert ours | {"identity"} == CONTROLS
-    assert {name for name in MODELS.names() if is_control(name)} == CONTROLS
+    edits = {"edit-nearest", "edit-bilinear", "edit-bicubic"}
+    assert {name for name in MODELS.names() if is_control(name)} == CONTROLS | edits
     theirs = type("Theirs", (), {"control": True})
     monkeypatch.setattr(Registry, "get", lambda self, name: theirs)
     assert is_control("theirs")

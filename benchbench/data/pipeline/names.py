@@ -27,7 +27,7 @@ ROLES = frozenset(
         restored edited stylized stylised translated enhanced deblurred denoised upscaled colorized
         colourised target targets ground gt truth groundtruth reference ref original orig label labels input
         inputs source src hr sr lr hq lq blur blurred blurry sharp clean noisy hazy clear degraded img image
-        x2 x3 x4 x8""",
+        x2 x3 x4 x8 srx2 srx3 srx4 srx8 x2sr x3sr x4sr x8sr""",
     )
 )
 """Words at the beginning or the end of a file's name that say which side of a pair it is, as pix2pix, CycleGAN, SPADE

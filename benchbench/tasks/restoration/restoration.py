@@ -55,6 +55,7 @@ class RestorationOptions(BaseModel, extra="forbid", frozen=True):
 class RestorationTask(WithOptions):
     """A task that degrades images and asks for them back; one that derives from it says how they are degraded."""
 
+    fewest: ClassVar[int] = 1
     Options: ClassVar[type[BaseModel]] = RestorationOptions
     standard: ClassVar[Sequence[str]] = ("psnr", "ssim", "mse")
     headlines: ClassVar[Mapping[str, Sequence[str]]]
