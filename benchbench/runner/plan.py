@@ -43,7 +43,8 @@ from benchbench.runner.failures import failing_alone
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_watcher, describe_panel
 from benchbench.runner.spec import CellSpec
-from benchbench.tasks.base import Request, Shelf, Task, TaskData, load_for, tasks_of
+from benchbench.tasks.base import Request, Task, TaskData
+from benchbench.tasks.choose import Shelf, load_for, tasks_of
 from benchbench.training.recipe import Recipe, load_recipe
 
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe

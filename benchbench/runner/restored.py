@@ -22,7 +22,8 @@ from benchbench.data.pipeline.fingerprint import combine
 from benchbench.data.pipeline.image_stream import ImageStream, Pairs
 from benchbench.metrics.metric import Metric
 from benchbench.runner.advice import Signs, cut_to, why_unlike
-from benchbench.tasks.base import NoOptions, make_task
+from benchbench.tasks.base import NoOptions
+from benchbench.tasks.choose import make_task
 from benchbench.tasks.restoration.inpaint import IN_HOLES
 from benchbench.tasks.restoration.restoration import pieces_of
 

@@ -10,7 +10,8 @@ from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import Outcome
 from benchbench.results.record import LARGEST, Row
 from benchbench.runner.extractors import ExtractorSet
-from benchbench.tasks.base import Number, headline_families
+from benchbench.tasks.base import Number
+from benchbench.tasks.choose import headline_families
 from benchbench.tasks.speed import Measurement, busy_row
 from benchbench.training.state import TrainingResult
 

@@ -26,7 +26,8 @@ from benchbench.metrics.select import score, select_metrics
 from benchbench.models.editing import resampling
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
-from benchbench.tasks.base import Request, make_task
+from benchbench.tasks.base import Request
+from benchbench.tasks.choose import make_task
 from benchbench.tasks.edit import MARGIN, Desk, EditData, EditTask, finer
 
 METRICS = ("psnr", "ssim", "mae", "mse")

@@ -31,7 +31,7 @@ from benchbench.runner.evaluate import evaluate_images
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.run import run_cells
 from benchbench.runner.spec import CellSpec, EvaluationSpec
-from benchbench.tasks.base import make_task, tasks_of
+from benchbench.tasks.choose import make_task, tasks_of
 from benchbench.tasks.restoration.inpaint import Filling, Inpaint
 from benchbench.tasks.restoration.restoration import restoring
 

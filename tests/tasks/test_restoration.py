@@ -23,7 +23,8 @@ from benchbench.data.degrade.resize import imresize, mod_crop, to_uint8
 from benchbench.metrics.pairs.paired import psnr, ssim
 from benchbench.metrics.select import Outcome, select_metrics
 from benchbench.models.build import build_model
-from benchbench.tasks.base import Request, Shelf, Task, TaskData, load_for, make_task, row_of, tasks_of
+from benchbench.tasks.base import Request, Task, TaskData
+from benchbench.tasks.choose import Shelf, load_for, make_task, tasks_of
 from benchbench.tasks.pictures import Columns, ImageFiles
 
 SIZES = ((49, 36), (48, 62), (37, 41))
@@ -116,7 +117,7 @@ def test_the_noise_of_sigma_25_is_20_17_db(tmp_path: Path) -> None:
     task, data = opened("denoise", {"sigma": 25, "clipped": True}, folder)
     clipped = asked(task, data, model, ["psnr"])["psnr"]
     assert clipped == pytest.approx(expected + 10 * math.log10(2), abs=0.2)
-    assert row_of(task) == "denoise:sigma25-clipped"
+    assert task.row == "denoise:sigma25-clipped"
 
 
 class Answer(nn.Module):
@@ -325,7 +326,7 @@ def test_options_that_cannot_be_are_one_sentence(bad: str) -> None:
 def test_options_say_which_task_is_meant(model: str, options: dict[str, Any], row: str) -> None:
     """Without a name it is the first that the model is made for and that has such options; rows say what is undone."""
     task = tasks_of(model, None, options)[0]
-    assert row_of(task) == row
+    assert task.row == row
     assert task.parts(nn.Identity()) == [row]
 
 
