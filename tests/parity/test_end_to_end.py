@@ -19,7 +19,7 @@ from benchbench.metrics.sets.inception_score import inception_score
 from benchbench.metrics.sets.kernel import kernel_distance
 from benchbench.metrics.sets.prdc import prdc
 
-pytestmark = pytest.mark.costly
+pytestmark = pytest.mark.slow  # torch-fidelity's Inception takes a minute of one core
 
 isc = pytest.importorskip("torch_fidelity.metric_isc")
 kid = pytest.importorskip("torch_fidelity.metric_kid")

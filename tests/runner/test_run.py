@@ -163,6 +163,7 @@ benchbench.run("vae-mlp", "digits", out=sys.argv[1], samples=24, device="cpu", m
 """
 
 
+@pytest.mark.slow
 def test_kill_nine_in_training_changes_no_digit(tmp_path: Path) -> None:
     """SIGKILL after the first checkpoint, the same command again: the record equals an uninterrupted one to the
     last digit (checkpoints hold every state, and one thread adds in one order)."""
