@@ -15,6 +15,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
+from benchbench.metrics.pairs.hole import HoleMetric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import build_metric
 from gpu_sections.carried import stood_in
@@ -127,6 +128,10 @@ def _pairs(metric: Metric, device: torch.device) -> dict[str, PairEvidence]:
     """What a paired metric says of pairs of pictures; of a metric of several such numbers, what those would be."""
     x, y = (pictures(3, 161, seed=seed).to(device) for seed in (1, 2))
     if isinstance(metric, PairedMetric):
+        if isinstance(metric, HoleMetric):
+            holes = torch.zeros_like(x[:, :1], dtype=torch.bool)
+            holes[:, :, : holes.shape[2] // 2] = True
+            return {metric.role: PairEvidence({metric.name: metric.in_holes(x, y, holes)})}
         return {metric.role: PairEvidence({metric.name: metric.of_pairs(x, y)})}
     if "cycle" not in metric.needs:
         return {}

@@ -17,8 +17,10 @@ from benchbench.core.protocols import (
     Fittable,
     Generator,
     Hinted,
+    Inpainter,
     Observant,
     Phase,
+    Restorer,
     Stylizer,
     Trainable,
     Translator,
@@ -122,6 +124,12 @@ def outputs(model: nn.Module, made: Prepared, n: int, device: torch.device) -> d
             found["stylize"] = model.stylize(images[:2], 1, ImageRng(0, range(2), device))
         if isinstance(model, Translator):
             found |= translations(model, made, images, device)
+        if isinstance(model, Restorer):
+            found["restore"] = model.restore(images)
+        if isinstance(model, Inpainter):
+            holes = torch.zeros_like(images[:, :1], dtype=torch.bool)
+            holes[:, :, 8:20, 8:20] = True
+            found["inpaint"] = model.inpaint(images, holes)
         if isinstance(model, Observant):
             statistics: Mapping[str, Any] = model.epoch_statistics(images)
             found["epoch_statistics"] = torch.tensor([float(value) for value in statistics.values()])

@@ -59,7 +59,9 @@ def dataset_of(model: str) -> str | None:
     known = sorted(
         name for name in SPECS if (baselines_folder() / f"{model}-{name}" / "recipe.toml").is_file()
     )
-    if (baselines_folder() / model / "recipe.toml").is_file():  # that of a restorer is for whatever it undoes
+    if hasattr(
+        MODELS.get(model), "undoes"
+    ):  # the recipe of a restorer, where it has one, is for whatever it undoes
         return "train400"
     return "digits" if "digits" in known else next(iter(known), None)
 

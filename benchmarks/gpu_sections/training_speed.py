@@ -12,7 +12,7 @@ from benchbench.training.data import TrainingData
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
 from gpu_sections.child import Bench
-from gpu_sections.recipes import SPECS, Prepared, dataset_of, prepared, trainable_models
+from gpu_sections.recipes import Prepared, dataset_of, prepared, trainable_models
 from gpu_sections.tools import device_of, needs_cuda, synchronisations, trace, waits
 
 WATCHED = ("vae", "dcgan", "sngan")
@@ -47,7 +47,7 @@ def rate(bench: Bench, name: str, dataset: str, device: torch.device) -> None:
     steps = 2 if bench.small else 2 * AT_ONCE
     result = go(made, steps, device)
     memory = f"{result.peak_memory_mib:,.0f} MiB"
-    size = SPECS[dataset].height if side is None else side
+    size = made.spec.height
     note = f"{result.steps_per_second:.3g} steps/s, batches of {made.training.batch_size}, {size}×{size}, {memory}"
     bench.measure(f"{name} on {dataset}", result.images_per_second, "images/s", note=note)
 
