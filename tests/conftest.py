@@ -29,6 +29,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
+@pytest.fixture
+def small_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates of restoration are of an image of 16×16: for tests that do not ask how fast anything is."""
+    monkeypatch.setattr("benchbench.tasks.restoration.restoration.SPEED_SIDE", 16)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data, if this machine has one; tests that need it skip where it is absent."""

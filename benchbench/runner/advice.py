@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchbench.core.colour import luma
+from benchbench.data.degrade.resize import cut_to
 from benchbench.data.pipeline.image_stream import Size
+from benchbench.tasks.restoration.super_resolution import SCALES
 
-SCALES = (2, 3, 4, 8)
 COLOURED = 4.0
 """Levels between the largest and the smallest channel, in means over blocks of 32 pixels, from which on an image is in
 colour: what JPEG and noise add to a grey image is less there."""
@@ -29,15 +30,6 @@ TIMES = 10.0
 MIDDLE = 384
 SHIFT = 0.3
 """Pixels. What aligned interpolation leaves is below 0.1, half of the smallest mistake is 0.25."""
-
-
-def cut_to(size: Size, scale: int) -> Size:
-    """The largest multiple of the scale that fits, (H, W).
-
-    >>> cut_to((255, 256), 4)
-    (252, 256)
-    """
-    return size[0] - size[0] % scale, size[1] - size[1] % scale
 
 
 def why_unlike(output: Size, reference: Size, scale: int) -> str | None:

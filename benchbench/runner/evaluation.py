@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
@@ -27,9 +26,10 @@ from benchbench.runner.restored import readable
 from benchbench.runner.rows import PAIRED, rows_of
 from benchbench.tasks.base import Number
 from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
+from benchbench.tasks.pictures import BRIGHTER, difference
+from benchbench.tasks.restoration.pieces import LEAST, PIECE, evidence_of_pieces
 
 GRID = 64  # images a panel of samples.png
-BRIGHTER = 4  # by which differences are multiplied, so that they can be seen
 BATCH = 64  # images at once where no extractor has a preference
 
 
@@ -51,8 +51,7 @@ class Scored:
         part = f", the middle of each, {size_text(self.samples)}" if self.windows else ""
         shown = [(f"samples{part}", self.samples), (f"reference{part}", self.real)]
         if self.differences and self.real is not None:
-            apart = (self.samples.int() - self.real.int()).abs() * BRIGHTER
-            shown.append((f"difference ×{BRIGHTER}", apart.clamp(max=255).to(torch.uint8)))
+            shown.append((f"difference ×{BRIGHTER}", difference(self.samples, self.real)))
         return shown
 
 
@@ -95,19 +94,13 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
 def _of_pieces(plan: Evaluation, made: Tensor, originals: Tensor, runtime: Runtime) -> tuple[Evidence, int]:
     """What the extractors say of pieces of outputs and of references, as a run of the task has it, and how many there
     are."""
-    failures = dict(plan.extractors.failures)
-    if len(made) < 2:
-        reason = (
-            f"the images hold {len(made) or 'no'} whole piece of 64×64 pixels, and a distribution needs 2"
-        )
-        few = {name: MetricFailed(reason) for name in plan.extractors.loaded}
-        return Evidence(failures={**failures, **few}), len(made)
-    generated, failed, _ = gather(
-        [made], len(made), plan.extractors.loaded, plan.metrics, runtime, title="pieces of restored images"
+    loaded, failures = plan.extractors.loaded, plan.extractors.failures
+    if len(made) >= LEAST:
+        return evidence_of_pieces(made, originals, loaded, plan.metrics, failures, runtime), len(made)
+    failed = MetricFailed(
+        f"the images hold {len(made) or 'no'} whole piece of {PIECE}×{PIECE} pixels, and a distribution needs {LEAST}"
     )
-    failures |= failed
-    real = reference(originals, plan.extractors.loaded, plan.metrics, runtime, failures)
-    return Evidence({"generated": generated, "reference": real}, failures=failures), len(made)
+    return Evidence(failures={**failures, **dict.fromkeys(loaded, failed)}), len(made)
 
 
 def _seen(

@@ -18,14 +18,15 @@ from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
 from benchbench.core.registry import TASKS
 from benchbench.data.degrade.degradations import Degrades
+from benchbench.data.degrade.resize import cut_to
 from benchbench.data.pipeline.fingerprint import combine
 from benchbench.data.pipeline.image_stream import ImageStream, Pairs
 from benchbench.metrics.metric import Metric
-from benchbench.runner.advice import Signs, cut_to, why_unlike
+from benchbench.runner.advice import Signs, why_unlike
 from benchbench.tasks.base import NoOptions
 from benchbench.tasks.choose import make_task
 from benchbench.tasks.restoration.inpaint import IN_HOLES
-from benchbench.tasks.restoration.restoration import pieces_of
+from benchbench.tasks.restoration.pieces import pieces_of
 
 OTHERWISE = "a restored image is compared with its reference, and pieces of all with pieces of the references"
 

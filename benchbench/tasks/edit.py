@@ -36,7 +36,7 @@ from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, Request, TaskData, TaskResult, WithOptions
 from benchbench.tasks.evidence import paired
-from benchbench.tasks.pictures import Columns, Section
+from benchbench.tasks.pictures import BRIGHTER, Columns, Section, difference
 from benchbench.tasks.restoration.data import test_images
 from benchbench.tasks.speed import Measurement, measure_cost, measure_rates
 from benchbench.training.data import TrainingData
@@ -47,7 +47,6 @@ MARGIN = 3  # pixels that kernels read beyond what they show
 MAX_IMAGES = 100
 SHOWN = 4
 DETAIL = 96
-BRIGHTER = 4
 BACK = "-back"
 
 
@@ -68,10 +67,7 @@ class EditData:
     @property
     def spec(self) -> ImageSpec:
         """The smallest size that an editor sees."""
-        sizes = [
-            (height // finer(height, width), width // finer(height, width))
-            for height, width in self.test.sizes
-        ]
+        sizes = [given_size(*size) for size in self.test.sizes]
         height, width = (min(size[axis] for size in sizes) for axis in (0, 1))
         return ImageSpec(height, width, all(self.test.grey), 0)
 
@@ -83,6 +79,12 @@ class EditData:
 def finer(height: int, width: int) -> int:
     """How many times finer than what an editor sees images of this size are: 4 from 128 pixels a side on, else 2."""
     return 4 if min(height, width) >= FINE else 2
+
+
+def given_size(height: int, width: int) -> tuple[int, int]:
+    """(H, W) of what an editor sees of an image of this size."""
+    times = finer(height, width)
+    return height // times, width // times
 
 
 class EditOptions(BaseModel, extra="forbid", frozen=True):
@@ -129,7 +131,7 @@ class EditTask(WithOptions):
                     f"{name} is {width}×{height}, and images of less than {SMALLEST}×{SMALLEST} are too small to be "
                     "edited; leave it out, or give a larger --size"
                 )
-            small = (height // finer(height, width), width // finer(height, width))
+            small = given_size(height, width)
             for edit, strength in self.asked.items():
                 if not all(window(edit, strength, *small, of).pixels for of in ("edited", "back")):
                     return (
@@ -234,6 +236,11 @@ class Edited:
     back: Tensor | None
 
 
+def given_of(fine: Tensor) -> Tensor:
+    """The image that an editor is given of a test image: uint8 1×3×h×w."""
+    return rounded(averaged(fine, finer(*fine.shape[2:])))
+
+
 @dataclass(frozen=True)
 class Desk:
     """An editor at work on test images."""
@@ -243,15 +250,10 @@ class Desk:
     seed: int
     runtime: Runtime
 
-    def given(self, row: int) -> Tensor:
-        """The image that the editor is given: uint8 1×3×h×w."""
-        fine = self.photos.image(row)
-        return rounded(averaged(fine, finer(*fine.shape[2:])))
-
     def edited(self, row: int, edit: str, strength: float) -> Edited:
         """One image edited, on the CPU."""
-        fine, given = self.photos.image(row), self.given(row)
-        device = self.runtime.device
+        fine = self.photos.image(row)
+        given, device = given_of(fine), self.runtime.device
         with torch.inference_mode():
             made = self.model.edit(given.to(device), edit, strength, ImageRng(self.seed, [row], device))
             made = _same_size(check_images(made, "edited images", 1), given, "edited")
@@ -292,7 +294,7 @@ class Desk:
     def speed(self, edit: str, strength: float) -> list[Measurement]:
         """How fast the first image is edited, and what the model takes."""
         device = self.runtime.device
-        image = self.given(0).to(device)
+        image = given_of(self.photos.image(0)).to(device)
 
         def make(n: int) -> Tensor:
             rng = ImageRng(self.seed, range(n), device)
@@ -325,8 +327,7 @@ def _same_size(images: Tensor, given: Tensor, what: str) -> Tensor:
 
 
 def _columns(own: Edited, side: int) -> Iterator[Tensor]:
-    differs = (own.made.int() - own.truth.int()).abs() * BRIGHTER
-    shown = [own.given, own.made, own.truth, differs.clamp(max=255).to(torch.uint8)]
+    shown = [own.given, own.made, own.truth, difference(own.made, own.truth)]
     for image in shown if own.back is None else [*shown, own.back]:
         top, left = ((length - side) // 2 for length in image.shape[2:])
         yield image[..., top : top + side, left : left + side]

@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
+
+BRIGHTER = 4
+"""By which differences are multiplied, so that they can be seen."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,12 @@ class ImageFiles:
 
 
 Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns | SingleImages | ImageFiles
+
+
+def difference(x: Tensor, y: Tensor) -> Tensor:
+    """How far images lie apart, uint8 N×3×H×W each, `BRIGHTER` times."""
+    return ((x.int() - y.int()).abs() * BRIGHTER).clamp(max=255).to(torch.uint8)
+
 
 SINGLE = 256
 SINGLE_BYTES = 64 * 2**20  # before they are packed: all 256 up to 295×295 pixels, 85 at 512×512

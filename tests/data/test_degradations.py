@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from skimage import data
+from pieces import astronaut, photos_of
 from torch import Tensor
 
 from benchbench.core.colour import luma
@@ -16,8 +16,6 @@ from benchbench.core.runtime import Runtime
 from benchbench.data.degrade.degradations import Blocked, Degrades, Downscaled, Noisy
 from benchbench.data.degrade.jpeg import jpeg
 from benchbench.data.degrade.resize import imresize, mod_crop, to_uint8
-from benchbench.data.photos import Photos
-from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.tasks.restoration.restoration import Restoration
 
 GAUSSIAN = Noisy("gaussian", 25)
@@ -34,25 +32,12 @@ ALL: list[Degrades] = [
 NOISES = [own for own in ALL if isinstance(own, Noisy)]
 
 
-def astronaut(top: int, left: int, height: int, width: int) -> Tensor:
-    """A piece of scikit-image's photograph, uint8 1×3×height×width."""
-    piece = data.astronaut()[top : top + height, left : left + width]
-    return torch.from_numpy(piece.copy()).permute(2, 0, 1)[None]
-
-
-PIECES = [astronaut(0, 180, 40, 36), astronaut(100, 200, 36, 48), astronaut(200, 0, 37, 41)]
+PIECES = [astronaut(40, 36, 0, 180), astronaut(36, 48, 100, 200), astronaut(37, 41, 200, 0)]
 
 
 def restoration(images: list[Tensor], degradation: Degrades, runtime: Runtime | None = None) -> Restoration:
     """Test images of that content in that order, with no model."""
-    photos = Photos(
-        [f"{i}.png" for i in range(len(images))],
-        [(image.shape[2], image.shape[3]) for image in images],
-        [pixel_digests(image)[0] for image in images],
-        [False] * len(images),
-        _held=images,
-    )
-    return Restoration(cast(Any, None), photos, degradation, runtime or Runtime())
+    return Restoration(cast(Any, None), photos_of(images), degradation, runtime or Runtime())
 
 
 @pytest.mark.parametrize("degradation", ALL, ids=lambda own: own.name)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from noted import Notes
+from pieces import photos_of
 from PIL import Image
 
 from benchbench.core.errors import InputError
@@ -220,10 +221,7 @@ def numbered(*sizes: tuple[int, int]) -> Photos:
         image[0, 1] = torch.arange(height, dtype=torch.uint8)[:, None]
         image[0, 2] = torch.arange(width, dtype=torch.uint8)
         images.append(image)
-    digests = [pixel_digests(image)[0] for image in images]
-    return Photos(
-        [f"{i}.png" for i in range(len(images))], sizes, digests, [False] * len(images), _held=images
-    )
+    return photos_of(images)
 
 
 @pytest.mark.parametrize("side", [8, 9, 15])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from pieces import write_images
 from torch import Tensor
 
 from benchbench.core.errors import InputError
@@ -23,14 +23,6 @@ def pictures(n: int, height: int, width: int) -> Tensor:
     return torch.from_numpy(values)
 
 
-def write_folder(folder: Path, images: list[Tensor]) -> Path:
-    """Images 1×3×H×W as 0.png, 1.png, …"""
-    folder.mkdir(parents=True)
-    for i, image in enumerate(images):
-        Image.fromarray(image[0].permute(1, 2, 0).numpy()).save(folder / f"{i}.png")
-    return folder
-
-
 def several(*sides: int) -> list[Tensor]:
     """One image a side, 1×3×side×(side + 1), seeded."""
     return [pictures(1, side, side + 1) for side in sides]
@@ -42,7 +34,7 @@ class TestAnySize:
         """Files of 8, 8, 5, 8, 8, 8 pixels: the images as they were written, in their order, and no batch longer than
         asked for; sizes, digests and fingerprint are those of each image alone."""
         images = several(8, 8, 5, 8, 8, 8)
-        stream = open_images(str(write_folder(tmp_path / "a", images)))
+        stream = open_images(str(write_images(tmp_path / "a", images)))
         batches = list(stream.batches(batch_size, one_size=False))
         assert [len(batch) for batch in batches] == {
             1: [1] * 6,
@@ -68,7 +60,7 @@ class TestAnySize:
 
     def test_a_part_has_the_sizes_of_its_images(self, tmp_path: Path) -> None:
         """`first` and `chosen` of a stream that was read before."""
-        stream = open_images(str(write_folder(tmp_path / "a", several(8, 5, 6))))
+        stream = open_images(str(write_images(tmp_path / "a", several(8, 5, 6))))
         stream.scan(one_size=False)
         assert stream.first(2).sizes == [(8, 9), (5, 6)]
         assert stream.chosen([2, 0]).sizes == [(6, 7), (8, 9)]
@@ -90,7 +82,7 @@ class TestAnySize:
     def test_a_pair_of_two_sizes_is_named(self, tmp_path: Path) -> None:
         """Both files, both sizes, and the way out; without names by the number of the pair."""
         a, b = (
-            open_images(str(write_folder(tmp_path / folder, several(*sides))))
+            open_images(str(write_images(tmp_path / folder, several(*sides))))
             for folder, sides in (("a", (8, 5)), ("b", (8, 6)))
         )
         with pytest.raises(

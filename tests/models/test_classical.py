@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pieces import astronaut
 from PIL import Image
 from scipy import ndimage
-from skimage import data, restoration
+from skimage import restoration
 from torch import Tensor
 
 from benchbench.core.protocols import ImageSpec
@@ -25,12 +26,6 @@ def build(name: str, degradation: Degrades = NOISE, **hyper: Any) -> ClassicalDe
     model = build_model(name, hyper, ImageSpec(24, 24, False, 0, degradation))
     assert isinstance(model, ClassicalDenoiser)
     return model
-
-
-def astronaut(height: int, width: int, top: int = 60) -> Tensor:
-    """A piece of scikit-image's photograph, uint8 1×3×height×width."""
-    piece = data.astronaut()[top : top + height, 190 : 190 + width]
-    return torch.from_numpy(piece.copy()).permute(2, 0, 1)[None]
 
 
 def grey(image: Tensor) -> Tensor:

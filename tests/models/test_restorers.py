@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from skimage import data
+from pieces import astronaut
+from small_restorers import SMALL
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,17 +29,6 @@ from benchbench.models.restoration.srgan import SRGAN
 from benchbench.models.restoration.vdsr import VDSR
 
 NOISE = Noisy("gaussian", 25)
-SMALL: dict[str, dict[str, Any]] = {
-    "srcnn": {"width": 4, "inner": 4},
-    "espcn": {"width": 4, "inner": 4},
-    "vdsr": {"depth": 3, "width": 4},
-    "edsr": {"blocks": 1, "width": 4},
-    "srgan": {"blocks": 1, "width": 4, "critic_width": 2},
-    "dncnn": {"depth": 3, "width": 4},
-    "dncnn-b": {"depth": 3, "width": 4},
-    "dncnn-3": {"depth": 3, "width": 4},
-    "dae": {"width": 2, "code": 4},
-}
 
 
 def build(name: str, degradation: Degrades = NOISE, grey: bool = False, **hyper: Any) -> LearnedRestorer:
@@ -47,12 +37,6 @@ def build(name: str, degradation: Degrades = NOISE, grey: bool = False, **hyper:
     model = build_model(name, hyper, ImageSpec(24, 24, grey, 0, degradation))
     assert isinstance(model, LearnedRestorer)
     return model.eval()
-
-
-def astronaut(height: int, width: int) -> Tensor:
-    """The face in scikit-image's photograph, uint8 1×3×height×width."""
-    piece = data.astronaut()[60 : 60 + height, 190 : 190 + width]
-    return torch.from_numpy(piece.copy()).permute(2, 0, 1)[None]
 
 
 def batch(n: int = 4, side: int = 24, channels: int = 3, step: int = 0) -> Batch:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_restorers import SMALL
 from torch import Tensor, nn
 
 from benchbench.core.protocols import ImageSpec
@@ -17,17 +18,6 @@ from benchbench.models.nn import whole_images
 from benchbench.models.nn.whole_images import dihedral, ensemble, tiled, undone
 from benchbench.models.restoration.restorer import LearnedRestorer
 
-SMALL: dict[str, dict[str, Any]] = {
-    "srcnn": {"width": 4, "inner": 4},
-    "espcn": {"width": 4, "inner": 4},
-    "vdsr": {"depth": 4, "width": 4},
-    "edsr": {"blocks": 2, "width": 4},
-    "srgan": {"blocks": 2, "width": 4, "critic_width": 2},
-    "dncnn": {"depth": 4, "width": 4},
-    "dncnn-b": {"depth": 4, "width": 4},
-    "dncnn-3": {"depth": 4, "width": 4},
-    "dae": {"width": 2, "code": 4},
-}
 CASES: list[tuple[str, Degrades]] = [
     *((name, Downscaled(2)) for name in ("srcnn", "espcn", "vdsr", "edsr", "srgan", "dncnn", "dncnn-3")),
     *((name, Downscaled(3)) for name in ("espcn", "edsr")),

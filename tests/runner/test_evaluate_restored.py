@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from pieces import write_images
 from torch import Tensor
 
 import benchbench
@@ -46,14 +46,6 @@ def restored(image: Tensor, scale: int = 4) -> Tensor:
     return to_uint8(imresize(small.double(), height, width))
 
 
-def write(folder: Path, images: list[Tensor], mode: str = "RGB") -> Path:
-    """Images as 0.png, 1.png, …"""
-    folder.mkdir(parents=True)
-    for i, image in enumerate(images):
-        Image.fromarray(image[0].permute(1, 2, 0).numpy()).convert(mode).save(folder / f"{i}.png")
-    return folder
-
-
 def scored(images: Any, reference: Any, metrics: str = "standard", **options: Any) -> pd.DataFrame:
     """`evaluate` on the CPU as super-resolution by 4, unless options say otherwise."""
     asked = {"task": "super-resolution", "task_options": {"scale": 4}, "device": "cpu", **options}
@@ -73,7 +65,9 @@ def test_the_protocol_of_super_resolution(tmp_path: Path) -> None:
         "ssim_y_crop4": np.mean([float(ssim(*pair, y_channel=True, crop_border=4)) for pair in pairs]),
         "psnr_crop6": np.mean([float(psnr(*pair, crop_border=6)) for pair in pairs]),
     }
-    for i, sides in enumerate(((sr, hr), (write(tmp_path / "sr", sr), write(tmp_path / "hr", hr)))):
+    for i, sides in enumerate(
+        ((sr, hr), (write_images(tmp_path / "sr", sr), write_images(tmp_path / "hr", hr)))
+    ):
         frame = scored(*sides, out=tmp_path / str(i))
         rows = frame.set_index("metric")
         assert {name: rows.loc[name, "value"] for name in expected} == pytest.approx(expected, rel=1e-12)
@@ -94,7 +88,7 @@ def test_the_protocol_of_super_resolution(tmp_path: Path) -> None:
 def test_they_stand_in_one_table_with_runs(tmp_path: Path) -> None:
     """The outputs that a run of `bicubic` keeps, scored from its archive: the same dataset, task and conditions, so
     that the two are compared, and the same numbers."""
-    folder = f"folder:{write(tmp_path / 'hr', references())}"
+    folder = f"folder:{write_images(tmp_path / 'hr', references())}"
     ((path, _),) = run_cells(
         "bicubic",
         folder,
@@ -143,8 +137,8 @@ def test_registered_photographs_are_taken_at_their_own_sizes(
     """`--reference set5` is the folder under BENCHBENCH_DATA, by that name, with a task and for pairs alone; distances
     between sets read a dataset of one size, as ever."""
     monkeypatch.setenv("BENCHBENCH_DATA", str(tmp_path / "data"))
-    write(tmp_path / "data" / "Set5", references())
-    sr = write(tmp_path / "sr", [restored(image) for image in references()])
+    write_images(tmp_path / "data" / "Set5", references())
+    sr = write_images(tmp_path / "sr", [restored(image) for image in references()])
     frame = scored(sr, "set5", "psnr_y_crop4")
     assert (set(frame["dataset"]), set(frame["status"])) == ({"set5"}, {"ok"})
     assert "set5: this copy of set5 has 3 images, and 5 were published" in frame.attrs["notes"]
@@ -157,8 +151,8 @@ def test_registered_photographs_are_taken_at_their_own_sizes(
 def test_what_looks_odd_is_a_note(tmp_path: Path) -> None:
     """Outputs that a viewer converted to grey: the conversion, and what it means for the numbers."""
     hr = [mod_crop(image, 4) for image in references()]
-    grey = write(tmp_path / "grey", [restored(image) for image in hr], "L")
-    notes = scored(grey, write(tmp_path / "hr", hr), "psnr_y_crop4").attrs["notes"]
+    grey = write_images(tmp_path / "grey", [restored(image) for image in hr], "L")
+    notes = scored(grey, write_images(tmp_path / "hr", hr), "psnr_y_crop4").attrs["notes"]
     assert notes == [
         "folder-grey: 3 of 3 images were grey and were copied to three channels",
         "3 of 3 outputs are grey where their references are in colour: of these only metrics on the luma (psnr_y, "
@@ -170,19 +164,19 @@ def test_the_luma_alone_is_compared_where_that_is_the_task(tmp_path: Path) -> No
     """With `luma=true` outputs are grey because the task is, and nothing is said of it; rows have a name of their
     own."""
     hr = [mod_crop(image, 4) for image in references()]
-    grey = write(tmp_path / "grey", [restored(image) for image in hr], "L")
-    frame = scored(grey, write(tmp_path / "hr", hr), "psnr", task_options={"scale": 4, "luma": True})
-    assert set(frame["task"]) != {"super-resolution:x4"}
+    grey = write_images(tmp_path / "grey", [restored(image) for image in hr], "L")
+    frame = scored(grey, write_images(tmp_path / "hr", hr), "psnr", task_options={"scale": 4, "luma": True})
+    assert set(frame["task"]) == {"super-resolution:x4-luma"}
     assert frame.attrs["notes"] == ["folder-grey: 3 of 3 images were grey and were copied to three channels"]
 
 
 @pytest.mark.costly
 def test_an_alpha_channel_is_composited_and_said(tmp_path: Path) -> None:
     """Opaque RGBA is the RGB of it: the same number, and a note."""
-    hr = write(tmp_path / "hr", references())
+    hr = write_images(tmp_path / "hr", references())
     outputs = [restored(image) for image in references()]
-    plain = scored(write(tmp_path / "a", outputs), hr, "psnr_y_crop4")
-    alpha = scored(write(tmp_path / "b", outputs, "RGBA"), hr, "psnr_y_crop4")
+    plain = scored(write_images(tmp_path / "a", outputs), hr, "psnr_y_crop4")
+    alpha = scored(write_images(tmp_path / "b", outputs, "RGBA"), hr, "psnr_y_crop4")
     assert alpha["value"].tolist() == plain["value"].tolist()
     assert (
         "folder-b: 3 of 3 images had an alpha channel and were composited over white" in alpha.attrs["notes"]
@@ -223,7 +217,7 @@ def test_sizes_that_do_not_go_together_are_explained(tmp_path: Path, odd: str) -
     """Both files, both sizes, what it looks like and what to give; nothing is recorded."""
     change, sentence = ODD[odd]
     hr = references()
-    sides = write(tmp_path / "sr", [change(image) for image in hr]), write(tmp_path / "hr", hr)
+    sides = write_images(tmp_path / "sr", [change(image) for image in hr]), write_images(tmp_path / "hr", hr)
     with pytest.raises(InputError, match=sentence):
         scored(*sides, "psnr", out=tmp_path / "out")
     assert not list(tmp_path.rglob("*.csv"))
@@ -279,10 +273,10 @@ def test_statistics_hold_no_references(tmp_path: Path) -> None:
 
 def test_sides_that_do_not_pair_up(tmp_path: Path) -> None:
     """One output less, other names, an empty folder and an empty archive: named, and nothing is recorded."""
-    hr = write(tmp_path / "hr", references())
+    hr = write_images(tmp_path / "hr", references())
     outputs = [restored(image) for image in references()]
-    fewer = write(tmp_path / "fewer", outputs[:2])
-    others = write(tmp_path / "others", outputs)
+    fewer = write_images(tmp_path / "fewer", outputs[:2])
+    others = write_images(tmp_path / "others", outputs)
     (others / "2.png").rename(others / "two.png")
     (tmp_path / "none").mkdir()
     zipfile.ZipFile(tmp_path / "none.zip", "w").close()
@@ -304,18 +298,18 @@ def test_one_tiny_reference_among_others(tmp_path: Path) -> None:
     """3×3 pixels hold no block of 4: the file is named, on which side it is, and what to do; of 12×12 a border of 6
     leaves nothing, and that metric alone fails."""
     hr = references()
-    for side, frame_of in ((3, None), (12, "psnr_crop6")):
+
+    def beside(side: int) -> tuple[list[Tensor], list[Tensor]]:
         tiny = torch.full((1, 3, side, side), 100, dtype=torch.uint8)
-        sides = [*(restored(image) for image in hr), tiny - 30], [*hr, tiny]
-        if frame_of is None:
-            with pytest.raises(
-                InputError, match=r"image 3 of reference is 3×3, which cannot be made 4 times smaller"
-            ):
-                scored(*sides, "psnr")
-            continue
-        rows = scored(*sides, "psnr_y_crop4,psnr_crop6").set_index("metric")
-        assert rows["status"].to_dict() == {"psnr_y_crop4": "ok", "psnr_crop6": "failed"}
-        assert "the smallest of these, image 3 of images, is 12×12" in str(rows.loc["psnr_crop6", "reason"])
+        return [*(restored(image) for image in hr), tiny - 30], [*hr, tiny]
+
+    with pytest.raises(
+        InputError, match=r"image 3 of reference is 3×3, which cannot be made 4 times smaller"
+    ):
+        scored(*beside(3), "psnr")
+    rows = scored(*beside(12), "psnr_y_crop4,psnr_crop6").set_index("metric")
+    assert rows["status"].to_dict() == {"psnr_y_crop4": "ok", "psnr_crop6": "failed"}
+    assert "the smallest of these, image 3 of images, is 12×12" in str(rows.loc["psnr_crop6", "reason"])
 
 
 @pytest.mark.costly

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pieces import write_images
 from PIL import Image
 from torch import Tensor
 
@@ -42,19 +43,12 @@ def as_list(path: Path, images: list[Tensor]) -> Any:
     return images
 
 
-def as_folder(path: Path, images: list[Tensor]) -> Any:
-    path.mkdir()
-    for i, image in enumerate(images):
-        Image.fromarray(hwc(image)).save(path / f"{i}.png")
-    return path
-
-
 def as_arrays(path: Path, images: list[Tensor]) -> Any:
     return [hwc(image) for image in images]
 
 
 def as_zip(path: Path, images: list[Tensor]) -> Any:
-    folder = as_folder(path.with_name(f"{path.name}-files"), images)
+    folder = write_images(path.with_name(f"{path.name}-files"), images)
     with zipfile.ZipFile(path.with_suffix(".zip"), "w") as archive:
         for file in folder.iterdir():
             archive.write(file, file.name)
@@ -62,7 +56,7 @@ def as_zip(path: Path, images: list[Tensor]) -> Any:
 
 
 def as_parquet(path: Path, images: list[Tensor]) -> Any:
-    folder = as_folder(path.with_name(f"{path.name}-files"), images)
+    folder = write_images(path.with_name(f"{path.name}-files"), images)
     rows = [{"bytes": (folder / f"{i}.png").read_bytes(), "path": None} for i in range(len(images))]
     pd.DataFrame({"image": rows}).to_parquet(path.with_suffix(".parquet"))
     return path.with_suffix(".parquet")
@@ -74,7 +68,7 @@ def scored(images: Any, reference: Any, metrics: str, **options: Any) -> pd.Data
 
 
 @pytest.mark.costly
-@pytest.mark.parametrize("held", [as_list, as_arrays, as_folder, as_zip, as_parquet])
+@pytest.mark.parametrize("held", [as_list, as_arrays, write_images, as_zip, as_parquet])
 def test_numbers_are_the_means_of_each_pair_alone(
     tmp_path: Path, held: Callable[[Path, list[Tensor]], Any]
 ) -> None:
@@ -105,7 +99,7 @@ def test_what_a_small_image_cannot_have_fails_alone(tmp_path: Path) -> None:
     """SSIM has a window of 11 pixels, and a border of 4 leaves nothing of 8; both name the smallest image, which
     neither the first nor the last is. The rest stands."""
     originals = images_of(((40, 31), (30, 12), (8, 14), (26, 26)))
-    sides = as_folder(tmp_path / "a", dimmed(originals)), as_folder(tmp_path / "b", originals)
+    sides = write_images(tmp_path / "a", dimmed(originals)), write_images(tmp_path / "b", originals)
     frame = scored(*sides, "psnr,ssim,psnr_crop4")
     assert frame["status"].to_dict() == {"psnr": "ok", "psnr_crop4": "failed", "ssim": "failed"}
     assert frame.loc["ssim", "reason"] == (
@@ -156,7 +150,7 @@ def test_sets_need_one_size_and_the_error_names_the_way_out(tmp_path: Path) -> N
 def test_one_size_is_brought_about_by_size(tmp_path: Path) -> None:
     """`--size 16` still brings every image of both sides to 16×16, and the record says one size."""
     originals = images_of(SIDES)
-    sides = as_folder(tmp_path / "a", dimmed(originals)), as_folder(tmp_path / "b", originals)
+    sides = write_images(tmp_path / "a", dimmed(originals)), write_images(tmp_path / "b", originals)
     scored(*sides, "psnr", size=16, out=tmp_path / "out")
     (file,) = (tmp_path / "out").rglob("run.json")
     assert read_run_json(file)["samples"]["size"] == "16×16"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from noted import Notes
+from pieces import astronaut, outputs_of, write_images
 from PIL import Image
 from skimage import data
 
@@ -32,24 +32,15 @@ from benchbench.runner.run import run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import load_suite, plan_suite
 
-pytestmark = pytest.mark.costly
+pytestmark = [pytest.mark.costly, pytest.mark.usefixtures("small_speeds")]
 
 BLIND = {"depth": 3, "width": 2, "steps": 2, "batch_size": 3}
 
 
 def write(folder: Path, *sizes: tuple[int, int], top: int = 0) -> str:
     """Pieces of scikit-image's astronaut, H×W each; the source as one writes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, (height, width) in enumerate(sizes):
-        piece = data.astronaut()[top + 60 * i :, 150 + 40 * i :][:height, :width]
-        Image.fromarray(piece).save(folder / f"{i}.png")
-    return f"folder:{folder}"
-
-
-@pytest.fixture(autouse=True)
-def _small_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rates are of an image of 16×16: how fast anything is, no test here asks."""
-    monkeypatch.setattr("benchbench.tasks.restoration.restoration.SPEED_SIDE", 16)
+    pieces = [astronaut(*size, top + 60 * i, 150 + 40 * i) for i, size in enumerate(sizes)]
+    return f"folder:{write_images(folder, pieces)}"
 
 
 @pytest.fixture
@@ -250,16 +241,13 @@ def test_scales_are_never_ranked_together(tmp_path: Path, folders: tuple[str, st
     assert sorted(zip(own["model"], own["task"], strict=True)) == [
         (model, f"super-resolution:x{scale}") for model in ("bicubic", "nearest") for scale in (2, 3)
     ]
-    means = (
-        own.set_index(["model", "task"])["mean"]
-        if "mean" in own
-        else own.set_index(["model", "task"])["value"]
-    )
+    means = own.set_index(["model", "task"])["value"]
     assert means["bicubic", "super-resolution:x2"] > means["bicubic", "super-resolution:x3"]
     text = (tmp_path / "board.md").read_text()
     for scale in (2, 3):
         _, _, board_of = text.partition(f"super-resolution:x{scale}")
-        assert re.findall(r"^\| (bicubic|nearest)", board_of.partition("super-resolution:")[0], re.MULTILINE)
+        board_of, _, _ = board_of.partition("super-resolution:")
+        assert re.findall(r"^\| (bicubic|nearest)", board_of, re.MULTILINE) == ["bicubic", "nearest"]
     tables = [load_results(tmp_path / f"x{scale}") for scale in (2, 3)]
     with pytest.raises(NothingComparable, match="the two share no number"):
         check_comparable(*tables)
@@ -274,9 +262,8 @@ def test_a_record_of_images_of_several_sizes(tmp_path: Path, folders: tuple[str,
     run = read_run_json(path / "run.json")
     assert run["data"]["size"] == "31×24 to 90×70, 3 sizes"
     assert [artefact["file"] for artefact in run["artefacts"]] == ["restored.png", "outputs.zip"]
-    with zipfile.ZipFile(path / "outputs.zip") as archive:
-        sizes = {name: Image.open(archive.open(name)).size for name in archive.namelist()}
-    assert sizes == {"0.bmp.png": (90, 70), "0.png": (30, 24), "1.png": (26, 30)}
+    sizes = {name: image.shape[:2] for name, image in outputs_of(path).items()}
+    assert sizes == {"0.bmp.png": (70, 90), "0.png": (24, 30), "1.png": (30, 26)}
     page = benchbench.report(tmp_path / "out", output=tmp_path / "report.html").read_text()
     assert "super-resolution:x2" in page
     assert "details at native resolution" in page

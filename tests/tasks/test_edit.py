@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from pieces import photos_of
 from ranks import on_ranks
 from torch import Tensor, nn
 
@@ -21,7 +22,6 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.data.edits.edit import EDITS, EXACT, GEOMETRIC
 from benchbench.data.photos import Photos, photos_of_images
-from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.metrics.select import score, select_metrics
 from benchbench.models.editing import resampling
 from benchbench.results.load import load_results
@@ -59,13 +59,7 @@ def photos(*sizes: tuple[int, int]) -> Photos:
         )
         fine = nn.functional.interpolate(coarse, size, mode="bicubic").mul(200).add(20).clamp(0, 255)
         images.append(fine.to(torch.uint8))
-    return Photos(
-        [f"{i}.png" for i in range(len(images))],
-        sizes,
-        [pixel_digests(image.numpy())[0] for image in images],
-        [False] * len(images),
-        _held=images,
-    )
+    return photos_of(images)
 
 
 def scored(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pieces import outputs_of
 from PIL import Image
 from ranks import on_ranks
 from scipy.ndimage import distance_transform_edt
@@ -34,6 +34,8 @@ from benchbench.runner.spec import CellSpec, EvaluationSpec
 from benchbench.tasks.choose import make_task, tasks_of
 from benchbench.tasks.restoration.inpaint import Filling, Inpaint
 from benchbench.tasks.restoration.restoration import restoring
+
+pytestmark = pytest.mark.usefixtures("small_speeds")
 
 
 def photos(folder: Path, sizes: list[tuple[int, int]], mode: str = "RGB") -> Path:
@@ -69,11 +71,7 @@ def test_rows_of_every_bin_and_of_all(tmp_path: Path) -> None:
     numbers = {(row.task, row.metric): row for row in rows.itertuples()}
     task, test = loaded(folder, holes="boxes")
     found: dict[tuple[str, str], list[float]] = {}
-    with zipfile.ZipFile(path / "outputs.zip") as kept:
-        outputs = {
-            name: np.asarray(Image.open(io.BytesIO(kept.read(name)))).astype(float)
-            for name in kept.namelist()
-        }
+    outputs = outputs_of(path)
     model = NearestFill(NearestFill.Config(), ImageSpec(33, 47, False, 0, task.degradation()))
     for holed in task.degradation().each():
         filling = Filling(model, test, holed, Runtime())
@@ -119,8 +117,7 @@ def test_one_bin(tmp_path: Path) -> None:
         (value,) = own[own.metric == metric].value
         (other,) = among[(among.metric == metric) & (among.task == "inpaint:text-40-50")].value
         assert value == other
-    with zipfile.ZipFile(one / "outputs.zip") as kept:
-        assert kept.namelist() == ["a.png", "b.png"]
+    assert list(outputs_of(one)) == ["a.png", "b.png"]
 
 
 @pytest.mark.costly
@@ -303,8 +300,7 @@ def test_grey_and_alpha(tmp_path: Path, mode: str) -> None:
     )
     rows = load_results(path).set_index("metric")
     assert rows.loc["psnr_hole"].value > 5
-    with zipfile.ZipFile(path / "outputs.zip") as kept:
-        pixels = np.asarray(Image.open(io.BytesIO(kept.read("a.png"))))
+    pixels = outputs_of(path)["a.png"]
     assert pixels.shape == (20, 30, 3)
     assert (pixels[..., 0] == pixels[..., 1]).all() == (mode != "RGBA")
 

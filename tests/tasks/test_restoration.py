@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from noted import Notes
+from pieces import astronaut, write_images
 from PIL import Image
 from ranks import on_ranks
-from skimage import data as photographs
 from torch import Tensor, nn
 
 from benchbench.core.errors import CellFailed, InputError
@@ -27,23 +27,18 @@ from benchbench.tasks.base import Request, Task, TaskData
 from benchbench.tasks.choose import Shelf, load_for, make_task, tasks_of
 from benchbench.tasks.pictures import Columns, ImageFiles
 
+pytestmark = pytest.mark.usefixtures("small_speeds")
+
 SIZES = ((49, 36), (48, 62), (37, 41))
 """(H, W)"""
 
 
-@pytest.fixture(autouse=True)
-def _small_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rates are of an image of 16×16: how fast anything is, no test here asks."""
-    monkeypatch.setattr("benchbench.tasks.restoration.restoration.SPEED_SIDE", 16)
-
-
 def write(folder: Path, sizes: Sequence[tuple[int, int]] = SIZES, level: int | None = None) -> str:
     """Pieces of scikit-image's astronaut as 0.png, 1.png, …; flat ones of a level. The source as one writes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, (height, width) in enumerate(sizes):
-        piece = photographs.astronaut()[20 + 90 * i :, 150 + 40 * i :][:height, :width]
-        Image.fromarray(piece if level is None else np.full_like(piece, level)).save(folder / f"{i}.png")
-    return f"folder:{folder}"
+    pieces = [astronaut(*size, 20 + 90 * i, 150 + 40 * i) for i, size in enumerate(sizes)]
+    if level is not None:
+        pieces = [torch.full_like(piece, level) for piece in pieces]
+    return f"folder:{write_images(folder, pieces)}"
 
 
 def images(folder: str) -> list[Tensor]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -75,13 +76,13 @@ class Holed(WholeImages):
             number: The image's own, from 0 on: all randomness comes from it; of several bins it chooses one, too.
 
         Returns:
-            bool 1×1×H×W, True where a pixel is missing.
+            bool 1×1×H×W, True where a pixel is missing; not to be written to.
 
         Raises:
             InputError: The image is too small to have such a hole.
         """
         ratio = self.ratios[number % len(self.ratios)] if self.ratios else None
-        return mask(height, width, self.kind, ratio, image_generator(SCORED, number, MASKS))[None]
+        return _hole(height, width, self.kind, ratio, number)
 
     def of_image(self, image: Tensor, number: int) -> Tensor:
         """As `Degradation.of_image`: uint8, missing pixels `HOLE`."""
@@ -119,6 +120,13 @@ class Holed(WholeImages):
             if low > high:
                 return f"is {width}×{height}: no number of its {total} pixels is {BINS[ratio - 1]} percent of them"
         return None
+
+
+@lru_cache(maxsize=1)
+def _hole(height: int, width: int, kind: Kind, ratio: int | None, number: int) -> Tensor:
+    """As `Holed.hole`, kept: whoever degrades an image, puts back what was known of it and compares its missing pixels
+    asks for the same one, and to draw it may take longer than to fill it."""
+    return mask(height, width, kind, ratio, image_generator(SCORED, number, MASKS))[None]
 
 
 def drawn(n: int, height: int, width: int, kinds: Sequence[str] = KINDS) -> Tensor:

@@ -126,7 +126,17 @@ def mod_crop(images: Tensor, scale: int) -> Tensor:
             f"images of {width}×{height} cannot be cut to a multiple of {scale}; "
             f"they need at least {scale} pixels a side"
         )
-    return images[..., : height - height % scale, : width - width % scale]
+    height, width = cut_to((height, width), scale)
+    return images[..., :height, :width]
+
+
+def cut_to(size: tuple[int, int], scale: int) -> tuple[int, int]:
+    """The largest size, (H, W), that fits and whose sides the scale divides.
+
+    >>> cut_to((255, 256), 4)
+    (252, 256)
+    """
+    return size[0] - size[0] % scale, size[1] - size[1] % scale
 
 
 def to_uint8(levels: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ bins, so that intervals speak of as many images as there are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -29,7 +29,7 @@ from benchbench.metrics.pairs.hole import beside_holes
 from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, Request, TaskData, TaskResult
 from benchbench.tasks.evidence import read_pairs
-from benchbench.tasks.restoration.pictures import FILES_BYTES, looked_at
+from benchbench.tasks.restoration.pictures import looked_at
 from benchbench.tasks.restoration.restoration import (
     Restoration,
     RestorationOptions,
@@ -58,6 +58,8 @@ class Inpaint(RestorationTask):
     headlines: ClassVar[Mapping[str, Sequence[str]]] = {
         "inpaint": ("psnr_hole", "ssim_hole", "mae_hole", "psnr")
     }
+
+    restores_by: ClassVar[str] = "inpaint"
 
     class Options(RestorationOptions, frozen=True):
         """Which holes."""
@@ -91,10 +93,6 @@ class Inpaint(RestorationTask):
     def hole(self, image: Tensor) -> Tensor:
         """Where pixels of an image, uint8 1×3×H×W, are missing: bool 1×1×H×W, by its own pixels."""
         return self.degradation().hole(image.shape[2], image.shape[3], number_of(pixel_digests(image)[0]))
-
-    def takes(self, model: type) -> bool:
-        """A model that fills holes."""
-        return hasattr(model, "inpaint") and self.name in getattr(model, "undoes", (self.name,))
 
     def refuse(self, model: str, data: TaskData) -> str | None:
         """As `Task.refuse`: images that are too small to have such holes."""
@@ -133,15 +131,9 @@ class Inpaint(RestorationTask):
 
 @dataclass(frozen=True)
 class Filling(Restoration):
-    """A model that fills holes at work on test images.
-
-    Attributes:
-        degradation: In one bin.
-        kept: Images that were filled, by number: to fill one may take seconds, and it is scored and then looked at.
-    """
+    """A model that fills holes, of one bin, at work on test images."""
 
     degradation: Holed
-    kept: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def hole(self, row: int) -> Tensor:
         """The missing pixels of an image, bool 1×1×H×W, on the device."""
@@ -158,15 +150,6 @@ class Filling(Restoration):
         if not isinstance(made, Tensor) or made.shape != degraded.shape or made.dtype != torch.uint8:
             return made  # whoever checks outputs says what is wrong
         return torch.where(holes, made, degraded)
-
-    def restored(self, row: int) -> Tensor:
-        """As `Restoration.restored`, once an image where there is room to keep them."""
-        if row in self.kept:
-            return self.kept[row].to(self.runtime.device)
-        made = super().restored(row)
-        if sum(image.nbytes for image in self.kept.values()) + made.nbytes <= FILES_BYTES:
-            self.kept[row] = made.cpu()
-        return made
 
     def evidence(self, request: Request) -> Evidence:
         """Each output with its original: all of both, and their missing pixels."""

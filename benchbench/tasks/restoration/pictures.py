@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from benchbench.core.seeds import permutation
 from benchbench.data.degrade.resize import to_uint8
-from benchbench.tasks.pictures import Columns, ImageFiles, Picture, Section
+from benchbench.tasks.pictures import BRIGHTER, Columns, ImageFiles, Picture, Section, difference
 
 if TYPE_CHECKING:
     from benchbench.tasks.restoration.restoration import Restoration
@@ -22,11 +22,24 @@ DETAIL = 96
 """The side of the details, in pixels of the original."""
 
 SHOWN = 8
-BRIGHTER = 4
-"""By which the difference is multiplied, so that it can be seen."""
 
 FILES_BYTES = 64 * 2**20
 """Of pixels, before they are packed: more outputs than take so much are not kept."""
+
+
+class Kept:
+    """Restored images by number, until they take `FILES_BYTES`: to restore one may take seconds."""
+
+    def __init__(self) -> None:
+        self.images: dict[int, Tensor] = {}
+        self._left = FILES_BYTES
+
+    def keep(self, row: int, made: Tensor) -> None:
+        """Keep an image, uint8 or float32 grey levels, where there is room for it."""
+        if row in self.images or (size := made.numel()) > self._left:
+            return
+        self.images[row] = as_image(made)
+        self._left -= size
 
 
 def looked_at(restorations: Sequence[Restoration], n: int) -> list[Picture]:
@@ -62,7 +75,7 @@ def looked_at(restorations: Sequence[Restoration], n: int) -> list[Picture]:
         ImageFiles(
             "outputs",
             f"the first {len(kept):,} of {n * len(restorations):,} restored images, lossless",
-            [_as_image(own.restored(row)) for own, row in kept],
+            [own.image(row) for own, row in kept],
             [_file(own, row, several) for own, row in kept],
         ),
     ]
@@ -79,13 +92,12 @@ def _details(restoration: Restoration, row: int) -> list[Tensor]:
     the difference, brighter."""
     scale = restoration.degradation.scale
     original = restoration.original(row)
-    given = _as_image(restoration.degradation.compared(restoration.degraded(row)))
+    given = as_image(restoration.degradation.compared(restoration.degraded(row)))
     large = given.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    made = _as_image(restoration.restored(row))
+    made = restoration.image(row)
     top, left, side = _worst(large, original)
     cut = (..., slice(top, top + side), slice(left, left + side))
-    differs = (made[cut].int() - original[cut].int()).abs() * BRIGHTER
-    return [large[cut], made[cut], original[cut], differs.clamp(max=255).to(torch.uint8)]
+    return [large[cut], made[cut], original[cut], difference(made[cut], original[cut])]
 
 
 def _on_white(detail: Tensor, side: int) -> Tensor:
@@ -104,7 +116,8 @@ def _worst(given: Tensor, original: Tensor) -> tuple[int, int, int]:
     return down * step, across * step, side
 
 
-def _as_image(levels: Tensor) -> Tensor:
+def as_image(levels: Tensor) -> Tensor:
+    """What a model made or was given as an image on the CPU: uint8, rounded and clipped where it is grey levels."""
     levels = levels.cpu()
     return levels if levels.dtype == torch.uint8 else to_uint8(levels)
 

@@ -8,7 +8,7 @@ changes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -22,25 +22,28 @@ from benchbench.core.progress import Progress
 from benchbench.core.protocols import Restorer
 from benchbench.core.runtime import Runtime
 from benchbench.data.degrade.degradations import Degrades
-from benchbench.data.degrade.resize import to_uint8
+from benchbench.data.degrade.resize import cut_to
 from benchbench.data.photos import Photos, learned_and_left
 from benchbench.metrics.metric import Evidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import score
 from benchbench.tasks.base import MAX_DEFAULT_SAMPLES, Number, Request, TaskData, TaskResult, WithOptions
-from benchbench.tasks.evidence import gather, placed, read_pairs, reference
+from benchbench.tasks.evidence import placed, read_pairs
 from benchbench.tasks.restoration.data import RestorationData, load_restoration
-from benchbench.tasks.restoration.pictures import looked_at
+from benchbench.tasks.restoration.pictures import Kept, as_image, looked_at
+from benchbench.tasks.restoration.pieces import (
+    LEAST,
+    PIECE,
+    evidence_of_pieces,
+    on_pieces,
+    pieces_in,
+    pieces_of,
+)
 from benchbench.tasks.speed import Measurement, measure_cost, measure_rates
 from benchbench.training.data import TrainingData
 
 SPEED_SIDE = 256
 """Of the image on which rates are measured, in pixels of what is made, whatever the test images are."""
-
-PIECE = 64
-"""The side of the pieces, of outputs and of originals, that distances between distributions are measured on."""
-
-LEAST_PIECES = 2
 
 
 class RestorationOptions(BaseModel, extra="forbid", frozen=True):
@@ -59,6 +62,8 @@ class RestorationTask(WithOptions):
     Options: ClassVar[type[BaseModel]] = RestorationOptions
     standard: ClassVar[Sequence[str]] = ("psnr", "ssim", "mse")
     headlines: ClassVar[Mapping[str, Sequence[str]]]
+    restores_by: ClassVar[str] = "restore"
+    """The method of models that is called."""
 
     def degradation(self) -> Degrades:
         """What is done to the images."""
@@ -71,7 +76,7 @@ class RestorationTask(WithOptions):
 
     def takes(self, model: type) -> bool:
         """A model that restores, and is made for this."""
-        return hasattr(model, "restore") and self.name in getattr(model, "undoes", (self.name,))
+        return hasattr(model, self.restores_by) and self.name in getattr(model, "undoes", (self.name,))
 
     def load(self, dataset: str, size: int | None, progress: Progress) -> TaskData:
         """As `Task.load`: images of any sizes."""
@@ -98,13 +103,9 @@ class RestorationTask(WithOptions):
         """Whatever compares neither an output with its original, nor outputs with originals."""
         if metric.needs == {"truth"}:
             return None
-        if (
-            metric.extractor is None
-            or metric.needs - {"features", "moments", "logits"}
-            or not metric.needs_reference
-        ):
+        if not on_pieces(metric):
             return "a restored image is compared with what it was, and pieces of all with pieces of the originals"
-        if sum(_pieces_in(size) for size in restoring(data).test.sizes) < LEAST_PIECES:
+        if sum(map(pieces_in, restoring(data).test.sizes)) < LEAST:
             return f"the images are smaller than the pieces of {PIECE}×{PIECE} that distributions are measured on"
         return None
 
@@ -154,12 +155,21 @@ def restoring(data: TaskData) -> RestorationData:
 
 @dataclass(frozen=True)
 class Restoration:
-    """A model at work on test images, each degraded by its own random numbers."""
+    """A model at work on test images, each degraded by its own random numbers.
+
+    Attributes:
+        model: What restores.
+        photos: The test images.
+        degradation: What is done to them.
+        runtime: Where, and who is told.
+        made_before: What came out, for whoever looks at it after it was scored.
+    """
 
     model: nn.Module
     photos: Photos
     degradation: Degrades
     runtime: Runtime
+    made_before: Kept = field(default_factory=Kept, repr=False, compare=False)
 
     def original(self, row: int) -> Tensor:
         """What an output is held against: uint8 1×3×H×W, cut so that the scale divides its sides."""
@@ -183,9 +193,15 @@ class Restoration:
         degraded = self.degraded(row)
         with torch.inference_mode():
             made = self.made(degraded, self.number(row))
-        return self.degradation.compared(
-            checked(made, degraded, self.degradation.scale, self.photos.names[row])
-        )
+        made = checked(made, degraded, self.degradation.scale, self.photos.names[row])
+        compared = self.degradation.compared(made)
+        self.made_before.keep(row, compared)
+        return compared
+
+    def image(self, row: int) -> Tensor:
+        """The same as an image, uint8 on the CPU: as it was scored, restored again where there was no room for it."""
+        before = self.made_before.images.get(row)
+        return as_image(self.restored(row)) if before is None else before
 
     def evidence(self, request: Request) -> Evidence:
         """Each output with its original, and where metrics on features are asked for, pieces of all of both."""
@@ -201,7 +217,7 @@ class Restoration:
             for row in shard:
                 made = self.restored(row)
                 if in_pieces:
-                    kept.append(pieces_of(in_8_bits(made)).cpu())
+                    kept.append(pieces_of(as_image(made)))
                 yield made, self.original(row).to(runtime.device)
 
         pairs: PairEvidence = read_pairs(each(), len(shard), per_image, "restoring images", runtime)
@@ -212,28 +228,19 @@ class Restoration:
 
     def _with_pieces(self, evidence: Evidence, request: Request, kept: list[Tensor]) -> Evidence:
         """The same with what extractors say of pieces of the outputs and of the originals."""
-        runtime = self.runtime
         originals = torch.cat([pieces_of(self.original(row)) for row in range(request.n_samples)])
         made = torch.cat(kept) if kept else originals[:0]
-        sides, failures, _ = gather(
-            [made], len(made), request.extractors, request.metrics, runtime, title="pieces of restored images"
+        of_pieces = evidence_of_pieces(
+            made, originals, request.extractors, request.metrics, request.failures, self.runtime
         )
-        real = reference(originals, request.extractors, request.metrics, runtime, failures)
-        everything = {**request.failures, **failures}
-        return Evidence({"generated": sides, "reference": real}, evidence.pairs, failures=everything)
+        return replace(of_pieces, pairs=evidence.pairs)
 
     def counted(self, metric: Metric, n: int) -> tuple[int, int | None]:
         """How many images went into a metric and how many it held them against: of one on features the pieces."""
         if metric.extractor is None:
             return n, None
-        pieces = sum(_pieces_in(self.original_size(row)) for row in range(n))
+        pieces = sum(pieces_in(cut_to(size, self.degradation.scale)) for size in self.photos.sizes[:n])
         return pieces, pieces
-
-    def original_size(self, row: int) -> tuple[int, int]:
-        """(H, W) of `original`."""
-        height, width = self.photos.sizes[row]
-        scale = self.degradation.scale
-        return height - height % scale, width - width % scale
 
     def speed(self) -> list[Measurement]:
         """How fast one image of 256×256 is restored, and what the model takes."""
@@ -272,24 +279,6 @@ def checked(made: object, degraded: Tensor, scale: int, name: str) -> Tensor:
     if not torch.isfinite(made).all():
         raise CellFailed(f"of {name} the model made pixels that are not finite numbers")
     return made.float()
-
-
-def in_8_bits(made: Tensor) -> Tensor:
-    """What a model made as images: uint8, rounded and clipped where they are grey levels."""
-    return made if made.dtype == torch.uint8 else to_uint8(made)
-
-
-def pieces_of(image: Tensor) -> Tensor:
-    """Square pieces of an image side by side, uint8 N×3×64×64; those that do not fit at the right and below are left
-    out."""
-    rows, columns = (side // PIECE for side in image.shape[2:])
-    cut = image[..., : rows * PIECE, : columns * PIECE]
-    grid = cut.reshape(3, rows, PIECE, columns, PIECE)
-    return grid.permute(1, 3, 0, 2, 4).reshape(-1, 3, PIECE, PIECE)
-
-
-def _pieces_in(size: tuple[int, int]) -> int:
-    return (size[0] // PIECE) * (size[1] // PIECE)
 
 
 def square(image: Tensor, side: int) -> Tensor:
