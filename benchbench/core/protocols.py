@@ -7,7 +7,7 @@ The methods below run under `torch.inference_mode()` with the model in eval mode
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
@@ -150,6 +150,50 @@ class Autoencoder(Generator, Protocol):
 
         Returns:
             uint8 RGB of the same shape.
+        """
+
+
+@dataclass(frozen=True)
+class LikelihoodEstimate:
+    """One way in which a model says how probable images are.
+
+    Attributes:
+        name: As metrics name it behind `bits_per_dim`: "" for the exact probability of the 8-bit image, "uniform" for the
+            density of the image with uniform noise on it, "elbo", "iwae64". Numbers of different names are never
+            compared.
+        relation: Of its expectation to the true value under this model: "exact", or an "upper bound" of it.
+        dequantization: How 8-bit levels are made continuous: "none" where the model speaks of the levels themselves.
+        facts: What else the number depends on, JSON-able: samples, solver, tolerance.
+    """
+
+    name: str
+    relation: Literal["exact", "upper bound"]
+    dequantization: Literal["none", "uniform"]
+    facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Likelihood(Protocol):
+    """Says how probable images are."""
+
+    def likelihoods(self) -> Sequence[LikelihoodEstimate]:
+        """The ways in which it can, the best one first; none where its settings leave no probability of 8-bit images.
+
+        Returns:
+            Estimates with different names.
+        """
+
+    def nats(self, images: Tensor, estimate: str, rng: ImageRng) -> Tensor:
+        """How improbable images are: -log p, of all `ImageSpec.channels` of the 8-bit image.
+
+        Args:
+            images: uint8 RGB, N×3×H×W; of a grey model R = G = B.
+            estimate: The name of one of `likelihoods()`.
+            rng: All randomness comes from here; its length is N.
+
+        Returns:
+            Nats, float64 (N,). Under uniform dequantisation that of the density on [0, 256)^D, an upper bound in
+            expectation (Theis et al. 2016, equation 3).
         """
 
 
