@@ -158,8 +158,8 @@ class LikelihoodEstimate:
     """One way in which a model says how probable images are.
 
     Attributes:
-        name: As metrics name it behind `bits_per_dim`: "" for the exact probability of the 8-bit image, "uniform" for the
-            density of the image with uniform noise on it, "elbo", "iwae64". Numbers of different names are never
+        name: As metrics name it behind `bits_per_dim`: "" for the exact probability of the 8-bit image, "uniform" for
+            the density of the image with uniform noise on it, "elbo", "iwae64". Numbers of different names are never
             compared.
         relation: Of its expectation to the true value under this model: "exact", or an "upper bound" of it.
         dequantization: How 8-bit levels are made continuous: "none" where the model speaks of the levels themselves.

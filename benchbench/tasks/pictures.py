@@ -163,7 +163,15 @@ Picture = Samples | Neighbours | Reconstructions | Stylizations | Columns | Sing
 
 
 def difference(x: Tensor, y: Tensor) -> Tensor:
-    """How far images lie apart, uint8 N×3×H×W each, `BRIGHTER` times."""
+    """How far images lie apart, made brighter so that it can be seen.
+
+    Args:
+        x: uint8 RGB, N×3×H×W.
+        y: Likewise.
+
+    Returns:
+        `BRIGHTER` times the absolute difference, uint8 of the same shape, 255 where it is more.
+    """
     return ((x.int() - y.int()).abs() * BRIGHTER).clamp(max=255).to(torch.uint8)
 
 
