@@ -169,9 +169,13 @@ print(json.dumps([own_peak_rss() / 2**30, int(n_reference), int(n_pairs)]))
 @pytest.mark.slow
 def test_a_folder_larger_than_the_memory_runs_to_its_record(tmp_path: Path) -> None:
     """4,000 training images of 512 pixels are 2.9 GiB of uint8; the child that learns from them and scores against them
-    stays below three quarters of that with all it has, of which its libraries and the extractor alone are 1.1 GiB. The
+    stays below two thirds of that with all it has, of which its libraries and the extractor alone are 1.1 GiB. The
     files are links to a hundred different ones: to whoever reads them that makes no difference. Held-out images are
-    few, for the statistics of an epoch hold up to 256 of them as floats, however many there are."""
+    few, for the statistics of an epoch hold up to 256 of them as floats, however many there are.
+
+    Blocks from 1 MiB on go back to the system when they are freed: glibc otherwise raises that threshold to 32 MiB as
+    it goes, and keeps up to 0.6 GiB of freed batches, however many images there are (4,000 or 12,000). The test is of
+    what the run holds."""
     real, folder = tmp_path / "real", tmp_path / "images"
     for place in (real, folder / "train", folder / "test"):
         place.mkdir(parents=True)
@@ -188,8 +192,12 @@ def test_a_folder_larger_than_the_memory_runs_to_its_record(tmp_path: Path) -> N
         capture_output=True,
         text=True,
         timeout=1800,
-        env={**os.environ, "BENCHBENCH_CACHE": str(tmp_path / "cache")},
+        env={
+            **os.environ,
+            "BENCHBENCH_CACHE": str(tmp_path / "cache"),
+            "MALLOC_MMAP_THRESHOLD_": str(2**20),
+        },
     )
     peak, n_reference, n_pairs = json.loads(ran.stdout.splitlines()[-1])
     assert (n_reference, n_pairs) == (4000, 32)
-    assert peak < 3 / 4 * 4032 * 3 * 512 * 512 / 2**30
+    assert peak < 2 / 3 * 4032 * 3 * 512 * 512 / 2**30
