@@ -11,7 +11,7 @@ from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.bounds import MOST_SEED, MOST_SEEDS, MOST_STEPS
 from benchbench.core.errors import CellFailed
-from benchbench.core.toml import settings_of
+from benchbench.core.toml import lists_of, settings_of
 
 
 @click.command(cls=SpecCommand, spec="CellSpec")
@@ -20,6 +20,12 @@ from benchbench.core.toml import settings_of
 )
 @click.option(
     "--seed", type=click.IntRange(0, MOST_SEED), default=0, show_default=True, help="The first seed."
+)
+@click.option(
+    "--sweep",
+    multiple=True,
+    metavar="KEY=VALUE,VALUE,…",
+    help="Several values of one setting, a cell each; repeatable, for every combination.",
 )
 @click.option(
     "--monitor-every",
@@ -37,6 +43,7 @@ from benchbench.core.toml import settings_of
 def run(
     seeds: int,
     seed: int,
+    sweep: tuple[str, ...],
     monitor_every: int | None,
     on_collapse: str | None,
     out: Path,
@@ -50,6 +57,7 @@ def run(
       benchbench run --model vae --dataset digits
       benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3 --device cuda
       benchbench run --model dcgan --dataset digits --monitor-every 50 --on-collapse stop
+      benchbench run --model beta-vae --dataset digits --sweep beta=1,2,4
 
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
@@ -60,12 +68,14 @@ def run(
     from benchbench.results.load import load_results
     from benchbench.runner.run import carry_out
     from benchbench.runner.spec import CellSpec, seed_list
+    from benchbench.runner.sweep import combinations
 
     watching = {"training.monitor_every": monitor_every, "training.on_collapse": on_collapse}
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}
     runtime = Runtime(resolve_device(device), batch_size, RichProgress())
     without = []
-    for path, cached in carry_out(CellSpec.of(**asked), seed_list(range(seed, seed + seeds)), out, runtime):
+    swept = combinations(CellSpec.of(**asked), lists_of(sweep))
+    for path, cached in carry_out(swept, seed_list(range(seed, seed + seeds)), out, runtime):
         rows = load_results(path)
         show_record(path, rows, cached)
         scored = rows[~rows["aspect"].isin(["throughput", "cost"])]

@@ -44,6 +44,21 @@ def settings_of(
     return settings
 
 
+def lists_of(swept: Mapping[str, Any] | Sequence[str]) -> dict[str, list[Any]]:
+    """Several values of each setting, as they are or as one types them after `--sweep`: with commas between, or as a
+    TOML list, which values that hold commas themselves need. `InputError` for a text that is no key=value.
+
+    >>> lists_of(["sampling.steps=5,10", "betas=[[0.5, 0.9], [0, 0.99]]"])
+    {'sampling.steps': [5, 10], 'betas': [[0.5, 0.9], [0, 0.99]]}
+    """
+    found: dict[str, list[Any]] = {}
+    for key, value in settings_of(swept, "--sweep", "sampling.steps=5,10,20").items():
+        if isinstance(value, str):
+            value = [_value(part) for part in value.split(",") if part.strip()]
+        found[key] = list(value) if isinstance(value, list | tuple | range) else [value]
+    return found
+
+
 def _value(text: str) -> Any:
     try:
         parsed = parse_toml(f"value = {text}".encode("utf-8", "surrogateescape"))

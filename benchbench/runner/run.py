@@ -17,12 +17,14 @@ from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
+from benchbench.core.toml import lists_of
 from benchbench.results.load import load_results
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.failures import failing_alone
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellOptions, CellSpec, seed_list
+from benchbench.runner.sweep import Swept, combinations
 
 
 def run(
@@ -43,6 +45,7 @@ def run(
     name: str | None = None,
     task: str | None = None,
     task_options: Mapping[str, Any] | Sequence[str] = (),
+    sweep: Mapping[str, Sequence[Any]] | Sequence[str] = (),
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
@@ -67,6 +70,8 @@ def run(
         name: What tables call these rows, in place of the model and its variant.
         task: What to ask of a model that can be asked for several things.
         task_options: How to ask, `{"scale": 3}`; as text after `--task-option`.
+        sweep: Several values of settings, `{"sampling.steps": [5, 10]}`: one cell each, of two settings every
+            combination; as text after `--sweep`. Settings of sampling are swept over the same weights.
         out: The folder for records.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
@@ -102,6 +107,7 @@ def run(
         name=name,
         task=task,
         task_options=task_options,
+        sweep=sweep,
     )
     return pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True)
 
@@ -115,37 +121,41 @@ def run_cells(
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = SILENT,
+    sweep: Mapping[str, Sequence[Any]] | Sequence[str] = (),
     **options: Unpack[CellOptions],
 ) -> list[CellOutcome]:
     """`carry_out` of the cells that these options ask for; `runner.spec.CellSpec` says what they mean."""
     runtime = Runtime(resolve_device(device), batch_size, progress)
-    spec = CellSpec.of(model=model, dataset=dataset, **options)
-    return carry_out(spec, seed_list(seeds), as_path(out), runtime)
+    swept = combinations(CellSpec.of(model=model, dataset=dataset, **options), lists_of(sweep))
+    return carry_out(swept, seed_list(seeds), as_path(out), runtime)
 
 
-def carry_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:
-    """Carry out one cell a seed, in order.
+def carry_out(swept: Sequence[Swept], seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:
+    """Carry out one cell a request and seed, in order.
 
     A finished cell is answered from its record. A cell that fails does not stop the next one; when all are
     through, `CellFailed` names those that did.
     """
     with default_float32():
-        return _carried_out(spec, seeds, out, runtime)
+        return _carried_out(swept, seeds, out, runtime)
 
 
-def _carried_out(spec: CellSpec, seeds: Sequence[int], out: Path, runtime: Runtime) -> list[CellOutcome]:
+def _carried_out(
+    swept: Sequence[Swept], seeds: Sequence[int], out: Path, runtime: Runtime
+) -> list[CellOutcome]:
     settle_in(runtime.progress)
     store = Store(out)
     store.check_writable()
     store.tidy()
     outcomes, failures = [], []
-    plans = make_plans(spec, seeds, Desk(runtime))
-    for plan in plans:
+    desk = Desk(runtime)
+    plans = [(plan, told) for spec, told in swept for plan in make_plans(spec, seeds, desk)]
+    for plan, told in plans:
         try:
             with failing_alone(plan.made_of):
                 outcomes.append(run_cell(plan, store, runtime))
         except CellFailed as error:
-            failures.append(f"seed {plan.seed}: {error}")
+            failures.append(f"seed {plan.seed}{told and f', {told}'}: {error}")
             runtime.progress.note(failures[-1])
     if failures:
         raise CellFailed(f"{len(failures)} of {len(plans)} cells failed. " + "; ".join(failures))

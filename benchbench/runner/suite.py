@@ -7,6 +7,7 @@
     [settings]                         # of every cell, as the options of `benchbench run`
     samples = 898
     metrics = ["standard"]
+    sweep = { width = [16, 32] }       # a cell for every combination of these settings' values
 
     [[exclude]]                        # cells that are not wanted
     model = "dcgan"
@@ -53,6 +54,7 @@ from benchbench.results.store import Store
 from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.spec import CellSpec, Images, Location, Names, Side, Whole, seed_list
+from benchbench.runner.sweep import Swept, combinations
 from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
 
@@ -62,7 +64,8 @@ _S = TypeVar("_S", bound="Settings")
 
 class Settings(BaseModel, extra="forbid", frozen=True):
     """What `benchbench run` would be told of a cell; unset ones are its defaults. The fields are those of
-    `runner.spec.CellSpec` beside model, dataset and seed, each of which may be missing; `set` is its `overrides`."""
+    `runner.spec.CellSpec` beside model, dataset and seed, each of which may be missing; `set` is its `overrides`, and
+    `sweep` makes several cells of one (`runner.sweep`)."""
 
     samples: Images = None
     size: Side = None
@@ -77,20 +80,22 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     name: str | None = None
     task: str | None = None
     task_options: dict[str, Any] = Field(default_factory=dict)
+    sweep: dict[str, list[Any]] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:
-        """These settings, and `other`'s where these say nothing; `set` is merged key by key."""
+        """These settings, and `other`'s where these say nothing; settings by name are merged key by key."""
         own = self.model_dump(exclude_unset=True)
         merged = {
             "set": {**other.set, **self.set},
             "task_options": {**other.task_options, **self.task_options},
+            "sweep": {**other.sweep, **self.sweep},
         }
         return Settings(**{**other.model_dump(exclude_unset=True), **own, **merged})
 
-    def spec(self, model: str, dataset: str) -> CellSpec:
+    def asked(self, model: str, dataset: str) -> list[Swept]:
         """What they ask for of a model on a dataset."""
-        said = self.model_dump(exclude={"set"}, exclude_none=True)
-        return CellSpec.of(model=model, dataset=dataset, overrides=self.set, **said)
+        said = self.model_dump(exclude={"set", "sweep"}, exclude_none=True)
+        return combinations(CellSpec.of(model=model, dataset=dataset, overrides=self.set, **said), self.sweep)
 
 
 class Match(BaseModel, extra="forbid", frozen=True):
@@ -139,10 +144,12 @@ class Suite(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True)
 class SuiteCell:
-    """One cell of a suite. `stored_as`: the dataset's name in the store. `seconds`: what it should take by past records
-    of the store, None where nobody knows. `reason`: of a broken one, which cannot be planned and has no key, why."""
+    """One cell of a suite. `told`: its combination of a sweep, in words. `stored_as`: the dataset's name in the store.
+    `seconds`: what it should take by past records of the store, None where nobody knows. `reason`: of a broken one,
+    which cannot be planned and has no key, why."""
 
     spec: CellSpec
+    told: str
     stored_as: str
     key: str
     state: State
@@ -167,7 +174,7 @@ class SuiteCell:
     @property
     def name(self) -> str:
         """For people: "vae on digits, seed 0"."""
-        return f"{self.model} on {self.dataset}, seed {self.seed}"
+        return f"{self.model} on {self.dataset}, seed {self.seed}{self.told and f', {self.told}'}"
 
 
 def load_suite(path: Path) -> Suite:
@@ -224,18 +231,18 @@ def plan_suite(
     cells: list[SuiteCell] = []
     with progress.stage("planning", len(pairs), "combination") as stage:
         for model, dataset in pairs:
-            for spec, seeds in _alike(suite, model, dataset):
+            for swept, seeds in _alike(suite, model, dataset):
                 try:
-                    plans = make_plans(spec, seeds, desk)
+                    plans = make_plans(swept.spec, seeds, desk)
                 except InputError as error:
                     raise InputError(
                         f"{model} on {short(dataset)}: {short(str(error), 1000)} "
                         "(or leave the pair out with [[exclude]])"
                     ) from error
                 except CellFailed as error:  # somebody else's model; no other cell can help it
-                    cells += [_broken(spec, seed, str(error)) for seed in seeds]
+                    cells += [_broken(swept, seed, str(error)) for seed in seeds]
                     continue
-                cells += [_cell(plan, spec, store, past) for plan in plans]
+                cells += [_cell(plan, swept, store, past) for plan in plans]
             stage.advance()
     place = {pair: n for n, pair in enumerate(itertools.product(suite.models, suite.datasets))}
     cells.sort(key=lambda cell: place[cell.model, cell.dataset])
@@ -245,8 +252,9 @@ def plan_suite(
     return cells
 
 
-def _cell(plan: Plan, spec: CellSpec, store: Store, past: pd.DataFrame) -> SuiteCell:
+def _cell(plan: Plan, swept: Swept, store: Store, past: pd.DataFrame) -> SuiteCell:
     """The cell of a plan, and what the store has of it."""
+    spec, told = swept
     state: State = "new"
     if store.find(plan.dataset.name, spec.model, plan.key) is not None:
         state = "done"
@@ -254,12 +262,14 @@ def _cell(plan: Plan, spec: CellSpec, store: Store, past: pd.DataFrame) -> Suite
         state = "begun"
     seconds = _estimate(past, spec.model, plan.dataset.name)
     asked = spec.model_copy(update={"seed": plan.seed})
-    return SuiteCell(asked, plan.dataset.name, plan.key, state, seconds)
+    return SuiteCell(asked, told, plan.dataset.name, plan.key, state, seconds)
 
 
-def _broken(spec: CellSpec, seed: int, reason: str) -> SuiteCell:
+def _broken(swept: Swept, seed: int, reason: str) -> SuiteCell:
     """A cell that cannot be planned."""
-    return SuiteCell(spec.model_copy(update={"seed": seed}), spec.dataset, "", "broken", None, reason)
+    spec, told = swept
+    asked = spec.model_copy(update={"seed": seed})
+    return SuiteCell(asked, told, spec.dataset, "", "broken", None, reason)
 
 
 def _check_names(cells: Sequence[SuiteCell]) -> None:
@@ -330,9 +340,9 @@ def run_suite(
         raise CellFailed(f"{len(failures)} of {len(cells)} cells failed. " + "; ".join(failures))
 
 
-def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[CellSpec, Sequence[int]]]:
+def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[Swept, Sequence[int]]]:
     """What is asked of a pair, with the seeds that share it."""
-    groups: dict[str, tuple[CellSpec, list[int]]] = {}
+    groups: dict[str, tuple[Swept, list[int]]] = {}
     for seed in suite.seeds:
         if any(match.of(model, dataset, seed) for match in suite.exclude):
             continue
@@ -341,8 +351,8 @@ def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[CellSpec, S
             if override.match.of(model, dataset, seed):
                 own = override.model_dump(exclude={"match"}, exclude_unset=True)
                 settings = Settings(**own).over(settings)
-        spec = settings.spec(model, dataset)
-        groups.setdefault(spec.model_dump_json(), (spec, []))[1].append(seed)
+        for swept in settings.asked(model, dataset):
+            groups.setdefault(swept.spec.model_dump_json(), (swept, []))[1].append(seed)
     yield from groups.values()
 
 

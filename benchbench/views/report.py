@@ -17,20 +17,17 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from benchbench.core.errors import InputError
 from benchbench.results.claims.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, of_family, short
 from benchbench.results.claims.numbers import Asked
-from benchbench.results.claims.ranks import pareto_front, told_apart
+from benchbench.results.claims.ranks import told_apart
 from benchbench.results.load import load_failures, records, results_of, which_seed
 from benchbench.results.summary import MODEL, summarise
-from benchbench.views import figures
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name
-from benchbench.views.figures import Point
+from benchbench.views.planes import higher_is_better, planes
 from benchbench.views.report_model import PageRecord, ReportFigure, ReportModel, page_of, report_model
 from benchbench.views.text import (
-    arrow,
     by_aspect,
     direction_words,
     heading,
@@ -134,7 +131,9 @@ def _section(
     if len(lead):  # of several directions, those numbers that go with it
         summary = summary[summary["direction"].isin(["", lead.iloc[0]["direction"]])]
     ordered = (
-        lead.sort_values(["control", "value"], ascending=[True, not _higher(lead)]) if len(lead) else lead
+        lead.sort_values(["control", "value"], ascending=[True, not higher_is_better(lead)])
+        if len(lead)
+        else lead
     )
     order = list(ordered["name"]) if len(lead) else []
     models = [
@@ -143,7 +142,7 @@ def _section(
         if name in by_model
     ]
     words = [plain(sentence) for sentence in _in_words(summary, frame, lead)]
-    return _Section(plain(title), words, _planes(summary, lead, looks), models)
+    return _Section(plain(title), words, planes(summary, lead, looks), models)
 
 
 def _lead(summary: pd.DataFrame) -> pd.DataFrame:
@@ -162,15 +161,11 @@ def _lead(summary: pd.DataFrame) -> pd.DataFrame:
     return lead.assign(control=lead["control"].fillna(False).astype(bool))
 
 
-def _higher(lines: pd.DataFrame) -> bool:
-    return bool(lines.iloc[0]["higher_is_better"])
-
-
 def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) -> Iterator[str]:
     """A few plain sentences: who leads and how surely, who covers most, who is fastest, who collapsed."""
     if lead.empty:
         return
-    models = lead[~lead["control"]].sort_values("value", ascending=not _higher(lead))
+    models = lead[~lead["control"]].sort_values("value", ascending=not higher_is_better(lead))
     metric = lead.iloc[0]["metric"] + direction_words(lead.iloc[0]["direction"])
     if len(models):
         first = models.iloc[0]
@@ -206,94 +201,10 @@ def _told_apart(frame: pd.DataFrame, lead: pd.DataFrame, first: str, second: str
     if max(len(found[name].by_seed) for name in (first, second)) == 1:
         return "; one run each does not tell what another seed would do"
     alike = {name: number for name, number in found.items() if number.conditions == found[first].conditions}
-    pairs = told_apart(alike, _higher(lead))
+    pairs = told_apart(alike, higher_is_better(lead))
     if (first, second) in pairs:
         return "; the two are told apart"
     return "; other seeds could turn the two round"
-
-
-def _planes(summary: pd.DataFrame, lead: pd.DataFrame, looks: Mapping[str, int]) -> list[ReportFigure]:
-    found = []
-    way = direction_words(lead.iloc[0]["direction"]) if len(lead) else ""
-    for extractor in sorted(set(summary["extractor"].dropna())):
-        pair = [_points(summary, f"{metric}_{extractor}") for metric in ("recall", "precision")]
-        if both := _both(*pair):
-            label = f"precision against recall on {extractor}{way}"
-            svg = figures.plane(both, "recall ↑", "precision ↑", looks)
-            found.append(
-                ReportFigure(
-                    f"Quality against diversity: {label}. Up and right is better.", Markup(svg), label
-                )
-            )
-    found += _perception(summary, looks)
-    rates = summary[(summary["metric"] == RATE) & summary["value"].notna()]
-    if len(lead):  # of a dataset with several tasks those of the one that leads
-        rates = rates[rates["task"] == lead.iloc[0]["task"]]
-    if len(lead) and len(rates) and rates["machine"].nunique(dropna=False) == 1:
-        metric, higher = lead.iloc[0]["metric"], _higher(lead)
-        if both := _both(_points(rates, RATE), _points(lead, metric)):
-            front = [] if (rates["busy"].fillna(0) > BUSY).any() else _front(both, lead, higher)
-            x_name = "sampling rate, images/s ↑"
-            # A distance whose spread goes with its size is seen best on the scale on which it is compared.
-            log_y = lead.iloc[0]["scale"] == "log" and all(y.value > 0 for _, y in both.values())
-            y_name = f"{metric} {arrow(higher)}"
-            svg = figures.plane(both, x_name, y_name, looks, log_x=True, log_y=log_y, front=front)
-            told = (
-                f"; the dashed line joins the Pareto front{way}: {', '.join(front)}"
-                if front
-                else "; some rates were taken while other programs were at work, so there is no Pareto front"
-            )
-            label = f"{plain(metric)} against sampling rate{way}"
-            found.append(ReportFigure(plain(f"Quality against throughput{told}."), Markup(svg), label))
-    return found
-
-
-def _perception(summary: pd.DataFrame, looks: Mapping[str, int]) -> Iterator[ReportFigure]:
-    """Of each scale of super-resolution, what Blau & Michaeli 2018 ("The Perception-Distortion Tradeoff") draw: how far
-    outputs are from their originals against how far all of them are from originals as images."""
-    tasks = summary[summary["task"].astype(str).str.startswith("super-resolution")]
-    for task, own in tasks.groupby("task", sort=True):
-        ranked = own[own["headline"].fillna(False) & own["value"].notna()]
-        for extractor in sorted(set(own["extractor"].dropna())):
-            distance = f"fd_{extractor}"
-            if ranked.empty or not (
-                both := _both(_points(own, metric := str(ranked.iloc[0]["metric"])), _points(own, distance))
-            ):
-                continue
-            svg = figures.plane(both, f"{metric} (dB) ↑", f"{distance} of pieces ↓", looks, log_y=True)
-            yield ReportFigure(
-                plain(
-                    f"Perception against distortion, {task}: right is closer to the originals, down is closer to what "
-                    "originals look like; a method that is best in one can be beaten in the other."
-                ),
-                Markup(svg),
-                plain(f"{distance} against {metric}, {task}"),
-            )
-
-
-def _front(both: Mapping[str, tuple[Point, Point]], lead: pd.DataFrame, higher: bool) -> list[str]:
-    """The models that none beats in both; controls take no part."""
-    controls = set(lead.loc[lead["control"], "name"])
-    names = [name for name in both if name not in controls]
-    if not names:
-        return []
-    sign = 1 if higher else -1
-    kept = pareto_front([both[n][0].value for n in names], [sign * both[n][1].value for n in names])
-    return [name for name, on_it in zip(names, kept, strict=True) if on_it]
-
-
-def _points(summary: pd.DataFrame, metric: str) -> dict[str, Point]:
-    lines = summary[(summary["metric"] == metric) & summary["value"].notna()].drop_duplicates("name")
-    return {
-        str(row["name"]): Point(
-            float(row["value"]), *(None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-        )
-        for row in lines.to_dict("records")
-    }
-
-
-def _both(x: Mapping[str, Point], y: Mapping[str, Point]) -> dict[str, tuple[Point, Point]]:
-    return {name: (x[name], y[name]) for name in x if name in y}
 
 
 def _lines(summary: pd.DataFrame) -> list[_Line]:

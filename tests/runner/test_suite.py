@@ -23,6 +23,7 @@ from benchbench.runner.executors.local import Job, LocalProcesses, Outcome
 from benchbench.runner.run import carry_out, run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import Suite, load_suite, plan_suite, run_suite
+from benchbench.runner.sweep import Swept
 
 CPU = torch.device("cpu")
 TEXT = """
@@ -68,7 +69,9 @@ class Inline:
             if reason is None:
                 asked = json.loads(json.dumps(job.arguments))
                 spec = CellSpec.model_validate(asked["spec"])
-                carry_out(spec, [spec.seed], Path(asked["out"]), Runtime(torch.device(asked["device"])))
+                carry_out(
+                    [Swept(spec)], [spec.seed], Path(asked["out"]), Runtime(torch.device(asked["device"]))
+                )
             yield Outcome(job, "failed" if reason else "done", reason, 1.0)
 
     def running(self) -> dict[Job, float]:
@@ -232,7 +235,7 @@ def test_settings_reach_the_run_as_toml() -> None:
     merged = type(suite.settings)(**own.model_dump(exclude={"match"}, exclude_unset=True)).over(
         suite.settings
     )
-    assert merged.spec("vae", "digits").overrides == {"steps": 7, "lr": 1e-3, "schedule": "cosine"}
+    assert merged.asked("vae", "digits")[0].spec.overrides == {"steps": 7, "lr": 1e-3, "schedule": "cosine"}
 
 
 @pytest.mark.costly

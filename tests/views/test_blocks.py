@@ -139,7 +139,12 @@ def test_a_plan_names_every_cell_and_key(width: int) -> None:
     """A key is typed to select a cell; half of one, or one in two lines, selects none."""
     cells = [
         SuiteCell(
-            CellSpec.of(model=model, dataset="openmoji-lines", seed=seed), "x", f"{n}{seed}" * 8, "new", 1e6
+            CellSpec.of(model=model, dataset="openmoji-lines", seed=seed),
+            "",
+            "x",
+            f"{n}{seed}" * 8,
+            "new",
+            1e6,
         )
         for n, model in enumerate(("lineart-colorizer", "cyclegan"))
         for seed in range(2)

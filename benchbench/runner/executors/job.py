@@ -80,9 +80,12 @@ def _carry_out(job: dict[str, Any]) -> None:
     from benchbench.core.runtime import Runtime
     from benchbench.runner.run import carry_out
     from benchbench.runner.spec import CellSpec
+    from benchbench.runner.sweep import Swept
 
     spec = CellSpec.model_validate(job["spec"])
-    carry_out(spec, [spec.seed], Path(job["out"]), Runtime(resolve_device(job["device"]), None, _Lines()))
+    carry_out(
+        [Swept(spec)], [spec.seed], Path(job["out"]), Runtime(resolve_device(job["device"]), None, _Lines())
+    )
 
 
 def _end_with_parent() -> None:
