@@ -95,7 +95,7 @@ def test_it_integrates_to_one_and_its_bits_are_those_of_the_integral() -> None:
     rule in float64 on 240² points of [-14, 14]² and on 20² of the square; to 1e-3, which also covers the mean over
     4,000 draws of noise, whose standard error is asked for beside it."""
     spec = ImageSpec(1, 2, True, 0)
-    model = build(spec, seed=3, spread=0.4).double()
+    model = build(spec, seed=6, spread=0.4).double()
     with torch.inference_mode():
         points = (torch.arange(240, dtype=torch.float64) + 0.5) / 240 * 28 - 14
         total = 0.0
@@ -106,9 +106,9 @@ def test_it_integrates_to_one_and_its_bits_are_those_of_the_integral() -> None:
             total += float(density.exp().sum()) * (28 / 240) ** 2
         assert total == pytest.approx(1, abs=1e-3)
 
-        image = torch.tensor([60, 200], dtype=torch.uint8).view(1, 1, 1, 2).expand(-1, 3, -1, -1)
+        image = torch.tensor([128, 158], dtype=torch.uint8).view(1, 1, 1, 2).expand(-1, 3, -1, -1)
         within = (torch.arange(20, dtype=torch.float64) + 0.5) / 20
-        square = torch.cartesian_prod(60 + within, 200 + within).view(-1, 1, 1, 2)
+        square = torch.cartesian_prod(128 + within, 158 + within).view(-1, 1, 1, 2)
         integral = -float(model.log_density(square).mean()) / (2 * math.log(2))
         n = 4_000
         nats = model.nats(image.expand(n, -1, -1, -1), "uniform", ImageRng(0, range(n)))
@@ -192,8 +192,8 @@ def test_protocols() -> None:
 
 @pytest.mark.parametrize("grey", [True, False])
 def test_images_and_nats_are_their_own(grey: bool) -> None:
-    """Five images in batches of 5, 2 and 1: the same pictures, up to a level where float noise meets a rounding, and the
-    same nats, of which float32 has five digits; grey ones are grey; a temperature of 0 draws one picture."""
+    """Five images in batches of 5, 2 and 1: the same pictures, up to a level where float noise meets a rounding, and
+    the same nats, of which float32 has five digits; grey ones are grey; a temperature of 0 draws one picture."""
     spec = ImageSpec(8, 8, grey, 0)
     model, images = build(spec, spread=0.1), pictures(5, spec)
     with torch.inference_mode():
