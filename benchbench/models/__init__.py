@@ -5,6 +5,7 @@ MODELS = {
     "vae": "benchbench.models.vae.vae:ConvVAE",
     "vae-mlp": "benchbench.models.vae.vae:MLPVAE",
     "beta-vae": "benchbench.models.vae.beta_vae:BetaVAE",
+    "vae-discretized": "benchbench.models.vae.discretized:DiscretizedVAE",
     "gan": "benchbench.models.gan.gan:GAN",
     "dcgan": "benchbench.models.gan.dcgan:DCGAN",
     "cgan": "benchbench.models.gan.cgan:CGAN",
@@ -51,5 +52,6 @@ MODELS = {
     "memorizer": "benchbench.models.controls:Memorizer",
     "collapsed": "benchbench.models.controls:Collapsed",
     "noise": "benchbench.models.controls:Noise",
+    "independent-pixels": "benchbench.models.independent:IndependentPixels",
     "degraded": "benchbench.models.controls:Degraded",
 }
