@@ -1,7 +1,7 @@
 """Independent pixels: every value of an image with a histogram of its own, of the training images.
 
-A control for likelihoods: what a model knows of how pixels belong together it must show by fewer bits than this. Its own
-number is a closed form, the cross-entropy of two histograms.
+A control for likelihoods: what a model knows of how pixels belong together it must show by fewer bits than this. Its
+own number is a closed form, the cross-entropy of two histograms.
 """
 
 from __future__ import annotations
