@@ -148,8 +148,8 @@ def test_what_an_extractor_sees_beyond_the_pictures_is_noted(digits: Dataset) ->
 
 
 def test_control_rows_are_told_apart_from_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours are those of models/controls.py, the identity, the kernels that edit and independent pixels, no more; a plugin's model says it
-    of itself, as these do."""
+    """Ours are those of models/controls.py, the identity, the kernels that edit and independent pixels, no more; a
+    plugin's model says it of itself, as these do."""
     ours = {name for name in MODELS.names() if MODELS.get(name).__module__ == "benchbench.models.controls"}
     assert ours | {"identity"} == CONTROLS
     edits = {"edit-nearest", "edit-bilinear", "edit-bicubic"}

@@ -59,7 +59,7 @@ class RealNVP(nn.Module):
         width: int = Field(
             default=32, ge=1, description="channels of the couplings' networks; twice as many a scale on"
         )
-        blocks: int = Field(default=4, ge=1, description="residual blocks of each of these networks")
+        blocks: int = Field(default=4, ge=1, le=100, description="residual blocks of each of these networks")
         scales: int = Field(
             default=0,
             ge=0,
