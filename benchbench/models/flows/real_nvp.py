@@ -54,12 +54,12 @@ class RealNVP(nn.Module):
     reference: ClassVar[str] = "Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803"
 
     class Config(BaseModel, extra="forbid", frozen=True):
-        """The paper's for images of 32×32; for CIFAR-10 it has 64 channels, 8 blocks and 2 scales."""
+        """The paper has 4 blocks for images of 32×32; for CIFAR-10 64 channels, 8 blocks and 2 scales."""
 
         width: int = Field(
             default=32, ge=1, description="channels of the couplings' networks; twice as many a scale on"
         )
-        blocks: int = Field(default=4, ge=1, le=100, description="residual blocks of each of these networks")
+        blocks: int = Field(default=2, ge=1, le=100, description="residual blocks of each of these networks")
         scales: int = Field(
             default=0,
             ge=0,
