@@ -161,15 +161,19 @@ class LikelihoodEstimate:
         name: As metrics name it behind `bits_per_dim`: "" for the exact probability of the 8-bit image, "uniform" for
             the density of the image with uniform noise on it, "elbo", "iwae64". Numbers of different names are never
             compared.
-        relation: Of its expectation to the true value under this model: "exact", or an "upper bound" of it.
+        relation: Of its expectation to the true value under this model, that of the density where levels are made
+            continuous: "exact", or an "upper bound" of it.
         dequantization: How 8-bit levels are made continuous: "none" where the model speaks of the levels themselves.
         facts: What else the number depends on, JSON-able: samples, solver, tolerance.
+        costly: Whether it takes many evaluations of a network an image. The task `likelihood` asks for it all the same;
+            `generation` then leaves it out.
     """
 
     name: str
     relation: Literal["exact", "upper bound"]
     dequantization: Literal["none", "uniform"]
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    costly: bool = False
 
 
 @runtime_checkable

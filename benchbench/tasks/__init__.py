@@ -6,6 +6,7 @@ TASKS = {
     "translation": "benchbench.tasks.translation:Translation",
     "stylization": "benchbench.tasks.stylization:Stylization",
     "classification": "benchbench.tasks.classification:Classification",
+    "likelihood": "benchbench.tasks.likelihood:LikelihoodTask",
     "super-resolution": "benchbench.tasks.restoration.super_resolution:SuperResolution",
     "denoise": "benchbench.tasks.restoration.denoise:Denoise",
     "deblock": "benchbench.tasks.restoration.deblock:Deblock",

@@ -2,7 +2,8 @@
 
 A conditional generator is asked for the classes of the training images, in an order of the seed's: the samples
 then have the class shares of what they are held against, as the field has it for class-conditional FID. An autoencoder
-also gives back held-out images (`tasks.reconstruction`).
+also gives back held-out images (`tasks.reconstruction`); a model that says how probable images are is asked that of
+held-out ones (`tasks.likelihood`), where it takes no more than a few evaluations of its network.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from benchbench.tasks.base import (
     one,
 )
 from benchbench.tasks.evidence import gather, placed, reference
+from benchbench.tasks.likelihood import TASK as LIKELIHOOD
+from benchbench.tasks.likelihood import affordable, likelihood_beside
 from benchbench.tasks.pictures import (
     Neighbours,
     Picture,
@@ -75,8 +78,12 @@ class Generation(OneDataset):
         return hasattr(model, "sample")
 
     def parts(self, model: nn.Module) -> list[str]:
-        """Both, whether or not the model gives anything back."""
-        return ["generation", "reconstruction"]
+        """The first two, whether or not the model gives anything back; the third where it has a likelihood."""
+        return [
+            "generation",
+            "reconstruction",
+            *([LIKELIHOOD] if affordable(model) else []),
+        ]
 
     def n_samples(self, model: str, data: TaskData, asked: int | None) -> int:
         """As many as there are training images, at most 10,000."""
@@ -113,6 +120,7 @@ class Generation(OneDataset):
             outcomes = score(request.metrics, evidence)
             real_twins = duplicates_among_real(evidence, outcomes)
             stage.advance(len(request.metrics))
+        probable, stated = likelihood_beside(model, own, request.seed, runtime)
         n = min(SAMPLING_BATCH, request.n_samples)
         device = runtime.device
         speed = runtime.comm.first(
@@ -128,6 +136,7 @@ class Generation(OneDataset):
         return TaskResult(
             [
                 *(_number(outcome, own, request) for outcome in (*outcomes, *request.unmet)),
+                *probable,
                 *(Number(found, self.name) for found in speed),
             ],
             pictures if shown is None else [*pictures, shown],
@@ -135,6 +144,7 @@ class Generation(OneDataset):
                 "classes": class_counts(own.name, own.classes, evidence),
                 "duplicates_among_real": real_twins,
                 "labels": "training distribution" if asked is not None else None,
+                **stated,
             },
         )
 

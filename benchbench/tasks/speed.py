@@ -52,22 +52,24 @@ class Measurement:
             the others, for example "quality".
         unit: "images/s", "ms", "MiB", …; "" for a count.
         higher_is_better: None for what is no property of a model, such as the load of the machine.
-        estimate: The number, with its range where it was repeated.
+        estimate: The number, with its range where it was repeated; None where there is none.
         n_images: On how many images it was measured, a batch or one; None where on none.
         scale: On which its spread is even; rates and sizes scatter in proportion.
         ends: The smallest and the largest value it can take; None for an end that is open.
         version: Raised when the same name comes to mean another quantity.
+        reason: Why there is no number, in one sentence; None where there is one.
     """
 
     metric: str
     aspect: Aspect
     unit: str
     higher_is_better: bool | None
-    estimate: Estimate
+    estimate: Estimate | None
     n_images: int | None = None
     scale: Scale = "log"
     ends: Range = (0.0, None)
     version: int = 1
+    reason: str | None = None
 
 
 def measure_sampling(

@@ -16,7 +16,8 @@ import pandas as pd
 from benchbench.results.claims.conditions import short_name
 from benchbench.views.text import plain
 
-CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity", "degraded")  # no paper, and none is missed
+# No paper, and none is missed.
+CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity", "degraded", "independent-pixels")
 # Formulas of textbooks, and networks of the project's own (those of `cnn_*` are cited by what they judge).
 OURS = (
     "psnr",

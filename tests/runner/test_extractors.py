@@ -148,12 +148,12 @@ def test_what_an_extractor_sees_beyond_the_pictures_is_noted(digits: Dataset) ->
 
 
 def test_control_rows_are_told_apart_from_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours are those of models/controls.py, the identity and the kernels that edit, no more; a plugin's model says it
-    of itself, as these do."""
+    """Ours are those of models/controls.py, the identity, the kernels that edit and independent pixels, no more; a
+    plugin's model says it of itself, as these do."""
     ours = {name for name in MODELS.names() if MODELS.get(name).__module__ == "benchbench.models.controls"}
     assert ours | {"identity"} == CONTROLS
     edits = {"edit-nearest", "edit-bilinear", "edit-bicubic"}
-    assert {name for name in MODELS.names() if is_control(name)} == CONTROLS | edits
+    assert {name for name in MODELS.names() if is_control(name)} == CONTROLS | edits | {"independent-pixels"}
     theirs = type("Theirs", (), {"control": True})
     monkeypatch.setattr(Registry, "get", lambda self, name: theirs)
     assert is_control("theirs")

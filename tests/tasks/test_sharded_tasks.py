@@ -83,6 +83,11 @@ CELLS = {
     "translation": ("cyclegan", "pairs", {"overrides": {"width": 4, "blocks": 1, "disc_layers": 1}}),
     "translation-hinted": ("lineart-colorizer", "pairs", {"overrides": {"width": 4, "disc_layers": 1}}),
     "classification": ("cnn", "classes", {}),
+    "likelihood": (
+        "vae-discretized",
+        "classes",
+        {"task": "likelihood", "overrides": {"latent": 4, "width": 4, "sampling.iwae_samples": 3}},
+    ),
 }
 
 
