@@ -1,21 +1,23 @@
-"""BigGAN (Brock, Donahue & Simonyan 2019): a class-conditional GAN that gains by size, and trades variety for fidelity.
+"""BigGAN (Brock, Donahue & Simonyan 2019): a class-conditional GAN that gains by size, and trades variety for
+fidelity.
 
 What it is made of (sections 2 and 3, appendix B):
 
 - residual networks with self-attention (Zhang et al. 2018) and spectral norm (Miyato et al. 2018) in both players;
-- one embedding of the class for all of the generator; beside it each block sees its own piece of the latent. Gains, around
-  1, and biases, around 0, of the block's batch norms are linear in the two;
+- one embedding of the class for all of the generator; beside it each block sees its own piece of the latent. Gains,
+  around 1, and biases, around 0, of the block's batch norms are linear in the two;
 - a projection discriminator (Miyato & Koyama 2018) and the hinge loss, two of its turns to one of the generator's;
-- orthogonal initial weights, and the regularisation of equation 3, which pushes the filters of the generator apart and says
-  nothing of their norms;
+- orthogonal initial weights, and the regularisation of equation 3, which pushes the filters of the generator apart
+  and says nothing of their norms;
 - truncation: latents beyond a threshold are drawn again, a setting of sampling (`sampling.truncation`);
 - the generator's weights are averaged (`training.ema_decay`), its batch norms measured anew
   (`training.standing_statistics`).
 
-Where this departs: the number of blocks follows the size of the images as in `dcgan` (the short side comes down to about 4),
-channels double with each halving up to 16 times, so that at 128×128 both networks are those of table 4; a latent that the
-pieces do not divide gives its first pieces one number more; queries and keys of the attention see all positions, without
-pooling. No BigGAN-deep. Other sizes than powers of two are cropped from larger ones and filled up with mid-grey.
+Where this departs: the number of blocks follows the size of the images as in `dcgan` (the short side comes down to
+about 4), channels double with each halving up to 16 times, so that at 128×128 both networks are those of table 4; a
+latent that the pieces do not divide gives its first pieces one number more; queries and keys of the attention see all
+positions, without pooling. No BigGAN-deep. Other sizes than powers of two are cropped from larger ones and filled up
+with mid-grey.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ class BigGAN(Adversarial):
         latent: int = Field(
             default=120, ge=1, le=MOST_LATENT, description="size of the noise, split over the blocks"
         )
-        n_dis: int = Field(default=2, ge=1, description="discriminator turns before each turn of the generator")
+        n_dis: int = Field(
+            default=2, ge=1, description="discriminator turns before each turn of the generator"
+        )
         width: int = Field(
             default=96, ge=1, description="channels of the largest maps (ch); doubled with each halving"
         )
@@ -114,7 +118,9 @@ class BigGAN(Adversarial):
         """Miyato et al. 2018, equation 17, and β times equation 3 of the paper."""
         loss = critic_generator(fake)
         if self.config.orthogonal:
-            penalty = sum((off_diagonal(weight) for weight in filters(self.generator)), torch.zeros_like(loss))
+            penalty = sum(
+                (off_diagonal(weight) for weight in filters(self.generator)), torch.zeros_like(loss)
+            )
             loss = loss + self.config.orthogonal * penalty
         return loss
 
@@ -139,7 +145,7 @@ def filters(network: nn.Module) -> Iterator[Tensor]:
     """The weights under spectral norm, as the optimiser moves them."""
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
-            yield module.parametrizations.weight.original  # type: ignore[union-attr]
+            yield module.get_parameter("parametrizations.weight.original")
 
 
 def _orthogonal_and_normalized(network: nn.Module, besides: Sequence[nn.Module] = ()) -> None:
@@ -174,25 +180,33 @@ class UpBlock(nn.Module):
     def __init__(self, before: int, after: int, condition: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(ConditionalBatchNorm2d(width, condition) for width in (before, after))
-        self.first, self.second = nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)
+        self.first, self.second = (
+            nn.Conv2d(before, after, 3, padding=1),
+            nn.Conv2d(after, after, 3, padding=1),
+        )
         self.skip = nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         made = F.interpolate(F.relu(self.norms[0](x, condition)), scale_factor=2)
         made = self.second(F.relu(self.norms[1](self.first(made), condition)))
-        summed: Tensor = made + F.interpolate(self.skip(x), scale_factor=2)  # 1×1: the order is of no consequence
+        summed: Tensor = made + F.interpolate(
+            self.skip(x), scale_factor=2
+        )  # 1×1: the order is of no consequence
         return summed
 
 
 class DownBlock(nn.Module):
-    """Figure 15c: `before` to `after` channels, half the sides if `down`. `first` of all it takes pixels, whose darker
-    half no rectifier shall lose."""
+    """Figure 15c: `before` to `after` channels, half the sides if `down`. `first` of all it takes pixels, whose
+    darker half no rectifier shall lose."""
 
     def __init__(self, before: int, after: int, down: bool = True, first: bool = False) -> None:
         super().__init__()
         self.pool: nn.Module = nn.AvgPool2d(2) if down else nn.Identity()
         self.enter: nn.Module = nn.Identity() if first else nn.ReLU()
-        self.first, self.second = nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)
+        self.first, self.second = (
+            nn.Conv2d(before, after, 3, padding=1),
+            nn.Conv2d(after, after, 3, padding=1),
+        )
         self.skip: nn.Module = nn.Conv2d(before, after, 1) if down or before != after else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
