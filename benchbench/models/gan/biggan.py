@@ -5,7 +5,8 @@ What it is made of (sections 2 and 3, appendix B):
 
 - residual networks with self-attention (Zhang et al. 2018) and spectral norm (Miyato et al. 2018) in both players;
 - one embedding of the class for all of the generator; beside it each block sees its own piece of the latent. Gains,
-  around 1, and biases, around 0, of the block's batch norms are linear in the two;
+  around 1, and biases, around 0, of the block's batch norms are linear in the two. The first piece alone makes the
+  smallest maps: so the parameters are as many as table 1 says;
 - a projection discriminator (Miyato & Koyama 2018) and the hinge loss, two of its turns to one of the generator's;
 - orthogonal initial weights, and the regularisation of equation 3, which pushes the filters of the generator apart
   and says nothing of their norms;
@@ -229,12 +230,12 @@ class BigGANGenerator(nn.Module):
         channels = channels_from_the_image(config.width, levels)[::-1]
         self.start = (channels[0], *smallest_maps(spec))
         self.embedding = nn.Embedding(spec.n_classes, config.embedding)
-        first, *pieces = (
-            len(piece) + config.embedding for piece in torch.arange(config.latent).tensor_split(levels + 1)
-        )
+        first, *pieces = (len(piece) for piece in torch.arange(config.latent).tensor_split(levels + 1))
         self.project = nn.Linear(first, math.prod(self.start))
         widths = itertools.pairwise([channels[0], *channels])
-        self.blocks = nn.ModuleList(UpBlock(*pair, size) for pair, size in zip(widths, pieces, strict=True))
+        self.blocks = nn.ModuleList(
+            UpBlock(*pair, size + config.embedding) for pair, size in zip(widths, pieces, strict=True)
+        )
         self.attended = levels - config.attention  # the block whose input is attended to
         self.attention = SelfAttention([channels[0], *channels][self.attended]) if config.attention else None
         self.norm = nn.BatchNorm2d(channels[-1])
@@ -242,12 +243,12 @@ class BigGANGenerator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         shared = self.embedding(labels)
-        pieces = [torch.cat([piece, shared], 1) for piece in z.tensor_split(len(self.blocks) + 1, dim=1)]
-        x = self.project(pieces[0]).unflatten(1, self.start)
-        for number, (block, condition) in enumerate(zip(self.blocks, pieces[1:], strict=True)):
+        first, *pieces = z.tensor_split(len(self.blocks) + 1, dim=1)
+        x = self.project(first).unflatten(1, self.start)
+        for number, (block, piece) in enumerate(zip(self.blocks, pieces, strict=True)):
             if self.attention is not None and number == self.attended:
                 x = self.attention(x)
-            x = block(x, condition)
+            x = block(x, torch.cat([piece, shared], dim=1))
         images: Tensor = self.to_image(F.relu(self.norm(x))).tanh()
         return images
 
