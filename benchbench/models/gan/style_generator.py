@@ -178,7 +178,10 @@ class StyleGenerator(nn.Module):
         n = len(styles)
         if noise is None:
             noise = [torch.randn(n, 1, *side, device=styles.device) for side in self.sides]
-        x, images = self.constant.expand(n, -1, -1, -1), None
+        x, images = (
+            self.constant.repeat(n, 1, 1, 1),
+            None,
+        )  # no view, which would count as learning without grad
         for number, (layer, added) in enumerate(zip(self.layers, noise, strict=True)):
             x = layer(x, styles[:, number], added)
             if number % 2 == 0:
