@@ -112,6 +112,17 @@ def test_gradients_come_through() -> None:
     assert x.grad.flatten(1).any(1).all()
 
 
+def test_pixels_keep_their_places_under_autocast() -> None:
+    """The same draws with and without bfloat16 around them give the same images, bit for bit."""
+    augmentation, x = AdaptiveAugmentation(0.6, 100), pictures(6)
+    augmentation.p.fill_(1)
+    torch.manual_seed(0)
+    expected = augmentation(x)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(augmentation(x), expected)
+
+
 def test_the_probability_follows_the_signs() -> None:
     """Equation 1: three of four positive scores are r = ½, below the target of 0.6: p falls, but not under 0. Five of
     six are ⅔, above it: p rises by 6 of 100 images. Each change forgets what was seen; nothing seen changes

@@ -45,8 +45,10 @@ class AdaptiveAugmentation(nn.Module):
             self.register_buffer(name, torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images N×C×H×W, augmented with probability p."""
-        return coloured(moved(x, self.p), self.p)
+        """Images N×C×H×W, augmented with probability p; in float32 also under autocast, whose half precision would put
+        pixels beside their places."""
+        with torch.autocast(x.device.type, enabled=False):
+            return coloured(moved(x.float(), self.p), self.p)
 
     @property
     def overfitting(self) -> Tensor:
