@@ -182,7 +182,8 @@ def test_a_turn_leaves_the_other_weights_untouched(row: str, mover: str) -> None
 @every
 def test_turns_and_columns(row: str) -> None:
     """Goodfellow et al. 2014, algorithm 1: n_dis turns of the discriminator, then one of the generator, and lazy
-    regularisations where a family has some. Curves are the mean scores; together with the loss they obey the family's own formula (checked in its tests)."""
+    regularisations where a family has some. Curves are the mean scores; together with the loss they obey the family's
+    own formula (checked in its tests)."""
     model = build(row)
     n_dis = 2 if row in {"wgan-gp", "biggan"} else 1
     main = [phase.player for phase in model.phases() if phase.name == "main"]
@@ -314,8 +315,9 @@ def test_protocols(row: str) -> None:
 
 @every
 def test_standing_pass(row: str) -> None:
-    """Running statistics of the generator's batch norms move, where it has any, and whatever else its passes in training
-    mode move: the power iteration of BigGAN, the mean style of StyleGAN2. The model stays in the mode it was in."""
+    """Running statistics of the generator's batch norms move, where it has any, and whatever else its passes in
+    training mode move: the power iteration of BigGAN, the mean style of StyleGAN2. The model stays in the mode it was
+    in."""
     model = build(row).eval()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     model.standing_pass(5)

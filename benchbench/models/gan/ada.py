@@ -7,7 +7,7 @@ Where it is above the target p rises, else it falls, by the share that these ima
 which it would have gone from 0 to 1; it stays within [0, 1].
 
 Operations, their order and distributions are those of appendix B for pixel blitting, general geometry and colour, the
-ones that the paper ends up with ("bgc", section 3.2): flip, quarter turn, whole pixels, scale, rotation, scale of one
+ones that the paper ends up with (its "bgc"): flip, quarter turn, whole pixels, scale, rotation, scale of one
 side, rotation, fractions of pixels; brightness, contrast, luma flip, hue, saturation. All geometry of an image is one
 affine map and all colour another.
 
