@@ -12,6 +12,8 @@ MODELS = {
     "wgan-gp": "benchbench.models.gan.wgan_gp:WGANGP",
     "sngan": "benchbench.models.gan.sngan:SNGAN",
     "real-nvp": "benchbench.models.flows.real_nvp:RealNVP",
+    "biggan": "benchbench.models.gan.biggan:BigGAN",
+    "stylegan2": "benchbench.models.gan.stylegan2:StyleGAN2",
     "cyclegan": "benchbench.models.translation.cyclegan:CycleGAN",
     "pix2pix": "benchbench.models.translation.pix2pix:Pix2Pix",
     "lineart-colorizer": "benchbench.models.translation.lineart_colorizer:LineartColorizer",

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
-from benchbench.core.protocols import Fittable, Trainable
+from benchbench.core.protocols import Fittable, Sampled, Trainable
 from benchbench.core.weights_file import read_weights
 from benchbench.data.pipeline.decode import NoRoomError
 from benchbench.data.pipeline.image_source import Images, in_memory
@@ -68,6 +68,10 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         training, monitor = read_training(before), read_manifest(before / RUN).monitor
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
+        if isinstance(
+            model, Sampled
+        ):  # weights that the training chooses or measures by samples serve every sampling
+            model.sampling = type(model).Sampling()
         panel, data = None, plan.task.training_data(model, plan.dataset)
         if plan.watcher is not None:
             panel = Panel(
@@ -89,6 +93,8 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             progress=progress,
             monitor=panel,
         )
+        if isinstance(model, Sampled):
+            model.sampling = plan.sampling
     return Prepared(model.eval(), training, monitor)
 
 

@@ -30,8 +30,14 @@ FAMILY = {
     "wgan-gp": ("wgan-gp", {"width": 4, "n_dis": 2}),
     "sngan": ("sngan", {"width": 4}),
     "sngan-projection": ("sngan", {"width": 4, "projection": True}),
+    "biggan": ("biggan", {"width": 4, "embedding": 3, "orthogonal": 0.0}),
+    "stylegan2": ("stylegan2", {"width": 4, "style": 6}),
+    "stylegan2-conditional": (
+        "stylegan2",
+        {"width": 4, "style": 6, "mapping_layers": 2, "conditional": True, "ada": True},
+    ),
 }
-CONDITIONAL = {"cgan", "sngan-projection"}
+CONDITIONAL = {"cgan", "sngan-projection", "biggan", "stylegan2-conditional"}
 CONVOLUTIONAL = set(FAMILY) - {"gan", "gan-bn"}
 COLOUR = ImageSpec(8, 8, False, 3)
 every = pytest.mark.parametrize("row", list(FAMILY))
@@ -175,11 +181,13 @@ def test_a_turn_leaves_the_other_weights_untouched(row: str, mover: str) -> None
 
 @every
 def test_turns_and_columns(row: str) -> None:
-    """Goodfellow et al. 2014, algorithm 1: n_dis turns of the discriminator, then one of the generator. Curves
-    are the mean scores; together with the loss they obey the family's own formula (checked in its tests)."""
+    """Goodfellow et al. 2014, algorithm 1: n_dis turns of the discriminator, then one of the generator, and lazy
+    regularisations where a family has some. Curves are the mean scores; together with the loss they obey the family's
+    own formula (checked in its tests)."""
     model = build(row)
-    n_dis = 2 if row == "wgan-gp" else 1
-    assert [phase.player for phase in model.phases()] == ["discriminator"] * n_dis + ["generator"]
+    n_dis = 2 if row in {"wgan-gp", "biggan"} else 1
+    main = [phase.player for phase in model.phases() if phase.name == "main"]
+    assert main == ["discriminator"] * n_dis + ["generator"]
     loss, logs = model.loss(Phase("discriminator"), batch_of())
     assert loss.ndim == 0
     assert {"d_real", "d_fake"} <= logs.keys()
@@ -307,16 +315,23 @@ def test_protocols(row: str) -> None:
 
 @every
 def test_standing_pass(row: str) -> None:
-    """Running statistics of the generator's batch norms move, where it has any; nothing else does, and the
-    model stays in the mode it was in."""
+    """Running statistics of the generator's batch norms move, where it has any, and whatever else its passes in
+    training mode move: the power iteration of BigGAN, the mean style of StyleGAN2. The model stays in the mode it was
+    in."""
     model = build(row).eval()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     model.standing_pass(5)
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
     assert all(key.startswith("generator.") for key in changed)
-    assert {key.rpartition(".")[2] for key in changed} == (
-        set() if row == "gan" else {"running_mean", "running_var", "num_batches_tracked"}
-    )
+    norms, iteration = {"running_mean", "running_var", "num_batches_tracked"}, {"_u", "_v"}
+    styles = {"w_mean"}
+    special = {
+        "gan": set(),
+        "biggan": norms | iteration,
+        "stylegan2": styles,
+        "stylegan2-conditional": styles,
+    }
+    assert {key.rpartition(".")[2] for key in changed} == special.get(row, norms)
     assert not any(module.training for module in model.modules())
 
 

@@ -76,6 +76,8 @@ def test_no_parameters() -> None:
         ("dcgan", "generator"),
         ("cgan", "generator"),
         ("sngan", "generator"),
+        ("biggan", "generator"),
+        ("stylegan2", "generator"),
         ("vae", "decoder"),
     ],
 )
