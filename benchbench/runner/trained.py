@@ -68,9 +68,8 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         training, monitor = read_training(before), read_manifest(before / RUN).monitor
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
-        if isinstance(
-            model, Sampled
-        ):  # weights that the training chooses or measures by samples serve every sampling
+        # Weights that the training chooses or measures by samples serve every sampling.
+        if isinstance(model, Sampled):
             model.sampling = type(model).Sampling()
         panel, data = None, plan.task.training_data(model, plan.dataset)
         if plan.watcher is not None:
