@@ -1,0 +1,178 @@
+"""Solvers of dy/dt = f(t, y) for a batch of rows, each its own problem, and the density that goes along with them.
+
+The state is N×D, a row an image. Fixed steps are the same for all rows. `dopri5` has times and steps of its own for each
+row, and only rows that have not arrived are evaluated: what is computed for an image, and how often the network is asked
+for it, does not depend on its batch.
+
+`with_divergence` adds a column to the state, the integral of div f. With it the way back from an image is its
+log-density (Chen et al. 2018, equation 8; Grathwohl et al. 2019, equation 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from benchbench.core.errors import InputError
+
+Field = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""f(t, y, rows): times (M,), states M×D, and which rows of the batch they are, int64 (M,); M×D."""
+Solver = Literal["euler", "midpoint", "heun"]
+MOST_STEPS = 10_000
+
+
+def euler(f: Callable[[float, Tensor], Tensor], t: float, h: float, y: Tensor) -> Tensor:
+    """Order 1, one evaluation."""
+    return y + h * f(t, y)
+
+
+def midpoint(f: Callable[[float, Tensor], Tensor], t: float, h: float, y: Tensor) -> Tensor:
+    """Order 2, two evaluations."""
+    return y + h * f(t + h / 2, y + h / 2 * f(t, y))
+
+
+def heun(f: Callable[[float, Tensor], Tensor], t: float, h: float, y: Tensor) -> Tensor:
+    """Order 2, two evaluations: the mean of the slopes at both ends."""
+    slope = f(t, y)
+    return y + h / 2 * (slope + f(t + h, y + h * slope))
+
+
+STEPS: dict[Solver, Callable[[Callable[[float, Tensor], Tensor], float, float, Tensor], Tensor]] = {
+    "euler": euler,
+    "midpoint": midpoint,
+    "heun": heun,
+}
+
+
+def fixed(f: Field, y: Tensor, start: float, end: float, steps: int, solver: Solver) -> Tensor:
+    """`steps` equal steps from `start` to `end`, either of which may be the larger.
+
+    Args:
+        f: The field.
+        y: States at `start`, N×D.
+        start: The time of `y`.
+        end: The time of the answer.
+        steps: How many.
+        solver: Which.
+
+    Returns:
+        States at `end`, N×D.
+    """
+    rows = torch.arange(len(y), device=y.device)
+    times = [start + (end - start) * k / steps for k in range(steps + 1)]
+    for now, then in pairwise(times):
+        y = STEPS[solver](lambda t, at: f(at.new_full((len(at),), t), at, rows), now, then - now, y)
+    return y
+
+
+# Dormand & Prince 1980, the pair of orders 5 and 4 with seven stages; the last of a step is the first of the next.
+_TIMES = (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
+_STAGES = (
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+)
+_FOURTH = (5179 / 57600, 0.0, 7571 / 16695, 393 / 640, -92097 / 339200, 187 / 2100, 1 / 40)
+_ERROR = tuple(fifth - fourth for fifth, fourth in zip((*_STAGES[-1], 0.0), _FOURTH, strict=True))
+
+
+def dopri5(f: Field, y: Tensor, start: float, end: float, tolerance: float) -> Tensor:
+    """Steps as long as the estimated error of a row allows (Hairer, Nørsett & Wanner 1993, section II.4): its root mean
+    square, in units of tolerance·(1 + |y|), is at most 1 a step.
+
+    Args:
+        f: The field.
+        y: States at `start`, N×D.
+        start: The time of `y`.
+        end: The time of the answer; may be the smaller one.
+        tolerance: Absolute and relative.
+
+    Returns:
+        States at `end`, N×D.
+
+    Raises:
+        InputError: A row does not arrive: the field is no number, or the tolerance is out of reach.
+    """
+    y = y.clone()
+    t = y.new_full((len(y),), start)
+    h = y.new_full((len(y),), (end - start) / 20)
+    rows = torch.arange(len(y), device=y.device)
+    slope = f(t, y, rows)
+    for _ in range(MOST_STEPS):
+        if not len(rows):
+            return y
+        # Up to a millionth of the way is added to a step that would leave it, so that none is nearly nothing.
+        left = end - t[rows]
+        last = h[rows].abs() >= left.abs() - abs(end - start) * 1e-6
+        step = torch.where(last, left, h[rows])
+        new, new_slope, error = _dopri5_step(f, t[rows], step, y[rows], slope[rows], rows)
+        unit = tolerance * (1 + torch.maximum(y[rows].abs(), new.abs()))
+        size = (error / unit).square().mean(1).sqrt()
+        accepted = size <= 1  # not of what is no number
+        factor = (0.9 * size.clamp(min=1e-10) ** -0.2).nan_to_num(0.2).clamp(0.2, 10.0)
+        h[rows] = step * torch.where(accepted, factor, factor.clamp(max=1.0))
+        moved = rows[accepted]
+        t[moved] += step[accepted]
+        y[moved], slope[moved] = new[accepted], new_slope[accepted]
+        rows = rows[~(accepted & last)]
+    raise InputError(
+        f"dopri5 did not arrive after {MOST_STEPS:,} steps at a tolerance of {tolerance:g}; set a larger one, or a solver "
+        "of fixed steps"
+    )
+
+
+def _dopri5_step(
+    f: Field, t: Tensor, h: Tensor, y: Tensor, slope: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """States of fifth order after a step, slopes there, and the difference from the fourth order."""
+    slopes, new = [slope], y
+    for time, weights in zip(_TIMES, _STAGES, strict=True):
+        new = y + h[:, None] * sum(
+            (weight * one for weight, one in zip(weights, slopes, strict=True) if weight), torch.zeros_like(y)
+        )
+        slopes.append(f(t + time * h, new, rows))
+    error = sum(
+        (weight * one for weight, one in zip(_ERROR, slopes, strict=True) if weight), torch.zeros_like(y)
+    )
+    return new, slopes[-1], h[:, None] * error
+
+
+def with_divergence(f: Field, probes: Tensor | None = None) -> Field:
+    """A field of states with a column more, whose slope is div f.
+
+    Args:
+        f: Of N×D, differentiable; its rows do not see each other.
+        probes: K×N×D of ±1 for Hutchinson's estimate, the mean over K of vᵀ(∂f/∂y)v (Grathwohl et al. 2019, equation
+            7); None for the exact trace, D products.
+
+    Returns:
+        A field of states N×(D + 1).
+    """
+
+    def augmented(t: Tensor, state: Tensor, rows: Tensor) -> Tensor:
+        with torch.enable_grad():
+            y = state[:, :-1].detach().requires_grad_()
+            slope = f(t, y, rows)
+            if probes is None:
+                vectors = [
+                    torch.eye(y.shape[1], dtype=y.dtype, device=y.device)[i].expand_as(y)
+                    for i in range(y.shape[1])
+                ]
+            else:
+                vectors = list(probes[:, rows].unbind(0))
+            divergence = y.new_zeros(len(y))
+            for i, vector in enumerate(vectors):
+                (product,) = torch.autograd.grad(slope, y, vector, retain_graph=i < len(vectors) - 1)
+                divergence = divergence + (product * vector).sum(1)
+        if probes is not None:
+            divergence = divergence / len(probes)
+        return torch.cat([slope.detach(), divergence[:, None]], 1)
+
+    return augmented
