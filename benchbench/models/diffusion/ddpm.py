@@ -5,9 +5,9 @@ The network is asked for the noise ("epsilon", equation 14 of Ho et al.), the im
 `schedules` over any number of the T times; of the ancestral one, both fixed variances can be had.
 
 The bound (`nats`) is that of the whole chain of T times. Computing a thousand terms an image is dear, so
-`Sampling.elbo_terms` of those between the first and the last are drawn, one uniformly from each of as many equal parts of
-the chain, and each stands for its part: the mean is the bound's. The last step, to 8-bit levels, has the variance β̃_2,
-for β̃_1 is 0; so has Ho et al.'s program. A conditional model answers for images without their labels.
+`Sampling.elbo_terms` of those between the first and the last are drawn, one uniformly from each of as many equal
+parts of the chain, and each stands for its part: the mean is the bound's. The last step, to 8-bit levels, has the
+variance β̃_2, for β̃_1 is 0; so has Ho et al.'s program. A conditional model answers for images without their labels.
 
 Scope: variances are not learned.
 """
@@ -42,18 +42,18 @@ from benchbench.models.diffusion.schedules import (
 Prediction = Literal["epsilon", "v", "x0"]
 
 
-def target_of(prediction: Prediction, x: Tensor, noise: Tensor, kept: Tensor) -> Tensor:
-    """What the network is asked for, of images, their noise and the shares ᾱ (broadcast)."""
+def target_of(prediction: Prediction, x: Tensor, noise: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
+    """What the network is asked for, of images and their noise; signal: √ᾱ, spread: √(1 - ᾱ), broadcast."""
     if prediction == "epsilon":
         return noise
-    return x if prediction == "x0" else kept.sqrt() * noise - (1 - kept).sqrt() * x
+    return x if prediction == "x0" else signal * noise - spread * x
 
 
-def clean_of(prediction: Prediction, answer: Tensor, noisy: Tensor, kept: Tensor) -> Tensor:
-    """The clean images that an answer of the network means, beside x_t and the shares ᾱ (broadcast)."""
+def clean_of(prediction: Prediction, answer: Tensor, noisy: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
+    """The clean images that an answer of the network means, beside x_t; the rest as in `target_of`."""
     if prediction == "epsilon":
-        return (noisy - (1 - kept).sqrt() * answer) / kept.sqrt()
-    return answer if prediction == "x0" else kept.sqrt() * noisy - (1 - kept).sqrt() * answer
+        return (noisy - spread * answer) / signal
+    return answer if prediction == "x0" else signal * noisy - spread * answer
 
 
 class DDPM(Diffusion):
@@ -91,15 +91,17 @@ class DDPM(Diffusion):
         super().__init__(config, spec)
         shares = SCHEDULES[config.schedule](config.timesteps)
         self.shares: list[float] = shares.tolist()
-        self.register_buffer("kept", shares.float(), persistent=False)
-        self.kept: Tensor
+        self.register_buffer("signal", shares.sqrt().float(), persistent=False)
+        self.register_buffer("spread", (1 - shares).sqrt().float(), persistent=False)
+        self.signal: Tensor
+        self.spread: Tensor
 
     def errors(self, x: Tensor, noise: Tensor, u: Tensor, ask: Ask) -> Tensor:
         """Equation 14 at the time ⌊u·T⌋."""
         t = (u * self.config.timesteps).long().clamp(max=self.config.timesteps - 1)
-        kept = self._kept(t)
-        answer = ask(kept.sqrt() * x + (1 - kept).sqrt() * noise, self._time(t))
-        return (answer - target_of(self.config.prediction, x, noise, kept)).square()
+        signal, spread = self._parts(t)
+        answer = ask(signal * x + spread * noise, self._time(t))
+        return (answer - target_of(self.config.prediction, x, noise, signal, spread)).square()
 
     def draw(self, noise: Tensor, draws: DeviceRng, ask: Ask) -> Tensor:
         """By `schedules.ancestral` or `schedules.ddim`, as `sampling` says."""
@@ -136,8 +138,8 @@ class DDPM(Diffusion):
         def wrong(t: Tensor) -> tuple[Tensor, Tensor]:
             """Of each image the guess from its own time t, and its squared error, float64 (N,)."""
             noise = draws.normal(*x.shape[1:]).to(x.device)
-            kept = self._kept(t)
-            guess = self._clean(kept.sqrt() * x + (1 - kept).sqrt() * noise, t, ask)
+            signal, spread = self._parts(t)
+            guess = self._clean(signal * x + spread * noise, t, ask)
             return guess, (x - guess).double().square().flatten(1).sum(1)
 
         guess, _ = wrong(torch.zeros(len(x), dtype=torch.int64, device=x.device))
@@ -157,9 +159,9 @@ class DDPM(Diffusion):
             nats = nats + (end - first) * (x[0].numel() * constants[chosen] + weights[chosen] * error)
         return nats
 
-    def _kept(self, t: Tensor) -> Tensor:
-        """ᾱ of each image's time, to multiply images with."""
-        return self.kept[t][:, None, None, None]
+    def _parts(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """√ᾱ and √(1 - ᾱ) of each image's time, to multiply images with; rounded once, from float64."""
+        return self.signal[t][:, None, None, None], self.spread[t][:, None, None, None]
 
     def _time(self, t: Tensor) -> Tensor:
         """Times as the network takes them, 0 to 1000 whatever T is."""
@@ -167,5 +169,5 @@ class DDPM(Diffusion):
 
     def _clean(self, x: Tensor, t: Tensor, ask: Ask) -> Tensor:
         """The guess at the clean images."""
-        guess = clean_of(self.config.prediction, ask(x, self._time(t)), x, self._kept(t))
+        guess = clean_of(self.config.prediction, ask(x, self._time(t)), x, *self._parts(t))
         return guess.clamp(-1, 1) if self.sampling.clip else guess

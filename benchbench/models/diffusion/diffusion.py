@@ -1,14 +1,14 @@
 """What all diffusion models and flows here share: one network, a loss of noise and time, labels and guidance.
 
-Pattern: `Diffusion` owns the U-Net, the training, and what is drawn around a sampler (starting noise, labels, rounding); a
-family says what the network is asked (`errors`) and how images come out of noise (`draw`).
+Pattern: `Diffusion` owns the U-Net, the training, and what is drawn around a sampler (starting noise, labels,
+rounding); a family says what the network is asked (`errors`) and how images come out of noise (`draw`).
 
 - A loss is a mean over images of one time each. `errors` is a function of noise and of a number uniform on [0, 1) that
   says the time, so that held-out images can be asked with the same noise after every epoch.
 - Where labels are a condition, each is dropped with probability `label_dropout` while training (Ho & Salimans 2022,
   algorithm 1). `Sampling.guidance` is their w: (1 + w) times the answer with the label minus w times that without
-  (equation 6). All of our networks are asked for something of which noise, clean image and velocity are linear functions
-  at a given x and time, so guiding one guides all. At 0 the network is asked once a step, else twice.
+  (equation 6). Noise, clean image and velocity are affine in what any of our networks answers, at a given x and time,
+  so guiding the answer guides all of them. At 0 the network is asked once a step, else twice.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Diffusion(nn.Module):
         super().__init__()
         if config.conditional and not spec.n_classes:
             raise InputError(
-                "conditional=true learns to make images of a class but this dataset has no labels; use one with labels, "
-                "for example a folder with one subfolder a class"
+                "conditional=true learns to make images of a class but this dataset has no labels; use one with "
+                "labels, for example a folder with one subfolder a class"
             )
         self.config = config
         self.spec = spec
@@ -132,7 +132,10 @@ class Diffusion(nn.Module):
     # Observant
 
     def epoch_statistics(self, images: Tensor) -> dict[str, float]:
-        """The loss on held-out images, with the same noise and times every epoch, none told its label."""
+        """The loss on held-out images, with the same noise and times every epoch, none told its label; of a model that
+        was never shown an image without its label, nothing."""
+        if not self.knows_all:
+            return {}
         x = self.floats(images)
         rng = ImageRng(0, range(len(x)), x.device)
         noise, u = rng.normal(*x.shape[1:]), rng.uniform()
@@ -141,8 +144,8 @@ class Diffusion(nn.Module):
     # Generator
 
     def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
-        """`n` uint8 RGB images. A conditional model draws the labels that are not given, uniformly and first, from `rng`;
-        an unconditional one ignores them."""
+        """`n` uint8 RGB images. A conditional model draws the labels that are not given, uniformly and first, from
+        `rng`; an unconditional one ignores them."""
         device = self.device
         guidance = self.sampling.guidance
         if self.conditional:

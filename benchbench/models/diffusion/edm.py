@@ -11,18 +11,15 @@ the probability of images (`density`), whose noise has the variance σ_max² + �
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from benchbench.core.device_rng import DeviceRng
-from benchbench.core.protocols import ImageSpec, LikelihoodEstimate
-from benchbench.core.seeds import ImageRng
-from benchbench.models.diffusion.density import Trace, dequantized, nats_by_ode, uniform_estimate
-from benchbench.models.diffusion.diffusion import Ask, Diffusion, DiffusionConfig, Guided
+from benchbench.models.diffusion.density import Flow, FlowConfig, FlowSampling, Way
+from benchbench.models.diffusion.diffusion import Ask
 from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
 
 TIMES = 250  # c_noise, a few units wide, on the network's scale, where a step of 1 is small
@@ -45,24 +42,21 @@ def preconditioning(sigma: Tensor, sigma_data: float) -> Preconditioning:
     )
 
 
-class EDM(Diffusion):
+class EDM(Flow):
     """A preconditioned denoiser of every noise level."""
 
     reference: ClassVar[str] = (
         "Karras et al. 2022, Elucidating the Design Space of Diffusion-Based Generative Models, arXiv:2206.00364"
     )
 
-    class Config(DiffusionConfig, frozen=True):
+    class Config(FlowConfig, frozen=True):
         """The network, and the paper's constants of training."""
 
         sigma_data: float = Field(default=0.5, gt=0, le=10, description="standard deviation of the images")
         P_mean: float = Field(default=-1.2, ge=-10, le=10, description="mean of ln σ in training")
         P_std: float = Field(default=1.2, gt=0, le=10, description="standard deviation of ln σ in training")
-        dequantize: bool = Field(
-            default=False, description="uniform noise as wide as a level on the images that are learned from"
-        )
 
-    class Sampling(Guided, frozen=True):
+    class Sampling(FlowSampling, frozen=True):
         """The paper's for CIFAR-10 without churn; 2·steps - 1 evaluations."""
 
         steps: int = Field(
@@ -77,9 +71,6 @@ class EDM(Diffusion):
         S_min: float = Field(default=0.0, ge=0, le=1000, description="at levels from here")
         S_max: float = Field(default=1000.0, ge=0, le=1000, description="to here")
         S_noise: float = Field(default=1.0, gt=0, le=10, description="and this strong")
-        tolerance: float = Field(default=1e-5, ge=1e-7, le=1, description="of the probability")
-        trace: Trace = Field(default="hutchinson", description="how the probability sees volumes change")
-        probes: int = Field(default=1, ge=1, le=10_000, description="of hutchinson")
 
         @model_validator(mode="after")
         def _check(self) -> EDM.Sampling:
@@ -90,13 +81,6 @@ class EDM(Diffusion):
     config: Config
     sampling: Sampling = Sampling()
 
-    def __init__(self, config: Config, spec: ImageSpec) -> None:
-        super().__init__(config, spec)
-
-    def prepared(self, x: Tensor) -> Tensor:
-        """With noise on the levels where `dequantize` says so."""
-        return dequantized(x, torch.rand_like(x)) if self.config.dequantize else x
-
     def errors(self, x: Tensor, noise: Tensor, u: Tensor, ask: Ask) -> Tensor:
         """Equation 8 with λ(σ) = 1 / c_out², at the level whose rank is u: the squared error of F itself."""
         normal = torch.special.ndtri(u.double().clamp(1e-7, 1 - 1e-7)).to(x.dtype)
@@ -104,13 +88,15 @@ class EDM(Diffusion):
         scale = preconditioning(sigma, self.config.sigma_data)
         noisy = x + sigma * noise
         answer = ask(scale.c_in * noisy, TIMES * scale.c_noise.flatten())
-        return (answer - (x - scale.c_skip * noisy) / scale.c_out).square()
+        errors: Tensor = (answer - (x - scale.c_skip * noisy) / scale.c_out).square()
+        return errors
 
     def denoised(self, x: Tensor, sigma: Tensor, ask: Ask, rows: Tensor | None = None) -> Tensor:
         """D(x; σ) of images N×C×H×W at levels (N,)."""
         scale = preconditioning(sigma[:, None, None, None], self.config.sigma_data)
         answer = ask(scale.c_in * x, TIMES * scale.c_noise.flatten(), rows)
-        return scale.c_skip * x + scale.c_out * answer
+        denoised: Tensor = scale.c_skip * x + scale.c_out * answer
+        return denoised
 
     def draw(self, noise: Tensor, draws: DeviceRng, ask: Ask) -> Tensor:
         """Algorithm 2."""
@@ -123,29 +109,12 @@ class EDM(Diffusion):
             lambda: draws.normal(*noise.shape[1:]).to(noise.device),
         )
 
-    # Likelihood
-
-    def likelihoods(self) -> Sequence[LikelihoodEstimate]:
-        """The density under uniform dequantisation; none of a model that was never shown an image without its label."""
+    def way(self, ask: Ask) -> Way:
+        """dx/d ln σ = x - D(x; σ), in whose time the way is even."""
         how = self.sampling
-        return [uniform_estimate(how.trace, how.probes, how.tolerance)] if self.knows_all else []
-
-    def nats(self, images: Tensor, estimate: str, rng: ImageRng) -> Tensor:
-        """-log p of each image, float64 (N,); `estimate` is "uniform"."""
-        how, ask = self.sampling, self.asked(None)
-        prior = math.hypot(how.sigma_max, self.config.sigma_data)
-
-        def velocity(log_sigma: Tensor, x: Tensor, rows: Tensor) -> Tensor:
-            """dx/d ln σ, in whose time the way is even."""
-            return x - self.denoised(x, log_sigma.exp(), ask)
-
-        return nats_by_ode(
-            self.floats(images),
-            velocity,
-            (math.log(how.sigma_min), math.log(how.sigma_max)),
-            prior,
-            rng,
-            trace=how.trace,
-            probes=how.probes,
-            tolerance=how.tolerance,
+        return Way(
+            lambda t, x, rows: x - self.denoised(x, t.exp(), ask, rows),
+            math.log(how.sigma_min),
+            math.log(how.sigma_max),
+            math.hypot(how.sigma_max, self.config.sigma_data),
         )

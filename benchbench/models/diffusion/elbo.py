@@ -2,8 +2,8 @@
 
     L_T = KL(q(x_T | x₀) ‖ N(0, I))    L_{t-1} = KL(q(x_{t-1} | x_t, x₀) ‖ p(x_{t-1} | x_t))    L_0 = -log p(x₀ | x_1)
 
-All are Gaussians but the last, which is that of 8-bit levels: what a Gaussian has between the borders of a level (section
-3.3), so the bound is of the images themselves and needs no dequantisation.
+All are Gaussians but the last, which is that of 8-bit levels: what a Gaussian has between the borders of a level
+(section 3.3), so the bound is of the images themselves and needs no dequantisation.
 """
 
 from __future__ import annotations

@@ -1,51 +1,45 @@
-"""Flow matching (Lipman et al. 2023), rectified flow (Liu et al. 2023) and optimal transport coupling (Tong et al. 2024).
+"""Flow matching (Lipman et al. 2023), rectified flow (Liu et al. 2023) and optimal transport coupling (Tong et al.
+2024).
 
-The network is asked for the velocity of a path from noise to an image (`paths`), by the squared error of conditional flow
-matching (Lipman et al., equation 9). Which noise goes to which image of a batch is drawn, or chosen so that the ways are
-short (`coupling="ot"`). Images are noise carried along the velocity by a solver of `ode`; the same equation backwards is
-their probability (`density`), of models without a class told.
+The network is asked for the velocity of a path from noise to an image (`paths`), by the squared error of conditional
+flow matching (Lipman et al., equation 9). Which noise goes to which image of a batch is drawn, or chosen so that the
+ways are short (`coupling="ot"`). Images are noise carried along the velocity by a solver of `ode`; the same equation
+backwards is their probability (`density`), of models without a class told.
 
-Time runs from noise at 0 to images at 1. Scope: no reflow (Liu et al., section 2.2: a second model on the couplings of a
-first).
+Time runs from noise at 0 to images at 1. Scope: no reflow (Liu et al., section 2.2: a second model on the couplings
+of a first).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from benchbench.core.device_rng import DeviceRng
-from benchbench.core.protocols import ImageSpec, LikelihoodEstimate
-from benchbench.core.seeds import ImageRng
-from benchbench.models.diffusion.density import Trace, dequantized, nats_by_ode, uniform_estimate
-from benchbench.models.diffusion.diffusion import Ask, Diffusion, DiffusionConfig, Guided
+from benchbench.models.diffusion.density import Flow, FlowConfig, FlowSampling, Way
+from benchbench.models.diffusion.diffusion import Ask
 from benchbench.models.diffusion.ode import Solver, dopri5, fixed
 from benchbench.models.diffusion.paths import PATHS, PathName, at, optimal_coupling
 
 TIMES = 1000  # on the network's scale, where a step of 1 is small
 
 
-class FlowMatching(Diffusion):
+class FlowMatching(Flow):
     """A velocity field that carries noise to images."""
 
     reference: ClassVar[str] = "Lipman et al. 2023, Flow Matching for Generative Modeling, arXiv:2210.02747"
 
-    class Config(DiffusionConfig, frozen=True):
+    class Config(FlowConfig, frozen=True):
         """The network, the path, and how images and noise meet."""
 
         path: PathName = Field(default="ot", description="from noise to an image")
         coupling: Literal["independent", "ot"] = Field(
             default="independent", description="which noise goes to which image of a batch"
         )
-        dequantize: bool = Field(
-            default=False, description="uniform noise as wide as a level on the images that are learned from"
-        )
 
-    class Sampling(Guided, frozen=True):
+    class Sampling(FlowSampling, frozen=True):
         """Lipman et al.'s own: solver dopri5, tolerance 1e-5."""
 
         solver: Solver | Literal["dopri5"] = "euler"
@@ -55,19 +49,9 @@ class FlowMatching(Diffusion):
             le=10_000,
             description="of euler, midpoint and heun; the last two ask the network twice",
         )
-        tolerance: float = Field(default=1e-5, ge=1e-7, le=1, description="of dopri5, and of the probability")
-        trace: Trace = Field(default="hutchinson", description="how the probability sees volumes change")
-        probes: int = Field(default=1, ge=1, le=10_000, description="of hutchinson")
 
     config: Config
     sampling: Sampling = Sampling()
-
-    def __init__(self, config: Config, spec: ImageSpec) -> None:
-        super().__init__(config, spec)
-
-    def prepared(self, x: Tensor) -> Tensor:
-        """With noise on the levels where `dequantize` says so."""
-        return dequantized(x, torch.rand_like(x)) if self.config.dequantize else x
 
     def coupled(self, x: Tensor, noise: Tensor) -> Tensor:
         """The same noise in another order where the coupling is optimal."""
@@ -90,23 +74,6 @@ class FlowMatching(Diffusion):
             return dopri5(velocity, start, 0.0, 1.0, how.tolerance).view(shape)
         return fixed(velocity, start, 0.0, 1.0, how.steps, how.solver).view(shape)
 
-    # Likelihood
-
-    def likelihoods(self) -> Sequence[LikelihoodEstimate]:
-        """The density under uniform dequantisation; none of a model that was never shown an image without its label."""
-        how = self.sampling
-        return [uniform_estimate(how.trace, how.probes, how.tolerance)] if self.knows_all else []
-
-    def nats(self, images: Tensor, estimate: str, rng: ImageRng) -> Tensor:
-        """-log p of each image, float64 (N,); `estimate` is "uniform"."""
-        how, ask = self.sampling, self.asked(None)
-        return nats_by_ode(
-            self.floats(images),
-            lambda t, x, rows: ask(x, TIMES * t),
-            (1.0, 0.0),
-            1.0,
-            rng,
-            trace=how.trace,
-            probes=how.probes,
-            tolerance=how.tolerance,
-        )
+    def way(self, ask: Ask) -> Way:
+        """The same equation backwards."""
+        return Way(lambda t, x, rows: ask(x, TIMES * t, rows), 1.0, 0.0, 1.0)

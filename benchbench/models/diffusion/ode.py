@@ -1,8 +1,8 @@
 """Solvers of dy/dt = f(t, y) for a batch of rows, each its own problem, and the density that goes along with them.
 
-The state is N×D, a row an image. Fixed steps are the same for all rows. `dopri5` has times and steps of its own for each
-row, and only rows that have not arrived are evaluated: what is computed for an image, and how often the network is asked
-for it, does not depend on its batch.
+The state is N×D, a row an image. Fixed steps are the same for all rows. `dopri5` has times and steps of its own for
+each row, and only rows that have not arrived are evaluated: what is computed for an image, and how often the network
+is asked for it, does not depend on its batch.
 
 `with_divergence` adds a column to the state, the integral of div f. With it the way back from an image is its
 log-density (Chen et al. 2018, equation 8; Grathwohl et al. 2019, equation 4).
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 
-Field = Callable[[Tensor, Tensor, Tensor], Tensor]
+Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 """f(t, y, rows): times (M,), states M×D, and which rows of the batch they are, int64 (M,); M×D."""
 Solver = Literal["euler", "midpoint", "heun"]
 MOST_STEPS = 10_000
@@ -48,7 +48,7 @@ STEPS: dict[Solver, Callable[[Callable[[float, Tensor], Tensor], float, float, T
 }
 
 
-def fixed(f: Field, y: Tensor, start: float, end: float, steps: int, solver: Solver) -> Tensor:
+def fixed(f: Slope, y: Tensor, start: float, end: float, steps: int, solver: Solver) -> Tensor:
     """`steps` equal steps from `start` to `end`, either of which may be the larger.
 
     Args:
@@ -83,7 +83,7 @@ _FOURTH = (5179 / 57600, 0.0, 7571 / 16695, 393 / 640, -92097 / 339200, 187 / 21
 _ERROR = tuple(fifth - fourth for fifth, fourth in zip((*_STAGES[-1], 0.0), _FOURTH, strict=True))
 
 
-def dopri5(f: Field, y: Tensor, start: float, end: float, tolerance: float) -> Tensor:
+def dopri5(f: Slope, y: Tensor, start: float, end: float, tolerance: float) -> Tensor:
     """Steps as long as the estimated error of a row allows (Hairer, Nørsett & Wanner 1993, section II.4): its root mean
     square, in units of tolerance·(1 + |y|), is at most 1 a step.
 
@@ -123,13 +123,13 @@ def dopri5(f: Field, y: Tensor, start: float, end: float, tolerance: float) -> T
         y[moved], slope[moved] = new[accepted], new_slope[accepted]
         rows = rows[~(accepted & last)]
     raise InputError(
-        f"dopri5 did not arrive after {MOST_STEPS:,} steps at a tolerance of {tolerance:g}; set a larger one, or a solver "
-        "of fixed steps"
+        f"dopri5 did not arrive after {MOST_STEPS:,} steps at a tolerance of {tolerance:g}; set a larger one, or a "
+        "solver of fixed steps"
     )
 
 
 def _dopri5_step(
-    f: Field, t: Tensor, h: Tensor, y: Tensor, slope: Tensor, rows: Tensor
+    f: Slope, t: Tensor, h: Tensor, y: Tensor, slope: Tensor, rows: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """States of fifth order after a step, slopes there, and the difference from the fourth order."""
     slopes, new = [slope], y
@@ -144,7 +144,7 @@ def _dopri5_step(
     return new, slopes[-1], h[:, None] * error
 
 
-def with_divergence(f: Field, probes: Tensor | None = None) -> Field:
+def with_divergence(f: Slope, probes: Tensor | None = None) -> Slope:
     """A field of states with a column more, whose slope is div f.
 
     Args:

@@ -1,8 +1,8 @@
 """Paths from noise to images, and which noise goes to which image.
 
-A path says where x_t = alpha(t)·x₁ + sigma(t)·x₀ is on the way from noise x₀ at t = 0 to an image x₁ at t = 1, and with
-which velocity it passes (Lipman et al. 2023, theorem 3 and section 4). A new one is a class of four methods and a line of
-`PATHS`.
+A path says where x_t = alpha(t)·x₁ + sigma(t)·x₀ is on the way from noise x₀ at t = 0 to an image x₁ at t = 1, and
+with which velocity it passes (Lipman et al. 2023, theorem 3 and section 4). A new one is a class of four methods and
+a line of `PATHS`.
 """
 
 from __future__ import annotations

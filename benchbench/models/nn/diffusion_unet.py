@@ -157,8 +157,8 @@ class DiffusionUNet(nn.Module):
 
 
 def waves(time: Tensor, size: int) -> Tensor:
-    """cos and sin of times (N,) at `size` / 2 frequencies from 1 down to almost 1e-4, float32 (N, size) (Ho et al. 2020,
-    appendix B, after Vaswani et al. 2017, section 3.5)."""
+    """cos and sin of times (N,) at `size` / 2 frequencies from 1 down to almost 1e-4, float32 (N, size) (Ho et al.
+    2020, appendix B, after Vaswani et al. 2017, section 3.5)."""
     half = size // 2
     rates = torch.exp(-math.log(10_000) * torch.arange(half, device=time.device) / half)
     angles = time.float()[:, None] * rates
