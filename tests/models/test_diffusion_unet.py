@@ -22,7 +22,9 @@ from benchbench.models.nn.diffusion_unet import (
 )
 
 
-def small(side: tuple[int, int] = (8, 8), channels: int = 1, awake: bool = True, **options: object) -> DiffusionUNet:
+def small(
+    side: tuple[int, int] = (8, 8), channels: int = 1, awake: bool = True, **options: object
+) -> DiffusionUNet:
     """A network of a few thousand weights; awake: the layers that start at zero do not."""
     torch.manual_seed(0)
     conditions = {key: options.pop(key) for key in ("n_classes", "vector") if key in options}
@@ -43,14 +45,16 @@ def noisy(n: int, channels: int, height: int, width: int) -> tuple[Tensor, Tenso
 @pytest.mark.parametrize("patch", [1, 2, 4])
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (9, 13)])
 def test_any_size(size: tuple[int, int], patch: int) -> None:
-    """What comes out has the shape of what goes in, also where neither the patch nor the halvings divide the sides."""
+    """What comes out has the shape of what goes in, also where neither the patch nor the halvings divide the
+    sides."""
     network = small(size, 3, multiples=(1, 1, 1), patch=patch)
     x, time = noisy(2, 3, *size)
     assert network(x, time).shape == x.shape
 
 
 def test_an_untrained_network_answers_zero() -> None:
-    """The last layer starts at zero (Ho et al. 2020), and so do those of the blocks: exactly zero, whatever goes in."""
+    """The last layer starts at zero (Ho et al. 2020), and so do those of the blocks: exactly zero, whatever goes
+    in."""
     network = small(awake=False)
     x, time = noisy(3, 1, 8, 8)
     assert not network(x, time).any()
@@ -69,8 +73,8 @@ def test_padding_adds_nothing_to_a_cropped_image() -> None:
 
 
 def test_a_patch_is_turned_back() -> None:
-    """Space to depth and back is the identity: with a stem that copies and nothing between, every pixel is where it was.
-    The network is that of patch 2 with identities in place of its layers."""
+    """Space to depth and back is the identity: with a stem that copies and nothing between, every pixel is where it
+    was. The network is that of patch 2 with identities in place of its layers."""
     network = small(channels=1, patch=2, multiples=(1,), width=4)
     network.stem, network.head = nn.Identity(), nn.Identity()  # type: ignore[assignment]
     network.down, network.middle, network.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -91,11 +95,13 @@ def test_groups_divide(channels: int) -> None:
 
 
 def test_waves_by_hand() -> None:
-    """cos and sin of t·10000^(-k/3): of the formula of Vaswani et al. 2017 for a size of 6. The tolerance is float32's
-    at angles of some hundreds."""
+    """cos and sin of t·10000^(-k/3): of the formula of Vaswani et al. 2017 for a size of 6. The tolerance is
+    float32's at angles of some hundreds."""
     times = torch.tensor([0.0, 1.0, 250.0])
     rates = [10_000 ** (-k / 3) for k in range(3)]
-    expected = [[*(math.cos(t * r) for r in rates), *(math.sin(t * r) for r in rates)] for t in times.tolist()]
+    expected = [
+        [*(math.cos(t * r) for r in rates), *(math.sin(t * r) for r in rates)] for t in times.tolist()
+    ]
     torch.testing.assert_close(waves(times, 6), torch.tensor(expected), atol=5e-5, rtol=0)
 
 
@@ -121,17 +127,16 @@ def test_how_a_block_is_told_the_time(scale_shift: bool) -> None:
     nn.init.normal_(block.last[2].weight)
     x, told = torch.randn(2, 4, 3, 3, dtype=torch.float64), torch.randn(2, 5, dtype=torch.float64)
     inside, given_ = block.first(x), block.told(told)[..., None, None]
+    normed = block.norm(inside if scale_shift else inside + given_)
     if scale_shift:
-        inside = block.norm(inside) * (1 + given_[:, :6]) + given_[:, 6:]
-    else:
-        inside = block.norm(inside + given_)
-    expected = block.skip(x) + block.last(inside)
+        normed = normed * (1 + given_[:, :6]) + given_[:, 6:]
+    expected = block.skip(x) + block.last(normed)
     torch.testing.assert_close(block(x, told), expected, atol=1e-12, rtol=1e-12)
 
 
 def test_which_levels_attend() -> None:
-    """28×28 with three levels has maps of 28, 14 and 7; attention at 14 is that of the second level, on both ways, and
-    the innermost layer attends anyway."""
+    """28×28 with three levels has maps of 28, 14 and 7; attention at 14 is that of the second level, on both ways,
+    and the innermost layer attends anyway."""
     network = small((28, 28), multiples=(1, 1, 1), attention=(14,))
     down = [layer.attention is not None for layer in network.down if hasattr(layer, "block")]
     up = [layer.attention is not None for layer in network.up if hasattr(layer, "block")]
@@ -158,7 +163,9 @@ def test_conditions(kind: str) -> None:
     """Another condition, another answer; a dropped one answers as none at all, exactly."""
     network = small(n_classes=3) if kind == "class" else small(vector=4)
     x, time = noisy(3, 1, 8, 8)
-    conditions = torch.arange(3) if kind == "class" else torch.randn(3, 4, generator=torch.Generator().manual_seed(2))
+    conditions = (
+        torch.arange(3) if kind == "class" else torch.randn(3, 4, generator=torch.Generator().manual_seed(2))
+    )
     told, null = network(x, time, conditions), network(x, time)
     assert (told - network(x, time, conditions.roll(1, 0))).abs().amax((1, 2, 3)).min() > 1e-3
     assert (told - null).abs().amax((1, 2, 3)).min() > 1e-3

@@ -40,12 +40,14 @@ def test_order_of_convergence(solver: ode.Solver, order: int, start: float, end:
 
 
 def test_a_step_of_dopri5_is_of_fifth_order() -> None:
-    """One step against the matrix exponential: the error falls 2^6 times with half the step (a local error of order 6),
-    and the estimate 2^5 times."""
+    """One step against the matrix exponential: the error falls 2^6 times with half the step (a local error of order
+    6), and the estimate 2^5 times."""
     errors = []
     for h in (0.2, 0.1):
         y, rows = starts(), torch.arange(3)
-        new, slope, estimate = ode._dopri5_step(linear, y.new_zeros(3), y.new_full((3,), h), y, linear(y, y, rows), rows)
+        new, slope, estimate = ode._dopri5_step(
+            linear, y.new_zeros(3), y.new_full((3,), h), y, linear(y, y, rows), rows
+        )
         errors.append(((new - y @ torch.linalg.matrix_exp(A * h).T).norm(), estimate.norm()))
         assert torch.equal(slope, linear(y, new, rows))  # the first slope of the next step
     assert float((errors[0][0] / errors[1][0]).log2()) == pytest.approx(6, abs=0.3)
@@ -123,8 +125,8 @@ def twisted(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:
 
 
 def test_divergence() -> None:
-    """By hand: cos(a) + t·a + 3c². Hutchinson's estimate over all eight vectors of signs is the trace exactly, for the
-    products of different signs cancel; float64."""
+    """By hand: cos(a) + t·a + 3c². Hutchinson's estimate over all eight vectors of signs is the trace exactly, for
+    the products of different signs cancel; float64."""
     y, t = starts(4, 3), torch.linspace(0.1, 0.9, 4, dtype=torch.float64)
     state, rows = torch.cat([y, y.new_zeros(4, 1)], 1), torch.arange(4)
     expected = y[:, 0].cos() + t * y[:, 0] + 3 * y[:, 2] ** 2
@@ -134,7 +136,9 @@ def test_divergence() -> None:
     signs = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=3)), dtype=torch.float64)
     probes = signs[:, None].expand(8, 4, 3)
     torch.testing.assert_close(with_divergence(twisted, probes)(t, state, rows)[:, 3], expected)
-    some = with_divergence(twisted, probes[:, :2])(t[1:2], state[1:2], rows[1:2])  # row 1 has probes of its own
+    some = with_divergence(twisted, probes[:, :2])(
+        t[1:2], state[1:2], rows[1:2]
+    )  # row 1 has probes of its own
     torch.testing.assert_close(some[:, 3], expected[1:2])
 
 
@@ -166,8 +170,8 @@ def mixture() -> distributions.Distribution:
 
 def test_density_of_a_gaussian() -> None:
     """The straight path to N((−0.9, 0.2), 0.3²): log p by the equation is that of torch.distributions, with the exact
-    trace and with two probes (whose estimate is exact, for the Jacobian is a multiple of the identity). At a tolerance
-    of 1e-8 to 1e-6."""
+    trace and with two probes (whose estimate is exact, for the Jacobian is a multiple of the identity). At a
+    tolerance of 1e-8 to 1e-6."""
     way = Way(mixture_velocity(MEANS[:1], 0.3), 1.0, 0.0, 1.0)
     y = MEANS[0] + 0.5 * starts(6)
     expected = distributions.Normal(MEANS[0], 0.3).log_prob(y).sum(1)
@@ -177,10 +181,13 @@ def test_density_of_a_gaussian() -> None:
 
 
 def test_density_of_two_modes() -> None:
-    """Two modes in the plane: log p of the equation on a grid is the mixture's own to 1e-3 (1e-5 at this tolerance), and
-    its sum over the grid, a direct integration, is 1 to 1e-3: the grid reaches five deviations and its step is a third
-    of one, where a sum over Gaussians is good to 1e-6."""
-    x, y = torch.arange(-2.4, 2.1, 0.1, dtype=torch.float64), torch.arange(-2.0, 1.7, 0.1, dtype=torch.float64)
+    """Two modes in the plane: log p of the equation on a grid is the mixture's own to 1e-3 (1e-5 at this tolerance),
+    and its sum over the grid, a direct integration, is 1 to 1e-3: the grid reaches five deviations and its step is a
+    third of one, where a sum over Gaussians is good to 1e-6."""
+    x, y = (
+        torch.arange(-2.4, 2.1, 0.1, dtype=torch.float64),
+        torch.arange(-2.0, 1.7, 0.1, dtype=torch.float64),
+    )
     grid = torch.cartesian_prod(x, y)
     found = log_density(grid, Way(mixture_velocity(MEANS, 0.3), 1.0, 0.0, 1.0), None, 1e-6)
     assert float((found - mixture().log_prob(grid)).abs().max()) < 1e-3

@@ -52,8 +52,8 @@ def test_what_each_path_is_for() -> None:
 @given(st.integers(1, 24), st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
 def test_coupling_is_a_permutation_that_is_no_longer(n: int, seed: int) -> None:
-    """Every noise is used once, and the ways are together at most as long as in the order in which they were drawn, and
-    as in any other order tried."""
+    """Every noise is used once, and the ways are together at most as long as in the order in which they were drawn,
+    and as in any other order tried."""
     g = torch.Generator().manual_seed(seed)
     x, noise = torch.randn(2, n, 1, 3, 3, generator=g)
     order = optimal_coupling(x, noise)

@@ -28,8 +28,8 @@ shares = st.floats(1e-4, 0.999)
 
 
 def test_linear_schedule() -> None:
-    """β_t = 1e-4 + (t - 1)·(0.02 - 1e-4)/999 in NumPy, float64. A chain of 100 has β ten times as large, and none of ten
-    steps destroys everything though β would be 2."""
+    """β_t = 1e-4 + (t - 1)·(0.02 - 1e-4)/999 in NumPy, float64. A chain of 100 has β ten times as large, and none of
+    ten steps destroys everything though β would be 2."""
     betas = np.linspace(1e-4, 0.02, 1000)
     np.testing.assert_allclose(linear(1000), np.cumprod(1 - betas), rtol=1e-12)
     assert 1 - float(linear(100)[0]) == pytest.approx(1e-3)
@@ -52,7 +52,7 @@ def test_schedules_fall(schedule: str, timesteps: int) -> None:
     kept = SCHEDULES[schedule](timesteps)  # type: ignore[index]
     assert kept.shape == (timesteps,)
     assert kept.dtype == torch.float64
-    assert 0 < float(kept[-1])
+    assert float(kept[-1]) > 0
     assert float(kept[0]) < 1
     assert bool((kept.diff() < 0).all())
 
@@ -86,9 +86,9 @@ def test_posterior_is_bayes_rule(a: float, b: float, clean: float, noisy: float)
 @given(shares, shares)
 @settings(max_examples=50, deadline=None)
 def test_ddim_between_none_and_all_of_the_noise(a: float, b: float) -> None:
-    """η = 1 is the ancestral step with β̃ (Song et al. 2021, section 4.1), between any two times; η = 0 draws nothing.
-    Whatever η is, a step keeps the marginals: from x_t = √ᾱ_t·x₀ + √(1 - ᾱ_t)·ε, x_s has the mean √ᾱ_s·x₀ and the
-    variance 1 - ᾱ_s (their lemma 1). float64; squares of differences of shares near 1 leave 1e-7."""
+    """η = 1 is the ancestral step with β̃ (Song et al. 2021, section 4.1), between any two times; η = 0 draws
+    nothing. Whatever η is, a step keeps the marginals: from x_t = √ᾱ_t·x₀ + √(1 - ᾱ_t)·ε, x_s has the mean √ᾱ_s·x₀
+    and the variance 1 - ᾱ_s (their lemma 1). float64; squares of differences of shares near 1 leave 1e-7."""
     now, then = min(a, b) * 0.99, max(a, b)
     np.testing.assert_allclose(ddim(1.0)(now, then), ancestral("fixed-small")(now, then), atol=1e-7)
     assert ddim(0.0)(now, then).sigma == 0
@@ -143,7 +143,9 @@ def test_terms_of_the_bound() -> None:
         for i, (then, now) in enumerate(itertools.pairwise(kept)):
             true, model = posterior(now, then), ancestral(variance)(now, then)  # type: ignore[arg-type]
             q = distributions.Normal(torch.tensor(true.clean * x + true.noisy * noisy).double(), true.sigma)
-            p = distributions.Normal(torch.tensor(model.clean * guess + model.noisy * noisy).double(), model.sigma)
+            p = distributions.Normal(
+                torch.tensor(model.clean * guess + model.noisy * noisy).double(), model.sigma
+            )
             expected = float(distributions.kl_divergence(q, p))
             assert float(constants[i] + weights[i] * (x - guess) ** 2) == pytest.approx(expected, rel=1e-5)
     last = distributions.Normal(torch.tensor(math.sqrt(kept[-1]) * x).double(), math.sqrt(1 - kept[-1]))

@@ -5,8 +5,8 @@ The network is asked for the noise ("epsilon", equation 14 of Ho et al.), the im
 `schedules` over any number of the T times; of the ancestral one, both fixed variances can be had.
 
 The bound (`nats`) is that of the whole chain of T times. Computing a thousand terms an image is dear, so
-`Sampling.elbo_terms` of those between the first and the last are drawn, one uniformly from each of as many equal
-parts of the chain, and each stands for its part: the mean is the bound's. The last step, to 8-bit levels, has the
+`Sampling.elbo_terms` of those between the first and the last are drawn, one uniformly from each of as many
+parts of the chain (`elbo.parts`), and each stands for its part: the mean is the bound's. The last step, to 8-bit levels, has the
 variance β̃_2, for β̃_1 is 0; so has Ho et al.'s program. A conditional model answers for images without their labels.
 
 Scope: variances are not learned.
@@ -27,7 +27,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec, LikelihoodEstimate
 from benchbench.core.seeds import ImageRng
 from benchbench.models.diffusion.diffusion import Ask, Diffusion, DiffusionConfig, Guided
-from benchbench.models.diffusion.elbo import discretized_gaussian_nats, prior_nats, step_terms
+from benchbench.models.diffusion.elbo import discretized_gaussian_nats, parts, prior_nats, step_terms
 from benchbench.models.diffusion.samplers import chain
 from benchbench.models.diffusion.schedules import (
     SCHEDULES,
@@ -143,20 +143,14 @@ class DDPM(Diffusion):
             return guess, (x - guess).double().square().flatten(1).sum(1)
 
         guess, _ = wrong(torch.zeros(len(x), dtype=torch.int64, device=x.device))
-        ends = discretized_gaussian_nats(x, guess, posterior(shares[1], shares[0]).sigma) + prior_nats(
-            x, shares[-1]
-        )
-        nats = ends.flatten(1).sum(1)
-        constants, weights = (
-            part.to(x.device) for part in step_terms(shares, ancestral(self.sampling.variance))
-        )
-        between = len(constants)
-        terms = min(self.sampling.elbo_terms, between)
-        borders = [part * between // terms for part in range(terms + 1)]
-        for first, end in pairwise(borders):
+        ends = discretized_gaussian_nats(x, guess, posterior(shares[1], shares[0]).sigma)
+        constants, weights = step_terms(shares, ancestral(self.sampling.variance))
+        nats = (ends + prior_nats(x, shares[-1]) + constants.sum()).flatten(1).sum(1)
+        weights = weights.to(x.device)
+        for first, end in pairwise(parts(len(weights), self.sampling.elbo_terms)):
             chosen = first + (draws.uniform().to(x.device) * (end - first)).long().clamp(max=end - first - 1)
             _, error = wrong(chosen + 1)
-            nats = nats + (end - first) * (x[0].numel() * constants[chosen] + weights[chosen] * error)
+            nats = nats + (end - first) * weights[chosen] * error
         return nats
 
     def _parts(self, t: Tensor) -> tuple[Tensor, Tensor]:

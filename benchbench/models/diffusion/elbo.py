@@ -70,3 +70,15 @@ def step_terms(shares: Sequence[float], rule: Rule) -> tuple[Tensor, Tensor]:
         terms.append((constant, (true.clean / model.sigma) ** 2 / 2))
     constants, weights = torch.tensor(terms, dtype=torch.float64).unbind(1)
     return constants, weights
+
+
+def parts(between: int, terms: int) -> list[int]:
+    """Borders that cut 0…`between` into `terms` parts, or into as many as there are numbers: narrow where noise is
+    little and the bound's terms are large and differ, their width growing linearly.
+
+    >>> parts(10, 3), parts(3, 5)
+    ([0, 1, 4, 10], [0, 1, 2, 3])
+    """
+    terms = min(terms, between)
+    spread = [round(between * (part / terms) ** 2) for part in range(terms + 1)]
+    return [max(part, border) for part, border in enumerate(spread)]

@@ -116,7 +116,7 @@ def dopri5(f: Slope, y: Tensor, start: float, end: float, tolerance: float) -> T
         unit = tolerance * (1 + torch.maximum(y[rows].abs(), new.abs()))
         size = (error / unit).square().mean(1).sqrt()
         accepted = size <= 1  # not of what is no number
-        factor = (0.9 * size.clamp(min=1e-10) ** -0.2).nan_to_num(0.2).clamp(0.2, 10.0)
+        factor = (0.9 * size.clamp(min=1e-10) ** -0.2).nan_to_num(0.2).clamp(0.2, 5.0)
         h[rows] = step * torch.where(accepted, factor, factor.clamp(max=1.0))
         moved = rows[accepted]
         t[moved] += step[accepted]
