@@ -111,11 +111,36 @@ def test_it_asks_only_rows_that_have_not_arrived() -> None:
     assert seen[-1] == [1]
 
 
-def test_what_does_not_arrive_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A field that is no number, in one sentence with the way out."""
-    monkeypatch.setattr(ode, "MOST_STEPS", 50)
-    with pytest.raises(InputError, match="dopri5 did not arrive after 50 steps"):
-        dopri5(lambda t, y, rows: y * float("nan"), starts(), 0.0, 1.0, 1e-5)
+def test_what_does_not_arrive_is_refused() -> None:
+    """A field that is no number, and one that no step resolves, in one sentence with the way out."""
+    noise = torch.Generator().manual_seed(0)
+    for field in (
+        lambda t, y, rows: y * float("nan"),
+        lambda t, y, rows: torch.randn(y.shape, generator=noise),
+    ):
+        with pytest.raises(
+            InputError, match=r"no step short enough for a tolerance of 1e-07; set a larger one"
+        ):
+            dopri5(field, starts().float(), 0.0, 1.0, 1e-7)
+
+
+def test_steps_do_not_follow_rounding() -> None:
+    """A field whose answers are off by 1e-7 of themselves, as those of a network in another batch are, is asked at the
+    same times, bit by bit."""
+    asked: list[list[float]] = []
+    for off in (0.0, 1e-7):
+        times: list[float] = []
+
+        def field(t: Tensor, y: Tensor, rows: Tensor, off: float = off, times: list[float] = times) -> Tensor:
+            times.append(float(t[0]))
+            return (torch.cos(9 * t)[:, None] * y - y.sin()) * (1 + off)
+
+        dopri5(field, starts(1), 0.0, 1.0, 1e-6)
+        asked.append(times)
+    assert asked[0] == asked[1]
+    assert (
+        len({round(b - a, 9) for a, b in itertools.pairwise(sorted(set(asked[0])))}) > 4
+    )  # steps of several lengths
 
 
 def twisted(t: Tensor, y: Tensor, rows: Tensor) -> Tensor:

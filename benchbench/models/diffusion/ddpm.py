@@ -5,8 +5,8 @@ The network is asked for the noise ("epsilon", equation 14 of Ho et al.), the im
 `schedules` over any number of the T times; of the ancestral one, both fixed variances can be had.
 
 The bound (`nats`) is that of the whole chain of T times. Computing a thousand terms an image is dear, so
-`Sampling.elbo_terms` of those between the first and the last are drawn, one uniformly from each of as many
-parts of the chain (`elbo.parts`), and each stands for its part: the mean is the bound's. The last step, to 8-bit levels, has the
+`Sampling.elbo_terms` of those between the first and the last are drawn, one uniformly from each of as many parts of the
+chain (`elbo.parts`), and each stands for its part: the mean is the bound's. The last step, to 8-bit levels, has the
 variance β̃_2, for β̃_1 is 0; so has Ho et al.'s program. A conditional model answers for images without their labels.
 
 Scope: variances are not learned.

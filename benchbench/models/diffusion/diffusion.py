@@ -139,7 +139,7 @@ class Diffusion(nn.Module):
         x = self.floats(images)
         rng = ImageRng(0, range(len(x)), x.device)
         noise, u = rng.normal(*x.shape[1:]), rng.uniform()
-        return {"held_out_loss": float(self.errors(x, noise, u, self.asked(None)).mean())}
+        return {"held_out_loss": float(self.errors(x, noise, u, self.asked(None)).detach().mean())}
 
     # Generator
 
