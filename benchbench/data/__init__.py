@@ -10,6 +10,7 @@ DATASETS = {
     "stacked-mnist": "benchbench.data.builtin.stacked:StackedMNIST",
     "openmoji-lines": "benchbench.data.builtin.openmoji_domains:OpenMojiLines",
     "openmoji-tones": "benchbench.data.builtin.openmoji_domains:OpenMojiTones",
+    "openmoji-captions": "benchbench.data.builtin.openmoji_captions:OpenMojiCaptions",
     "photographs": "benchbench.data.builtin.photographs:Photographs",
     "mnist": "benchbench.data.builtin.torchvision_sets:MNIST",
     "cifar10": "benchbench.data.builtin.torchvision_sets:CIFAR10",

@@ -21,15 +21,17 @@ class Split:
         images: uint8 RGB N×3×H×W, in the source's own order (which no number may depend on), or a source that decodes
             them when it is asked. Whoever reads them does so by the functions of `data.pipeline.image_source`.
         labels: int64 (N,) in 0..n_classes-1, or None.
-        fingerprint: sha256 (hex) over the decoded pixels and labels, independent of order
+        fingerprint: sha256 (hex) over the decoded pixels, labels and captions, independent of order
             (`data.pipeline.fingerprint`).
         names: Relative POSIX names in the order of the images, where they are files; partners are found by them.
+        captions: What each image shows, in words, in the order of the images; None where nobody says.
     """
 
     images: Images
     labels: Tensor | None
     fingerprint: str
     names: Sequence[str] | None = None
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -213,6 +213,7 @@ def assemble(
     *,
     classes: Sequence[str] = (),
     names: Sequence[Sequence[str] | None] | None = None,
+    captions: Sequence[Sequence[str] | None] | None = None,
     sides: tuple[list[int], list[int]] | None = None,
     canonical: bool | None = None,
     notes: Sequence[str] = (),
@@ -231,6 +232,7 @@ def assemble(
         labels: For each part the labels of its images, in 0..n_classes-1, or None.
         classes: Names by label; empty without labels.
         names: For each part the names of its files, as `Split.names` has them; None where nothing is a file.
+        captions: For each part the captions of its images; None where nothing has one.
         sides: Of one part the indices of its halves, where they do not follow from its pixels and labels alone.
         canonical: As in `Dataset`.
         notes: As in `Dataset`; those that are made here come after them.
@@ -246,15 +248,16 @@ def assemble(
     """
     notes = [*notes, *notes_on(decoded)]
     names = names or [None] * len(decoded)
+    captions = captions or [None] * len(decoded)
     if len(decoded) == 1:
-        (part,), (own,), (called,) = decoded, labels, names
+        (part,), (own,), (called,), (said,) = decoded, labels, names, captions
         sides = sides or halves(part.digests, own)
         notes.append(
             "the source has no split of its own: split in halves, seeded, the same images on one side"
         )
         notes += copies_note(*([part.digests[i] for i in side] for side in sides))
         train, held_out = (
-            select(part, own, side, title, called)
+            select(part, own, side, title, called, said)
             for side, title in zip(sides, ("train", "held-out"), strict=True)
         )
     else:
@@ -266,8 +269,10 @@ def assemble(
             )
         notes += copies_note(*(part.digests for part in decoded))
         train, held_out = (
-            to_split(images_of(part), own, part.digests, title, called)
-            for part, own, title, called in zip(decoded, labels, ("train", "held-out"), names, strict=True)
+            to_split(images_of(part), own, part.digests, title, called, said)
+            for part, own, title, called, said in zip(
+                decoded, labels, ("train", "held-out"), names, captions, strict=True
+            )
         )
     return Dataset(
         name=name,
@@ -319,12 +324,14 @@ def select(
     indices: list[int],
     title: str,
     names: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
 ) -> Split:
     """The images of `part` at `indices`, in that order; `InputError` if they are too few for a split."""
     images = chosen(images_of(part), torch.tensor(indices, dtype=torch.int64))
     own = None if labels is None else [labels[i] for i in indices]
     called = None if names is None else [names[i] for i in indices]
-    return to_split(images, own, [part.digests[i] for i in indices], title, called)
+    said = None if captions is None else [captions[i] for i in indices]
+    return to_split(images, own, [part.digests[i] for i in indices], title, called, said)
 
 
 def to_split(
@@ -333,9 +340,10 @@ def to_split(
     digests: list[bytes],
     title: str,
     names: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
 ) -> Split:
-    """Images with their `pixel_digests`, and names where they are files; `InputError` if they are too few for a
-    split."""
+    """Images with their `pixel_digests`, names where they are files, and captions where there are any; `InputError` if
+    they are too few for a split."""
     if len(images) < 2:
         raise InputError(
             f"the {title} split has {len(images)} image(s), too few for any statistic; at least 2 are needed"
@@ -343,8 +351,9 @@ def to_split(
     return Split(
         images=images,
         labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
-        fingerprint=combine(digests, labels),
+        fingerprint=combine(digests, labels, captions),
         names=names,
+        captions=captions,
     )
 
 

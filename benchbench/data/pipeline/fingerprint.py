@@ -3,10 +3,11 @@
 Definition (version 1; golden tests pin it):
 
     pixels_i    = sha256( "CxHxW\\n" in ASCII, then the uint8 pixels of image i in C, H, W order )
-    image_i     = sha256( pixels_i, then the label in decimal ASCII, or "-" where there are no labels )
+    image_i     = sha256( pixels_i, then the label in decimal ASCII, or "-" where there are no labels; where
+                  there are captions, then "\\n" and the caption in UTF-8 )
     fingerprint = sha256( "benchbench-fingerprint-1\\n", then all image_i sorted )
 
-So a changed pixel, label, shape or number of copies changes it; order, file names, file formats and
+So a changed pixel, label, caption, shape or number of copies changes it; order, file names, file formats and
 compression (as long as it is lossless) do not. Labels enter as indices: renaming a class changes nothing.
 
 What is known about copies. MNIST is passed on as raw bytes or in lossless PNG, so its fingerprint was
@@ -63,9 +64,13 @@ def pixel_digests(images: NDArray[np.uint8] | Tensor) -> list[bytes]:
     return digests
 
 
-def combine(digests: Sequence[bytes], labels: Iterable[int] | None) -> str:
-    """The fingerprint (hex) of images with these `pixel_digests` and labels (0..n_classes-1, or None)."""
+def combine(
+    digests: Sequence[bytes], labels: Iterable[int] | None, captions: Sequence[str] | None = None
+) -> str:
+    """The fingerprint (hex) of images with these `pixel_digests`, labels (0..n_classes-1, or None) and captions."""
     marks = [b"-"] * len(digests) if labels is None else [str(int(label)).encode() for label in labels]
+    if captions is not None:
+        marks = [mark + b"\n" + caption.encode() for mark, caption in zip(marks, captions, strict=True)]
     per_image = sorted(
         hashlib.sha256(digest + mark).digest() for digest, mark in zip(digests, marks, strict=True)
     )
