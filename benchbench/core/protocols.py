@@ -62,6 +62,7 @@ class ImageSpec:
         grey: Whether R = G = B everywhere.
         n_classes: How many classes the labels tell apart; 0 when there are no labels.
         degradation: What a restorer is to undo; None where nothing is to be restored.
+        condition_dim: How many numbers the embedding of a caption has that a model is told; 0 where it is told none.
     """
 
     height: int
@@ -69,6 +70,7 @@ class ImageSpec:
     grey: bool
     n_classes: int
     degradation: Degradation | None = None
+    condition_dim: int = 0
 
     @property
     def channels(self) -> int:
@@ -116,6 +118,23 @@ class Conditional(Generator, Protocol):
     @property
     def conditional(self) -> bool:
         """Whether `labels` change what is drawn; one class may have both kinds, by its hyper-parameters."""
+
+
+@runtime_checkable
+class TextConditional(Generator, Protocol):
+    """A generator that can be told what to show, by the embedding of a caption; `ImageSpec.condition_dim` says that it
+    is going to be, and of how many numbers."""
+
+    def sample_captions(self, conditions: Tensor, rng: ImageRng) -> Tensor:
+        """Draw images of captions.
+
+        Args:
+            conditions: The embedding of the caption of each image, float32 (N, condition_dim).
+            rng: All randomness comes from here; its length is N.
+
+        Returns:
+            uint8 RGB, N×3×H×W.
+        """
 
 
 @runtime_checkable
@@ -416,6 +435,7 @@ class Batch:
             model is `paired`, else they are drawn independently and may differ in number.
         part: Which part of the step's batch this is, from 0, where batches go through in parts
             (`TrainingConfig.accumulate`).
+        condition: The embedding of the caption of each image, float32 (N, condition_dim); None where there are none.
     """
 
     x: Tensor
@@ -425,6 +445,7 @@ class Batch:
     augment: Callable[[Tensor], Tensor] = unchanged
     y: Tensor | None = None
     part: int = 0
+    condition: Tensor | None = None
 
 
 @dataclass(frozen=True)

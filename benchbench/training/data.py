@@ -20,12 +20,15 @@ class TrainingData:
         labels: int64 (N,), or None.
         held_out: Images as these, that are scanned and never learned from.
         second: The other domain of a translator; None for models of one kind of images.
+        conditions: The embedding of the caption of each training image, float32 (N, condition_dim); None where a model
+            is told none.
     """
 
     images: Images
     labels: Tensor | None
     held_out: Images
     second: Other | None = None
+    conditions: Tensor | None = None
 
     def parts(self) -> list[Images]:
         """All images there are.

@@ -54,6 +54,16 @@ def check_request(
             f"{name} has several players ({', '.join(players)}), whose losses do not say which epoch is "
             "best; leave patience at 0"
         )
+    if data.conditions is not None:
+        if len(data.conditions) != len(data.images):
+            raise InputError(
+                f"there are {len(data.conditions)} captions of {len(data.images)} training images; give each image one"
+            )
+        if config.selects:
+            raise InputError(
+                f"{name} learns from captions, and weights are chosen by images without any; leave patience at 0 and "
+                "checkpoint at last"
+            )
     if config.class_balanced and data.labels is None:
         raise InputError(
             "class_balanced needs labels but the training images have none; leave it off, or use a dataset "

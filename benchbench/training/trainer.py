@@ -113,6 +113,7 @@ class _Trainer:
         if config.selects:
             images, labels, other, self.validation = set_aside(images, labels, other)
         self.batches = Batches(images, labels, config, channels=self.channels, seed=seed, device=device)
+        self.conditions = None if data.conditions is None else data.conditions.to(device)
         self.others = OtherBatches(other, self.batches, config) if other else None
         self.schedule = Schedule(model)
         self.total = config.total_steps(
@@ -218,7 +219,8 @@ class _Trainer:
         """Batch `number` of the training, as a loss sees it."""
         x, labels = self.batches[number]
         y = None if self.others is None else self.others[number]
-        return Batch(x, labels, self.state.step, self.total, self.augment, y)
+        told = None if self.conditions is None else self.conditions[self.batches.rows(number).there]
+        return Batch(x, labels, self.state.step, self.total, self.augment, y, condition=told)
 
     def augment(self, x: Tensor) -> Tensor:
         """The augmentation that was asked for; remembers that somebody used it."""

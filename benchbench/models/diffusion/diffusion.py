@@ -5,7 +5,7 @@ rounding); a family says what the network is asked (`errors`) and how images com
 
 - A loss is a mean over images of one time each. `errors` is a function of noise and of a number uniform on [0, 1) that
   says the time, so that held-out images can be asked with the same noise after every epoch.
-- Where labels are a condition, each is dropped with probability `label_dropout` while training (Ho & Salimans 2022,
+- Where labels or captions are a condition, each is dropped with probability `label_dropout` while training (Ho & Salimans 2022,
   algorithm 1). `Sampling.guidance` is their w: (1 + w) times the answer with the label minus w times that without
   (equation 6). Noise, clean image and velocity are affine in what any of our networks answers, at a given x and time,
   so guiding the answer guides all of them. At 0 the network is asked once a step, else twice.
@@ -39,7 +39,10 @@ class DiffusionConfig(UNetConfig, frozen=True):
 
     conditional: bool = Field(default=False, description="the class is told; needs labels")
     label_dropout: float = Field(
-        default=0.1, ge=0, le=1, description="share of labels hidden in training, which guidance needs"
+        default=0.1,
+        ge=0,
+        le=1,
+        description="share of labels or captions hidden in training, which guidance needs",
     )
 
 
@@ -66,6 +69,10 @@ class Diffusion(nn.Module):
                 "conditional=true learns to make images of a class but this dataset has no labels; use one with "
                 "labels, for example a folder with one subfolder a class"
             )
+        if config.conditional and spec.condition_dim:
+            raise InputError(
+                "conditional=true tells the class of an image, and here its caption is told; leave conditional at false"
+            )
         self.config = config
         self.spec = spec
         self.conditional = config.conditional
@@ -74,6 +81,7 @@ class Diffusion(nn.Module):
             spec.channels,
             (spec.height, spec.width),
             n_classes=spec.n_classes if config.conditional else 0,
+            vector=spec.condition_dim,
         )
 
     # What a family says.
@@ -124,10 +132,12 @@ class Diffusion(nn.Module):
         x = self.prepared(batch.x)
         noise = self.coupled(x, torch.randn_like(x))
         u = torch.rand(len(x), device=x.device)
-        labels, dropped = (batch.labels if self.conditional else None), None
-        if labels is not None:
+        told, dropped = (batch.condition if self.spec.condition_dim else None), None
+        if self.conditional:
+            told = batch.labels
+        if told is not None:
             dropped = torch.rand(len(x), device=x.device) < self.config.label_dropout
-        return self.errors(x, noise, u, self.asked(labels, dropped=dropped)).mean(), {}
+        return self.errors(x, noise, u, self.asked(told, dropped=dropped)).mean(), {}
 
     # Observant
 
@@ -145,7 +155,7 @@ class Diffusion(nn.Module):
 
     def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
         """`n` uint8 RGB images. A conditional model draws the labels that are not given, uniformly and first, from
-        `rng`; an unconditional one ignores them."""
+        `rng`; an unconditional one ignores them, and one that was told captions is told none."""
         device = self.device
         guidance = self.sampling.guidance
         if self.conditional:
@@ -156,25 +166,45 @@ class Diffusion(nn.Module):
                     f"the classes of this model are 0 to {classes - 1} but labels run from {int(labels.min())} to "
                     f"{int(labels.max())}"
                 )
-            if guidance and not self.config.label_dropout:
-                raise InputError(
-                    "guidance needs a model that was trained with label_dropout above 0; leave it at 0"
-                )
-        elif guidance:
+        elif guidance and not self.spec.condition_dim:
             raise InputError("guidance needs a conditional model; train one with --set conditional=true")
         else:
             labels = None
+        return self._drawn(labels, rng)
+
+    # TextConditional
+
+    def sample_captions(self, conditions: Tensor, rng: ImageRng) -> Tensor:
+        """One uint8 RGB image of each caption, float32 (N, condition_dim)."""
+        dim = self.spec.condition_dim
+        if not dim:
+            raise InputError("this model was built to be told no captions; train it with --task text-to-image")
+        if conditions.shape != (len(rng), dim):
+            shape = "×".join(map(str, conditions.shape))
+            raise InputError(f"the captions of {len(rng)} images must be {len(rng)}×{dim} numbers but are {shape}")
+        return self._drawn(conditions.to(self.device), rng)
+
+    def _drawn(self, told: Tensor | None, rng: ImageRng) -> Tensor:
+        """Images that are told this, guided as `sampling` says; None for the null condition, which nothing guides."""
+        guidance = self.sampling.guidance
+        if guidance and not self.knows_all:
+            raise InputError(
+                "guidance needs a model that was trained with label_dropout above 0; leave it at 0"
+            )
         draws = rng.on_device()
-        noise = draws.normal(self.spec.channels, self.spec.height, self.spec.width).to(device)
-        return quantize(self.draw(noise, draws, self.asked(labels, guidance=guidance)))
+        noise = draws.normal(self.spec.channels, self.spec.height, self.spec.width).to(self.device)
+        return quantize(self.draw(noise, draws, self.asked(told, guidance=guidance)))
 
     # For families.
 
-    def asked(self, labels: Tensor | None, *, guidance: float = 0.0, dropped: Tensor | None = None) -> Ask:
-        """The network, told these labels but for those `dropped`, or guided by them; None for the null condition."""
+    def asked(
+        self, condition: Tensor | None, *, guidance: float = 0.0, dropped: Tensor | None = None
+    ) -> Ask:
+        """The network, told these labels or captions but for those `dropped`, or guided by them; None for the null
+        condition."""
 
         def ask(x: Tensor, time: Tensor, rows: Tensor | None = None) -> Tensor:
-            told = labels if labels is None or rows is None else labels[rows]
+            told = condition if condition is None or rows is None else condition[rows]
             if told is None or not guidance:
                 answer: Tensor = self.network(x, time, told, dropped)
                 return answer.to(x.dtype)
@@ -204,5 +234,6 @@ class Diffusion(nn.Module):
 
     @property
     def knows_all(self) -> bool:
-        """Whether the network answers without a label too, and so has a density of images."""
-        return not self.conditional or self.config.label_dropout > 0
+        """Whether the network answers without a label or caption too, and so has a density of images."""
+        told = self.conditional or self.spec.condition_dim > 0
+        return not told or self.config.label_dropout > 0

@@ -130,7 +130,11 @@ def parts_of(batch: Batch, n: int) -> list[Batch]:
     x = batch.x.tensor_split(most)
     labels = [None] * most if batch.labels is None else batch.labels.tensor_split(most)
     y = [None] * most if batch.y is None else batch.y.tensor_split(most)
-    return [replace(batch, x=x[part], labels=labels[part], y=y[part], part=part) for part in range(most)]
+    told = [None] * most if batch.condition is None else batch.condition.tensor_split(most)
+    return [
+        replace(batch, x=x[part], labels=labels[part], y=y[part], condition=told[part], part=part)
+        for part in range(most)
+    ]
 
 
 def _read(numbers: Sequence[Tensor]) -> list[float]:
