@@ -1,0 +1,208 @@
+"""What all diffusion models and flows here share: one network, a loss of noise and time, labels and guidance.
+
+Pattern: `Diffusion` owns the U-Net, the training, and what is drawn around a sampler (starting noise, labels,
+rounding); a family says what the network is asked (`errors`) and how images come out of noise (`draw`).
+
+- A loss is a mean over images of one time each. `errors` is a function of noise and of a number uniform on [0, 1) that
+  says the time, so that held-out images can be asked with the same noise after every epoch.
+- Where labels are a condition, each is dropped with probability `label_dropout` while training (Ho & Salimans 2022,
+  algorithm 1). `Sampling.guidance` is their w: (1 + w) times the answer with the label minus w times that without
+  (equation 6). Noise, clean image and velocity are affine in what any of our networks answers, at a given x and time,
+  so guiding the answer guides all of them. At 0 the network is asked once a step, else twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from benchbench.core.device_rng import DeviceRng
+from benchbench.core.errors import InputError
+from benchbench.core.images import check_images, quantize, to_signed
+from benchbench.core.protocols import Batch, ImageSpec, Phase
+from benchbench.core.seeds import ImageRng
+from benchbench.models.nn.diffusion_unet import DiffusionUNet, UNetConfig
+
+
+class Ask(Protocol):
+    """The network: (x M×C×H×W, times (M,)) to M×C×H×W; `rows` says which of the batch they are, None for all."""
+
+    def __call__(self, x: Tensor, time: Tensor, rows: Tensor | None = None) -> Tensor: ...
+
+
+class DiffusionConfig(UNetConfig, frozen=True):
+    """The network, and what it is told of an image."""
+
+    conditional: bool = Field(default=False, description="the class is told; needs labels")
+    label_dropout: float = Field(
+        default=0.1, ge=0, le=1, description="share of labels hidden in training, which guidance needs"
+    )
+
+
+class Guided(BaseModel, extra="forbid", frozen=True):
+    """What the sampling settings of all families have."""
+
+    guidance: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="w of classifier-free guidance; above 0 each step asks the network twice",
+    )
+
+
+class Diffusion(nn.Module):
+    """A network of noisy images and times, trained on `errors` and drawn from by `draw`."""
+
+    sampling: Guided
+
+    def __init__(self, config: DiffusionConfig, spec: ImageSpec) -> None:
+        super().__init__()
+        if config.conditional and not spec.n_classes:
+            raise InputError(
+                "conditional=true learns to make images of a class but this dataset has no labels; use one with "
+                "labels, for example a folder with one subfolder a class"
+            )
+        self.config = config
+        self.spec = spec
+        self.conditional = config.conditional
+        self.network = DiffusionUNet(
+            config,
+            spec.channels,
+            (spec.height, spec.width),
+            n_classes=spec.n_classes if config.conditional else 0,
+        )
+
+    # What a family says.
+
+    def errors(self, x: Tensor, noise: Tensor, u: Tensor, ask: Ask) -> Tensor:
+        """What is minimised.
+
+        Args:
+            x: Images, float32 in [-1, 1], N×C×H×W.
+            noise: Standard normal, of the same shape.
+            u: Uniform on [0, 1), (N,): which time.
+            ask: The network, told what it may know of the images.
+
+        Returns:
+            Squared errors a value, weighted as the family weighs times, float32 N×C×H×W.
+        """
+        raise NotImplementedError
+
+    def draw(self, noise: Tensor, draws: DeviceRng, ask: Ask) -> Tensor:
+        """Images from noise.
+
+        Args:
+            noise: Standard normal, float32 N×C×H×W.
+            draws: For more of it.
+            ask: The network, guided as `sampling` says.
+
+        Returns:
+            Images around [-1, 1], of the same shape.
+        """
+        raise NotImplementedError
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """The images that are learned from, as training draws them."""
+        return x
+
+    def coupled(self, x: Tensor, noise: Tensor) -> Tensor:
+        """The noise that goes with each image in training: as it was drawn."""
+        return noise
+
+    # Trainable
+
+    def players(self) -> Mapping[str, nn.Module]:
+        """One player: the network."""
+        return {"network": self.network}
+
+    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean of `errors`, with noise, times and dropped labels from torch's global generator."""
+        x = self.prepared(batch.x)
+        noise = self.coupled(x, torch.randn_like(x))
+        u = torch.rand(len(x), device=x.device)
+        labels, dropped = (batch.labels if self.conditional else None), None
+        if labels is not None:
+            dropped = torch.rand(len(x), device=x.device) < self.config.label_dropout
+        return self.errors(x, noise, u, self.asked(labels, dropped=dropped)).mean(), {}
+
+    # Observant
+
+    def epoch_statistics(self, images: Tensor) -> dict[str, float]:
+        """The loss on held-out images, with the same noise and times every epoch, none told its label; of a model that
+        was never shown an image without its label, nothing."""
+        if not self.knows_all:
+            return {}
+        x = self.floats(images)
+        rng = ImageRng(0, range(len(x)), x.device)
+        noise, u = rng.normal(*x.shape[1:]), rng.uniform()
+        return {"held_out_loss": float(self.errors(x, noise, u, self.asked(None)).detach().mean())}
+
+    # Generator
+
+    def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
+        """`n` uint8 RGB images. A conditional model draws the labels that are not given, uniformly and first, from
+        `rng`; an unconditional one ignores them."""
+        device = self.device
+        guidance = self.sampling.guidance
+        if self.conditional:
+            classes = self.spec.n_classes
+            labels = (rng.integers(classes) if labels is None else labels).to(device)
+            if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+                raise InputError(
+                    f"the classes of this model are 0 to {classes - 1} but labels run from {int(labels.min())} to "
+                    f"{int(labels.max())}"
+                )
+            if guidance and not self.config.label_dropout:
+                raise InputError(
+                    "guidance needs a model that was trained with label_dropout above 0; leave it at 0"
+                )
+        elif guidance:
+            raise InputError("guidance needs a conditional model; train one with --set conditional=true")
+        else:
+            labels = None
+        draws = rng.on_device()
+        noise = draws.normal(self.spec.channels, self.spec.height, self.spec.width).to(device)
+        return quantize(self.draw(noise, draws, self.asked(labels, guidance=guidance)))
+
+    # For families.
+
+    def asked(self, labels: Tensor | None, *, guidance: float = 0.0, dropped: Tensor | None = None) -> Ask:
+        """The network, told these labels but for those `dropped`, or guided by them; None for the null condition."""
+
+        def ask(x: Tensor, time: Tensor, rows: Tensor | None = None) -> Tensor:
+            told = labels if labels is None or rows is None else labels[rows]
+            if told is None or not guidance:
+                answer: Tensor = self.network(x, time, told, dropped)
+                return answer.to(x.dtype)
+            hidden = torch.arange(2 * len(x), device=x.device) >= len(x)
+            both = self.network(torch.cat([x, x]), torch.cat([time, time]), torch.cat([told, told]), hidden)
+            with_label, without = both.to(x.dtype).chunk(2)
+            guided: Tensor = (1 + guidance) * with_label - guidance * without
+            return guided
+
+        return ask
+
+    def floats(self, images: Tensor) -> Tensor:
+        """uint8 RGB images of the size that the model was built for, as it computes on them."""
+        check_images(images)
+        size = (self.spec.height, self.spec.width)
+        if images.shape[2:] != size:
+            raise InputError(
+                f"this model was built for {size[0]}x{size[1]} images but these are {images.shape[2]}x"
+                f"{images.shape[3]}; resize them or train a model of that size"
+            )
+        return to_signed(images.to(self.device), self.spec.channels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether the network answers without a label too, and so has a density of images."""
+        return not self.conditional or self.config.label_dropout > 0
