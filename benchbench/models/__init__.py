@@ -10,6 +10,8 @@ MODELS = {
     "cgan": "benchbench.models.gan.cgan:CGAN",
     "wgan-gp": "benchbench.models.gan.wgan_gp:WGANGP",
     "sngan": "benchbench.models.gan.sngan:SNGAN",
+    "pixelcnn": "benchbench.models.autoregressive.pixelcnn:PixelCNN",
+    "vqvae": "benchbench.models.autoregressive.vqvae:VQVAE",
     "cyclegan": "benchbench.models.translation.cyclegan:CycleGAN",
     "pix2pix": "benchbench.models.translation.pix2pix:Pix2Pix",
     "lineart-colorizer": "benchbench.models.translation.lineart_colorizer:LineartColorizer",

@@ -1,8 +1,8 @@
 """The discretised mixture of logistics (Salimans et al. 2017, sections 2.1 and 2.2): a distribution on 256 levels.
 
 A level is what a logistic variable rounds to, in units of [-1, 1] where levels lie 2/255 apart; what lies beyond the
-ends rounds to 0 and 255. So probabilities of all levels add up to 1. Of colours the three channels share the component of
-the mixture, and the means of green and blue move linearly with the levels before them (equation 3).
+ends rounds to 0 and 255. So probabilities of all levels add up to 1. Of colours the three channels share the
+component of the mixture, and the means of green and blue move linearly with the levels before them (equation 3).
 
 The paper's code replaces the probability of a level by a density where it is small; here it is exact everywhere, by
 σ(b) - σ(a) = σ(b)·σ(-a)·(1 - exp(a - b)).
@@ -36,7 +36,7 @@ def initial_bias(channels: int, mixtures: int) -> Tensor:
 
 
 def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """N×P×… to logits N×K×…, means and log-scales N×C×K×…, and coefficients N×3×K×…, None where there is one channel."""
+    """N×P×… to logits N×K×…, means and log-scales N×C×K×…, and coefficients N×3×K×… or None, of one channel."""
     groups = 1 + 2 * channels + (3 if channels == 3 else 0)
     parts = parameters.unflatten(1, (groups, -1))
     means, scales = parts[:, 1 : 1 + channels], parts[:, 1 + channels : 1 + 2 * channels]
@@ -79,8 +79,8 @@ def mixture_nats(parameters: Tensor, x: Tensor) -> Tensor:
 def draw_pixels(parameters: Tensor, uniform: Tensor, temperature: float) -> Tensor:
     """Levels from the mixture: parameters (N, P) and numbers from [0, 1), (N, 1 + C), to levels in [-1, 1], (N, C).
 
-    The first number chooses the component, each of the others a level. temperature: divides the logits and multiplies the
-    scales; at 1 levels have exactly the probabilities of `mixture_nats`.
+    The first number chooses the component, each of the others a level. temperature: divides the logits and multiplies
+    the scales; at 1 levels have exactly the probabilities of `mixture_nats`.
     """
     channels = uniform.shape[1] - 1
     logits, means, scales, coefficients = _split(parameters, channels)
@@ -89,7 +89,9 @@ def draw_pixels(parameters: Tensor, uniform: Tensor, temperature: float) -> Tens
     noise = torch.logit(uniform[:, 1:].clamp(min=2**-25)) * scale.exp() * temperature
     levels: list[Tensor] = [_rounded(mean[:, 0] + noise[:, 0])]
     if coefficients is not None:
-        to_green, red_to_blue, green_to_blue = coefficients.gather(2, chosen.expand(-1, 3, 1))[..., 0].unbind(1)
+        to_green, red_to_blue, green_to_blue = coefficients.gather(2, chosen.expand(-1, 3, 1))[..., 0].unbind(
+            1
+        )
         levels.append(_rounded(mean[:, 1] + to_green * levels[0] + noise[:, 1]))
         blue = mean[:, 2] + red_to_blue * levels[0] + green_to_blue * levels[1]
         levels.append(_rounded(blue + noise[:, 2]))

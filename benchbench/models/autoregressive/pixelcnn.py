@@ -2,10 +2,10 @@
 
 The distribution is in `logistic`, the network in `two_streams`, the cached sampler in `two_streams` and `shifted`.
 
-Differences from the paper's code: no weight normalisation with data-dependent initialisation, so blocks begin close to the
-identity and means spread over the range instead; the probability of a level is exact where the code takes a density;
-drawn pixels are levels, and not numbers between them, so that samples follow the likelihood. Labels come in through the
-gates (van den Oord et al. 2016b, "Conditional Image Generation with PixelCNN Decoders", equation 3).
+Differences from the paper's code: no weight normalisation with data-dependent initialisation, so blocks begin close
+to the identity and means spread over the range instead; the probability of a level is exact where the code takes a
+density; drawn pixels are levels, and not numbers between them, so that samples follow the likelihood. Labels come in
+through the gates (van den Oord et al. 2016b, "Conditional Image Generation with PixelCNN Decoders", equation 3).
 
 The paper's network for CIFAR-10 is width=160, blocks=5, levels=3, mixtures=10, dropout=0.5; the defaults are small.
 """
@@ -17,7 +17,6 @@ from typing import ClassVar
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchbench.core.images import quantize
 from benchbench.core.protocols import ImageSpec
@@ -28,7 +27,7 @@ from benchbench.models.autoregressive.logistic import (
     mixture_nats,
     n_parameters,
 )
-from benchbench.models.autoregressive.pixels import PixelModel
+from benchbench.models.autoregressive.pixels import PixelModel, classes_to_draw, one_hot
 from benchbench.models.autoregressive.two_streams import Plan, TwoStreams
 
 
@@ -84,23 +83,22 @@ class PixelCNN(PixelModel):
 
     def image_nats(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """-log p of images in [-1, 1], nats, float32 (N,)."""
-        return mixture_nats(self.network(x, self._condition(labels)), x).sum((1, 2))
+        condition = None if labels is None else one_hot(labels, self.spec.n_classes)
+        return mixture_nats(self.network(x, condition), x).sum((1, 2))
 
     def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
         """`n` uint8 RGB images, pixel by pixel. Labels that are not given are uniform, drawn first."""
-        labels = self.classes_to_draw(n, rng, labels)
+        blank = next(self.parameters()).new_zeros(n, self.spec.channels, self.spec.height, self.spec.width)
+        condition = None
+        if self.conditional:
+            condition = classes_to_draw(self.spec.n_classes, rng, labels, blank.device)
         draws = rng.on_device()
-        channels, width = self.spec.channels, self.spec.width
         row = torch.empty(0)
 
         def pixel(parameters: Tensor, y: int, x: int) -> Tensor:
             nonlocal row
             if x == 0:
-                row = draws.uniform(width, 1 + channels).to(parameters.device)
+                row = draws.uniform(self.spec.width, 1 + self.spec.channels).to(parameters.device)
             return draw_pixels(parameters, row[:, x], self.sampling.temperature)
 
-        blank = next(self.parameters()).new_zeros(n, channels, self.spec.height, width)
-        return quantize(self.network.draw(blank, pixel, self._condition(labels)))
-
-    def _condition(self, labels: Tensor | None) -> Tensor | None:
-        return None if labels is None else F.one_hot(labels, self.spec.n_classes).float()
+        return quantize(self.network.draw(blank, pixel, condition))

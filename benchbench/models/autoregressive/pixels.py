@@ -1,13 +1,13 @@
 """What models of pixels share: an exact likelihood, its loss, and the class that it may be told.
 
--log p(x) = Σ_i -log p(x_i | x_1, …, x_{i-1}) in raster order (van den Oord et al. 2016, equation 1), of the 8-bit levels
-themselves: nothing is dequantised. Where a model is conditional on labels, an image without its label has
-p(x) = Σ_c p(x | c) / C over the C classes, a uniform prior; that is what `nats` says, so that it compares with models that
+-log p(x) = Σ_i -log p(x_i | x_1, …, x_{i-1}) in raster order (van den Oord et al. 2016, equation 1), of the 8-bit
+levels themselves: nothing is dequantised. Where a model is conditional on labels, an image without its label has p(x)
+= Σ_c p(x | c) / C over the C classes, a uniform prior; that is what `nats` says, so that it compares with models that
 know no labels.
 
 Draws round as any product of floats does, and an autoregressive sampler carries on what it drew: where a number falls
-within a rounding error of the border of two levels, the same image on another device or in a batch of another size may go
-another way from that pixel on.
+within a rounding error of the border of two levels, the same image on another device or in a batch of another size
+may go another way from that pixel on.
 """
 
 from __future__ import annotations
@@ -32,10 +32,8 @@ class PixelModel(nn.Module):
 
     def __init__(self, spec: ImageSpec, conditional: bool) -> None:
         super().__init__()
-        if conditional and not spec.n_classes:
-            raise InputError(
-                "conditional=true learns to make images of a class but this dataset has no labels; leave it out"
-            )
+        if conditional:
+            check_conditional(spec)
         self.spec = spec
         self.conditional = conditional
 
@@ -79,21 +77,29 @@ class PixelModel(nn.Module):
         given = [self.image_nats(x, torch.full((len(x),), c, device=x.device)) for c in range(classes)]
         return math.log(classes) - (-torch.stack(given).double()).logsumexp(0)
 
-    # Generator
 
-    def classes_to_draw(self, n: int, rng: ImageRng, labels: Tensor | None) -> Tensor | None:
-        """The labels of `n` images that are to be drawn, where they are not given uniform from `rng`; None where they
-        do not count."""
-        if not self.conditional:
-            return None
-        classes = self.spec.n_classes
-        labels = (rng.integers(classes) if labels is None else labels).to(next(self.parameters()).device)
-        if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-            raise InputError(
-                f"the classes of this model are 0 to {classes - 1} but labels run from {int(labels.min())} to "
-                f"{int(labels.max())}"
-            )
-        return labels
+def check_conditional(spec: ImageSpec) -> None:
+    """Refuse data that gives a conditional model nothing to condition on."""
+    if not spec.n_classes:
+        raise InputError(
+            "conditional=true learns to make images of a class but this dataset has no labels; leave it out"
+        )
+
+
+def classes_to_draw(classes: int, rng: ImageRng, labels: Tensor | None, device: torch.device) -> Tensor:
+    """The labels of images to draw: those given, else uniform from `rng`; one-hot, float32 (N, classes)."""
+    labels = (rng.integers(classes) if labels is None else labels).to(device)
+    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise InputError(
+            f"the classes of this model are 0 to {classes - 1} but labels run from {int(labels.min())} to "
+            f"{int(labels.max())}"
+        )
+    return one_hot(labels, classes)
+
+
+def one_hot(numbers: Tensor, n: int) -> Tensor:
+    """int64 of any shape to float32 with one more dimension of `n`; unlike torch's it never waits for the device."""
+    return (numbers[..., None] == torch.arange(n, device=numbers.device)).float()
 
 
 def signed(images: Tensor, spec: ImageSpec, device: torch.device) -> Tensor:

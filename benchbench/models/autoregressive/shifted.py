@@ -1,10 +1,11 @@
 """Shifted convolutions, which see nothing after a pixel, and the gated residual block of PixelCNN++ made of them.
 
-Pattern: a layer computes on the window of its input that an output needs. Of a whole image that is the padded input; in
-a sampler it is what `Memory` kept of the positions before, so that each layer computes each position once
+Pattern: a layer computes on the window of its input that an output needs. Of a whole image that is the padded input;
+in a sampler it is what `Memory` kept of the positions before, so that each layer computes each position once
 (Ramachandran et al. 2017, arXiv:1704.06001). Both ways run the same products, and a test holds one to the other.
 
-A network has levels: level l is computed at every 2^l-th row and column, position (i, j) of it with pixel (2^l·i, 2^l·j).
+A network has levels: level l is computed at every 2^l-th row and column, position (i, j) of it with pixel (2^l·i,
+2^l·j).
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from torch.nn import functional as F
 
 
 def concat_elu(x: Tensor) -> Tensor:
-    """ELU of x and of -x, side by side: N×C×H×W to N×2C×H×W (Salimans et al. 2017, section 2; after Shang et al. 2016)."""
+    """ELU of x and of -x, side by side: N×C×H×W to N×2C×H×W (as Shang et al. 2016 do with ReLU)."""
     return F.elu(torch.cat([x, -x], 1))
 
 
 class ShiftedConv2d(nn.Module):
     """A convolution that looks up, and to the left or to both sides.
 
-    Output (i, j) sees the rows up to i; of columns those around j, or with `right` those up to j. stride: 2 halves the
-    sides, rounded up; output (i, j) then stands at (2i, 2j). level: of its input.
+    Output (i, j) sees the rows up to i; of columns those around j, or with `right` those up to j. stride: 2 halves
+    the sides, rounded up; output (i, j) then stands at (2i, 2j). level: of its input.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class GatedResnet(nn.Module):
     """The residual block: two shifted convolutions, concatenated ELUs, and a gate at the end.
 
     beside: channels of what comes in through a 1×1 convolution from the other stream or a skip; 0 for none.
-    condition: size of a vector that is the same at every position (van den Oord et al. 2016b, equation 3); 0 for none.
+    condition: size of a vector that is the same at every position (van den Oord et al. 2016b, equation 3); 0 for
+    none.
     """
 
     def __init__(
@@ -100,8 +102,8 @@ class GatedResnet(nn.Module):
 class Memory:
     """Where a sampler is, and what its layers have seen.
 
-    It is at a row `y` as a whole (`x` is None), or at one pixel of it. Rows follow each other, and so do the pixels of
-    one. A layer that works on rows is asked for every row of its level, one that works on pixels for every pixel.
+    It is at a row `y` as a whole (`x` is None), or at one pixel of it. Rows follow each other, and so do the pixels
+    of one. A layer that works on rows is asked for every row of its level, one that works on pixels for every pixel.
 
     width: of the images.
     """

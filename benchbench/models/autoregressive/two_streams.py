@@ -1,11 +1,11 @@
 """The network of PixelCNN++ (Salimans et al. 2017, section 2): two streams of shifted convolutions on several levels.
 
-The stream `above` sees the rows above a pixel, the stream `before` those and what is to the left in its own row; the first
-one feeds the second. Each goes down through the levels, halving the sides, and up again with a skip to every block. So the
-output at a pixel depends on nothing at or after it, and there is no blind spot.
+The stream `above` sees the rows above a pixel, the stream `before` those and what is to the left in its own row; the
+first one feeds the second. Each goes down through the levels, halving the sides, and up again with a skip to every
+block. So the output at a pixel depends on nothing at or after it, and there is no blind spot.
 
-`forward` is of whole maps. `draw` fills a map position by position; it keeps what every layer has computed, so that a map
-costs about as much as one `forward`, where evaluating all of it for each position costs H·W of them.
+`forward` is of whole maps. `draw` fills a map position by position; it keeps what every layer has computed, so that a
+map costs about as much as one `forward`, where evaluating all of it for each position costs H·W of them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from benchbench.models.autoregressive.shifted import GatedResnet, GrowConv2d, Me
 
 @dataclass(frozen=True)
 class Plan:
-    """How large a network is. width: channels. blocks: of each stream on each level, on the way down; as many on the way
-    up. levels: how many sizes the maps have. dropout: in every block. condition: see `GatedResnet`."""
+    """How large a network is. width: channels. blocks: of each stream on each level, on the way down; as many on the
+    way up. levels: how many sizes the maps have. dropout: in every block. condition: see `GatedResnet`."""
 
     width: int
     blocks: int
@@ -123,7 +123,7 @@ def _grown(layer: GrowConv2d, small: Tensor | None, like: Tensor, memory: Memory
 
 
 class TwoStreams(nn.Module):
-    """Maps N×channels×H×W to N×outputs×H×W, of which position (i, j) depends on the positions before it in raster order."""
+    """Maps N×channels×H×W to N×outputs×H×W; an output depends on the positions before it in raster order."""
 
     def __init__(self, channels: int, outputs: int, plan: Plan) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class TwoStreams(nn.Module):
         """See the class; float32. condition: (N, size), the same for all positions."""
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         # A negative padding cuts off: the maps are shifted down and to the right.
-        u, trace = self.levels.above(self.rows_above(F.pad(x, (1, 1, 2, -1))), condition, None)
+        _, trace = self.levels.above(self.rows_above(F.pad(x, (1, 1, 2, -1))), condition, None)
         v = self.row_above(F.pad(x, (1, 1, 1, -1))) + self.left(F.pad(x, (1, -1, 1, 0)))
         return self._outputs(self.levels.before(v, trace, condition, None))
 
