@@ -11,6 +11,7 @@ MODELS = {
     "wgan-gp": "benchbench.models.gan.wgan_gp:WGANGP",
     "sngan": "benchbench.models.gan.sngan:SNGAN",
     "pixelcnn": "benchbench.models.autoregressive.pixelcnn:PixelCNN",
+    "pixelrnn": "benchbench.models.autoregressive.pixelrnn:PixelRNN",
     "vqvae": "benchbench.models.autoregressive.vqvae:VQVAE",
     "cyclegan": "benchbench.models.translation.cyclegan:CycleGAN",
     "pix2pix": "benchbench.models.translation.pix2pix:Pix2Pix",
