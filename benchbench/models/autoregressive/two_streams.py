@@ -172,5 +172,5 @@ class TwoStreams(nn.Module):
     def _outputs(self, v: Tensor) -> Tensor:
         # In float32 whatever is around it: a mean with the 8 bits of bfloat16 misses levels.
         with torch.autocast(v.device.type, enabled=False):
-            outputs: Tensor = self.head(F.elu(v.float()))
+            outputs: Tensor = self.head(F.elu(v.to(self.head.weight.dtype)))
         return outputs
