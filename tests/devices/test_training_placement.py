@@ -55,7 +55,7 @@ UNDONE = {
 """What restorers are told to undo, by the task that they are made for first."""
 
 
-DRAWN_BY_PIXELS = {"pixelcnn": 8, "pixelrnn": 4}
+DRAWN_BY_PIXELS = {"pixelcnn": 6, "pixelrnn": 4, "vqvae": 16}
 """Sides of the pictures of models that evaluate their network for every value: each costs a thousand pretended
 operations."""
 
