@@ -47,7 +47,7 @@ def test_colours_depend_on_those_before() -> None:
     weights = np.exp(numbers[0]) / np.exp(numbers[0]).sum()
     expected = 0.0
     for k in range(mixtures):
-        scale = np.exp(np.maximum(numbers[4:7, k], -7))
+        scale = np.exp(np.clip(numbers[4:7, k], -7, 7))
         of_red = stats.logistic(numbers[1, k], scale[0])
         of_green = stats.logistic(numbers[2, k] + np.tanh(numbers[7, k]) * float(red), scale[1])
         r = of_red.cdf(float(red) + 1 / 255) - of_red.cdf(float(red) - 1 / 255)
@@ -84,6 +84,17 @@ def test_far_tails_have_a_value_and_a_gradient() -> None:
     found.backward()
     assert mean.grad is not None
     assert mean.grad.item() == pytest.approx(inverse, rel=1e-4)
+
+
+@pytest.mark.parametrize("log_scale", [-200.0, -7.0, 7.0, 99.0, 1000.0])
+@pytest.mark.parametrize("mean", [-300.0, 0.0, 300.0])
+def test_extreme_parameters_have_gradients(mean: float, log_scale: float) -> None:
+    """Of every level, in float32: a training on black and white got to scales of e^99 in 19 steps of a large rate."""
+    given = torch.tensor([0.0, mean, log_scale]).view(1, 3, 1, 1).expand(256, -1, -1, -1).requires_grad_()
+    nats = mixture_nats(given, LEVELS.float().view(256, 1, 1, 1))
+    (gradient,) = torch.autograd.grad(nats.sum(), given)
+    assert nats.isfinite().all()
+    assert gradient.isfinite().all()
 
 
 def test_a_uniform_prediction_has_eight_bits() -> None:

@@ -39,15 +39,15 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 every = pytest.mark.parametrize("row", list(ROWS))
 
 
-def build(row: str, spec: ImageSpec, seed: int = 0, **hyper: Any) -> Any:
-    """A tiny model whose weights and biases are far from their small beginnings."""
-    torch.manual_seed(seed)
+def build(row: str, spec: ImageSpec, moved: float = 0.2, **hyper: Any) -> Any:
+    """A tiny model whose weights and biases have `moved` away from their small beginnings."""
+    torch.manual_seed(0)
     name, own = ROWS[row]
     model = build_model(name, own | hyper, spec).eval()
     assert isinstance(model, PixelModel)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
+            parameter.add_(moved * torch.randn_like(parameter))
     return model
 
 
@@ -388,7 +388,7 @@ def test_two_images_have_one_bit(row: str) -> None:
     them (Gibbs' inequality). After 180 steps a tiny network is within a tenth of a bit, where it began with more
     than 20; and what it draws are the two images."""
     spec = ImageSpec(4, 4, True, 2)
-    model = build(row, spec, **({"blocks": 1} if row == "pixelcnn" else {"hidden": 12}))
+    model = build(row, spec, 0.0, **({} if row == "pixelcnn" else {"hidden": 12}))
     images = stripes()
 
     def bits() -> float:

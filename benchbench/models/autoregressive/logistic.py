@@ -16,6 +16,9 @@ from torch.nn import functional as F
 
 HALF = 1 / 255  # half the distance of two levels
 SHARPEST = -7.0  # the smallest logarithm of a scale, as in the paper's code: all of it within one level
+FLATTEST = (
+    7.0  # the largest: what is flatter has nothing but the ends, and 1 - exp(-2/255/s) would round to 0
+)
 
 
 def n_parameters(channels: int, mixtures: int) -> int:
@@ -41,7 +44,7 @@ def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor, T
     parts = parameters.unflatten(1, (groups, -1))
     means, scales = parts[:, 1 : 1 + channels], parts[:, 1 + channels : 1 + 2 * channels]
     coefficients = parts[:, 1 + 2 * channels :].tanh() if channels == 3 else None
-    return parts[:, 0], means, scales.clamp(min=SHARPEST), coefficients
+    return parts[:, 0], means, scales.clamp(SHARPEST, FLATTEST), coefficients
 
 
 def log_probability(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
