@@ -296,6 +296,7 @@ def test_kept_outputs_are_those_of_the_whole_image(size: tuple[int, int], levels
     assert difference.abs().max() < 1e-5 * whole.abs().max()
 
 
+@pytest.mark.costly
 def test_an_image_costs_about_one_evaluation() -> None:
     """Counted by torch: all 36 pixels of an image together need less than twice the operations of one pass over it,
     where evaluating it all for each of them needs 36 times as many."""
