@@ -1,7 +1,7 @@
 """Whole trainings and runs on a device: every model, what a checkpoint brings back, what the host waits for.
 
-The device draws from the CPU's generator and computes on the CPU, so a training there is a training here, bit for bit;
-a tensor that is left behind, or made in the wrong place, raises.
+The device draws from the CPU's generator and computes on the CPU, so a training there is a training here, bit for
+bit; a tensor that is left behind, or made in the wrong place, raises.
 """
 
 from __future__ import annotations
@@ -55,9 +55,16 @@ UNDONE = {
 """What restorers are told to undo, by the task that they are made for first."""
 
 
+DRAWN_BY_PIXELS = {"pixelcnn": 6, "pixelrnn": 4, "vqvae": 16}
+"""Sides of the pictures of models that evaluate their network for every value: each costs a thousand pretended
+operations."""
+
+
 def spec_of(name: str) -> ImageSpec:
     """Of the pictures of a model; a restorer learns pieces of its own size, and is told what it is to undo."""
     kind = MODELS.get(name)
+    if name in DRAWN_BY_PIXELS:
+        return ImageSpec(DRAWN_BY_PIXELS[name], DRAWN_BY_PIXELS[name], False, 3)
     if not hasattr(kind, "undoes"):
         return SPEC
     side = getattr(kind, "patch", SIDE)
@@ -133,8 +140,8 @@ def test_the_list_is_of_all_models_that_train() -> None:
 def test_images_that_the_device_has_no_room_for(
     name: str, cuda: Traffic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where they stay in the host's memory a batch is read ahead and goes over: equal bits, and the host waits no more
-    often for it."""
+    """Where they stay in the host's memory a batch is read ahead and goes over: equal bits, and the host waits no
+    more often for it."""
     there = trained(name, CUDA, steps=3)
     cuda.reset()
     trained(name, CUDA, steps=3)
@@ -212,8 +219,8 @@ def test_one_wait_a_turn(name: str, turns: int, cuda: Traffic) -> None:
 def test_a_whole_run_on_the_device(
     model: str, dataset: str, options: dict[str, Any], cuda: Traffic, tmp_path: Path
 ) -> None:
-    """`benchbench run --device cuda` to the record: every metric that the CPU answers is answered, none fails, and the
-    machine it says is the device."""
+    """`benchbench run --device cuda` to the record: every metric that the CPU answers is answered, none fails, and
+    the machine it says is the device."""
     frame = benchbench.run(model, dataset, out=tmp_path, device="cuda", overrides=["steps=4"], **options)
     expected = benchbench.run(
         model, dataset, out=tmp_path / "cpu", device="cpu", overrides=["steps=4"], **options

@@ -106,7 +106,9 @@ def test_samples_do_not_depend_on_the_batch(name: str, sampling: str) -> None:
 def test_probabilities_do_not_depend_on_the_batch(name: str) -> None:
     """Of image i with the noise of (seed, i), to 1e-5 of it: products of other sizes, and steps of a solver that
     reads them."""
-    model = build(name, sampling={"elbo_terms": 4} if name == "ddpm" else {"tolerance": 1e-3}).eval()
+    sampling = {"elbo_terms": 4} if name == "ddpm" else {"tolerance": 1e-2}
+    model = build(name, sampling=sampling, awake=False).eval()
+    nn.init.normal_(model.network.head[-1].weight, std=0.1)  # smooth in time: few steps
     images = torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     (estimate,) = model.likelihoods()  # type: ignore[attr-defined]
     with torch.inference_mode():

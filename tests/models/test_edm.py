@@ -102,6 +102,7 @@ def test_churn_by_hand() -> None:
     assert churn.gamma(0.04, 256) == churn.gamma(51.0, 256) == 0
 
 
+@pytest.mark.costly
 def test_the_stochastic_sampler_draws_the_data() -> None:
     """Noise is added and taken away again, and what comes out is N(MEAN, DEVIATION²) all the same: within five
     standard errors of 16,000 pixels and 1% for 64 steps; another draw of noise is another image. More noise than

@@ -128,7 +128,7 @@ class DDPM(Diffusion):
             return []
         how, timesteps = self.sampling, self.config.timesteps
         facts = {"terms": min(how.elbo_terms, timesteps - 1), "of": timesteps - 1, "variance": how.variance}
-        return [LikelihoodEstimate("elbo", "upper bound", "none", {**facts, "clip": how.clip})]
+        return [LikelihoodEstimate("elbo", "upper bound", "none", {**facts, "clip": how.clip}, costly=True)]
 
     def nats(self, images: Tensor, estimate: str, rng: ImageRng) -> Tensor:
         """The bound of each image, float64 (N,); `estimate` is "elbo"."""

@@ -83,7 +83,7 @@ class Flow(Diffusion):
             "trace": how.trace,
         }
         probes = {"probes": how.probes} if how.trace == "hutchinson" else {}
-        return [LikelihoodEstimate("uniform", "upper bound", "uniform", facts | probes)]
+        return [LikelihoodEstimate("uniform", "exact", "uniform", facts | probes, costly=True)]
 
     def nats(self, images: Tensor, estimate: str, rng: ImageRng) -> Tensor:
         """-log p of each image, float64 (N,); `estimate` is "uniform". Without labels where the model is
