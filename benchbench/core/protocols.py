@@ -408,6 +408,31 @@ class Classifier(Protocol):
         """
 
 
+@runtime_checkable
+class TextMatcher(Protocol):
+    """Brings images and captions into one space, where what belongs together is near."""
+
+    def image_codes(self, images: Tensor) -> Tensor:
+        """Images to places.
+
+        Args:
+            images: uint8 RGB, N×3×H×W.
+
+        Returns:
+            Rows of length 1, float32 (N, D).
+        """
+
+    def caption_codes(self, conditions: Tensor) -> Tensor:
+        """Captions to places.
+
+        Args:
+            conditions: Their embeddings, float32 (M, condition_dim).
+
+        Returns:
+            Rows of length 1, float32 (M, D).
+        """
+
+
 def unchanged(x: Tensor) -> Tensor:
     """The augmentation that does nothing.
 

@@ -32,6 +32,7 @@ MODELS = {
     "edit-bilinear": "benchbench.models.editing.resampling:Bilinear",
     "edit-bicubic": "benchbench.models.editing.resampling:Bicubic",
     "cnn": "benchbench.models.classifier:CNN",
+    "matcher": "benchbench.models.matcher:Matcher",
     "bicubic": "benchbench.models.restoration.interpolation:Bicubic",
     "lanczos": "benchbench.models.restoration.interpolation:Lanczos",
     "bilinear": "benchbench.models.restoration.interpolation:Bilinear",

@@ -12,5 +12,7 @@ TASKS = {
     "deblock": "benchbench.tasks.restoration.deblock:Deblock",
     "inpaint": "benchbench.tasks.restoration.inpaint:Inpaint",
     "edit": "benchbench.tasks.edit:EditTask",
+    "matching": "benchbench.tasks.matching:Matching",
+    "text-to-image": "benchbench.tasks.text_to_image:TextToImage",
     "latent-edit": "benchbench.tasks.latent_edit:LatentEdit",
 }

@@ -14,8 +14,9 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_source import Images
 from benchbench.data.pipeline.image_stream import ImageStream
-from benchbench.features.extract import Extracted, Reader, rebatch, update
+from benchbench.features.extract import Extracted, Reader, extract, rebatch, update
 from benchbench.features.extractor import Extractor, passes
+from benchbench.features.moments import Moments
 from benchbench.features.reference_cache import reference_features, reference_features_of
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, Need, PairEvidence
 from benchbench.metrics.pairs.paired import PairReader, PerImage
@@ -155,6 +156,39 @@ def sources(
             with failing([name], failures):
                 sides[name] = _known(images, extractor, {"features"}, runtime, f"{name} on sources")
     return sides
+
+
+def readers_of(
+    extractors: Mapping[str, Extractor], metrics: Sequence[Metric], need: Need, failures: Failures
+) -> dict[str, Extractor]:
+    """The extractors that a metric with this need reads, but for those that failed."""
+    readers = {metric.extractor for metric in metrics if need in metric.needs}
+    return {name: own for name, own in extractors.items() if name in readers and name not in failures}
+
+
+def variants(
+    outputs: Tensor, extractors: Mapping[str, Extractor], failures: Failures, runtime: Runtime
+) -> Sides:
+    """Features, N×k×D, of k outputs of each of some sources, uint8 RGB N×k×3×H×W; an extractor that fails on them
+    joins `failures`."""
+    n, k = outputs.shape[:2]
+    # Equal outputs are looked at once: features of an image differ in the last digits by its place in a batch.
+    images, place = torch.unique(outputs.flatten(0, 1), dim=0, return_inverse=True)
+    found = {}
+    for name, extractor in extractors.items():
+        with failing([name], failures):
+            seen = extract(
+                images,
+                extractor,
+                need_features=True,
+                need_logits=False,
+                runtime=runtime,
+                title=f"{name} on several outputs of one source",
+            )
+            assert seen.features is not None
+            features = seen.features[place]
+            found[name] = FeatureEvidence(Moments.of(features), features.reshape(n, k, -1))
+    return found
 
 
 @contextmanager

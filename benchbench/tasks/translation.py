@@ -18,9 +18,7 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
 from benchbench.data.domains import Domains
 from benchbench.data.pipeline.image_source import in_memory, take
-from benchbench.features.extract import extract
-from benchbench.features.moments import Moments
-from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, FeatureEvidence, Metric, Need, PairEvidence
+from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.pairs.cycle import CYCLE
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader, PerImage
@@ -35,7 +33,17 @@ from benchbench.tasks.base import (
     TwoDomains,
     two,
 )
-from benchbench.tasks.evidence import Failures, Sides, failing, gather, paired, placed, reference, sources
+from benchbench.tasks.evidence import (
+    Failures,
+    Sides,
+    gather,
+    paired,
+    placed,
+    readers_of,
+    reference,
+    sources,
+    variants,
+)
 from benchbench.tasks.pictures import Columns, Section
 from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translate import (
@@ -268,33 +276,9 @@ class _Direction:
     def _variants(self, failures: Failures) -> Sides:
         """Features, N×k×D, of `VARIANTS` outputs of each of the first sources; an extractor that fails on them joins
         `failures`."""
-        readers = {metric.extractor for metric in self.metrics if "variants" in metric.needs}
-        extractors = {
-            name: extractor
-            for name, extractor in self.request.extractors.items()
-            if name in readers and name not in failures
-        }
+        extractors = readers_of(self.request.extractors, self.metrics, "variants", failures)
         if not extractors:
             return {}
         which = self.some(VARIANT_SOURCES)
-        outputs = torch.cat(
-            [whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(VARIANTS)]
-        )
-        # Equal outputs are looked at once: features of an image differ in the last digits by its place in a batch.
-        images, place = torch.unique(outputs, dim=0, return_inverse=True)
-        found = {}
-        for name, extractor in extractors.items():
-            with failing([name], failures):
-                seen = extract(
-                    images,
-                    extractor,
-                    need_features=True,
-                    need_logits=False,
-                    runtime=self.runtime,
-                    title=f"{name} on several outputs of one source",
-                )
-                assert seen.features is not None
-                features = seen.features[place]
-                by_source = features.reshape(VARIANTS, len(which), -1).transpose(0, 1)
-                found[name] = FeatureEvidence(Moments.of(features), by_source)
-        return found
+        outputs = [whole(self.at_work.outputs(self.sources, which, repeat)) for repeat in range(VARIANTS)]
+        return variants(torch.stack(outputs, 1), extractors, failures, self.runtime)

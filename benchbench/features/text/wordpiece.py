@@ -48,7 +48,9 @@ class WordPiece:
         found, start = [], 0
         while start < len(word):
             mark = "##" if start else ""
-            end = next((end for end in range(len(word), start, -1) if mark + word[start:end] in self._numbers), 0)
+            end = next(
+                (end for end in range(len(word), start, -1) if mark + word[start:end] in self._numbers), 0
+            )
             if not end:
                 return [UNKNOWN]
             found.append(mark + word[start:end])
@@ -63,7 +65,9 @@ def words(text: str) -> list[str]:
     ['cote', 'd', '’', 'ivoire', ',', '3', '.', '5', '%']
     """
     plain = "".join(
-        sign for sign in unicodedata.normalize("NFD", "".join(_cleaned(text))) if unicodedata.category(sign) != "Mn"
+        sign
+        for sign in unicodedata.normalize("NFD", "".join(_cleaned(text)))
+        if unicodedata.category(sign) != "Mn"
     ).lower()
     spaced = "".join(f" {sign} " if _is_punctuation(sign) else sign for sign in plain)
     return spaced.split()
@@ -83,6 +87,6 @@ def _cleaned(text: str) -> Iterator[str]:
 
 def _is_punctuation(sign: str) -> bool:
     """Also signs of ASCII that Unicode calls symbols, such as $."""
-    return (sign.isascii() and sign.isprintable() and not sign.isalnum() and sign != " ") or unicodedata.category(
-        sign
-    )[0] == "P"
+    return (
+        sign.isascii() and sign.isprintable() and not sign.isalnum() and sign != " "
+    ) or unicodedata.category(sign)[0] == "P"

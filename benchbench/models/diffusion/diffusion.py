@@ -5,9 +5,9 @@ rounding); a family says what the network is asked (`errors`) and how images com
 
 - A loss is a mean over images of one time each. `errors` is a function of noise and of a number uniform on [0, 1) that
   says the time, so that held-out images can be asked with the same noise after every epoch.
-- Where labels or captions are a condition, each is dropped with probability `label_dropout` while training (Ho & Salimans 2022,
-  algorithm 1). `Sampling.guidance` is their w: (1 + w) times the answer with the label minus w times that without
-  (equation 6). Noise, clean image and velocity are affine in what any of our networks answers, at a given x and time,
+- Where labels or captions are a condition, each is dropped with probability `label_dropout` while training (Ho &
+  Salimans 2022, algorithm 1). `Sampling.guidance` is their w: (1 + w) times the answer with the label minus w times
+  that without (equation 6). Noise, clean image and velocity are affine in what any of our networks answers, at a given x and time,
   so guiding the answer guides all of them. At 0 the network is asked once a step, else twice.
 """
 
@@ -178,10 +178,14 @@ class Diffusion(nn.Module):
         """One uint8 RGB image of each caption, float32 (N, condition_dim)."""
         dim = self.spec.condition_dim
         if not dim:
-            raise InputError("this model was built to be told no captions; train it with --task text-to-image")
+            raise InputError(
+                "this model was built to be told no captions; train it with --task text-to-image"
+            )
         if conditions.shape != (len(rng), dim):
             shape = "×".join(map(str, conditions.shape))
-            raise InputError(f"the captions of {len(rng)} images must be {len(rng)}×{dim} numbers but are {shape}")
+            raise InputError(
+                f"the captions of {len(rng)} images must be {len(rng)}×{dim} numbers but are {shape}"
+            )
         return self._drawn(conditions.to(self.device), rng)
 
     def _drawn(self, told: Tensor | None, rng: ImageRng) -> Tensor:
@@ -197,9 +201,7 @@ class Diffusion(nn.Module):
 
     # For families.
 
-    def asked(
-        self, condition: Tensor | None, *, guidance: float = 0.0, dropped: Tensor | None = None
-    ) -> Ask:
+    def asked(self, condition: Tensor | None, *, guidance: float = 0.0, dropped: Tensor | None = None) -> Ask:
         """The network, told these labels or captions but for those `dropped`, or guided by them; None for the null
         condition."""
 
