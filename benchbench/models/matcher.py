@@ -8,7 +8,8 @@ temperature that is learned, are the logits of "which of the batch's captions is
 The batch holds captions of which one fits several images, an emoji in several drawings: equal embeddings are no
 negatives of each other and are left out of the sum.
 
-While it trains, images are mirrored at random and moved by up to a tenth of their side, on white.
+While it trains, images are mirrored at random and moved by up to a tenth of their side, on white, and both towers drop
+numbers before their last layer: of a few thousand pairs it would otherwise know each by heart.
 
 Trade-offs: a judge of one dataset, as small as that needs; which images it can tell apart its audit on held-out pairs
 says (`tasks.matching`).
@@ -45,6 +46,7 @@ class Matcher(nn.Module):
 
         convs: int = Field(default=1, ge=1, le=4, description="convolutions a level, three levels")
         width: int = Field(default=128, ge=2, le=4096, description="numbers of the common space")
+        dropout: float = Field(default=0.3, ge=0, lt=1, description="before the last layer of both towers")
         augment: bool = Field(default=True, description="mirrored and moved images while training")
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
@@ -75,11 +77,14 @@ class Matcher(nn.Module):
         """Float images in [-1, 1], N×C×H×W, to rows of length 1, float32 (N, width)."""
         for number, level in enumerate(self.levels):
             x = level(F.avg_pool2d(x, 2) if number else x)
-        return F.normalize(self.head(x.mean(dim=(2, 3))).float(), dim=1)
+        return F.normalize(self.head(self._dropped(x.mean(dim=(2, 3)))).float(), dim=1)
 
     def read(self, conditions: Tensor) -> Tensor:
         """Embeddings of captions, float32 (N, condition_dim), to rows of length 1, float32 (N, width)."""
-        return F.normalize(self.text(conditions).float(), dim=1)
+        return F.normalize(self.text(self._dropped(conditions)).float(), dim=1)
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.dropout, self.training)
 
     # Trainable
 

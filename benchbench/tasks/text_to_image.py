@@ -29,7 +29,7 @@ from benchbench.data.pipeline.image_source import size_of, take
 from benchbench.features.text.matcher import MatcherJudge
 from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, Metric, Need
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
-from benchbench.metrics.select import score
+from benchbench.metrics.select import Outcome, score
 from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.models.controls import Real
 from benchbench.tasks.alignment import R_PRECISION, alignment, unavailable
@@ -174,12 +174,19 @@ class _Asked:
         if judge is not None:
             found, audit = self._aligned(judge, codes)
         numbers = [
-            *(Number(own, task, n, len(self.truth)) for own in (*outcomes, *request.unmet)),
+            *(self._number(outcome, task) for outcome in (*outcomes, *request.unmet)),
             *(Number(own, task) for own in (*found, *self._cost())),
         ]
         return TaskResult(
             numbers, self._pictures(by_prompt, kept[:single]), {"text_to_image": self._facts(judge, audit)}
         )
+
+    def _number(self, outcome: Outcome, task: str) -> Number:
+        """With what went into it."""
+        n, needs = self.request.n_samples, outcome.metric.needs
+        if "variants" in needs:
+            return Number(outcome, task, min(VARIED * self.each, n))
+        return Number(outcome, task, n, None if "truth" in needs else len(self.truth))
 
     def _judge(self) -> tuple[MatcherJudge | None, MetricFailed | None]:
         try:
