@@ -23,7 +23,7 @@ STORE = Path(__file__).parents[1] / "results"
 SHIPPED = sorted(
     file.parent.name
     for file in baselines_folder().glob(f"*/{CHECKSUM}")
-    if not file.parent.name.startswith("cnn-")
+    if not file.parent.name.startswith(("cnn-", "matcher-"))
 )
 
 

@@ -21,6 +21,7 @@ from benchbench.core.protocols import (
     Observant,
     Phase,
     Sampled,
+    TextConditional,
     Trainable,
 )
 from benchbench.core.seeds import ImageRng, image_rngs
@@ -36,6 +37,7 @@ from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
 COLOUR = ImageSpec(8, 8, False, 3)
+TOLD = ImageSpec(8, 8, False, 3, condition_dim=5)
 NAMES = {"ddpm": {"steps": 3}, "flow-matching": {"steps": 3}, "edm": {"steps": 2}}
 EVALUATIONS = 3  # of each with the settings above
 every = pytest.mark.parametrize("name", list(NAMES))
@@ -281,3 +283,85 @@ def test_the_recipe_of_an_hour_of_a_gpu(name: str) -> None:
     small = load_recipe(name, "cifar10")
     assert large.hyper["width"] > small.hyper["width"]
     assert large.training.precision == "bf16"
+
+
+def captions_of(n: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, 5, generator=torch.Generator().manual_seed(seed))
+
+
+@every
+def test_captions_when_sampling(name: str) -> None:
+    """What is told moves the image, and an image depends on its own caption and stream alone: one grey level for
+    products of other sizes, as above. Without a word `sample` draws from the null condition."""
+    model = build(name, TOLD).eval()
+    assert isinstance(model, TextConditional)
+    told = captions_of(4)
+    with torch.inference_mode():
+        whole = model.sample_captions(told, ImageRng(1, range(4))).int()
+        alone = model.sample_captions(told[2:], ImageRng(1, [2, 3])).int()
+        others = model.sample_captions(captions_of(4, seed=1), ImageRng(1, range(4))).int()
+        silent = model.sample(4, ImageRng(1, range(4))).int()
+    assert (whole[2:] - alone).abs().max() <= 1
+    assert (whole - others).abs().max() > 1
+    assert (whole - silent).abs().max() > 1
+
+
+@every
+def test_guidance_by_captions(name: str) -> None:
+    """(1 + w) times the answer that is told minus w times that of the null condition (Ho & Salimans 2022, equation 6),
+    asked of the network itself; 1e-5 for float32."""
+    model = build(name, TOLD).eval()
+    x, time, told = torch.randn(3, 3, 8, 8), torch.tensor([0.0, 40.0, 900.0]), captions_of(3)
+    with torch.no_grad():
+        guided = model.asked(told, guidance=1.5)(x, time)
+        by_hand = 2.5 * model.network(x, time, told) - 1.5 * model.network(x, time)
+    torch.testing.assert_close(guided, by_hand, atol=1e-5, rtol=1e-5)
+
+
+@every
+def test_captions_that_cannot_be_told(name: str) -> None:
+    """Each refusal says the way out."""
+    with pytest.raises(InputError, match="leave conditional at false"):
+        build(name, TOLD, conditional=True)
+    rng = ImageRng(0, range(2))
+    with pytest.raises(InputError, match="--task text-to-image"):
+        build(name).sample_captions(captions_of(2), rng)
+    with pytest.raises(InputError, match="2×5 numbers but are 3×5"):
+        build(name, TOLD).sample_captions(captions_of(3), rng)
+    with pytest.raises(InputError, match="label_dropout above 0"):
+        build(name, TOLD, {"guidance": 1.0}, label_dropout=0.0).sample_captions(captions_of(2), rng)
+
+
+def test_captions_are_dropped_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares of label_dropout 0, 1 and a half: which rows the network is told are null, over 400 images; 200 ± 5·10."""
+    for share, low, high in ((0.0, 0, 0), (1.0, 400, 400), (0.5, 150, 250)):
+        model = build("flow-matching", TOLD, label_dropout=share)
+        seen: list[Any] = []
+        monkeypatch.setattr(
+            model.network,
+            "forward",
+            lambda x, time, told, dropped, seen=seen: seen.append((told, dropped)) or torch.zeros_like(x),
+        )
+        told = captions_of(400)
+        model.loss(Phase("network"), Batch(torch.zeros(400, 3, 8, 8), None, 0, 1, condition=told))
+        assert torch.equal(seen[0][0], told)
+        assert low <= int(seen[0][1].sum()) <= high
+
+
+@pytest.mark.costly
+def test_a_told_model_learns_what_captions_say() -> None:
+    """Red and blue pictures whose caption says which, one number plus or minus one among five: after 60 steps what it
+    draws of each has more of its colour than of the other, with guidance as without."""
+    kinds = torch.arange(64) % 2
+    images = torch.zeros(64, 3, 8, 8, dtype=torch.uint8)
+    images[kinds == 1, 0] = images[kinds == 0, 2] = 255
+    told = torch.zeros(64, 5)
+    told[:, 0] = 2.0 * kinds - 1
+    model = build("flow-matching", TOLD, {"steps": 8}, awake=False, width=8)
+    data = TrainingData(images, None, images[:2], conditions=told)
+    train(model, data, TrainingConfig(steps=60, batch_size=32, lr=4e-3), seed=0, device=CPU)
+    for guidance in (0.0, 1.0):
+        model.sampling = type(model.sampling)(steps=8, guidance=guidance)
+        with torch.inference_mode():
+            levels = model.eval().sample_captions(told[:8], ImageRng(0, range(8))).double().mean((2, 3))
+        assert ((levels[:, 0] > levels[:, 2]) == kinds[:8].bool()).all()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchbench.core.baselines import published_weights
+from benchbench.core.baselines import CHECKSUM, baselines_folder, published_weights
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.hashing import file_sha256
 from benchbench.core.images import check_images
@@ -111,6 +111,10 @@ def weights_of(dataset: str) -> Path:
     try:
         return published_weights("matcher", dataset)
     except InputError as error:
+        if (
+            baselines_folder() / f"matcher-{dataset}" / CHECKSUM
+        ).is_file():  # damaged, or half of it is missing
+            raise MetricFailed(str(error), status="unavailable") from error
         raise MetricFailed(
             f"no matcher of {dataset} is at hand to say whether an image shows its caption: run benchbench run --model "
             f"matcher --dataset {dataset}, then point {env} to the weights.safetensors in its record",

@@ -7,8 +7,8 @@ rounding); a family says what the network is asked (`errors`) and how images com
   says the time, so that held-out images can be asked with the same noise after every epoch.
 - Where labels or captions are a condition, each is dropped with probability `label_dropout` while training (Ho &
   Salimans 2022, algorithm 1). `Sampling.guidance` is their w: (1 + w) times the answer with the label minus w times
-  that without (equation 6). Noise, clean image and velocity are affine in what any of our networks answers, at a given x and time,
-  so guiding the answer guides all of them. At 0 the network is asked once a step, else twice.
+  that without (equation 6). Noise, clean image and velocity are affine in what any of our networks answers, at a given
+  x and time, so guiding the answer guides all of them. At 0 the network is asked once a step, else twice.
 """
 
 from __future__ import annotations
