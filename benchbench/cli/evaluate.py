@@ -30,6 +30,7 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
       benchbench evaluate folder:samples --reference parquet:real/:test
       benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
       benchbench evaluate restored/ --reference set5 --task super-resolution --scale 4
+      benchbench evaluate images/ --prompts prompts.txt --task text-to-image --reference openmoji-captions:test
       benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1
 
     Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name (1_fake_B.png and

@@ -84,6 +84,7 @@ def evaluate(
     allow_pickle: bool = False,
     task: str | None = None,
     task_options: Mapping[str, Any] | Sequence[str] = (),
+    prompts: Path | str | None = None,
     out: Path | str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
@@ -108,8 +109,9 @@ def evaluate(
         classes: A conditional generator's number of classes.
         seed: Of a generator's noise; samples of one name under several seeds are replicates.
         allow_pickle: Let .npz, .npy and TorchScript files run code; only for files you trust.
-        task: Score pairs under the protocol of this task, "super-resolution" for example.
+        task: Score images under the protocol of this task, "super-resolution" or "text-to-image" for example.
         task_options: What the images undo, `{"scale": 4}`; as text after `--task-option`.
+        prompts: A text file with what each image was to show, a line an image, for the task "text-to-image".
         out: The folder for the record; None for no record.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
@@ -140,6 +142,7 @@ def evaluate(
         allow_pickle=allow_pickle,
         task=task,
         task_options=task_options,
+        prompts=prompts,
     )
     runtime = Runtime(resolve_device(device), batch_size, progress)
     held = InMemory.of(images, reference)

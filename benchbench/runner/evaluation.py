@@ -28,6 +28,7 @@ from benchbench.tasks.base import Number
 from benchbench.tasks.evidence import Failures, Sides, gather, placed, reference
 from benchbench.tasks.pictures import BRIGHTER, difference
 from benchbench.tasks.restoration.pieces import LEAST, PIECE, evidence_of_pieces
+from benchbench.tasks.text_to_image import TASK as TEXT_TO_IMAGE
 
 GRID = 64  # images a panel of samples.png
 BATCH = 64  # images at once where no extractor has a preference
@@ -75,14 +76,19 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         batches = (
             plan.samples.batches(runtime.batch(BATCH)) if compared is None else compared.outputs(runtime)
         )
+        if plan.prompted is not None:
+            batches = plan.prompted.reading(batches)
         seen, shown = _seen(plan, batches, title, runtime)
         beside = _first_images(plan.reference.images)
     pairs: dict[str, PairEvidence] = {}
     if compared is not None:
         pairs["truth"] = pairs["hole"] = compared.evidence()
     outcomes = _outcomes(plan, replace(seen, pairs=pairs), runtime)
+    numbers = [_number(plan, outcome, pieces) for outcome in outcomes]
+    if plan.prompted is not None:
+        numbers += plan.prompted.numbers()
     return Scored(
-        list(rows_of(plan, (_number(plan, outcome, pieces) for outcome in outcomes))),
+        list(rows_of(plan, numbers)),
         [*_notes(plan, shown, beside), *(() if compared is None else compared.notes)],
         shown,
         beside,
@@ -153,10 +159,11 @@ def _number(plan: Evaluation, outcome: Outcome, pieces: int) -> Number:
         return Number(outcome, plan.task.row, *((plan.n_samples, None) if paired else (pieces, pieces)))
     if paired:
         return Number(outcome, PAIRED, plan.n_samples)
+    task = "generation" if plan.prompted is None else TEXT_TO_IMAGE
     if plan.moments(outcome.metric) is not None:
         statistics = plan.reference.statistics
-        return Number(outcome, "generation", plan.n_samples, None if statistics is None else statistics.n)
-    return Number(outcome, "generation", plan.n_samples, plan.reference.n)
+        return Number(outcome, task, plan.n_samples, None if statistics is None else statistics.n)
+    return Number(outcome, task, plan.n_samples, plan.reference.n)
 
 
 def _real(

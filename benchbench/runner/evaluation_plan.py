@@ -37,6 +37,8 @@ from benchbench.runner.extractors import (
     with_known_names,
 )
 from benchbench.runner.labels import checked_name
+from benchbench.runner.prompted import STANDARD as OF_PROMPTS
+from benchbench.runner.prompted import Prompted, asked_prompts
 from benchbench.runner.restored import Undoing, asked_task, fingerprint, inapplicable
 from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
 from benchbench.runner.spec import EvaluationSpec
@@ -52,7 +54,7 @@ class Evaluation:
     pairs were asked for. extractor_notes: what a reader should know of the extractors on this data. reasons: of metrics
     that cannot be had from these two sides, by name; named: those that somebody named, which are then recorded as
     failed, while those of a set are left out. task: under whose protocol pairs are compared, None where each is taken
-    as it is."""
+    as it is. prompted: what the samples were to show, where somebody says so."""
 
     spec: EvaluationSpec
     samples: ImageStream
@@ -65,6 +67,7 @@ class Evaluation:
     reasons: Mapping[str, str] = field(default_factory=dict)
     named: Set[str] = frozenset()
     task: Undoing | None = None
+    prompted: Prompted | None = None
 
     @property
     def name(self) -> str | None:
@@ -157,8 +160,9 @@ class Evaluation:
 
     @property
     def _protocol(self) -> list[str]:
-        """Under what pairs are compared, where a task says so."""
-        return [] if self.task is None else [f"{self.task.row} {self.task.version}"]
+        """Under what images are scored, where a task says so."""
+        prompts = [] if self.prompted is None else [self.prompted.identity]
+        return prompts if self.task is None else [f"{self.task.row} {self.task.version}"]
 
 
 @dataclass(frozen=True)
@@ -169,16 +173,21 @@ class Resolved:
     images: Samples
     reference: Samples
     task: Undoing | None = None
+    prompts: Sequence[str] | None = None
 
     @property
     def of_pairs(self) -> bool:
         """Whether nothing but pairs is asked for."""
+        if self.prompts is not None:
+            return False
         chosen = select_metrics(self.spec.metrics, EXTRACTORS.names(), standard=self.standard)
         return self.task is not None or all("truth" in metric.needs for metric in chosen)
 
     @property
     def standard(self) -> Sequence[str]:
         """What the set `standard` stands for."""
+        if self.prompts is not None:
+            return OF_PROMPTS
         return STANDARD if self.task is None else self.task.standard
 
 
@@ -187,11 +196,15 @@ def resolve(spec: EvaluationSpec, held: InMemory) -> Resolved:
     `spec` does not name."""
     checked_name(spec.name)
     spec = with_known_names(spec)
+    prompts = asked_prompts(spec.task, spec.task_options, spec.prompts)
+    if prompts is not None and spec.samples is not None:
+        prompts = prompts[: spec.samples]
     asked = Resolved(
         spec,
         _side("images", spec.images, held.images),
         _side("reference", spec.reference, held.reference),
-        asked_task(spec.task, spec.task_options),
+        asked_task(spec.task, spec.task_options) if prompts is None else None,
+        prompts,
     )
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names(), standard=asked.standard)
     return asked
@@ -227,6 +240,9 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     )
     samples = open_samples(asked.images, drawing, progress)
     _check_numbers(samples, reference, chosen, asked.task)
+    prompted = None
+    if asked.prompts is not None:
+        prompted = Prompted(asked.prompts, samples, reference.dataset, runtime)
     together = _paired(asked, samples, reference, chosen)
     chosen, extractors = load_chosen(chosen, readers, named, load, spec.precision, progress)
     notes = [
@@ -254,6 +270,7 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         reasons,
         named,
         asked.task,
+        prompted,
     )
 
 

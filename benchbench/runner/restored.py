@@ -73,7 +73,8 @@ def asked_task(name: str | None, options: Mapping[str, Any]) -> Undoing | None:
     if not isinstance(task, Undoing):
         able = [own for own, one in TASKS.made() if isinstance(one, Undoing)]
         raise InputError(
-            f"the task {name} asks a model for its outputs and scores no others; those that do: {', '.join(able)}"
+            f"the task {name} asks a model for its outputs and scores no others; those that do: {', '.join(able)}, and "
+            "text-to-image with --prompts"
         )
     options_of: type[BaseModel] = getattr(task, "Options", NoOptions)
     said = [own for own in options_of.model_fields if own != "train"]

@@ -187,8 +187,9 @@ class EvaluationSpec(Spec, frozen=True):
         classes: A conditional generator's number of classes.
         seed: Of a generator's noise; samples of one name under several seeds are replicates.
         allow_pickle: Whether .npz, .npy and TorchScript files may run code; only for files you trust.
-        task: Under whose protocol pairs are scored, "super-resolution" for example; None for as they are.
+        task: Under whose protocol images are scored, "super-resolution" for example; None for as they are.
         task_options: What the images undo, by the names of the task's own settings.
+        prompts: A text file with what each image was to show, a line an image, for the task "text-to-image".
     """
 
     asks_for = "an evaluation"
@@ -228,10 +229,13 @@ class EvaluationSpec(Spec, frozen=True):
     )
     task: str | None = Field(
         default=None,
-        description="Score pairs under the protocol of this task: super-resolution, denoise or another that undoes "
-        "something; see benchbench list tasks.",
+        description="Score images under the protocol of this task: super-resolution, denoise or another that undoes "
+        "something, or text-to-image; see benchbench list tasks.",
     )
     task_options: TaskSettings = Field(default_factory=dict, description="A setting of the task; repeatable.")
+    prompts: Location | None = Field(
+        default=None, description="What each image was to show, a line an image; for --task text-to-image."
+    )
 
 
 class StatisticsSpec(Spec, frozen=True):
