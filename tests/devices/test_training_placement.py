@@ -22,6 +22,7 @@ from benchbench.core.protocols import (
     Inpainter,
     Restorer,
     Stylizer,
+    TextMatcher,
     Trainable,
     Translator,
 )
@@ -63,6 +64,8 @@ operations."""
 def spec_of(name: str) -> ImageSpec:
     """Of the pictures of a model; a restorer learns pieces of its own size, and is told what it is to undo."""
     kind = MODELS.get(name)
+    if name == "matcher":
+        return ImageSpec(SIDE, SIDE, False, 3, condition_dim=5)
     if name in DRAWN_BY_PIXELS:
         return ImageSpec(DRAWN_BY_PIXELS[name], DRAWN_BY_PIXELS[name], False, 3)
     if not hasattr(kind, "undoes"):
@@ -83,6 +86,7 @@ def trained(name: str, device: torch.device, workdir: Path | None = None, **opti
     spec = spec_of(name)
     model = build_model(name, {}, spec).to(device)
     other = None
+    told = torch.arange(N * 5).view(N, 5).sin() if spec.condition_dim else None
     if isinstance(model, Stylizer):
         model.show_styles(pictures(2)[:3])
     elif isinstance(model, Translator):
@@ -90,7 +94,9 @@ def trained(name: str, device: torch.device, workdir: Path | None = None, **opti
     config = TrainingConfig(**{"batch_size": 4, "steps": STEPS, "clip_norm": 1.0, **options})
     train(
         model,
-        TrainingData(pictures(0, spec.height), torch.arange(N) % 3, pictures(1, spec.height)[:4], other),
+        TrainingData(
+            pictures(0, spec.height), torch.arange(N) % 3, pictures(1, spec.height)[:4], other, told
+        ),
         config,
         seed=0,
         device=device,
@@ -115,6 +121,8 @@ def made(model: nn.Module, device: torch.device) -> Tensor | None:
             return model.translate(pictures(4)[:2].to(device), model.directions[0], rng).cpu()
         if isinstance(model, Conditional):
             return model.sample(2, rng, labels=torch.tensor([0, 2], device=device)).cpu()
+        if isinstance(model, TextMatcher):
+            return model.image_codes(pictures(4)[:2].to(device)).cpu()
         return model.sample(2, rng).cpu() if isinstance(model, Generator) else None
 
 
