@@ -22,6 +22,7 @@ from benchbench.core.protocols import (
     Phase,
     Restorer,
     Stylizer,
+    TextMatcher,
     Trainable,
     Translator,
 )
@@ -120,6 +121,8 @@ def outputs(model: nn.Module, made: Prepared, n: int, device: torch.device) -> d
             found["reconstruct"] = model.reconstruct(images)
         if isinstance(model, Classifier):
             found["classify"] = model.classify(images)
+        if isinstance(model, TextMatcher):
+            found["image_codes"] = model.image_codes(images)
         if isinstance(model, Stylizer):
             found["stylize"] = model.stylize(images[:2], 1, ImageRng(0, range(2), device))
         if isinstance(model, Translator):

@@ -26,6 +26,7 @@ SPECS = {
     "openmoji": ImageSpec(32, 32, grey=False, n_classes=0),
     "openmoji-lines": ImageSpec(32, 32, grey=False, n_classes=2),
     "openmoji-tones": ImageSpec(32, 32, grey=False, n_classes=2),
+    "openmoji-captions": ImageSpec(32, 32, grey=False, n_classes=0, condition_dim=384),
     "photographs": ImageSpec(128, 128, grey=False, n_classes=2),
 }
 
@@ -33,7 +34,7 @@ SPECS = {
 @dataclass(frozen=True)
 class Prepared:
     """A model that nobody trained, and what it would be trained on. images: uint8, of domain A where there are two.
-    other: the other domain of a translator."""
+    other: the other domain of a translator. told: what the model knows of their captions, where it is told any."""
 
     model: nn.Module
     spec: ImageSpec
@@ -41,6 +42,7 @@ class Prepared:
     labels: Tensor
     other: Other | None
     training: TrainingConfig
+    told: Tensor | None = None
 
     def batch(self, n: int, device: torch.device) -> Batch:
         """The first `n` images as a loss sees them, in the tenth of a hundred steps."""
@@ -50,7 +52,8 @@ class Prepared:
             for side in (self.images, self.other.images if self.other else None)
         )
         assert x is not None
-        return Batch(x, self.labels[:n].to(device), 10, 100, y=y)
+        told = None if self.told is None else self.told[:n].to(device)
+        return Batch(x, self.labels[:n].to(device), 10, 100, y=y, condition=told)
 
 
 def dataset_of(model: str) -> str | None:
@@ -93,7 +96,10 @@ def prepared(model: str, dataset: str | None, n: int, *, side: int | None = None
         made.show_styles(pictures(spec.n_classes, spec.height, seed=3))
     other = Other(targets, targets[:8], aligned=bool(made.paired)) if isinstance(made, Translator) else None
     labels = torch.arange(n) % max(spec.n_classes, 1)
-    return Prepared(made, spec, images, labels, other, recipe.training)
+    told = None
+    if spec.condition_dim:
+        told = torch.randn(n, spec.condition_dim, generator=torch.Generator().manual_seed(4))
+    return Prepared(made, spec, images, labels, other, recipe.training, told)
 
 
 def trainable_models() -> list[str]:

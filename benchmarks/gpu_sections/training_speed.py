@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -60,9 +61,7 @@ def _made(name: str, dataset: str, most: int, side: int | None = None) -> Prepar
     made = prepared(name, dataset, n, side=side)
     settings: dict[str, Any] = made.training.model_dump(exclude={"steps", "epochs"})
     settings |= {"batch_size": batch, "steps": 1}
-    return Prepared(
-        made.model, made.spec, made.images, made.labels, made.other, type(made.training)(**settings)
-    )
+    return replace(made, training=type(made.training)(**settings))
 
 
 def go(made: Prepared, steps: int, device: torch.device) -> TrainingResult:
@@ -70,7 +69,13 @@ def go(made: Prepared, steps: int, device: torch.device) -> TrainingResult:
     config = made.training.model_copy(update={"steps": steps})
     return train(
         made.model,
-        TrainingData(made.images, made.labels if made.spec.n_classes else None, made.images[:8], made.other),
+        TrainingData(
+            made.images,
+            made.labels if made.spec.n_classes else None,
+            made.images[:8],
+            made.other,
+            made.told,
+        ),
         config,
         seed=0,
         device=device,
