@@ -21,6 +21,7 @@ from benchbench.core.protocols import (
     Observant,
     Phase,
     Restorer,
+    Sampled,
     Stylizer,
     TextMatcher,
     Trainable,
@@ -29,7 +30,7 @@ from benchbench.core.protocols import (
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.features.frozen import full_float32
-from benchbench.models.style.nst import NST
+from benchbench.training.step.phases import Schedule
 from gpu_sections.child import Bench
 from gpu_sections.draws import DrawnOnCPU
 from gpu_sections.recipes import Prepared, dataset_of, prepared
@@ -37,7 +38,8 @@ from gpu_sections.tools import CPU, device_of, worst
 
 LOSS, GRADIENT = 1e-3, 1e-3
 LEVELS = 1.0  # grey levels: a value at the edge of two levels may be rounded to either
-FEW = {"iterations": 3}  # of an optimisation, in which rounding errors grow
+FEW = {"iterations": 3, "steps": 4}  # of an optimisation or a sampler, in which rounding errors grow
+SIDES = {"pixelcnn": 8, "pixelrnn": 8, "vqvae": 16}  # of those that evaluate their network for every pixel
 
 
 def models(bench: Bench) -> None:
@@ -52,11 +54,12 @@ def models(bench: Bench) -> None:
 def compare(bench: Bench, name: str, n: int, device: torch.device) -> None:
     """The rows of one model."""
     dataset = dataset_of(name)
-    side = (32 if bench.small else 64) if dataset == "photographs" else None
+    side = (32 if bench.small else 64) if dataset == "photographs" else SIDES.get(name)
     made = prepared(name, dataset, max(n, 8), side=side)
     here = made.model
-    if isinstance(here, NST):
-        here.sampling = here.sampling.model_copy(update=FEW)
+    if isinstance(here, Sampled):
+        few = {key: value for key, value in FEW.items() if key in type(here.sampling).model_fields}
+        here.sampling = here.sampling.model_copy(update=few)
     if isinstance(here, Fittable):
         here.fit(made.images, made.images)
     there = copy.deepcopy(here).to(device)
@@ -102,7 +105,7 @@ def turn(model: nn.Module, player: str, batch: Batch) -> tuple[float, Tensor]:
         parameter.grad = None
     torch.manual_seed(7)
     with DrawnOnCPU():  # type: ignore[no-untyped-call]
-        loss, _ = model.loss(Phase(player), batch)
+        loss, _ = Schedule(model).loss(Phase(player), batch)
     loss.backward()
     gradients = [parameter.grad.flatten() for parameter in own if parameter.grad is not None]
     return float(loss.detach()), torch.cat(gradients)

@@ -90,7 +90,9 @@ def prepared(model: str, dataset: str | None, n: int, *, side: int | None = None
         spec = replace(spec, height=side, width=side)
     recipe = load_recipe(model, dataset)
     torch.manual_seed(0)
-    made = build_model(model, recipe.hyper, spec, recipe.sampling)
+    # A start of thousands of steps would leave the few that are tried to one player.
+    at_once = {"pretrain": 0} if "pretrain" in recipe.hyper else {}
+    made = build_model(model, {**recipe.hyper, **at_once}, spec, recipe.sampling)
     images, targets = (pictures(n, spec.height, seed=seed, grey=spec.grey) for seed in (1, 2))
     if isinstance(made, Stylizer):
         made.show_styles(pictures(spec.n_classes, spec.height, seed=3))

@@ -19,7 +19,6 @@ from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
 from benchbench.models.gan import biggan
-from benchbench.models.gan.asked import truncated_normal
 from benchbench.models.gan.biggan import (
     BigGAN,
     ConditionalBatchNorm2d,
@@ -27,6 +26,7 @@ from benchbench.models.gan.biggan import (
     UpBlock,
     filters,
     off_diagonal,
+    truncated_normal,
 )
 from benchbench.models.gan.self_attention import SelfAttention
 

@@ -85,7 +85,7 @@ def test_probability_of_a_gaussian(path: PathName, trace: str) -> None:
     (estimate,) = model.likelihoods()
     assert (estimate.name, estimate.relation, estimate.dequantization) == (
         "uniform",
-        "upper bound",
+        "exact",
         "uniform",
     )
     assert estimate.facts["trace"] == trace

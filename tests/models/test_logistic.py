@@ -14,7 +14,8 @@ from torch import Tensor
 
 from benchbench.core.images import to_signed
 from benchbench.models.autoregressive import logistic
-from benchbench.models.autoregressive.logistic import choose, draw_pixels, log_probability, mixture_nats
+from benchbench.models.autoregressive.logistic import choose, draw_pixels, mixture_nats
+from benchbench.models.nn.discretized import logistic_level_logs
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 127.5 - 1
 
@@ -67,7 +68,7 @@ def test_a_level_against_scipy(mean: float, log_scale: float) -> None:
     lower[0], upper[-1] = -np.inf, np.inf
     right = x > mean
     expected = np.where(right, oracle.sf(lower) - oracle.sf(upper), oracle.cdf(upper) - oracle.cdf(lower))
-    found = log_probability(LEVELS, *torch.tensor([[mean], [log_scale]], dtype=torch.float64))
+    found = logistic_level_logs(LEVELS, *torch.tensor([[mean], [log_scale]], dtype=torch.float64))
     known = expected > 1e-280
     np.testing.assert_allclose(found.numpy()[known], np.log(expected[known]), atol=1e-6)
 
@@ -76,7 +77,7 @@ def test_far_tails_have_a_value_and_a_gradient() -> None:
     """A level 2 away at a scale of e^-7, 2,193 scales: log P ≈ -2/s + log(e^(1/255/s) - e^(-1/255/s)), in float32,
     where the difference of two sigmoids is 0. The gradient with respect to the mean is 1/s = e^7."""
     mean = torch.tensor([-1.0], requires_grad=True)
-    found = log_probability(torch.tensor([1.0 - 2 / 255]), mean, torch.tensor([-7.0]))
+    found = logistic_level_logs(torch.tensor([1.0 - 2 / 255]), mean, torch.tensor([-7.0]))
     inverse = math.exp(7)
     distance = 2 - 2 / 255
     expected = -distance * inverse + math.log(2 * math.sinh(inverse / 255))

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-HALF = 1 / 255  # half the distance of two levels
+from benchbench.models.nn.discretized import logistic_level_logs
+
 SHARPEST = -7.0  # the smallest logarithm of a scale, as in the paper's code: all of it within one level
 FLATTEST = (
     7.0  # the largest: what is flatter has nothing but the ends, and 1 - exp(-2/255/s) would round to 0
@@ -47,18 +48,6 @@ def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor, T
     return parts[:, 0], means, scales.clamp(SHARPEST, FLATTEST), coefficients
 
 
-def log_probability(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """log P of a level under one logistic, nats.
-
-    x: levels in [-1, 1], of a shape that the others broadcast to.
-    """
-    inverse = (-log_scale).exp()
-    upper, lower = inverse * (x - mean + HALF), inverse * (x - mean - HALF)
-    below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
-    between = below + above + (-torch.expm1(-2 * HALF * inverse)).log()
-    return torch.where(x < -1 + HALF, below, torch.where(x > 1 - HALF, above, between))
-
-
 def mixture_nats(parameters: Tensor, x: Tensor) -> Tensor:
     """-log P of pixels, nats: parameters N×P×H×W and levels N×C×H×W in [-1, 1] to N×H×W."""
     channels = x.shape[1]
@@ -75,7 +64,7 @@ def mixture_nats(parameters: Tensor, x: Tensor) -> Tensor:
             ],
             1,
         )
-    of_components = log_probability(x, means, scales).sum(1) + F.log_softmax(logits, 1)
+    of_components = logistic_level_logs(x, means, scales).sum(1) + F.log_softmax(logits, 1)
     return -of_components.logsumexp(1)
 
 

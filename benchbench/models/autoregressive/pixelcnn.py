@@ -27,8 +27,9 @@ from benchbench.models.autoregressive.logistic import (
     mixture_nats,
     n_parameters,
 )
-from benchbench.models.autoregressive.pixels import PixelModel, classes_to_draw, one_hot
+from benchbench.models.autoregressive.pixels import PixelModel, one_hot
 from benchbench.models.autoregressive.two_streams import Plan, TwoStreams
+from benchbench.models.nn.given import classes_asked_for
 
 
 class PixelCNN(PixelModel):
@@ -91,7 +92,8 @@ class PixelCNN(PixelModel):
         blank = next(self.parameters()).new_zeros(n, self.spec.channels, self.spec.height, self.spec.width)
         condition = None
         if self.conditional:
-            condition = classes_to_draw(self.spec.n_classes, rng, labels, blank.device)
+            asked = classes_asked_for(labels, self.spec.n_classes, rng, blank.device)
+            condition = one_hot(asked, self.spec.n_classes)
         draws = rng.on_device()
         row = torch.empty(0)
 

@@ -18,10 +18,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.errors import InputError
-from benchbench.core.images import check_images, to_signed
 from benchbench.core.protocols import Batch, ImageSpec, LikelihoodEstimate, Phase
 from benchbench.core.seeds import ImageRng
+from benchbench.models.nn.given import check_conditional, own_images
 
 
 class PixelModel(nn.Module):
@@ -70,7 +69,7 @@ class PixelModel(nn.Module):
 
     def nats(self, images: Tensor, estimate: str, rng: ImageRng) -> Tensor:
         """-log p of 8-bit images, float64 (N,); draws nothing."""
-        x = signed(images, self.spec, next(self.parameters()).device)
+        x = own_images(images, self.spec, next(self.parameters()).device)
         if not self.conditional:
             return self.image_nats(x, None).double()
         classes = self.spec.n_classes
@@ -78,36 +77,6 @@ class PixelModel(nn.Module):
         return math.log(classes) - (-torch.stack(given).double()).logsumexp(0)
 
 
-def check_conditional(spec: ImageSpec) -> None:
-    """Refuse data that gives a conditional model nothing to condition on."""
-    if not spec.n_classes:
-        raise InputError(
-            "conditional=true learns to make images of a class but this dataset has no labels; leave it out"
-        )
-
-
-def classes_to_draw(classes: int, rng: ImageRng, labels: Tensor | None, device: torch.device) -> Tensor:
-    """The labels of images to draw: those given, else uniform from `rng`; one-hot, float32 (N, classes)."""
-    labels = (rng.integers(classes) if labels is None else labels).to(device)
-    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise InputError(
-            f"the classes of this model are 0 to {classes - 1} but labels run from {int(labels.min())} to "
-            f"{int(labels.max())}"
-        )
-    return one_hot(labels, classes)
-
-
 def one_hot(numbers: Tensor, n: int) -> Tensor:
     """int64 of any shape to float32 with one more dimension of `n`; unlike torch's it never waits for the device."""
     return (numbers[..., None] == torch.arange(n, device=numbers.device)).float()
-
-
-def signed(images: Tensor, spec: ImageSpec, device: torch.device) -> Tensor:
-    """uint8 RGB to float32 in [-1, 1], N×`spec.channels`×H×W. `InputError` for another size."""
-    check_images(images)
-    if images.shape[2:] != (spec.height, spec.width):
-        raise InputError(
-            f"this model was built for {spec.height}x{spec.width} images but these are "
-            f"{images.shape[2]}x{images.shape[3]}; resize them or train a model of that size"
-        )
-    return to_signed(images.to(device), spec.channels)

@@ -29,8 +29,9 @@ from benchbench.core.protocols import Batch, ImageSpec
 from benchbench.core.seeds import ImageRng
 from benchbench.models.autoregressive.codebook import Codebook, Quantized, perplexity, unused
 from benchbench.models.autoregressive.logistic import choose
-from benchbench.models.autoregressive.pixels import check_conditional, classes_to_draw, one_hot, signed
+from benchbench.models.autoregressive.pixels import one_hot
 from benchbench.models.autoregressive.two_streams import Plan, TwoStreams
+from benchbench.models.nn.given import check_conditional, classes_asked_for, own_images
 
 
 class VQVAE(nn.Module):
@@ -168,7 +169,7 @@ class VQVAE(nn.Module):
 
     def epoch_statistics(self, images: Tensor) -> dict[str, float]:
         """Of held-out images: the error, how many entries are in use, how evenly, and what one costs the prior."""
-        x = signed(images, self.spec, self._device)
+        x = own_images(images, self.spec, self._device)
         vectors, indices, commitment = self.quantized(x)
         statistics = {
             "held_out_reconstruction": float(F.mse_loss(self.decoded(vectors), x)),
@@ -184,7 +185,7 @@ class VQVAE(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """uint8 RGB N×3×H×W to the entries that stand for them, float32 (N, dim·map)."""
-        return self.quantized(signed(images, self.spec, self._device)).vectors.flatten(1)
+        return self.quantized(own_images(images, self.spec, self._device)).vectors.flatten(1)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes to uint8 RGB N×3×H×W; a vector that is no entry counts as the nearest one."""
@@ -202,7 +203,8 @@ class VQVAE(nn.Module):
         prior draws the labels that are not given, uniformly and first."""
         condition = None
         if self.conditional:
-            condition = classes_to_draw(self.spec.n_classes, rng, labels, self._device)
+            asked = classes_asked_for(labels, self.spec.n_classes, rng, self._device)
+            condition = one_hot(asked, self.spec.n_classes)
         draws = rng.on_device()
         indices = torch.zeros(n, *self.map, dtype=torch.int64, device=self._device)
 

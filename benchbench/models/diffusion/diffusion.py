@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from benchbench.core.device_rng import DeviceRng
 from benchbench.core.errors import InputError
-from benchbench.core.images import check_images, quantize, to_signed
+from benchbench.core.images import quantize
 from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.nn.diffusion_unet import DiffusionUNet, UNetConfig
+from benchbench.models.nn.given import check_conditional, classes_asked_for, own_images
 
 
 class Ask(Protocol):
@@ -64,15 +65,12 @@ class Diffusion(nn.Module):
 
     def __init__(self, config: DiffusionConfig, spec: ImageSpec) -> None:
         super().__init__()
-        if config.conditional and not spec.n_classes:
-            raise InputError(
-                "conditional=true learns to make images of a class but this dataset has no labels; use one with "
-                "labels, for example a folder with one subfolder a class"
-            )
         if config.conditional and spec.condition_dim:
             raise InputError(
                 "conditional=true tells the class of an image, and here its caption is told; leave conditional at false"
             )
+        if config.conditional:
+            check_conditional(spec)
         self.config = config
         self.spec = spec
         self.conditional = config.conditional
@@ -159,13 +157,7 @@ class Diffusion(nn.Module):
         device = self.device
         guidance = self.sampling.guidance
         if self.conditional:
-            classes = self.spec.n_classes
-            labels = (rng.integers(classes) if labels is None else labels).to(device)
-            if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-                raise InputError(
-                    f"the classes of this model are 0 to {classes - 1} but labels run from {int(labels.min())} to "
-                    f"{int(labels.max())}"
-                )
+            labels = classes_asked_for(labels, self.spec.n_classes, rng, device)
         elif guidance and not self.spec.condition_dim:
             raise InputError("guidance needs a conditional model; train one with --set conditional=true")
         else:
@@ -220,14 +212,7 @@ class Diffusion(nn.Module):
 
     def floats(self, images: Tensor) -> Tensor:
         """uint8 RGB images of the size that the model was built for, as it computes on them."""
-        check_images(images)
-        size = (self.spec.height, self.spec.width)
-        if images.shape[2:] != size:
-            raise InputError(
-                f"this model was built for {size[0]}x{size[1]} images but these are {images.shape[2]}x"
-                f"{images.shape[3]}; resize them or train a model of that size"
-            )
-        return to_signed(images.to(self.device), self.spec.channels)
+        return own_images(images, self.spec, self.device)
 
     @property
     def device(self) -> torch.device:

@@ -30,7 +30,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
-from benchbench.core.images import check_images, quantize
+from benchbench.core.images import quantize
 from benchbench.core.protocols import Batch, ImageSpec, LikelihoodEstimate, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.flows.coupling import (
@@ -42,6 +42,7 @@ from benchbench.models.flows.coupling import (
     squeeze,
     unsqueeze,
 )
+from benchbench.models.nn.given import check_own_size
 
 LEVELS = 256
 SMALLEST = 4  # side of the last scale
@@ -189,13 +190,7 @@ class RealNVP(nn.Module):
 
     def _levels(self, images: Tensor) -> Tensor:
         """uint8 RGB to levels as floats of the model's kind, N×C×H×W."""
-        check_images(images)
-        size = (self.spec.height, self.spec.width)
-        if images.shape[2:] != size:
-            raise InputError(
-                f"this model was built for {size[0]}x{size[1]} images but these are "
-                f"{images.shape[2]}x{images.shape[3]}; resize them or train a model of that size"
-            )
+        check_own_size(images, self.spec)
         return images[:, : self.spec.channels].to(self._device, next(self.parameters()).dtype)
 
 

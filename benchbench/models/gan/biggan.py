@@ -48,9 +48,9 @@ from benchbench.models.gan.adversarial import (
     halvings,
     hinge_discriminator,
 )
-from benchbench.models.gan.asked import classes_asked_for, truncated_normal
 from benchbench.models.gan.dcgan import fill_up, smallest_maps
 from benchbench.models.gan.self_attention import SelfAttention
+from benchbench.models.nn.given import classes_asked_for
 
 WIDEST = 16  # times the first width, table 4
 
@@ -279,3 +279,15 @@ class BigGANDiscriminator(nn.Module):
         features = self.features(x)
         scores: Tensor = self.head(features).squeeze(1) + (self.classes(labels) * features).sum(1)
         return scores
+
+
+def truncated_normal(rng: ImageRng, size: int, threshold: float | None) -> Tensor:
+    """Standard normals, float32 (N, size); those of a magnitude above `threshold` are drawn again until none is
+    (Brock et al. 2019, section 3.1). None draws once.
+
+    An image's numbers come from its own generator, so it is of no consequence how often its neighbours draw again.
+    """
+    z = rng.normal(size)
+    while threshold is not None and bool((outside := z.abs() > threshold).any()):
+        z = torch.where(outside, rng.normal(size), z)
+    return z

@@ -36,9 +36,9 @@ from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.gan.ada import STEPS, AdaptiveAugmentation
 from benchbench.models.gan.adversarial import Adversarial, AdversarialConfig, check_classes
-from benchbench.models.gan.asked import classes_asked_for
 from benchbench.models.gan.style_discriminator import StyleDiscriminator
 from benchbench.models.gan.style_generator import Mapping, StyleGenerator
+from benchbench.models.nn.given import classes_asked_for
 
 LENGTH_DECAY = 0.99  # of the running mean of path lengths
 R1_EVERY, PATH_EVERY = 16, 8
