@@ -66,11 +66,12 @@ class Judge:
 
 
 @pytest.fixture(autouse=True)
-def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
+def _toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     module = ModuleType("toys_with_captions")
     module.Toys = Toys  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "toys_with_captions", module)
     monkeypatch.setitem(benchbench.data.DATASETS, "toys", "toys_with_captions:Toys")
+    monkeypatch.syspath_prepend(tmp_path)  # registered names are read once for each `sys.path`
 
     def embedded(captions: Sequence[str], progress: Progress = SILENT) -> Tensor:
         return torch.eye(384)[[int(caption.split()[1]) for caption in captions]]
