@@ -12,6 +12,7 @@ on the way cannot be undone: samplers that add some are refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -28,7 +29,7 @@ from benchbench.models.diffusion.edm import EDM
 from benchbench.models.diffusion.flow_matching import FlowMatching
 from benchbench.models.diffusion.ode import dopri5, fixed
 from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
-from benchbench.models.diffusion.schedules import ddim, visited
+from benchbench.models.diffusion.schedules import visited
 from benchbench.models.inversion.descent import Descent
 
 Model = TypeVar("Model", bound=Diffusion)
@@ -125,12 +126,13 @@ class DDIMNoise(Noise[DDPM]):
             )
 
     def to_noise(self, x: Tensor, ask: Ask) -> Tensor:
-        """Up the times that are visited, each step the rule of DDIM (Song et al. 2021, equation 12)."""
-        shares = self.model.shares
+        """Up the times that are visited: the guesses at the clean image and at the noise of x_t, at the strengths of
+        the next time (Song et al. 2021, equation 12 without σ)."""
         times = visited(self.model.config.timesteps, self.model.sampling.steps)[::-1]
         for t, then in pairwise(times):
-            step = ddim(0.0)(shares[t], shares[then])
-            x = step.clean * self._guess(x, t, ask) + step.noisy * x
+            kept, left = self.model.shares[t], self.model.shares[then]
+            noisy = math.sqrt((1 - left) / (1 - kept))
+            x = (math.sqrt(left) - math.sqrt(kept) * noisy) * self._guess(x, t, ask) + noisy * x
         return x
 
     def _guess(self, x: Tensor, t: int, ask: Ask) -> Tensor:
