@@ -100,10 +100,10 @@ class LatentEdit(OneDataset):
         inverter, how = self._inverter(model), self.options
         found = []
         if inverter is not None:
-            asked = dict(sorted(inverter.inversion.items()))
+            asked = dict(inverter.inversion)
             if inverter.costly and not inverter.relabels:
                 asked["examples"] = how.examples
-            words = "".join(f" {name}={fact}" for name, fact in asked.items())
+            words = "".join(f" {name}={fact}" for name, fact in sorted(asked.items()))
             found = [RELABEL if inverter.relabels else CODES, f"{INVERSION}{words}"]
         if _labelled(model):
             found.append(LABEL)

@@ -72,7 +72,8 @@ def descended(image_of: Callable[[Tensor], Tensor], starts: Tensor, images: Tens
         adam = torch.optim.Adam([codes], lr=how.lr)
         for step in range(how.steps):
             adam.param_groups[0]["lr"] = how.lr * (1 + math.cos(math.pi * step / how.steps)) / 2
-            (codes.grad,) = torch.autograd.grad(distances(image_of(codes), targets).sum(), codes)
+            adam.zero_grad()
+            distances(image_of(codes), targets).sum().backward(inputs=[codes])  # and no weight's gradient
             adam.step()
     with torch.no_grad():
         best = distances(image_of(codes), targets).view(n_starts, n).argmin(0)
