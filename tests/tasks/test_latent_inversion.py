@@ -250,8 +250,8 @@ def test_the_shipped_gans_of_digits(model: str, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "edit"), [("dcgan", "x1"), ("cgan", "relabel")])
 def test_the_table_of_the_page(model: str, edit: str, tmp_path: Path) -> None:
-    """docs/editing.md: the shipped weights, as many images and steps as by default. A descent makes much of roundings, so
-    another machine may end elsewhere: to 5 of 100 images of a class, 0.5 dB, and 0.03 of ssim."""
+    """docs/editing.md: the shipped weights, as many images and steps as by default. A descent makes much of roundings,
+    so another machine may end elsewhere: to 5 of 100 images of a class, 0.5 dB, and 0.03 of ssim."""
     text = (Path(__file__).parents[2] / "docs" / "editing.md").read_text(encoding="utf-8")
     (line,) = re.findall(rf"^\| `{model}` \| [\d.]+ dB, [\d.]+ \| {edit} \|.*$", text, re.MULTILINE)
     stated = [float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", line)]

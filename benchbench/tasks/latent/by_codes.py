@@ -110,7 +110,11 @@ def relabelled(model: Invertible, data: Dataset, request: Request, runtime: Runt
         codes, targets = _of_first(model, found, n, request.seed, runtime)
         return model.decode(codes, targets)
 
-    facts = {"control": "code of another image", "inversion": dict(model.inversion)}
+    facts = {
+        "control": "code of another image",
+        "mean_code_length": _mean_length(codes),
+        "inversion": dict(model.inversion),
+    }
     return Part(numbers, pictures, facts, edit)
 
 
@@ -134,13 +138,16 @@ def _of_first(
 
 
 def _facts(model: Invertible, codes: Codes, examples: int) -> dict[str, object]:
-    lengths = codes.directions.flatten(1).norm(dim=1)
     over = f"{examples} training images of each class" if model.costly else "the training images"
     return {
         "strengths": list(STRENGTHS),
         "direction": f"difference of the mean codes of two classes over {over}",
         "control": "isotropic random direction of the same length",
-        "mean_length": float(lengths.double().mean()),
-        "mean_code_length": float(codes.codes.flatten(1).norm(dim=1).double().mean()),
+        "mean_length": _mean_length(codes.directions),
+        "mean_code_length": _mean_length(codes.codes),
         "inversion": dict(model.inversion),
     }
+
+
+def _mean_length(rows: Tensor) -> float:
+    return float(rows.flatten(1).norm(dim=1).double().mean())
