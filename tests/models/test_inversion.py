@@ -118,6 +118,7 @@ def test_inverters_are_there() -> None:
     assert isinstance(inverter_of(built("vae"), FEW), Encoded)
 
 
+@pytest.mark.costly
 @given(st.integers(0, 10_000), st.sampled_from([(8, 8, True), (8, 8, False), (7, 9, False)]))
 @settings(max_examples=8, deadline=None)
 def test_a_flow_is_undone_exactly(seed: int, size: tuple[int, int, bool]) -> None:
@@ -359,3 +360,16 @@ def test_images_of_another_size_are_refused() -> None:
         assert inverter is not None
         with pytest.raises(InputError, match="was built for 8x8 images but these are 9x8"):
             inverter.invert(torch.zeros(1, 3, 9, 8, dtype=torch.uint8), ImageRng(0, [0]), torch.tensor([0]))
+
+
+def test_classes_must_be_told() -> None:
+    """To a generator whose code means nothing without one, and to a flow that was never asked without."""
+    told = build_model("flow-matching", {**NET, "conditional": True, "label_dropout": 0}, SPEC)
+    for model, words in (
+        (built("sngan"), "say labels"),
+        (told.eval(), "was never asked without the classes"),
+    ):
+        inverter = inverter_of(model, FEW)
+        assert inverter is not None
+        with pytest.raises(InputError, match=words):
+            inverter.invert(pictures(1), ImageRng(0, [0]))

@@ -16,6 +16,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
+from benchbench.core.errors import InputError
 from benchbench.core.images import quantize
 from benchbench.core.seeds import ImageRng
 from benchbench.models.gan.adversarial import Adversarial
@@ -66,6 +67,8 @@ class Latents:
         return quantize(self.painter(self._asked(labels))(codes.to(self._device)))
 
     def _asked(self, labels: Tensor | None) -> Tensor | None:
+        if self.relabels and labels is None:
+            raise InputError("this model is told the classes of images beside their codes; say labels")
         return labels.to(self._device) if self.model.conditional and labels is not None else None
 
     @property

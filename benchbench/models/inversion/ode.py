@@ -72,6 +72,8 @@ class Noise(Generic[Model]):
         return quantize(self.to_images(codes.to(self.model.device), self._asked(labels)))
 
     def _asked(self, labels: Tensor | None) -> Ask:
+        if self.relabels and labels is None and not self.model.knows_all:
+            raise InputError("this model was never asked without the classes of images; say labels")
         told = labels.to(self.model.device) if self.relabels and labels is not None else None
         return self.model.asked(told, guidance=self.model.sampling.guidance)
 
