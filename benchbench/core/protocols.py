@@ -172,6 +172,51 @@ class Autoencoder(Generator, Protocol):
         """
 
 
+@runtime_checkable
+class Invertible(Protocol):
+    """Finds codes of given images, and makes images of codes again. What belongs to an image is found of it alone.
+
+    A model may be one itself; ours are made so from outside (`models.inversion`), an `Autoencoder` by its encoder.
+
+    Attributes:
+        relabels: Whether a code means another image under another label: then the class of an image is changed by its
+            label alone. Else labels are ignored by `decode`, and the class is a matter of the code.
+        costly: Whether finding a code takes many evaluations of a network: then few training images are asked for
+            theirs.
+        inversion: How codes are found, JSON-able, for `run.json`: by what, in how many steps.
+    """
+
+    @property
+    def relabels(self) -> bool: ...
+    @property
+    def costly(self) -> bool: ...
+    @property
+    def inversion(self) -> Mapping[str, str | int | float | bool]: ...
+
+    def invert(self, images: Tensor, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
+        """Codes of images.
+
+        Args:
+            images: uint8 RGB, N×3×H×W.
+            rng: All randomness comes from here; its length is N. What is found without any draws nothing.
+            labels: The classes of the images, int64 (N,); None where nobody knows.
+
+        Returns:
+            float (N, …), of which `decode` makes images that are close to these.
+        """
+
+    def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Codes to images.
+
+        Args:
+            codes: As `invert` returns them, or moved from there.
+            labels: The classes to make, int64 (N,), where the model `relabels`.
+
+        Returns:
+            uint8 RGB, N×3×H×W.
+        """
+
+
 @dataclass(frozen=True)
 class LikelihoodEstimate:
     """One way in which a model says how probable images are.

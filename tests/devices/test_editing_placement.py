@@ -14,6 +14,7 @@ from benchbench.core.seeds import ImageRng
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.edits.edit import EDITS, GEOMETRIC
 from benchbench.models.build import build_model
+from benchbench.models.inversion.encoder import Encoded
 from benchbench.tasks.latent.codes import codes_of, decoded
 
 
@@ -51,9 +52,10 @@ def test_codes_on_the_device(cuda: Traffic) -> None:
     data = Dataset("d", train, held_out, ("a", "b", "c"))
     made = []
     for runtime in (Runtime(), Runtime(CUDA)):
-        codes = codes_of(Pixels(), data, 5, runtime)
+        model = Encoded(Pixels())
+        codes = codes_of(model, data, 5, 1, 0, runtime)
         made.append(
-            [decoded(Pixels(), codes.codes + way, runtime) for way in (codes.directions, codes.random(1))]
+            [decoded(model, codes.codes + way, runtime) for way in (codes.directions, codes.random(1))]
         )
     for here, there in zip(*made, strict=True):
         assert not isinstance(there, DeviceTensor)

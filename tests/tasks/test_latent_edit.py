@@ -20,14 +20,16 @@ from benchbench.core.seeds import ImageRng
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset, Split
 from benchbench.metrics.select import Outcome, select_metrics
+from benchbench.models.inversion.encoder import Encoded
 from benchbench.results.load import load_results
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellSpec
 from benchbench.tasks.base import Request
 from benchbench.tasks.generation import labels_like
+from benchbench.tasks.latent.by_codes import RANDOM, STRENGTHS
 from benchbench.tasks.latent.codes import class_means, codes_of, others
 from benchbench.tasks.latent.lines import POINTS, evenness, in_between
-from benchbench.tasks.latent_edit import RANDOM, STRENGTHS, LatentEdit
+from benchbench.tasks.latent_edit import LatentEdit
 
 
 class Pixels(nn.Module):
@@ -77,7 +79,7 @@ def scored(model: nn.Module, data: Dataset, n: int, runtime: Runtime | None = No
 def test_directions_are_differences_of_mean_codes(digits: Dataset) -> None:
     """Codes that are pixels: by NumPy, the images of the target's class less those of the own class, on average. Moved
     by half of it, the mean squared error is that of the rounded and clipped image."""
-    codes = codes_of(Pixels(), digits, 20, Runtime())
+    codes = codes_of(Encoded(Pixels()), digits, 20, 1, 0, Runtime())
     train, labels = digits.train.images.numpy() / 127.5 - 1, digits.train.labels.numpy()
     means = [train[labels == label].mean(0) for label in range(10)]
     expected = [means[t] - means[c] for c, t in zip(codes.labels, codes.targets, strict=True)]
@@ -96,12 +98,14 @@ def test_directions_are_differences_of_mean_codes(digits: Dataset) -> None:
 def test_the_control_has_the_same_lengths(digits: Dataset) -> None:
     """Image by image; and it is no multiple of the direction: two random ones of 3,072 numbers are nearly
     orthogonal."""
-    codes = codes_of(Pixels(), digits, 10, Runtime())
+    codes = codes_of(Encoded(Pixels()), digits, 10, 1, 0, Runtime())
     random = codes.random(7).flatten(1)
     own = codes.directions.flatten(1)
     assert torch.allclose(random.norm(dim=1), own.norm(dim=1), rtol=1e-5)
     assert (torch.cosine_similarity(random, own).abs() < 0.1).all()
-    assert torch.equal(codes.random(7)[3:], codes_of(Pixels(), digits, 10, Runtime()).random(7)[3:])
+    assert torch.equal(
+        codes.random(7)[3:], codes_of(Encoded(Pixels()), digits, 10, 1, 0, Runtime()).random(7)[3:]
+    )
 
 
 def test_means_come_in_batches() -> None:
@@ -151,7 +155,7 @@ def test_a_class_changed_under_the_same_latent(digits: Dataset) -> None:
 def test_ranks_get_equal_rows(digits: Dataset) -> None:
     """Seven images over three ranks: the values of one process, exactly."""
     alone = scored(Pixels(), digits, 7)
-    assert len(alone) == 20
+    assert len(alone) == 21
     assert on_ranks(3, lambda comm: scored(Pixels(), digits, 7, Runtime(comm=comm))) == [alone] * 3
 
 
@@ -270,4 +274,4 @@ def test_what_is_refused(digits: Dataset) -> None:
             return super().encode(images) / 0
 
     with pytest.raises(CellFailed, match="codes are not finite"):
-        codes_of(Broken(), digits, 4, Runtime())
+        codes_of(Encoded(Broken()), digits, 4, 1, 0, Runtime())

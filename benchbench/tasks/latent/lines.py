@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchbench.core.protocols import Autoencoder
+from benchbench.core.protocols import Invertible
 from benchbench.core.runtime import Runtime
 from benchbench.features.extract import extract
 from benchbench.features.extractor import Extractor
@@ -21,7 +21,7 @@ SHOWN = 8
 
 
 def lines(
-    model: Autoencoder, codes: Codes, extractor: Extractor | None, runtime: Runtime
+    model: Invertible, codes: Codes, extractor: Extractor | None, runtime: Runtime
 ) -> tuple[dict[str, list[Measurement]], list[Section]]:
     """Lines between codes of one class ("within") and of two ("between"): what is measured of them by a classifier of
     these classes, nothing where there is none; and pictures of some."""
