@@ -25,6 +25,7 @@ from benchbench.metrics.sets import (
     mode_collapse,
     modes,
     prdc,
+    retrieval,
     sliced,
     vendi,
 )
@@ -105,6 +106,13 @@ def _sides(i: Inputs) -> tuple[Any, Any]:
 def _grams(i: Inputs) -> tuple[Any, Any]:
     centre = neighbours.mean_row(i.y)
     return tuple(gram.Side.of(rows, centre, torch.float64) for rows in (i.x, i.y))  # type: ignore[return-value]
+
+
+def _similar(i: Inputs) -> tuple[Tensor, Tensor]:
+    """All of x against at least 100 directions of y, and which of these is each one's own."""
+    several = torch.cat([i.y * scale + scale for scale in range(1, 2 + 100 // len(i.y))])
+    images, captions = (rows / rows.norm(dim=1, keepdim=True) for rows in (i.x, several))
+    return retrieval.similarities(images, captions), torch.arange(len(i.x), device=i.x.device)
 
 
 def _close(i: Inputs) -> float:
@@ -226,6 +234,9 @@ CALLS: dict[str, Call] = {
     "preservation.input_diversity": lambda i: preservation.input_diversity(torch.stack([i.x, i.y, i.z], 1)),
     "products.product": lambda i: products.product(i.x.double(), i.y.double()),
     "products.float64_rows": lambda i: torch.cat([rows for _, rows in products.float64_rows(i.x)]),
+    "retrieval.similarities": lambda i: _similar(i)[0],
+    "retrieval.retrieval_ranks": lambda i: retrieval.retrieval_ranks(*_similar(i)),
+    "retrieval.r_precision": lambda i: retrieval.r_precision(*_similar(i), seed=5),
     "sliced.sliced_wasserstein": lambda i: sliced.sliced_wasserstein(i.x, i.y[:-3], projections=32),
     "ssim.ssim_map": lambda i: ssim.ssim_map(i.images, i.partners),
     "ssim.ssim_planes": lambda i: ssim.ssim_planes(i.images, i.partners),

@@ -17,7 +17,7 @@ from benchbench.data.pipeline import decode
 CODES = [file.stem for file in emoji_files()]
 
 
-@pytest.mark.costly
+@pytest.mark.slow
 def test_all_of_them_load() -> None:
     """All emoji of the package are on one side or the other, held-out is not smaller, and the sides differ by
     less than 1 %; every class is in both."""

@@ -128,7 +128,7 @@ def run(out: Path, *overrides: str) -> tuple[Path, dict[str, float], dict[str, A
     return path, rows["value"].to_dict(), read_run_json(path / "run.json")
 
 
-@pytest.mark.costly
+@pytest.mark.slow
 def test_a_thousand_steps_are_a_thousand_evaluations() -> None:
     """Counted, not stated, by what a run measures."""
     for steps in (STEPS, 10):
@@ -160,7 +160,7 @@ def brightness_gap(model: nn.Module, images: Tensor) -> float:
     return float((mine - theirs).abs().mean())
 
 
-@pytest.mark.costly
+@pytest.mark.slow
 def test_it_learns_digits() -> None:
     """1,500 steps of training and 1,000 of drawing: each pixel is on average as bright as in digits, to 0.09 of the
     range (two seeds gave 0.06) where an untrained network is off by 0.27; an image does not depend on its batch."""
