@@ -59,7 +59,9 @@ def r_precision(similar: Tensor, own: Tensor, seed: int) -> Tensor:
             f"R-precision puts {DISTRACTORS} other captions beside an image's own, and there are {n} different ones in "
             "all"
         )
-    order = ImageRng(seed, range(len(own)), similar.device).uniform(n).scatter(1, own[:, None], 2.0).argsort(1)
+    order = (
+        ImageRng(seed, range(len(own)), similar.device).uniform(n).scatter(1, own[:, None], 2.0).argsort(1)
+    )
     near = similar.gather(1, order[:, :DISTRACTORS])
     mine = similar.gather(1, own[:, None])
     return (near <= mine).all(1).double() / (1 + (near == mine).sum(1))
