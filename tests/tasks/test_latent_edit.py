@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from ranks import on_ranks
+from shipped import of_shipped
 from torch import Tensor, nn
 
 from benchbench.cli import cli
@@ -199,14 +200,7 @@ def test_the_shipped_vae_of_digits(tmp_path: Path) -> None:
 def test_the_table_of_the_page(model: str, tmp_path: Path) -> None:
     """docs/editing.md: the shipped weights on digits, as many images as by default, every row to its last digit."""
     text = (Path(__file__).parents[2] / "docs" / "editing.md").read_text(encoding="utf-8")
-    command = [
-        "run", "--model", model, "--dataset", "digits", "--pretrained", "--task", "latent-edit",
-        "--extractor", "cnn_digits", "--out", str(tmp_path),
-    ]  # fmt: skip
-    done = CliRunner().invoke(cli, command)
-    assert done.exit_code == 0, done.output
-    (folder,) = (tmp_path / "digits" / model).iterdir()
-    rows = load_results(folder).set_index(["task", "metric"]).value
+    rows, _ = of_shipped(model, tmp_path)
     edits = ["label"] if model == "cgan" else [f"x{strength:g}" for strength in STRENGTHS]
     for edit in edits:
         shares, rest = [], []

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from shipped import of_shipped
 from torch import Tensor, nn
 
-from benchbench.cli import cli
 from benchbench.core.errors import InputError
 from benchbench.core.images import quantize, to_signed
 from benchbench.core.protocols import ImageSpec
@@ -22,7 +21,6 @@ from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
 from benchbench.metrics.select import Outcome, select_metrics
 from benchbench.models.build import build_model
-from benchbench.results.load import load_results
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellSpec
 from benchbench.tasks import speed
@@ -225,15 +223,8 @@ def test_the_shipped_gans_of_digits(model: str, tmp_path: Path, monkeypatch: pyt
     the image is more than of another one, of the control. Without `invert` there are samples alone."""
     for repeats in ("LATENCY_REPEATS", "REPEATS"):
         monkeypatch.setattr(speed, repeats, 1)  # a descent takes its time, and how much is not asked here
-    command = [
-        "run", "--model", model, "--dataset", "digits", "--pretrained", "--task", "latent-edit", "--samples", "8",
-        "--extractor", "cnn_digits", "--task-option", "steps=60", "--task-option", "examples=1",
-        "--task-option", "starts=1", "--out", str(tmp_path),
-    ]  # fmt: skip
-    done = CliRunner().invoke(cli, command)
-    assert done.exit_code == 0, done.output
-    (folder,) = (tmp_path / "digits" / model).iterdir()
-    rows = load_results(folder).set_index(["task", "metric"]).value
+    few = [word for setting in ("steps=60", "examples=1", "starts=1") for word in ("--task-option", setting)]
+    rows, folder = of_shipped(model, tmp_path, "--samples", "8", *few)
     assert rows["latent-edit:inversion", "psnr"] > 16
     assert rows["latent-edit:inversion", "conditional_accuracy_cnn_digits"] > 0.7
     if model == "cgan":
@@ -255,14 +246,7 @@ def test_the_table_of_the_page(model: str, edit: str, tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "editing.md").read_text(encoding="utf-8")
     (line,) = re.findall(rf"^\| `{model}` \| [\d.]+ dB, [\d.]+ \| {edit} \|.*$", text, re.MULTILINE)
     stated = [float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", line)]
-    command = [
-        "run", "--model", model, "--dataset", "digits", "--pretrained", "--task", "latent-edit",
-        "--extractor", "cnn_digits", "--out", str(tmp_path),
-    ]  # fmt: skip
-    done = CliRunner().invoke(cli, command)
-    assert done.exit_code == 0, done.output
-    (folder,) = (tmp_path / "digits" / model).iterdir()
-    rows = load_results(folder).set_index(["task", "metric"]).value
+    rows, _ = of_shipped(model, tmp_path)
     inversion, own, control = (rows[f"latent-edit:{name}"] for name in ("inversion", edit, f"{edit}-random"))
     accuracy = "conditional_accuracy_cnn_digits"
     found = [inversion["psnr"], inversion["ssim"], 100 * own[accuracy], 100 * control[accuracy]]

@@ -105,12 +105,26 @@ class RealNVP(nn.Module):
 
     def log_density(self, levels: Tensor) -> Tensor:
         """Log-density of float levels on [0, 256)^D, N×C×H×W; nats, (N,)."""
-        margin = 1 - 2 * self.config.alpha
-        share = self.config.alpha + margin * levels / LEVELS
+        margin, share = 1 - 2 * self.config.alpha, self.shares(levels)
         slope = math.log(margin / LEVELS) - share.log() - (-share).log1p()
         vector, stretched = self.to_normal(torch.logit(share))
         normal = -0.5 * (vector.square() + math.log(2 * math.pi)).sum(1)
         return normal + stretched + slope.flatten(1).sum(1)
+
+    def shares(self, levels: Tensor) -> Tensor:
+        """Float levels on [0, 256) as what the logit is taken of: between α and 1 - α."""
+        return self.config.alpha + (1 - 2 * self.config.alpha) * levels / LEVELS
+
+    def images_of(self, vector: Tensor) -> Tensor:
+        """uint8 RGB images of normal vectors (N, D): the levels that they lie in."""
+        share = torch.sigmoid(self.from_normal(vector))
+        x = (share - self.config.alpha) / (1 - 2 * self.config.alpha)
+        return quantize((LEVELS * x).floor().clamp(0, LEVELS - 1) / 127.5 - 1)
+
+    def levels(self, images: Tensor) -> Tensor:
+        """uint8 RGB of the model's own size to levels as floats of its kind, N×C×H×W."""
+        check_own_size(images, self.spec)
+        return images[:, : self.spec.channels].to(self._device, next(self.parameters()).dtype)
 
     def to_normal(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """y to the standard normal vector, (N, D), and log |det| of the Jacobian there, (N,)."""
@@ -167,7 +181,7 @@ class RealNVP(nn.Module):
         """-log of the density on [0, 256)^D at each image with noise from `rng`: float64 (N,), on the CPU."""
         if estimate != UNIFORM.name:
             raise InputError(f"real-nvp has no likelihood {estimate!r}; ask for {UNIFORM.name!r}")
-        levels = self._levels(images)
+        levels = self.levels(images)
         noise = rng.uniform(*levels.shape[1:]).to(levels)
         return -self.log_density(levels + noise).cpu().double()
 
@@ -176,10 +190,7 @@ class RealNVP(nn.Module):
     def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
         """`n` images of normal vectors from `rng` times the temperature. Labels are ignored."""
         dims = sum(math.prod(shape) for shape in self.shapes)
-        vector = self.sampling.temperature * rng.normal(dims).to(self._device)
-        share = torch.sigmoid(self.from_normal(vector))
-        x = (share - self.config.alpha) / (1 - 2 * self.config.alpha)
-        return quantize((LEVELS * x).floor().clamp(0, LEVELS - 1) / 127.5 - 1)
+        return self.images_of(self.sampling.temperature * rng.normal(dims).to(self._device))
 
     @property
     def _device(self) -> torch.device:
@@ -187,11 +198,6 @@ class RealNVP(nn.Module):
 
     def _bits(self, nats: Tensor) -> Tensor:
         return nats / (math.log(2) * self.spec.channels * self.spec.height * self.spec.width)
-
-    def _levels(self, images: Tensor) -> Tensor:
-        """uint8 RGB to levels as floats of the model's kind, N×C×H×W."""
-        check_own_size(images, self.spec)
-        return images[:, : self.spec.channels].to(self._device, next(self.parameters()).dtype)
 
 
 def _couplings(masks: Sequence[Tensor], width: int, blocks: int) -> Steps:

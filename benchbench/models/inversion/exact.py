@@ -7,11 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from benchbench.core.images import quantize
 from benchbench.core.seeds import ImageRng
-from benchbench.models.flows.real_nvp import LEVELS, RealNVP
+from benchbench.models.flows.real_nvp import RealNVP
 from benchbench.models.inversion.descent import Descent
-from benchbench.models.nn.given import check_own_size
 
 
 class Normal:
@@ -27,16 +25,8 @@ class Normal:
 
     def invert(self, images: Tensor, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
         """Normal vectors (N, D); nothing is drawn."""
-        check_own_size(images, self.model.spec)
-        levels = self._like(images[:, : self.model.spec.channels]) + 0.5
-        alpha = self.model.config.alpha
-        return self.model.to_normal(torch.logit(alpha + (1 - 2 * alpha) * levels / LEVELS))[0]
+        return self.model.to_normal(torch.logit(self.model.shares(self.model.levels(images) + 0.5)))[0]
 
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images of normal vectors, as the model draws them."""
-        alpha = self.model.config.alpha
-        share = (torch.sigmoid(self.model.from_normal(self._like(codes))) - alpha) / (1 - 2 * alpha)
-        return quantize((LEVELS * share).floor().clamp(0, LEVELS - 1) / 127.5 - 1)
-
-    def _like(self, x: Tensor) -> Tensor:
-        return x.to(next(self.model.parameters()))
+        return self.model.images_of(codes.to(next(self.model.parameters())))

@@ -14,7 +14,7 @@ from benchbench.metrics.pairs.paired import PairedMetric, PairReader, mean_over_
 from benchbench.metrics.select import Outcome, score
 from benchbench.metrics.sets.modes import ConditionalAccuracy, classes_of
 from benchbench.tasks.base import Number, Request
-from benchbench.tasks.evidence import Failures, Sides, gather, paired, placed
+from benchbench.tasks.evidence import Failures, Sides, gather, paired, placed, readers_of
 from benchbench.tasks.latent.codes import BATCH
 from benchbench.tasks.pictures import Picture, SingleImages, how_many_single
 from benchbench.tasks.speed import Measurement
@@ -34,8 +34,7 @@ class Before:
 def before_edits(images: Tensor, targets: Tensor, request: Request, runtime: Runtime) -> Before:
     """Images read once, for however many edits of them."""
     kept = [metric for metric in request.metrics if "sources" in metric.needs]
-    readers = {metric.extractor for metric in kept}
-    some = {name: extractor for name, extractor in request.extractors.items() if name in readers}
+    some = readers_of(request.extractors, kept, "sources", {})
     mine = _mine(images, runtime)
     batches = [mine] if len(mine) else []
     sides, failed, _ = gather(batches, len(mine), some, kept, runtime, title="reading images before edits")
