@@ -1,4 +1,5 @@
-"""The front door as a user meets it: a subprocess, its two streams and its exit code."""
+"""The front door as a user meets it: its two streams and its exit code. One run is a process of its own; elsewhere the
+console script is called in this one, for a process takes four seconds to import what it needs."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from verbs_tried import Console
 
 pytestmark = pytest.mark.costly
 
@@ -32,36 +34,36 @@ def test_help_imports_nothing_heavy(arguments: list[str], imported: str) -> None
 
 
 @pytest.mark.parametrize("what", ["models", "datasets", "metrics", "extractors"])
-def test_list_names_what_is_registered(what: str) -> None:
+def test_list_names_what_is_registered(what: str, console: Console) -> None:
     """Every registered name has a line with a sentence about it."""
     from benchbench.core.registry import Registry
 
-    done = benchbench("list", what)
-    assert done.returncode == 0
+    code, out, _ = console("list", what)
+    assert code == 0
     for name in Registry(what.removesuffix("s")).names():
-        line = next(line for line in done.stdout.splitlines() if line.startswith(name))
+        line = next(line for line in out.decode().splitlines() if line.startswith(name))
         assert len(line.split(maxsplit=1)) == 2, f"{name} has no description"
 
 
-def test_ways_to_bring_images_are_named() -> None:
+def test_ways_to_bring_images_are_named(console: Console) -> None:
     """Each prefix that the catalogue knows has a line in the list, and so has the layout of two domains; `run --help`
     names the commonest."""
     from benchbench.data.catalogue import FILES
 
-    asked, listed = benchbench("run", "--help").stdout, benchbench("list", "datasets").stdout
+    asked, listed = (console(*line.split())[1].decode() for line in ("run --help", "list datasets"))
     assert "folder:PATH" in asked
     for kind in FILES:
         assert [line for line in listed.splitlines() if line.startswith(f"{kind}:PATH")]
     assert "trainA/" in listed
 
 
-def test_doctor_says_what_is_there_and_what_is_missing() -> None:
+def test_doctor_says_what_is_there_and_what_is_missing(console: Console) -> None:
     """The bundled network is at hand by its sha256; CIFAR-10 says how to get it where it is not."""
-    done = benchbench("doctor")
-    assert done.returncode == 0
-    assert "579344248a93" in done.stdout
-    assert "cifar10" in done.stdout
-    assert "Traceback" not in done.stderr
+    code, out, err = console("doctor")
+    assert code == 0
+    assert b"579344248a93" in out
+    assert b"cifar10" in out
+    assert b"Traceback" not in err
 
 
 @pytest.mark.parametrize(
@@ -80,18 +82,21 @@ def test_doctor_says_what_is_there_and_what_is_missing() -> None:
     ],
 )
 def test_bad_usage_is_one_sentence_and_exit_code_2(
-    tmp_path: Path, arguments: list[str], sentence: str
+    tmp_path: Path, arguments: list[str], sentence: str, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sentence is on stderr and names the thing; no traceback, nothing on stdout, nothing in runs/."""
-    done = benchbench(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = console(*arguments)
+    assert code == 2
+    assert sentence in err.decode()
+    assert b"Traceback" not in err
+    assert out == b""
     assert not list(tmp_path.rglob("*.csv"))
 
 
-def test_run_prints_a_table_and_where_the_record_is(tmp_path: Path) -> None:
+def test_run_prints_a_table_and_where_the_record_is(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Data on stdout, progress on stderr; the path on the last line exists."""
     line = "run --model noise --dataset digits --samples 16 --metrics fd --device cpu --out mine"
     arguments = line.split()
@@ -102,8 +107,8 @@ def test_run_prints_a_table_and_where_the_record_is(tmp_path: Path) -> None:
     assert last.startswith("record: mine/digits/noise/")
     assert (tmp_path / last.removeprefix("record: ") / "metrics.csv").is_file()
     assert "computing metrics" in done.stderr
-    again = benchbench(*arguments, cwd=tmp_path)
-    assert again.stdout.splitlines()[-1].startswith("already done: mine/digits/noise/")
+    monkeypatch.chdir(tmp_path)
+    assert console(*arguments)[1].decode().splitlines()[-1].startswith("already done: mine/digits/noise/")
 
 
 def test_leaderboard_puts_models_side_by_side(tmp_path: Path) -> None:
