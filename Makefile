@@ -9,9 +9,9 @@ BIN := $(VENV)/bin
 demo: install
 	$(BIN)/benchbench run --model vae --dataset digits
 
-# All tests but the slow ones, a worker a core.
+# All tests but the slow ones, a worker a core; those of seconds are listed, for whoever wants the suite to be shorter.
 test: install
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow" --durations 60 --durations-min 2
 
 # The tests that take less than half a second each; the longest are listed, for whoever should carry the mark.
 test-fast: install
