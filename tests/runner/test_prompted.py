@@ -118,7 +118,7 @@ def test_prompts_of_ones_own(tmp_path: Path) -> None:
     folder = made(tmp_path, [105, 105, 3, 3], "thing 105\nthing 105\nthing 300\nthing 300\n")
     rows = evaluated(folder)
     assert rows.loc["r_precision", "value"] <= 0.5 + 0.005  # 3 is not 300, which all are as far from
-    assert rows.loc["r_precision", "interval"] == "95% t over prompts"
+    assert rows.loc["r_precision", "interval"] == "95% Wilson over prompts"
     # Thing 3 is nearer, 109 others are as far as thing 300.
     assert rows.loc["retrieval_rank_median", "value"] == pytest.approx((1 + 1 + 1 + 109 / 2) / 2)
 
