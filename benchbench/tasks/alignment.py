@@ -33,7 +33,9 @@ def alignment(images: Tensor, captions: Tensor, own: Tensor, prompts: Tensor) ->
         R-precision, and the mean and the median rank among all M captions; failed ones where a row is not finite.
     """
     if not (images.isfinite().all() and captions.isfinite().all()):
-        return unavailable(MetricFailed("the matcher gives images or captions no finite codes, so none is nearest"))
+        return unavailable(
+            MetricFailed("the matcher gives images or captions no finite codes, so none is nearest")
+        )
     similar = similarities(images, captions)
     ranks, most = retrieval_ranks(similar, own), float(len(captions))
     try:
@@ -65,8 +67,8 @@ def mean_over_prompts(values: Tensor, prompts: Tensor, ends: Range) -> Estimate:
     """The mean over images with its 95% t interval, cut to `ends`, images of one prompt being dependent; none for a
     single prompt.
 
-    The variance is that of a ratio of sums over prompts (Cochran 1977, Sampling Techniques, equation 6.9); where prompts
-    have equally many images the interval is that of the means of each."""
+    The variance is that of a ratio of sums over prompts (Cochran 1977, Sampling Techniques, section 2.11); where
+    prompts have equally many images the interval is that of the means of each."""
     mean, error, counts = _of_prompts(values, prompts)
     if error is None:
         return within(Estimate(mean), ends)

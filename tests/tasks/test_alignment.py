@@ -48,8 +48,8 @@ def test_independent_images_count_each() -> None:
 @pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("share", [0.02, 0.25])
 def test_the_share_is_covered(share: float, alike: float) -> None:
-    """95% of 400 intervals over 40 prompts of four images hold the share, whether the images of a prompt hit together or
-    not: 0.91 is three standard errors below (√(0.95·0.05/400) = 0.011, and Wilson's own dips at small shares)."""
+    """95% of 400 intervals over 40 prompts of four images hold the share, whether the images of a prompt hit together
+    or not: 0.91 is three standard errors below (√(0.95·0.05/400) = 0.011, and Wilson's own dips at small shares)."""
     rng, covered = np.random.default_rng(1), 0
     prompts = of_each([4] * 40)
     for _ in range(400):

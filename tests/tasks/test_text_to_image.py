@@ -21,11 +21,11 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import assemble
 from benchbench.data.pipeline.cache import Decoded
 from benchbench.data.pipeline.fingerprint import pixel_digests
+from benchbench.metrics.numerics.intervals import wilson_interval
 from benchbench.metrics.select import Outcome, select_metrics
 from benchbench.models.build import build_model
 from benchbench.tasks import captioned, text_to_image
 from benchbench.tasks.base import Request, TaskResult
-from benchbench.metrics.numerics.intervals import wilson_interval
 from benchbench.tasks.captioned import Captioned, conditions_of
 from benchbench.tasks.matching import Matching
 from benchbench.tasks.text_to_image import TextToImage, TextToImageOptions
@@ -189,6 +189,7 @@ def test_which_captions_are_asked_for(judged: None, data: Captioned) -> None:
 def test_intervals_are_over_prompts(judged: None, data: Captioned) -> None:
     """Several images of one prompt are no independent ones: 20 prompts whose images are all right or all wrong have the
     interval of 20 values, Wilson's by its formula (1927), and not of 80."""
+
     class Half(Obedient):
         def sample_captions(self, conditions: Tensor, rng: ImageRng) -> Tensor:
             images = super().sample_captions(conditions, rng)
