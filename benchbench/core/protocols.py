@@ -95,6 +95,19 @@ class Sampled(Protocol):
 
 
 @runtime_checkable
+class Choosy(Sampled, Protocol):
+    """Cannot draw with all that its `Sampling` takes, because of what it was built as: more steps than it has times,
+    guidance by classes that it is never told. Asked when it is built, so before it is trained."""
+
+    def check_sampling(self) -> None:
+        """Refuse what `sampling` asks for and the model cannot do.
+
+        Raises:
+            InputError: It says which setting, and what to do.
+        """
+
+
+@runtime_checkable
 class Generator(Protocol):
     """Makes images from nothing."""
 

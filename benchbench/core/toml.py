@@ -46,13 +46,21 @@ def settings_of(
 
 def lists_of(swept: Mapping[str, Any] | Sequence[str]) -> dict[str, list[Any]]:
     """Several values of each setting, as they are or as one types them after `--sweep`: with commas between, or as a
-    TOML list, which values that hold commas themselves need. `InputError` for a text that is no key=value.
+    TOML list, which values that hold commas themselves need. `InputError` for a text that is no key=value, and for a
+    setting that is named again.
 
     >>> lists_of(["sampling.steps=5,10", "betas=[[0.5, 0.9], [0, 0.99]]"])
     {'sampling.steps': [5, 10], 'betas': [[0.5, 0.9], [0, 0.99]]}
     """
     found: dict[str, list[Any]] = {}
-    for key, value in settings_of(swept, "--sweep", "sampling.steps=5,10,20").items():
+    settings = settings_of(swept, "--sweep", "sampling.steps=5,10,20")
+    if not isinstance(swept, Mapping) and len(settings) < len(swept):
+        names = [text.partition("=")[0].strip() for text in swept]
+        again = next(name for place, name in enumerate(names) if name in names[:place])
+        raise InputError(
+            f"--sweep {again} is there twice; give all its values at once, --sweep {again}=5,10,20"
+        )
+    for key, value in settings.items():
         if isinstance(value, str):
             value = [_value(part) for part in value.split(",") if part.strip()]
         found[key] = list(value) if isinstance(value, list | tuple | range) else [value]

@@ -76,12 +76,13 @@ class WeightsFile:
         return read_state_dict(path, self.extractor), sha256, source
 
 
-def check_sha256(path: Path, extractor: str, expected: str) -> str:
-    """The file's sha256 (hex); `MetricFailed(status="unavailable")` if it does not begin with `expected`."""
+def check_sha256(path: Path, extractor: str, expected: str, what: str = "weights") -> str:
+    """The file's sha256 (hex); `MetricFailed(status="unavailable")` if it does not begin with `expected`. what: of the
+    extractor is in the file."""
     sha256 = file_sha256(path)
     if not sha256.startswith(expected):
         raise MetricFailed(
-            f"{path}, the weights of {extractor}, has sha256 {sha256[:16]} and not {expected[:16]}: it is "
+            f"{path}, the {what} of {extractor}, has sha256 {sha256[:16]} and not {expected[:16]}: it is "
             "damaged or another file; delete it and get it again",
             status="unavailable",
         )

@@ -19,7 +19,7 @@ from torch.nn.modules.module import (
 from benchbench.core.bounds import MOST_SETTING
 from benchbench.core.errors import InputError, out_of_memory, unknown_name
 from benchbench.core.machine import free_memory
-from benchbench.core.protocols import ImageSpec, Sampled
+from benchbench.core.protocols import Choosy, ImageSpec, Sampled
 from benchbench.core.registry import MODELS
 from benchbench.core.validation import Fault, disguised, first_fault, shown
 
@@ -80,8 +80,8 @@ def build_model(
     """The untrained model `name` for images as `spec` says, drawing as `sampling` says.
 
     Initial weights come from torch's global generator: `torch.manual_seed` before this call fixes them.
-    Raises `InputError` for an unknown name, an unknown or impossible setting, images it cannot do, or one whose weights
-    do not fit into memory.
+    Raises `InputError` for an unknown name, an unknown or impossible setting, images it cannot do, one whose weights
+    do not fit into memory, or one that cannot draw so.
     """
     drawn = configure_sampling(name, sampling or {})
     config = configure(name, overrides)
@@ -95,6 +95,8 @@ def build_model(
         model: nn.Module = MODELS.get(name)(config, spec)
     if isinstance(model, Sampled):
         model.sampling = drawn
+    if isinstance(model, Choosy):
+        model.check_sampling()
     return model
 
 

@@ -214,7 +214,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
     resolved = resolve(spec)
     spec = resolved.spec
     task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task, spec.task_options)
-    probe = build_model(spec.model, resolved.recipe.hyper, data.spec)
+    probe = build_model(spec.model, resolved.recipe.hyper, data.spec, resolved.recipe.sampling)
     if not isinstance(config := probe.config, BaseModel):
         raise TypeError(f"the model {spec.model!r} must keep its configuration in `config`")
     trained = isinstance(probe, Trainable) and resolved.weights is None

@@ -52,9 +52,11 @@ def asked_prompts(task: str | None, options: Mapping[str, Any], file: Path | Non
 def read_prompts(file: Path) -> tuple[str, ...]:
     """The lines of a text file; `InputError` for a file that is none, has none, or has an empty one."""
     try:
-        lines = as_text(read_bytes(file, "the prompts")).splitlines()
+        text = as_text(read_bytes(file, "the prompts"))
     except TextFault as fault:
         raise InputError(f"the file of prompts {file} {fault}; write one prompt a line, as UTF-8") from fault
+    # Lines as editors count them: `splitlines` ends some at a page break or a separator inside of a prompt, too.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     prompts = tuple(line.strip() for line in lines)
     for number, prompt in enumerate(prompts, start=1):
         if not prompt:
@@ -68,12 +70,12 @@ class Prompted:
     Args:
         prompts: One an image.
         samples: The images.
-        dataset: That they are held against; its held-out captions, where it has any, are what prompts stand among.
+        dataset: That they are held against; its held-out captions are what prompts stand among.
         runtime: Where the matcher computes, and who is told.
 
     Raises:
-        InputError: There are more or fewer prompts than images, the reference is no dataset, or the encoder of captions
-            is not at hand.
+        InputError: There are more or fewer prompts than images, the reference is no dataset or one without captions,
+            or the encoder of captions is not at hand.
     """
 
     def __init__(
@@ -89,8 +91,13 @@ class Prompted:
                 "whether images show their prompts says the matcher of a dataset, and the reference is none; use "
                 "--reference openmoji-captions:test, for example"
             )
+        if dataset.held_out.captions is None:
+            raise InputError(
+                f"{dataset.name} has no captions, so it can have no matcher that says whether images show their "
+                "prompts; use --reference openmoji-captions:test, for example"
+            )
         self.dataset = dataset
-        own = set(dataset.held_out.captions or ())
+        own = set(dataset.held_out.captions)
         others = sorted(set(prompts) - own)
         self.pool = [*sorted(own), *others]  # as a run has them, where prompts are captions
         place = {caption: number for number, caption in enumerate(self.pool)}

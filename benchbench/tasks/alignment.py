@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.metrics.metric import Estimate
-from benchbench.metrics.pairs.paired import mean_over_images
+from benchbench.metrics.numerics.grouped import mean_over_groups, share_over_groups
 from benchbench.metrics.sets.retrieval import r_precision, retrieval_ranks, similarities
 from benchbench.tasks.speed import Measurement
 
@@ -24,20 +22,24 @@ def alignment(images: Tensor, captions: Tensor, own: Tensor, prompts: Tensor) ->
         images: Rows of length 1, float32 (N, D).
         captions: Likewise of all different captions, (M, D).
         own: The number of each image's caption, int64 (N,).
-        prompts: Which images were made of one prompt have one number, int64 (N,): their mean is one value of the
-            interval, for they are no independent ones.
+        prompts: Which images were made of one prompt have one number, int64 (N,): intervals are over prompts, for these
+            are no independent ones.
 
     Returns:
-        R-precision, and the mean and the median rank among all M captions.
+        R-precision, and the mean and the median rank among all M captions; failed ones where a row is not finite.
     """
+    if not (images.isfinite().all() and captions.isfinite().all()):
+        return unavailable(
+            MetricFailed("the matcher gives images or captions no finite codes, so none is nearest")
+        )
     similar = similarities(images, captions)
     ranks, most = retrieval_ranks(similar, own), float(len(captions))
     try:
-        hits: Estimate | None = over_prompts(r_precision(similar, own, SEED), prompts, (0.0, 1.0))
+        hits: Estimate | None = share_over_groups(r_precision(similar, own, SEED), prompts, "prompts")
         reason = None
     except MetricFailed as failure:
         hits, reason = None, failure.reason
-    means = over_prompts(ranks, prompts, (1.0, most))
+    means = mean_over_groups(ranks, prompts, (1.0, most), "prompts")
     median = Estimate(float(torch.quantile(ranks, 0.5)))  # over images: the prompts of an interval have none
     n = len(images)
     return [_hits(hits, n, reason), _rank(MEAN_RANK, means, n), _rank(MEDIAN_RANK, median, n)]
@@ -55,11 +57,3 @@ def _hits(found: Estimate | None, n: int | None, reason: str | None) -> Measurem
 
 def _rank(name: str, found: Estimate | None, n: int | None, reason: str | None = None) -> Measurement:
     return Measurement(name, "quality", "", False, found, n, "log", (1.0, None), reason=reason)
-
-
-def over_prompts(values: Tensor, prompts: Tensor, ends: tuple[float, float]) -> Estimate:
-    """The mean over images, with the interval over the means of each prompt."""
-    _, number, counts = prompts.unique(return_inverse=True, return_counts=True)
-    means = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, number, values.double()) / counts
-    found = mean_over_images(means, ends)
-    return found if found.interval is None else replace(found, interval="95% t over prompts")

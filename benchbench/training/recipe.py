@@ -131,7 +131,9 @@ def _placed(key: str, known: Mapping[str, set[str]]) -> tuple[str, tuple[str, ..
         dotted = [f"{section}.{name}" for section in known for name in known[section]]
         raise unknown_name("setting", key, dotted if rest else set().union(*known.values()))
     if len(homes) > 1:
-        raise InputError(f"--set {key} is ambiguous; say {' or '.join(f'{home}.{key}' for home in homes)}")
+        raise InputError(
+            f"the setting {key} is ambiguous; say {' or '.join(f'{home}.{key}' for home in homes)}"
+        )
     return homes[0], path
 
 

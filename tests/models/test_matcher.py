@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
@@ -131,6 +132,39 @@ def test_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv(VARIABLE, str(tmp_path / "cnn.safetensors"))
     with pytest.raises(MetricFailed, match="another network's"):
         MatcherJudge("toy")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("side", torch.tensor(8)),
+        ("side", torch.tensor([8, 0])),
+        ("side", torch.tensor([8, 8, 3])),
+        ("text.weight", torch.zeros(5)),
+        ("text.weight", torch.zeros(3, 6)),
+        ("head.weight", torch.zeros(5)),
+        ("levels.0.0.weight", torch.zeros(4)),
+    ],
+)
+def test_weights_of_a_wrong_shape_are_named(
+    name: str, other: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right names with anything in them are another network's all the same, and no bug of ours."""
+    model = matcher(ImageSpec(8, 8, False, 0, condition_dim=6)).eval()
+    save_file({**model.state_dict(), name: other}, tmp_path / "weights.safetensors")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "weights.safetensors"))
+    with pytest.raises(MetricFailed, match="another network's") as raised:
+        MatcherJudge("toy")
+    assert raised.value.status == "unavailable"
+
+
+def test_captions_of_another_encoder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that read six numbers a caption and are shown seven: one sentence says both, and what to point where."""
+    model = matcher(ImageSpec(8, 8, False, 0, condition_dim=6)).eval()
+    save_weights(model, tmp_path / "weights.safetensors", name="matcher")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "weights.safetensors"))
+    with pytest.raises(InputError, match=rf"captions of 6 numbers, and these have 7; point {VARIABLE}"):
+        MatcherJudge("toy").captions(noise(3, 7))
 
 
 @pytest.mark.costly

@@ -271,5 +271,9 @@ def test_adaptive_augmentation_in_the_game() -> None:
     for step, part, p in ((3, 0, 0.0), (4, 1, 0.0), (4, 0, 0.12)):
         _, logs = model.loss(Phase("discriminator"), Batch(black.x, None, step, 10, part=part))
         assert logs["ada_p"].item() == pytest.approx(p, abs=1e-6)
+    # With `n_dis` above 1 the second turn of the step judges by no single batch: p waits for four steps' scores.
+    _, logs = model.loss(Phase("discriminator"), Batch(black.x, None, 4, 10))
+    assert logs["ada_p"].item() == pytest.approx(0.12, abs=1e-6)
+    assert model.ada.seen.item() == 8
     assert not any("ada" in name for name in model.state_dict())
     assert {"ada.p", "ada.signs", "ada.seen", "mean_length"} <= dict(model.named_buffers()).keys()

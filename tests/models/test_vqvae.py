@@ -142,6 +142,18 @@ def test_dead_entries(restart: float) -> None:
         assert book.entries[2].tolist() == pytest.approx([100, 100], rel=1e-3)
 
 
+def test_an_entry_that_is_chosen_often_enough_stays() -> None:
+    """The only entry is chosen by all 72 vectors a step, more than the 50 that keep it, so it is moved to one of them
+    once and then comes to their mean: what it began with weighs 50/72·0.9^60 = 0.1%."""
+    torch.manual_seed(0)
+    book = Codebook(1, 2, 0.9, restart=50.0)
+    z = torch.randn(8, 2, 3, 3)
+    for _ in range(60):
+        book(z)
+    torch.testing.assert_close(book.entries[0], z.mean((0, 2, 3)), atol=0.01, rtol=0)
+    assert float(book.counts[0]) == pytest.approx(72, rel=0.01)
+
+
 def test_perplexity() -> None:
     """n for equal shares, 1 for one entry; shares 1/2, 1/4, 1/4 have 3/2 bits, so 2^1.5."""
     assert perplexity(torch.arange(6), 6).item() == pytest.approx(6, rel=1e-6)

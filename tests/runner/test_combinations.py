@@ -46,6 +46,9 @@ def test_every_combination_once(sweep: dict[str, list[int]]) -> None:
         ({"steps": []}, {}, r"the sweep over steps has no values; write steps=5,10,20"),
         ({"steps": [5, 6, 5]}, {}, r"the sweep over steps has 5 twice"),
         ({"lr": [1, 2]}, {"overrides": {"lr": 3}}, r"lr is both set and swept"),
+        ({"training.lr": [1, 2]}, {"overrides": {"lr": 3}}, r"training\.lr is both set and swept"),
+        ({"lr": [1, 2]}, {"overrides": {"training.lr": 3}}, r"lr is both set and swept"),
+        ({"lr": [1, 2], "training.lr": [3]}, {}, r"lr and training\.lr are one setting"),
         ({"a": [*range(40)], "b": [*range(40)]}, {}, rf"has 1,600 combinations; at most {MOST_COMBINATIONS:,}"),
         ({"lr": [1, 2]}, {"name": "mine"}, r"all cells of the sweep would be called 'mine'"),
     ],
@@ -54,6 +57,18 @@ def test_what_cannot_be_swept_is_said(sweep: dict[str, list[Any]], also: dict[st
     """One sentence each."""
     with pytest.raises(InputError, match=words):
         combinations(CellSpec.of(**ASKED, **also), sweep)
+
+
+def test_names_in_two_sections_are_two_settings() -> None:
+    """Steps of training and of sampling, and a setting of a player with the name of another one, are swept together."""
+    sweep = {"training.steps": [1, 2], "sampling.steps": [3], "player.a.lr": [4], "lr": [5]}
+    assert len(combinations(CellSpec.of(**ASKED), sweep)) == 2
+
+
+def test_a_setting_that_is_swept_again() -> None:
+    """As one would say it to add a value; the first ones must not be lost without a word."""
+    with pytest.raises(InputError, match=r"--sweep steps is there twice; give all its values at once"):
+        lists_of(["steps=5,10", "lr=1", "steps=20"])
 
 
 @pytest.mark.parametrize("text", ["steps", "=5", "a..b=5"])
@@ -135,3 +150,24 @@ def test_the_command_shows_every_cell(tmp_path: Path) -> None:
     assert isinstance(refused.exception, InputError)
     assert "latent=-1" in str(refused.exception)
     assert len(list((tmp_path / "out").rglob("run.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"sweep": {"sampling.steps": [2, 30]}}, r"sampling\.steps=30 visits more times than the 20"),
+        ({"overrides": {"sampling.guidance": 1}}, "guidance needs a conditional model"),
+        (
+            {"overrides": {"sampling.sampler": "ancestral"}, "task": "latent-edit"},
+            "found by ddim without noise",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_it_is_trained(
+    asked: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    """Of all cells, before the first one learns: nothing is left, not even a part of a training."""
+    tiny = {"width": 2, "multiples": [1], "timesteps": 20, "training.steps": 1, **asked.pop("overrides", {})}
+    with pytest.raises(InputError, match=words):
+        run_cells("ddpm", "digits", samples=4, overrides=tiny, out=tmp_path, metrics="fd", **asked)
+    assert not [*tmp_path.rglob("*.*")]

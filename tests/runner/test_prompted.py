@@ -118,7 +118,7 @@ def test_prompts_of_ones_own(tmp_path: Path) -> None:
     folder = made(tmp_path, [105, 105, 3, 3], "thing 105\nthing 105\nthing 300\nthing 300\n")
     rows = evaluated(folder)
     assert rows.loc["r_precision", "value"] <= 0.5 + 0.005  # 3 is not 300, which all are as far from
-    assert rows.loc["r_precision", "interval"] == "95% t over prompts"
+    assert rows.loc["r_precision", "interval"] == "95% Wilson over prompts"
     # Thing 3 is nearer, 109 others are as far as thing 300.
     assert rows.loc["retrieval_rank_median", "value"] == pytest.approx((1 + 1 + 1 + 109 / 2) / 2)
 
@@ -156,6 +156,11 @@ def test_a_record(tmp_path: Path) -> None:
         ("thing 1\nthing 2\nthing 3\n", {"prompts": "nowhere.txt"}, "nowhere.txt"),
         ("thing 1\nthing 2\nthing 3\n", {"task_options": {"per_prompt": 2}}, "leave per_prompt out"),
         ("thing 1\nthing 2\nthing 3\n", {"reference": "images"}, "--reference openmoji-captions:test"),
+        (
+            "thing 1\nthing 2\nthing 3\n",
+            {"reference": "digits"},
+            "digits has no captions, so it can have no matcher",
+        ),
     ],
 )
 def test_refusals(tmp_path: Path, prompts: str, asked: dict[str, Any], message: str) -> None:
@@ -165,6 +170,17 @@ def test_refusals(tmp_path: Path, prompts: str, asked: dict[str, Any], message: 
         asked = {"reference": str(folder / "images")}
     with pytest.raises(InputError, match=message):
         evaluated(folder, **asked)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", ["", "end"])
+def test_lines_are_those_of_an_editor(end: str, last: str, tmp_path: Path) -> None:
+    """Three kinds of line ends, with or without one behind the last line and a mark before the first; what Unicode
+    calls a separator within a line ends none, nor does a page break. By hand."""
+    prompts = ("a cat", "two\u2028parts", "a page\x0cbreak", "next\x85line")
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(("\ufeff" + end.join(prompts) + (end if last else "")).encode())
+    assert prompted.read_prompts(file) == prompts
 
 
 def test_without_a_matcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

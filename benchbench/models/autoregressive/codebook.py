@@ -73,12 +73,14 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _revive(self, z: Tensor) -> None:
-        """Dead entries, and all of them at the very beginning, become vectors of the batch; z (M, D)."""
+        """Dead entries, and all of them at the very beginning, become vectors of the batch; z (M, D). They begin with
+        as many choices as keep an entry: with fewer, one that is chosen often enough would be moved again."""
+        count = max(1.0, self.restart)
         dead = (self.counts < self.restart) | (self.counts.sum() == 0)
         drawn = z[torch.randint(len(z), (len(dead),), device=z.device)]
         self.entries.copy_(torch.where(dead[:, None], drawn, self.entries))
-        self.sums.copy_(torch.where(dead[:, None], drawn, self.sums))
-        self.counts.copy_(torch.where(dead, torch.ones_like(self.counts), self.counts))
+        self.sums.copy_(torch.where(dead[:, None], count * drawn, self.sums))
+        self.counts.copy_(torch.where(dead, count, self.counts))
 
     @torch.no_grad()
     def _move(self, z: Tensor, indices: Tensor) -> None:

@@ -40,6 +40,7 @@ from benchbench.models.diffusion.schedules import (
 )
 
 Prediction = Literal["epsilon", "v", "x0"]
+USUAL_STEPS = 50  # of DDIM
 
 
 def target_of(prediction: Prediction, x: Tensor, noise: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
@@ -72,8 +73,11 @@ class DDPM(Diffusion):
         """Ho et al.'s own: sampler ancestral, steps 1000; fixed-large and fixed-small differ by 2 FID and more."""
 
         sampler: Literal["ancestral", "ddim"] = "ddim"
-        steps: int = Field(
-            default=50, ge=1, le=10_000, description="times that are visited, one evaluation each"
+        steps: int | None = Field(
+            default=None,
+            ge=1,
+            le=10_000,
+            description="times that are visited, one evaluation each; none = 50, or all T where that is fewer",
         )
         eta: float = Field(default=0.0, ge=0, le=1, description="noise of ddim; 0 is none, 1 is fixed-small")
         variance: Variance = Field(
@@ -105,20 +109,31 @@ class DDPM(Diffusion):
 
     def draw(self, noise: Tensor, draws: DeviceRng, ask: Ask) -> Tensor:
         """By `schedules.ancestral` or `schedules.ddim`, as `sampling` says."""
-        how, timesteps = self.sampling, self.config.timesteps
-        if how.steps > timesteps:
-            raise InputError(
-                f"sampling.steps={how.steps} visits more times than the {timesteps} that this model has; set fewer"
-            )
+        how = self.sampling
         rule = ancestral(how.variance) if how.sampler == "ancestral" else ddim(how.eta)
         return chain(
             lambda x, t: self._clean(x, t, ask),
             noise,
             self.shares,
-            visited(timesteps, how.steps),
+            self.times,
             rule,
             lambda: draws.normal(*noise.shape[1:]).to(noise.device),
         )
+
+    @property
+    def times(self) -> list[int]:
+        """The numbers of the times that images are drawn through, falling."""
+        timesteps, steps = self.config.timesteps, self.sampling.steps
+        return visited(timesteps, min(USUAL_STEPS, timesteps) if steps is None else steps)
+
+    def check_sampling(self) -> None:
+        """As all, and there are no more times to visit than the chain has."""
+        super().check_sampling()
+        steps, timesteps = self.sampling.steps, self.config.timesteps
+        if steps is not None and steps > timesteps:
+            raise InputError(
+                f"sampling.steps={steps} visits more times than the {timesteps} that this model has; set fewer"
+            )
 
     # Likelihood
 

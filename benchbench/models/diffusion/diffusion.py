@@ -154,15 +154,8 @@ class Diffusion(nn.Module):
     def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
         """`n` uint8 RGB images. A conditional model draws the labels that are not given, uniformly and first, from
         `rng`; an unconditional one ignores them, and one that was told captions is told none."""
-        device = self.device
-        guidance = self.sampling.guidance
-        if self.conditional:
-            labels = classes_asked_for(labels, self.spec.n_classes, rng, device)
-        elif guidance and not self.spec.condition_dim:
-            raise InputError("guidance needs a conditional model; train one with --set conditional=true")
-        else:
-            labels = None
-        return self._drawn(labels, rng)
+        told = classes_asked_for(labels, self.spec.n_classes, rng, self.device) if self.conditional else None
+        return self._drawn(told, rng)
 
     # TextConditional
 
@@ -182,14 +175,23 @@ class Diffusion(nn.Module):
 
     def _drawn(self, told: Tensor | None, rng: ImageRng) -> Tensor:
         """Images that are told this, guided as `sampling` says; None for the null condition, which nothing guides."""
-        guidance = self.sampling.guidance
-        if guidance and not self.knows_all:
+        self.check_sampling()
+        draws = rng.on_device()
+        noise = draws.normal(self.spec.channels, self.spec.height, self.spec.width).to(self.device)
+        return quantize(self.draw(noise, draws, self.asked(told, guidance=self.sampling.guidance)))
+
+    # Choosy
+
+    def check_sampling(self) -> None:
+        """Guidance is between what the network answers with and without a label or caption, and needs both."""
+        if not self.sampling.guidance:
+            return
+        if not (self.conditional or self.spec.condition_dim):
+            raise InputError("guidance needs a conditional model; train one with --set conditional=true")
+        if not self.knows_all:
             raise InputError(
                 "guidance needs a model that was trained with label_dropout above 0; leave it at 0"
             )
-        draws = rng.on_device()
-        noise = draws.normal(self.spec.channels, self.spec.height, self.spec.width).to(self.device)
-        return quantize(self.draw(noise, draws, self.asked(told, guidance=guidance)))
 
     # For families.
 

@@ -11,6 +11,8 @@ the probability of images (`density`), whose noise has the variance σ_max² + �
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -18,6 +20,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from benchbench.core.device_rng import DeviceRng
+from benchbench.core.protocols import LikelihoodEstimate
 from benchbench.models.diffusion.density import Flow, FlowConfig, FlowSampling, Way
 from benchbench.models.diffusion.diffusion import Ask
 from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
@@ -108,6 +111,12 @@ class EDM(Flow):
             Churn(how.S_churn, how.S_min, how.S_max, how.S_noise),
             lambda: draws.normal(*noise.shape[1:]).to(noise.device),
         )
+
+    def likelihoods(self) -> Sequence[LikelihoodEstimate]:
+        """As any flow, between two noise levels."""
+        how = self.sampling
+        ends = {"sigma_min": how.sigma_min, "sigma_max": how.sigma_max}
+        return [replace(own, facts={**own.facts, **ends}) for own in super().likelihoods()]
 
     def way(self, ask: Ask) -> Way:
         """dx/d ln σ = x - D(x; σ), in whose time the way is even."""

@@ -105,6 +105,7 @@ class StyleGAN2(Adversarial):
         discriminator = StyleDiscriminator(spec, config.width, n_classes, config.style)
         super().__init__(config, spec, generator, discriminator, conditional=config.conditional)
         self.ada = AdaptiveAugmentation(config.ada_target, config.ada_images) if config.ada else None
+        self.adjusted: int | None = None  # the step in which the augmentation was changed last
         self.register_buffer("mean_length", torch.zeros(()), persistent=False)
 
     def phases(self) -> Sequence[Phase]:
@@ -125,8 +126,11 @@ class StyleGAN2(Adversarial):
         if (ada := self.ada) is None:
             return super().loss(phase, batch)
         main = phase == Phase("discriminator")
-        if main and batch.part == 0 and batch.step % STEPS == 0:
+        if main and batch.part == 0 and batch.step % STEPS == 0 and batch.step != self.adjusted:
             ada.adjust()
+            self.adjusted = (
+                batch.step
+            )  # the second turn of a step has seen one batch, and not those of four steps
         augment = batch.augment
         loss, logs = super().loss(phase, replace(batch, augment=lambda x: ada(augment(x))))
         if main:

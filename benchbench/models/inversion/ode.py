@@ -29,7 +29,6 @@ from benchbench.models.diffusion.edm import EDM
 from benchbench.models.diffusion.flow_matching import FlowMatching
 from benchbench.models.diffusion.ode import dopri5, fixed
 from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
-from benchbench.models.diffusion.schedules import visited
 from benchbench.models.inversion.descent import Descent
 
 Model = TypeVar("Model", bound=Diffusion)
@@ -46,6 +45,7 @@ class Noise(Generic[Model]):
             raise InputError(
                 "guidance needs a conditional model that was trained with label_dropout above 0; leave it at 0"
             )
+        model.check_sampling()
         self.model = model
         self.relabels = model.conditional
 
@@ -127,11 +127,15 @@ class DDIMNoise(Noise[DDPM]):
                 "and 0"
             )
 
+    @property
+    def inversion(self) -> Mapping[str, str | int | float | bool]:
+        """As all, and how many times are visited where that was left open."""
+        return {**super().inversion, "steps": len(self.model.times)}
+
     def to_noise(self, x: Tensor, ask: Ask) -> Tensor:
         """Up the times that are visited: the guesses at the clean image and at the noise of x_t, at the strengths of
         the next time (Song et al. 2021, equation 12 without σ)."""
-        times = visited(self.model.config.timesteps, self.model.sampling.steps)[::-1]
-        for t, then in pairwise(times):
+        for t, then in pairwise(self.model.times[::-1]):
             kept, left = self.model.shares[t], self.model.shares[then]
             noisy = math.sqrt((1 - left) / (1 - kept))
             x = (math.sqrt(left) - math.sqrt(kept) * noisy) * self._guess(x, t, ask) + noisy * x

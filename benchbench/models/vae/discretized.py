@@ -50,7 +50,8 @@ class DiscretizedVAE(ConvVAE):
         )
         sigma: float = Field(
             default=0.1,
-            gt=0,
+            ge=1e-3,  # an eighth of a level; float32 cannot tell what is far sharper or flatter
+            le=100,
             description="standard deviation of a value, in units of [-1, 1]: of discretized_gaussian; of "
             "discretized_logistic where its learned scale starts",
         )

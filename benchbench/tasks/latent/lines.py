@@ -9,6 +9,7 @@ from benchbench.core.protocols import Invertible
 from benchbench.core.runtime import Runtime
 from benchbench.features.extract import extract
 from benchbench.features.extractor import Extractor
+from benchbench.metrics.numerics.grouped import share_over_groups
 from benchbench.metrics.pairs.paired import mean_over_images
 from benchbench.metrics.sets.modes import classes_of
 from benchbench.tasks.latent.codes import Codes, decoded
@@ -85,6 +86,7 @@ def evenness(features: Tensor) -> Measurement:
 def in_between(classes: Tensor, a: Tensor, b: Tensor) -> Measurement:
     """The share of images between both ends, POINTS×P, that are called one of the two classes of the ends."""
     inner = classes[1:-1]
-    hits = ((inner == a) | (inner == b)).double().mean(0)
-    share = mean_over_images(hits, (0.0, 1.0))
-    return Measurement("class_of_ends", "quality", "", True, share, len(hits), "arcsine", (0.0, 1.0))
+    hits = ((inner == a) | (inner == b)).double()
+    lines = torch.arange(hits.shape[1]).expand_as(hits)
+    share = share_over_groups(hits.flatten(), lines.flatten(), "lines")
+    return Measurement("class_of_ends", "quality", "", True, share, hits.shape[1], "arcsine", (0.0, 1.0))

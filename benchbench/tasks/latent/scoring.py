@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from benchbench.core.runtime import Runtime
-from benchbench.metrics.metric import Estimate, Evidence, Metric
-from benchbench.metrics.pairs.paired import PairedMetric, PairReader, mean_over_images
+from benchbench.metrics.metric import Evidence, Metric
+from benchbench.metrics.numerics.intervals import matched_difference
+from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.metrics.sets.modes import ConditionalAccuracy, classes_of
 from benchbench.tasks.base import Number, Request
@@ -83,12 +84,13 @@ def _hits(targets: Tensor, metrics: Sequence[Metric], evidence: Evidence) -> Ten
 
 def gained(hits: Tensor | None, control: Tensor | None, task: str) -> list[Number]:
     """By how much more often images become their target along the direction than along a random one: the difference of
-    the shares, with the interval of its mean over images."""
+    the shares, with the interval for matched ones."""
     if hits is None or control is None:
         return []
-    ends = (-1.0, 1.0)
-    gain: Estimate = mean_over_images(hits.double() - control.double(), ends)
-    return [Number(Measurement("class_gain", "quality", "", True, gain, len(hits), "linear", ends), task)]
+    gain = matched_difference(int((hits & ~control).sum()), int((control & ~hits).sum()), len(hits))
+    return [
+        Number(Measurement("class_gain", "quality", "", True, gain, len(hits), "linear", (-1.0, 1.0)), task)
+    ]
 
 
 def single(kind: str, images: Tensor, targets: Tensor) -> SingleImages:
