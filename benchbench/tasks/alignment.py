@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.metrics.metric import Estimate
-from benchbench.metrics.pairs.paired import mean_over_images
+from benchbench.metrics.pairs.captions import over_prompts
 from benchbench.metrics.sets.retrieval import r_precision, retrieval_ranks, similarities
 from benchbench.tasks.speed import Measurement
 
@@ -55,11 +53,3 @@ def _hits(found: Estimate | None, n: int | None, reason: str | None) -> Measurem
 
 def _rank(name: str, found: Estimate | None, n: int | None, reason: str | None = None) -> Measurement:
     return Measurement(name, "quality", "", False, found, n, "log", (1.0, None), reason=reason)
-
-
-def over_prompts(values: Tensor, prompts: Tensor, ends: tuple[float, float]) -> Estimate:
-    """The mean over images, with the interval over the means of each prompt."""
-    _, number, counts = prompts.unique(return_inverse=True, return_counts=True)
-    means = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, number, values.double()) / counts
-    found = mean_over_images(means, ends)
-    return found if found.interval is None else replace(found, interval="95% t over prompts")
