@@ -73,7 +73,11 @@ def test_the_metric() -> None:
 
 def test_which_extractor_it_reads() -> None:
     """Its own whichever were asked for, under the name that the field has for it; in `all` too."""
-    for names, extractors in ((["clip_score"], ["cnn_digits"]), (["all"], ["cnn_digits"]), (["clip_score"], [])):
+    for names, extractors in (
+        (["clip_score"], ["cnn_digits"]),
+        (["all"], ["cnn_digits"]),
+        (["clip_score"], []),
+    ):
         (metric,) = (one for one in select_metrics(names, extractors) if one.family == "clip_score")
         assert (metric.name, metric.extractor) == ("clip_score", "clip_folder")
 
