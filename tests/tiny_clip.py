@@ -1,4 +1,4 @@
-"""A CLIP of a few numbers in a folder, as transformers saves it: seeded random weights, an alphabet for a vocabulary."""
+"""A CLIP of a few numbers in a folder, as transformers saves it: seeded random weights, a vocabulary of letters."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ def clip_score(images: ArrayLike, captions: ArrayLike) -> Tensor:
 
 
 def over_prompts(values: Tensor, prompts: Tensor, ends: Range) -> Estimate:
-    """The mean over prompts of the mean of each one's images, with an interval over prompts: several images of one are not
-    independent. Where all have equally many images it is the mean over images.
+    """The mean over prompts of the mean of each one's images, with an interval over prompts: several images of one are
+    not independent. Where all have equally many images it is the mean over images.
 
     values: one an image, (N,). prompts: which images were made of one prompt have one number, int64 (N,). ends: the
     range, to which the interval is cut.
