@@ -67,13 +67,13 @@ def test_field_names_are_documented() -> None:
 
 
 def test_protocols_name_every_extractor() -> None:
-    """docs/protocols.md has each extractor with the resize that records state."""
+    """docs/protocols.md has each extractor with the resize that records state; a folder of one's own says its own."""
     text = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
     for name in EXTRACTORS.names():
         extractor = EXTRACTORS.get(name)
         if extractor.__module__.startswith("benchbench."):
             (line,) = re.findall(rf"^\|[^|]*`{name}`[^|]*\|.*$", text, re.MULTILINE)
-            assert f"`{extractor.resize}`" in line
+            assert f"`{getattr(extractor, 'resize', 'processor-N-DIGEST')}`" in line
 
 
 def test_protocols_name_every_balanced_metric() -> None:

@@ -19,8 +19,8 @@ from benchbench.runner.run import run_cells
 from benchbench.views.leaderboard import leaderboard
 
 STORE = Path(__file__).parents[1] / "results"
-# Models whose weights ship with a record in the store, by what they are no part of: the numbers of judges stand in their
-# cards, those of restorers in theirs, which tests/models/test_published_restorers.py computes again.
+# Models whose weights ship with a record in the store, by what they are no part of: the numbers of judges stand in
+# their cards, those of restorers in theirs, which tests/models/test_published_restorers.py computes again.
 RESTORERS = ("srcnn", "espcn", "vdsr", "edsr", "srgan", "dncnn", "context-encoder", "partial-conv")
 SHIPPED = sorted(
     file.parent.name

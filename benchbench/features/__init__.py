@@ -13,6 +13,7 @@ EXTRACTORS = {
     "clip_vit_b_32": "benchbench.features.networks.torch_fidelity_nets:ClipViTB32",
     "clip_vit_l_14": "benchbench.features.networks.torch_fidelity_nets:ClipViTL14",
     "vgg16": "benchbench.features.networks.torch_fidelity_nets:VGG16",
+    "clip_folder": "benchbench.features.networks.clip_folder:ClipFolder",
     # Families: what stands behind a colon says which, `cnn:digits`.
     "cnn": "benchbench.features.networks.cnn:CNN",
     "modes": "benchbench.features.networks.modes:Modes",

@@ -38,7 +38,9 @@ class Extractor(Protocol):
     `Traits`, which are read without loading weights. `dim` to `input_side` may be known only once these are loaded.
 
     Features of several layers are several extractors. One that says `reads = "other"`, where `other` has a method
-    `layers(images)` that returns the `Features` of both by name, is served by the pass of that one (`passes`).
+    `layers(images)` that returns the `Features` of both by name, is served by the pass of that one (`passes`). One that
+    reads texts too has a method `captions(texts)`, from M of them to float32 M×D on the CPU, in the space of its
+    features.
 
     Attributes:
         name: Under which it is registered; of a member of a family `<family>_<member>`. What changes a feature changes

@@ -17,6 +17,7 @@ METRICS = {
     "mse": "benchbench.metrics.pairs.paired:MSE",
     "ms_ssim": "benchbench.metrics.pairs.paired:MSSSIM",
     "mae": "benchbench.metrics.pairs.paired:MAE",
+    "clip_score": "benchbench.metrics.pairs.captions:CLIPScore",
     "lpips": "benchbench.metrics.pairs.lpips:LPIPS",
     "authenticity": "benchbench.metrics.sets.memorization:Authenticity",
     "nn_distance_ratio": "benchbench.metrics.sets.memorization:AgainstHeldOut",

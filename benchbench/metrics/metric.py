@@ -36,12 +36,13 @@ Need = Literal[
     "hole",
     "sources",
     "variants",
+    "captions",
 ]
 """What a metric reads. Of each extractor: moments, features, logits. Values of pairs of images: `truth` (an output and
 its right answer), `hints` (the same, made with hints), `cycle` (an image and what came back), `identity` (an image
 of the target domain and its translation), `style` (an output and the style asked for), `hole` (an output and its right
 answer, where pixels were missing). `sources`: features of what was translated; `variants`: features of several outputs
-of one source."""
+of one source; `captions`: what an extractor that reads texts says of what each image was to show."""
 OF_EXTRACTORS: frozenset[Need] = frozenset({"moments", "features", "logits"})
 """What an extractor says of images."""
 OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "hole", "sources", "variants"})
@@ -141,6 +142,19 @@ class PairEvidence:
 
 
 @dataclass(frozen=True)
+class CaptionEvidence:
+    """What generated images were to show, as extractors that read texts have it.
+
+    Attributes:
+        features: Of each prompt, float32 M×D, by the extractor's name.
+        own: The number of the prompt that each generated image was made of, int64 (N,).
+    """
+
+    features: Mapping[str, Tensor]
+    own: Tensor
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that metrics may read.
 
@@ -153,12 +167,14 @@ class Evidence:
             "identity", "style", "hole".
         labels: The class that each generated image was asked to be, int64 (N,); None where nobody asked.
         failures: Of extractors that are not at hand or could not read the images, by name.
+        captions: What each generated image was to show; None where nobody said.
     """
 
     sets: Mapping[str, Mapping[str, FeatureEvidence]] = field(default_factory=dict)
     pairs: Mapping[str, PairEvidence] = field(default_factory=dict)
     labels: Tensor | None = None
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
+    captions: CaptionEvidence | None = None
 
     def seen(self, role: str, extractor: str | None) -> FeatureEvidence:
         """What an extractor said of a set.
@@ -237,7 +253,11 @@ class Evidence:
             for role, found in self.pairs.items()
         }
         labels = None if self.labels is None else self.labels.clone()
-        return replace(self, sets=sets, pairs=pairs, labels=labels)
+        captions = self.captions
+        if captions is not None:
+            told = {name: texts.clone() for name, texts in captions.features.items()}
+            captions = CaptionEvidence(told, captions.own.clone())
+        return replace(self, sets=sets, pairs=pairs, labels=labels, captions=captions)
 
 
 @dataclass(frozen=True)
@@ -324,6 +344,8 @@ class Metric:
         not_on: What an extractor must not declare: none of these words, for it says nothing there.
         standard_on: What an extractor must declare, too, for the set `standard` to have it.
         extractors: The names of the extractors on which it is defined: globs, with spaces between.
+        own_extractor: The one that it reads whichever were asked for; "" for one that reads those. Where its weights
+            are not at hand, a run that nobody told otherwise has no such row.
         balanced: Whether it is only fair between sets of one size; the reference is then cut to as many images as were
             generated (`metrics.select.balanced`).
         source: Paper and equation.
@@ -347,6 +369,7 @@ class Metric:
     not_on: ClassVar[frozenset[str]] = frozenset()
     standard_on: ClassVar[frozenset[str]] = frozenset()
     extractors: ClassVar[str] = "*"
+    own_extractor: ClassVar[str] = ""
     balanced: ClassVar[bool] = False
     source: ClassVar[str]
 

@@ -162,6 +162,8 @@ def _build(
         family = metric_class(name)
         if not family.uses_extractor:
             return [build_metric(name)]
+        if family.own_extractor:
+            return [build_metric(name, family.own_extractor)]
         besides = family.standard_on if standard else frozenset()
         if class_extractor is not None and (family.on or family.extractors != "*" or besides):
             extractors = [*extractors, class_extractor]

@@ -31,7 +31,14 @@ from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text, sizes_text
 from benchbench.data.pipeline.image_stream import MixedSizesError
 from benchbench.results.load import load_results
-from benchbench.results.manifest import Artefact, ImagesEvaluated, RunManifest, SampleFacts, Seconds
+from benchbench.results.manifest import (
+    Artefact,
+    ImagesEvaluated,
+    RunManifest,
+    SampleFacts,
+    Seconds,
+    with_facts,
+)
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
@@ -221,7 +228,8 @@ def _facts(plan: Evaluation, scored: Scored, known: Before, seconds: Seconds) ->
     )
     data = _data(plan, scored)
     common = stated(plan, known, data, seconds=seconds, artefacts=[PICTURE])
-    return ImagesEvaluated(**common.stated(), samples=samples, request=plan.request)
+    own = ImagesEvaluated(**common.stated(), samples=samples, request=plan.request)
+    return own if plan.prompted is None else with_facts(own, {"text_to_image": plan.prompted.facts()})
 
 
 def _record(plan: Evaluation, scored: Scored, run: ImagesEvaluated, store: Store) -> Path:

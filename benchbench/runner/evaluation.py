@@ -129,9 +129,11 @@ def _seen(
 
     real = features_of(plan.reference.images, [m for m in plan.metrics if plan.moments(m) is None])
     held_out = features_of(plan.reference.held_out, [m for m in plan.metrics if m.needs_held_out])
-    return Evidence(
-        {"generated": generated, "reference": real, "held_out": held_out}, failures=failures
-    ), shown
+    told = None
+    if plan.prompted is not None:
+        told = plan.prompted.told(plan.extractors.loaded, plan.metrics, failures)
+    sides = {"generated": generated, "reference": real, "held_out": held_out}
+    return Evidence(sides, captions=told, failures=failures), shown
 
 
 def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcome]:

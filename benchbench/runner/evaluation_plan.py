@@ -20,6 +20,7 @@ from benchbench.data.pipeline.streams import ImageStream, Pairs, pairs
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import OF_MODELS, Metric
+from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, select_metrics
@@ -229,6 +230,8 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     chosen = _choose_metrics(asked, readers)
     named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
     reasons = {metric.name: why for metric in chosen if (why := _lacks(asked, metric, reference)) is not None}
+    # What brings an extractor along is not loaded for nothing.
+    chosen = [m for m in chosen if m.name in named or m.name not in reasons or not m.own_extractor]
     drawing = replace(
         reading,
         kind=spec.kind,
@@ -314,19 +317,22 @@ def only_pairs(metrics: Iterable[Metric], reasons: Mapping[str, str]) -> bool:
 def _lacks(asked: Resolved, metric: Metric, reference: Reference) -> str | None:
     """As `lacking`; and what has no meaning under a task."""
     if asked.task is None:
-        return lacking(metric, reference)
+        return lacking(metric, reference, prompted=asked.prompts is not None)
     # The task knows which pixels were missing, where some were.
     return inapplicable(metric, asked.task) or (
         None if "hole" in metric.needs else lacking(metric, reference)
     )
 
 
-def lacking(metric: Metric, reference: Reference) -> str | None:
-    """What a metric needs that images and this reference do not have; None where they have it all."""
+def lacking(metric: Metric, reference: Reference, prompted: bool = False) -> str | None:
+    """What a metric needs that images and this reference do not have; None where they have it all. prompted: whether it
+    is known what the images were to show."""
     if "hole" in metric.needs:
         return NO_HOLES
     if metric.needs & OF_MODELS:
         return OF_TRANSLATORS
+    if "captions" in metric.needs and not prompted:
+        return NO_CAPTIONS
     if reference.images is None and metric.needs_reference and "moments" not in metric.needs:
         return "the reference is statistics (a mean and a covariance) and this needs its images; name them instead"
     if metric.needs_held_out and reference.held_out is None:

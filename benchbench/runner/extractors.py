@@ -125,7 +125,8 @@ def load_chosen(
     progress: Progress = SILENT,
 ) -> tuple[list[Metric], ExtractorSet]:
     """The metrics and their extractors. `chosen.own`, which nobody named, computes in float32 whatever the others do;
-    where its weights are not at hand, of its metrics only those that the user `named` stay, as unavailable."""
+    where its weights are not at hand, or those of an extractor that a metric brings along (`Metric.own_extractor`), of
+    its metrics only those that the user `named` stay, as unavailable."""
     mine = [metric for metric in metrics if metric.extractor == chosen.own]
     own = load_extractors(mine, load, classes=chosen.classes)
     kept = list(metrics)
@@ -137,7 +138,13 @@ def load_chosen(
             own = ExtractorSet({}, {})
     others = [metric for metric in kept if metric.extractor != chosen.own]
     rest = load_extractors(others, load, precision, chosen.classes)
-    return kept, ExtractorSet(own.loaded | rest.loaded, own.failures | rest.failures)
+    absent = [m for m in others if m.own_extractor in rest.failures and m.name not in named]
+    for metric in absent:
+        progress.note(f"{metric.name} is left out: {rest.failures[metric.own_extractor].reason}")
+    kept = [metric for metric in kept if metric not in absent]
+    read = {metric.extractor for metric in kept}
+    failures = {name: failure for name, failure in rest.failures.items() if name in read}
+    return kept, ExtractorSet(own.loaded | rest.loaded, own.failures | failures)
 
 
 _S = TypeVar("_S", CellSpec, EvaluationSpec)

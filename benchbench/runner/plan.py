@@ -367,6 +367,12 @@ def _scoring(spec: CellSpec, task: Task, probe: nn.Module, data: TaskData, desk:
     if not task.reads_extractors:
         asked_for = {*named, *task.standard}
         chosen = [metric for metric in chosen if not {metric.family, metric.name}.isdisjoint(asked_for)]
+    # What brings an extractor along is not loaded for nothing.
+    chosen = [
+        metric
+        for metric in chosen
+        if metric.name in named or not (metric.own_extractor and task.inapplicable(metric, probe, data))
+    ]
     refuse_too_small([metric for metric in chosen if metric.name in named], data.spec.height, data.spec.width)
     chosen, loaded = load_chosen(chosen, extractors, named, desk.load, spec.precision, progress)
     reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}

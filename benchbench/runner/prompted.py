@@ -22,11 +22,14 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.text_files import TextFault, as_text
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.image_stream import ImageStream
+from benchbench.features.extractor import Extractor
 from benchbench.features.text.captions import encoder_facts
 from benchbench.features.text.matcher import MatcherJudge
+from benchbench.metrics.metric import CaptionEvidence, Metric
 from benchbench.tasks.alignment import alignment, unavailable
 from benchbench.tasks.base import Number
 from benchbench.tasks.captioned import conditions_of
+from benchbench.tasks.evidence import Failures, captions_told
 from benchbench.tasks.text_to_image import TASK, TextToImage
 
 STANDARD = tuple(name for name in TextToImage.standard if name not in ("input_diversity", "ssim"))
@@ -96,7 +99,7 @@ class Prompted:
                 f"{dataset.name} has no captions, so it can have no matcher that says whether images show their "
                 "prompts; use --reference openmoji-captions:test, for example"
             )
-        self.dataset = dataset
+        self.prompts = prompts
         own = set(dataset.held_out.captions)
         others = sorted(set(prompts) - own)
         self.pool = [*sorted(own), *others]  # as a run has them, where prompts are captions
@@ -118,6 +121,15 @@ class Prompted:
         judge = None if self.judge is None else self.judge.weights_sha256
         return digest([TASK, TextToImage.version, self.pool, self.own.tolist(), encoder_facts(), judge])
 
+    def facts(self) -> dict[str, Any]:
+        """What a record says beside the numbers, as that of a run of the task does."""
+        return {
+            "prompts": len(set(self.prompts)),
+            "captions_in_all": len(self.pool),
+            "encoder": encoder_facts(),
+            "matcher": None if self.judge is None else self.judge.describe(),
+        }
+
     def reading(self, batches: Iterator[Tensor]) -> Iterator[Tensor]:
         """The same batches, read by the matcher as they come by."""
         self._codes.clear()
@@ -125,6 +137,15 @@ class Prompted:
             if self.judge is not None:
                 self._codes.append(self.judge.images(images))
             yield images
+
+    def told(
+        self, extractors: Mapping[str, Extractor], metrics: Sequence[Metric], failures: Failures
+    ) -> CaptionEvidence:
+        """What extractors say of the prompts; see `tasks.evidence.captions_told`."""
+        different = sorted(set(self.prompts))
+        place = {prompt: number for number, prompt in enumerate(different)}
+        own = torch.tensor([place[prompt] for prompt in self.prompts])
+        return captions_told(different, own, extractors, metrics, failures)
 
     def numbers(self) -> list[Number]:
         """How well the images show their prompts, once all were read."""

@@ -8,7 +8,7 @@ that were trained on its embeddings mean nothing on another's.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +20,10 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import ImageSpec
+from benchbench.core.runtime import Runtime
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
+from benchbench.data.pipeline.image_source import batches_of
 from benchbench.features.text.captions import embedded, encoder_facts
 from benchbench.features.text.matcher import weights_of
 from benchbench.tasks.base import TaskData, WithOptions
@@ -158,10 +160,46 @@ def captioned(data: TaskData) -> Captioned:
     return data
 
 
-def pool_of(data: Captioned) -> tuple[list[str], Tensor]:
-    """The different captions of the held-out split, and which of them each image has, int64 (N,)."""
-    captions = data.captions()
-    place = {caption: number for number, caption in enumerate(captions)}
-    own = data.dataset.held_out.captions
-    assert own is not None
-    return captions, torch.tensor([place[caption] for caption in own])
+def pool_of(data: Captioned) -> tuple[Tensor, Tensor]:
+    """The different captions of the held-out split, in order.
+
+    Args:
+        data: The images with their captions.
+
+    Returns:
+        What models are told of each, float32 (M, 384), and which of them each image has, int64 (N,).
+    """
+    place = {caption: number for number, caption in enumerate(data.captions())}
+    captions = data.dataset.held_out.captions
+    assert captions is not None
+    own = torch.tensor([place[caption] for caption in captions])
+    said_by = torch.empty(len(place), dtype=torch.int64)
+    said_by[own] = torch.arange(len(own))  # some image of each caption: they are told the same
+    return data.held_out[said_by], own
+
+
+def held_out_codes(read: Callable[[Tensor], Tensor], data: Captioned, batch: int, runtime: Runtime) -> Tensor:
+    """What a matcher makes of all held-out images, which are dealt out over the ranks.
+
+    Args:
+        read: From images, uint8 RGB N×3×H×W on the device, to one row each.
+        data: The images.
+        batch: How many at once, where the runtime does not say.
+        runtime: Where, who is told, and the ranks.
+
+    Returns:
+        One row an image, in their order, float32 (N, D) on the CPU.
+    """
+    images = data.dataset.held_out.images
+    shard = runtime.comm.shard(len(images))
+    codes = [torch.empty(0)]
+
+    def reading() -> None:
+        with runtime.progress.stage("reading held-out images", len(shard), "image") as stage:
+            for some in batches_of(images, runtime.batch(batch), shard):
+                with torch.inference_mode():
+                    codes.append(read(some.to(runtime.device)).cpu())
+                stage.advance(len(some))
+
+    runtime.comm.together(reading)
+    return runtime.comm.rows(torch.cat(codes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from benchbench.features.extract import Extracted, Reader, extract, rebatch, upd
 from benchbench.features.extractor import Extractor, passes
 from benchbench.features.moments import Moments
 from benchbench.features.reference_cache import reference_features, reference_features_of
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, Need, PairEvidence
+from benchbench.metrics.metric import CaptionEvidence, Evidence, FeatureEvidence, Metric, Need, PairEvidence
 from benchbench.metrics.pairs.paired import PairReader, PerImage
 from benchbench.metrics.select import needs_of
 
@@ -189,6 +190,34 @@ def variants(
             features = seen.features[place]
             found[name] = FeatureEvidence(Moments.of(features), features.reshape(n, k, -1))
     return found
+
+
+@runtime_checkable
+class ReadsCaptions(Protocol):
+    """An extractor that brings texts into the space of its features."""
+
+    def captions(self, texts: Sequence[str]) -> Tensor: ...
+
+
+def captions_told(
+    prompts: Sequence[str],
+    own: Tensor,
+    extractors: Mapping[str, Extractor],
+    metrics: Sequence[Metric],
+    failures: Failures,
+) -> CaptionEvidence:
+    """What extractors say of what images were to show, for the metrics that ask.
+
+    own: the number of each image's prompt, int64 (N,). failures: of extractors, which are not asked, and where those of
+    one that fails on these are put.
+    """
+    found = {}
+    for name, extractor in readers_of(extractors, metrics, "captions", failures).items():
+        with failing([name], failures):
+            if not isinstance(extractor, ReadsCaptions):
+                raise MetricFailed(f"{name} reads images and no captions")
+            found[name] = extractor.captions(prompts)
+    return CaptionEvidence(found, own)
 
 
 @contextmanager

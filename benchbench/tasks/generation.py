@@ -24,6 +24,7 @@ from benchbench.core.seeds import image_rngs, permutation
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.image_source import Images, take
 from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
+from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, Outcome, balanced, score
@@ -93,6 +94,8 @@ class Generation(OneDataset):
         """Metrics of translators; those on pairs where nothing is given back; classes where nobody asks for them."""
         if "hole" in metric.needs:
             return NO_HOLES
+        if "captions" in metric.needs:
+            return NO_CAPTIONS
         if metric.needs & OF_MODELS:
             return OF_TRANSLATORS
         if "truth" in metric.needs and not isinstance(model, Autoencoder):

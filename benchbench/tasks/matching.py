@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import TextMatcher
 from benchbench.core.runtime import Runtime
-from benchbench.data.pipeline.image_source import batches_of, take
+from benchbench.data.pipeline.image_source import take
 from benchbench.metrics.metric import Metric
 from benchbench.tasks.alignment import R_PRECISION, alignment
 from benchbench.tasks.base import Number, Request, TaskData, TaskResult
-from benchbench.tasks.captioned import OfCaptions, captioned, conditions_of, pool_of
+from benchbench.tasks.captioned import OfCaptions, captioned, held_out_codes, pool_of
 from benchbench.tasks.speed import measure_cost
 
 TASK = "matching"
@@ -54,20 +54,9 @@ class Matching(OfCaptions):
         own, device = captioned(data), runtime.device
         images = own.dataset.held_out.images
         captions, numbers = pool_of(own)
-        codes = [torch.empty(0)]
-        shard = runtime.comm.shard(len(images))
-
-        def read() -> None:
-            with runtime.progress.stage("reading held-out images", len(shard), "image") as stage:
-                for some in batches_of(images, runtime.batch(MATCHING_BATCH), shard):
-                    with torch.inference_mode():
-                        codes.append(model.image_codes(some.to(device)).cpu())
-                    stage.advance(len(some))
-
-        runtime.comm.together(read)
+        seen = held_out_codes(model.image_codes, own, MATCHING_BATCH, runtime)
         with torch.inference_mode():
-            texts = model.caption_codes(conditions_of(captions, runtime.progress)).cpu()
-        seen = runtime.comm.rows(torch.cat(codes))
+            texts = model.caption_codes(captions.to(device)).cpu()
         found = alignment(seen, texts, numbers, torch.arange(len(seen)))
         first = take(images, torch.zeros(1, dtype=torch.int64)).to(device)
 

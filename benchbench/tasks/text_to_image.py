@@ -1,9 +1,10 @@
 """The text-to-image task: a generator is told held-out captions, and its images are held against them.
 
 Whether an image shows its caption says the matcher of the dataset: R-precision and the rank of the own caption
-(`tasks.alignment`). How good images are says the distance to the held-out images, which the captions belong to; how
-they differ where the caption is the same, the diversity of several images of one prompt; how near they come to the
-one picture that the caption was written for, SSIM and its like, which a good image need not be high in.
+(`tasks.alignment`); and CLIP, where it is at hand (`metrics.pairs.captions`). How good images are says the distance to
+the held-out images, which the captions belong to; how they differ where the caption is the same, the diversity of
+several images of one prompt; how near they come to the one picture that the caption was written for, SSIM and its like,
+which a good image need not be high in.
 
 Image i belongs to prompt i // per_prompt; prompts are the captions of held-out images in an order of the seed's.
 
@@ -34,8 +35,8 @@ from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.models.controls import Real
 from benchbench.tasks.alignment import R_PRECISION, alignment, unavailable
 from benchbench.tasks.base import NO_HELD_OUT, Number, Request, TaskData, TaskResult
-from benchbench.tasks.captioned import Captioned, OfCaptions, captioned, conditions_of, pool_of
-from benchbench.tasks.evidence import gather, paired, placed, readers_of, reference, variants
+from benchbench.tasks.captioned import Captioned, OfCaptions, captioned, held_out_codes, pool_of
+from benchbench.tasks.evidence import captions_told, gather, paired, placed, readers_of, reference, variants
 from benchbench.tasks.pictures import Columns, Picture, Section, SingleImages, how_many_single
 from benchbench.tasks.speed import Measurement, measure_cost, measure_rates
 
@@ -45,7 +46,7 @@ MAX_PROMPTS = 500
 PER_PROMPT = 4
 VARIED = 64  # prompts of which several images are compared
 SHOWN = 16  # prompts in the picture
-_NEEDS: frozenset[Need] = OF_EXTRACTORS | {"truth", "variants"}
+_NEEDS: frozenset[Need] = OF_EXTRACTORS | {"truth", "variants", "captions"}
 
 
 class TextToImageOptions(BaseModel, extra="forbid", frozen=True):
@@ -58,7 +59,7 @@ class TextToImage(OfCaptions):
     """Images of held-out captions: whether they show them, how good and how various they are."""
 
     name: ClassVar[str] = TASK
-    standard: ClassVar[Sequence[str]] = ("fd", "kd", "input_diversity", "ssim")
+    standard: ClassVar[Sequence[str]] = ("clip_score", "fd", "kd", "input_diversity", "ssim")
     headlines: ClassVar[Mapping[str, Sequence[str]]] = {TASK: (R_PRECISION, "fd")}
     Options: ClassVar[type[BaseModel]] = TextToImageOptions
     judged = True
@@ -105,7 +106,8 @@ class TextToImage(OfCaptions):
 
 
 class _Asked:
-    """One model, and the captions that it is told. rows: the held-out image whose caption image i is of."""
+    """One model, and the captions that it is told. rows: the held-out image whose caption image i is of; own: the
+    number of that caption among `prompts`."""
 
     def __init__(
         self, model: Generator, data: Captioned, request: Request, each: int, runtime: Runtime
@@ -113,7 +115,10 @@ class _Asked:
         self.model, self.data, self.request, self.each, self.runtime = model, data, request, each, runtime
         chosen = permutation(request.seed, len(data.held_out))[: request.n_samples // each]
         self.rows = torch.from_numpy(chosen).repeat_interleave(each)
-        self.truth = data.dataset.held_out.images
+        self.own = torch.arange(len(chosen)).repeat_interleave(each)
+        self.truth, words = data.dataset.held_out.images, data.dataset.held_out.captions
+        assert words is not None
+        self.prompts = [words[row] for row in chosen.tolist()]
 
     def drawn(self, rng: ImageRng) -> Tensor:
         """Images by their numbers, uint8 RGB on the device."""
@@ -158,6 +163,7 @@ class _Asked:
         )
         everything = {**request.failures, **failed}
         several = readers_of(request.extractors, request.metrics, "variants", everything)
+        told = captions_told(self.prompts, self.own, request.extractors, request.metrics, everything)
         by_prompt = kept[:varied].unflatten(0, (-1, self.each))
         evidence = Evidence(
             {
@@ -166,6 +172,7 @@ class _Asked:
                 "variants": variants(by_prompt, several, everything, runtime) if several else {},
             },
             {"truth": paired(reader, runtime.comm)},
+            captions=told,
             failures=everything,
         )
         outcomes = score(request.metrics, placed(evidence, runtime))
@@ -204,23 +211,20 @@ class _Asked:
     ) -> tuple[list[Measurement], dict[str, float | None]]:
         """The numbers of the images, and what the judge makes of the right ones."""
         captions, own = pool_of(self.data)
-        texts = judge.captions(conditions_of(captions, self.runtime.progress))
-        right = judge_all(judge, self.data)
+        texts = judge.captions(captions)
+        right = held_out_codes(judge.images, self.data, BATCH, self.runtime)
         audit = alignment(right, texts, own, torch.arange(len(right)))
         facts = {found.metric: None if found.estimate is None else found.estimate.value for found in audit}
         return alignment(codes, texts, own[self.rows], self.rows), facts
 
     def _facts(self, judge: MatcherJudge | None, audit: dict[str, float | None] | None) -> dict[str, Any]:
-        words = self.data.dataset.held_out.captions
-        assert words is not None
-        first = self.rows[:: self.each][:SHOWN].tolist()
         return {
-            "prompts": len(self.rows) // self.each,
+            "prompts": len(self.prompts),
             "per_prompt": self.each,
             "captions_in_all": len(self.data.captions()),
             "matcher": None if judge is None else judge.describe(),
             "matcher_on_real_images": audit,
-            "shown": [words[row] for row in first],
+            "shown": self.prompts[:SHOWN],
         }
 
     def _pictures(self, by_prompt: Tensor, single: Tensor) -> list[Picture]:
@@ -253,9 +257,3 @@ class _Asked:
                 *measure_cost(model, device=device, once=lambda: make(1)),
             ]
         )
-
-
-def judge_all(judge: MatcherJudge, data: Captioned) -> Tensor:
-    """What a judge makes of all held-out images, float32 (N, D)."""
-    images = data.dataset.held_out.images
-    return torch.cat([judge.images(take(images, rows)) for rows in torch.arange(len(images)).split(BATCH)])

@@ -19,6 +19,7 @@ from benchbench.core.seeds import permutation
 from benchbench.data.domains import Domains
 from benchbench.data.pipeline.image_source import in_memory, take
 from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.metrics.pairs.cycle import CYCLE
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader, PerImage
@@ -112,6 +113,8 @@ class Translation(TwoDomains):
             return "this needs a model of both directions"
         if "hole" in missing:
             return NO_HOLES
+        if "captions" in missing:
+            return NO_CAPTIONS
         if "style" in missing:
             return "this needs a style that was asked for; see benchbench run --model nst"
         # Only an extractor of these very domains knows the class that was asked for.

@@ -14,7 +14,7 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
+from benchbench.metrics.metric import CaptionEvidence, Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.pairs.hole import HoleMetric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import build_metric
@@ -121,6 +121,7 @@ def evidence_for(metric: Metric, n: int, d: int, device: torch.device) -> Eviden
         },
         pairs=_pairs(metric, device),
         labels=(torch.arange(n) % CLASSES).to(device),
+        captions=CaptionEvidence({judge: inputs.y[:CLASSES]}, torch.arange(n) % CLASSES),
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.numerics import arguments, gram, linalg, neighbours, one_image, products
-from benchbench.metrics.pairs import cycle, hole, lpips, paired, pose, preservation, ssim
+from benchbench.metrics.pairs import captions, cycle, hole, lpips, paired, pose, preservation, ssim
 from benchbench.metrics.sets import (
     cmmd,
     frechet,
@@ -136,6 +136,7 @@ def _kd(i: Inputs) -> Any:
 
 
 CALLS: dict[str, Call] = {
+    "captions.clip_score": lambda i: captions.clip_score(i.x, i.y),
     "cmmd.cmmd": lambda i: cmmd.cmmd(i.x, i.y),
     "cycle.round_levels": lambda i: cycle.round_levels(i.signed),
     "cycle.add_noise": lambda i: cycle.add_noise(i.signed, ImageRng(0, range(len(i.signed)))),

@@ -14,7 +14,7 @@ from pretend_cuda import CUDA, DeviceTensor, Traffic
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import CaptionEvidence, Estimate, Evidence, FeatureEvidence, Metric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import balanced, build_metric
 
@@ -57,6 +57,7 @@ def evidence_for(extractor: str, seed: int = 0) -> Evidence:
             "variants": {extractor: FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)},
         },
         labels=asked,
+        captions=CaptionEvidence({extractor: torch.randn(10, DIM, generator=rng)}, asked),
     )
 
 

@@ -91,6 +91,7 @@ def test_who_declares_nothing() -> None:
         ("modes_stacked-digits", {"classes"}),
         ("modes_ring8", {"classes", "rejects", "points"}),
         ("clip_vit_b_32", {"clip"}),
+        ("clip_folder", {"clip"}),
         ("inception_v3", set()),
     ],
 )

@@ -18,6 +18,7 @@ from benchbench.core.registry import METRICS
 from benchbench.core.scales import from_scale, to_scale
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import (
+    CaptionEvidence,
     Estimate,
     Evidence,
     Family,
@@ -33,7 +34,7 @@ from benchbench.metrics.select import balanced, build_metric
 pytestmark = pytest.mark.costly
 
 FAMILIES = METRICS.names()
-JUDGES = ("cnn_digits", "modes_grid25", "clip_vit_b_32", "efficientnet_lite0", "inception_v3")
+JUDGES = ("cnn_digits", "modes_grid25", "clip_vit_b_32", "clip_folder", "efficientnet_lite0", "inception_v3")
 
 # What generated images may be, given real ones N×D: fresh, a copy of the set, one point, two points, near copies,
 # far off.
@@ -77,7 +78,9 @@ def features_evidence(metric: Metric, kind: str, n: int, m: int, d: int, seed: i
         "sources": {name: sources},
         "variants": {name: FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)},
     }
-    return replace(found, sets={**found.sets, **beside}, labels=torch.randint(d, (len(fake),), generator=rng))
+    asked = torch.randint(d, (len(fake),), generator=rng)
+    told = CaptionEvidence({name: real}, torch.randint(m, (len(fake),), generator=rng))
+    return replace(found, sets={**found.sets, **beside}, labels=asked, captions=told)
 
 
 def check(estimate: Estimate, output: Output) -> None:

@@ -169,3 +169,17 @@ def test_data_states_its_size_and_what_decoded_it(digits: Dataset) -> None:
     wide = replace(digits, train=replace(digits.train, images=digits.train.images[..., :20, :]))
     assert describe_data(wide)["size"] == "32×20"
     assert describe_data(load_domains("photographs", size=48))["size"] == "48×48"
+
+
+def test_what_a_metric_brings_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its weights are not at hand the metric goes, and nothing is said to have failed; one that was named stays,
+    as unavailable."""
+    monkeypatch.delenv("BENCHBENCH_CLIP_FOLDER_WEIGHTS", raising=False)
+    metrics = select_metrics(["clip_score", "fd"], ["cnn_digits"])
+    for named, families, failed in (
+        (set(), ["fd"], []),
+        ({"clip_score"}, ["clip_score", "fd"], ["clip_folder"]),
+    ):
+        kept, loaded = load_chosen(metrics, Chosen(["cnn_digits"]), named, LOAD, "float32")
+        assert [metric.family for metric in kept] == families
+        assert (list(loaded.loaded), list(loaded.failures)) == (["cnn_digits"], failed)

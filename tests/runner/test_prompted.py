@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor
 
 import benchbench
 import benchbench.data
+import benchbench.features
 from benchbench.cli import cli
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.progress import SILENT, Progress
@@ -25,6 +27,9 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import assemble
 from benchbench.data.pipeline.cache import Decoded
 from benchbench.data.pipeline.fingerprint import pixel_digests
+from benchbench.features.extractor import Features
+from benchbench.features.networks.clip_folder import ENV
+from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.runner import prompted
 from benchbench.tasks import captioned
 
@@ -64,11 +69,35 @@ class Judge:
     def captions(self, conditions: Tensor) -> Tensor:
         return conditions / conditions.norm(dim=1, keepdim=True)
 
+    def describe(self) -> dict[str, Any]:
+        return {"weights_sha256": self.weights_sha256}
+
+
+class Clip:
+    """An extractor that knows them too."""
+
+    name, dim, n_logits, resize, input_side, batch_size = "clip_folder", 384, 0, "none", None, 8
+    field_names: ClassVar[dict[str, str]] = {"clip_score": "clip_score"}
+    weights_sha256 = "c1" * 32
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        pass
+
+    def __call__(self, images: Tensor) -> Features:
+        return Features(torch.eye(384)[images[:, 0, 0, 0].long()], None)
+
+    def captions(self, texts: Sequence[str]) -> Tensor:
+        return torch.eye(384)[[int(text.split()[1]) for text in texts]]
+
+    def describe(self) -> dict[str, Any]:
+        shared = {"resize": self.resize, "precision": "float32"}
+        return {"name": self.name, "weights_sha256": self.weights_sha256, **shared}
+
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     module = ModuleType("toys_with_captions")
-    module.Toys = Toys  # type: ignore[attr-defined]
+    vars(module).update(Toys=Toys, Clip=Clip)
     monkeypatch.setitem(sys.modules, "toys_with_captions", module)
     monkeypatch.setitem(benchbench.data.DATASETS, "toys", "toys_with_captions:Toys")
     monkeypatch.syspath_prepend(tmp_path)  # registered names are read once for each `sys.path`
@@ -78,6 +107,13 @@ def _toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(captioned, "embedded", embedded)
     monkeypatch.setattr(prompted, "MatcherJudge", Judge)
+    monkeypatch.delenv(ENV, raising=False)
+
+
+@pytest.fixture
+def clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CLIP is at hand."""
+    monkeypatch.setitem(benchbench.features.EXTRACTORS, "clip_folder", "toys_with_captions:Clip")
 
 
 def made(folder: Path, numbers: Sequence[int], prompts: str) -> Path:
@@ -193,3 +229,59 @@ def test_without_a_matcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     rows = evaluated(made(tmp_path, [1, 2, 3], "thing 1\nthing 2\nthing 3\n"))
     assert rows.loc["r_precision", "reason"] == "no matcher of toys is at hand"
     assert (rows["status"] == "ok").any()
+
+
+FOUR = "".join(f"thing {k}\n" for k in (4, 4, 5, 6))
+
+
+@pytest.mark.usefixtures("clip")
+def test_clip_score(tmp_path: Path) -> None:
+    """Of the set `standard` where a CLIP is at hand: of three prompts, one of which has two images, two are shown and
+    one is not, by definition 100, 100 and 0."""
+    rows = evaluated(made(tmp_path, [4, 4, 5, 7], FOUR), metrics="standard")
+    own = rows.loc["clip_score"]
+    assert (own["value"], own["interval"]) == (pytest.approx(200 / 3), "95% t over prompts")
+    assert (own["task"], own["extractor"], own["n_images"]) == ("text-to-image", "clip_folder", 4)
+    assert {"fd_cnn_digits", "r_precision"} <= set(rows.index)
+    assert "fd_clip_folder" not in rows.index
+
+
+@pytest.mark.usefixtures("clip")
+def test_which_clip_is_in_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights and those of the matcher stand in run.json; with others it is another record."""
+    folder = made(tmp_path, [4, 4, 5, 6], FOUR)
+    out = tmp_path / "runs"
+    for sha256 in ("c1" * 32, "c1" * 32, "c2" * 32):
+        monkeypatch.setattr(Clip, "weights_sha256", sha256)
+        evaluated(folder, metrics="clip_score", out=out)
+    found = [json.loads(path.read_text()) for path in sorted(out.glob("*/*/*/run.json"))]
+    assert sorted(run["extractors"]["clip_folder"]["weights_sha256"] for run in found) == [
+        "c1" * 32,
+        "c2" * 32,
+    ]
+    assert found[0]["text_to_image"]["matcher"] == {"weights_sha256": Judge.weights_sha256}
+    assert found[0]["text_to_image"]["prompts"] == 3
+
+
+def test_without_a_clip(tmp_path: Path) -> None:
+    """No row where nobody asked for it; by name one that is unavailable and says what to do."""
+    folder = made(tmp_path, [4, 4, 5, 6], FOUR)
+    assert "clip_score" not in evaluated(folder, metrics="standard").index
+    rows = evaluated(folder, metrics="clip_score,fd")
+    assert rows.loc["clip_score", "status"] == "unavailable"
+    assert ENV in rows.loc["clip_score", "reason"]
+    assert rows.loc["fd_cnn_digits", "status"] == "ok"
+
+
+@pytest.mark.usefixtures("clip")
+def test_images_without_prompts_have_no_clip_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name a failed row with the reason; among `all` none, and no CLIP is loaded for it."""
+    folder = made(tmp_path, [4, 4, 5, 6], FOUR)
+    rows = evaluated(folder, metrics="clip_score,fd", task=None, prompts=None)
+    assert rows.loc["clip_score", "reason"] == NO_CAPTIONS
+
+    def fail(self: Clip, device: torch.device) -> None:
+        raise AssertionError("nobody asked for it")
+
+    monkeypatch.setattr(Clip, "__init__", fail)
+    assert "clip_score" not in evaluated(folder, metrics="all", task=None, prompts=None).index

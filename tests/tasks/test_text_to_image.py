@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,12 +22,13 @@ from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import assemble
 from benchbench.data.pipeline.cache import Decoded
 from benchbench.data.pipeline.fingerprint import pixel_digests
+from benchbench.features.extractor import Extractor, Features
 from benchbench.metrics.numerics.intervals import wilson_interval
 from benchbench.metrics.select import Outcome, select_metrics
 from benchbench.models.build import build_model
 from benchbench.tasks import captioned, text_to_image
 from benchbench.tasks.base import Request, TaskResult
-from benchbench.tasks.captioned import Captioned, conditions_of
+from benchbench.tasks.captioned import Captioned, conditions_of, pool_of
 from benchbench.tasks.matching import Matching
 from benchbench.tasks.text_to_image import TextToImage, TextToImageOptions
 
@@ -90,6 +92,22 @@ class Judge:
         return {"weights_sha256": SHA}
 
 
+class Reader:
+    """An extractor that knows the number of every image, and that of every caption."""
+
+    name, dim, n_logits, resize, input_side, batch_size = "clip_folder", 384, 0, "none", None, 8
+    weights_sha256 = SHA
+
+    def __call__(self, images: Tensor) -> Features:
+        return Features(torch.eye(384)[number_of(images)], None)
+
+    def captions(self, texts: Sequence[str]) -> Tensor:
+        return 3 * torch.eye(384)[[int(text.split()[1]) for text in texts]]
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, "weights_sha256": SHA, "resize": self.resize, "precision": "float32"}
+
+
 class Obedient(nn.Module):
     """Draws noise with the number that it is told in the first pixel; off: another one."""
 
@@ -127,8 +145,10 @@ def asked(
     each: int = 4,
     metrics: Sequence[str] = ("ssim",),
     comm: Comm = ALONE,
+    reader: Extractor | None = None,
 ) -> TaskResult:
-    request = Request(select_metrics(metrics, []), [], {}, {}, n, 3)
+    extractors = {} if reader is None else {reader.name: reader}
+    request = Request(select_metrics(metrics, []), [], extractors, {}, n, 3)
     task = TextToImage(TextToImageOptions(per_prompt=each))
     return task.run(model, data, request, Runtime(CPU, 7, comm=comm))
 
@@ -206,6 +226,73 @@ def test_intervals_are_over_prompts(judged: None, data: Captioned) -> None:
     assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high))
 
 
+def test_clip_score(judged: None, data: Captioned) -> None:
+    """By definition 100 where an image is in the direction of its own caption, and 0 where it is across; of which
+    captions, the seed's order says. 20 prompts, half of them shown by all four of their images, have the interval of
+    20 values, by SciPy."""
+    from scipy import stats
+
+    class Half(Obedient):
+        def sample_captions(self, conditions: Tensor, rng: ImageRng) -> Tensor:
+            images = super().sample_captions(conditions, rng)
+            images[conditions.argmax(1) % 2 == 0, :, 0, 0] = 130
+            return images
+
+    right, wrong = (
+        values(asked(model, data, metrics=["clip_score"], reader=Reader()))["clip_score"]
+        for model in (Obedient(), Obedient(off=1))
+    )
+    assert (right, wrong) == (100, 0)
+    numbers = asked(Half(), data, metrics=["clip_score"], reader=Reader()).numbers
+    (estimate,) = (n.found.estimate for n in numbers if isinstance(n.found, Outcome))
+    hits = [100.0 * (k % 2) for k in permutation(3, N)[:20]]
+    low, high = stats.t.interval(0.95, 19, sum(hits) / 20, stats.sem(hits))
+    assert estimate is not None
+    assert estimate.interval == "95% t over prompts"
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((sum(hits) / 20, low, high))
+
+
+def test_an_extractor_that_reads_no_captions(judged: None, data: Captioned) -> None:
+    """A failed number that says so; the others stand."""
+    blind = type("Blind", (), {name: own for name, own in vars(Reader).items() if name != "captions"})()
+    result = asked(Obedient(), data, metrics=["clip_score", "ssim"], reader=blind)
+    (reason,) = (n.found.reason for n in result.numbers if isinstance(n.found, Outcome) and n.found.reason)
+    assert reason == "clip_folder reads images and no captions"
+    assert "ssim" in values(result)
+
+
+def test_nothing_is_read_twice(judged: None, data: Captioned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three ranks, all together read the 80 images that are made and each of the held-out ones once for the audit
+    of the matcher; no caption is embedded again once the data is loaded."""
+    read: list[int] = []
+
+    class Counting(Judge):
+        def images(self, images: Tensor) -> Tensor:
+            read.append(len(images))
+            return super().images(images)
+
+    def embedded(captions: Sequence[str], progress: Progress = SILENT) -> Tensor:
+        raise AssertionError("captions were embedded when the data was loaded")
+
+    monkeypatch.setattr(text_to_image, "MatcherJudge", Counting)
+    monkeypatch.setattr(captioned, "embedded", embedded)
+    results = on_ranks(3, lambda comm: asked(Obedient(), data, comm=comm))
+    assert sum(read) == 80 + N
+    audits = [result.facts["text_to_image"]["matcher_on_real_images"] for result in results]
+    assert audits == [audits[0]] * 3
+    assert audits[0]["r_precision"] == 1
+
+
+def test_the_pool_of_captions(toys: Dataset) -> None:
+    """Each different caption once, as it is told, where images share some: what an encoder makes of them anew."""
+    twice = [f"thing {k // 2}" for k in range(N)]
+    shared = dataclasses.replace(toys, held_out=dataclasses.replace(toys.held_out, captions=tuple(twice)))
+    conditions, own = pool_of(Captioned(shared, conditions_of([]), conditions_of(twice)))
+    captions = sorted(set(twice))
+    assert torch.equal(conditions, conditions_of(captions))
+    assert [captions[k] for k in own.tolist()] == twice
+
+
 def test_without_a_matcher(data: Captioned, monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed numbers with the way to make one, and the others stand."""
 
@@ -231,12 +318,13 @@ def test_numbers_do_not_depend_on_the_ranks(judged: None, data: Captioned) -> No
     """Two and three ranks against one, 80 images in unequal shares; equal, as nothing is summed across images."""
 
     def on(comm: Comm) -> tuple[dict[str, float], Tensor]:
-        result = asked(copy.deepcopy(Obedient(off=1)), data, comm=comm)
+        model = copy.deepcopy(Obedient(off=1))
+        result = asked(model, data, metrics=["ssim", "clip_score"], comm=comm, reader=Reader())
         (single,) = (picture for picture in result.pictures if picture.kind == "samples")
         kept = {
             name: value
             for name, value in values(result).items()
-            if "rank" in name or name in ("ssim", "r_precision")
+            if "rank" in name or name in ("ssim", "r_precision", "clip_score")
         }
         return kept, single.images  # type: ignore[union-attr]
 

@@ -52,5 +52,5 @@ def _of_groups(values: Tensor, groups: Tensor) -> tuple[float, float | None, Ten
     mean = float(values.mean())
     if several < 2:
         return mean, None, counts
-    off = torch.zeros(several, dtype=torch.float64).index_add_(0, number, values - mean)
+    off = values.new_zeros(several).index_add_(0, number, values - mean)
     return mean, math.sqrt(float(off.square().sum()) * several / (several - 1)) / n, counts
