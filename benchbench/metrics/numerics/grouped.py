@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from scipy.stats import t as student_t
 from torch import Tensor
 
