@@ -17,8 +17,8 @@
     match = { model = "dcgan" }
     set = { steps = 500 }
 
-Paths, those of datasets (folder:PATH, PATH), generators (generator:PATH), recipes, weights and images that a task is told of (train), are meant from
-the folder of the file.
+Paths, those of datasets (folder:PATH, PATH), generators (generator:PATH), recipes, weights and images that a task is
+told of (train), are meant from the folder of the file.
 
 Pattern: the file becomes cells, each cell gets the key under which the store would have it, and the store
 says which are done. There is no state of the suite beside the store, so nothing has to be repaired after a

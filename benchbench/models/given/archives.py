@@ -66,7 +66,9 @@ class _Exported(nn.Module):
         if str(z.device) != self._where:
             from torch.export.passes import move_to_device_pass
 
-            self._program = move_to_device_pass(self._program, str(z.device))  # constants of the graph as well
+            self._program = move_to_device_pass(
+                self._program, str(z.device)
+            )  # constants of the graph as well
             self.net, self._where = self._program.module(), str(z.device)
         return self.net(z) if labels is None else self.net(z, labels)
 
@@ -89,7 +91,9 @@ def load_torchscript(where: Where) -> Loaded:
             raise _several(where, answer["type"])
         if not made:
             shape = "×".join(map(str, answer["shape"]))
-            raise RuntimeError(f"it returns {answer['dtype']} {shape}, and must return floats or uint8, N×C×H×W")
+            raise RuntimeError(
+                f"it returns {answer['dtype']} {shape}, and must return floats or uint8, N×C×H×W"
+            )
         return made[0]
 
     confined = [] if process.confined else ["this system (no Landlock) does not keep it from changing files"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ from torch import nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
+from benchbench.models.build import validated
 from benchbench.models.given import where as places
 from benchbench.models.given.archives import load_export, load_torchscript
 from benchbench.models.given.generator import GivenGenerator
@@ -18,7 +19,7 @@ from benchbench.models.given.loaded import Loaded
 from benchbench.models.given.onnx_file import load_onnx
 from benchbench.models.given.pipeline import Pipeline, PipelineSampling, load_pipeline
 from benchbench.models.given.python_file import from_object, load_python
-from benchbench.models.given.settings import Stated
+from benchbench.models.given.settings import Distribution, Labels, Layout, Stated
 from benchbench.models.given.where import PROGRAMS, Where
 
 _LOADERS: Mapping[str, Callable[[Where], Loaded]] = {
@@ -52,6 +53,11 @@ class Given(GivenGenerator):
                 f"{self.title} makes images of {width}×{height} pixels and the dataset has {spec.width}×{spec.height}; "
                 f"{way_out}"
             )
+
+    def describe(self) -> dict[str, Any]:
+        """As `Examined.describe`; files by their names, wherever they lie."""
+        name = f"{self.where.path.name}{self.where.function and f':{self.where.function}'}"
+        return {"kind": self.where.kind, "name": name, **super().describe()}
 
     @classmethod
     def of(cls, what: str) -> type[Given]:
@@ -121,24 +127,52 @@ def load(where: Where, stated: Stated) -> Loaded:
     return _LOADERS[where.kind](where)
 
 
-def given(thing: nn.Module | Callable[..., Any], n_classes: int = 0, **said: Any) -> GivenGenerator:
-    """A module or a callable in memory as a generator.
+def generator(
+    thing: nn.Module | Callable[..., Any],
+    *,
+    latent: int | Sequence[int] | None = None,
+    distribution: Distribution = "normal",
+    range: Sequence[float] | None = None,
+    layout: Layout | None = None,
+    labels: Labels = "auto",
+    classes: int = 0,
+) -> GivenGenerator:
+    """A module or a callable of yours as a generator, with what you know of it. `evaluate` and `Scorer` take one as
+    they take the bare thing.
 
     Args:
-        thing: What makes images of latents, of latents and labels, or of `(n, rng)`.
-        n_classes: How many classes may be asked for; 0 for none.
-        **said: What is known of it, as `Stated` has it.
+        thing: What makes images of latents, of latents and labels, or of `(n, rng)` with an `rng` of ours.
+        latent: The length of a latent vector, or the shape of one image's latents; None to find it out.
+        distribution: Of latents: "normal", "uniform" on [-1, 1), or "sphere", normal ones of length √latent.
+        range: What black and white are in its images, (-1, 1) for example; None to look.
+        layout: "NCHW" or "NHWC"; None to look.
+        labels: How it is told classes: "numbers", "one-hot", "none" for never; "auto" to find it out.
+        classes: How many there are; 0 for none.
 
     Returns:
-        The generator; `thing` is in it, and stays in its mode and on its device.
+        The generator; `thing` is in it, on its device.
 
     Raises:
         InputError: It makes no images however it is called.
+
+    >>> own = benchbench.generator(net, latent=128, range=(0, 1))  # doctest: +SKIP
     """
     if isinstance(thing, GivenGenerator):
         return thing
-    name = type(thing).__name__ if isinstance(thing, nn.Module) else getattr(thing, "__name__", "the generator")
-    return GivenGenerator(from_object(thing, name), Stated(**said), n_classes)
+    if isinstance(thing, type) or not callable(thing):
+        raise InputError(f"{thing!r} cannot be called for images; give a module, or a function of latents")
+    values = {
+        "latent": latent if latent is None or isinstance(latent, int) else tuple(latent),
+        "distribution": distribution,
+        "range": range,
+        "layout": layout,
+        "labels": labels,
+    }
+    stated = validated(Stated, values, "setting of a generator")
+    name = (
+        type(thing).__name__ if isinstance(thing, nn.Module) else getattr(thing, "__name__", "the generator")
+    )
+    return GivenGenerator(from_object(thing, name), stated, classes)
 
 
 @cache

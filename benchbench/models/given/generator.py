@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchbench.core.arrays import shape_text
-from benchbench.core.errors import CellFailed, InputError, NotImagesError, because, exhausted
+from benchbench.core.errors import CellFailed, InputError, because, exhausted
 from benchbench.core.randomness import borrowed_randomness
 from benchbench.core.seeds import ImageRng
 from benchbench.models.given.images import (
@@ -92,7 +92,7 @@ class GivenGenerator(nn.Module):
                 f"{self.title} is not what was asked for: its sha256 is {loaded.sha256}, and {stated.sha256} was said"
             )
         self._conditional = self._is_conditional()
-        with self._quiet(torch.device("cpu")):
+        with self._quiet(self.home()):
             self.form = self._found_form()
         latent = self.form.latent[0] if len(self.form.latent) == 1 else self.form.latent or None
         self.config = stated.model_copy(update={"sha256": loaded.sha256, "latent": latent})
@@ -109,6 +109,17 @@ class GivenGenerator(nn.Module):
     def evaluations_per_image(self) -> int | None:
         """Of its network, where that is out of sight; None where whoever counts sees it."""
         return 1 if self.outside else None
+
+    def home(self, otherwise: torch.device | str = "cpu") -> torch.device:
+        """Where its weights are, and so where it computes.
+
+        Args:
+            otherwise: Where, if it has none that are seen.
+
+        Returns:
+            The device.
+        """
+        return next((weight.device for weight in self.parameters()), torch.device(otherwise))
 
     def state_dict(self, *arguments: Any, **words: Any) -> Any:
         """As the network has it: files of weights name its parts as its owner does."""
@@ -148,13 +159,14 @@ class GivenGenerator(nn.Module):
                 f"[{low:.3g}, {high:.3g}]"
             )
         elif self._stated.range is not None:
-            self.notes.append(f"what lies beyond [{self._span[0]:g}, {self._span[1]:g}] is cut off, as was said")
+            self.notes.append(
+                f"what lies beyond [{self._span[0]:g}, {self._span[1]:g}] is cut off, as was said"
+            )
         return list(self.notes)
 
     def describe(self) -> dict[str, Any]:
         """What run.json says of it, JSON-able."""
         return {
-            "title": self.title,
             "sha256": self._loaded.sha256 or None,
             "takes": self._loaded.takes,
             "latent": list(self.form.latent),
@@ -196,12 +208,12 @@ class GivenGenerator(nn.Module):
         """The first form in which it makes images. `InputError` says of the first why it does not."""
         reasons = []
         for form in self._forms():
-            rng = ImageRng(_SEED, range(TRIED))
-            labels = torch.arange(TRIED) % self.n_classes if self.conditional else None
+            rng = ImageRng(_SEED, range(TRIED), self.home())
+            labels = torch.arange(TRIED, device=rng.device) % self.n_classes if self.conditional else None
             try:
                 made = self._images(rng, labels, form, seed=0)
                 layout = layout_of(made, self._stated.layout, self.title)
-                again = self._images(ImageRng(_SEED, range(TRIED)), labels, form, seed=1)
+                again = self._images(ImageRng(_SEED, range(TRIED), self.home()), labels, form, seed=1)
             except NoImagesError as error:
                 reasons.append(str(error))
                 continue
@@ -239,7 +251,9 @@ class GivenGenerator(nn.Module):
             return [said]
         sizes = self._loaded.sizes if said is None else [said]
         if not sizes:
-            raise InputError(f"how long the latents of {self.title} are is not seen; say it with --set latent=N")
+            raise InputError(
+                f"how long the latents of {self.title} are is not seen; say it with --set latent=N"
+            )
         if self._loaded.labels != "no" and said is None and self.n_classes:
             sizes = [*sizes, *(size - self.n_classes for size in sizes if size > self.n_classes)]
         return [shape for size in sizes for shape in ((size,), (size, 1, 1))]
@@ -310,7 +324,9 @@ class GivenGenerator(nn.Module):
         """What was found of how it is called, in words."""
         form, takes = self.form, self._loaded.takes
         if takes == "latents":
-            whose = "as was said" if self._stated.latent is not None else "as its file or its first layer has it"
+            whose = (
+                "as was said" if self._stated.latent is not None else "as its file or its first layer has it"
+            )
             kind = {
                 "normal": "standard normal",
                 "uniform": "uniform on [-1, 1]",

@@ -35,11 +35,15 @@ def batch_of(made: Any, n: int, title: str) -> Tensor:
     try:
         images = tensor_of(made, f"what {title} returns")
     except InputError as error:
-        raise NoImagesError(f"{title} returns a {type(made).__name__}, and must return one tensor of images") from error
+        raise NoImagesError(
+            f"{title} returns a {type(made).__name__}, and must return one tensor of images"
+        ) from error
     if images.ndim != 4 or len(images) != n or not images.numel() or max(images.shape) > max(_LARGEST, n):
         raise NoImagesError(f"{title} returns {shape_text(images)} for {n} images, and must return N×3×H×W")
     if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise NoImagesError(f"{title} returns {dtype_text(images)}, and must return floats or uint8 in 0..255")
+        raise NoImagesError(
+            f"{title} returns {dtype_text(images)}, and must return floats or uint8 in 0..255"
+        )
     return images if images.dtype == torch.uint8 else images.float()
 
 
@@ -72,7 +76,7 @@ def span_of(images: Tensor, title: str) -> Span:
         if _within(low, high, span):
             return span
     raise InputError(
-        f"{title} returns floats from {low:.3g} to {high:.3g}, and what black and white are is not seen; say it with "
+        f"{title} returns floats from {low:.3g} to {high:.3g}, and what black and white are is not seen; say it, as in "
         "--set range=-1,1 (or 0,1 or 0,255), and what lies beyond is cut off"
     )
 
@@ -89,7 +93,7 @@ def levels_of(images: Tensor, layout: Layout, span: Span, title: str, *, stated:
     if not stated and not _within(low, high, span):
         raise NotImagesError(
             f"{title} returns floats from {low:.3g} to {high:.3g}, and its first images lay in "
-            f"[{span[0]:g}, {span[1]:g}]; say what black and white are with --set range=-1,1 (or 0,1 or 0,255)"
+            f"[{span[0]:g}, {span[1]:g}]; say what black and white are, as in --set range=-1,1 (or 0,1 or 0,255)"
         )
     return quantize((images - span[0]) * (2 / (span[1] - span[0])) - 1)
 

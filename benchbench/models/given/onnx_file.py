@@ -110,5 +110,7 @@ def _sha256(path: Path) -> str:
         for found in _LOCATION.finditer(content)
     }
     whole = file_sha256(path)
-    beside = {name: file_sha256(path.parent / name) for name in sorted(names) if (path.parent / name).is_file()}
+    beside = {
+        name: file_sha256(path.parent / name) for name in sorted(names) if (path.parent / name).is_file()
+    }
     return digest({"": whole, **beside}) if beside else whole

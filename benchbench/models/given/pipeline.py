@@ -141,7 +141,9 @@ def _folder(where: Where) -> Path:
 def _sha256(folder: Path) -> str:
     """Of the pipeline's files by name: what its parts and their weights are, and nothing of their documentation."""
     files = [
-        path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in {".md", ".png", ".jpg"}
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix not in {".md", ".png", ".jpg"}
     ]
     own = {
         path.relative_to(folder).as_posix(): file_sha256(path)

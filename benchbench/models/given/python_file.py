@@ -153,7 +153,9 @@ def _failing(what: str) -> Iterator[None]:
 def _imported(path: Path) -> Iterator[tuple[ModuleType, Callable[[], dict[str, Path]]]]:
     """The file as a module while what it imports from its own folder is known to Python, and those sources by name."""
     folder = path.resolve().parent
-    name = f"generator_{hashlib.sha256(str(path.resolve()).encode(errors='surrogateescape')).hexdigest()[:16]}"
+    name = (
+        f"generator_{hashlib.sha256(str(path.resolve()).encode(errors='surrogateescape')).hexdigest()[:16]}"
+    )
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -161,7 +163,11 @@ def _imported(path: Path) -> Iterator[tuple[ModuleType, Callable[[], dict[str, P
     before = {known.partition(".")[0] for known in sys.modules}
 
     def own() -> dict[str, Path]:
-        return {known: source for known, source in _sources(folder).items() if known.partition(".")[0] not in before}
+        return {
+            known: source
+            for known, source in _sources(folder).items()
+            if known.partition(".")[0] not in before
+        }
 
     def sources() -> dict[str, Path]:
         return {path.name: path, **{n: source for n, source in own().items() if n != name}}
@@ -189,4 +195,3 @@ def _sources(folder: Path) -> dict[str, Path]:
             if path.is_relative_to(folder) and not {"site-packages", "dist-packages"} & {*path.parts}:
                 found[name] = path
     return found
-

@@ -125,7 +125,7 @@ def modules_of(call: Callable[..., Any]) -> nn.Module | None:
     function = getattr(call, "__func__", call)
     if not inspect.isfunction(function):
         held += [*vars(call).values()] if hasattr(call, "__dict__") else []
-        function = getattr(type(call), "__call__", None)
+        function = vars(type(call)).get("__call__")
     if inspect.isfunction(function):
         seen = inspect.getclosurevars(function)
         held += [*seen.nonlocals.values(), *seen.globals.values()]

@@ -88,9 +88,7 @@ def recorded(what: str) -> str:
         Letters, digits and . _ -; where others were left out, a digest keeps different names apart.
     """
     where = parse(what)
-    name = (
-        where.path.resolve().name if where.kind == "diffusers" and where.path.exists() else where.path.stem
-    )
+    name = where.path.resolve().name if where.kind == "diffusers" and where.path.exists() else where.path.stem
     own = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:LONGEST]
     told = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:8] if own != name else ""
     return "-".join(filter(None, ["generator", own, told]))
@@ -121,7 +119,9 @@ def _kind(path: Path) -> Kind:
             names = archive.namelist()
         if any(name.endswith("/constants.pkl") for name in names):
             return "torchscript"
-        if any(name.endswith("archive_format") or name == "serialized_exported_program.json" for name in names):
+        if any(
+            name.endswith("archive_format") or name == "serialized_exported_program.json" for name in names
+        ):
             return "export"
     if path.suffix.lower() in {".pt", ".pth", ".ckpt", ".bin", ".safetensors"}:
         raise InputError(
