@@ -37,6 +37,10 @@ def stream_of(thing: Drawing, options: SourceOptions) -> ImageStream:
     """
     if options.samples is None:
         raise InputError("a generator makes any number of images: say how many with samples=N")
+    if options.kind is not None:
+        raise InputError(
+            "kind is for images that a text names; a generator in memory is none, so leave it out"
+        )
     if isinstance(thing, GivenGenerator) and (options.latent, options.classes) != (None, None):
         raise InputError("latent and classes are said to benchbench.generator; leave them out here")
     own = generator(thing, latent=options.latent, classes=options.classes or 0)

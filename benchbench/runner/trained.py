@@ -56,6 +56,10 @@ class Prepared(NamedTuple):
 def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) -> Prepared:
     """The model of the plan on `device`, ready to be asked."""
     model = plan.build().to(device)
+    if isinstance(model, Examined) and getattr(model, "config", None) != plan.config:
+        raise InputError(
+            f"the files of {plan.kept_as} were changed while they were in use; run the same command again"
+        )
     training, monitor = None, None
     plan.task.introduce(model, plan.dataset)
     if isinstance(model, Fittable) and not getattr(model, "ready", False):

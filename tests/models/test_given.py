@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from theirs import LAYERS, write_public
 from torch import Tensor, nn
 
 from benchbench.core.errors import CellFailed, InputError, NotImagesError
@@ -22,7 +23,6 @@ from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
 from benchbench.models.given.family import generator as given
 from benchbench.models.given.where import parse, recorded
-from theirs import LAYERS, write_public
 
 SPEC = ImageSpec(8, 8, grey=False, n_classes=0)
 LABELLED = ImageSpec(8, 8, grey=False, n_classes=3)

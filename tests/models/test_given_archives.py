@@ -1,4 +1,4 @@
-"""Generators out of archives: our own DCGAN through torch.export, TorchScript and ONNX, and a small pipeline of diffusers.
+"""Generators out of archives: our own DCGAN through torch.export, TorchScript and ONNX; a small pipeline of diffusers.
 
 Expected images are those of the module that was exported, on the same latents: networks are computed by other kernels
 there, so one level is allowed.
@@ -164,7 +164,9 @@ def test_onnx_with_labels(tmp_path: Path) -> None:
     """Labels are the input of whole numbers."""
     pytest.importorskip("onnx", reason="onnx, which writes the file, is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    exported_onnx(Labelled(False), tmp_path / "gen.onnx", torch.zeros(2, 5), torch.zeros(2, dtype=torch.int64))
+    exported_onnx(
+        Labelled(False), tmp_path / "gen.onnx", torch.zeros(2, 5), torch.zeros(2, dtype=torch.int64)
+    )
     model: Any = build_model(f"generator:{tmp_path / 'gen.onnx'}", {}, ImageSpec(32, 32, False, 3))
     assert drawn(model, labels=torch.tensor([2, 0, 1]))[:, 0, 0, 0].tolist() == [255, 0, 128]
 
@@ -234,5 +236,7 @@ def test_nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A name of the hub that is not in the cache is refused with the command that gets it."""
     pytest.importorskip("diffusers", reason="the extra 'diffusers' is not installed")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match="nothing is downloaded here: get it with hf download nobody/no-such"):
+    with pytest.raises(
+        InputError, match="nothing is downloaded here: get it with hf download nobody/no-such"
+    ):
         build_model("generator:diffusers:nobody/no-such", {}, SPEC)

@@ -1,7 +1,7 @@
 """`benchbench.Scorer`: the numbers of `evaluate`, in a training loop that does not notice.
 
-Expected numbers are those that `benchbench.evaluate` gives for the same generator, seed and reference; expected states are
-those before the call.
+Expected numbers are those that `benchbench.evaluate` gives for the same generator, seed and reference; expected states
+are those before the call.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from theirs import write_public
 from torch import Tensor, nn
 
 import benchbench
@@ -20,7 +21,6 @@ from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
-from theirs import write_public
 
 pytestmark = pytest.mark.costly
 LITE = "efficientnet_lite0"
@@ -90,7 +90,10 @@ def test_a_training_does_not_notice() -> None:
             optimiser.zero_grad()
         assert own.training
         assert not own.body[2].training
-        return [value.clone() for value in own.state_dict().values()], (torch.rand(1).item(), np.random.rand())
+        return [value.clone() for value in own.state_dict().values()], (
+            torch.rand(1).item(),
+            np.random.rand(),
+        )
 
     (with_it, drawn), (without, expected) = trained(True), trained(False)
     assert all(torch.equal(some, other) for some, other in zip(with_it, without, strict=True))
@@ -137,6 +140,7 @@ def test_what_cannot_be_scored_is_said_at_once(words: dict[str, Any], sentence: 
     [
         ({}, "say how many with samples=N"),
         ({"samples": 8, "kind": "npz"}, "kind is for images that a text names"),
+        ({"samples": 8, "latent": 5}, "failed on 2×5 latents"),
     ],
 )
 def test_how_a_generator_is_evaluated(words: dict[str, Any], sentence: str) -> None:
@@ -187,12 +191,16 @@ def test_a_record_as_any_other(tmp_path: Path) -> None:
     assert said["weights_loaded_sha256"] == file_sha256(weights)
     assert said["generator"]["latent"] == [5, 1, 1]
     assert said["generator"]["range"] == [-1.0, 1.0]
-    assert str(tmp_path) not in str({name: said[name] for name in ("generator", "recipe", "config", "settings")})
+    assert str(tmp_path) not in str(
+        {name: said[name] for name in ("generator", "recipe", "config", "settings")}
+    )
     again = benchbench.run(f"generator:{theirs}:Generator", data, **asked, batch_size=3)
     assert again.equals(first)
-    torch.save({name: value * 2 for name, value in state.items() if value.is_floating_point()} | {
-        name: value for name, value in state.items() if not value.is_floating_point()
-    }, weights)
+    torch.save(
+        {name: value * 2 for name, value in state.items() if value.is_floating_point()}
+        | {name: value for name, value in state.items() if not value.is_floating_point()},
+        weights,
+    )
     benchbench.run(f"generator:{theirs}:Generator", data, **asked)
     assert load_results(tmp_path / "runs")["cell"].nunique() == 2
     with pytest.raises(InputError, match="starts from random weights"):

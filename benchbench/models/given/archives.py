@@ -1,7 +1,7 @@
 """Generators out of archives of PyTorch: what torch.export wrote, and TorchScript.
 
-An archive of torch.export is a graph that runs here, but reading it may unpickle; TorchScript is a program, which runs in
-a process of its own (`data.sources.script_process`). Whoever plans a run asks for `--allow-pickle` for both.
+An archive of torch.export is a graph that runs here, but reading it may unpickle; TorchScript is a program, which runs
+in a process of its own (`data.sources.script_process`). Whoever plans a run asks for `--allow-pickle` for both.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def load_export(where: Where) -> Loaded:
         program = torch.export.load(where.path)
     except Exception as error:  # whatever a damaged archive meets first
         raise InputError(
-            f"{where.path} is no archive of torch.export that this torch reads ({because(error)}); make it with {MADE_BY}"
+            f"{where.path} is no archive of torch.export that this torch reads ({because(error)}); make it with "
+            f"{MADE_BY}"
         ) from error
     names = {*program.graph_signature.user_inputs}
     inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
@@ -39,13 +40,14 @@ def load_export(where: Where) -> Loaded:
     if len(program.graph_signature.user_outputs) != 1:
         raise _several(where, len(program.graph_signature.user_outputs))
     labels = next((node.meta["val"] for node in inputs if node.name == how.label), None)
+    net = _Exported(program)
     return Loaded(
         title=where.title,
-        call=caller(_Exported(program), how),
+        call=caller(net, how),
         takes=how.takes,
         labels=how.labels,
         sha256=sha256,
-        net=None,
+        net=net,
         latent=tuple(shape) if all(isinstance(side, int) for side in shape) else None,
         batch=batch if isinstance(batch, int) else None,
         one_hot=None if labels is None else labels.is_floating_point(),
@@ -61,6 +63,10 @@ class _Exported(nn.Module):
         self._program = program
         self._where = "cpu"
         self.net = program.module()
+
+    def train(self, mode: bool = True) -> _Exported:
+        """Nothing: a graph was exported in one mode and refuses to be told of another."""
+        return self
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Any:
         if str(z.device) != self._where:
@@ -116,7 +122,5 @@ def _process(where: Where, sha256: str, device: str) -> ScriptProcess:
 
 
 def _several(where: Where, what: object) -> InputError:
-    return InputError(
-        f"{where.title} returns {f'{what} tensors' if isinstance(what, int) else f'a {what}'} and must return one tensor "
-        "of images"
-    )
+    returned = f"{what} tensors" if isinstance(what, int) else f"a {what}"
+    return InputError(f"{where.title} returns {returned} and must return one tensor of images")

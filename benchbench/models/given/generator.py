@@ -29,6 +29,7 @@ from benchbench.models.given.images import (
     layout_of,
     levels_of,
     span_of,
+    within,
 )
 from benchbench.models.given.loaded import Loaded
 from benchbench.models.given.settings import Layout, Stated
@@ -75,7 +76,6 @@ class GivenGenerator(nn.Module):
     Attributes:
         config: What its owner said, with the sha256 of its files and the shape of its latents filled in.
         form: How it is called.
-        notes: What a reader should know.
 
     Raises:
         InputError: It makes no images however it is called, or cannot be what was said.
@@ -96,9 +96,14 @@ class GivenGenerator(nn.Module):
             self.form = self._found_form()
         latent = self.form.latent[0] if len(self.form.latent) == 1 else self.form.latent or None
         self.config = stated.model_copy(update={"sha256": loaded.sha256, "latent": latent})
-        self._span: Span | None = stated.range or loaded.span
-        self._seen = stated.range is None
-        self.notes = [*self._told(), *loaded.notes]
+        self._said = stated.range or loaded.span
+        self._span: Span | None = self._said
+        self._look = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know."""
+        return [*self._told(), *self._loaded.notes, *filter(None, [self._look])]
 
     @property
     def conditional(self) -> bool:
@@ -131,7 +136,8 @@ class GivenGenerator(nn.Module):
         return self.net.load_state_dict(state_dict, *arguments, **words)
 
     def examine(self, device: torch.device) -> Sequence[str]:
-        """Look at what it makes, once its weights are there; what a reader should know of it.
+        """Look at what it makes, once its weights are there; what a reader should know of it. Of one that is looked at
+        again, as weights change, black and white stay what they were as long as its images allow it.
 
         Args:
             device: Where it computes.
@@ -142,6 +148,8 @@ class GivenGenerator(nn.Module):
         Raises:
             InputError: It makes no images, or nobody can tell what black and white are.
         """
+        if self._loaded.span is not None and self._stated.range is None:
+            return self.notes  # nothing is to be found, and a sampler may take minutes
         rng = ImageRng(_SEED, range(LOOKED_AT), device)
         labels = torch.arange(LOOKED_AT, device=device) % self.n_classes if self.conditional else None
         try:
@@ -150,19 +158,19 @@ class GivenGenerator(nn.Module):
         except NoImagesError as error:
             raise InputError(str(error)) from error
         check_finite(images.float(), self.title, InputError)
-        if self._span is None:
-            self._span = span_of(images, self.title)
+        if self._said is None:
+            if self._span is None or not within(images, self._span):
+                self._span = span_of(images, self.title)
             low, high = images.min().item(), images.max().item()
-            self.notes.append(
-                f"its images are {'uint8' if images.dtype == torch.uint8 else 'floats'} in "
-                f"[{self._span[0]:g}, {self._span[1]:g}], {self.form.layout}: the first {LOOKED_AT} lie in "
-                f"[{low:.3g}, {high:.3g}]"
+            kind = "uint8" if images.dtype == torch.uint8 else "floats"
+            self._look = (
+                f"its images are {kind} in [{self._span[0]:g}, {self._span[1]:g}], {self.form.layout}: the first "
+                f"{LOOKED_AT} lie in [{low:.3g}, {high:.3g}]"
             )
         elif self._stated.range is not None:
-            self.notes.append(
-                f"what lies beyond [{self._span[0]:g}, {self._span[1]:g}] is cut off, as was said"
-            )
-        return list(self.notes)
+            low, high = self._stated.range
+            self._look = f"what lies beyond [{low:g}, {high:g}] is cut off, as was said"
+        return self.notes
 
     def describe(self) -> dict[str, Any]:
         """What run.json says of it, JSON-able."""
@@ -175,7 +183,7 @@ class GivenGenerator(nn.Module):
             "layout": self.form.layout,
             "range": None if self._span is None else list(self._span),
             "noise_of_its_own": self.form.alone,
-            "notes": list(self.notes),
+            "notes": self.notes,
         }
 
     def sample(self, n: int, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
@@ -189,7 +197,9 @@ class GivenGenerator(nn.Module):
             made = self._images(rng, labels if self.conditional else None, self.form)
         except NoImagesError as error:
             raise CellFailed(str(error)) from error
-        return levels_of(made, self.form.layout, self._span, self.title, stated=not self._seen).to(rng.device)
+        return levels_of(
+            made, self.form.layout, self._span, self.title, stated=self._stated.range is not None
+        ).to(rng.device)
 
     def _is_conditional(self) -> bool:
         takes, said = self._loaded.labels, self._stated.labels

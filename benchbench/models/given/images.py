@@ -73,7 +73,7 @@ def span_of(images: Tensor, title: str) -> Span:
     check_finite(images, title, InputError)
     low, high = images.min().item(), images.max().item()
     for span in SPANS if low < 0 else SPANS[1:]:
-        if _within(low, high, span):
+        if within(images, span):
             return span
     raise InputError(
         f"{title} returns floats from {low:.3g} to {high:.3g}, and what black and white are is not seen; say it, as in "
@@ -90,7 +90,7 @@ def levels_of(images: Tensor, layout: Layout, span: Span, title: str, *, stated:
         return images.expand(-1, 3, -1, -1).contiguous()
     check_finite(images, title, NotImagesError)
     low, high = images.min().item(), images.max().item()
-    if not stated and not _within(low, high, span):
+    if not stated and not within(images, span):
         raise NotImagesError(
             f"{title} returns floats from {low:.3g} to {high:.3g}, and its first images lay in "
             f"[{span[0]:g}, {span[1]:g}]; say what black and white are, as in --set range=-1,1 (or 0,1 or 0,255)"
@@ -104,6 +104,7 @@ def check_finite(images: Tensor, title: str, error: type[InputError]) -> None:
         raise error(f"{title} returns values that are not numbers (NaN or infinite)")
 
 
-def _within(low: float, high: float, span: Span) -> bool:
+def within(images: Tensor, span: Span) -> bool:
+    """Whether all of them lie between these ends, up to rounding."""
     slack = SLACK * (span[1] - span[0]) / 2
-    return span[0] - slack <= low and high <= span[1] + slack
+    return bool((images >= span[0] - slack).all() and (images <= span[1] + slack).all())

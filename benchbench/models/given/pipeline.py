@@ -57,8 +57,8 @@ class Pipeline:
         if required or "generator" not in self.takes or not {"batch_size", LABELS} & {*self.takes}:
             what = ", ".join(required) or "no generator of random numbers or no number of images"
             raise InputError(
-                f"{title} is a {type(pipeline).__name__}, which takes {what}; benchbench draws from pipelines that make "
-                "images of nothing or of classes"
+                f"{title} is a {type(pipeline).__name__}, which takes {what}; benchbench draws from pipelines that "
+                "make images of nothing or of classes"
             )
 
     @property

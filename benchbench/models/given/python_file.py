@@ -93,7 +93,7 @@ def _named(module: ModuleType, where: Where) -> Any:
 
 
 def _made(thing: Any, given: Mapping[str, Any], title: str) -> Callable[..., Any]:
-    """The generator: of a class an instance, of a function that needs nothing what it returns, else the thing itself."""
+    """The generator: of a class an instance, of a function that needs nothing what it returns, else the thing."""
     if isinstance(thing, nn.Module):
         if given:
             raise InputError(f"{title} is made already; leave args.{next(iter(given))} out")

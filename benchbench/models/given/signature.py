@@ -52,8 +52,8 @@ def called(arguments: Sequence[Argument], title: str) -> Called:
         raise InputError(f"{title} takes no arguments; a generator takes latents, or latents and labels")
     if times := [name for name in required[1:] if name in TIMES]:
         raise InputError(
-            f"{title} takes {times[0]!r}, so it is one step of a sampler and no generator; write a function of (n, rng) "
-            "that draws images with it"
+            f"{title} takes {times[0]!r}, so it is one step of a sampler and no generator; write a function of "
+            "(n, rng) that draws images with it"
         )
     takes: Takes = "number" if names[0] in NUMBERS else "latents"
     first = {names[0]}
