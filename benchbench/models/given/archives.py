@@ -16,7 +16,7 @@ from benchbench.core.errors import InputError, because
 from benchbench.core.hashing import file_sha256
 from benchbench.data.sources.torchscript import ScriptProcess
 from benchbench.models.given.loaded import Loaded
-from benchbench.models.given.signature import Argument, called, caller
+from benchbench.models.given.signature import Argument, called
 from benchbench.models.given.where import Where
 
 MADE_BY = "torch.export.save(torch.export.export(generator, (latents,)), PATH)"
@@ -43,7 +43,7 @@ def load_export(where: Where) -> Loaded:
     net = _Exported(program)
     return Loaded(
         title=where.title,
-        call=caller(net, how),
+        call=net,
         takes=how.takes,
         labels=how.labels,
         sha256=sha256,

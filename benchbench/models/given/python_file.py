@@ -99,11 +99,8 @@ def _made(thing: Any, given: Mapping[str, Any], title: str) -> Callable[..., Any
             raise InputError(f"{title} is made already; leave args.{next(iter(given))} out")
         return thing
     takes = _parameters(thing, title)
-    if any(one.kind is one.VAR_KEYWORD for one in takes.values()):
-        unknown = []
-    else:
-        unknown = [name for name in given if name not in takes]
-    if unknown:
+    anything = any(one.kind is one.VAR_KEYWORD for one in takes.values())
+    if unknown := [name for name in given if name not in takes and not anything]:
         raise InputError(f"{title}: {unknown_name('argument', unknown[0], takes)}")
     missing = [
         name
@@ -126,7 +123,8 @@ def _made(thing: Any, given: Mapping[str, Any], title: str) -> Callable[..., Any
             f"{title} returns a {type(made).__name__}: a function that needs no arguments is to return the generator, "
             "and one that makes images takes latents"
         )
-    return made
+    generator: Callable[..., Any] = made
+    return generator
 
 
 def _parameters(thing: Any, title: str) -> Mapping[str, inspect.Parameter]:

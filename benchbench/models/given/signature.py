@@ -101,7 +101,8 @@ def caller(call: Callable[..., Any], how: Called) -> Callable[[Any, Tensor | Non
             values = ({arguments[0].name: len(first)} if numbered else {}) | {"rng": first}
         if how.label and (labels is not None or how.labels == "required"):
             values[how.label] = labels
-        places, names = [], {}
+        places: list[Any] = []
+        names: dict[str, Any] = {}
         for argument in arguments:
             if argument.name not in values:
                 continue
