@@ -13,14 +13,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from theirs import write_public
 from torch import Tensor, nn
 
 import benchbench
 from benchbench.core.errors import InputError
-from benchbench.core.hashing import file_sha256
-from benchbench.results.load import load_results
-from benchbench.results.provenance import read_run_json
 
 pytestmark = pytest.mark.costly
 LITE = "efficientnet_lite0"
@@ -66,6 +62,21 @@ def test_its_numbers_are_those_of_evaluate() -> None:
     assert scorer(net(1))[f"fd_{LITE}"] != expected[f"fd_{LITE}"]
     assert len(scorer.history) == 3
     assert scorer.seconds == pytest.approx(sum(row["seconds"] for row in scorer.history))
+
+
+def test_against_statistics(tmp_path: Path) -> None:
+    """An .npz of a mean and a covariance answers Fréchet distances, as in `evaluate`, and nothing else."""
+    folder = tmp_path / "real"
+    folder.mkdir()
+    for i, image in enumerate(REAL):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:02}.png")
+    benchbench.stats(str(folder), out=tmp_path / "real.npz")
+    own = net()
+    rows = benchbench.evaluate(own, tmp_path / "real.npz", ["fd"], samples=20)
+    found = benchbench.Scorer(tmp_path / "real.npz", "fd", samples=20)(own)
+    assert found[f"fd_{LITE}"] == pytest.approx(rows["value"].iloc[0])
+    with pytest.raises(InputError, match="the reference is statistics"):
+        benchbench.Scorer(tmp_path / "real.npz", "recall")
 
 
 def test_a_training_does_not_notice() -> None:
@@ -147,64 +158,3 @@ def test_how_a_generator_is_evaluated(words: dict[str, Any], sentence: str) -> N
     """It must be said how many images it draws; what is for files is refused."""
     with pytest.raises(InputError, match=sentence):
         benchbench.evaluate(net(), REAL, "fd", **words)
-
-
-def dataset_of(folder: Path) -> Path:
-    """A folder of 8×8 images."""
-    folder.mkdir()
-    for i, image in enumerate(pictures(40, 3)):
-        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:02}.png")
-    return folder
-
-
-def test_a_record_as_any_other(tmp_path: Path) -> None:
-    """Theirs, with weights in a checkpoint of a wrapped module: rows of its own name, costs, and where it came from;
-    found again by the same call under another batch size, and another record with other weights."""
-    theirs = write_public(tmp_path)
-    weights = tmp_path / "G.pth"
-    torch.manual_seed(0)
-    own = nn.Sequential(
-        nn.ConvTranspose2d(5, 2, 4, 1, 0, bias=False),
-        nn.BatchNorm2d(2),
-        nn.ReLU(),
-        nn.ConvTranspose2d(2, 3, 4, 2, 1, bias=False),
-        nn.Tanh(),
-    )
-    state = {f"module.main.{name}": value for name, value in own.state_dict().items()}
-    torch.save({"epoch": 3, "netG": state}, weights)
-    asked: dict[str, Any] = {
-        "overrides": {"args": {"nz": 5}},
-        "weights": weights,
-        "metrics": ["fd"],
-        "samples": 16,
-        "out": tmp_path / "runs",
-    }
-    data = str(dataset_of(tmp_path / "images"))
-    first = benchbench.run(f"generator:{theirs}:Generator", data, **asked)
-    assert set(first["model"]) == {"generator-dcgan"}
-    assert (first["status"] == "ok").all()
-    values = dict(zip(first["metric"], first["value"], strict=True))
-    assert values["parameters_sampling"] == sum(weight.numel() for weight in own.parameters())
-    assert values["network_evaluations"] == 1
-    (record,) = (tmp_path / "runs").glob("*/generator-dcgan/*/run.json")
-    said = read_run_json(record)
-    assert said["weights_loaded_sha256"] == file_sha256(weights)
-    assert said["generator"]["latent"] == [5, 1, 1]
-    assert said["generator"]["range"] == [-1.0, 1.0]
-    assert str(tmp_path) not in str(
-        {name: said[name] for name in ("generator", "recipe", "config", "settings")}
-    )
-    again = benchbench.run(f"generator:{theirs}:Generator", data, **asked, batch_size=3)
-    assert again.equals(first)
-    torch.save(
-        {name: value * 2 for name, value in state.items() if value.is_floating_point()}
-        | {name: value for name, value in state.items() if not value.is_floating_point()},
-        weights,
-    )
-    benchbench.run(f"generator:{theirs}:Generator", data, **asked)
-    assert load_results(tmp_path / "runs")["cell"].nunique() == 2
-    with pytest.raises(InputError, match="starts from random weights"):
-        benchbench.run(f"generator:{theirs}:Generator", data, **{**asked, "weights": None})
-    torch.save({"main.0.weight": torch.zeros(2)}, weights)
-    with pytest.raises(InputError, match="do not fit"):
-        benchbench.run(f"generator:{theirs}:Generator", data, **asked)
