@@ -108,8 +108,10 @@ def test_what_the_command_refuses(
     monkeypatch.chdir(tmp_path)
     dataset_of(tmp_path / "images")
     done = CliRunner().invoke(cli, ["run", *words, "--dataset", "images", "--out", "runs"])
-    assert done.exit_code == 2, done.output
-    assert sentence in " ".join(done.output.split())
+    assert isinstance(done.exception, InputError), done.output
+    assert done.exception.exit_code == 2
+    assert sentence in str(done.exception)
+    assert "\n" not in str(done.exception)
     assert not list((tmp_path / "runs").glob("*/*"))
 
 

@@ -81,7 +81,7 @@ def _runtime() -> Any:
     try:
         return importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise InputError("ONNX files need ONNX Runtime: pip install 'benchbench[onnx]'") from error
+        raise InputError("ONNX files need ONNX Runtime: pip install onnxruntime") from error
 
 
 @cache

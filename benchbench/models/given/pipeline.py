@@ -95,7 +95,7 @@ def load_pipeline(where: Where) -> Loaded:
     try:
         diffusers = importlib.import_module("diffusers")
     except ImportError as error:
-        raise InputError("pipelines need diffusers: pip install 'benchbench[diffusers]'") from error
+        raise InputError("pipelines need diffusers: pip install diffusers") from error
     folder = _folder(where)
     try:
         found = diffusers.DiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
