@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from benchbench.metrics.sets.kernel import kernel_distance
     from benchbench.metrics.sets.prdc import prdc
     from benchbench.metrics.sets.vendi import vendi_score
+    from benchbench.models.given.family import generator
     from benchbench.results.load import load_results
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
+    from benchbench.runner.scorer import Scorer
     from benchbench.verbs.check import check
     from benchbench.verbs.compare import compare, plan
     from benchbench.verbs.doctor import doctor
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
     from benchbench.verbs.suite import suite
 
 __all__ = [
+    "Scorer",
     "__version__",
     "check",
     "compare",
     "doctor",
     "evaluate",
     "frechet_distance",
+    "generator",
     "inception_score",
     "kernel_distance",
     "leaderboard",
@@ -52,11 +56,13 @@ __all__ = [
 
 # Imported on first use: `import benchbench` and `benchbench --help` must not wait for torch.
 _LAZY = {
+    "Scorer": "benchbench.runner.scorer",
     "check": "benchbench.verbs.check",
     "compare": "benchbench.verbs.compare",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
     "frechet_distance": "benchbench.metrics.sets.frechet",
+    "generator": "benchbench.models.given.family",
     "inception_score": "benchbench.metrics.sets.inception_score",
     "kernel_distance": "benchbench.metrics.sets.kernel",
     "leaderboard": "benchbench.verbs.leaderboard",

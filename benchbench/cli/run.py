@@ -10,11 +10,17 @@ import click
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.bounds import MOST_SEED, MOST_SEEDS, MOST_STEPS
-from benchbench.core.errors import CellFailed
+from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.toml import lists_of, settings_of
 
 
 @click.command(cls=SpecCommand, spec="CellSpec")
+@click.option("--model", help="A model's name; see `benchbench list models`.")
+@click.option(
+    "--generator",
+    metavar="WHAT",
+    help="A generator of your own in place of a model: FILE.py:NAME, a .pt2, .ts or .onnx file, or diffusers:PATH.",
+)
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True, help="How many seeds to run."
 )
@@ -41,6 +47,8 @@ from benchbench.core.toml import lists_of, settings_of
 @DEVICE
 @BATCH_SIZE
 def run(
+    model: str | None,
+    generator: str | None,
     seeds: int,
     seed: int,
     sweep: tuple[str, ...],
@@ -58,6 +66,7 @@ def run(
       benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3 --device cuda
       benchbench run --model dcgan --dataset digits --monitor-every 50 --on-collapse stop
       benchbench run --model beta-vae --dataset digits --sweep beta=1,2,4
+      benchbench run --generator dcgan.py:Generator --set args.nz=100 --weights G.pth --dataset cifar10
 
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
@@ -70,6 +79,13 @@ def run(
     from benchbench.runner.spec import CellSpec, seed_list
     from benchbench.runner.sweep import combinations
 
+    if (model is None) == (generator is None):
+        raise InputError(
+            "give --model NAME, or --generator WHAT for one of your own"
+            if model is None
+            else "--model and --generator both say what is asked; give one of them"
+        )
+    asked["model"] = model if generator is None else f"generator:{generator}"
     watching = {"training.monitor_every": monitor_every, "training.on_collapse": on_collapse}
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}
     runtime = Runtime(resolve_device(device), batch_size, RichProgress())

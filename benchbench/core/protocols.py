@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
@@ -275,6 +276,32 @@ class Likelihood(Protocol):
         Returns:
             Nats, float64 (N,). Under uniform dequantisation that of the density on [0, 256)^D, an upper bound in
             expectation (Theis et al. 2016, equation 3).
+        """
+
+
+@runtime_checkable
+class Examined(Generator, Protocol):
+    """A generator that somebody else wrote, of which something is known only once its weights are there: what its
+    images look like."""
+
+    def examine(self, device: torch.device) -> Sequence[str]:
+        """Look at what it makes.
+
+        Args:
+            device: Where it computes.
+
+        Returns:
+            What a reader of its numbers should know, in sentences.
+
+        Raises:
+            InputError: It makes no images, or it is not clear what they mean.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """How it is asked and how its answers are read.
+
+        Returns:
+            For run.json, JSON-able.
         """
 
 

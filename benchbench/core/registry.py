@@ -14,12 +14,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from benchbench.core.errors import BenchbenchError, BenchbenchWarning, InputError, exhausted, unknown_name
 from benchbench.core.names import spelled
 
 EVERY = "*"  # the name of an entry that leads to a mapping of names
+OPEN = ":*"  # behind the name of a family whose members nobody can list, such as files: "generator:*"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _NAME_RULE = "letters, digits and . _ + - are (a comma stands between names, a colon within a family)"
 _VALUE = re.compile(r"[\w.]+\s*:\s*[\w.]+(\s*\[.*\])?")
@@ -57,7 +59,7 @@ def _each(entry: EntryPoint) -> Iterator[EntryPoint]:
             _skip(f"{entry.group}: {_described(entry)} cannot be read: {_reason(error)}")
             return
     for name, value in mapping.items():
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name.removesuffix(OPEN)):
             _skip(f"{entry.group}: {name!r} ({_described(entry)}) is no name: {_NAME_RULE}")
             continue
         member = EntryPoint(name, value, entry.group)
@@ -99,8 +101,51 @@ class Registry:
         return _entries(self.group, tuple(sys.path), entry_points)
 
     def names(self) -> list[str]:
-        """All registered names, sorted. Imports nothing."""
-        return sorted(self._entries())
+        """All registered names, sorted, but for open families. Imports nothing."""
+        return sorted(name for name in self._entries() if not name.endswith(OPEN))
+
+    def open_families(self) -> list[tuple[str, Any]]:
+        """Families whose members nobody can list.
+
+        Returns:
+            What stands before the colon, and the class, of each.
+        """
+        return [
+            (name.removesuffix(OPEN), self._load(entry))
+            for name, entry in sorted(self._entries().items())
+            if name.endswith(OPEN)
+        ]
+
+    def recorded(self, name: str) -> str:
+        """A name as records and folders have it.
+
+        Args:
+            name: One of `names()`, or a member of an open family by what stands behind its colon.
+
+        Returns:
+            Of a member what its family calls it, else the name.
+
+        Raises:
+            InputError: There is no such member.
+        """
+        family = self._open_family(name)
+        return name if family is None else str(family.recorded(name.partition(":")[2]))
+
+    def from_folder(self, name: str, folder: Path) -> str:
+        """What a name, which stands in a file in a folder, is called from here.
+
+        Args:
+            name: As `recorded` takes it.
+            folder: The folder of the file.
+
+        Returns:
+            Of a member of an open family that is a path, that path from here; else the name.
+        """
+        family = self._open_family(name)
+        if family is None:
+            return name
+        head, _, what = name.partition(":")
+        return f"{head}:{family.from_folder(what, folder)}"
 
     def get(self, name: str) -> Any:
         """The object behind a name, imported now.
@@ -115,9 +160,17 @@ class Registry:
             InputError: Nothing has that name (the message says the nearest one), or it cannot be imported.
         """
         entries = self._entries()
-        if name not in entries:
+        if (family := self._open_family(name)) is not None:
+            return family.of(name.partition(":")[2])
+        if name not in entries or name.endswith(OPEN):
             raise unknown_name(self.kind, name, self.names())
         return self._load(entries[name])
+
+    def _open_family(self, name: str) -> Any | None:
+        """The open family of which this is a member."""
+        head, colon, what = name.partition(":")
+        entry = self._entries().get(head + OPEN) if colon and what else None
+        return None if entry is None else self._load(entry)
 
     def spelled(self, name: str) -> str:
         """A name as it is registered, where only its capitals were others.

@@ -57,6 +57,7 @@ MODELS = {
     "context-encoder": "benchbench.models.restoration.context_encoder:ContextEncoder",
     "partial-conv": "benchbench.models.restoration.partial_conv:PartialConv",
     "identity": "benchbench.models.translation.translator:Identity",
+    "generator:*": "benchbench.models.given.family:Given",
     "real": "benchbench.models.controls:Real",
     "memorizer": "benchbench.models.controls:Memorizer",
     "collapsed": "benchbench.models.controls:Collapsed",

@@ -35,7 +35,7 @@ class CellOutcome(NamedTuple):
 def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
     device, progress = runtime.device, runtime.progress
-    model_name, dataset_name = plan.recipe.model, plan.dataset.name
+    model_name, dataset_name = plan.kept_as, plan.dataset.name
     finished = store.find(dataset_name, model_name, plan.key)
     if finished is not None:
         for note in missing_today(plan.extractors):

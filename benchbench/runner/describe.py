@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchbench.core.device import describe_machine
-from benchbench.core.protocols import Generator
+from benchbench.core.protocols import Examined, Generator
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.results.manifest import (
@@ -116,7 +116,7 @@ def facts_of_run(
     )
     run = ModelRun(
         **common.stated(),
-        recipe=RecipeFacts(**plan.recipe.model_dump(mode="json")),
+        recipe=RecipeFacts(**{**plan.recipe.model_dump(mode="json"), "model": plan.kept_as}),
         config=plan.config.model_dump(mode="json"),
         sampling=plan.sampling.model_dump(mode="json"),
         code_hash=plan.identity["code"],
@@ -128,7 +128,8 @@ def facts_of_run(
         collapse=None if training is None or training.collapse is None else Collapse(**training.collapse),
         training=None if training is None else summary(training),
     )
-    return with_facts(run, of_task)
+    asked = {"generator": model.describe()} if isinstance(model, Examined) else {}
+    return with_facts(run, {**of_task, **asked})
 
 
 def _ended_by_collapse(plan: Plan, training: TrainingResult | None) -> bool:

@@ -101,7 +101,8 @@ def evaluate(
 
     Args:
         images: A spec as on the command line ("samples/", "samples.zip", "cifar10:train", …) or uint8 RGB tensors
-            N×3×H×W, one or several; in a list also arrays H×W×3 or, grey, H×W.
+            N×3×H×W, one or several; in a list also arrays H×W×3 or, grey, H×W. Or a generator of yours, a module or a
+            callable, as `benchbench.generator` takes it: then `samples` says how many are drawn.
         reference: Likewise; or an .npz of statistics.
         metrics: Names, "standard" or "all", in a list or with commas. Metrics on pairs are computed only if named; then
             image i is held against the reference image of its name (or place).

@@ -7,7 +7,7 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -16,6 +16,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
 from benchbench.data.pipeline.streams import ImageStream
+from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import Outcome, score
@@ -143,14 +144,24 @@ def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcom
     # A set such as `all` has no such row.
     unmet = [metric for metric in plan.metrics if metric.name in plan.reasons and metric.name in plan.named]
     outcomes = [Outcome(metric, None, "failed", plan.reasons[metric.name]) for metric in unmet]
-    with runtime.progress.stage("computing metrics", len(possible), "metric") as stage:
-        told = {m.extractor or "": FeatureEvidence(known[m.name]) for m in possible if m.name in known}
+    outcomes += answered(possible, seen, known, runtime)
+    return sorted(outcomes, key=lambda outcome: outcome.metric.name)
+
+
+def answered(
+    metrics: Sequence[Metric], seen: Evidence, known: Mapping[str, Moments], runtime: Runtime
+) -> list[Outcome]:
+    """What became of each metric, by name. known: what statistics of the reference say in place of its images, by the
+    name of a metric."""
+    outcomes: list[Outcome] = []
+    with runtime.progress.stage("computing metrics", len(metrics), "metric") as stage:
+        told = {m.extractor or "": FeatureEvidence(known[m.name]) for m in metrics if m.name in known}
         for sets, some in (
-            (seen.sets, [metric for metric in possible if metric.name not in known]),
-            ({**seen.sets, "reference": told}, [metric for metric in possible if metric.name in known]),
+            (seen.sets, [metric for metric in metrics if metric.name not in known]),
+            ({**seen.sets, "reference": told}, [metric for metric in metrics if metric.name in known]),
         ):
             outcomes += score(some, placed(replace(seen, sets=sets), runtime)) if some else []
-        stage.advance(len(possible))
+        stage.advance(len(metrics))
     return sorted(outcomes, key=lambda outcome: outcome.metric.name)
 
 

@@ -226,9 +226,9 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     reading = SourceOptions(size=spec.size, allow_pickle=spec.allow_pickle, any_size=asked.of_pairs)
     reference = open_reference(asked.reference, reading, progress)
     load = ExtractorLoader(runtime.device)
-    readers = _choose_extractors(spec, reference, load)
-    chosen = _choose_metrics(asked, readers)
-    named = {metric.name for metric in chosen if _is_named(metric, spec.metrics)}
+    readers = choose_readers(spec, reference, load)
+    chosen = choose_metrics(asked, readers)
+    named = {metric.name for metric in chosen if is_named(metric, spec.metrics)}
     reasons = {metric.name: why for metric in chosen if (why := _lacks(asked, metric, reference)) is not None}
     # What brings an extractor along is not loaded for nothing.
     chosen = [m for m in chosen if m.name in named or m.name not in reasons or not m.own_extractor]
@@ -348,7 +348,7 @@ def _without(reasons: Mapping[str, str]) -> str:
     return "left out: " + "; ".join(f"{', '.join(own)} ({why})" for why, own in names.items())
 
 
-def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: ExtractorLoader) -> Chosen:
+def choose_readers(spec: EvaluationSpec, reference: Reference, load: ExtractorLoader) -> Chosen:
     """As `choose_extractors`; but statistics are read by the network that made them."""
     if spec.extractors or reference.statistics is None:
         return choose_extractors(spec.extractors, reference.dataset, load)
@@ -360,19 +360,20 @@ def _choose_extractors(spec: EvaluationSpec, reference: Reference, load: Extract
     return choose_extractors(["inception_v3" if inception else DEFAULT_EXTRACTOR], None, load)
 
 
-def _choose_metrics(asked: Resolved, readers: Chosen) -> list[Metric]:
+def choose_metrics(asked: Resolved, readers: Chosen) -> list[Metric]:
     """As `select_metrics`; but without a task the sets of metrics leave out those on pairs, which not any two folders
     are, and those on classes that were asked for, which nobody did of images that are there."""
     names = asked.spec.metrics
     return [
         metric
         for metric in select_metrics(names, readers.names, readers.own, asked.standard)
-        if _is_named(metric, names)
+        if is_named(metric, names)
         or not (("truth" in metric.needs and asked.task is None) or isinstance(metric, ConditionalAccuracy))
     ]
 
 
-def _is_named(metric: Metric, names: Sequence[str]) -> bool:
+def is_named(metric: Metric, names: Sequence[str]) -> bool:
+    """Whether somebody asked for this metric, and not for a set in which it is."""
     return not {metric.family, metric.name}.isdisjoint(names)
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from benchbench.core.baselines import published_weights
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
-from benchbench.core.protocols import Fittable, Generator, Trainable
+from benchbench.core.protocols import Examined, Fittable, Generator, Trainable
 from benchbench.core.registry import EXTRACTORS, MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.spec import dataset_name
@@ -46,6 +46,7 @@ from benchbench.runner.spec import CellSpec
 from benchbench.tasks.base import Request, Task, TaskData
 from benchbench.tasks.choose import Shelf, load_for, tasks_of
 from benchbench.training.recipe import Recipe, load_recipe
+from benchbench.training.state_dicts import tensors_sha256
 
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
 SAMPLING_VERSION = 1  # raised whenever the same weights would be asked with other random numbers
@@ -106,7 +107,12 @@ class Plan:
     @property
     def model(self) -> str:
         """What rows call it."""
-        return self.name or self.recipe.model
+        return self.name or self.kept_as
+
+    @property
+    def kept_as(self) -> str:
+        """What the model's folder is called."""
+        return MODELS.recorded(self.recipe.model)
 
     @property
     def dataset_name(self) -> str:
@@ -176,6 +182,11 @@ def resolve(spec: CellSpec) -> Resolved:
         MODELS.get(spec.model), "fit"
     ):  # it learns from the data, each time anew
         raise _no_weights(spec.model)
+    if getattr(MODELS.get(spec.model), "program", False) and not spec.allow_pickle:
+        raise InputError(
+            f"{spec.model.partition(':')[2]} may run what its author wrote as soon as it is read; if that is somebody "
+            "you trust, --allow-pickle lets it"
+        )
     spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
     return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights))
@@ -230,10 +241,10 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
             training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
     identity: dict[str, Any] = {
         "code": code_hash(type(probe)),
-        "model": spec.model,
+        "model": MODELS.recorded(spec.model),
         "hyper": config.model_dump(mode="json"),
         "training": training,
-        "weights_sha256": resolved.weights_sha256,
+        "weights_sha256": resolved.weights_sha256 or _held(probe),
         "dataset": _trains_on(task, probe, data) if trained or _fits(probe) else data.fingerprint,
     }
     sampling = configure_sampling(spec.model, resolved.recipe.sampling)
@@ -249,7 +260,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
             sampling.model_dump(mode="json"),
             resolved.recipe.training,
             trained=trained,
-            weights_sha256=resolved.weights_sha256,
+            weights_sha256=identity["weights_sha256"],
         ),
         task=task,
         dataset=data,
@@ -289,6 +300,13 @@ def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[
         n_samples=plan.n_samples,
     )
     return replace(plan, seed=seed, identity=identity, training_key=keys.training, key=keys.cell)
+
+
+def _held(probe: nn.Module) -> str | None:
+    """Of the weights that a generator of somebody's brought with it out of code of his; None of any other model."""
+    if not isinstance(probe, Examined) or getattr(probe, "stored", False) or not probe.state_dict():
+        return None
+    return tensors_sha256(probe.state_dict())
 
 
 def _fits(probe: nn.Module) -> bool:
@@ -415,14 +433,15 @@ def _check_start(resolved: Resolved, probe: nn.Module, data: TaskData) -> None:
         return
     if isinstance(probe, Trainable | Fittable) or getattr(probe, "control", False):
         return
+    if getattr(probe, "stored", False):
+        return
     starts = []
     for seed in (0, 1):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            starts.append(build_model(spec.model, resolved.recipe.hyper, data.spec).state_dict())
-    drawn = [
-        name for name, _ in probe.named_parameters() if not torch.equal(starts[0][name], starts[1][name])
-    ]
+            built = build_model(spec.model, resolved.recipe.hyper, data.spec)
+            starts.append(dict(built.named_parameters()))
+    drawn = [name for name in starts[0] if not torch.equal(starts[0][name], starts[1][name])]
     if drawn:
         raise InputError(
             f"the model {spec.model!r} cannot be trained here and starts from random weights ({drawn[0]}, …): give "

@@ -54,7 +54,7 @@ def run(
     """Train (or load) a model on a dataset, score it, store the record.
 
     Args:
-        model: A registered model's name.
+        model: A registered model's name, or `generator:WHAT` for a generator of yours, as after `--generator`.
         dataset: A dataset's name or a source of images, as after `--dataset`.
         seeds: One cell each; a number n stands for 0, 1, … n − 1, as in a suite.
         samples: Images to draw; None for as many as the reference, at most 10,000.

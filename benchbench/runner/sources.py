@@ -34,8 +34,9 @@ from benchbench.features.statistics_file import (
     load_statistics,
     statistics_beside_images,
 )
+from benchbench.runner.drawn import Drawing, draws, stream_of
 
-Held = ImageStream | Tensor | Iterable[Tensor]
+Held = ImageStream | Tensor | Iterable[Tensor] | Drawing
 Samples = Held | str | Path
 
 
@@ -62,8 +63,8 @@ def named(side: Samples) -> str | None:
 def open_samples(
     images: Samples, options: SourceOptions | None = None, progress: Progress = SILENT
 ) -> ImageStream:
-    """The images to be scored: what `data.pipeline.streams.open_images` takes, or uint8 tensors N×3×H×W, called
-    "images".
+    """The images to be scored: what `data.pipeline.streams.open_images` takes, uint8 tensors N×3×H×W, called
+    "images", or a generator in memory.
 
     options.samples: the first so many, in the order of the source (of file names, for files); for a generator, how many
     to make; for an iterator it has to be given. `InputError` says what is wrong.
@@ -80,6 +81,8 @@ def open_samples(
         if spec.kind == "npz" and statistics_beside_images(spec.path):
             stream.note("its mu and sigma were left aside: samples are scored by their images")
     else:
+        if draws(images):
+            return stream_of(images, options)  # type: ignore[arg-type]  # as `draws` says
         if options.size is not None:
             raise InputError("a size is for files and datasets; bring images in memory to one size yourself")
         for name in ("kind", "latent", "classes"):

@@ -17,8 +17,8 @@
     match = { model = "dcgan" }
     set = { steps = 500 }
 
-Paths, those of datasets (folder:PATH, PATH), recipes, weights and images that a task is told of (train), are meant from
-the folder of the file.
+Paths, those of datasets (folder:PATH, PATH), generators (generator:PATH), recipes, weights and images that a task is
+told of (train), are meant from the folder of the file.
 
 Pattern: the file becomes cells, each cell gets the key under which the store would have it, and the store
 says which are done. There is no state of the suite beside the store, so nothing has to be repaired after a
@@ -44,6 +44,7 @@ from benchbench.core.machine import settle_in
 from benchbench.core.names import split_names
 from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.toml import read_toml
 from benchbench.core.validation import first_fault
@@ -162,6 +163,11 @@ class SuiteCell:
         return self.spec.model
 
     @property
+    def kept_as(self) -> str:
+        """What the model's folder is called."""
+        return MODELS.recorded(self.model)
+
+    @property
     def dataset(self) -> str:
         """Of the spec."""
         return self.spec.dataset
@@ -203,6 +209,7 @@ def load_suite(path: Path) -> Suite:
     try:
         return suite.model_copy(
             update={
+                "models": [MODELS.from_folder(model, base) for model in suite.models],
                 "datasets": [from_folder(dataset, base) for dataset in suite.datasets],
                 "settings": _located(suite.settings, base),
                 "exclude": [_matched(match, base) for match in suite.exclude],
@@ -256,11 +263,11 @@ def _cell(plan: Plan, swept: Swept, store: Store, past: pd.DataFrame) -> SuiteCe
     """The cell of a plan, and what the store has of it."""
     spec, told = swept
     state: State = "new"
-    if store.find(plan.dataset.name, spec.model, plan.key) is not None:
+    if store.find(plan.dataset.name, plan.kept_as, plan.key) is not None:
         state = "done"
     elif has_checkpoint(store.work_path(plan.training_key)):
         state = "begun"
-    seconds = _estimate(past, spec.model, plan.dataset.name)
+    seconds = _estimate(past, plan.kept_as, plan.dataset.name)
     asked = spec.model_copy(update={"seed": plan.seed})
     return SuiteCell(asked, told, plan.dataset.name, plan.key, state, seconds)
 
@@ -325,13 +332,13 @@ def run_suite(
             if outcome is None:
                 continue
             cell, reason = by_job[outcome.job], outcome.reason
-            if reason is None and store.find(cell.stored_as, cell.model, cell.key) is None:
+            if reason is None and store.find(cell.stored_as, cell.kept_as, cell.key) is None:
                 reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
             if reason is not None:
                 facts = {"seed": cell.seed, "reason": reason, "when": utc_now()}
                 if name := cell.spec.name:
                     facts["model"] = name  # a failed cell is called what its rows would have been
-                store.record_failure(cell.stored_as, cell.model, cell.key, facts)
+                store.record_failure(cell.stored_as, cell.kept_as, cell.key, facts)
                 failures.append(f"{cell.name}: {reason}")
             watch.ended(cell.name, outcome.seconds, reason)
     finally:
@@ -390,10 +397,13 @@ def _located(settings: _S, base: Path) -> _S:
 
 
 def _matched(match: Match, base: Path) -> Match:
-    """So are those of datasets, by which cells are matched."""
-    if match.dataset is None:
-        return match
-    return match.model_copy(update={"dataset": from_folder(match.dataset, base)})
+    """So are those of datasets and generators, by which cells are matched."""
+    moved = {}
+    if match.model is not None:
+        moved["model"] = MODELS.from_folder(match.model, base)
+    if match.dataset is not None:
+        moved["dataset"] = from_folder(match.dataset, base)
+    return match.model_copy(update=moved)
 
 
 def _sentence(error: ValidationError) -> str:

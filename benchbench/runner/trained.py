@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
-from benchbench.core.protocols import Fittable, Sampled, Trainable
+from benchbench.core.protocols import Examined, Fittable, Sampled, Trainable
 from benchbench.core.weights_file import read_weights
 from benchbench.data.pipeline.decode import NoRoomError
 from benchbench.data.pipeline.image_source import Images, in_memory
@@ -56,6 +56,10 @@ class Prepared(NamedTuple):
 def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) -> Prepared:
     """The model of the plan on `device`, ready to be asked."""
     model = plan.build().to(device)
+    if isinstance(model, Examined) and getattr(model, "config", None) != plan.config:
+        raise InputError(
+            f"the files of {plan.kept_as} were changed while they were in use; run the same command again"
+        )
     training, monitor = None, None
     plan.task.introduce(model, plan.dataset)
     if isinstance(model, Fittable) and not getattr(model, "ready", False):
@@ -94,7 +98,11 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         )
         if isinstance(model, Sampled):
             model.sampling = plan.sampling
-    return Prepared(model.eval(), training, monitor)
+    model.eval()
+    if isinstance(model, Examined):
+        for note in model.examine(device):
+            progress.note(f"note: {note}")
+    return Prepared(model, training, monitor)
 
 
 def _load_unchanged(model: nn.Module, plan: Plan, path: Path, progress: Progress) -> None:
@@ -125,7 +133,7 @@ def _all(images: Images, model: str) -> Tensor:
 def trained_before(plan: Plan, store: Store) -> Path | None:
     """A finished cell whose weights came from the same training, asked for other numbers then. One that nobody
     watched while it trained will not do for a plan that watches, nor one whose weights were taken away."""
-    model = plan.recipe.model
+    model = plan.kept_as
     for dataset in store.datasets(first=plan.dataset.name):
         for folder in store.cells(dataset, model):
             run = read_manifest(folder / RUN)

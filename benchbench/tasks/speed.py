@@ -154,6 +154,7 @@ def measure_cost(
         once: Makes one image, where that is not `model.sample`.
 
     Returns:
+        Of a model whose network is out of sight (`outside` says why) neither parameters nor operations.
         Parameters that are read to make one image, and all of them (a discriminator and an encoder are only trained
         with); how often a network is evaluated for it (a model whose network is no part of it states that as
         `evaluations_per_image`); the floating-point operations of it (2 a multiply-add; convolutions and matrix
@@ -169,11 +170,18 @@ def measure_cost(
     with torch.no_grad(), counter, used, _Evaluations(model) as evaluations:
         work()
     everything = float(sum(p.numel() for p in model.parameters()))
+    hidden = getattr(model, "outside", "") or None
+
+    def seen(number: float) -> Estimate | None:
+        return None if hidden else Estimate(number)
+
     return [
-        Measurement("parameters_sampling", "cost", "", False, Estimate(float(used.numel())), 1),
-        Measurement("parameters_training", "cost", "", False, Estimate(everything)),
+        Measurement("parameters_sampling", "cost", "", False, seen(float(used.numel())), 1, reason=hidden),
+        Measurement("parameters_training", "cost", "", False, seen(everything), reason=hidden),
         Measurement("network_evaluations", "cost", "", False, Estimate(evaluations.of_one_image()), 1),
-        Measurement("flops_per_image", "cost", "FLOP", False, Estimate(float(counter.get_total_flops())), 1),
+        Measurement(
+            "flops_per_image", "cost", "FLOP", False, seen(float(counter.get_total_flops())), 1, reason=hidden
+        ),
         _peak_memory(model, work, device),
         Measurement("machine_load", "cost", "runnable processes", None, Estimate(psutil.getloadavg()[0])),
     ]

@@ -8,6 +8,7 @@ one fits, it is taken and a note says which; if several fit and differ, nobody b
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,3 +174,13 @@ def _shape(tensor: Tensor) -> str:
     if tensor.is_nested:
         return "nested"
     return "x".join(map(str, tensor.shape)) or "a scalar"
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 (hex) of named tensors: their names, types, shapes and values, on whatever device they are."""
+    whole = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        whole.update(f"{name} {dtype_text(value)} {list(value.shape)}\n".encode())
+        whole.update(value.flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+    return whole.hexdigest()

@@ -46,6 +46,8 @@ def list_things(what: Kind) -> pd.DataFrame:
         for head, family in EXTRACTORS.families().items():
             members = ", ".join(f"{head}:{member}" for member in EXTRACTORS.members(head))
             rows.append((f"{head}:{family.takes.upper()}", f"{_summary(family)} Known: {members}", ""))
+    for head, family in registry.open_families():
+        rows.append((f"{head}:{family.takes.upper()}", _summary(family), ""))
     if what == "datasets":
         rows += [(written, about, "") for written, about in _FILES.items()]
     return pd.DataFrame(rows, columns=["name", "about", "source"])

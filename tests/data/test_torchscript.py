@@ -277,7 +277,7 @@ class TestAProgramOfOthers:
 
     def test_it_does_not_run_unasked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without permission no process is started; the sentence names the way to permit it."""
-        monkeypatch.setattr(torchscript, "_Process", None)
+        monkeypatch.setattr(torchscript, "ScriptProcess", None)
         with pytest.raises(InputError, match=r"gen\.ts is TorchScript, a program .*--allow-pickle"):
             self.open(tmp_path, Linear(), allow_pickle=False)
 
@@ -300,7 +300,7 @@ class TestAProgramOfOthers:
     def test_a_system_that_cannot_confine_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is said with the numbers, not passed over."""
         monkeypatch.setattr(
-            torchscript._Process, "confined", property(lambda self: False, lambda self, _: None), False
+            torchscript.ScriptProcess, "confined", property(lambda self: False, lambda self, _: None), False
         )
         assert "does not keep the generator from changing files" in self.open(tmp_path, Linear()).notes[0]
 

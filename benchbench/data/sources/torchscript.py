@@ -100,7 +100,7 @@ class ScriptedGenerator:
                 f"{path} is TorchScript, a program of its author; if it is from somebody you trust, --allow-pickle "
                 "lets it run, in a process of its own that can read your files"
             )
-        self._process = _Process(path, self.device)
+        self._process = ScriptProcess(path, self.device)
         self._check_arguments(self._process.arguments)
         self.form = self._form()
 
@@ -225,7 +225,7 @@ class _NoImagesError(Exception):
     """A generator did not take what it was given, or made no images of it."""
 
 
-class _Process:
+class ScriptProcess:
     """`script_process` with one generator in it. confined: whether it can change no file. arguments: of `forward`."""
 
     def __init__(self, path: Path, device: torch.device) -> None:

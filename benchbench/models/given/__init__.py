@@ -1,0 +1,1 @@
+"""Generators that others wrote, from a Python file, an archive, a pipeline or memory, as models of ours."""
