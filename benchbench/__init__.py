@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.verbs.check import check
+    from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.leaderboard import leaderboard
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "check",
+    "cite",
     "compare",
     "doctor",
     "evaluate",
@@ -53,6 +55,7 @@ __all__ = [
 # Imported on first use: `import benchbench` and `benchbench --help` must not wait for torch.
 _LAZY = {
     "check": "benchbench.verbs.check",
+    "cite": "benchbench.verbs.cite",
     "compare": "benchbench.verbs.compare",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",

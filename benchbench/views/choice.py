@@ -21,8 +21,8 @@ RANK = "rank"  # a column that is no metric
 
 @dataclass(frozen=True)
 class Choice:
-    """models, metrics: those that are shown, all where none is named. columns: metrics, and `rank`, of one table a dataset
-    and task, in this order, whatever their aspects. transpose: metrics down, models across."""
+    """models, metrics: those that are shown, all where none is named. columns: metrics, and `rank`, of one table a
+    dataset and task, in this order, whatever their aspects. transpose: metrics down, models across."""
 
     models: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()

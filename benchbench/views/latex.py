@@ -47,7 +47,11 @@ class _Column:
 
 
 def latex_tables(
-    boards: Iterable[Board], left_out: Sequence[str], *, interval: Interval = "brackets", transpose: bool = False
+    boards: Iterable[Board],
+    left_out: Sequence[str],
+    *,
+    interval: Interval = "brackets",
+    transpose: bool = False,
 ) -> str:
     """The tables. left_out: metrics that the boards are without, which a comment names."""
     start = [USES]
@@ -110,7 +114,10 @@ def _head(board: Board, place: int) -> str:
     measure = board.measures[place]
     name, _ = paper_name(measure)
     mark = rf"\textsuperscript{{{measure.protocol}}}" if measure.protocol and len(board.protocols) > 1 else ""
-    return " ".join(filter(None, [name, f"${escape_tex(measure.arrow).strip('$')}$" if measure.arrow else ""])) + mark
+    return (
+        " ".join(filter(None, [name, f"${escape_tex(measure.arrow).strip('$')}$" if measure.arrow else ""]))
+        + mark
+    )
 
 
 def _numbers(board: Board, place: int, interval: Interval) -> Iterator[_Cell]:
@@ -119,7 +126,9 @@ def _numbers(board: Board, place: int, interval: Interval) -> Iterator[_Cell]:
     entries = [own[place] for _, own in board.rows]
     known = [entry.bounds[0] / divisor if entry and entry.bounds else None for entry in entries]
     models = known[: len(known) - board.n_controls]
-    decimals = _decimals([x for x in (models if any(x is not None for x in models) else known) if x is not None])
+    decimals = _decimals(
+        [x for x in (models if any(x is not None for x in models) else known) if x is not None]
+    )
     for entry in entries:
         if entry is None:
             yield _Cell()
@@ -237,10 +246,15 @@ def _tabular(corner: str, names: Sequence[str], columns: Sequence[_Column], rule
     # What follows \\ must not begin with a bracket or a star, which would be read as its arguments.
     wide = max(tex_width(name, SIZE) for name in names) > WIDEST_NAME
     first = rf">{{\raggedright\arraybackslash}}p{{{WIDEST_NAME:.0f}pt}}" if wide else "l"
-    shown = [name.replace(",", r",\allowbreak{}").replace(r"\_", r"\_\allowbreak{}") for name in names] if wide else names
+    shown = (
+        [name.replace(",", r",\allowbreak{}").replace(r"\_", r"\_\allowbreak{}") for name in names]
+        if wide
+        else names
+    )
+    starts = ["{}" if name.startswith(("[", "*")) else "" for name in shown]
     rows = [
-        rf"{'{}' if name.startswith(('[', '*')) else ''}{name} & {' & '.join(column.cells[place] for column in columns)} \\"
-        for place, name in enumerate(shown)
+        rf"{start}{name} & {' & '.join(column.cells[place] for column in columns)} \\"
+        for place, (start, name) in enumerate(zip(starts, shown, strict=True))
     ]
     if 0 < rule < len(rows):
         rows.insert(rule, r"\midrule")
@@ -270,7 +284,9 @@ def _caption(board: Board, interval: Interval, transpose: bool) -> str:
     alike = all(method.startswith("95%") for method in board.methods)
     kind = "95% intervals" if alike else "intervals"
     if board.methods and interval != "none":
-        said[0] += f" with {kind} {'in brackets' if interval == 'brackets' else 'as distances to either side'}"
+        said[0] += (
+            f" with {kind} {'in brackets' if interval == 'brackets' else 'as distances to either side'}"
+        )
     if len(board.protocols) == 1:
         said[0] += f", of {board.protocols[0]}"
     tex = [escape_tex(", ".join(said))]
@@ -284,7 +300,9 @@ def _caption(board: Board, interval: Interval, transpose: bool) -> str:
         tex.append(f"the best of a {'row' if transpose else 'column'} is bold")
     if board.ranks:
         tex.append(r"ranks are those possible at 95\% confidence")
-    controls = [run.name for run in board.runs[len(board.runs) - board.n_controls :]] if board.n_controls else []
+    controls = (
+        [run.name for run in board.runs[len(board.runs) - board.n_controls :]] if board.n_controls else []
+    )
     if controls:
         tex.append(escape_tex(f"landmarks without a rank: {', '.join(controls)}"))
     if any(entry.busy for entry in entries):
@@ -293,5 +311,3 @@ def _caption(board: Board, interval: Interval, transpose: bool) -> str:
         of = ", ".join(f"{run.name} in {run.n_collapsed} of {run.n_seeds}" for run in dead)
         tex.append(rf"$^{{\ast}}$ seeds that collapsed count in the mean: {escape_tex(of)}")
     return f"{escape_tex(board.title.replace(': ', ', '))}: {'; '.join(tex)}."
-
-

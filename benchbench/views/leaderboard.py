@@ -20,6 +20,7 @@ from benchbench.views.latex import Interval, latex_tables
 from benchbench.views.layout import laid_out
 from benchbench.views.text import escape_markdown
 
+
 @dataclass(frozen=True)
 class _Syntax:
     """How one format writes: text made safe, the best, the second best, and a whole board from its title, its cells,
@@ -54,9 +55,7 @@ def leaderboard(
         return latex_tables(boards(kept, choice), left_out, interval=interval, transpose=choice.transpose)
     if format not in _SYNTAXES:
         raise unknown_name("format", format, ["csv", "latex", *_SYNTAXES])
-    return "\n".join(
-        _render(board, choice.transpose, _SYNTAXES[format]) for board in boards(frame, choice)
-    )
+    return "\n".join(_render(board, choice.transpose, _SYNTAXES[format]) for board in boards(frame, choice))
 
 
 def rows_chosen(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
