@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.results.claims.conditions import MEASURED, short_name
+from benchbench.results.summary import complete
 from benchbench.views.text import model_name
 
 RANK = "rank"  # a column that is no metric
@@ -97,7 +98,8 @@ def for_paper(frame: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[s
     without what restates another number. And the names of what is left out."""
     if choice.metrics or choice.columns:
         return frame, []
-    kept = ~frame["aspect"].isin(MEASURED) & frame["gated"].fillna(True).astype(bool)
+    frame = complete(frame)
+    kept = ~frame["aspect"].isin(MEASURED) & frame["gated"].astype(bool)
     if not kept.any():
         return frame, []
     return frame[kept], sorted(set(frame.loc[~kept, "metric"]) - set(frame.loc[kept, "metric"]))

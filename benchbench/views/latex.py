@@ -203,7 +203,7 @@ def _column(head: str, cells: Sequence[_Cell]) -> _Column:
         width += max(tex_width(cell.tail, SCRIPT) for cell in cells) + SIZE / 6
         spec += r"@{\,}l"
     lines = _stacked(head)
-    shown = lines[0] if len(lines) == 1 else r"\shortstack{" + r"\\".join(lines) + "}"
+    shown = lines[0] if len(lines) == 1 else r"\shortstack{" + r"\\{}".join(lines) + "}"
     return _Column(
         spec,
         rf"\multicolumn{{{2 if tails else 1}}}{{c}}{{{shown}}}",

@@ -150,7 +150,7 @@ def wide_frame(make_row: MakeRow, seeds: int = 3) -> pd.DataFrame:
 def tabulars(text: str) -> list[tuple[str, list[list[str]]]]:
     """The columns of each tabular as it states them, and its rows in cells."""
     code = re.sub(r"^%.*$", "", text, flags=re.MULTILINE)
-    found = re.findall(r"\\begin\{tabular\}\{(.*)\}\n(.*?)\\end\{tabular\}", code, flags=re.DOTALL)
+    found = re.findall(r"\\begin\{tabular\}\{([^\n]*)\}\n(.*?)\\end\{tabular\}", code, flags=re.DOTALL)
     return [
         (spec, [re.split(r"(?<!\\)&", line[:-2]) for line in body.splitlines() if line.endswith(r"\\")])
         for spec, body in found
