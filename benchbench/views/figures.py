@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from benchbench.views.curves import ALARM, Alarm
+from benchbench.views.smaller_svg import smaller_svg
 from benchbench.views.text import arrow, plain
 
 # Okabe & Ito 2008: told apart by people who do not see red and green alike, on white and on black.
@@ -33,6 +34,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and is small
     "font.family": "sans-serif",
     "font.size": 10,
+    "path.simplify_threshold": 0.5,  # pixels
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     "axes.spines.top": False,
@@ -176,17 +178,4 @@ def _svg(figure: Figure) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     for size in ("height", "width"):
         text = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", text, count=1)
-    return _smaller(text)
-
-
-def _smaller(svg: str) -> str:
-    """The same picture in a third of the bytes: tenths of a pixel, the page's own font, no names for groups."""
-    svg = re.sub(r"\s*\n\s*", " ", svg)
-    svg = re.sub(r" font-family: [^;\"]*;", "", svg)
-    svg = re.sub(r'<g id="[a-zA-Z0-9._]*">', "<g>", svg)
-    svg = svg.replace("> <", "><")
-    return re.sub(r' (d|x|y|transform)="[^"]*"', lambda match: _tenths(match[0]), svg)
-
-
-def _tenths(attribute: str) -> str:
-    return re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), attribute)
+    return smaller_svg(text)

@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from benchbench.views.grid import PAPER, SPACE, TEXT
 
-MOST_WIDE = 800  # pixels: twice a column of the report
-QUALITY = 80  # of WebP
+MOST_WIDE = 680  # pixels: a column of the report and a half
+QUALITY = 70  # of WebP
 GREY = 122  # of letters: 4.2 : 1 on the light paper and on the dark
 LETTER = 2 * TEXT  # pixels: nothing that is larger is a letter
 

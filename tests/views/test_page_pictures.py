@@ -62,7 +62,7 @@ def test_letters_can_be_read_on_both_papers() -> None:
 
 
 def test_a_photograph_stays_whole_and_a_large_picture_is_reduced() -> None:
-    """Without a frame of paper nothing becomes transparent; 2,000 pixels become 800, the sides in proportion."""
+    """Without a frame of paper nothing becomes transparent; 1,360 pixels become 680, the sides in proportion."""
     noise = np.random.default_rng(0).integers(0, 256, (100, 2 * MOST_WIDE, 3), np.uint8)
     noise[:20, :200] = 255  # a white corner is no frame
     out = io.BytesIO()

@@ -354,6 +354,16 @@ def test_figures_are_svg_without_a_fixed_size() -> None:
     assert drawn[0] == plane(points, "x", "y $a_b$ <c>", looks, front=["a", "b"])
 
 
+def test_a_name_in_a_figure_is_no_style() -> None:
+    """What a record calls a model is text in the figure, also where it reads like an attribute: no rule and no path is
+    made of it."""
+    name = 'x style="}body{display:none}" d="M 0.123 L 0 0 L 1 1"'
+    svg = plane({name: (Point(0.1), Point(0.2))}, "x", "y", {name: 0})
+    rules = re.findall(r"<style[^>]*>(.*?)</style>", svg)
+    assert "display" not in "".join(rules)
+    assert name in html.unescape(svg)
+
+
 def test_models_beyond_the_eighth_have_their_own_look() -> None:
     """Colours and markers go round by numbers without a common divisor: 56 pairs. Figures of one point each that
     share a colour, a marker or neither with the first are different ones."""
