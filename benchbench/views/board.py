@@ -131,9 +131,8 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
     for which, asked in complete(frame).groupby(["dataset", "task", "direction"], sort=True):
         dataset, task, direction = map(str, which)
         title = f"{plain(dataset)}: {task_words(task, direction)}"
-        if choice.columns:
-            aspects = [((0, ""), asked)]
-        else:
+        aspects: list[tuple[Any, pd.DataFrame]] = [((0, ""), asked)]
+        if not choice.columns:
             aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
         for (_, aspect), rows in aspects:
             words = f": {plain(aspect).replace('_', ' ')}" if len(aspects) > 1 else ""

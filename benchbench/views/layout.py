@@ -21,11 +21,11 @@ class Layout:
 def laid_out(board: Board, *, transpose: bool = False) -> Layout:
     """Models down and metrics across, ranks first; transposed metrics down and models across, ranks on top."""
     names = [name for name, _ in board.rows]
-    ranks: list[tuple[str, list[Entry | str | None]]] = [("rank", list(board.ranks))] if board.ranks else []
-    columns = [
-        *ranks,
-        *((head, [entries[place] for _, entries in board.rows]) for place, head in enumerate(board.headings)),
-    ]
+    columns: list[tuple[str, list[Entry | str | None]]] = []
+    if board.ranks:
+        columns.append(("rank", [*board.ranks]))
+    for place, head in enumerate(board.headings):
+        columns.append((head, [entries[place] for _, entries in board.rows]))
     if transpose:
         return Layout("metric", names, columns)
     rows = [(name, [cells[place] for _, cells in columns]) for place, name in enumerate(names)]

@@ -60,7 +60,7 @@ def _without_paper(picture: Image.Image) -> Image.Image:
         else:
             own = inked[place] == number
             alpha[place][own] = (255 - letters[place][own]).astype(np.uint8)
-    return Image.fromarray(np.dstack([colours, alpha]), "RGBA")
+    return Image.fromarray(np.dstack([colours, alpha]))
 
 
 def _framed(paper: NDArray[np.bool_], margin: int) -> bool:

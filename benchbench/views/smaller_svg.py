@@ -8,8 +8,8 @@ from benchbench.core.hashing import digest
 
 
 def smaller_svg(svg: str) -> str:
-    """An `<svg>` element with tenths of a pixel, the font of the page around it, styles said once, and without groups and
-    names that nothing refers to. A style has the same class in every figure, so that those of a page get along."""
+    """An `<svg>` element with tenths of a pixel, the font of the page around it, styles said once, and without groups
+    and names that nothing refers to. A style has the same class in every figure, so that those of a page get along."""
     svg = re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><")
     # Within tags alone: between them stand names that anybody may have given.
     svg = _TAG.sub(lambda tag: _bare(tag[0]), svg)
@@ -29,7 +29,9 @@ def _bare(tag: str) -> str:
 def _tenths(attribute: str) -> str:
     short = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), attribute)
     # What follows a point of a line is another one.
-    return re.sub(r"(L -?[\d.]+ -?[\d.]+)((?: L -?[\d.]+ -?[\d.]+)+)", lambda m: m[1] + m[2].replace(" L", ""), short)
+    return re.sub(
+        r"(L -?[\d.]+ -?[\d.]+)((?: L -?[\d.]+ -?[\d.]+)+)", lambda m: m[1] + m[2].replace(" L", ""), short
+    )
 
 
 def _ungrouped(svg: str) -> str:
