@@ -11,11 +11,12 @@ from benchbench.views.board import Board, Entry, boards
 
 @dataclass(frozen=True)
 class PageCell:
-    """value: "" where nothing was asked; mark: "best", "second" or ""."""
+    """value: "" where nothing was asked; more: a median, or how many runs failed; mark: "best", "second" or ""."""
 
     value: str
-    interval: str
-    mark: str
+    interval: str = ""
+    more: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def page_boards(frame: pd.DataFrame) -> list[PageBoard]:
 def _page_board(board: Board) -> PageBoard:
     ranks = board.ranks or [""] * len(board.rows)
     rows = [
-        _row(name, runs.name, [*([PageCell(rank, "", "")] if board.ranks else []), *map(_cell, entries)])
+        _row(name, runs.name, [*([PageCell(rank)] if board.ranks else []), *map(_cell, entries)])
         for (name, entries), runs, rank in zip(board.rows, board.runs, ranks, strict=True)
     ]
     first = len(rows) - board.n_controls
@@ -60,5 +61,7 @@ def _row(shown: str, name: str, cells: list[PageCell]) -> PageRow:
 
 def _cell(entry: Entry | None) -> PageCell:
     if entry is None:
-        return PageCell("", "", "")
-    return PageCell(entry.text, entry.interval, {1: "best", 2: "second"}.get(entry.rank, ""))
+        return PageCell("")
+    value, _, more = entry.text.partition(" (")
+    mark = {1: "best", 2: "second"}.get(entry.rank, "")
+    return PageCell(value, entry.interval, more.rstrip(")").replace(") (", ", "), mark)

@@ -33,7 +33,9 @@ def test_paper_is_transparent_and_images_are_not(tmp_path: Path) -> None:
     before = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
     after = np.asarray(shown(content)).astype(int)
     alpha = after[..., 3]
-    rows, columns = np.where((before == 150).all(axis=2))
+    frame = (before == 150).all(axis=2)
+    frame &= frame.sum(axis=1, keepdims=True) > 20  # a letter has a few such pixels, too
+    rows, columns = np.where(frame)
     tiles = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
     assert (alpha[tiles] == 255).all()
     assert np.abs(after[tiles][..., :3] - before[tiles]).max() < 60
