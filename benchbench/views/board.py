@@ -61,8 +61,8 @@ class Entry:
     text: str
     interval: str = ""
     rank: int = 0
-    bounds: tuple[float, float | None, float | None] | None = None
-    busy: bool = False
+    bounds: tuple[float, float | None, float | None] | None = field(default=None, compare=False)
+    busy: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,14 @@ class Runs(NamedTuple):
 
 @dataclass(frozen=True)
 class Board:
-    """headline: whether it has a metric by which models are ranked; rows: a model's name and an `Entry` or None a
-    column, of which the last `n_controls` are controls; runs: one a row; ranks: one a row, "" for a model without one,
-    and none at all where nothing is ranked; protocols: how numbers were made; methods: of the intervals; notes: one
-    line each for the protocols, by the number in the headings, for the methods, the ranks and whatever a reader has to
-    know."""
+    """aspect: "" where several share it; headline: whether it has a metric by which models are ranked; rows: a model's
+    name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks: one a row,
+    "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made; methods: of
+    the intervals; notes: one line each for the protocols, by the number in the headings, for the methods, the ranks and
+    whatever a reader has to know."""
 
     title: str
+    aspect: str
     headline: bool
     measures: list[Measure]
     rows: list[tuple[str, list[Entry | None]]]
@@ -140,7 +141,7 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
             for told, part in parts:
                 differs = f" ({told})" if told else ""
                 front = _front(asked, part) if len(parts) == 1 else []
-                yield _board(f"{title}{words}{differs}", part, front, choice)
+                yield _board((f"{title}{words}{differs}", str(aspect)), part, front, choice)
 
 
 _Made = dict[Asked, Conditions]  # how each number was made; one without a metric is for all of its task
@@ -205,7 +206,7 @@ def _told(part: _Made, fields: Mapping[str, set[Asked]]) -> str:
     return plain(", ".join(said))
 
 
-def _board(title: str, runs: pd.DataFrame, front: Sequence[str], choice: Choice) -> Board:
+def _board(called: tuple[str, str], runs: pd.DataFrame, front: Sequence[str], choice: Choice) -> Board:
     asked = summarise(runs)
     asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
     good, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
@@ -226,7 +227,7 @@ def _board(title: str, runs: pd.DataFrame, front: Sequence[str], choice: Choice)
     own = [Runs(name, *map(int, seeds.loc[name])) for name in names]
     marked = [f"[{number}] {text}" for text, number in numbered.items() if number]
     return Board(
-        title,
+        *called,
         bool(lead.iloc[0]["headline"]),
         [_measure(first, numbered[protocol(first)]) for first in firsts],
         [(_with_seeds(run), [column.get(run.name) for column in entries]) for run in own],
