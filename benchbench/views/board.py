@@ -99,10 +99,10 @@ class Runs(NamedTuple):
 @dataclass(frozen=True)
 class Board:
     """aspect: "" where several share it; headline: whether it has a metric by which models are ranked; rows: a model's
-    name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks: one a row,
-    "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made; methods: of
-    the intervals; notes: one line each for the protocols, by the number in the headings, for the methods, the ranks and
-    whatever a reader has to know."""
+    name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks: one a
+    row, "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made; methods:
+    of the intervals; notes: one line each for the protocols, by the number in the headings, for the methods, the ranks
+    and whatever a reader has to know."""
 
     title: str
     aspect: str

@@ -38,8 +38,8 @@ def _ungrouped(svg: str) -> str:
     """Without groups that say nothing."""
     open_groups: list[bool] = []
     kept: list[str] = []
-    for piece in re.split(r"(<g>|<g [^>]*>|</g>)", svg):
-        if piece.startswith("<g") and piece.endswith(">"):
+    for piece in re.split(r"(<g>|<g [^>]*[^>/]>|</g>)", svg):
+        if re.fullmatch(r"<g>|<g [^>]*[^>/]>", piece):
             open_groups.append(piece != "<g>")
             kept.append(piece if open_groups[-1] else "")
         elif piece == "</g>":

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -349,6 +350,7 @@ def test_figures_are_svg_without_a_fixed_size() -> None:
         assert " height=" not in head
         assert "viewBox" in head
         assert "currentColor" in svg
+        ElementTree.fromstring(svg)  # well-formed
         assert "#010203" not in svg
     assert "y $a_b$ &lt;c&gt;" in drawn[0]
     assert drawn[0] == plane(points, "x", "y $a_b$ <c>", looks, front=["a", "b"])
