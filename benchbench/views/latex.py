@@ -18,6 +18,7 @@ from typing import Literal
 from benchbench.views.board import DAGGER, Board
 from benchbench.views.paper_names import escape_tex, paper_name
 from benchbench.views.tex_width import tex_width
+from benchbench.views.text import plain
 
 Interval = Literal["brackets", "pm", "none"]
 WIDTH = 397.0  # pt: the text of a NeurIPS paper, 5.5 in
@@ -83,6 +84,7 @@ def _table(board: Board, interval: Interval, transpose: bool) -> str:
     return "\n".join(
         [
             *(f"% {note}" for note in board.notes[len(board.protocols) :]),
+            *_medians(board),
             r"\begin{table}",
             r"\centering\small\setlength{\tabcolsep}{4pt}\sisetup{detect-weight,mode=text}",
             rf"\caption{{{_caption(board, interval, transpose)}}}",
@@ -92,6 +94,14 @@ def _table(board: Board, interval: Interval, transpose: bool) -> str:
             "",
         ]
     )
+
+
+def _medians(board: Board) -> Iterator[str]:
+    """Comments on means in which seeds count that collapsed."""
+    for run, (_, entries) in zip(board.runs, board.rows, strict=True):
+        for measure, entry in zip(board.measures, entries, strict=True):
+            if entry is not None and "(median" in entry.text:
+                yield plain(f"% {run.name}, {measure.short}: {entry.text}")
 
 
 def _names(board: Board) -> list[str]:

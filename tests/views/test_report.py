@@ -313,7 +313,7 @@ def test_it_opens_with_models_and_metrics(tmp_path: Path, make_row: MakeRow) -> 
     assert '<td class="best"><span>10.50</span> <small>[5.731, 19.24]</small></td>' in models
     assert "class=" not in landmarks.partition("</tbody>")[0]
     heads = re.findall(r'<th scope="col">(.*?)</th>', models)
-    assert heads == ["model", "fd ↓ [1]", "precision ↑ [1]"]
+    assert heads == ["model", "rank", "fd ↓ [1]", "precision ↑ [1]"]
     assert opening.count("<li>[1] 1000 images against 1437, efficientnet_lite0") == 1
 
 
