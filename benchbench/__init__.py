@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
     from benchbench.verbs.check import check
+    from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.leaderboard import leaderboard
@@ -32,6 +33,7 @@ __all__ = [
     "Scorer",
     "__version__",
     "check",
+    "cite",
     "compare",
     "doctor",
     "evaluate",
@@ -58,6 +60,7 @@ __all__ = [
 _LAZY = {
     "Scorer": "benchbench.runner.scorer",
     "check": "benchbench.verbs.check",
+    "cite": "benchbench.verbs.cite",
     "compare": "benchbench.verbs.compare",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",

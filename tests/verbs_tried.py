@@ -21,6 +21,7 @@ VERBS = {
     "check": ["check", "runs", "--baseline", "base"],
     "leaderboard": ["leaderboard"],
     "report": ["report"],
+    "cite": ["cite"],
     "list": ["list", "models"],
     "doctor": ["doctor"],
     "migrate": ["migrate", "runs"],

@@ -14,6 +14,7 @@ import click
 
 import benchbench
 from benchbench.cli.check import Verdict, check
+from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
@@ -63,7 +64,20 @@ def cli() -> None:
     check_memory_limit()
 
 
-for verb in (run, suite, evaluate, stats, compare, check, leaderboard, report, list_things, doctor, migrate):
+for verb in (
+    run,
+    suite,
+    evaluate,
+    stats,
+    compare,
+    check,
+    leaderboard,
+    report,
+    cite,
+    list_things,
+    doctor,
+    migrate,
+):
     cli.add_command(verb)
 
 

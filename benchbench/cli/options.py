@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -35,10 +36,33 @@ class OutputFile(Location):
 
 OUT = click.option("--out", type=Location(), default=OUTPUT, show_default=True, help="Where records go.")
 FOLDER = click.argument("folder", type=Location(), default=OUTPUT)
+FOLDERS = click.argument("folder", type=Location(), nargs=-1)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(1, MOST_BATCH), help="Images at once when scoring; changes no number."
 )
+
+
+def board_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Which records, models and metrics a board is of."""
+    options = (
+        click.option("--where", metavar="NAME=VALUE,…", help="Only such records: model=vae,dataset=digits."),
+        click.option(
+            "--models", metavar="NAME,…", multiple=True, help="Only these models; *gan* is a pattern."
+        ),
+        click.option("--metrics", metavar="NAME,…", multiple=True, help="Only these metrics, such as fd,kd."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def folders_of(named: Sequence[Path], verb: str) -> list[Path]:
+    """The folders that were named, or the default one; raises as `check_default_folder`."""
+    folders = list(named) or [OUTPUT]
+    for folder in folders:
+        check_default_folder(folder, verb)
+    return folders
 
 
 def check_default_folder(folder: Path, verb: str) -> None:

@@ -190,24 +190,32 @@ def records(root: Path) -> Iterator[Record]:
 
     A `run.json` or `metrics.csv` that is no record of ours is named in a `SkippedWarning` and skipped.
     """
-    if not root.is_dir():
-        raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
+    return records_below([root])
+
+
+def records_below(roots: Iterable[Path]) -> Iterator[Record]:
+    """`records` of several folders, one after the other; a record that lies in two of them, since one folder is within
+    the other, comes once."""
     by_cell: dict[str, Path] = {}
-    for folder, files in _folders(root):
-        if RUN not in files and METRICS not in files:
-            continue
-        if (why := foreign(folder, files)) is not None:
-            warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
-        elif RUN in files:
-            run = read_manifest(folder / RUN)
-            twin = by_cell.setdefault(run.cell, folder)
-            if twin != folder:
-                raise InputError(
-                    f"the same cell is in {twin} and in {folder}; read the two folders one by one or delete one"
-                )
-            yield folder, run
-        else:
-            raise damaged(folder / METRICS, f"has no {RUN} beside it")
+    for root in roots:
+        if not root.is_dir():
+            raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
+        for folder, files in _folders(root):
+            if RUN not in files and METRICS not in files:
+                continue
+            if (why := foreign(folder, files)) is not None:
+                warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
+            elif RUN in files:
+                run = read_manifest(folder / RUN)
+                twin = by_cell.setdefault(run.cell, folder)
+                if twin is folder:
+                    yield folder, run
+                elif os.path.realpath(twin) != os.path.realpath(folder):
+                    raise InputError(
+                        f"the same cell is in {twin} and in {folder}; read the two folders one by one or delete one"
+                    )
+            else:
+                raise damaged(folder / METRICS, f"has no {RUN} beside it")
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -32,7 +32,7 @@ from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
-from benchbench.results.load import load_failures, records, results_of, which_seed
+from benchbench.results.load import load_failures, records_below, results_of, which_seed
 from benchbench.results.recipes import settings_of
 from benchbench.results.record import COLUMNS
 from benchbench.results.settings import setting_text
@@ -96,7 +96,7 @@ def _select(text: str, results: Path, hand: Hand) -> Records:
     if os.path.isdir(folder := os.path.expanduser(text)):  # of whatever may not be a path at all it is none
         return _read(Path(folder))
     if "=" in text:
-        return _group(text, results, *hand())
+        return group(text, results, hand())
     if re.fullmatch(r"[0-9a-f]{4,64}", text):
         return _cell(text, results, *hand())
     revision, colon, path = text.partition(":")
@@ -115,8 +115,14 @@ def _read(path: Path) -> Records:
 
 
 def _everything(path: Path) -> Records:
-    found = list(records(path))
-    return results_of(found), load_failures(path), {run.cell: settings_of(run) for _, run in found}
+    return everything_below([path])
+
+
+def everything_below(paths: Sequence[Path]) -> Records:
+    """Rows, failures and settings of all that lies below some folders."""
+    found = list(records_below(paths))
+    failures = pd.concat([load_failures(path) for path in paths]).drop_duplicates("path", ignore_index=True)
+    return results_of(found), failures, {run.cell: settings_of(run) for _, run in found}
 
 
 def _that_are_there(found: Records, path: Path) -> Records:
@@ -138,9 +144,9 @@ def _cell(key: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, r
     return rows[rows["cell"] == cells[0]], failures[:0], recipes
 
 
-def _group(
-    text: str, results: Path, rows: pd.DataFrame, failures: pd.DataFrame, recipes: _Recipes
-) -> Records:
+def group(text: str, results: Path | str, found: Records) -> Records:
+    """Of records those that `model=vae,dataset=digits` names. results: where they lie, as errors call it."""
+    rows, failures, recipes = found
     settings = {name for own in recipes.values() for name in own}
     for column, value in _conditions(text, settings).items():
         if column not in COLUMNS:
@@ -194,7 +200,7 @@ def _texts(column: pd.Series) -> pd.Series:
     return texts.str.lower() if column.dtype == "boolean" else texts
 
 
-def _there_is(results: Path, rows: pd.DataFrame) -> str:
+def _there_is(results: Path | str, rows: pd.DataFrame) -> str:
     names = [
         f"{model} on {dataset}"
         for model, dataset in sorted(set(zip(rows["model"], rows["dataset"], strict=True)))

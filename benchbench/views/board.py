@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -28,6 +28,7 @@ from benchbench.results.claims.conditions import (
 from benchbench.results.claims.numbers import Asked, Number, numbers
 from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
+from benchbench.views.choice import EVERYTHING, Choice, chosen, place_of
 from benchbench.views.text import (
     arrow,
     by_aspect,
@@ -54,43 +55,93 @@ INTERVALS = "intervals: "  # before the methods, in the notes of a board
 
 @dataclass(frozen=True)
 class Entry:
-    """One place on a board. rank: 1 best, 2 second, 0 anything else; None where nothing was asked."""
+    """One place on a board. rank: 1 best, 2 second, 0 anything else; bounds: value, low and high as numbers; None where
+    there are none."""
 
     text: str
     interval: str = ""
     rank: int = 0
+    bounds: tuple[float, float | None, float | None] | None = field(default=None, compare=False)
+    busy: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of a board. protocol: its place among the board's `protocols`, from 1; 0 for none."""
+
+    metric: str
+    extractor: str
+    unit: str
+    arrow: str
+    protocol: int
+
+    @property
+    def short(self) -> str:
+        """The name without that of the extractor, which the numbered note names."""
+        return short_name(self.metric, self.extractor or None)
+
+    @property
+    def heading(self) -> str:
+        """`fd ↓ [1]`."""
+        unit = f" ({self.unit})" if self.unit else ""
+        mark = f"[{self.protocol}]" if self.protocol else ""
+        return plain(" ".join(filter(None, [self.short + unit, self.arrow, mark])))
+
+
+class Runs(NamedTuple):
+    """What stands behind a row of a board."""
+
+    name: str
+    n_seeds: int
+    n_collapsed: int
 
 
 @dataclass(frozen=True)
 class Board:
-    """headings: one a column; rows: a model's name and an `Entry` or None a column, of which the last `n_controls`
-    are controls; ranks: one a row, "" for a model without one, and none at all where nothing is ranked; notes: one
-    line each for the protocols, by the number in the headings, for the methods of the intervals, the ranks and
-    whatever a reader has to know."""
+    """aspect: "" where several share it; headline: whether it has a metric by which models are ranked; rows: a model's
+    name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks: one a
+    row, "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made; methods:
+    of the intervals; notes: one line each for the protocols, by the number in the headings, for the methods, the ranks
+    and whatever a reader has to know."""
 
     title: str
     aspect: str
-    headings: list[str]
+    headline: bool
+    measures: list[Measure]
     rows: list[tuple[str, list[Entry | None]]]
+    runs: list[Runs]
     n_controls: int = 0
     ranks: list[str] = field(default_factory=list)
+    protocols: list[str] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def headings(self) -> list[str]:
+        """One a column."""
+        return [measure.heading for measure in self.measures]
 
-def boards(frame: pd.DataFrame) -> Iterator[Board]:
-    """The boards of a table from `load_results`, by dataset, task, direction and aspect. Rows are ordered by the
-    first column, best first; ties and models without a number there by name."""
+
+def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
+    """The boards of a table from `load_results`, by dataset, task, direction and aspect; where columns are chosen, all
+    aspects on one. Rows are ordered by the first column, best first; ties and models without a number there by name.
+
+    Raises `InputError` where `choice` names what is not there.
+    """
+    frame = chosen(frame, choice)
     for which, asked in complete(frame).groupby(["dataset", "task", "direction"], sort=True):
         dataset, task, direction = map(str, which)
         title = f"{plain(dataset)}: {task_words(task, direction)}"
-        aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
+        aspects: list[tuple[Any, pd.DataFrame]] = [((0, ""), asked)]
+        if not choice.columns:
+            aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
         for (_, aspect), rows in aspects:
             words = f": {plain(aspect).replace('_', ' ')}" if len(aspects) > 1 else ""
             parts = apart(rows)
             for told, part in parts:
                 differs = f" ({told})" if told else ""
                 front = _front(asked, part) if len(parts) == 1 else []
-                yield _board(f"{title}{words}{differs}", str(aspect), part, front)
+                yield _board((f"{title}{words}{differs}", str(aspect)), part, front, choice)
 
 
 _Made = dict[Asked, Conditions]  # how each number was made; one without a metric is for all of its task
@@ -155,31 +206,37 @@ def _told(part: _Made, fields: Mapping[str, set[Asked]]) -> str:
     return plain(", ".join(said))
 
 
-def _board(title: str, aspect: str, runs: pd.DataFrame, front: Sequence[str]) -> Board:
+def _board(called: tuple[str, str], runs: pd.DataFrame, front: Sequence[str], choice: Choice) -> Board:
     asked = summarise(runs)
     asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
     good, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
     lost = failures[~failures["metric"].isin(good["metric"])]
     placed = pd.concat([good, lost]).assign(standing=standing)
-    columns = [column for _, column in placed.groupby(["standing", "metric"], sort=True)]
+    placed["place"] = [place_of(row, choice.order) for _, row in placed.iterrows()] if choice.order else 0
+    columns = [column for _, column in placed.groupby(["place", "standing", "metric"], sort=True)]
     firsts = [column.iloc[0] for column in columns]
     protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
-    numbered = {text: f" [{n}]" if text else "" for n, text in enumerate(protocols, start=1)}
+    numbered = {text: n if text else 0 for n, text in enumerate(protocols, start=1)}
     controls = set(asked.loc[asked["control"].fillna(False).astype(bool), "name"])
     entries = [_entries(column, failures) for column in columns]
     names = sorted(set(asked["name"]), key=lambda name: (name in controls, _place(columns[0], name), name))
-    ranks = _ranks(columns[0], runs)
+    lead = next((column for column in columns if column.iloc[0]["headline"]), columns[0])
+    ranks = _ranks(lead, runs) if choice.ranked else {}
     seeds = asked.groupby("name")[["n_seeds", "n_collapsed"]].max()
-    notes = [f"{mark.strip()} {text}" for text, mark in numbered.items() if text]
+    own = [Runs(name, *map(int, seeds.loc[name])) for name in names]
+    marked = [f"[{number}] {text}" for text, number in numbered.items() if number]
     return Board(
-        title,
-        aspect,
-        [_short(first) + numbered[protocol(first)] for first in firsts],
-        [(_with_seeds(name, *seeds.loc[name]), [column.get(name) for column in entries]) for name in names],
+        *called,
+        bool(lead.iloc[0]["headline"]),
+        [_measure(first, numbered[protocol(first)]) for first in firsts],
+        [(_with_seeds(run), [column.get(run.name) for column in entries]) for run in own],
+        own,
         len(controls),
         [str(ranks.get(name, "")) for name in names] if ranks else [],
-        notes + list(_notes(asked, runs, firsts[0], ranks, controls, front)),
+        [text for text in protocols if text],
+        sorted(set(asked["interval"].dropna())),
+        marked + list(_notes(asked, runs, lead.iloc[0], ranks, controls, front)),
     )
 
 
@@ -275,7 +332,13 @@ def _short(row: pd.Series) -> str:
     return heading({**row, "metric": short_name(row["metric"], row["extractor"])})
 
 
-def _with_seeds(name: str, n_seeds: Any, n_collapsed: Any) -> str:
+def _measure(row: pd.Series, protocol: int) -> Measure:
+    extractor = "" if pd.isna(row["extractor"]) else str(row["extractor"])
+    return Measure(str(row["metric"]), extractor, str(row["unit"]), arrow(row["higher_is_better"]), protocol)
+
+
+def _with_seeds(run: Runs) -> str:
+    name, n_seeds, n_collapsed = run
     said = [f"{n_seeds} seeds"] if n_seeds > 1 else []
     said += [f"{n_collapsed} collapsed" if n_seeds > 1 else "collapsed"] if n_collapsed else []
     return f"{name} ({', '.join(said)})" if said else name
@@ -301,7 +364,9 @@ def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
         median = f" (median {median})" if (median := dead_median(row)) else ""
         failed = f" ({row['n_failed']} failed)" if row["n_failed"] else ""
         text = number(row["value"]) + (DAGGER if doubtful else "") + median + failed
-        entries[row["name"]] = Entry(text, interval(row), rank)
+        low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
+        bounds = (float(row["value"]), low, high)
+        entries[row["name"]] = Entry(text, interval(row), rank, bounds, doubtful)
     return entries
 
 

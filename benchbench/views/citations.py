@@ -13,9 +13,11 @@ from importlib.resources import files
 
 import pandas as pd
 
+from benchbench import __version__
 from benchbench.results.claims.conditions import short_name
 from benchbench.views.text import plain
 
+ITSELF = "benchbench"  # what its own entry is cited by
 # No paper, and none is missed.
 CONTROLS = ("real", "memorizer", "collapsed", "noise", "identity", "degraded", "independent-pixels")
 # Formulas of textbooks, and networks of the project's own (those of `cnn_*` are cited by what they judge).
@@ -45,9 +47,10 @@ class Reference:
 
 
 def bibtex(frame: pd.DataFrame) -> str:
-    """The entries behind a table from `load_results`, in the order of the file; a model or dataset without one is
-    a comment, since silence would look like nothing to cite. The same table gives the same bytes."""
-    names = _names(frame)
+    """The entries behind a table from `load_results`, benchbench's own first, in the order of the file; a model or
+    dataset without one is a comment, since silence would look like nothing to cite. The same table gives the same
+    bytes."""
+    names = {ITSELF} | _names(frame)
     asked = set(frame["model"]) | set(frame["dataset"])
     entries = [
         reference
@@ -55,7 +58,9 @@ def bibtex(frame: pd.DataFrame) -> str:
         if any(fnmatchcase(name, pattern) for name in names for pattern in reference.names)
     ]
     notes = [f"% {plain(name)}: no entry is known; cite its authors\n" for name in uncited(sorted(asked))]
-    return "\n".join([*(entry.text for entry in entries), *notes])
+    return "\n".join([*(entry.text for entry in entries), *notes]).replace(
+        "{Version VERSION}", f"{{Version {__version__}}}"
+    )
 
 
 def references() -> list[Reference]:

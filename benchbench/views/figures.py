@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from benchbench.views.curves import ALARM, Alarm
+from benchbench.views.smaller_svg import smaller_svg
 from benchbench.views.text import arrow, plain
 
 # Okabe & Ito 2008: told apart by people who do not see red and green alike, on white and on black.
@@ -33,6 +34,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and is small
     "font.family": "sans-serif",
     "font.size": 10,
+    "path.simplify_threshold": 0.5,  # pixels
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     "axes.spines.top": False,
@@ -167,16 +169,13 @@ def _joined(axis: Axes, front: Sequence[tuple[Point, Point]]) -> None:
 
 
 def _svg(figure: Figure) -> str:
-    """The `<svg>` element alone, without a fixed size or a background."""
+    """The `<svg>` element alone, without a fixed size or a background, and without what takes room and says nothing."""
     out = io.StringIO()
     # No date and no version: the bytes are a function of what is drawn.
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     text = text[text.index("<svg") :].replace(_INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub(
-        r'(<svg[^>]*?) width="[^"]*"',
-        r"\1",
-        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1),
-        count=1,
-    )
+    for size in ("height", "width"):
+        text = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", text, count=1)
+    return smaller_svg(text)

@@ -7,7 +7,6 @@ written, so each format escapes whatever it could take for its own syntax.
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,21 +15,10 @@ import pandas as pd
 from benchbench.core.errors import InputError, unknown_name
 from benchbench.results.summary import summarise
 from benchbench.views.board import Board, Entry, boards
+from benchbench.views.choice import EVERYTHING, Choice, chosen, for_paper
+from benchbench.views.latex import Interval, latex_tables
+from benchbench.views.layout import laid_out
 from benchbench.views.text import escape_markdown
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",  # the default font has other signs in these three places, and no ²
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "²": r"$^2$",
-    "†": r"$\dagger$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    **{character: rf"\{character}" for character in "&%$#_{}"},
-}
 
 
 @dataclass(frozen=True)
@@ -44,42 +32,53 @@ class _Syntax:
     board: Callable[[str, list[list[str]], list[str], int], str]
 
 
-def leaderboard(frame: pd.DataFrame, *, format: str = "markdown") -> str:
-    """All boards of a table from `load_results`, as "markdown", "latex" (booktabs), "html" or "csv".
+def leaderboard(
+    frame: pd.DataFrame,
+    *,
+    format: str = "markdown",
+    choice: Choice = EVERYTHING,
+    interval: Interval = "brackets",
+) -> str:
+    """All boards of a table from `load_results`, as "markdown", "latex" (booktabs, siunitx), "html" or "csv".
 
-    One table an aspect, as wide as a page bears. Means over seeds with their interval, the best of a column bold,
-    the second underlined, controls below a rule. CSV is the tidy summary instead, every digit kept. Raises
-    `InputError` for an unknown format or an empty table.
+    One table an aspect. Means over seeds with their interval, the best of a column bold, the second underlined,
+    controls below a rule. LaTeX is for a paper (`views.latex`): without what the machine had a part in, unless `choice`
+    names it, and with `interval` as brackets, as ± or not at all. CSV is the tidy summary instead, every digit kept.
+    Raises `InputError` for an unknown format, an empty table, and a name in `choice` that is not there.
     """
     if frame.empty:
         raise InputError("there are no numbers to rank: the results are empty")
     if format == "csv":
-        return summarise(frame).to_csv(index=False, lineterminator="\n")
+        return summarise(rows_chosen(frame, choice)).to_csv(index=False, lineterminator="\n")
+    if format == "latex":
+        kept, left_out = for_paper(frame, choice)
+        return latex_tables(boards(kept, choice), left_out, interval=interval, transpose=choice.transpose)
     if format not in _SYNTAXES:
-        raise unknown_name("format", format, ["csv", *_SYNTAXES])
-    return "\n".join(_render(board, _SYNTAXES[format]) for board in boards(frame))
+        raise unknown_name("format", format, ["csv", "latex", *_SYNTAXES])
+    return "\n".join(_render(board, choice.transpose, _SYNTAXES[format]) for board in boards(frame, choice))
 
 
-def _render(board: Board, syntax: _Syntax) -> str:
-    def cell(entry: Entry | None) -> str:
-        if entry is None:
-            return ""
-        pattern = {1: syntax.best, 2: syntax.second}.get(entry.rank, "{}")
-        return f"{pattern.replace('{}', syntax.escape(entry.text))} {syntax.escape(entry.interval)}".rstrip()
+def rows_chosen(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """For formats that are for programs, whose columns are always the same."""
+    if choice.columns or choice.transpose:
+        raise InputError(
+            "csv and parquet have columns of their own, the same for every table; --metrics and --models choose lines"
+        )
+    return chosen(frame, choice)
 
-    ranked = ["rank"] if board.ranks else []
-    header = [syntax.escape(text) for text in ("model", *ranked, *board.headings)]
-    rows = [
-        [syntax.escape(name), *map(syntax.escape, board.ranks[i : i + 1]), *map(cell, entries)]
-        for i, (name, entries) in enumerate(board.rows)
-    ]
+
+def _render(board: Board, transpose: bool, syntax: _Syntax) -> str:
+    def written(cell: Entry | str | None) -> str:
+        if cell is None or isinstance(cell, str):
+            return syntax.escape(cell or "")
+        pattern = {1: syntax.best, 2: syntax.second}.get(cell.rank, "{}")
+        return f"{pattern.replace('{}', syntax.escape(cell.text))} {syntax.escape(cell.interval)}".rstrip()
+
+    layout = laid_out(board, transpose=transpose)
+    header = [syntax.escape(text) for text in (layout.corner, *layout.heads)]
+    rows = [[syntax.escape(name), *map(written, cells)] for name, cells in layout.rows]
     notes = [syntax.escape(note) for note in board.notes]
-    return syntax.board(syntax.escape(board.title), [header, *rows], notes, board.n_controls)
-
-
-def _escape_latex(text: str) -> str:
-    escaped = "".join(_LATEX.get(character, character) for character in text)
-    return re.sub(r"(?<!\w)-(?=\d)", "$-$", escaped)  # a minus, not a hyphen
+    return syntax.board(syntax.escape(board.title), [header, *rows], notes, layout.n_controls)
 
 
 def _ruled(lines: list[str], n_controls: int, rule: str) -> list[str]:
@@ -95,31 +94,6 @@ def _markdown(title: str, rows: list[list[str]], notes: list[str], n_controls: i
     body = _ruled(body, n_controls, f"| {' | '.join(['–'] * len(rows[0]))} |")
     return "\n".join(
         [f"### {title}", "", header, f"|{rule}|", *body, "", *[f"{note}  " for note in notes], ""]
-    )
-
-
-def _latex(title: str, rows: list[list[str]], notes: list[str], n_controls: int) -> str:
-    header, *body = [f"{' & '.join(row)} \\\\" for row in rows]
-    # What follows \\ must not begin with a bracket or a star, which would be read as its arguments.
-    return "\n".join(
-        [
-            r"% needs \usepackage{booktabs}",
-            r"\begin{table}",
-            rf"\caption{{{title}. {'; '.join(notes)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}",
-            r"\toprule",
-            header,
-            r"\midrule",
-            *_ruled(
-                [f"{{}}{line}" if line.startswith(("[", "*")) else line for line in body],
-                n_controls,
-                r"\midrule",
-            ),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
     )
 
 
@@ -140,6 +114,5 @@ def _html(title: str, rows: list[list[str]], notes: list[str], n_controls: int) 
 
 _SYNTAXES = {
     "markdown": _Syntax(escape_markdown, "**{}**", "<u>{}</u>", _markdown),
-    "latex": _Syntax(_escape_latex, r"\textbf{{}}", r"\underline{{}}", _latex),
     "html": _Syntax(html.escape, "<strong>{}</strong>", "<u>{}</u>", _html),
 }

@@ -1,8 +1,8 @@
 """The report: everything below a folder of records as one HTML file that needs nothing else.
 
-Pattern: records become plain values (`_Section`, `ReportModel`, `_Line`), figures become SVG text, pictures become data
-URIs, and `report.html.j2` lays them out with every name escaped. The page reads without JavaScript; with it the
-table sorts and filters. The same records give the same bytes.
+Pattern: records become plain values (`_Section`, `PageBoard`, `ReportModel`, `_Line`), figures become SVG text,
+pictures become data URIs, and `report.html.j2` lays them out with every name escaped. The page reads without
+JavaScript; with it the table sorts and filters. The same records give the same bytes.
 
 Scope: reads records only. A folder of thousands of cells gives the table and the figures of all; pictures and
 curves are of the first seed's record of each model, so the page stays a size that a browser opens.
@@ -26,6 +26,7 @@ from benchbench.results.load import load_failures, records, results_of, which_se
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name
 from benchbench.views.planes import higher_is_better, planes
+from benchbench.views.report_boards import PageBoard, page_boards
 from benchbench.views.report_model import PageRecord, ReportFigure, ReportModel, page_of, report_model
 from benchbench.views.text import (
     by_aspect,
@@ -62,7 +63,10 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Section:
+    """boards: the headline's first."""
+
     dataset: str
+    boards: list[PageBoard]
     summary: list[str]
     figures: list[ReportFigure]
     models: list[ReportModel]
@@ -142,7 +146,7 @@ def _section(
         if name in by_model
     ]
     words = [plain(sentence) for sentence in _in_words(summary, frame, lead)]
-    return _Section(plain(title), words, planes(summary, lead, looks), models)
+    return _Section(plain(title), page_boards(frame), words, planes(summary, lead, looks), models)
 
 
 def _lead(summary: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@ come from. Reads the records of one model, one a seed; pictures and facts are th
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -29,6 +28,7 @@ from benchbench.results.touched import damaged
 from benchbench.results.words import mode_words
 from benchbench.views import figures
 from benchbench.views.curves import Alarm
+from benchbench.views.page_pictures import page_picture
 from benchbench.views.text import plain
 
 # Of records that do not list their artefacts: by kind, which is the file's name before .png.
@@ -171,7 +171,7 @@ def _by_kind(name: str, folder: Path, run: Page) -> Iterator[ReportArtefacts]:
             if not artefact.file.endswith(".png"):
                 group.files.append(_named(folder, artefact, caption, run.files[artefact.file], there))
             elif there:
-                group.pictures.append(ReportPicture(caption, _data_uri(content)))
+                group.pictures.append(ReportPicture(caption, page_picture(content)))
         if group.pictures or group.files:
             yield group
 
@@ -276,7 +276,3 @@ def _facts(runs: Sequence[PageRecord]) -> list[tuple[str, str]]:
         ("packages", f"Python {provenance.python}, {packages}"),
     ]
     return [(what, plain(which)) for what, which in facts if which]
-
-
-def _data_uri(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode()

@@ -21,6 +21,8 @@ from benchbench.core.errors import InputError
 from benchbench.results.older import directed
 from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.board import INTERVALS, Board, Entry, boards
+from benchbench.views.choice import EVERYTHING, Choice
+from benchbench.views.layout import Layout, laid_out
 from benchbench.views.text import (
     by_aspect,
     direction_words,
@@ -90,7 +92,7 @@ class _Note:
 _EMPTY = (Text(""), Text(""), Text(""))
 
 
-def frame_table(frame: pd.DataFrame) -> Group:
+def frame_table(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Group:
     """Models side by side, one board per dataset, task, direction and aspect: mean over seeds, best in bold with a `*`.
 
     Only numbers made under one set of conditions share a board. A board takes the width that it is given: columns
@@ -99,37 +101,37 @@ def frame_table(frame: pd.DataFrame) -> Group:
     if frame.empty:
         raise InputError("there are no numbers to compare: the results are empty")
     parts: list[Any] = []
-    for board in boards(frame):
-        parts += [*([Text()] if parts else []), _blocks(board), Text(), *map(Text, _remarks(board))]
+    for board in boards(frame, choice):
+        shown = _blocks(board.title, laid_out(board, transpose=choice.transpose))
+        parts += [*([Text()] if parts else []), shown, Text(), *map(Text, _remarks(board, choice.transpose))]
     return Group(*parts)
 
 
-def _remarks(board: Board) -> Iterator[str]:
+def _remarks(board: Board, transposed: bool) -> Iterator[str]:
     """The notes of a board, without the methods of intervals, which the terminal has no room for; what `*` means."""
     yield from (note for note in board.notes if not note.startswith(INTERVALS))
     if any(entry is not None and entry.rank == 1 for _, entries in board.rows for entry in entries):
-        yield "* the best of its column"
+        yield f"* the best of its {'row' if transposed else 'column'}"
 
 
 HEADING = 13  # characters a line of a board's heading; "efficientnet_", the longest piece of common names
 
 
-def _blocks(board: Board) -> Blocks:
+def _blocks(title: str, layout: Layout) -> Blocks:
     columns = [
-        Column(folded(heading_, HEADING), [_entry(entries[place]) for _, entries in board.rows])
-        for place, heading_ in enumerate(board.headings)
+        Column(folded(head, HEADING), [_cell(cells[place]) for _, cells in layout.rows])
+        for place, head in enumerate(layout.heads)
     ]
-    ranks = [Column("rank", board.ranks)] if board.ranks else []
-    names = Column("model", [name for name, _ in board.rows])
-    return Blocks(board.title, names, [*ranks, *columns], (len(board.rows) - board.n_controls,))
+    names = Column(layout.corner, [name for name, _ in layout.rows])
+    return Blocks(title, names, columns, (len(layout.rows) - layout.n_controls,))
 
 
-def _entry(entry: Entry | None) -> Text:
+def _cell(cell: Entry | str | None) -> Text | str:
     """With a median, or how many runs failed, on a line of its own."""
-    if entry is None:
-        return Text("")
-    value, *more = re.split(r" (?=\()", entry.text)
-    text = Text(f"{value} *" if entry.rank == 1 else f"{value}  ", style="bold" if entry.rank == 1 else "")
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    value, *more = re.split(r" (?=\()", cell.text)
+    text = Text(f"{value} *" if cell.rank == 1 else f"{value}  ", style="bold" if cell.rank == 1 else "")
     for said in more:
         text.append(f"\n{said}", style="not bold")
     return text

@@ -13,6 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import benchbench
 from benchbench.cli import cli
 from benchbench.core.errors import InputError
 from benchbench.results.manifest import RunFacts
@@ -24,6 +25,7 @@ from benchbench.runner.run import run_cells
 READERS = {
     "leaderboard": "leaderboard results",
     "report": "report results",
+    "cite": "cite results",
     "compare model=vae 'model=beta-vae'": "compare model=vae model=beta-vae --results results",
     "compare --plan model=vae": "compare model=vae --results results",
 }
@@ -68,9 +70,11 @@ def folders_by_default() -> dict[str, Path]:
 def test_every_verb_and_python_mean_the_same_folder() -> None:
     """Those that write and those that read. No option of any verb has the published store as its default."""
     writers = {f"{verb} out" for verb in ("run", "suite", "evaluate")}
-    readers = {"leaderboard folder", "report folder", "check candidate", "compare results"}
+    readers = {"report folder", "check candidate", "compare results"}
     assert folders_by_default() == dict.fromkeys(writers | readers, Path("runs"))
     assert inspect.signature(run_cells).parameters["out"].default == Path("runs")
+    for verb in (benchbench.leaderboard, benchbench.cite):
+        assert inspect.signature(verb).parameters["folder"].default == Path("runs")
     for verb in cli.commands.values():
         assert isinstance(verb, click.Command)
         assert not [x.name for x in verb.params if str(x.default).strip("/") == "results"]

@@ -1,6 +1,7 @@
 // What a person would try on the report, written into the page as JSON for the test to read.
 window.addEventListener("load", async () => {
   const out = { errors: [] };
+  out.height = document.documentElement.scrollHeight;
   window.addEventListener("error", (e) => out.errors.push(String(e.message)));
   const table = document.getElementById("table");
   const shown = () => [...table.tBodies[0].rows].filter((row) => !row.hidden);
@@ -16,10 +17,12 @@ window.addEventListener("load", async () => {
   const box = document.getElementById("filter");
   box.value = "DCGAN recall";
   box.dispatchEvent(new Event("input"));
-  out.filtered = cells(2).map((name, i) => [name, cells(4)[i]]);
+  out.filtered = cells(0).map((name, i) => [name, cells(1)[i]]);
   out.status = document.getElementById("shown").textContent;
   box.value = "";
   box.dispatchEvent(new Event("input"));
+  for (const part of document.querySelectorAll("details")) part.open = true;
+  out.rows = shown().map((row) => row.getBoundingClientRect().height);
   for (const image of document.images) {
     image.loading = "eager";
     try { await image.decode(); } catch (e) { out.errors.push("image: " + e); }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from benchbench import __version__
 from benchbench.core.registry import DATASETS, EXTRACTORS, METRICS, MODELS
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
@@ -31,11 +32,19 @@ def test_entries_are_well_formed() -> None:
 
 
 def test_only_what_stands_in_the_table_is_cited(make_row: Callable[..., Row]) -> None:
-    """A VAE on digits scored by the Fréchet distance on one network: four papers; a stranger is a comment that
-    stays one line whatever its name."""
+    """A VAE on digits scored by the Fréchet distance on one network: four papers, after benchbench itself in the
+    version that is installed; a stranger is a comment that stays one line whatever its name."""
     rows = [make_row(), make_row(model="my\nmodel", cell="b" * 16)]
     text = bibtex(to_frame(rows))
     keys = re.findall(r"@\w+\{(\w+),", text)
-    assert keys == ["kingma2014vae", "heusel2017fid", "tan2019efficientnet", "alpaydin1998digits"]
+    assert keys == [
+        "benchbench",
+        "kingma2014vae",
+        "heusel2017fid",
+        "tan2019efficientnet",
+        "alpaydin1998digits",
+    ]
+    assert f"Version {__version__}}}" in text
+    assert "VERSION" not in text
     assert text.endswith("% my model: no entry is known; cite its authors\n")
     assert bibtex(to_frame(rows[::-1])) == text

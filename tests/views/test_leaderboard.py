@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import io
-import itertools
-import re
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -83,104 +78,6 @@ def test_markdown_cells_are_escaped(make_row: MakeRow) -> None:
     assert "\\<script\\>" in line
     assert "\\*" in line
     assert "\\[z\\](u)" in line
-
-
-def test_latex_cells_are_escaped(make_row: MakeRow) -> None:
-    """The ten special characters of TeX and the three that its default font prints as others, each by the macro that
-    prints it; a line break is a space."""
-    text = leaderboard(_frame(make_row, NASTY), format="latex")
-    expected = (
-        r"a\textbar{}b\_c*\textless{}script\textgreater{}\&\textbackslash{} \$x\$ "
-        r"\#1 \{y\} \textasciitilde{} [z](u) `q` next "
-        r"& \textbf{9.000} \\"
-    )
-    assert expected in text.splitlines()
-    assert r"fd $\downarrow$ [1] \\" in text
-
-
-@pytest.mark.parametrize("name", ["[x]", "*x"])
-def test_a_latex_row_never_starts_with_an_argument(make_row: MakeRow, name: str) -> None:
-    """After \\\\ LaTeX reads [ as an optional length and * as its starred form."""
-    assert f"\n{{}}{name} & " in leaderboard(_frame(make_row, name), format="latex")
-
-
-def _latex_board(make_row: MakeRow) -> str:
-    """Three boards with several protocols, a failure, negative numbers, names that are TeX, an empty place, a control
-    below its rule, a busy machine and a collapsed run."""
-    rows: list[Row] = [
-        make_row(model=name, value=-3.5 * n, cell=f"{n:016x}", task=task)
-        for n, (name, task) in enumerate(
-            itertools.product(
-                (NASTY, "[x]", "*y", r"\input{/etc/passwd}", "100% {"), ("generation", "paired")
-            )
-        )
-    ]
-    other = {"metric": "swd_1", "extractor": None, "unit": "intensity²", "cell": "f" * 16}
-    rate = {"metric": "sampling_rate", "aspect": "throughput", "unit": "images/s", "task": "paired"}
-    rows += [make_row(model=NASTY, cell=f"{0:016x}", higher_is_better=True, **rate)]
-    rows += [make_row(model="real", cell="ab" * 8), make_row(**other), make_row(model="bad", value=None)]
-    frame = to_frame(rows)
-    frame = frame.assign(
-        control=(frame["model"] == "real").astype("boolean"),
-        busy=pd.array([2.0] * len(frame), dtype="Float64"),
-        collapse=pd.array(
-            ["fell | to 100%" if name == NASTY else None for name in frame["model"]], dtype="string"
-        ),
-    )
-    return leaderboard(frame, format="latex")
-
-
-@pytest.mark.costly
-def test_latex_is_balanced_and_every_row_has_its_columns(make_row: MakeRow) -> None:
-    """What TeX would stop at, found without TeX: environments and braces nest, dollars come in pairs, and a row has
-    as many cells as its tabular has columns. Nothing beyond booktabs is used."""
-    text = _latex_board(make_row)
-    assert text.count(r"% needs \usepackage{booktabs}") == text.count(r"\begin{table}") == 3
-    code = re.sub(r"^%.*$", "", text, flags=re.MULTILINE)
-    commands = set(re.findall(r"\\([a-zA-Z]+)", code))
-    assert commands == {
-        *("begin", "end", "caption", "toprule", "midrule", "bottomrule", "textbf", "underline", "downarrow"),
-        *("textbackslash", "textasciitilde", "textless", "textgreater", "textbar", "uparrow", "dagger"),
-    }
-    bare = re.sub(r"\\[\\&%$#_{}]", "", code)  # what is escaped is text
-    assert "%" not in bare
-    assert "#" not in bare
-    assert bare.count("$") % 2 == 0
-    depth = 0
-    for character in bare:
-        depth += (character == "{") - (character == "}")
-        assert depth >= 0
-    assert depth == 0
-    open_environments: list[str] = []
-    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", bare):
-        if kind == "begin":
-            open_environments.append(name)
-        else:
-            assert open_environments.pop() == name
-    assert open_environments == []
-    tables = re.findall(r"\\begin\{tabular\}\{(lr*)\}\n(.*?)\\end\{tabular\}", code, flags=re.DOTALL)
-    assert [len(columns) for columns, _ in tables] == [3, 2, 2]
-    assert [body.count("rule\n") for _, body in tables] == [4, 3, 3]  # one above the control
-    for columns, body in tables:
-        rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-        assert len(rows) == len(body.splitlines()) - body.count("rule\n")
-        for row in rows:
-            assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(make_row: MakeRow, tmp_path: Path) -> None:
-    """TeX itself, in the smallest document that the comment above each table asks for; it stops at any error."""
-    start = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
-    document = "\n".join([start, _latex_board(make_row), r"\end{document}"])
-    (tmp_path / "board.tex").write_text(document, encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "board.tex"]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=300
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "board.pdf").stat().st_size > 1000
 
 
 def test_html_is_well_formed_and_holds_no_script(make_row: MakeRow) -> None:

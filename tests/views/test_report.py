@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,7 @@ def test_the_words_and_the_numbers_are_there(store: Path) -> None:
     assert "collapse alarm at step 20" in text
     assert "6 runs, 24 numbers, 6 that could not be had" in text
     assert text.count("<svg") >= 2 + 3 * 2  # two planes, curves and classes of three models
-    assert text.count("data:image/png;base64,") == 3
+    assert text.count("data:image/webp;base64,") == 3
     assert "gan on digits, seed 3: broke" in text
 
 
@@ -163,7 +164,7 @@ def sections(text: str) -> dict[str, list[str]]:
     found = {}
     for part in re.split(r'<section aria-labelledby="dataset-', text)[1:]:
         heading = re.search(r"<h2[^>]*>(.*?)</h2>", part)
-        listed = re.search(r"</h2>\s*<ul>(.*?)</ul>", part, re.DOTALL)
+        listed = re.search(r'<ul class="said">(.*?)</ul>', part, re.DOTALL)
         assert heading is not None
         found[html.unescape(heading[1])] = re.findall(r"<li>(.*?)</li>", listed[1]) if listed else []
     return found
@@ -251,7 +252,7 @@ def test_images_that_something_else_made_are_in_the_report(tmp_path: Path) -> No
     assert all(text.count(f">{value}</td>") == 1 for value in values)
     assert "one run each does not tell what another seed would do" in of_two
     assert "reference images" in text
-    assert text.count("data:image/png;base64,") == 3
+    assert text.count("data:image/webp;base64,") == 3
 
 
 def artefact(file: str, kind: str, caption: str) -> Artefact:
@@ -272,7 +273,7 @@ def test_artefacts_of_any_task_stand_by_kind(tmp_path: Path, make_row: MakeRow) 
          also={"turns.npz": b"zip", "samples.npz": b"zip", "notes.txt": b"zip"})  # fmt: skip
     text = render_report(tmp_path)
     assert re.findall(r"<h4>(.*?)</h4>", text) == ["samples", "turns", "figures"]
-    assert text.count("data:image/png;base64,") == 1
+    assert text.count("data:image/webp;base64,") == 1
     sha256 = hashlib.sha256(b"zip").hexdigest()
     assert text.count(f"sha256 <code>{sha256}</code>") == 3
     shown = html.unescape(text)
@@ -285,10 +286,44 @@ def test_artefacts_of_any_task_stand_by_kind(tmp_path: Path, make_row: MakeRow) 
     gone = render_report(tmp_path)
     assert gone.count("it is not in this copy") == 2
     assert gone.count(f"sha256 <code>{sha256}</code>") == 3
-    assert "data:image/png;base64," not in gone
+    assert "data:image/webp;base64," not in gone
     (folder / "samples.npz").write_bytes(b"another")
     with pytest.raises(InputError, match=r"samples\.npz is not what run\.json lists"):
         render_report(tmp_path)
+
+
+def test_it_opens_with_models_and_metrics(tmp_path: Path, make_row: MakeRow) -> None:
+    """Before any sentence the board of the headline: a row a model, best first, with what tells two of one name apart;
+    landmarks in a part of their own; each number with its interval below it, the best of a column marked. By hand as in
+    `test_the_words_and_the_numbers_are_there`."""
+    for seed in (0, 1):
+        land(tmp_path, make_row, "vae", seed, 30.0 + seed, collapse=None)
+        land(tmp_path, make_row, "dcgan", seed, 10.0 + seed)
+        land(tmp_path, make_row, "real", seed, 1.0, control=True, collapse=None)
+    text = render_report(tmp_path)
+    start = text.index('<h2 id="dataset-1">')
+    opening = text[start : text.index('<ul class="said">', start)]
+    models, landmarks = opening.split('<tbody class="landmarks">')
+    named = r'<th scope="row">(.*?)</th>'
+    assert re.findall(named, models) == [
+        "dcgan <small>2 seeds, 1 collapsed</small>",
+        "vae <small>2 seeds</small>",
+    ]
+    assert re.findall(named, landmarks) == ["real <small>2 seeds</small>"]
+    assert '<td class="best"><span>10.50</span> <small>[5.731, 19.24]</small></td>' in models
+    assert "class=" not in landmarks.partition("</tbody>")[0]
+    heads = re.findall(r'<th scope="col">(.*?)</th>', models)
+    assert heads == ["model", "rank", "fd ↓ [1]", "precision ↑ [1]"]
+    assert opening.count("<li>[1] 1000 images against 1437, efficientnet_lite0") == 1
+
+
+def test_variants_are_named_on_the_board(tmp_path: Path, make_row: MakeRow) -> None:
+    """Of two recipes of one name the setting in which they differ stands below the name."""
+    for fd, lr in ((10.0, "0.001"), (20.0, "0.0005")):
+        land(tmp_path, make_row, "vae", 0, fd, collapse=None, settings={"lr": lr})
+    text = render_report(tmp_path)
+    assert "vae <small>lr=0.001</small>" in text
+    assert "vae <small>lr=0.0005</small>" in text
 
 
 def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
@@ -315,9 +350,20 @@ def test_figures_are_svg_without_a_fixed_size() -> None:
         assert " height=" not in head
         assert "viewBox" in head
         assert "currentColor" in svg
+        ElementTree.fromstring(svg)  # well-formed
         assert "#010203" not in svg
     assert "y $a_b$ &lt;c&gt;" in drawn[0]
     assert drawn[0] == plane(points, "x", "y $a_b$ <c>", looks, front=["a", "b"])
+
+
+def test_a_name_in_a_figure_is_no_style() -> None:
+    """What a record calls a model is text in the figure, also where it reads like an attribute: no rule and no path is
+    made of it."""
+    name = 'x style="}body{display:none}" d="M 0.123 L 0 0 L 1 1"'
+    svg = plane({name: (Point(0.1), Point(0.2))}, "x", "y", {name: 0})
+    rules = re.findall(r"<style[^>]*>(.*?)</style>", svg)
+    assert "display" not in "".join(rules)
+    assert name in html.unescape(svg)
 
 
 def test_models_beyond_the_eighth_have_their_own_look() -> None:
@@ -371,6 +417,8 @@ def test_in_a_real_browser(store: Path, tmp_path: Path, width: int, scheme: str)
     assert down == sorted(down, reverse=True)
     assert (seen["ariaUp"], seen["ariaDown"]) == ("ascending", "descending")
     assert seen["filtered"] == [["dcgan", "recall_efficientnet_lite0 ↑"]]
+    assert max(seen["rows"]) <= 30  # a line of text and its padding
+    assert seen["height"] <= (12000 if width == 390 else 6000)
     assert seen["status"] == "1 of 15 rows"
     assert len(seen["images"]) == 3
     assert min(seen["images"]) > 0

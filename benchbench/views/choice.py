@@ -1,0 +1,131 @@
+"""What of a table from `load_results` is shown: which models, which numbers, in which columns.
+
+A name is taken as tables show it (`fd`, `vae lr=0.0005`), as records have it (`fd_cnn_digits`, `vae`), or as a pattern
+(`*gan*`); capital letters are small ones. One that names nothing is an error, never an empty table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import pandas as pd
+
+from benchbench.core.errors import InputError, unknown_name
+from benchbench.results.claims.conditions import MEASURED, short_name
+from benchbench.results.summary import complete
+from benchbench.views.text import model_name
+
+RANK = "rank"  # a column that is no metric
+
+
+@dataclass(frozen=True)
+class Choice:
+    """models, metrics: those that are shown, all where none is named. columns: metrics, and `rank`, of one table a
+    dataset and task, in this order, whatever their aspects. transpose: metrics down, models across."""
+
+    models: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    transpose: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        models: str | Iterable[str] = (),
+        metrics: str | Iterable[str] = (),
+        columns: str | Iterable[str] = (),
+        transpose: bool = False,
+    ) -> Choice:
+        """From texts with commas, or lists of names."""
+        return cls(names_in(models), names_in(metrics), names_in(columns), transpose)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the ranks have a column."""
+        return not self.columns or RANK in map(str.casefold, self.columns)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns that are metrics."""
+        return tuple(name for name in self.columns if name.casefold() != RANK)
+
+
+EVERYTHING = Choice()
+
+
+def names_in(texts: str | Iterable[str]) -> tuple[str, ...]:
+    """The names in texts with commas between them; those within a variant are its own.
+
+    >>> names_in("vae, beta-vae beta=4,latent=8,gan"), names_in(["fd", "kd"])
+    (('vae', 'beta-vae beta=4,latent=8', 'gan'), ('fd', 'kd'))
+    """
+    names: list[str] = []
+    for text in [texts] if isinstance(texts, str) else texts:
+        for place, piece in enumerate(text.split(",")):
+            # No model's name has an equals sign, so that what begins with a setting goes on with a variant.
+            if place and names and "=" in names[-1] and "=" in piece.split(" ")[0]:
+                names[-1] += f",{piece.rstrip()}"
+            elif piece.strip():
+                names.append(piece.strip())
+    return tuple(names)
+
+
+def chosen(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """The rows of `frame` that `choice` is about; `InputError` for a name that nothing has."""
+    if frame.empty:
+        return frame
+    models = zip(frame["model"], frame["variant"], strict=True)
+    called = [(str(model), model_name(str(model), str(variant))) for model, variant in models]
+    kept = _named("model", choice.models, called)
+    shown = frame[kept]
+    for names in (choice.metrics, choice.order):
+        shown = shown[_named("metric", names, _called(shown))]
+    if choice.columns and not choice.order:
+        raise InputError("columns need a metric beside the rank, as in rank,fd")
+    return shown
+
+
+def place_of(row: pd.Series, order: Sequence[str]) -> int:
+    """Of a row the number of the first of `order` that names its metric, and as many as there are where none does."""
+    called = (str(row["metric"]), short_name(row["metric"], row["extractor"]))
+    return next((place for place, name in enumerate(order) if any(map(_fits(name), called))), len(order))
+
+
+def for_paper(frame: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[str]]:
+    """What a paper shows where nobody named metrics: quality without what the machine had a part in, without counts and
+    without what restates another number. And the names of what is left out."""
+    if choice.metrics or choice.columns:
+        return frame, []
+    frame = complete(frame)
+    kept = ~frame["aspect"].isin(MEASURED) & frame["gated"].astype(bool)
+    if not kept.any():
+        return frame, []
+    return frame[kept], sorted(set(frame.loc[~kept, "metric"]) - set(frame.loc[kept, "metric"]))
+
+
+def _called(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    pairs = zip(frame["metric"], frame["extractor"], strict=True)
+    return [(str(metric), short_name(metric, extractor)) for metric, extractor in pairs]
+
+
+def _named(kind: str, names: Sequence[str], called: Sequence[tuple[str, str]]) -> list[bool]:
+    """Which of what is `called` so or so one of `names` means; all where there are none."""
+    if not names:
+        return [True] * len(called)
+    distinct = set(called)
+    meant: set[tuple[str, str]] = set()
+    for name in names:
+        fits = _fits(name)
+        found = {both for both in distinct if any(map(fits, both))}
+        if not found:
+            raise unknown_name(kind, name, {short for _, short in distinct})
+        meant |= found
+    return [both in meant for both in called]
+
+
+def _fits(name: str) -> Callable[[str], bool]:
+    """Whether a name is `name` or of its pattern."""
+    small = name.casefold()
+    return lambda own: own.casefold() == small or fnmatchcase(own.casefold(), small)
