@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.numerics import arguments, gram, linalg, neighbours, one_image, products
+from benchbench.metrics.numerics import arguments, gram, grouped, linalg, neighbours, one_image, products
 from benchbench.metrics.pairs import captions, cycle, hole, lpips, paired, pose, preservation, ssim
 from benchbench.metrics.sets import (
     cmmd,
@@ -223,6 +223,12 @@ CALLS: dict[str, Call] = {
         paired.mae(i.images, i.partners), (0.0, 1.0)
     ),
     "paired.checked_pair": lambda i: paired.checked_pair(i.images, i.partners),
+    "grouped.mean_over_groups": lambda i: grouped.mean_over_groups(
+        i.x[:, 0], i.labels, (None, None), "classes"
+    ),
+    "grouped.share_over_groups": lambda i: grouped.share_over_groups(
+        1.0 * (i.x[:, 0] > 0), i.labels, "classes"
+    ),
     "hole.psnr_hole": lambda i: hole.psnr_hole(i.images, i.partners, i.images[:, :1] > 127),
     "hole.mae_hole": lambda i: hole.mae_hole(i.images, i.partners, i.images[:, :1] > 127),
     "hole.ssim_hole": lambda i: hole.ssim_hole(i.images, i.partners, i.images[:, :1] > 127),
