@@ -96,7 +96,7 @@ def test_run_trains_scores_and_draws() -> None:
             assert kept["images"].shape == (40, 32, 32, 3)
 
 
-@pytest.mark.costly
+@pytest.mark.slow
 @pytest.mark.usefixtures("acme")
 def test_suite_leaderboard_and_report_show_it(tmp_path: Path) -> None:
     """Beside one of our own tasks, in processes of their own; a board of its task, and its picture in the report."""

@@ -25,8 +25,9 @@ ONLY_THERE = {
         "seed",
         "monitor_every",
         "on_collapse",
+        "generator",
         *SHORT,
-    },  # seeds is a list, the others are overrides and options
+    },  # seeds is a list, a generator a model, the others are overrides and options
     "evaluate": {*SHORT},  # task_options has them
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
     "leaderboard": {"cite"},  # format="bibtex"

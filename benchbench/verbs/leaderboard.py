@@ -72,7 +72,12 @@ def leaderboard(
 
 def rows_below(folder: Folders, where: str | None = None) -> pd.DataFrame:
     """The rows of all records below one folder or several, those of a group alone where `where` names one."""
-    folders = [as_path(own) for own in ([folder] if isinstance(folder, str | Path) else folder)]
+    folders = [
+        as_path(own)
+        for own in (
+            folder if isinstance(folder, Sequence) and not isinstance(folder, str | bytes) else [folder]
+        )
+    ]
     if where is None:
         return results_of(records_below(folders))
     if "=" not in where:

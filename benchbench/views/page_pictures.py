@@ -28,7 +28,7 @@ def page_picture(png: bytes) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(BytesIO(png))
+            picture = Image.open(BytesIO(png), formats=["PNG"])
             picture.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return _uri("png", png)

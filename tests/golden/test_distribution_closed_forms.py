@@ -141,6 +141,7 @@ def test_names_are_frozen() -> None:
         ("fd", "inception_v3_spatial"): "sfid",
         ("fd_infinity", "inception_v3_spatial"): "sfid_infinity",
         ("swd", "inception_v3"): "mind",
+        ("clip_score", "clip_folder"): "clip_score",
         ("kd", "inception_v3"): "kid",
         ("kd_subsets", "inception_v3"): "kid_subsets",
         ("is", "inception_v3"): "inception_score",

@@ -12,7 +12,7 @@ import json
 import platform
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import log
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +31,9 @@ CELLS: dict[str, dict[str, Any]] = tomllib.loads((BEFORE / "cells.toml").read_te
 FACTS: dict[str, Any] = json.loads((BEFORE / "facts.json").read_text(encoding="utf-8"))
 # The records from which the weights of these cells come.
 PUBLISHED = {"vae-digits": "digits/vae/80cf44dd136533e2", "dcgan-digits": "digits/dcgan/f9f32b0e023e3bd3"}
+
+# A minute each; the other cells go through the same code.
+SLOW = ("vae-digits", "lineart-colorizer-openmoji-lines")
 
 # Facts about the clock and the process; not of the images.
 OF_THE_MACHINE = {"machine_load", "machine_busy", "peak_memory_rss"}
@@ -196,10 +199,13 @@ def test_each_task_has_two_cells(task: str) -> None:
     assert len([cell for cell, asked in held if asked == task]) == 2
 
 
+def slow_ones(cells: Iterable[str]) -> list[Any]:
+    """Cells as parameters of a test, those of a minute marked."""
+    return [pytest.param(cell, marks=pytest.mark.slow) if cell in SLOW else cell for cell in cells]
+
+
 @pytest.mark.costly
-@pytest.mark.parametrize(
-    "cell", [pytest.param(own, marks=pytest.mark.slow) if own == "vae-digits" else own for own in CELLS]
-)
+@pytest.mark.parametrize("cell", slow_ones(CELLS))
 def test_numbers_are_those_of_before(cell: str) -> None:
     """Expected: what the code of before the rebuilding made of the same images (fingerprints) and weights (sha256)."""
     today, facts = rescored(cell), FACTS["cells"][cell]
@@ -211,7 +217,7 @@ def test_numbers_are_those_of_before(cell: str) -> None:
 
 
 @pytest.mark.costly
-@pytest.mark.parametrize("cell", PUBLISHED)
+@pytest.mark.parametrize("cell", slow_ones(PUBLISHED))
 def test_numbers_are_those_of_the_published_record(cell: str) -> None:
     """Expected: the record in `results/` from which the weights come. Versions are those of today, and what an interval
     is and its ends are compared as well."""

@@ -87,7 +87,7 @@ def test_a_module_that_ends_the_process_is_refused(acme: None, tmp_path: Path) -
         run_cells("at-import", "digits", out=tmp_path / "out", **TINY)
 
 
-@pytest.mark.costly
+@pytest.mark.slow
 def test_the_other_cells_of_a_suite_go_on(
     acme: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

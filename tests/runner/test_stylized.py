@@ -73,7 +73,7 @@ def test_nst(tmp_path: Path) -> None:
     # The control is a landmark beside it, and none of two models.
     assert f"nst iterations=40 has gram_distance_{LITE0}: " in text
     assert "Landmark: identity has " in text
-    assert text.count("data:image/png;base64,") == 2
+    assert text.count("data:image/webp;base64,") == 2
     assert set(record["data"]["domains"]) == {"content", "style"}
     with Image.open(path / "stylizations.png") as picture:
         assert picture.width > 3 * 64

@@ -238,7 +238,7 @@ def test_settings_reach_the_run_as_toml() -> None:
     assert merged.asked("vae", "digits")[0].spec.overrides == {"steps": 7, "lr": 1e-3, "schedule": "cosine"}
 
 
-@pytest.mark.costly
+@pytest.mark.slow
 def test_local_processes_report_a_failing_and_a_working_job(tmp_path: Path) -> None:
     """Two real children: bad input ends with its own sentence, a good job leaves its record."""
 

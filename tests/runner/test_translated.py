@@ -134,7 +134,7 @@ def test_views_of_two_domains(folder: Path, tmp_path: Path) -> None:
     run("identity", folder, tmp_path, metrics=["mae", "fd"])
     text = render_report(tmp_path)
     assert f"A: {N_TRAIN} training, {N} held out; B: {N_TRAIN} training, {N} held out" in text
-    assert text.count("data:image/png;base64,") == 1
+    assert text.count("data:image/webp;base64,") == 1
     titles = [board.title for board in boards(load_results(tmp_path))]
     assert {title.split(": ")[1] for title in titles} == {"translation, A to B", "translation, B to A"}
 
