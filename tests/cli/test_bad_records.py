@@ -197,12 +197,12 @@ def test_a_record_published_without_its_pictures_is_reported(
     row = make_row()
     picture = land(tmp_path / "runs", row, {"samples.png": "as it was"}) / "samples.png"
     assert verb("report")[0] == 0
-    assert "data:image/webp;base64," in (tmp_path / "report.html").read_text()
+    assert "data:image/png;base64," in (tmp_path / "report.html").read_text()
     picture.write_text("another")
     assert is_one_sentence(*verb("report"), r"samples\.png is not what run\.json lists")
     picture.unlink()
     assert verb("report")[0] == 0
-    assert "data:image/webp;base64," not in (tmp_path / "report.html").read_text()
+    assert "data:image/png;base64," not in (tmp_path / "report.html").read_text()
 
 
 @pytest.fixture
