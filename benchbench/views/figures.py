@@ -104,10 +104,17 @@ def plane(
         return _svg(figure)
 
 
+class _Written(LogFormatter):
+    """Numbers as people write them, where matplotlib has 1e4 beside 1e+05; which ticks have one is for matplotlib."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,g}" if super().__call__(x, pos) else ""
+
+
 def _plain_ticks(axis: Axis) -> None:
     """Numbers at the ticks of a logarithmic axis as they are: nothing here reads mathematics."""
-    axis.set_major_formatter(LogFormatter())
-    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+    axis.set_major_formatter(_Written())
+    axis.set_minor_formatter(_Written(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
 
 
 def curves(tables: Mapping[int, pd.DataFrame], names: Sequence[str], alarms: Mapping[int, Alarm]) -> str:
