@@ -25,7 +25,10 @@ def scored(
     return dict(load_results(path).set_index("metric")["value"])
 
 
-@pytest.mark.parametrize(("model", "psnr", "ssim"), [("srcnn", 36.2821, 0.95254), ("vdsr", 37.0401, 0.95700)])
+@pytest.mark.parametrize(
+    ("model", "psnr", "ssim"),
+    [("srcnn", 36.2821, 0.95254), ("espcn", 36.3779, 0.95291), ("vdsr", 37.0401, 0.95700)],
+)
 def test_set5_at_twice_the_size(
     model: str, psnr: float, ssim: float, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
