@@ -324,3 +324,8 @@ def _first(side: FeatureEvidence, n: int) -> FeatureEvidence:
         features=None if side.features is None else side.features[rows],
         logits=None if side.logits is None else side.logits[rows],
     )
+
+
+def is_named(metric: Metric, names: Iterable[str]) -> bool:
+    """Whether somebody asked for this metric, and not for a set in which it is."""
+    return not {metric.family, metric.name}.isdisjoint(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -18,6 +17,7 @@ from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.data.sources.options import SourceOptions
 from benchbench.models.given.family import generator
 from benchbench.models.given.generator import GivenGenerator, resting
+from benchbench.models.given.where import plain
 
 BATCH = 64
 """Images a forward pass, whatever is scored at once."""
@@ -46,7 +46,7 @@ def stream_of(thing: Drawing, options: SourceOptions) -> ImageStream:
     own = generator(thing, latent=options.latent, classes=options.classes or 0)
     device, samples, seed = own.home(options.device), options.samples, options.seed
     notes = own.examine(device)
-    name = "generator-" + (re.sub(r"[^A-Za-z0-9_.-]+", "-", own.title).strip("-.") or "images")
+    name = "generator-" + (plain(own.title) or "images")
 
     def blocks() -> Generator[Block, None, None]:
         for images in drawn(own, range(samples), seed=seed, device=device):

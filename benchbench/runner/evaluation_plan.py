@@ -23,7 +23,7 @@ from benchbench.metrics.metric import OF_MODELS, Metric
 from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
-from benchbench.metrics.select import STANDARD, select_metrics
+from benchbench.metrics.select import STANDARD, is_named, select_metrics
 from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.key import cell_key
 from benchbench.runner.extractors import (
@@ -36,6 +36,7 @@ from benchbench.runner.extractors import (
     load_chosen,
     refuse_too_small,
     with_known_names,
+    worth_loading,
 )
 from benchbench.runner.labels import checked_name
 from benchbench.runner.prompted import STANDARD as OF_PROMPTS
@@ -148,10 +149,7 @@ class Evaluation:
 
     def moments(self, metric: Metric) -> Moments | None:
         """What the statistics of the reference say to a metric that reads no more of it; None where its images do."""
-        extractor = self.extractors.loaded.get(metric.extractor or "")
-        if extractor is None or "moments" not in metric.needs:
-            return None
-        return self.reference.moments(extractor)
+        return self.reference.told(metric, self.extractors.loaded)
 
     @property
     def _moved(self) -> list[str]:
@@ -230,8 +228,7 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     chosen = choose_metrics(asked, readers)
     named = {metric.name for metric in chosen if is_named(metric, spec.metrics)}
     reasons = {metric.name: why for metric in chosen if (why := _lacks(asked, metric, reference)) is not None}
-    # What brings an extractor along is not loaded for nothing.
-    chosen = [m for m in chosen if m.name in named or m.name not in reasons or not m.own_extractor]
+    chosen = worth_loading(chosen, named, reasons)
     drawing = replace(
         reading,
         kind=spec.kind,
@@ -370,11 +367,6 @@ def choose_metrics(asked: Resolved, readers: Chosen) -> list[Metric]:
         if is_named(metric, names)
         or not (("truth" in metric.needs and asked.task is None) or isinstance(metric, ConditionalAccuracy))
     ]
-
-
-def is_named(metric: Metric, names: Sequence[str]) -> bool:
-    """Whether somebody asked for this metric, and not for a set in which it is."""
-    return not {metric.family, metric.name}.isdisjoint(names)
 
 
 def _check_numbers(

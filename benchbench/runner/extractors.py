@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -114,6 +114,14 @@ def choose_extractors(asked: Sequence[str] | None, dataset: TaskData | None, loa
         return Chosen([DEFAULT_EXTRACTOR], own, notes=[note], classes=classes)
     names = [ranks] if traits_of(ranks).alone else [ranks, DEFAULT_EXTRACTOR]
     return Chosen(names, own, classes=classes)
+
+
+def worth_loading(
+    metrics: Sequence[Metric], named: Collection[str], reasons: Mapping[str, str]
+) -> list[Metric]:
+    """Without metrics that nobody `named`, that cannot be had (`reasons`, by name), and that bring an extractor along,
+    which is not loaded for nothing."""
+    return [m for m in metrics if m.name in named or m.name not in reasons or not m.own_extractor]
 
 
 def load_chosen(

@@ -24,7 +24,7 @@ from benchbench.core.runtime import Runtime
 from benchbench.data.sources.spec import dataset_name
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
-from benchbench.metrics.select import STANDARD, Outcome, select_metrics
+from benchbench.metrics.select import STANDARD, Outcome, is_named, select_metrics
 from benchbench.models.build import build_model, configure_sampling
 from benchbench.models.identity import code_hash
 from benchbench.results.key import cell_key
@@ -38,6 +38,7 @@ from benchbench.runner.extractors import (
     load_chosen,
     refuse_too_small,
     with_known_names,
+    worth_loading,
 )
 from benchbench.runner.failures import failing_alone
 from benchbench.runner.labels import checked_name, settings, variant
@@ -381,19 +382,14 @@ def _scoring(spec: CellSpec, task: Task, probe: nn.Module, data: TaskData, desk:
     )
     standard = task.standard if task.standard or task.reads_extractors else STANDARD
     chosen = select_metrics(names, extractors.names, extractors.own, standard)
-    named = {metric.name for metric in chosen if not {metric.family, metric.name}.isdisjoint(names)}
+    named = {metric.name for metric in chosen if is_named(metric, names)}
     if not task.reads_extractors:
         asked_for = {*named, *task.standard}
-        chosen = [metric for metric in chosen if not {metric.family, metric.name}.isdisjoint(asked_for)]
-    # What brings an extractor along is not loaded for nothing.
-    chosen = [
-        metric
-        for metric in chosen
-        if metric.name in named or not (metric.own_extractor and task.inapplicable(metric, probe, data))
-    ]
+        chosen = [metric for metric in chosen if is_named(metric, asked_for)]
+    reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}
+    chosen = worth_loading(chosen, named, reasons)
     refuse_too_small([metric for metric in chosen if metric.name in named], data.spec.height, data.spec.width)
     chosen, loaded = load_chosen(chosen, extractors, named, desk.load, spec.precision, progress)
-    reasons = {metric.name: reason for metric in chosen if (reason := task.inapplicable(metric, probe, data))}
     unmet = [
         Outcome(m, None, "failed", reasons[m.name]) for m in chosen if m.name in named and m.name in reasons
     ]

@@ -19,13 +19,13 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.frozen import full_float32
-from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, Metric
+from benchbench.metrics.select import is_named
 from benchbench.models.given.family import generator as as_generator
 from benchbench.models.given.generator import GivenGenerator
 from benchbench.runner.drawn import BATCH, Drawing, drawn
 from benchbench.runner.evaluation import answered
-from benchbench.runner.evaluation_plan import Resolved, choose_metrics, choose_readers, is_named, lacking
+from benchbench.runner.evaluation_plan import Resolved, choose_metrics, choose_readers, lacking
 from benchbench.runner.extractors import ExtractorLoader, ExtractorSet, load_chosen, with_known_names
 from benchbench.runner.sources import Reference, Samples, named, open_reference
 from benchbench.runner.spec import EvaluationSpec
@@ -102,7 +102,7 @@ class Scorer:
             self._known = {
                 metric.name: moments
                 for metric in self._metrics
-                if (moments := self._moments(metric)) is not None
+                if (moments := self._reference.told(metric, self._extractors.loaded)) is not None
             }
             self._real, self._held_out = self._seen()
         n = self._reference.n
@@ -196,12 +196,6 @@ class Scorer:
         if not extractors.loaded:
             raise InputError(f"no network of these metrics is at hand: {'; '.join(missing)}")
         return kept, extractors, [*readers.notes, *self._reference.notes, *missing]
-
-    def _moments(self, metric: Metric) -> Moments | None:
-        extractor = self._extractors.loaded.get(metric.extractor or "")
-        if extractor is None or "moments" not in metric.needs:
-            return None
-        return self._reference.moments(extractor)
 
     def _seen(self) -> tuple[Sides, Sides]:
         """What the networks say of the reference, and of held-out images where a metric needs them."""

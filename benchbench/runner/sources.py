@@ -34,6 +34,7 @@ from benchbench.features.statistics_file import (
     load_statistics,
     statistics_beside_images,
 )
+from benchbench.metrics.metric import Metric
 from benchbench.runner.drawn import Drawing, draws, stream_of
 
 Held = ImageStream | Tensor | Iterable[Tensor] | Drawing
@@ -128,6 +129,11 @@ class Reference:
     def moments(self, extractor: Extractor) -> Moments | None:
         """What its statistics say of this network's features; None where there are none."""
         return None if self.statistics is None else self.statistics.of(extractor)
+
+    def told(self, metric: Metric, loaded: Mapping[str, Extractor]) -> Moments | None:
+        """What its statistics say to a metric that reads no more of it; None where its images do."""
+        extractor = loaded.get(metric.extractor or "")
+        return None if extractor is None or "moments" not in metric.needs else self.moments(extractor)
 
     @property
     def imported(self) -> bool:

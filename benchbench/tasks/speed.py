@@ -154,12 +154,12 @@ def measure_cost(
         once: Makes one image, where that is not `model.sample`.
 
     Returns:
-        Of a model whose network is out of sight (`outside` says why) neither parameters nor operations.
         Parameters that are read to make one image, and all of them (a discriminator and an encoder are only trained
         with); how often a network is evaluated for it (a model whose network is no part of it states that as
         `evaluations_per_image`); the floating-point operations of it (2 a multiply-add; convolutions and matrix
         products, counted by torch's FlopCounterMode); the peak memory in MiB, on CUDA that of one image and the
-        weights, elsewhere the largest resident set of the process; the machine's load over the last minute.
+        weights, elsewhere the largest resident set of the process; the machine's load over the last minute. Of a model
+        whose network is out of sight (`outside` says why) neither parameters nor operations.
     """
 
     def sample() -> object:

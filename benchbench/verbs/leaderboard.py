@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import pandas as pd
 
@@ -72,12 +72,8 @@ def leaderboard(
 
 def rows_below(folder: Folders, where: str | None = None) -> pd.DataFrame:
     """The rows of all records below one folder or several, those of a group alone where `where` names one."""
-    folders = [
-        as_path(own)
-        for own in (
-            folder if isinstance(folder, Sequence) and not isinstance(folder, str | bytes) else [folder]
-        )
-    ]
+    one = isinstance(folder, str | bytes) or not isinstance(folder, Sequence)
+    folders = [as_path(own) for own in cast(Sequence[Path | str], [folder] if one else folder)]
     if where is None:
         return results_of(records_below(folders))
     if "=" not in where:

@@ -89,9 +89,14 @@ def recorded(what: str) -> str:
     """
     where = parse(what)
     name = where.path.resolve().name if where.kind == "diffusers" and where.path.exists() else where.path.stem
-    own = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:LONGEST]
+    own = plain(name)[:LONGEST]
     told = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:8] if own != name else ""
     return "-".join(filter(None, ["generator", own, told]))
+
+
+def plain(name: str) -> str:
+    """A name in letters, digits and . _ -, as folders may be called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
 
 
 def from_folder(what: str, folder: Path) -> str:
