@@ -46,8 +46,8 @@ def settings_of(
 
 def lists_of(swept: Mapping[str, Any] | Sequence[str]) -> dict[str, list[Any]]:
     """Several values of each setting, as they are or as one types them after `--sweep`: with commas between, or as a
-    TOML list, which values that hold commas themselves need. `InputError` for a text that is no key=value, and for a
-    setting that is named again.
+    TOML list, which values that hold commas themselves need. `InputError` for a text that is no key=value, for
+    nothing where a value should be, and for a setting that is named again.
 
     >>> lists_of(["sampling.steps=5,10", "betas=[[0.5, 0.9], [0, 0.99]]"])
     {'sampling.steps': [5, 10], 'betas': [[0.5, 0.9], [0, 0.99]]}
@@ -62,7 +62,12 @@ def lists_of(swept: Mapping[str, Any] | Sequence[str]) -> dict[str, list[Any]]:
         )
     for key, value in settings.items():
         if isinstance(value, str):
-            value = [_value(part) for part in value.split(",") if part.strip()]
+            parts = value.split(",")
+            if not all(part.strip() for part in parts):
+                raise InputError(
+                    f"--sweep {key}={value} has nothing between two commas or at an end; leave the comma out"
+                )
+            value = [_value(part) for part in parts]
         found[key] = list(value) if isinstance(value, list | tuple | range) else [value]
     return found
 

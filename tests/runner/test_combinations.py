@@ -78,6 +78,13 @@ def test_what_is_no_list_of_values(text: str) -> None:
         lists_of([text])
 
 
+@pytest.mark.parametrize("text", ["steps=2,,3", "steps=,2", "steps=2,", "steps="])
+def test_nothing_where_a_value_should_be(text: str) -> None:
+    """A slip of the finger, or a variable of the shell that is empty: fewer cells than were meant, if it passed."""
+    with pytest.raises(InputError, match="has nothing between two commas or at an end"):
+        lists_of([text])
+
+
 @pytest.fixture
 def photographs(tmp_path: Path) -> str:
     """Two small pieces of scikit-image's astronaut, as a source."""

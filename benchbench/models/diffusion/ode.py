@@ -122,7 +122,11 @@ def dopri5(f: Slope, y: Tensor, start: float, end: float, tolerance: float) -> T
         grows = moved[(size[accepted] < 1 / 64) & (place[moved] % (2 * length[moved]) == 0)]
         length[grows] *= 2
         length[refused] //= 2
-        if not length[refused].all():
+        if (stuck := length[rows] == 0).any():
+            if not new_slope[stuck].isfinite().all():
+                raise InputError(
+                    "dopri5 can't go on: the model's field is no number there; its training diverged"
+                )
             raise InputError(
                 f"dopri5 found no step short enough for a tolerance of {tolerance:g}; set a larger one, or a solver of "
                 "fixed steps"
