@@ -203,6 +203,16 @@ def _leads_down(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def visible_files(folder: Path) -> list[str]:
+    """The names of the visible files directly in one, sorted."""
+    try:
+        return sorted(
+            own.name for own in os.scandir(folder) if not own.name.startswith(".") and not _leads_down(own)
+        )
+    except OSError as error:
+        raise InputError(f"cannot read the folder {shortened(folder)}: {error.strerror}") from error
+
+
 def visible_folders(folder: Path) -> list[str]:
     """The names of the visible folders directly in one."""
     try:
