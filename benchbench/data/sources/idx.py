@@ -1,8 +1,8 @@
 """Images in IDX files, as MNIST, Fashion-MNIST, KMNIST and EMNIST are published: `idx:PATH`.
 
-A folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with `t10k` or `test`, each as it is or
-as `.gz`; before `train` there may be a name (`emnist-letters-train-images-idx3-ubyte`), which all files share. A file is
-its images alone; its labels are found beside it.
+A folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with `t10k` or `test`, each as it is
+or as `.gz`; before `train` there may be a name (`emnist-letters-train-images-idx3-ubyte`), which all files share. A
+file is its images alone; its labels are found beside it.
 
 Format (yann.lecun.com/exdb/mnist): two zero bytes, the type (8: unsigned bytes), the number of dimensions, each
 dimension as a big-endian 32-bit integer, then the values, the last dimension fastest.
@@ -31,8 +31,7 @@ from benchbench.data.sources.array_images import ArrayImages, judge, refuse_pack
 from benchbench.data.sources.arrays import NpySource
 from benchbench.data.sources.folder import visible_files
 from benchbench.data.sources.layout import split_name
-
-_NAME = re.compile(r"(?P<head>.*)images(?P<dot>[-.])idx(?P<d>[34])-ubyte(?:\.gz)?", re.IGNORECASE)
+from benchbench.data.sources.recognised import IDX
 
 
 class Images(NamedTuple):
@@ -41,11 +40,6 @@ class Images(NamedTuple):
     file: Path
     split: str
     of: str
-
-
-def is_idx(name: str) -> bool:
-    """Whether a file of this name holds images in this format."""
-    return _NAME.fullmatch(name) is not None
 
 
 class IdxSource(NpySource):
@@ -85,7 +79,7 @@ def _files(folder: Path) -> list[Images]:
     """The files of images in a folder, of one with .gz and without the latter."""
     found: dict[str, Images] = {}
     for name in sorted(visible_files(folder)):  # what ends in .gz comes after what does not
-        match = _NAME.fullmatch(name)
+        match = IDX.fullmatch(name)
         if match is None:
             continue
         words = [word for word in re.split("[-_. ]", match["head"].casefold()) if word]
@@ -166,7 +160,7 @@ def _beside(file: Path, name: str) -> Path | None:
 
 
 def _labels_of(file: Path) -> Path | None:
-    match = _NAME.fullmatch(file.name)
+    match = IDX.fullmatch(file.name)
     return None if match is None else _beside(file, f"{match['head']}labels{match['dot']}idx1-ubyte")
 
 
@@ -187,7 +181,7 @@ def _labels(file: Path, n: int) -> NDArray[np.int64] | None:
 
 def _mapping_of(file: Path) -> Path | None:
     """emnist-letters-mapping.txt of emnist-letters-train-images-idx3-ubyte."""
-    match = _NAME.fullmatch(file.name)
+    match = IDX.fullmatch(file.name)
     if match is None or not file.name.casefold().startswith("emnist"):
         return None
     head = re.sub(r"(train|test)-$", "", match["head"])

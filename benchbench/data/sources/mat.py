@@ -87,8 +87,8 @@ def open_mat(path: Path) -> ArrayImages:
     variables = _variables(path)
     images = [name for name, own in variables.items() if own.of_bytes and len(own.shape) in (3, 4)]
     if not images:
-        held = ", ".join(variables) or "nothing"
-        raise InputError(f"{path} holds no array of uint8 images (it holds {held}); save H×W×3×N as X")
+        others = ", ".join(variables) or "nothing"
+        raise InputError(f"{path} holds no array of uint8 images (it holds {others}); save H×W×3×N as X")
     key = image_key(path, images, KEYS)
     label = next((name for name in LABELS if name in variables and name not in images), None)
     packed, what = path.stat().st_size, f"{key} in {path}"
@@ -100,8 +100,8 @@ def open_mat(path: Path) -> ArrayImages:
     held = _loaded(path, [key, *filter(None, [label])])
     labels = None if label is None else _integers(held[label])
     made = _made(what, held[key], labels, [] if label is None or labels is not None else [_aside(label)])
-    others = [name for name in images if name != key]
-    return replace(made, notes=[*made.notes, *beside_note(key, others)])
+    beside = beside_note(key, [name for name in images if name != key])
+    return replace(made, notes=[*made.notes, *beside])
 
 
 def _variables(path: Path) -> dict[str, Variable]:

@@ -18,8 +18,8 @@ NUMBERED = re.compile(r"(?P<title>.*?)[-_.]?(?P<i>\d+)")
 
 
 def find_files(folder: Path, suffix: str) -> dict[str, list[Path]]:
-    """The files with this suffix of each part ("train", "test", …) in `folder`, in the folders of splits in it, or in the only
-    other one that holds any; `InputError` if a shard is missing."""
+    """The files with this suffix of each part ("train", "test", …) in `folder`, in the folders of splits in it, or in
+    the only other one that holds any; `InputError` if a shard is missing."""
     found = _titles_in(folder, suffix)
     below = [] if found else [name for name in walk(folder)[1] if has_suffix(name, suffix)]
     while not found:
