@@ -8,8 +8,8 @@ read by their numbers (`data.pipeline.reading`) changes nothing else of it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,9 +39,10 @@ class Part(ABC):
 
     title: "train", "test", … for progress and errors. total: number of images. labels: one an image, indices or names,
     or None. identify: gives what changes when any byte of the files does, JSON-able; it may have to read them. classes:
-    names by label index, where the files say so. notes: what a reader of the record should know of the files. names:
-    relative POSIX names, where the images are files. only_whole: why its images cannot be read by their numbers, as the
-    end of a sentence; "" where they can.
+    names by label index, where the files say so. called: what labels that are texts are called in words, where the
+    files say so. notes: what a reader of the record should know of the files. names: relative POSIX names, where the
+    images are files. only_whole: why its images cannot be read by their numbers, as the end of a sentence; "" where
+    they can.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Part(ABC):
     labels: Labels | None
     identify: Callable[[], Any]
     classes: Sequence[str] | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     names: Sequence[str] | None = None
     only_whole: str = ""
@@ -195,8 +197,14 @@ def resolve_labels(
             )
     classes = classes or labelled[0].classes
     if classes is None:
+        if len({type(value) for value in values}) > 1:
+            raise InputError(
+                f"classes are numbers in some of {' and '.join(part.title for part in labelled)} and names in others; "
+                "use the same"
+            )
+        called = {label: name for part in labelled for label, name in part.called.items()}
         index = {value: i for i, value in enumerate(values)}
-        classes = [str(value) for value in values]
+        classes = [called.get(str(value), str(value)) for value in values]
     else:
         index = {name: i for i, name in enumerate(classes)} | {i: i for i in range(len(classes))}
         if unknown := [value for value in values if value not in index]:

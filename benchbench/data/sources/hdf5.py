@@ -32,7 +32,7 @@ from benchbench.data.sources.arrays import (
     split_keys,
 )
 
-KEYS = ("imgs", *IMAGE_KEYS, "image", "data", "X")
+KEYS = ("X", "imgs", *IMAGE_KEYS, "image", "data")
 LABELS = (*LABEL_KEYS, "targets", "target", "Y")
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

@@ -28,7 +28,6 @@ from benchbench.data.sources.arrays import NpySource, beside_note, image_key
 from benchbench.data.sources.folder import visible_files
 from benchbench.data.sources.layout import TRAIN, Splits, splits_or_alike
 
-KEYS = ("X", *hdf5.KEYS)
 LABELS = ("y", "labels", "label", "Y", "targets")
 SVHN = (32, 32, 3)
 
@@ -89,7 +88,7 @@ def open_mat(path: Path) -> ArrayImages:
     if not images:
         others = ", ".join(variables) or "nothing"
         raise InputError(f"{path} holds no array of uint8 images (it holds {others}); save H×W×3×N as X")
-    key = image_key(path, images, KEYS)
+    key = image_key(path, images, hdf5.KEYS)
     label = next((name for name in LABELS if name in variables and name not in images), None)
     packed, what = path.stat().st_size, f"{key} in {path}"
     shape = variables[key].shape
@@ -138,7 +137,7 @@ def _open_7_3(path: Path) -> ArrayImages:
     images = [key for key, own in found.items() if own.dtype == np.uint8 and len(own.shape) in (3, 4)]
     if not images:
         raise InputError(f"{path} holds no array of uint8 images; save H×W×3×N as X")
-    key = image_key(path, images, KEYS)
+    key = image_key(path, images, hdf5.KEYS)
     table, what = found[key], f"{key} in {path}"
     refuse_packed(what, table.shape, table.packed)
     label = next((name for name in LABELS if name in found and name not in images), None)

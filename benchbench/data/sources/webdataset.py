@@ -32,8 +32,9 @@ from benchbench.core.reading import is_folder, kind_of, open_regular, plain, rea
 from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.pipeline.names import below_shared
 from benchbench.data.pipeline.signatures import HEAD
+from benchbench.data.sources.class_files import Beside, classes_of
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.folder import class_names, is_image
+from benchbench.data.sources.folder import is_image
 from benchbench.data.sources.layout import TRAIN, Splits, check_complete, splits_or_alike
 from benchbench.data.sources.other_files import left_aside, refuse_pictures
 from benchbench.data.sources.shards import find_files
@@ -146,7 +147,7 @@ def _part(files: Sequence[Path], title: str, names: Path | None) -> FilePart:
     labels, notes = _labels(samples, title)
     called = [image.name for image in images]
     if labels is None:
-        labels = class_names(below_shared(called), files[0])
+        labels = classes_of(below_shared(called), "", Beside(str(files[0]), (), lambda *_: b"")).labels
     classes, read = None, []
     if names is not None and labels is not None and all(isinstance(label, int) for label in labels):
         classes, read = _class_names(names, labels), [names]  # type: ignore[arg-type]
@@ -222,7 +223,7 @@ def members(shard: Path) -> list[Member]:
                     raise InputError(f"{shard} holds {name} twice; keep one of them")
                 names.add(name)
                 found.append(Member(shard, name, info.offset_data, info.size))
-            file.seek(archive.offset - _BLOCK)
+            file.seek(archive.offset)
         if file.read(_BLOCK) != bytes(_BLOCK):  # what tells the end of a tar
             raise EOFError("it has no end")
     return found
