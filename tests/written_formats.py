@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -182,10 +182,10 @@ def as_cifar_binary(folder: Path, splits: Sequence[Split]) -> str:
 
 
 def of_python_2(value: Any) -> bytes:
-    """A pickle as CIFAR's: protocol 2, in which bytes are the strings of Python 2 and arrays name NumPy's old module."""
+    """A pickle as CIFAR's: protocol 2, in which bytes are strings of Python 2 and arrays name NumPy's old module."""
 
     class Pickler(pickle._Pickler):
-        dispatch = dict(pickle._Pickler.dispatch)
+        dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
         def save_bytes(self, content: bytes) -> None:
             short = len(content) < 256
