@@ -1,4 +1,4 @@
-"""What is damaged or wants more than to be read, in the formats of `tests/written_formats.py`: a sentence that names it.
+"""What is damaged or wants more than to be read, in the formats of `written_formats`: a sentence that names it.
 
 Sentences are this project's own; that nothing is run is seen by a file that is not there.
 """

@@ -70,8 +70,13 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def below_shared(names: Sequence[str]) -> list[str]:
     """Names below the deepest folder they share, so that an archive with a folder around all pairs up too."""
-    shared = posixpath.commonpath([PurePosixPath(name).parent for name in names])
+    shared = shared_folder(names)
     return [PurePosixPath(name).relative_to(shared).as_posix() for name in names]
+
+
+def shared_folder(names: Sequence[str]) -> str:
+    """The deepest folder that all share, "" for that from which the names begin."""
+    return posixpath.commonpath([posixpath.dirname(name) for name in names])
 
 
 class Partners(NamedTuple):

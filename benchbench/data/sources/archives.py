@@ -11,7 +11,6 @@ Skipped, as in folders: hidden files (also those that macOS adds) and files that
 
 from __future__ import annotations
 
-import posixpath
 import re
 import stat
 import zipfile
@@ -28,9 +27,9 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.numpy_files import DAMAGE
 from benchbench.core.reading import open_regular, plain
 from benchbench.data.pipeline.assemble import FilePart, Part
-from benchbench.data.pipeline.names import in_order
+from benchbench.data.pipeline.names import in_order, shared_folder
 from benchbench.data.pipeline.signatures import HEAD
-from benchbench.data.sources.class_files import Beside, Classes, classes_of, without_used
+from benchbench.data.sources.class_files import Beside, Classes, classes_of, grouped, without_used
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import is_image, no_images
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
@@ -77,7 +76,7 @@ class ZipSource(FileSource):
         check_complete(splits, self.layout.beside, str(self.path))
         if not splits.of:
             names = self.images.names
-            around = posixpath.commonpath([posixpath.dirname(name) for name in names])
+            around = shared_folder(names)
             return [self._part(self.images, self.path.name, around, self.images.others)]
         train, *held_out = (self._below(title) for title in self.splits() or splits.of.values())
         notes = [*train.notes, *left_aside(self.images.others, self.path.name), *splits.notes()]
@@ -85,8 +84,13 @@ class ZipSource(FileSource):
 
     def whole(self) -> Part:
         """Every image of the archive, without labels."""
+        part = self._part(self.images, self.path.name)
         return replace(
-            self._part(self.images, self.path.name), notes=left_aside(self.images.others, self.path.name)
+            part,
+            notes=left_aside(self.images.others, self.path.name),
+            grouped=lambda: grouped(
+                part, lambda: self.layout, self.images.beside, shared_folder(self.images.names)
+            ),
         )
 
     def _below(self, title: str) -> FilePart:

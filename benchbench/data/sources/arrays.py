@@ -154,6 +154,7 @@ class ArrayPart(Part):
             self.total,
             lambda: self.blocks(size),
             labels=None if self.labels is None else torch.tensor(self.labels, dtype=torch.int64),
+            kinds=self.kinds,
             notes=[*self.notes, *notes],
         )
 

@@ -20,15 +20,15 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
 from benchbench.core.errors import InputError, listed
 from benchbench.core.reading import plain
-from benchbench.data.pipeline.assemble import Labels
-from benchbench.data.sources.layout import split_name
+from benchbench.data.pipeline.assemble import FilePart, Labels
+from benchbench.data.sources.layout import Layout, split_name
 
 STYLEGAN = "dataset.json"
 NAMES = (
@@ -120,6 +120,32 @@ def classes_of(names: Sequence[str], at: str, beside: Beside) -> Classes:
     if not flat:
         notes = [f"the folders {listed(sorted({*folders}))} are numbered shards and no classes"]
     return _of_lists(names, at, beside, notes)
+
+
+def grouped(
+    part: FilePart, layout: Callable[[], Layout], beside: Beside, around: str = ""
+) -> FilePart | None:
+    """All images of a tree, each labelled as in its own split; None where some have no class.
+
+    part: all of them, with their names. layout: where the splits are; may raise where that cannot be said. around: the
+    folder that holds all of them where there are none.
+    """
+    names = part.names or ()
+    try:
+        found = layout()
+        ats = [found.path(title) for title in found.splits.of.values()] or [around]
+        labels: dict[str, int | str] = {}
+        called: dict[str, str] = {}
+        for at in ats:
+            own = [name for name in names if not at or name.startswith(f"{at}/")]
+            said = classes_of([name.removeprefix(f"{at}/") if at else name for name in own], at, beside)
+            labels |= dict(zip(own, said.labels or (), strict=False))
+            called |= said.called
+    except InputError:  # what contradicts itself matters to those alone who want it
+        return None
+    if len(labels) < len(names) or len({type(label) for label in labels.values()}) > 1:
+        return None
+    return replace(part, labels=[labels[name] for name in names], called=called)  # type: ignore[arg-type]
 
 
 def without_used(others: Sequence[str], at: str, found: Classes) -> list[str]:

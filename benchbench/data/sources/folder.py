@@ -34,7 +34,7 @@ from benchbench.data.pipeline.decode import MOST_BYTES
 from benchbench.data.pipeline.file_images import FileImages
 from benchbench.data.pipeline.names import in_order
 from benchbench.data.pipeline.signatures import HEAD
-from benchbench.data.sources.class_files import Beside, Classes, classes_of, without_used
+from benchbench.data.sources.class_files import Beside, Classes, classes_of, grouped, without_used
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
 from benchbench.data.sources.other_files import left_aside, refuse_pictures
@@ -72,7 +72,8 @@ class FolderSource(FileSource):
 
     def whole(self) -> Part:
         """Every image below the folder, whatever the layout."""
-        return _part_of(self.listing, self.listing.title, labelled=False)
+        part = _part_of(self.listing, self.listing.title, labelled=False)
+        return replace(part, grouped=lambda: grouped(part, lambda: self.layout, self.listing.beside))
 
     def _below(self, title: str) -> FilePart:
         """The images below the folder of a split; files that say their classes may lie above it."""
