@@ -6,8 +6,9 @@ in which an array of the same images has them. No library: the standard one sort
 Partners: files of the same name. Where these are not equal on both
 sides, suffixes (.png, .jpg), case, zeros before a number, and the words by which programs tell outputs from targets
 (`ROLES`: 1_fake_B.png and 1_real_B.png, 1/fake.png and 1/real.png) are no part of a name. Nothing else is: what has no
-partner is refused. Where every name on both sides is a number, in shards or not (seed0001.png, 000000/000001.png), it is
-the number that counts. Letters with accents are the same in both of their Unicode forms, since macOS writes one of them.
+partner is refused. Where every name on both sides is a number, in shards or not (seed0001.png, 000000/000001.png), it
+is the number that counts. Letters with accents are the same in both of their Unicode forms, since macOS writes one of
+them.
 """
 
 from __future__ import annotations
