@@ -6,7 +6,6 @@ Sentences are this project's own; that nothing is run is seen by a file that is 
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import pickle
@@ -23,7 +22,7 @@ import pytest
 import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from written_formats import FORMATS, Split, as_cifar10, as_idx, as_lmdb, of_python_2, png, written
+from written_formats import FORMATS, Split, as_cifar10, as_idx, as_lmdb, of_python_2, png, tar_of, written
 
 from benchbench.core.errors import InputError
 from benchbench.data.catalogue import load_dataset
@@ -174,17 +173,6 @@ class TestPickles:
         assert all(
             isinstance(value, plain) or type(value).__name__ in ("_Type", "_Named") for value in values
         )
-
-
-def tar_of(path: Path, members: dict[str, bytes], *more: tarfile.TarInfo) -> str:
-    with tarfile.open(path, "w") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-        for info in more:
-            archive.addfile(info)
-    return str(path)
 
 
 def special(name: str, kind: bytes) -> tarfile.TarInfo:

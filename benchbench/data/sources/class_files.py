@@ -208,7 +208,8 @@ def _in_words(found: Classes, at: str, beside: Beside) -> Classes:
 def _of_lists(names: Sequence[str], at: str, beside: Beside, notes: Sequence[str]) -> Classes:
     """The classes of images that lie together, by the files that list them."""
     part = _kind(posixpath.basename(at))
-    files = [file for file in beside.at(at, LABELS) if _kind(posixpath.basename(file)) in ("", part)]
+    lists = beside.at(at, LABELS)
+    files = [file for file in lists if not part or _kind(posixpath.basename(file)) in ("", part)]
     for file in files:
         try:
             of = _rows(beside.text(file), file.endswith(".csv"))
