@@ -74,17 +74,20 @@ class ZipSource(FileSource):
                 "unpack it and write folder:PATH"
             )
         check_complete(splits, self.layout.beside, str(self.path))
-        if not splits.of:
-            names = self.images.names
-            around = shared_folder(names)
-            return [self._part(self.images, self.path.name, around, self.images.others)]
-        train, *held_out = (self._below(title) for title in self.splits() or splits.of.values())
-        notes = [*train.notes, *left_aside(self.images.others, self.path.name), *splits.notes()]
+        if splits.of:
+            found = [self._below(title) for title in self.splits() or splits.of.values()]
+        else:
+            found = [(self.path.name, shared_folder(self.images.names), self.images)]
+        said = [self._classes(at, images) for _, at, images in found]
+        own = (self._part(images, title, told) for (title, _, images), told in zip(found, said, strict=True))
+        train, *held_out = own
+        aside = without_used(self.images.others, "", [name for told in said for name in told.used])
+        notes = [*train.notes, *left_aside(aside, self.path.name), *splits.notes()]
         return [replace(train, notes=notes), *held_out]
 
     def whole(self) -> Part:
         """Every image of the archive, without labels."""
-        part = self._part(self.images, self.path.name)
+        part = self._part(self.images, self.path.name, Classes())
         return replace(
             part,
             notes=left_aside(self.images.others, self.path.name),
@@ -93,24 +96,21 @@ class ZipSource(FileSource):
             ),
         )
 
-    def _below(self, title: str) -> FilePart:
-        """The images below one folder of the archive."""
+    def _below(self, title: str) -> tuple[str, str, ZippedImages]:
+        """The name of a split, its folder in the archive, and the images below that."""
         folder = self.layout.path(title)
-        names = self.images.names
-        rows = [i for i, name in enumerate(names) if name.startswith(f"{folder}/")]
+        rows = [i for i, name in enumerate(self.images.names) if name.startswith(f"{folder}/")]
         if not rows:
             raise no_images(self.path / folder, ())
-        return self._part(self.images.chosen(rows), title, folder, ())
+        return title, folder, self.images.chosen(rows)
 
-    def _part(
-        self, images: ZippedImages, title: str, at: str | None = None, others: Sequence[str] = ()
-    ) -> FilePart:
-        """Images, labelled where `at` is the folder that they are below. others: files to be named in a note, unless
-        they say the labels."""
-        said = Classes()
-        if at is not None:
-            below = [name.removeprefix(f"{at}/") if at else name for name in images.names]
-            said = classes_of(below, at, images.beside)
+    def _classes(self, at: str, images: ZippedImages) -> Classes:
+        """The classes of the images below a folder."""
+        return classes_of(
+            [name.removeprefix(f"{at}/") if at else name for name in images.names], at, images.beside
+        )
+
+    def _part(self, images: ZippedImages, title: str, said: Classes) -> FilePart:
         return FilePart(
             title=title,
             total=len(images.names),
@@ -118,7 +118,7 @@ class ZipSource(FileSource):
             pick=images.pick,
             labels=said.labels,
             called=said.called,
-            notes=[*said.notes, *left_aside(without_used(others, "", said), title)],
+            notes=said.notes,
             identify=lambda: [file_sha256(self.path), images.names],
             names=images.names,
         )

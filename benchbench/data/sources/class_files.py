@@ -148,9 +148,9 @@ def grouped(
     return replace(part, labels=[labels[name] for name in names], called=called)  # type: ignore[arg-type]
 
 
-def without_used(others: Sequence[str], at: str, found: Classes) -> list[str]:
-    """The files of a folder that are no images and that nobody has read."""
-    return [name for name in others if posixpath.join(at, name) not in found.used]
+def without_used(others: Sequence[str], at: str, used: Sequence[str]) -> list[str]:
+    """The files of the folder `at` that are no images and were not `used`, which are names from the outermost one."""
+    return [name for name in others if posixpath.join(at, name) not in used]
 
 
 def numbered_shards(folders: Sequence[str]) -> bool:

@@ -159,7 +159,7 @@ def _part_of(
         labels=said.labels,
         called=said.called,
         identify=lambda: [*listing.identity(), *([name, _sha256(root / name)] for name in said.used)],
-        notes=[*said.notes, *left_aside(without_used(listing.others, at, said), title)],
+        notes=[*said.notes, *left_aside(without_used(listing.others, at, said.used), title)],
         names=listing.names,
     )
 
