@@ -18,10 +18,10 @@ from benchbench.core.errors import CellFailed
 @DEVICE
 @BATCH_SIZE
 def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> None:
-    """Score IMAGES (a folder, .zip, .npz, .npy, .parquet, dataset or generator) against a reference.
+    """Score IMAGES (a folder, an archive, arrays, shards, a dataset or generator) against a reference.
 
     A name or path is enough where it tells what it is; KIND:PATH says so (folder:, zip:, npz:, npy:, parquet:, pairs:,
-    torchscript:), and :train or :test behind it takes one split.
+    webdataset:, arrow:, cifar:, idx:, mat:, hdf5:, lmdb:, torchscript:), and :train or :test behind it takes one split.
 
     \b
       benchbench evaluate samples/ --reference cifar10:train

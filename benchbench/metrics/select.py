@@ -41,6 +41,9 @@ STANDARD = (
     "fd", "is", "kd", "precision", "recall", "density", "coverage", "duplicate_rate", "duplicate_excess",
     "modes", "class_kl", "high_quality", "conditional_accuracy", "ssim", "psnr", "mse",
 )  # fmt: skip
+OF_CLASSES = ("intra_fd", "intra_diversity")
+"""What `evaluate` adds where both sides have classes. A run has them where they are asked for: its keys hold what it
+computes."""
 TRANSLATION = (
     "ssim", "psnr", "mse", "mae", "pose_error", "psnr_hints5", "psnr_hints20", "ssim_hints5", "ssim_hints20",
     "fd", "kd", "precision", "recall", "content_distance", "conditional_accuracy", "input_diversity",

@@ -134,7 +134,8 @@ def _seen(
     if plan.prompted is not None:
         told = plan.prompted.told(plan.extractors.loaded, plan.metrics, failures)
     sides = {"generated": generated, "reference": real, "held_out": held_out}
-    return Evidence(sides, captions=told, failures=failures), shown
+    ours, theirs = (None, None) if plan.by_class is None else (plan.by_class.ours, plan.by_class.theirs)
+    return Evidence(sides, labels=ours, captions=told, failures=failures, reference_labels=theirs), shown
 
 
 def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcome]:

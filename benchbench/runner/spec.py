@@ -195,7 +195,7 @@ class EvaluationSpec(Spec, frozen=True):
     asks_for = "an evaluation"
 
     images: str | None = Field(
-        description="A folder, .zip, .npz, .npy, .parquet, dataset or generator; KIND:PATH says what it is."
+        description="A folder, archive, arrays, shards, dataset or generator; KIND:PATH says what it is."
     )
     reference: str | None = Field(description="Images, a dataset (NAME[:train|:test]) or statistics (.npz).")
     metrics: Metrics = ("standard",)

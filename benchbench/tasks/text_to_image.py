@@ -90,7 +90,7 @@ class TextToImage(OfCaptions):
         """What needs classes, other images or other pairs than there are here."""
         if metric.needs_held_out:
             return NO_HELD_OUT
-        if isinstance(metric, ConditionalAccuracy):
+        if isinstance(metric, ConditionalAccuracy) or "classes" in metric.needs:
             return "here captions are asked for and no classes"
         if metric.needs - _NEEDS:
             return "here a generator makes images of captions, and nothing else is made of images"

@@ -115,6 +115,8 @@ class Translation(TwoDomains):
             return NO_HOLES
         if "captions" in missing:
             return NO_CAPTIONS
+        if "classes" in missing:
+            return "a translation is asked to be of one domain, and there is no class beside"
         if "style" in missing:
             return "this needs a style that was asked for; see benchbench run --model nst"
         # Only an extractor of these very domains knows the class that was asked for.

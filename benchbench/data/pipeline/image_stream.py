@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import torch
@@ -25,6 +26,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.kinds import Kinds
 from benchbench.data.pipeline.names import below_shared, partners
 from benchbench.data.pipeline.prefetch import read_ahead
 
@@ -59,6 +61,7 @@ class ImageStream:
         blocks: Callable[[], Generator[Block, None, None]],
         *,
         labels: Tensor | None = None,
+        kinds: Callable[[], Kinds | None] | None = None,
         names: Sequence[str] | None = None,
         pick: Pick | None = None,
         notes: Iterable[str] = (),
@@ -69,13 +72,15 @@ class ImageStream:
         varies: bool = False,
         in_memory: bool = False,
     ) -> None:
-        """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests,
-        sizes: where they are known before; digests are with sizes."""
+        """blocks: starts a pass. kinds: says of which class each image is, which files may have to be read for. pick:
+        a pass over the images of these numbers; it goes with names. fingerprint, digests, sizes: where they are known
+        before; digests are with sizes."""
         self.name = name
         self.n = n
         self.labels = labels
         self.names = names
         self._blocks = blocks
+        self._kinds = kinds
         self._pick = pick
         self._notes = list(notes)
         self._conversions: list[str] = []
@@ -110,6 +115,12 @@ class ImageStream:
         if self._sizes is None:
             raise InputError(f"the sizes of the images of {self.name} are known once all have been read")
         return self._sizes
+
+    @cached_property
+    def kinds(self) -> Kinds | None:
+        """Of which class each image is, where files or a dataset say so; no part of the fingerprint, which labels
+        are."""
+        return None if self._kinds is None else self._kinds()
 
     def called(self, row: int) -> str:
         """An image as errors call it, by its number."""
@@ -166,6 +177,7 @@ class ImageStream:
             n,
             blocks,
             labels=None if self.labels is None else self.labels[:n],
+            kinds=lambda: None if self.kinds is None else self.kinds.chosen(slice(n)),
             # Shortened while all are there: what they share may be more than that of a few.
             names=None if self.names is None else below_shared(self.names)[:n],
             pick=self._pick,
@@ -188,6 +200,7 @@ class ImageStream:
             len(rows),
             lambda: pick(rows),
             labels=None if self.labels is None else self.labels[list(rows)],
+            kinds=lambda: None if self.kinds is None else self.kinds.chosen(rows),
             names=[self.names[row] for row in rows],
             pick=lambda more: pick([rows[row] for row in more]),
             notes=self._notes,
