@@ -190,7 +190,7 @@ def resolve(spec: CellSpec) -> Resolved:
             f"{spec.model.partition(':')[2]} may run what its author wrote as soon as it is read; if that is somebody "
             "you trust, --allow-pickle lets it"
         )
-    for sink in spec.log:
+    for sink in spec.log or ():
         SINKS.make(sink)  # what it needs is installed
     spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
@@ -283,7 +283,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         identity=identity,
         training_key="",
         key="",
-        log=spec.log,
+        log=spec.log or (),
     )
     return [_of_seed(first, seed, task.parts(probe), scoring.specifications) for seed in seeds]
 

@@ -46,7 +46,7 @@ def run(
     task: str | None = None,
     task_options: Mapping[str, Any] | Sequence[str] = (),
     sweep: Mapping[str, Sequence[Any]] | Sequence[str] = (),
-    log: Sequence[str] = (),
+    log: Sequence[str] | None = None,
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,

@@ -48,17 +48,15 @@ class MLflow:
         experiment = self._experiment()
         there = self._client.search_runs([experiment], f"tags.`{CELL}` = '{run.key}'")
         if there:
-            self._id, step = there[0].info.run_id, self._last_step(there[0])
+            self._id = there[0].info.run_id
             self._client.set_terminated(self._id, "RUNNING")
+            step = self._last_step(there[0])
         else:
             tags = {CELL: run.key, "benchbench.dataset": run.dataset}
-            self._id, step = (
-                self._client.create_run(experiment, run_name=run.name, tags=tags).info.run_id,
-                NOTHING,
-            )
-            entities = self._mlflow.entities
+            self._id = self._client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
             said = [(_plain(name), str(value)[:_LONGEST]) for name, value in flat(run.config)]
-            self._log("params", [entities.Param(name, value) for name, value in said])
+            self._log("params", [self._mlflow.entities.Param(name, value) for name, value in said])
+            step = NOTHING
         shown = f"MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {uri}" if _of_files(uri) else uri
         return Opened(step, f"run {self._id} ({shown})")
 

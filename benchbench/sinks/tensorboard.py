@@ -11,7 +11,6 @@ import json
 import os
 import re
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -40,7 +39,9 @@ class TensorBoard:
         folder = run.folder / run.place
         folder.mkdir(parents=True, exist_ok=True)
         step = self._last_step(folder)
-        name = f"events.out.tfevents.{time.time_ns() // 10**9:010d}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+        # Read in the order of their names: two sittings may begin in one second.
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        name = f"events.out.tfevents.{seconds:010d}.{rest:09d}.{os.getpid()}"
         self._file = (folder / name).open("xb")
         self._records: Any = library("tensorboard.summary.writer.record_writer", "tensorboard").RecordWriter(
             self._file

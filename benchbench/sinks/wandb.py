@@ -27,13 +27,22 @@ class WeightsAndBiases:
     def __init__(self) -> None:
         self._wandb = library("wandb", "wandb")
         self._run: Any = None
+        self._exports = False
 
     def open(self, run: LoggedRun) -> Opened:
         """Begin, or go on under the same id where the server knows it. Without a server every sitting writes a run of
         its own with the whole curve."""
+        self._exports = run.offline
         run.folder.mkdir(parents=True, exist_ok=True)
         # Standard output and error are the verb's, and a checkout that benchbench happens to run in is none of its.
-        quiet = {"silent": True, "console": "off", "disable_git": True, "save_code": False}
+        # A run that the program has open already stays its own.
+        quiet = {
+            "silent": True,
+            "console": "off",
+            "disable_git": True,
+            "save_code": False,
+            "reinit": "create_new",
+        }
         of_others = (
             {"mode": "offline", "x_disable_stats": True, "x_disable_meta": True} if run.offline else {}
         )
@@ -71,5 +80,9 @@ class WeightsAndBiases:
 
     def close(self, status: Status) -> None:
         """Ends the run, as failed where it did."""
-        if self._run is not None:
-            self._run.finish(exit_code=0 if status == "finished" else 1)
+        if self._run is None:
+            return
+        self._run.finish(exit_code=0 if status == "finished" else 1)
+        if self._exports and self._wandb.run is None:
+            # Else its process writes the file some time later, and an export is files. Live runs may share it.
+            self._wandb.teardown()
