@@ -1,4 +1,4 @@
-"""Runs that tests tell sinks of."""
+"""Runs and records that tests tell sinks of."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import Any
 
 from PIL import Image
 
+from benchbench.results.manifest import Artefact, Provenance, RecipeFacts, RunFacts, Training
 from benchbench.results.record import Row
+from benchbench.results.store import Store
+from benchbench.results.tables import write_rows
 from benchbench.sinks.sink import NOTHING, LoggedRun, Opened, Status
+from benchbench.training.watch.curves import write_curves
 
 KEY = "00112233aabbccdd"
 CURVES: list[dict[str, float]] = [
@@ -73,3 +77,29 @@ class Remembers:
     def steps(self, what: str = "scalars") -> list[int]:
         """Of all that it was told of a kind."""
         return [told[1] for told in self.told if told[0] == what]
+
+
+def a_record(root: Path, rows: Sequence[Row], **facts: Any) -> Path:
+    """A record with curves, a picture and weights, below `root`; its folder."""
+    first, store = rows[0], Store(root)
+    said: dict[str, Any] = {
+        "name": None,
+        "variant": "width=16",
+        "seed": first.seed,
+        "n_samples": 1000,
+        "config": {"width": 16},
+        "sampling": {"steps": 5},
+        "recipe": RecipeFacts(model=first.model, hyper={"width": 16}, training={"lr": 0.1}),
+        "training": Training(
+            images_per_second=1.0, n_steps=15, seconds=1.0, stopped_early=False, peak_memory_mib=1.0
+        ),
+        "provenance": Provenance(benchbench="0.1.0", command="benchbench run --model vae --dataset digits"),
+        "finished": "2026-01-02T03:04:05Z",
+        "artefacts": [Artefact(file="samples.png", kind="samples", caption="samples")],
+    }
+    with store.write(first.dataset, first.model, first.cell, RunFacts(**{**said, **facts})) as folder:
+        write_rows(folder / "metrics.csv", list(rows))
+        write_curves(folder, CURVES)
+        (folder / "samples.png").write_bytes(a_picture())
+        (folder / "weights.safetensors").write_bytes(b"weights")
+    return store.cell_dir(first.dataset, first.model, first.cell)

@@ -29,7 +29,7 @@ def write_tables(found: Sequence[Record], folder: Path, form: Format) -> None:
     else:
         # A column that holds several kinds of things has no type in Parquet.
         runs = runs_of(found)
-        mixed = {str(name): runs[name].map(_as_text) for name in runs.select_dtypes(object)}
+        mixed = {str(name): runs[name].map(_as_text) for name in runs if runs[name].dtype == object}
         tables["runs"] = runs.assign(**mixed)
     for name, table in tables.items():
         path = folder / f"{name}.{form}"

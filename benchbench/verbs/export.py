@@ -14,7 +14,7 @@ from benchbench.core.paths import as_path, printable
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import SINKS
 from benchbench.results.load import Record, records
-from benchbench.results.store import METRICS, RUN
+from benchbench.results.store import METRICS, RUN, folder_name
 from benchbench.results.touched import foreign
 from benchbench.sinks.card import Weights, checked_dataset, write_card
 from benchbench.sinks.replay import export as tell
@@ -111,7 +111,7 @@ def _card(
     """One card, in a folder of its own where there are several."""
     own = folder
     if several:
-        own = folder / f"{record[0].parent.parent.name}-{record[0].parent.name}-{record[1].cell}"
+        own = folder / f"{folder_name(record[1].dataset)}-{folder_name(record[1].model)}-{record[1].cell}"
         own.mkdir()
     if not write_card(record, own, dataset=dataset, weights=weights):
         progress.note(
@@ -131,6 +131,9 @@ def _fresh(folder: Path) -> Iterator[None]:
             )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
         folder.mkdir()
     except FileExistsError as error:
         raise InputError(

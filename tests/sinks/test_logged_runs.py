@@ -37,16 +37,14 @@ ASKED: dict[str, Any] = {
     "overrides": {
         "epochs": 4,
         "batch_size": 8,
-        "monitor_every": 3,
         "checkpoint_every": 2,
         "latent": 2,
         "width": 4,
     },
     "device": "cpu",
 }
-STEPS = [2, 3, 4, 6, 8]
-"""Of the rows: 16 images are two steps an epoch, and every third step is scanned, and the last."""
-SCANS = [3, 6, 8]
+STEPS = [2, 4, 6, 8]
+"""Of the rows: 16 images are two steps an epoch."""
 
 
 class Memory(Remembers):
@@ -88,6 +86,9 @@ def _sinks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(Registry, "_entries", with_ours)
     monkeypatch.setattr(trainer, "CURVES_SECONDS", 0.0)
+    monkeypatch.setattr(
+        "benchbench.runner.trained.plot_curves", lambda *_: None
+    )  # the slowest part of such a run
     Memory.opened.clear()
     yield
     Memory.opened.clear()
@@ -118,45 +119,48 @@ def told() -> Memory:
 
 def test_a_run_is_told_as_it_goes_and_is_the_same(pictures: Path, tmp_path: Path) -> None:
     """The sink hears every row of curves.csv at its step, a grid of samples at every scan, the rows of metrics.csv and
-    the pictures of the record; key, weights, curves and numbers are those of the run that nobody hears of."""
-    quiet, _ = run(pictures, tmp_path / "quiet")
-    path, said = run(pictures, tmp_path / "told", log=["memory"])
+    the pictures of the record; key, weights, curves and numbers are those of the run that nobody hears of. What an
+    export would say of the record is what the run said of itself, and the same command once more says what to type."""
+    watched = {**ASKED["overrides"], "monitor_every": 5}
+    quiet, _ = run(pictures, tmp_path / "quiet", overrides=watched)
+    path, said = run(pictures, tmp_path / "told", log=["memory"], overrides=watched)
     assert path.name == quiet.name
     for file in ("curves.csv", "weights.safetensors", "samples.png"):
         assert (path / file).read_bytes() == (quiet / file).read_bytes()
     one, other = (pd.read_csv(own / "metrics.csv") for own in (path, quiet))
     same = ~one["aspect"].isin(["throughput", "cost"])
     pd.testing.assert_frame_equal(one[same], other[same])
+    assert "logging to memory: memory" in said
+
     sink = told()
     curves = pd.read_csv(path / "curves.csv")
-    assert sink.steps() == curves["step"].tolist() == STEPS
+    assert sink.steps() == curves["step"].tolist() == [2, 4, 5, 6, 8]
     losses = [told[2]["curves/loss"] for told in sink.told if told[0] == "scalars"]
     assert losses == pytest.approx(curves["loss"].tolist(), rel=1e-12)  # CSV has all digits
-    scans = [step for what, step, name, _ in _images(sink) if name == "training/samples"]
-    assert scans == SCANS
-    picture = Image.open(io.BytesIO(next(png for *_, png in _images(sink))))
-    assert picture.size == (8 * 66 + 2, 2 * 66 + 2)  # 16 samples of 8 pixels, 8 times enlarged, 2 around each
-    assert {name: png for _, _, name, png in _images(sink)}["record/samples"] == (
-        path / "samples.png"
-    ).read_bytes()
+    images = [own[1:] for own in sink.told if own[0] == "image"]
+    assert [step for step, name, _ in images if name == "training/samples"] == [5, 8]
+    grid = Image.open(io.BytesIO(images[0][2]))
+    assert grid.size == (
+        8 * 66 + 2,
+        2 * 66 + 2,
+    )  # 16 samples of 8 pixels, 8 times enlarged, and 2 around each
+    kept = {name: (step, png) for step, name, png in images}
+    assert kept["record/samples"] == (8, (path / "samples.png").read_bytes())
     ((_, last, rows),) = [own for own in sink.told if own[0] == "numbers"]
     assert (last, [row.metric for row in rows]) == (8, one["metric"].tolist())
     assert sink.told[-1] == ("close", "finished")
-    assert "logging to memory: memory" in said
 
-
-def _images(sink: Memory) -> list[tuple[Any, ...]]:
-    return [own for own in sink.told if own[0] == "image"]
-
-
-def test_a_record_is_told_as_its_run_was(pictures: Path, tmp_path: Path) -> None:
-    """What an export says of a run is what the run said of itself, but for where it may write."""
-    path, _ = run(pictures, tmp_path, log=["memory"])
     (record,) = records(path)
-    live: LoggedRun = told().told[0][1]
-    assert live.folder == tmp_path / ".memory"
-    assert not live.offline
+    live: LoggedRun = sink.told[0][1]
+    assert (live.folder, live.offline) == (tmp_path / "told" / ".memory", False)
     assert run_of(record, live.folder, offline=False) == live
+    Memory.opened.clear()
+    _, said = run(pictures, tmp_path / "told", log=["memory"], overrides=watched)
+    assert (
+        f"nothing is logged to memory: the record is there; benchbench export {path} --to memory --out FOLDER"
+        in said
+    )
+    assert not [own for own in Memory.opened if own.told]
 
 
 def test_a_sink_that_fails_costs_no_run(pictures, tmp_path: Path) -> None:
@@ -175,7 +179,7 @@ def test_a_stopped_run_goes_on_in_its_sinks(pictures: Path, tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         run(pictures, tmp_path, log=["memory", "stops"])
     first = told()
-    assert first.steps() == [2, 3, 4]  # it stands before the one that is interrupted
+    assert first.steps() == [2, 4]  # it stands before the one that is interrupted
     assert first.told[-1] == ("close", "interrupted")
     Memory.opened.clear()
     _, said = run(pictures, tmp_path, log=["memory"])
@@ -189,17 +193,6 @@ def test_weights_that_are_there_bring_their_curves(pictures: Path, tmp_path: Pat
     _, said = run(pictures, tmp_path, log=["memory"], metrics=["recall"])
     assert any("the weights are there already" in text for text in said)
     assert told().steps() == STEPS
-
-
-def test_a_finished_record_is_not_told_again(pictures: Path, tmp_path: Path) -> None:
-    """The same command once more says what to type."""
-    path, _ = run(pictures, tmp_path)
-    _, said = run(pictures, tmp_path, log=["memory"])
-    assert (
-        f"nothing is logged to memory: the record is there; benchbench export {path} --to memory --out FOLDER"
-        in said
-    )
-    assert not [own for own in Memory.opened if own.told]
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
@@ -241,11 +234,10 @@ def test_a_suite_logs(tmp_path: Path) -> None:
     assert len(list(records(out))) == 1
 
 
-def test_nothing_is_imported_that_was_not_asked_for(tmp_path: Path) -> None:
-    """A run without --log, in a process of its own, has none of the libraries."""
+def test_nothing_is_imported_that_was_not_asked_for() -> None:
+    """All that a run and an export without one of them load, in a process of its own, has none of the libraries."""
     code = (
-        "import sys, benchbench\n"
-        f"benchbench.run('noise', 'digits', samples=16, metrics=['swd'], out={str(tmp_path)!r}, device='cpu')\n"
+        "import sys, benchbench.runner.run, benchbench.verbs.export\n"
         "print({'tensorboard', 'wandb', 'mlflow', 'benchbench.sinks.wandb'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
