@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
     from benchbench.verbs.doctor import doctor
+    from benchbench.verbs.export import export
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
     from benchbench.verbs.migrate import migrate
@@ -37,6 +38,7 @@ __all__ = [
     "compare",
     "doctor",
     "evaluate",
+    "export",
     "frechet_distance",
     "generator",
     "inception_score",
@@ -64,6 +66,7 @@ _LAZY = {
     "compare": "benchbench.verbs.compare",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
+    "export": "benchbench.verbs.export",
     "frechet_distance": "benchbench.metrics.sets.frechet",
     "generator": "benchbench.models.given.family",
     "inception_score": "benchbench.metrics.sets.inception_score",

@@ -21,6 +21,7 @@ VERBS = {
     "check": ["check", "runs", "--baseline", "base"],
     "leaderboard": ["leaderboard"],
     "report": ["report"],
+    "export": ["export", "runs", "--to", "csv", "--out", "tables"],
     "cite": ["cite"],
     "list": ["list", "models"],
     "doctor": ["doctor"],

@@ -18,6 +18,7 @@ from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
+from benchbench.cli.export import export
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
@@ -73,6 +74,7 @@ for verb in (
     check,
     leaderboard,
     report,
+    export,
     cite,
     list_things,
     doctor,

@@ -19,10 +19,12 @@ from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.describe import before, facts_of_run
 from benchbench.runner.extractors import missing_today
+from benchbench.runner.logged import export_line, logged, tell_record
 from benchbench.runner.pictures import write_pictures
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import rows_of, training_numbers
 from benchbench.runner.trained import prepare, write_training
+from benchbench.sinks.feed import Feed
 
 
 class CellOutcome(NamedTuple):
@@ -34,9 +36,8 @@ class CellOutcome(NamedTuple):
 
 def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
-    device, progress = runtime.device, runtime.progress
-    model_name, dataset_name = plan.kept_as, plan.dataset.name
-    finished = store.find(dataset_name, model_name, plan.key)
+    progress = runtime.progress
+    finished = store.find(plan.dataset.name, plan.kept_as, plan.key)
     if finished is not None:
         for note in missing_today(plan.extractors):
             progress.note(note)
@@ -44,13 +45,24 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
             progress.note(
                 "this was trained without a monitor; with another --out it is trained again, with one"
             )
+        for name in plan.log:
+            progress.note(
+                f"nothing is logged to {name}: the record is there; {export_line(plan, store, name)}"
+            )
         return CellOutcome(finished, cached=True)
+    with logged(plan, store, runtime.progress) as feed:
+        return _carried_out(plan, store, runtime, feed)
 
+
+def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> CellOutcome:
+    """Of a cell that is not there yet."""
+    device, progress = runtime.device, runtime.progress
+    model_name, dataset_name = plan.kept_as, plan.dataset.name
     known = before(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    prepared = prepare(plan, store, device, progress)
+    prepared = prepare(plan, store, device, progress, feed)
     model, training, _ = prepared
     trained = time.perf_counter()
     try:
@@ -70,4 +82,6 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
         title = f"{plan.model} {plan.variant}".strip()
         write_pictures(folder, title, found.pictures)
     store.clear_work(plan.training_key)
-    return CellOutcome(store.cell_dir(dataset_name, model_name, plan.key), cached=False)
+    place = store.cell_dir(dataset_name, model_name, plan.key)
+    tell_record(feed, place)
+    return CellOutcome(place, cached=False)

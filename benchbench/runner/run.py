@@ -46,6 +46,7 @@ def run(
     task: str | None = None,
     task_options: Mapping[str, Any] | Sequence[str] = (),
     sweep: Mapping[str, Sequence[Any]] | Sequence[str] = (),
+    log: Sequence[str] | None = None,
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
@@ -72,6 +73,8 @@ def run(
         task_options: How to ask, `{"scale": 3}`; as text after `--task-option`.
         sweep: Several values of settings, `{"sampling.steps": [5, 10]}`: one cell each, of two settings every
             combination; as text after `--sweep`. Settings of sampling are swept over the same weights.
+        log: Sinks that are told of it as it goes, "tensorboard", "wandb" or "mlflow" (docs/dashboards.md); changes no
+            number, and one that fails ends no run.
         out: The folder for records.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
@@ -108,6 +111,7 @@ def run(
         task=task,
         task_options=task_options,
         sweep=sweep,
+        log=log,
     )
     return pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +28,10 @@ from benchbench.results.claims.conditions import beyond_one_a_core
 from benchbench.results.manifest import Machine, RunManifest, Training, demand
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import RUN, Store
+from benchbench.runner.logged import tell_samples
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
+from benchbench.sinks.feed import Feed
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
@@ -53,8 +56,8 @@ class Prepared(NamedTuple):
     monitor: dict[str, Any] | None
 
 
-def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) -> Prepared:
-    """The model of the plan on `device`, ready to be asked."""
+def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress, feed: Feed) -> Prepared:
+    """The model of the plan on `device`, ready to be asked. feed: who is told how its training goes."""
     model = plan.build().to(device)
     if isinstance(model, Examined) and getattr(model, "config", None) != plan.config:
         raise InputError(
@@ -84,6 +87,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
                 device=device,
                 selects=plan.recipe.training.checkpoint == "best",
                 progress=progress,
+                shown=partial(tell_samples, feed) if feed else None,
             )
             monitor = {"every": plan.recipe.training.monitor_every, **panel.describe()}
         training = train(
@@ -95,6 +99,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             checkpoints=Checkpoints(store.workdir(plan.training_key), plan.identity),
             progress=progress,
             monitor=panel,
+            listener=feed.curves if feed else None,
         )
         if isinstance(model, Sampled):
             model.sampling = plan.sampling

@@ -40,7 +40,7 @@ from benchbench.training.checkpoint import (
 )
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
-from benchbench.training.isolation import isolated, seed_generators
+from benchbench.training.isolation import isolated, private_random_state, seed_generators
 from benchbench.training.request import check_request
 from benchbench.training.state import RunState, TrainingResult
 from benchbench.training.step.diffaugment import diffaugment
@@ -49,7 +49,7 @@ from benchbench.training.step.optim import lr_factor
 from benchbench.training.step.phases import Schedule, allotted
 from benchbench.training.step.steps import Stepper
 from benchbench.training.validation import set_aside
-from benchbench.training.watch.curves import write_curves
+from benchbench.training.watch.curves import Listener, write_curves
 from benchbench.training.watch.monitor import Monitor
 from benchbench.training.watch.scans import Eyes, Scans, some
 
@@ -66,12 +66,13 @@ def train(
     checkpoints: Checkpoints | None = None,
     progress: Progress = SILENT,
     monitor: Monitor | None = None,
+    listener: Listener | None = None,
 ) -> TrainingResult:
     """Train `model` in place, leaving it in eval mode on `device` with the weights to hand out.
 
     checkpoints: where the training is kept, None for nowhere; the training config and the seed are added to what it
     must be a training of. monitor: scans the model every `config.monitor_every` steps and at the end; never where
-    that is 0.
+    that is 0. listener: is told the rows of the curves now and then and at the end.
 
     Where `config.selects` among the weights, it does so by a validation part of the training images and trains on the
     rest (`training.validation`). Nothing is chosen by held-out images: `epoch_statistics` of them are logged.
@@ -88,7 +89,7 @@ def train(
     with isolated(device, tf32=config.precision == "tf32"):
         seed_generators(seed, device)
         trainer = _Trainer(model, data, config, seed, device, monitor)
-        return trainer.run(checkpoints, progress)
+        return trainer.run(checkpoints, progress, listener)
 
 
 class _Trainer:
@@ -129,7 +130,9 @@ class _Trainer:
         self.unseen = False  # rows of the curves that no file shows yet
         self.shown_at = -inf  # when the last were shown
 
-    def run(self, checkpoints: Checkpoints | None, progress: Progress) -> TrainingResult:
+    def run(
+        self, checkpoints: Checkpoints | None, progress: Progress, listener: Listener | None
+    ) -> TrainingResult:
         """From where a checkpoint left it, or the start, to the end."""
         if checkpoints is not None and resume(checkpoints, self.restore, progress) is not None:
             progress.note(
@@ -143,7 +146,7 @@ class _Trainer:
                 )
         trainable_flags = [(p, p.requires_grad) for p in self.model.parameters()]
         try:
-            self.all_steps(checkpoints, progress)
+            self.all_steps(checkpoints, progress, listener)
         finally:
             for dealt in (self.batches, self.others):
                 if dealt is not None:
@@ -153,7 +156,9 @@ class _Trainer:
         self.handout.hand_out()
         return self.result()
 
-    def all_steps(self, checkpoints: Checkpoints | None, progress: Progress) -> None:
+    def all_steps(
+        self, checkpoints: Checkpoints | None, progress: Progress, listener: Listener | None
+    ) -> None:
         """The loop. Whoever interrupts it (SIGINT, SIGTERM) finds a checkpoint of the step that was under way."""
         state, per_epoch = self.state, self.batches.per_epoch
         with (
@@ -166,9 +171,12 @@ class _Trainer:
                 ended = state.drawn // per_epoch > epoch
                 self.scans.scan(state, (state.drawn - 1) // per_epoch, ended, progress)
                 done = state.step == self.total or state.stopped
-                if checkpoints is not None:
-                    due = done or state.step % self.config.checkpoint_every == 0
-                    self.keep(checkpoints, due or interrupts.pending, len(state.curves) > rows)
+                due = done or state.step % self.config.checkpoint_every == 0 or interrupts.pending
+                if checkpoints is not None and due:
+                    save_checkpoint(*checkpoints, self.dump())
+                self.unseen |= len(state.curves) > rows
+                if self.unseen and (due or time.monotonic() - self.shown_at > CURVES_SECONDS):
+                    self.show(checkpoints, listener)
                 stage.advance(1, loss=loss, **self.scans.shown)
                 if interrupts.pending and checkpoints is not None:
                     progress.note(
@@ -177,15 +185,15 @@ class _Trainer:
                     )
                     interrupts.deliver()
 
-    def keep(self, checkpoints: Checkpoints, due: bool, new_row: bool) -> None:
-        """Write down how far it is: a checkpoint where one is due, and the curves where they have a new row, but not
-        more often than every few seconds."""
-        if due:
-            save_checkpoint(*checkpoints, self.dump())
-        self.unseen |= new_row
-        if self.unseen and (due or time.monotonic() - self.shown_at > CURVES_SECONDS):
+    def show(self, checkpoints: Checkpoints | None, listener: Listener | None) -> None:
+        """The curves where they have a new row, but not more often than every few seconds: as a file, and to whoever
+        listens."""
+        if checkpoints is not None:
             written_again(lambda: write_curves(checkpoints.folder, self.state.curves))
-            self.unseen, self.shown_at = False, time.monotonic()
+        if listener is not None:
+            with private_random_state(self.device):
+                listener(self.state.curves)
+        self.unseen, self.shown_at = False, time.monotonic()
 
     def one_step(self) -> float:
         """Every phase of the next step; returns the loss of the last one that is in every step."""

@@ -10,7 +10,7 @@ import pandas as pd
 from benchbench.core.errors import unknown_name
 from benchbench.core.registry import EXTRACTORS, Registry
 
-Kind = Literal["models", "datasets", "metrics", "extractors", "tasks"]
+Kind = Literal["models", "datasets", "metrics", "extractors", "tasks", "sinks"]
 
 # Images that are no registered dataset, by how they are written.
 _FILES = {
@@ -28,7 +28,7 @@ def list_things(what: Kind) -> pd.DataFrame:
     """List what there is to be named.
 
     Args:
-        what: "models", "datasets", "metrics", "extractors" or "tasks".
+        what: "models", "datasets", "metrics", "extractors", "tasks" or "sinks".
 
     Returns:
         One line a name with `name`, `about` (one sentence) and `source` (the paper or the weights it is from, or "").

@@ -7,6 +7,7 @@ The same images give the same bytes.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,6 +189,14 @@ def image_grid(
         tiles = _tiled(images, min(columns, len(images)))
         blocks.append(_captioned(f"{label}{_scale_note(images)}", tiles))
     _save(_framed(title, _beside(blocks)), path)
+
+
+def grid_png(images: Images, *, columns: int = 8) -> bytes:
+    """A picture of images and no words, `columns` a line: the content of a PNG file. images: uint8 N×H×W×3."""
+    _check("samples", images)
+    content = io.BytesIO()
+    _tiled(images, min(columns, len(images))).save(content, format="PNG")
+    return content.getvalue()
 
 
 def _check(label: str, images: Images) -> None:
