@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
+    from benchbench.verbs import plot
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
@@ -46,6 +47,7 @@ __all__ = [
     "load_results",
     "migrate",
     "plan",
+    "plot",
     "prdc",
     "psnr",
     "report",
@@ -83,15 +85,20 @@ _LAZY = {
     "vendi_score": "benchbench.metrics.sets.vendi",
 }
 
+# Verbs of several kinds: functions in a module.
+_MODULES = {"plot": "benchbench.verbs.plot"}
+
 # As the verb is called. Not in `__all__`: `from benchbench import *` must not take Python's own `list` away.
 _ALIASES = {"list": "list_things"}
 
 
 def __getattr__(name: str) -> Any:
-    asked = _ALIASES.get(name, name)
-    if asked in _LAZY:
-        from importlib import import_module
+    from importlib import import_module
 
+    asked = _ALIASES.get(name, name)
+    if asked in _MODULES:
+        return import_module(_MODULES[asked])
+    if asked in _LAZY:
         return getattr(import_module(_LAZY[asked]), asked)
     raise AttributeError(f"module 'benchbench' has no attribute {name!r}")
 

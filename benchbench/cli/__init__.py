@@ -23,6 +23,7 @@ from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
 from benchbench.cli.migrate import migrate
 from benchbench.cli.notes import notes
+from benchbench.cli.plot import plot
 from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
@@ -73,6 +74,7 @@ for verb in (
     check,
     leaderboard,
     report,
+    plot,
     cite,
     list_things,
     doctor,

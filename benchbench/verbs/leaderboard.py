@@ -70,10 +70,15 @@ def leaderboard(
     return summarise(chosen(rows, choice))
 
 
+def folders_in(folder: Folders) -> list[Path]:
+    """One folder or several, as paths."""
+    one = isinstance(folder, str | bytes) or not isinstance(folder, Sequence)
+    return [as_path(own) for own in cast(Sequence[Path | str], [folder] if one else folder)]
+
+
 def rows_below(folder: Folders, where: str | None = None) -> pd.DataFrame:
     """The rows of all records below one folder or several, those of a group alone where `where` names one."""
-    one = isinstance(folder, str | bytes) or not isinstance(folder, Sequence)
-    folders = [as_path(own) for own in cast(Sequence[Path | str], [folder] if one else folder)]
+    folders = folders_in(folder)
     if where is None:
         return results_of(records_below(folders))
     if "=" not in where:
