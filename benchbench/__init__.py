@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
+    from benchbench.verbs.diff import diff
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
+    from benchbench.verbs.merge import merge
     from benchbench.verbs.migrate import migrate
     from benchbench.verbs.report import report
     from benchbench.verbs.stats import stats
     from benchbench.verbs.suite import suite
+    from benchbench.verbs.verify import verify
 
 __all__ = [
     "Scorer",
@@ -36,6 +39,7 @@ __all__ = [
     "check",
     "cite",
     "compare",
+    "diff",
     "doctor",
     "evaluate",
     "frechet_distance",
@@ -45,6 +49,7 @@ __all__ = [
     "leaderboard",
     "list_things",
     "load_results",
+    "merge",
     "migrate",
     "plan",
     "plot",
@@ -56,6 +61,7 @@ __all__ = [
     "stats",
     "suite",
     "vendi_score",
+    "verify",
 ]
 
 # Imported on first use: `import benchbench` and `benchbench --help` must not wait for torch.
@@ -64,6 +70,7 @@ _LAZY = {
     "check": "benchbench.verbs.check",
     "cite": "benchbench.verbs.cite",
     "compare": "benchbench.verbs.compare",
+    "diff": "benchbench.verbs.diff",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
     "frechet_distance": "benchbench.metrics.sets.frechet",
@@ -73,6 +80,7 @@ _LAZY = {
     "leaderboard": "benchbench.verbs.leaderboard",
     "list_things": "benchbench.verbs.listing",
     "load_results": "benchbench.results.load",
+    "merge": "benchbench.verbs.merge",
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",
@@ -83,6 +91,7 @@ _LAZY = {
     "stats": "benchbench.verbs.stats",
     "suite": "benchbench.verbs.suite",
     "vendi_score": "benchbench.metrics.sets.vendi",
+    "verify": "benchbench.verbs.verify",
 }
 
 # Verbs of several kinds: functions in a module.

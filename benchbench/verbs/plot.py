@@ -164,8 +164,8 @@ def grid(
             shown_of.setdefault(names[record[1].cell], record)
     if lacking := sorted(set(names.values()) - shown_of.keys()):
         raise InputError(
-            f"no record of {listed(lacking)} keeps its samples one by one ({SAMPLES}); leave them out with --models, or "
-            "run them again"
+            f"no record of {listed(lacking)} keeps its samples one by one ({SAMPLES}); leave them out with --models, "
+            "or run them again"
         )
     panels = [(name, _samples(*shown_of[name])[:images]) for name in sorted(shown_of)]
     return _saved(paper_figures.grid(panels, columns, width), path)

@@ -1,4 +1,4 @@
-"""Figures for a paper: what the report draws, at the width of a column, with the papers' names and fonts that are embedded.
+"""Figures for a paper: what the report draws, at the width of a column, with the papers' names and embedded fonts.
 
 A figure is matplotlib's, to be changed and saved as any other. Whoever saves it gets TrueType fonts (PDF) or outlines
 (SVG), which publishers take, and the same bytes for the same numbers.
