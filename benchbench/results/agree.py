@@ -59,7 +59,7 @@ def difference(one: Row, other: Row, tolerance: float = TOLERANCE) -> str | None
     slack = IMAGES / one.n_images if share and one.n_images and tolerance else 0.0
     if apart <= max(tolerance * size, slack, NEAR_ZERO):
         return None
-    return f"{one.value:.6g} and {other.value:.6g} ({apart / size:.2g} of it apart)"
+    return f"{one.value:.6g} and {other.value:.6g} ({100 * apart / size:.2g}% apart)"
 
 
 def _said(row: Row) -> str:

@@ -15,7 +15,7 @@ from benchbench.results.claims.numbers import Asked, Number, Unit, failures, mee
 from benchbench.results.claims.testing import over_seeds
 from benchbench.results.select_records import Selection
 
-Kind = Literal["new", "gone", "changed", "made otherwise"]
+Kind = Literal["new", "gone", "changed", "more seeds", "made otherwise"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Change:
     Attributes:
         unit: The model on its dataset.
         asked: The number.
-        kind: What became of it. "made otherwise": both have one, under conditions that differ.
+        kind: What became of it. "more seeds": those of A say the same, and others came beside them; "made otherwise":
+            both have one, under conditions that differ.
         before: On side A; None where it had none.
         after: On side B; None where it has none.
         why: Why B has none, or what differs in how it was made; "" where that says all.
@@ -137,7 +138,11 @@ def _of_unit(
     for asked in sorted(before.keys() | after.keys()):
         pairs, only_a, only_b = meet(before.get(asked, ()), after.get(asked, ()))
         for one, other in pairs:
-            yield None if _equal(one, other) else Change(unit, asked, "changed", one, other)
+            if one.by_seed.keys() <= other.by_seed.keys() and _equal(one, other):
+                grown = one.by_seed.keys() < other.by_seed.keys()
+                yield Change(unit, asked, "more seeds", one, other) if grown else None
+            else:
+                yield Change(unit, asked, "changed", one, other)
         ours, theirs = (
             {number.conditions: number for number in side.get(asked, ())} for side in (before, after)
         )
@@ -154,7 +159,8 @@ def _of_unit(
 
 
 def _equal(one: Number, other: Number) -> bool:
-    return one.by_seed.keys() == other.by_seed.keys() and all(
+    """Whether the second says the same of every seed of the first."""
+    return all(
         abs(value - other.by_seed[seed]) <= SAME * max(abs(value), abs(other.by_seed[seed]))
         for seed, value in one.by_seed.items()
     )

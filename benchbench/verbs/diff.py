@@ -20,8 +20,8 @@ def diff(a: str | Path, b: str | Path, *, results: Path | str = OUTPUT) -> Chang
         results: Where groups, keys and "git:REV" look.
 
     Returns:
-        Every number that differs, and `exit_code`: 1 where something is gone, moved beyond its interval or was
-        written anew under its key, else 0.
+        Every number that differs. `exit_code` is 1 where something is gone, moved beyond its interval or was written
+        anew under its key, else 0.
 
     Raises:
         InputError: A text names no records, or a record cannot be read.

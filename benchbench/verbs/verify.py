@@ -104,11 +104,11 @@ def verify(
         if type(given) is not int or not 0 <= given <= most:
             raise InputError(f"{name}={shown(given)} must be a whole number from 0 to {most:,}")
     checked_tolerance(tolerance)
+    before = set() if known is None else {run.cell for _, run in records(as_path(known))}
     files = verify_records([as_path(folder)])
     found = Verification(files)
     if not rescore:
         return found
-    before = set() if known is None else {run.cell for _, run in records(as_path(known))}
     there = [record for record in files.records if record[1].cell not in before]
     runtime = Runtime(resolve_device(device), batch_size, progress)
     for record in drawn_by_lot(there, seed):

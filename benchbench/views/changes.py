@@ -97,16 +97,20 @@ def _number_json(own: Number | None) -> dict[str, Any] | None:
 
 def _parts(found: Changes) -> Iterator[Part]:
     if found.gone:
-        yield "gone", [(str(unit), _whole(held)) for unit, held in found.gone.items()]
+        yield "gone", [(plain(unit), _whole(held)) for unit, held in found.gone.items()]
     kinds: tuple[tuple[str, Callable[[Change], bool]], ...] = (
         ("numbers gone or moved beyond their interval", lambda own: own.weighs),
         (
             "changed within their interval",
             lambda own: own.kind == "changed" and not own.weighs and not own.of_machine,
         ),
+        ("means over more seeds", lambda own: own.kind == "more seeds" and not own.of_machine),
         ("made otherwise, and not held against each other", lambda own: own.kind == "made otherwise"),
         ("numbers that are new", lambda own: own.kind == "new"),
-        ("of the clock and the memory", lambda own: own.of_machine and own.kind in ("changed", "gone")),
+        (
+            "of the clock and the memory",
+            lambda own: own.of_machine and own.kind in ("changed", "more seeds", "gone"),
+        ),
     )
     for title, fits in kinds:
         if some := [change for change in found.changed if fits(change)]:
@@ -115,7 +119,7 @@ def _parts(found: Changes) -> Iterator[Part]:
                 entries.append(("…", f"and {len(some) - MOST} more; --format json has all"))
             yield title, entries
     if found.new:
-        yield "new", [(str(unit), _whole(held)) for unit, held in found.new.items()]
+        yield "new", [(plain(unit), _whole(held)) for unit, held in found.new.items()]
 
 
 def _name(change: Change) -> str:
@@ -131,7 +135,10 @@ def _told(change: Change) -> str:
         own = before or after
         why = f"; it failed: {plain(change.why)}" if change.why else ""
         return (_value(own) if own is not None else "") + why
-    said = f"{_value(before)} → {_value(after)}, {after.mean - before.mean:+.4g}"
+    apart = after.mean - before.mean
+    said = f"{_value(before)} → {_value(after)}, {'+' if apart >= 0 else '−'}{number(abs(apart))}"
+    if change.kind == "more seeds":
+        return said
     if (beyond := change.beyond) is None:
         said += ", without an interval"
     else:
