@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from benchbench.metrics.sets.prdc import prdc
     from benchbench.metrics.sets.vendi import vendi_score
     from benchbench.models.given.family import generator
-    from benchbench.results.load import load_results
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
+    from benchbench.verbs.load import load_results
     from benchbench.verbs.merge import merge
     from benchbench.verbs.migrate import migrate
     from benchbench.verbs.report import report
@@ -79,7 +79,7 @@ _LAZY = {
     "kernel_distance": "benchbench.metrics.sets.kernel",
     "leaderboard": "benchbench.verbs.leaderboard",
     "list_things": "benchbench.verbs.listing",
-    "load_results": "benchbench.results.load",
+    "load_results": "benchbench.verbs.load",
     "merge": "benchbench.verbs.merge",
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",

@@ -21,6 +21,7 @@ from benchbench.views.citations import bibtex
 from benchbench.views.latex import Interval
 from benchbench.views.leaderboard import leaderboard as as_text
 from benchbench.views.leaderboard import rows_chosen
+from benchbench.views.notebook import BoardFrame
 
 Format = Literal["markdown", "latex", "html", "csv", "parquet", "bibtex"]
 Folders = Path | str | Sequence[Path | str]
@@ -67,7 +68,7 @@ def leaderboard(
     rows = rows_below(folder, where)
     if path is not None:
         write_board(rows, path, format, choice, interval)
-    return summarise(chosen(rows, choice))
+    return BoardFrame.of(summarise(chosen(rows, choice)), rows, choice)
 
 
 def folders_in(folder: Folders) -> list[Path]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError, listed
 from benchbench.core.folders import OUTPUT
+from benchbench.core.notebook import watching
 from benchbench.core.paths import as_path
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import AUTO, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.core.validation import shown
 from benchbench.results.agree import TOLERANCE, checked_tolerance
@@ -76,7 +77,7 @@ def verify(
     tolerance: float = TOLERANCE,
     device: str = "auto",
     batch_size: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
 ) -> Verification:
     """Hold every file of the records below a folder against its sha256, and score some records again.
 
@@ -110,7 +111,7 @@ def verify(
     if not rescore:
         return found
     there = [record for record in files.records if record[1].cell not in before]
-    runtime = Runtime(resolve_device(device), batch_size, progress)
+    runtime = Runtime(resolve_device(device), batch_size, watching(progress))
     for record in drawn_by_lot(there, seed):
         if len(found.rescored) == rescore:
             break
