@@ -7,7 +7,7 @@ from pathlib import Path
 from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path
 from benchbench.results.changes import Changes, changes
-from benchbench.results.select_records import select
+from benchbench.results.select_records import Selection, everything_below, select
 
 
 def diff(a: str | Path, b: str | Path, *, results: Path | str = OUTPUT) -> Changes:
@@ -29,5 +29,12 @@ def diff(a: str | Path, b: str | Path, *, results: Path | str = OUTPUT) -> Chang
     >>> benchbench.diff("git:main", "results", results="results").exit_code  # doctest: +SKIP
     0
     """
-    before, after = select([str(a), str(b)], as_path(results))
+    before, after = (_side(str(text), as_path(results)) for text in (a, b))
     return changes(before, after)
+
+
+def _side(text: str, results: Path) -> Selection:
+    """As `select`; but a folder may be empty, as that of a repository is before its first record."""
+    if (folder := as_path(text)).is_dir():
+        return Selection(text, *everything_below([folder]))
+    return select([text], results)[0]

@@ -140,8 +140,11 @@ def plane_of(x: pd.DataFrame, y: pd.DataFrame) -> Plane | None:
     front = [] if busy or any(map(pd.isna, ways)) else _front(both, y, bool(ways[0]), bool(ways[1]))
     # A distance whose spread goes with its size is seen best on the scale on which it is compared.
     log_x, log_y = (
-        str(own.iloc[0]["scale"]) == "log" and all(point[side].value > 0 for point in both.values())
+        str(own.iloc[0]["scale"]) == "log"
+        and min(values) > 0
+        and (side == 1 or min(values) < max(values))  # of one number there are no decades
         for side, own in enumerate((x, y))
+        for values in [[point[side].value for point in both.values()]]
     )
     return Plane(both, (log_x, log_y), front, busy)
 

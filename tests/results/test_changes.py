@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchbench.core.errors import InputError
 from benchbench.results.changes import Changes
 from benchbench.results.record import Row
 from benchbench.verbs.diff import diff
@@ -94,6 +95,21 @@ def test_what_is_new_is_fine_and_what_is_gone_is_not(between: Callable[..., Chan
     assert kinds(found) == {"fd_efficientnet_lite0": "more seeds", "kd_efficientnet_lite0": "new"}
     assert [str(unit) for unit in found.new] == ["gan on digits"]
     assert (found.exit_code, found.cells) == (0, (0, 1, 3))
+
+
+def test_before_the_first_record(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
+    """An empty folder is a repository before its first pull request; what is no folder is still refused."""
+    (tmp_path / "a").mkdir()
+    land(tmp_path / "b", [make_row()])
+    found = diff(tmp_path / "a", tmp_path / "b")
+    assert (found.exit_code, found.cells, [str(unit) for unit in found.new]) == (
+        0,
+        (0, 0, 1),
+        ["vae on digits"],
+    )
+    assert diff(tmp_path / "a", tmp_path / "a").exit_code == 0
+    with pytest.raises(InputError):
+        diff(tmp_path / "nowhere", tmp_path / "b")
 
 
 def test_gone(between: Callable[..., Changes]) -> None:

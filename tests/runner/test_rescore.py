@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -149,6 +151,30 @@ def test_what_keeps_nothing_is_not_scored_again(stores: Path) -> None:
 
 
 @pytest.mark.costly
+def test_the_steps_of_the_workflow(stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As written in the file, in a repository in which a pull request adds a record to an empty store and then to a full
+    one; a tampered one ends at the first step."""
+    text = (Path(__file__).parents[2] / "docs" / "github-results-workflow.yml").read_text(encoding="utf-8")
+    lines = [
+        line.split(">>")[0].replace("$GITHUB_RUN_ID", "7")
+        for line in text.splitlines()
+        if " benchbench " in line
+    ]
+    steps = [shlex.split(line)[1:] for line in lines if line.split()[0] == "benchbench"]
+    monkeypatch.chdir(stores)
+    (stores / "base" / "results").mkdir(parents=True)
+    (stores / "a").rename("results")
+    assert [CliRunner().invoke(cli, step).exit_code for step in steps] == [0] * 4
+    assert Path("board.md").is_file()
+    assert Path("report.html").is_file()
+    benchbench.merge("results", into="base/results")
+    (stores / "b" / "digits" / "noise").rename("results/digits/noise")
+    assert [CliRunner().invoke(cli, step).exit_code for step in steps[:2]] == [0, 0]
+    resealed(cell(stores / "results", "noise"), "metrics.csv", better)
+    assert [CliRunner().invoke(cli, step).exit_code for step in steps[:1]] == [1]
+
+
+@pytest.mark.costly
 def test_the_command_says_what_it_found(stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes and sentences of the three commands, as the page on sharing results has them."""
     monkeypatch.chdir(stores)
@@ -161,3 +187,17 @@ def test_the_command_says_what_it_found(stores: Path, monkeypatch: pytest.Monkey
     assert new.exit_code == 0
     assert "records: 1 new, 0 gone, 2 in both" in new.output
     assert asked.invoke(cli, ["diff", "c", "b"]).exit_code == 1
+
+
+def test_the_workflow_calls_what_there_is() -> None:
+    """Every option in docs/github-results-workflow.yml belongs to the verb that it is given to, and the workflow reads no
+    secret: the event is `pull_request`, with the right to read alone."""
+    text = (Path(__file__).parents[2] / "docs" / "github-results-workflow.yml").read_text(encoding="utf-8")
+    calls = [line.split() for line in text.splitlines() if line.split()[:1] == ["benchbench"]]
+    assert [call[1] for call in calls] == ["verify", "diff", "leaderboard", "report"]
+    for call in calls:
+        verb = cli.commands[call[1]]
+        known = {name for parameter in verb.get_params(click.Context(verb)) for name in parameter.opts}
+        assert {word for word in call if word.startswith("--")} <= known
+    assert "on:\n  pull_request:\n\npermissions:\n  contents: read\n" in text
+    assert "secrets." not in text
