@@ -152,8 +152,8 @@ def test_what_keeps_nothing_is_not_scored_again(stores: Path) -> None:
 
 @pytest.mark.costly
 def test_the_steps_of_the_workflow(stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As written in the file, in a repository in which a pull request adds a record to an empty store and then to a full
-    one; a tampered one ends at the first step."""
+    """As written in the file, in a repository in which a pull request adds a record to an empty store and then to a
+    full one; a tampered one ends at the first step."""
     text = (Path(__file__).parents[2] / "docs" / "github-results-workflow.yml").read_text(encoding="utf-8")
     lines = [
         line.split(">>")[0].replace("$GITHUB_RUN_ID", "7")
@@ -190,8 +190,8 @@ def test_the_command_says_what_it_found(stores: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_workflow_calls_what_there_is() -> None:
-    """Every option in docs/github-results-workflow.yml belongs to the verb that it is given to, and the workflow reads no
-    secret: the event is `pull_request`, with the right to read alone."""
+    """Every option in docs/github-results-workflow.yml belongs to the verb that it is given to, and the workflow reads
+    no secret: the event is `pull_request`, with the right to read alone."""
     text = (Path(__file__).parents[2] / "docs" / "github-results-workflow.yml").read_text(encoding="utf-8")
     calls = [line.split() for line in text.splitlines() if line.split()[:1] == ["benchbench"]]
     assert [call[1] for call in calls] == ["verify", "diff", "leaderboard", "report"]
