@@ -85,7 +85,7 @@ def test_what_is_made_of_it_is_a_plain_table(store: Path) -> None:
     assert type(frame) is NumbersFrame
     for made in (frame[frame["seed"] == 0], frame.head(1), frame.merge(frame[["cell"]]), frame[["value"]]):
         assert type(made) is pd.DataFrame
-    frame.drop(columns="status", inplace=True)
+    del frame["status"]
     assert "dataframe" in html_of(frame)
     assert "dataframe" in html_of(benchbench.load_results(store).iloc[:0])
 
