@@ -14,21 +14,25 @@ if TYPE_CHECKING:
     from benchbench.metrics.sets.prdc import prdc
     from benchbench.metrics.sets.vendi import vendi_score
     from benchbench.models.given.family import generator
-    from benchbench.results.load import load_results
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
+    from benchbench.verbs import plot
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
+    from benchbench.verbs.diff import diff
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.export import export
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
+    from benchbench.verbs.load import load_results
+    from benchbench.verbs.merge import merge
     from benchbench.verbs.migrate import migrate
     from benchbench.verbs.report import report
     from benchbench.verbs.stats import stats
     from benchbench.verbs.suite import suite
+    from benchbench.verbs.verify import verify
 
 __all__ = [
     "Scorer",
@@ -36,6 +40,7 @@ __all__ = [
     "check",
     "cite",
     "compare",
+    "diff",
     "doctor",
     "evaluate",
     "export",
@@ -46,8 +51,10 @@ __all__ = [
     "leaderboard",
     "list_things",
     "load_results",
+    "merge",
     "migrate",
     "plan",
+    "plot",
     "prdc",
     "psnr",
     "report",
@@ -56,6 +63,7 @@ __all__ = [
     "stats",
     "suite",
     "vendi_score",
+    "verify",
 ]
 
 # Imported on first use: `import benchbench` and `benchbench --help` must not wait for torch.
@@ -64,6 +72,7 @@ _LAZY = {
     "check": "benchbench.verbs.check",
     "cite": "benchbench.verbs.cite",
     "compare": "benchbench.verbs.compare",
+    "diff": "benchbench.verbs.diff",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
     "export": "benchbench.verbs.export",
@@ -73,7 +82,8 @@ _LAZY = {
     "kernel_distance": "benchbench.metrics.sets.kernel",
     "leaderboard": "benchbench.verbs.leaderboard",
     "list_things": "benchbench.verbs.listing",
-    "load_results": "benchbench.results.load",
+    "load_results": "benchbench.verbs.load",
+    "merge": "benchbench.verbs.merge",
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",
@@ -84,17 +94,23 @@ _LAZY = {
     "stats": "benchbench.verbs.stats",
     "suite": "benchbench.verbs.suite",
     "vendi_score": "benchbench.metrics.sets.vendi",
+    "verify": "benchbench.verbs.verify",
 }
+
+# Verbs of several kinds: functions in a module.
+_MODULES = {"plot": "benchbench.verbs.plot"}
 
 # As the verb is called. Not in `__all__`: `from benchbench import *` must not take Python's own `list` away.
 _ALIASES = {"list": "list_things"}
 
 
 def __getattr__(name: str) -> Any:
-    asked = _ALIASES.get(name, name)
-    if asked in _LAZY:
-        from importlib import import_module
+    from importlib import import_module
 
+    asked = _ALIASES.get(name, name)
+    if asked in _MODULES:
+        return import_module(_MODULES[asked])
+    if asked in _LAZY:
         return getattr(import_module(_LAZY[asked]), asked)
     raise AttributeError(f"module 'benchbench' has no attribute {name!r}")
 

@@ -7,6 +7,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import click
+
+from benchbench.cli import cli
+
 PUBLISHED = str(Path(__file__).parents[1] / "results")
 Console = Callable[..., tuple[int, bytes, bytes]]
 
@@ -22,11 +26,27 @@ VERBS = {
     "leaderboard": ["leaderboard"],
     "report": ["report"],
     "export": ["export", "runs", "--to", "csv", "--out", "tables"],
+    "plot scatter": ["plot", "scatter", "--out", "scatter.pdf"],
+    "plot grid": ["plot", "grid", "--out", "grid.svg"],
     "cite": ["cite"],
+    "merge": ["merge", "runs", "--into", "merged"],
+    "diff": ["diff", "runs", "base"],
+    "verify": ["verify"],
     "list": ["list", "models"],
     "doctor": ["doctor"],
     "migrate": ["migrate", "runs"],
 }
+
+
+def leaves() -> dict[str, click.Command]:
+    """Every command that does something, by what is typed: those of a group one by one."""
+    found: dict[str, click.Command] = {}
+    for name, command in cli.commands.items():
+        own = command.commands if isinstance(command, click.Group) else {"": command}
+        found |= {f"{name} {inner}".rstrip(): leaf for inner, leaf in own.items()}
+    return found
+
+
 SUITE = 'models = ["noise"]\ndatasets = ["digits"]\n[settings]\nsamples = 16\nmetrics = ["swd"]\n'
 
 

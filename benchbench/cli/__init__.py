@@ -16,19 +16,23 @@ import benchbench
 from benchbench.cli.check import Verdict, check
 from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
+from benchbench.cli.diff import diff
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.export import export
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
+from benchbench.cli.merge import merge
 from benchbench.cli.migrate import migrate
 from benchbench.cli.notes import notes
+from benchbench.cli.plot import plot
 from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
 from benchbench.cli.streams import guarded
 from benchbench.cli.suite import suite
+from benchbench.cli.verify import verify
 from benchbench.core.errors import (
     BenchbenchError,
     CellFailed,
@@ -75,7 +79,11 @@ for verb in (
     leaderboard,
     report,
     export,
+    plot,
     cite,
+    merge,
+    diff,
+    verify,
     list_things,
     doctor,
     migrate,

@@ -38,6 +38,10 @@ OUT = click.option("--out", type=Location(), default=OUTPUT, show_default=True, 
 FOLDER = click.argument("folder", type=Location(), default=OUTPUT)
 FOLDERS = click.argument("folder", type=Location(), nargs=-1)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+WHERE = click.option("--where", metavar="NAME=VALUE,…", help="Only such records: model=vae,dataset=digits.")
+MODELS = click.option(
+    "--models", metavar="NAME,…", multiple=True, help="Only these models; *gan* is a pattern."
+)
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(1, MOST_BATCH), help="Images at once when scoring; changes no number."
 )
@@ -45,13 +49,10 @@ BATCH_SIZE = click.option(
 
 def board_options(command: Callable[..., None]) -> Callable[..., None]:
     """Which records, models and metrics a board is of."""
-    options = (
-        click.option("--where", metavar="NAME=VALUE,…", help="Only such records: model=vae,dataset=digits."),
-        click.option(
-            "--models", metavar="NAME,…", multiple=True, help="Only these models; *gan* is a pattern."
-        ),
-        click.option("--metrics", metavar="NAME,…", multiple=True, help="Only these metrics, such as fd,kd."),
+    metrics = click.option(
+        "--metrics", metavar="NAME,…", multiple=True, help="Only these metrics, such as fd,kd."
     )
+    options = (WHERE, MODELS, metrics)
     for option in reversed(options):
         command = option(command)
     return command

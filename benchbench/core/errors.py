@@ -45,6 +45,12 @@ class NothingComparable(BenchbenchError):
     exit_code = 3
 
 
+class Disagreement(BenchbenchError):
+    """Records that should say the same do not: two of one cell, or one and what it was made from."""
+
+    exit_code = 1
+
+
 class CellFailed(BenchbenchError):
     """A cell could not be carried out, for example because its loss stopped being a number."""
 

@@ -25,8 +25,9 @@ from benchbench.core.arrays import default_float32
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
 from benchbench.core.machine import settle_in
+from benchbench.core.notebook import watching
 from benchbench.core.precision import Precision
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import AUTO, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text, sizes_text
 from benchbench.data.pipeline.image_stream import MixedSizesError
@@ -49,6 +50,7 @@ from benchbench.runner.extractors import missing_today
 from benchbench.runner.sources import BOTH_NAMED, InMemory, Samples, generator_sha256, named
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.views.grid import image_grid
+from benchbench.views.notebook import NumbersFrame
 
 PICTURE = Artefact(
     file="samples.png", kind="samples", caption="the images that were scored, and the reference"
@@ -95,7 +97,7 @@ def evaluate(
     out: Path | str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
 ) -> pd.DataFrame:
     """Score images that something else made against a reference.
 
@@ -152,11 +154,12 @@ def evaluate(
         task_options=task_options,
         prompts=prompts,
     )
-    runtime = Runtime(resolve_device(device), batch_size, progress)
+    runtime = Runtime(resolve_device(device), batch_size, watching(progress))
     held = InMemory.of(images, reference)
     found = evaluate_images(spec, None if out is None else Path(out), runtime, held)
-    found.rows.attrs["notes"] = found.notes
-    return found.rows
+    rows = NumbersFrame(found.rows)
+    rows.attrs["notes"] = found.notes
+    return rows
 
 
 def evaluate_images(

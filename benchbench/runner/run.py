@@ -13,9 +13,10 @@ from benchbench.core.device import resolve_device
 from benchbench.core.errors import CellFailed
 from benchbench.core.folders import OUTPUT
 from benchbench.core.machine import settle_in
+from benchbench.core.notebook import watching
 from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import AUTO, SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.core.toml import lists_of
 from benchbench.results.load import load_results
@@ -25,6 +26,7 @@ from benchbench.runner.failures import failing_alone
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellOptions, CellSpec, seed_list
 from benchbench.runner.sweep import Swept, combinations
+from benchbench.views.notebook import NumbersFrame
 
 
 def run(
@@ -50,7 +52,7 @@ def run(
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
 ) -> pd.DataFrame:
     """Train (or load) a model on a dataset, score it, store the record.
 
@@ -96,7 +98,7 @@ def run(
         out=out,
         device=device,
         batch_size=batch_size,
-        progress=progress,
+        progress=watching(progress),
         samples=samples,
         size=size,
         recipe=recipe,
@@ -113,7 +115,7 @@ def run(
         sweep=sweep,
         log=log,
     )
-    return pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True)
+    return NumbersFrame(pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True))
 
 
 def run_cells(

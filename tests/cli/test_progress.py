@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from benchbench.cli import progress
-from benchbench.cli.progress import RichProgress, rate
+from benchbench.cli.progress import RichProgress
+from benchbench.core.progress import rate
 
 
 @pytest.mark.parametrize(
