@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
+    from benchbench.verbs.completion import completion
     from benchbench.verbs.doctor import doctor
+    from benchbench.verbs.init import init
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
     from benchbench.verbs.migrate import migrate
@@ -35,11 +37,13 @@ __all__ = [
     "check",
     "cite",
     "compare",
+    "completion",
     "doctor",
     "evaluate",
     "frechet_distance",
     "generator",
     "inception_score",
+    "init",
     "kernel_distance",
     "leaderboard",
     "list_things",
@@ -62,11 +66,13 @@ _LAZY = {
     "check": "benchbench.verbs.check",
     "cite": "benchbench.verbs.cite",
     "compare": "benchbench.verbs.compare",
+    "completion": "benchbench.verbs.completion",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
     "frechet_distance": "benchbench.metrics.sets.frechet",
     "generator": "benchbench.models.given.family",
     "inception_score": "benchbench.metrics.sets.inception_score",
+    "init": "benchbench.verbs.init",
     "kernel_distance": "benchbench.metrics.sets.kernel",
     "leaderboard": "benchbench.verbs.leaderboard",
     "list_things": "benchbench.verbs.listing",

@@ -16,8 +16,10 @@ import benchbench
 from benchbench.cli.check import Verdict, check
 from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
+from benchbench.cli.completion import completion
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
+from benchbench.cli.init import init
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
@@ -66,6 +68,7 @@ def cli() -> None:
 
 for verb in (
     run,
+    init,
     suite,
     evaluate,
     stats,
@@ -76,6 +79,7 @@ for verb in (
     cite,
     list_things,
     doctor,
+    completion,
     migrate,
 ):
     cli.add_command(verb)

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.errors import CellFailed
 
 
 @click.command(cls=SpecCommand, spec="EvaluationSpec")
-@click.argument("images")
+@click.argument("images", shell_complete=ANSWERS["images"])
 @OUT
 @DEVICE
 @BATCH_SIZE

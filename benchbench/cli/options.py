@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.core.bounds import MOST_BATCH
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.outlets import STDOUT
@@ -48,9 +49,19 @@ def board_options(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--where", metavar="NAME=VALUE,…", help="Only such records: model=vae,dataset=digits."),
         click.option(
-            "--models", metavar="NAME,…", multiple=True, help="Only these models; *gan* is a pattern."
+            "--models",
+            metavar="NAME,…",
+            multiple=True,
+            shell_complete=ANSWERS["models"],
+            help="Only these models; *gan* is a pattern.",
         ),
-        click.option("--metrics", metavar="NAME,…", multiple=True, help="Only these metrics, such as fd,kd."),
+        click.option(
+            "--metrics",
+            metavar="NAME,…",
+            multiple=True,
+            shell_complete=ANSWERS["metrics"],
+            help="Only these metrics, such as fd,kd.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

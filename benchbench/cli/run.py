@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.bounds import MOST_SEED, MOST_SEEDS, MOST_STEPS
@@ -15,7 +16,9 @@ from benchbench.core.toml import lists_of, settings_of
 
 
 @click.command(cls=SpecCommand, spec="CellSpec")
-@click.option("--model", help="A model's name; see `benchbench list models`.")
+@click.option(
+    "--model", shell_complete=ANSWERS["model"], help="A model's name; see `benchbench list models`."
+)
 @click.option(
     "--generator",
     metavar="WHAT",

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import Location
 from benchbench.core.errors import InputError
 
@@ -92,7 +93,7 @@ def _option(name: str, hint: Any, field: FieldInfo) -> click.Option:
         words["is_flag"] = True
     else:
         words |= {"type": _type(_without_none(hint), field), **_default(field)}
-    return click.Option([flag, name], **words)
+    return click.Option([flag, name], shell_complete=ANSWERS.get(name), **words)
 
 
 def _default(field: FieldInfo) -> Mapping[str, Any]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.console import say
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OutputFile
 from benchbench.cli.spec_options import SpecCommand
 
 
 @click.command(cls=SpecCommand, spec="StatisticsSpec")
-@click.argument("reference")
+@click.argument("reference", shell_complete=ANSWERS["reference"])
 @click.option("--out", type=OutputFile(), help="Write mean and covariance to this .npz file.")
 @DEVICE
 @BATCH_SIZE
