@@ -22,6 +22,7 @@ from benchbench.results.claims.conditions import COUNTED, short_name, together
 from benchbench.results.claims.numbers import Number, Unit
 from benchbench.results.claims.testing import POWER, Difference, over_seeds
 from benchbench.results.claims.verdicts import LEVEL, Comparison, Line, Pair, Verdict
+from benchbench.views.answer import answers
 from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.text import (
     ASPECTS,
@@ -61,7 +62,8 @@ class Compared:
 
 def table(compared: Compared) -> Group:
     """For the terminal: one table a pair, metrics down; then what holds over all pairs, and what was left out."""
-    parts: list[Any] = [Text(_who(compared)), Text(_summary(compared.comparison))]
+    said = [_who(compared), *answers(compared.comparison), _summary(compared.comparison)]
+    parts: list[Any] = [*map(Text, said)]
     for pair in compared.comparison.pairs:
         notes: list[str] = []
         shown = _pair_table(pair, notes)
@@ -78,7 +80,7 @@ def table(compared: Compared) -> Group:
 
 def markdown(compared: Compared) -> str:
     """The same as Markdown tables."""
-    blocks = [[_who(compared)], [_summary(compared.comparison)]]
+    blocks = [[_who(compared)], answers(compared.comparison), [_summary(compared.comparison)]]
     texts = [[escape_markdown(line) for line in block] for block in blocks]
     for pair in compared.comparison.pairs:
         notes: list[str] = []
