@@ -12,7 +12,7 @@ from benchbench.core.bounds import MOST_SEEDS
 from benchbench.core.folders import OUTPUT, PUBLISHED
 
 
-@click.command()
+@click.command(short_help="Is A better than B, and how sure is that?")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B", required=False)
 @click.option(
@@ -35,7 +35,7 @@ from benchbench.core.folders import OUTPUT, PUBLISHED
     type=Share(),
     default="10%",
     show_default=True,
-    help="A difference that counts as none, a share of B.",
+    help="What counts as no difference, as a share of B.",
 )
 @click.option(
     "--seeds",
@@ -66,7 +66,8 @@ def compare(
 
     \b
       benchbench compare model=vae model=dcgan
-      benchbench compare model=beta-vae,dataset=digits,beta=2 model=beta-vae,dataset=digits,beta=1 --seeds 5
+      benchbench compare model=beta-vae,dataset=digits,beta=2 \\
+          model=beta-vae,dataset=digits,beta=1 --seeds 5
       benchbench compare v1.0:results results/
 
     A and B are folders of records or cells; groups such as model=vae,dataset=digits or model=beta-vae,beta=4; keys of

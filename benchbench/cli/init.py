@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.init import Workflow
 
 
-@click.command()
+@click.command(short_help="Write a suite and a gate to start from.")
 @click.argument("folder", type=Location(), default=Path())
 @click.option(
     "--dataset",

@@ -15,9 +15,14 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.toml import lists_of, settings_of
 
 
-@click.command(cls=SpecCommand, spec="CellSpec")
+@click.command(
+    cls=SpecCommand, spec="CellSpec", short_help="Train or load a model, draw samples, score them."
+)
 @click.option(
-    "--model", shell_complete=ANSWERS["model"], help="A model's name; see `benchbench list models`."
+    "--model",
+    metavar="NAME",
+    shell_complete=ANSWERS["model"],
+    help="A model's name; see `benchbench list models`.",
 )
 @click.option(
     "--generator",
@@ -66,10 +71,10 @@ def run(
 
     \b
       benchbench run --model vae --dataset digits
-      benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3 --device cuda
-      benchbench run --model dcgan --dataset digits --monitor-every 50 --on-collapse stop
+      benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3
+      benchbench run --model dcgan --dataset digits --monitor-every 50
       benchbench run --model beta-vae --dataset digits --sweep beta=1,2,4
-      benchbench run --generator dcgan.py:Generator --set args.nz=100 --weights G.pth --dataset cifar10
+      benchbench run --generator gen.py:Net --weights net.pth --dataset cifar10
 
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
