@@ -67,7 +67,7 @@ class Verbs(click.Group):
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
-    epilog="Begin with: benchbench run --model vae --dataset digits. For Tab: benchbench completion --help.",
+    epilog="Begin with: benchbench run --model vae --dataset digits",
 )
 @click.version_option(benchbench.__version__, message="%(prog)s %(version)s")
 def cli() -> None:

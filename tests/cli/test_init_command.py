@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tomllib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from PIL import Image
 import benchbench
 from benchbench.cli import cli
 from benchbench.core.errors import InputError
+from benchbench.core.files import create
 from benchbench.results.claims.gate_config import load_gate
 from benchbench.runner.suite import load_suite
 from benchbench.verbs.project_files import WORKFLOW
@@ -129,3 +133,32 @@ def test_what_cannot_be_is_one_sentence(words: list[str], sentence: str | None) 
     assert isinstance(result.exception, InputError)
     assert re.search(sentence, str(result.exception))
     assert sorted(map(str, Path().rglob("*"))) == ["file", "repository", "repository/.git"]
+
+
+def test_of_two_at_once_one_writes() -> None:
+    """Both ask whether the file is there, both find that it is not: the text of one stands there, whole."""
+    texts = [f"{n}\n" * 20_000 for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        wrote = list(pool.map(lambda text: create(Path("one.toml"), text), texts))
+    assert sum(wrote) == 1
+    assert Path("one.toml").read_text() == texts[wrote.index(True)]
+    assert os.listdir() == ["one.toml"]
+
+
+def test_without_hard_links_nothing_is_overwritten_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on FAT; a disk that is full meanwhile is one sentence, and nothing half is left."""
+
+    def refused(code: int) -> Callable[..., None]:
+        def link(*_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        return link
+
+    monkeypatch.setattr(os, "link", refused(errno.EPERM))
+    assert create(Path("a"), "mine")
+    assert not create(Path("a"), "theirs")
+    assert Path("a").read_text() == "mine"
+    monkeypatch.setattr(os, "link", refused(errno.ENOSPC))
+    with pytest.raises(InputError, match="cannot write b: No space left"):
+        create(Path("b"), "mine")
+    assert os.listdir() == ["a"]
