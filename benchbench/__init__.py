@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
+    from benchbench.verbs.completion import completion
     from benchbench.verbs.diff import diff
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.export import export
+    from benchbench.verbs.init import init
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
     from benchbench.verbs.load import load_results
@@ -40,6 +42,7 @@ __all__ = [
     "check",
     "cite",
     "compare",
+    "completion",
     "diff",
     "doctor",
     "evaluate",
@@ -47,6 +50,7 @@ __all__ = [
     "frechet_distance",
     "generator",
     "inception_score",
+    "init",
     "kernel_distance",
     "leaderboard",
     "list_things",
@@ -72,6 +76,7 @@ _LAZY = {
     "check": "benchbench.verbs.check",
     "cite": "benchbench.verbs.cite",
     "compare": "benchbench.verbs.compare",
+    "completion": "benchbench.verbs.completion",
     "diff": "benchbench.verbs.diff",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
@@ -79,6 +84,7 @@ _LAZY = {
     "frechet_distance": "benchbench.metrics.sets.frechet",
     "generator": "benchbench.models.given.family",
     "inception_score": "benchbench.metrics.sets.inception_score",
+    "init": "benchbench.verbs.init",
     "kernel_distance": "benchbench.metrics.sets.kernel",
     "leaderboard": "benchbench.verbs.leaderboard",
     "list_things": "benchbench.verbs.listing",

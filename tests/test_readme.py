@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 # What a command asks for that a test cannot have; all others are run.
 NOT_HERE = {
     "cifar10": "needs a download",
+    "my-project": "is the reader's own",
+    "beta=2": "takes minutes",
     "my-images/": "is the reader's own",
     "set5": "is got from elsewhere",
     "restored/": "is the reader's own",

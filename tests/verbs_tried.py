@@ -17,6 +17,7 @@ Console = Callable[..., tuple[int, bytes, bytes]]
 # Each verb in a folder of `world`, as short as it works.
 VERBS = {
     "run": ["run", "--model", "noise", "--dataset", "digits", "--samples", "16", "--metrics", "swd"],
+    "init": ["init", "project"],
     "evaluate": ["evaluate", "images", "--reference", "images", "--metrics", "mse"],
     "stats": ["stats", "digits", "--out", "digits.npz"],
     "suite": ["suite", "suite.toml", "--dry-run"],
@@ -33,6 +34,7 @@ VERBS = {
     "diff": ["diff", "runs", "base"],
     "verify": ["verify"],
     "list": ["list", "models"],
+    "completion": ["completion", "bash"],
     "doctor": ["doctor"],
     "migrate": ["migrate", "runs"],
 }

@@ -16,10 +16,12 @@ import benchbench
 from benchbench.cli.check import Verdict, check
 from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
+from benchbench.cli.completion import completion
 from benchbench.cli.diff import diff
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.export import export
+from benchbench.cli.init import init
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
@@ -43,11 +45,16 @@ from benchbench.core.errors import (
 from benchbench.core.interrupts import TERMINATED, Terminated, terminable
 from benchbench.core.paths import printable
 
+WIDEST = 120  # columns of a help page; less where the terminal has less
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class Verbs(click.Group):
-    """A group that names the nearest verb when it does not know one."""
+    """A group that names the nearest verb when it does not know one, and lists them in the order of the work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they were added."""
+        return [*self.commands]  # the module `list` has taken Python's own name
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -62,7 +69,11 @@ class Verbs(click.Group):
             return super().invoke(ctx)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
+    epilog="Begin with: benchbench run --model vae --dataset digits",
+)
 @click.version_option(benchbench.__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Train, score and compare generative image models with numbers that can be trusted."""
@@ -71,21 +82,23 @@ def cli() -> None:
 
 for verb in (
     run,
+    init,
     suite,
     evaluate,
     stats,
-    compare,
-    check,
     leaderboard,
+    compare,
     report,
-    export,
     plot,
+    check,
+    export,
     cite,
     merge,
     diff,
     verify,
     list_things,
     doctor,
+    completion,
     migrate,
 ):
     cli.add_command(verb)

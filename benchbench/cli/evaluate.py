@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.errors import CellFailed
 
 
-@click.command(cls=SpecCommand, spec="EvaluationSpec")
-@click.argument("images")
+@click.command(cls=SpecCommand, spec="EvaluationSpec", short_help="Score images that something else made.")
+@click.argument("images", shell_complete=ANSWERS["images"])
 @OUT
 @DEVICE
 @BATCH_SIZE
@@ -25,12 +26,14 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
 
     \b
       benchbench evaluate samples/ --reference cifar10:train
-      benchbench evaluate samples.npz --reference real/ --metrics all --extractor inception_v3,dinov2_vit_b_14
-      benchbench evaluate gen.ts --kind torchscript --latent 128 --samples 50000 --allow-pickle --reference cifar10
+      benchbench evaluate samples.npz --reference real/ --extractor inception_v3
+      benchbench evaluate torchscript:gen.ts --latent 128 --allow-pickle \\
+          --reference cifar10
       benchbench evaluate folder:samples --reference parquet:real/:test
       benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
-      benchbench evaluate restored/ --reference set5 --task super-resolution --scale 4
-      benchbench evaluate images/ --prompts prompts.txt --task text-to-image --reference openmoji-captions:test
+      benchbench evaluate restored/ --reference set5 --task denoise --sigma 25
+      benchbench evaluate images/ --prompts prompts.txt --task text-to-image \\
+          --reference openmoji-captions:test
       benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1
 
     Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name (1_fake_B.png and

@@ -7,7 +7,7 @@ import click
 from benchbench.cli.console import console
 
 
-@click.command("list")
+@click.command("list", short_help="Names of models, datasets, metrics, networks, tasks.")
 @click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks", "sinks"]))
 def list_things(what: str) -> None:
     """List what there is: models, datasets, metrics, extractors, tasks or sinks."""

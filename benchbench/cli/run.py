@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.bounds import MOST_SEED, MOST_SEEDS, MOST_STEPS
@@ -14,8 +15,15 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.toml import lists_of, settings_of
 
 
-@click.command(cls=SpecCommand, spec="CellSpec")
-@click.option("--model", help="A model's name; see `benchbench list models`.")
+@click.command(
+    cls=SpecCommand, spec="CellSpec", short_help="Train or load a model, draw samples, score them."
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=ANSWERS["model"],
+    help="A model's name; see `benchbench list models`.",
+)
 @click.option(
     "--generator",
     metavar="WHAT",
@@ -63,10 +71,10 @@ def run(
 
     \b
       benchbench run --model vae --dataset digits
-      benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3 --device cuda
-      benchbench run --model dcgan --dataset digits --monitor-every 50 --on-collapse stop
+      benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3
+      benchbench run --model dcgan --dataset digits --monitor-every 50
       benchbench run --model beta-vae --dataset digits --sweep beta=1,2,4
-      benchbench run --generator dcgan.py:Generator --set args.nz=100 --weights G.pth --dataset cifar10
+      benchbench run --generator gen.py:Net --weights net.pth --dataset cifar10
 
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """

@@ -88,6 +88,21 @@ def rate(n: int, seconds: float, unit: str) -> str:
     return f"{a_second:,.0f} {unit}s/s" if a_second >= 10 else f"{a_second:.2g} {unit}s/s"
 
 
+def duration(seconds: float | None) -> str:
+    """For people; "unknown" for None.
+
+    >>> duration(7500.0), duration(200.0), duration(12.3)
+    ('2 h 05 min', '3 min 20 s', '12 s')
+    """
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
+
+
 def counted(n: int, unit: str) -> str:
     """So many of them.
 
@@ -132,11 +147,19 @@ class Counted:
         """How fast it has gone since it began here."""
         return rate(self.done - self.first, time.monotonic() - self.start, self.unit)
 
+    def left(self) -> str:
+        """How long it will still take at that rate; "" where nobody knows."""
+        done = self.done - self.first
+        if not done > 0 or not self.done < self.total:
+            return ""
+        return f"{duration((time.monotonic() - self.start) / done * (self.total - self.done))} left"
+
     def words(self) -> str:
         """Where it is, as a line of a log."""
         whole = f" of {self.total:,}" if self.total else ""
         numbers = f" ({self.numbers})" if self.numbers else ""
-        return f"{self.title}: {self.done:,}{whole} {self.unit}s, {self.rate()}{numbers}"
+        parts = [f"{self.title}: {self.done:,}{whole} {self.unit}s", self.rate(), self.left()]
+        return ", ".join(filter(None, parts)) + numbers
 
     def ended(self) -> str:
         """What it was, as a line of a log."""

@@ -66,7 +66,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         compared = PairPass(
             plan.pairs, of_pairs, one_size=not plan.any_size, task=plan.task, keep_pieces=of_pieces
         )
-    title, pieces = f"judging {plan.samples.name}", 0
+    title, pieces = f"scoring {plan.samples.name}", 0
     beside: Tensor | None
     if compared is not None and plan.any_size:
         compared.read(title, runtime)

@@ -166,7 +166,7 @@ def _evidence(
         extractors,
         metrics,
         runtime,
-        title="drawing and judging samples",
+        title="drawing and scoring samples",
         keep=max(_in_picture(asked), how_many_single(data.spec.height, data.spec.width)),
     )
     everything = {**request.failures, **failures}

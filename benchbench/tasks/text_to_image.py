@@ -158,7 +158,7 @@ class _Asked:
             request.extractors,
             request.metrics,
             runtime,
-            title="drawing and judging images of captions",
+            title="drawing and scoring images of captions",
             keep=max(varied, single),
         )
         everything = {**request.failures, **failed}

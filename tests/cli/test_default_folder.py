@@ -61,6 +61,7 @@ def folders_by_default() -> dict[str, Path]:
     return {
         f"{name} {parameter.name}": Path(parameter.default)
         for name, verb in cli.commands.items()
+        if name != "init"  # whose folder is a project
         for parameter in verb.params
         if parameter.name in ("out", "folder", "candidate", "baseline", "results")
         if isinstance(parameter.default, str | Path)
