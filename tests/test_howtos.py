@@ -56,6 +56,7 @@ SMALLER: dict[str, list[tuple[str, str]]] = {
     ],
     "gate-in-ci": [("vae,real", "noise")],
     "dashboards": [("--monitor-every 100", f"--set steps=2{FEW}")],
+    "plot": [("dcgan,vae", "vae-mlp")],
     "training-loop": [("digits:train", "faces"), ("5_000", "16"), ("1_000", "1")],
 }
 LONG = {"tutorial", "is-it-better", "gate-in-ci"}  # most of a minute where nothing else runs

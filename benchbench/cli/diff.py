@@ -10,7 +10,7 @@ from benchbench.cli.options import Location
 from benchbench.core.folders import OUTPUT
 
 
-@click.command()
+@click.command(short_help="What is new, gone and changed between two.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option(

@@ -11,7 +11,7 @@ from benchbench.cli.console import say
 from benchbench.cli.options import Location
 
 
-@click.command()
+@click.command(short_help="Records for a dashboard, the Hub, or as tables.")
 @click.argument("record", type=Location(), nargs=-1, required=True)
 @click.option(
     "--to",
@@ -31,7 +31,7 @@ def export(record: tuple[Path, ...], **asked: Any) -> None:
 
     \b
       benchbench export runs --to tensorboard --out tb
-      benchbench export runs/digits/vae/0123456789abcdef --to hf --out my-model --weights copy
+      benchbench export runs/digits/vae/0123456789abcdef --to hf --out my-model
 
     RECORD is a record's folder, or one with records below it.
     """

@@ -10,7 +10,7 @@ from benchbench.cli.console import say
 from benchbench.cli.options import Location
 
 
-@click.command()
+@click.command(short_help="Join the records of several folders.")
 @click.argument("sources", type=Location(), nargs=-1, required=True, metavar="A B…")
 @click.option("--into", type=Location(), required=True, help="The folder that the records go to.")
 @click.option(

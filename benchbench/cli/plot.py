@@ -32,7 +32,7 @@ def _figure(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group()
+@click.group(short_help="A figure for a paper: scatter, curves, grid.")
 def plot() -> None:
     """Draw a figure for a paper from the records below FOLDER (runs, where none is named).
 

@@ -11,7 +11,7 @@ from benchbench.cli.options import BATCH_SIZE, DEVICE, FOLDER, Location, check_d
 from benchbench.core.folders import PUBLISHED
 
 
-@click.command()
+@click.command(short_help="Is every record what was written? Score some again.")
 @FOLDER
 @click.option(
     "--rescore",

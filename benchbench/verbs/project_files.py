@@ -114,9 +114,9 @@ def suite_text(models: Sequence[str], dataset: str, size: int | None) -> str:
 
 
 def toml_text(text: str) -> str:
-    """A text as a TOML basic string, whatever is in it: JSON's escapes are TOML's, but for DEL.
+    r"""A text as a TOML basic string, whatever is in it: JSON's escapes are TOML's, but for DEL.
 
     >>> print(toml_text('my "own"'))
-    "my \\\\"own\\\\""
+    "my \"own\""
     """
-    return json.dumps(text, ensure_ascii=False).replace("\\x7f", "\\\\u007f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchbench.cli import progress
 from benchbench.cli.progress import RichProgress
+from benchbench.core import progress as core_progress
 from benchbench.core.progress import rate
 
 
@@ -60,7 +61,7 @@ def test_a_log_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> No
     """At the rate so far, of what was done here: 10 steps in 5 s leave 45 s for 90. Nothing is said before the first
     step, after the last one, and where nobody knows how many there are."""
     now = iter([0.0, *[5.0] * 8])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(core_progress.time, "monotonic", lambda: next(now))
     stage = progress._Stage("training", 100, "step", 0)
     assert stage.left() == ""
     stage.advance(10)
