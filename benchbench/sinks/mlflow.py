@@ -67,7 +67,7 @@ class MLflow:
 
     def image(self, step: int, name: str, png: bytes) -> None:
         """Among the run's images."""
-        with Image.open(io.BytesIO(png)) as image:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             self._client.log_image(self._id, image.convert("RGB"), key=_plain(name), step=step)
 
     def numbers(self, step: int, rows: Sequence[Row]) -> None:

@@ -103,7 +103,7 @@ class TensorBoard:
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(png)) as image:
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
         return image.size
 
 

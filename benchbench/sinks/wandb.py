@@ -66,7 +66,7 @@ class WeightsAndBiases:
 
     def image(self, step: int, name: str, png: bytes) -> None:
         """Beside the numbers of its step."""
-        with Image.open(io.BytesIO(png)) as image:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             self._run.log({name: self._wandb.Image(image)}, step=step)
 
     def numbers(self, step: int, rows: Sequence[Row]) -> None:
