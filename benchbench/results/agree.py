@@ -19,7 +19,7 @@ from benchbench.results.record import Row
 Key = tuple[str, str, str]
 """Task, direction, metric."""
 TOLERANCE = 1e-3
-"""Relative, of two values of one number; the ends of its interval are held to this share of the largest of all."""
+"""Relative, of two values of one number; ends of its interval are held to this share of the largest of the three."""
 WIDTH = 0.1
 """Of the wider of two intervals: by so much their widths may differ, or by the tolerance where that is more. A narrow
 interval of a large number would else pass at any width."""

@@ -93,7 +93,7 @@ def test_one_key_says_one_thing(between: Callable[..., Changes]) -> None:
     ],
 )
 def test_one_key_says_it_of_the_same(changes: dict[str, object], between: Callable[..., Changes]) -> None:
-    """The value stayed; its interval, or of what it was made, is another under one key. A rate may differ in all."""
+    """The value stayed; its interval, or of what it was made, is another under the same key."""
     found = between([("ab", [{}, RATE])], [("ab", [changes, RATE | {"n_images": 7, "low": 95.0}])])
     assert (found.rewritten, found.exit_code) == (["ab" * 8], 1)
 

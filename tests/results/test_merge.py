@@ -108,8 +108,8 @@ def test_a_number_is_more_than_its_value(
 
 
 def test_intervals_within_the_tolerance(make_row: MakeRow) -> None:
-    """Ends may move by 0.1% of 14, that is 0.014, and of a narrow interval the width by a tenth: [12.49, 12.51] against
-    [12.495, 12.505] is half as wide, though its ends moved by 0.005."""
+    """Ends may move by 0.1% of 14, which is 0.014, and of a narrow interval the width by a tenth: [12.49, 12.51]
+    against [12.495, 12.505] is half as wide, though its ends moved by 0.005."""
     assert difference(make_row(), make_row(low=11.013, high=14.013)) is None
     assert difference(make_row(), make_row(low=11.02)) == "has the interval [11, 14] and [11.02, 14]"
     narrow = make_row(low=12.49, high=12.51)
