@@ -98,13 +98,14 @@ def _same_interval(one: Row, other: Row, tolerance: float) -> bool:
     if any((ours is None) != (theirs is None) for ours, theirs in ends):
         return False
     both = [(ours, theirs) for ours, theirs in ends if ours is not None and theirs is not None]
-    size = max(abs(x) for x in (one.value, other.value, *sum(both, ())) if x is not None)
+    size = max(abs(x) for x in (one.value, other.value, *(x for pair in both for x in pair)) if x is not None)
     slack = _slack(one, tolerance)
     if any(abs(ours - theirs) > max(tolerance * size, slack) for ours, theirs in both):
         return False
     if len(both) < 2:
         return True
-    ours, theirs = (high - low for low, high in zip(*both, strict=True))
+    (low, low_there), (high, high_there) = both
+    ours, theirs = high - low, high_there - low_there
     share = max(tolerance, WIDTH) if tolerance else 0.0
     return abs(ours - theirs) <= max(share * max(ours, theirs), slack)
 
