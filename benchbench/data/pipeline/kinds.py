@@ -61,7 +61,7 @@ def in_classes_of(ours: Kinds, theirs: Kinds) -> tuple[Tensor, list[str]]:
     present, place = ours.present, {name: i for i, name in enumerate(theirs.names)}
     notes: list[str] = []
     # What a number means follows from what the two sources call their classes, never from which classes were drawn.
-    if _numbers(ours.names) and not any(map(_number, theirs.names)):
+    if all(map(_number, ours.names)) and not any(map(_number, theirs.names)):
         place = {name: int(name) for name in present if int(name) < len(theirs.names)}
         meant = [theirs.names[place[name]] for name in present if name in place]
         notes = [f"classes {listed(present)} are numbers and were taken for {listed(meant)}"]
@@ -80,7 +80,3 @@ def in_classes_of(ours: Kinds, theirs: Kinds) -> tuple[Tensor, list[str]]:
 
 def _number(name: str) -> bool:
     return name.isascii() and name.isdecimal() and len(name) < 10
-
-
-def _numbers(names: Sequence[str]) -> bool:
-    return all(map(_number, names))
