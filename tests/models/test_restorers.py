@@ -303,6 +303,9 @@ def test_srgan_learns_the_content_first() -> None:
 
     before, content, game = losses(4)
     assert before == pytest.approx(content, rel=1e-6)
+    assert [model.turns(step) for step in (0, 4, 5)] == [("generator",)] * 2 + [
+        ("discriminator", "generator")
+    ]
     after, _, _ = losses(5)
     assert after == pytest.approx(content + 0.5 * game, rel=1e-5)
 

@@ -1,8 +1,9 @@
 """SRGAN: EDSR's generator against a discriminator, for sharpness at the cost of PSNR (Ledig et al. 2017).
 
-Pattern: the generator learns the content loss alone for the first `pretrain` steps (SRResNet, section 3.2), then
-content plus `adversarial` times -log D (equations 3 and 6). The discriminator tells sharp patches from made ones: 3×3
-convolutions with LeakyReLU and batch norm, halved sides and doubled widths (figure 4).
+Pattern: the generator learns the content loss alone for the first `pretrain` steps (SRResNet, section 3.2), in which
+the discriminator stands still; then both move in every step, and the generator's loss is content plus `adversarial`
+times -log D (equations 3 and 6). The discriminator tells sharp patches from made ones: 3×3 convolutions with LeakyReLU
+and batch norm, halved sides and doubled widths (figure 4).
 
 Trade-offs: the content loss is the mean squared error (the paper's SRGAN-MSE row), not the distance in the maps of a
 VGG, whose weights are not ours to ship; the generator is EDSR's, without batch norm; the discriminator is narrower and
@@ -11,7 +12,7 @@ ends in a mean over positions, so that it fits patches of any size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -56,11 +57,15 @@ class SRGAN(EDSR):
         """The content loss: the mean squared error (equation 4)."""
         return F.mse_loss(made, clean)
 
-    def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What a player minimises; before the game begins the discriminator learns from what there is."""
+    def turns(self, step: int) -> Sequence[str]:
+        """Who learns in a step: by stages, so not by phases, which are in every step."""
+        return ("generator",) if step < self.pretrain else ("discriminator", "generator")
+
+    def loss(self, phase: Phase | str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What a player minimises. phase: of it, or its name."""
         clean = self.planes(batch.x)
         made = self(self.degraded(clean)).float()
-        if phase.player == "discriminator":
+        if (phase if isinstance(phase, str) else phase.player) == "discriminator":
             return nonsaturating_discriminator(
                 self.discriminator(clean), self.discriminator(made.detach())
             ), {}
