@@ -34,23 +34,23 @@ class CellOutcome(NamedTuple):
 
 def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
-    device, progress = runtime.device, runtime.progress
+    device, progress, comm = runtime.device, runtime.progress, runtime.comm
     model_name, dataset_name = plan.kept_as, plan.dataset.name
-    finished = store.find(dataset_name, model_name, plan.key)
+    finished = comm.first(lambda: store.find(dataset_name, model_name, plan.key))
     if finished is not None:
         for note in missing_today(plan.extractors):
             progress.note(note)
-        if plan.watcher is not None and not read_manifest(finished / RUN).monitor:
+        if comm.rank == 0 and plan.watcher is not None and not read_manifest(finished / RUN).monitor:
             progress.note(
                 "this was trained without a monitor; with another --out it is trained again, with one"
             )
         return CellOutcome(finished, cached=True)
 
-    known = before(device)
+    known = before(runtime)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    prepared = prepare(plan, store, device, progress)
+    prepared = prepare(plan, store, runtime)
     model, training, _ = prepared
     trained = time.perf_counter()
     try:
@@ -62,12 +62,16 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
         raise
     rows = rows_of(plan, [*found.numbers, *training_numbers(training, plan.recipe.training.batch_size)])
 
-    seconds = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))
-    run = facts_of_run(plan, known, prepared, found, seconds, device)
-    with store.write(dataset_name, model_name, plan.key, run) as folder:
-        write_rows(folder / METRICS, rows)
-        write_training(folder, model_name, model, training)
-        title = f"{plan.model} {plan.variant}".strip()
-        write_pictures(folder, title, found.pictures)
-    store.clear_work(plan.training_key)
+    taken = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))
+
+    def keep() -> None:
+        run = facts_of_run(plan, known, prepared, found, taken, device)
+        with store.write(dataset_name, model_name, plan.key, run) as folder:
+            write_rows(folder / METRICS, rows)
+            write_training(folder, model_name, model, training)
+            title = f"{plan.model} {plan.variant}".strip()
+            write_pictures(folder, title, found.pictures)
+        store.clear_work(plan.training_key)
+
+    comm.first(keep)
     return CellOutcome(store.cell_dir(dataset_name, model_name, plan.key), cached=False)

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError
 from benchbench.core.interrupts import deferred_interrupts
 from benchbench.core.progress import SILENT, Progress
@@ -66,6 +67,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     progress: Progress = SILENT,
     monitor: Monitor | None = None,
+    comm: Comm = ALONE,
 ) -> TrainingResult:
     """Train `model` in place, leaving it in eval mode on `device` with the weights to hand out.
 
