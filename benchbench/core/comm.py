@@ -117,6 +117,7 @@ class Comm(ABC):
             yield
         except (Exception, SystemExit) as error:
             if not known_to_all(error):
+                self.part()
                 self._meet(_Failed(_portable(error)))
             raise
         self._meet(_Done())
@@ -127,6 +128,7 @@ class Comm(ABC):
             if isinstance(other, _Failed):
                 error = word.error if rank == self.rank and isinstance(word, _Failed) else other.error
                 error.known_to_all_ranks = True  # type: ignore[attr-defined]
+                self.part()
                 raise error
         if len({type(other) for other in words}) > 1:
             raise RankLost(
@@ -146,6 +148,20 @@ class Comm(ABC):
             Empty where there are fewer images than ranks.
         """
         return range(n * self.rank // self.size, n * (self.rank + 1) // self.size)
+
+    def summed(self, mine: Tensor) -> Tensor:
+        """As `total`, in any order and where the tensor lies: for what is summed at every step.
+
+        Args:
+            mine: That of this rank, of one shape and dtype on all; left as it is.
+
+        Returns:
+            A new tensor like it, the same bits on all ranks.
+        """
+        return self.total(mine) if self.size > 1 else mine.clone()
+
+    def part(self) -> None:  # noqa: B027
+        """Before it says that it failed a rank lets go of those who wait for its sums."""
 
     def dealt(self, parts: Iterable[T]) -> list[T]:
         """Of pieces of work those that this rank does, as a pack of cards is dealt: where later ones are smaller, each

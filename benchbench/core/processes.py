@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, NoReturn
 import psutil
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from benchbench.core.comm import ALONE, Comm
@@ -55,7 +56,7 @@ class Processes(Comm):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._store = store
         self._group: Any = None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
-        self._cards: Any = None
+        self._sums: Any = None
         self._homes: list[_Home] = []
         self._homes = self.exchange(_Home(socket.gethostname(), os.getpid()))
 
@@ -68,6 +69,37 @@ class Processes(Comm):
         except RuntimeError as error:
             self.lost(error)
         return [pickle.loads(one) for one in found]
+
+    def summed(self, mine: Tensor) -> Tensor:
+        """As `Comm.summed`: over NCCL where each rank has a CUDA card of its own, else over gloo."""
+        whole = mine.detach().clone(memory_format=torch.contiguous_format)
+        if self._sums is None:
+            self._sums = self._group_for(mine.device)
+        group, on_card = self._sums
+        sent = whole if on_card == whole.is_cuda else whole.to(self._card if on_card else "cpu")
+        try:
+            dist.all_reduce(sent, group=group)
+        except RuntimeError as error:
+            self.part()
+            self.gather(None)  # a rank that failed says so here
+            self.lost(error)
+        return sent.to(mine.device)
+
+    def _group_for(self, device: torch.device) -> tuple[Any, bool]:
+        """A group of its own for sums: it can be given up while ranks still speak with each other."""
+        places = self.gather((socket.gethostname(), str(device)))
+        on_card = device.type == "cuda" and len(set(places)) == self.size and dist.is_nccl_available()
+        self._card = device
+        patient = timedelta(seconds=patience())
+        return dist.new_group(backend="nccl" if on_card else "gloo", timeout=patient), on_card
+
+    def part(self) -> None:
+        """As `Comm.part`: the group for sums is given up, and its connections are closed."""
+        if self._sums is not None:
+            group, _ = self._sums
+            self._sums = None
+            with suppress(RuntimeError):
+                dist.destroy_process_group(group)
 
     def lost(self, error: BaseException) -> NoReturn:
         """The ranks cannot meet any more: says why.

@@ -121,8 +121,8 @@ class PairPass:
         return len(sizes) > 1 or (large and self._fitting is not None)
 
     def evidence(self, comm: Comm) -> PairEvidence:
-        """What the metrics said, each rank of its own pairs. What fails for the size of an image alone names the smallest
-        one, where sizes differ."""
+        """What the metrics said, each rank of its own pairs. What fails for the size of an image alone names the
+        smallest one, where sizes differ."""
         found = paired(self._reader, comm)
         if len(self._sizes) < 2:
             return found
