@@ -75,10 +75,11 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         if of_pieces:
             seen, pieces = _of_pieces(plan, *compared.pieces, runtime)
     else:
-        batches = (
-            plan.samples.batches(runtime.batch(BATCH)) if compared is None else compared.outputs(runtime)
-        )
-        share = own_share(batches, runtime.comm, plan.samples.n)
+        share: Iterable[Tensor]
+        if compared is None:
+            share = plan.samples.share(runtime.batch(BATCH), runtime.comm)
+        else:
+            share = own_share(compared.outputs(runtime), runtime.comm, plan.samples.n)
         if plan.prompted is not None:
             share = plan.prompted.reading(share)
         seen, shown = _seen(plan, share, title, runtime)

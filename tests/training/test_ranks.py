@@ -8,6 +8,7 @@ by some 0.01 here; float32 sums of a dozen terms in another order differ by some
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import cache
 from typing import Any
 
@@ -17,14 +18,17 @@ from jobs import ended, started
 pytestmark = [pytest.mark.costly, pytest.mark.slow]
 
 PROGRAM = """
-import json, sys
+import json, signal, sys
+from pathlib import Path
 import torch
 import benchbench
 from benchbench.core.errors import InputError
 from benchbench.core.comm import ALONE
+from benchbench.core.progress import SILENT
 from benchbench.core.protocols import ImageSpec
 from benchbench.models.build import build_model
 from benchbench.training.batches import Other
+from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
 from benchbench.training.trainer import train
@@ -33,13 +37,26 @@ generator = torch.Generator().manual_seed(0)
 images = torch.randint(0, 256, (40, 1, 8, 8), generator=generator, dtype=torch.uint8).expand(-1, 3, -1, -1).contiguous()
 labels = torch.arange(40) % 4
 
-def trained(case, comm):
+class Stops:  # asks this process to end after its third step, as whoever types Ctrl-C does
+    done = 0
+    def note(self, text): pass
+    def stage(self, *about, done=0): return self
+    def __enter__(self): return self
+    def __exit__(self, *error): pass
+    def advance(self, n=1, **numbers):
+        self.done += 1
+        if self.done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+def trained(case, comm, checkpoints=None, progress=SILENT):
     torch.manual_seed(1)
     model = build_model(case["model"], case["hyper"], ImageSpec(8, 8, True, 4))
     other = Other(images.flip(0), images[:4], aligned=False) if case.get("domains") else None
     data = TrainingData(images, None if other else labels, images[:8], other)
     config = TrainingConfig(**{"steps": 3, "batch_size": 11, "optimizer": "sgd", "lr": 0.01} | case.get("training", {}))
-    found = train(model, data, config, seed=5, device=torch.device("cpu"), comm=comm)
+    kept = None if checkpoints is None else Checkpoints(checkpoints, {})
+    device = torch.device("cpu")
+    found = train(model, data, config, seed=5, device=device, comm=comm, checkpoints=kept, progress=progress)
     return model.state_dict(), found.curves[-1]
 
 said = {}
@@ -57,13 +74,24 @@ with benchbench.ranks() as comm:
             start = build_model(case["model"], case["hyper"], ImageSpec(8, 8, True, 4)).state_dict()
             moved = max(float((start[key].double() - alone[key].double()).abs().max()) for key in alone)
             said[name] = {"apart": apart, "moved": moved, "row": row, "expected": expected}
+    case = {"model": "dcgan", "hyper": {"latent": 6, "width": 4}, "training": {"steps": 6}}
+    folder = Path(sys.argv[2])
+    try:
+        trained(case, comm, folder, Stops() if comm.rank == comm.size - 1 else SILENT)
+    except KeyboardInterrupt:
+        comm.gather("stopped")
+        if comm.rank == 0:
+            ours, alone = (trained(case, ALONE, checkpoints)[0] for checkpoints in (folder, None))
+            apart = {key: float((ours[key].double() - alone[key].double()).abs().max()) for key in alone}
+            step = torch.load(folder / "checkpoint.pt", weights_only=True)["state"]["run"]["step"]
+            said["resumed"] = {"apart": apart, "ended": step}
 if comm.rank == 0:
     print(json.dumps(said))
 """
 NET = {"width": 2, "multiples": [1], "dropout": 0.3}
 EQUAL: dict[str, dict[str, Any]] = {
     "reparametrised": {"model": "vae-mlp", "hyper": {"latent": 4}, "training": {"ema_decay": 0.5}},
-    "clipped": {"model": "vae-mlp", "hyper": {"latent": 4}, "training": {"clip_norm": 0.5, "optimizer": "adam"}},
+    "clipped": {"model": "vae-mlp", "hyper": {"latent": 4}, "training": {"clip_norm": 0.5}},
     "in parts": {"model": "vae-mlp", "hyper": {"latent": 4}, "training": {"batch_size": 20, "accumulate": 3}},
     "batch norms of two players": {"model": "dcgan", "hyper": {"latent": 6, "width": 4}},
     "dropout of real and generated": {"model": "gan", "hyper": {"latent": 6, "width": 8}},
@@ -86,9 +114,12 @@ EQUAL: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, dict[str, Any]] = {
     "deviation of a minibatch": {
         "model": "stylegan2",
-        "hyper": {"latent": 6, "width": 4, "max_width": 8},
+        "hyper": {"latent": 5, "width": 4, "style": 6, "mapping_layers": 2},
     },
-    "codebook moved by what it sees": {"model": "vqvae", "hyper": {"width": 4, "codes": 8, "dim": 4, "residual": 0}},
+    "codebook moved by what it sees": {
+        "model": "vqvae",
+        "hyper": {"width": 4, "codes": 8, "dim": 4, "residual": 0},
+    },
     "pool of old images": {
         "model": "cyclegan",
         "hyper": {"width": 4, "blocks": 1, "disc_layers": 1},
@@ -101,7 +132,8 @@ REFUSED: dict[str, dict[str, Any]] = {
 @cache
 def said(size: int) -> dict[str, dict[str, Any]]:
     """What a job of that size found of each case."""
-    (code, out, err), *others = ended(started(size, ["-c", PROGRAM, json.dumps(EQUAL | REFUSED)]))
+    with tempfile.TemporaryDirectory() as folder:
+        (code, out, err), *others = ended(started(size, ["-c", PROGRAM, json.dumps(EQUAL | REFUSED), folder]))
     assert (code, [other[0] for other in others]) == (0, [0] * (size - 1)), err
     found: dict[str, dict[str, Any]] = json.loads(out.splitlines()[-1])
     return found
@@ -125,3 +157,12 @@ def test_what_would_be_another_model_is_refused(case: str) -> None:
     refused = said(2)[case]["refused"]
     assert ("without torchrun" in refused) == (case != "fewer than two images a rank")
     assert "looks at the images of a batch together" in refused or "start fewer ranks" in refused
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_one_process_goes_on_where_several_stopped(size: int) -> None:
+    """The last rank alone is interrupted in the third of six steps: all stop after the same step, the first one leaves a
+    checkpoint, and one process goes on from it to the weights that it has without a stop."""
+    found = said(size)["resumed"]
+    assert found["ended"] == 6
+    assert max(found["apart"].values()) < 2e-5, found["apart"]
