@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -36,6 +37,7 @@ PATIENCE = "BENCHBENCH_RANK_TIMEOUT"
 
 DEFAULT_PATIENCE = 1800.0
 _KEY = "benchbench"
+_ENDING = 3.0  # seconds in which a process that closed its connections is seen to have ended
 
 
 class _Home(NamedTuple):
@@ -107,11 +109,16 @@ class Processes(Comm):
         Raises:
             RankLost: Always.
         """
+        silent = "timed out" in str(error).lower() or "timeout" in str(error).lower()
         gone = self.gone()
+        until = time.monotonic() + (0 if silent else _ENDING)
+        while not gone and time.monotonic() < until:  # connections are closed before a process has ended
+            time.sleep(0.05)
+            gone = self.gone()
         if gone:
             which = f"rank{'s' * (len(gone) > 1)} {', '.join(map(str, gone))} of {self.size}"
             why = f"{which} {'are' if len(gone) > 1 else 'is'} gone: killed, or ended by the machine"
-        elif "timed out" in str(error).lower() or "timeout" in str(error).lower():
+        elif silent:
             why = f"a rank did not answer within {patience():g} seconds ({PATIENCE} sets how long it is waited for)"
         else:
             why = f"one of the {self.size} ranks is gone"

@@ -95,7 +95,9 @@ def test_records_of_ranks_are_equal(tmp_path: Path) -> None:
             assert len(alone) >= 2
             for name, row in alone.items():
                 assert ours[name][3:] == row[3:], name
-                assert ours[name][:3] == pytest.approx(row[:3], rel=1e-9, abs=1e-12), name
+                there = [float("nan") if number is None else number for number in row[:3]]
+                here = [float("nan") if number is None else number for number in ours[name][:3]]
+                assert here == pytest.approx(there, rel=1e-9, abs=1e-12, nan_ok=True), name
     (one,), (two,), (three,) = (list((tmp_path / f"run-{size}").rglob("samples.npz")) for size in (1, 2, 3))
     assert one.read_bytes() == two.read_bytes() == three.read_bytes()
     machines = [json.loads(one.with_name("run.json").read_text())["machine"] for one in (one, three)]
@@ -167,3 +169,26 @@ def test_one_rank_speaks_for_all(tmp_path: Path) -> None:
         assert [code for code, _, _ in said] == [2, 2]
         assert words in said[0][2]
         assert sentences(said[1][2]) == []
+
+
+HANGING = """
+import time
+import benchbench
+from benchbench.core.errors import RankLost
+with benchbench.ranks() as comm:
+    comm.gather(1)
+    if comm.rank == 1:
+        time.sleep(15)
+    try:
+        comm.gather(2)
+    except RankLost as error:
+        print(error)
+        raise SystemExit(error.exit_code)
+"""
+
+
+def test_a_rank_that_hangs_is_not_waited_for_without_end() -> None:
+    """Rank 1 sleeps for longer than the others wait; these say for how long they did, and end with code 4."""
+    (code, out, _), _ = ended(started(2, ["-c", HANGING], BENCHBENCH_RANK_TIMEOUT="5"))
+    assert code == 4
+    assert "did not answer within 5 seconds (BENCHBENCH_RANK_TIMEOUT sets" in out

@@ -74,6 +74,23 @@ with benchbench.ranks() as comm:
             start = build_model(case["model"], case["hyper"], ImageSpec(8, 8, True, 4)).state_dict()
             moved = max(float((start[key].double() - alone[key].double()).abs().max()) for key in alone)
             said[name] = {"apart": apart, "moved": moved, "row": row, "expected": expected}
+    torch.manual_seed(1)
+    model = build_model("dcgan", {"latent": 6, "width": 4}, ImageSpec(8, 8, True, 4))
+    whole = model.loss
+    def loss(phase, batch):  # the others wait for this rank in the first batch norm
+        if comm.rank == comm.size - 1 and batch.step == 1:
+            raise RuntimeError("one rank has no memory left")
+        return whole(phase, batch)
+    model.loss = loss
+    try:
+        with comm.in_step():
+            config = TrainingConfig(steps=3, batch_size=11)
+            train(model, TrainingData(images, None, images[:8]), config, seed=5, device=torch.device("cpu"), comm=comm)
+        ended = "well"
+    except RuntimeError as error:
+        ended = str(error)
+    said["one fails"] = {"ended": comm.gather(ended)}
+
     case = {"model": "dcgan", "hyper": {"latent": 6, "width": 4}, "training": {"steps": 6}}
     folder = Path(sys.argv[2])
     try:
@@ -166,3 +183,10 @@ def test_one_process_goes_on_where_several_stopped(size: int) -> None:
     found = said(size)["resumed"]
     assert found["ended"] == 6
     assert max(found["apart"].values()) < 2e-5, found["apart"]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_an_error_of_one_rank_ends_the_training_on_all(size: int) -> None:
+    """The last rank fails in a loss while the others wait for its sums: its error is raised on each, and they train
+    again afterwards, as the test above says."""
+    assert said(size)["one fails"]["ended"] == ["one rank has no memory left"] * size
