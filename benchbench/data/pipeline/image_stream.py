@@ -161,7 +161,8 @@ class ImageStream:
         self, parts: Sequence[tuple[Sequence[bytes], Sequence[Size], Counter[str]]], one_size: bool
     ) -> None:
         """What passes over all parts of the images told, one behind the other."""
-        self._digests, self._sizes = ([each for part in parts for each in part[i]] for i in (0, 1))
+        self._digests = [digest for digests, _, _ in parts for digest in digests]
+        self._sizes = [size for _, sizes, _ in parts for size in sizes]
         self._applied = sum((applied for _, _, applied in parts), Counter())
         self._conversions = conversion_notes(self._applied, self.n)
         other = next((row for row, size in enumerate(self.sizes) if size != self.sizes[0]), 0)

@@ -56,7 +56,8 @@ class Rows(NamedTuple):
         """Our rows of a tensor that holds those of all ranks so many times."""
         if blocks == 1:
             return everything[self.start : self.stop]
-        return everything.unflatten(0, (blocks, self.whole))[:, self.start : self.stop].flatten(0, 1)
+        apart: Tensor = everything.unflatten(0, (blocks, self.whole))
+        return apart[:, self.start : self.stop].flatten(0, 1)
 
 
 class WholeBatch(TorchFunctionMode):
