@@ -37,6 +37,7 @@ PATIENCE = "BENCHBENCH_RANK_TIMEOUT"
 
 DEFAULT_PATIENCE = 1800.0
 _KEY = "benchbench"
+_STARTING = 300.0  # seconds that processes may take to start: they load libraries at different paces
 _ENDING = 3.0  # seconds in which a process that closed its connections is seen to have ended
 
 
@@ -198,9 +199,11 @@ def _interrupted(comm: Processes, error: KeyboardInterrupt) -> NoReturn:
 
 
 def _joined(here: Started) -> Processes:
-    seconds = timedelta(seconds=patience())
+    seconds, starting = timedelta(seconds=patience()), timedelta(seconds=max(patience(), _STARTING))
     try:
-        store, rank, size = next(rendezvous("env://", timeout=seconds))
+        store, rank, size = next(rendezvous("env://", timeout=starting))
+        store.set(f"{_KEY}/here/{rank}", b"")
+        store.wait([f"{_KEY}/here/{other}" for other in range(size)], starting)
         store.set_timeout(seconds)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=seconds)
         return Processes(store)
