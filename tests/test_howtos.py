@@ -47,7 +47,7 @@ SMALLER: dict[str, list[tuple[str, str]]] = {
         ("--model dcgan --dataset digits", f"--model noise --dataset digits{FEW} --metrics fd")
     ],
     "public-generator": [
-        ("args.nz=100", "args.nz=5"),
+        ("args.ngpu=1", "args.nz=5"),
         ("--dataset digits --size 64", "--dataset faces/ --size 8 --samples 16 --metrics swd --device cpu"),
     ],
     "is-it-better": [

@@ -7,21 +7,15 @@ from pathlib import Path
 import click
 
 from benchbench.cli.console import show
-from benchbench.cli.options import DEVICE, Location, Share, check_default_folder
+from benchbench.cli.options import DEVICE, RESULTS, Share, check_default_folder
 from benchbench.core.bounds import MOST_SEEDS
-from benchbench.core.folders import OUTPUT, PUBLISHED
+from benchbench.core.folders import PUBLISHED
 
 
 @click.command(short_help="Is A better than B, and how sure is that?")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B", required=False)
-@click.option(
-    "--results",
-    type=Location(),
-    default=OUTPUT,
-    show_default=True,
-    help="Where groups, keys and git:REV look.",
-)
+@RESULTS
 @click.option(
     "--format",
     "format_",

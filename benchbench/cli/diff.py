@@ -6,20 +6,13 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import Location
-from benchbench.core.folders import OUTPUT
+from benchbench.cli.options import RESULTS
 
 
 @click.command(short_help="What is new, gone and changed between two.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option(
-    "--results",
-    type=Location(),
-    default=OUTPUT,
-    show_default=True,
-    help="Where groups, keys and git:REV look.",
-)
+@RESULTS
 @click.option(
     "--format",
     "format_",

@@ -36,6 +36,13 @@ class OutputFile(Location):
 
 
 OUT = click.option("--out", type=Location(), default=OUTPUT, show_default=True, help="Where records go.")
+RESULTS = click.option(
+    "--results",
+    type=Location(),
+    default=OUTPUT,
+    show_default=True,
+    help="Where groups, keys and git:REV look.",
+)
 FOLDER = click.argument("folder", type=Location(), default=OUTPUT)
 FOLDERS = click.argument("folder", type=Location(), nargs=-1)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from benchbench.results.claims.conditions import COUNTED, MEASURED, SAME, differences
+from benchbench.results.agree import SCALED, STATED
+from benchbench.results.claims.conditions import COUNTED, MEASURED, SAME, differences, measured
 from benchbench.results.claims.numbers import Asked, Number, Unit, failures, meet, numbers
 from benchbench.results.claims.testing import over_seeds
 from benchbench.results.select_records import Selection
@@ -74,7 +75,8 @@ class Changes:
         changed: What differs of those that both have, in their order.
         same: How many numbers are the same on both sides.
         cells: How many records only A has, both have, and only B has.
-        rewritten: The keys of cells that both sides have and that do not say the same: one experiment, two answers.
+        rewritten: The keys of cells that both sides have and that do not say the same, of values, intervals and what
+            they were made of: one experiment, two answers.
     """
 
     a: str
@@ -167,15 +169,24 @@ def _equal(one: Number, other: Number) -> bool:
 
 
 def _rewritten(a: Selection, b: Selection, shared: Iterable[str]) -> Iterator[str]:
-    """Of cells that both sides have those with another value of a number that no clock said."""
-    keys = ["cell", "task", "direction", "metric"]
+    """Of cells that both sides have those that say something else of a number that no clock said: another value or
+    interval, or that it was made of other images or otherwise."""
+    keys, sizes, stated = (
+        ["cell", "task", "direction", "metric"],
+        ["value", "low", "high"],
+        [*STATED, *SCALED],
+    )
     tables = []
     for side in (a, b):
         rows = side.rows[side.rows["cell"].isin(list(shared))]
-        rows = rows[~rows["aspect"].isin(MEASURED) | rows["metric"].isin(COUNTED)]
-        tables.append(rows[[*keys, "status", "value"]])
+        tables.append(rows[[*keys, "status", *sizes, *stated]].assign(timed=measured(rows)))
     both = tables[0].merge(tables[1], on=keys, how="outer", suffixes=("_a", "_b"))
-    values = both[["value_a", "value_b"]].astype("Float64")
-    apart = (values["value_a"] - values["value_b"]).abs() > SAME * values.abs().max(axis=1)
-    other = (both["status_a"] != both["status_b"]).fillna(True) | apart.fillna(False)
+    both = both[~(both["timed_a"].fillna(True).astype(bool) & both["timed_b"].fillna(True).astype(bool))]
+    other = (both["status_a"] != both["status_b"]).fillna(True)
+    scored = (both["status_a"] == "ok").fillna(False) & (both["status_b"] == "ok").fillna(False)
+    largest = both[[f"{name}_{side}" for name in sizes for side in "ab"]].astype("Float64").abs().max(axis=1)
+    for name in (*sizes, *stated):
+        ours, theirs = both[f"{name}_a"], both[f"{name}_b"]
+        apart = (ours - theirs).abs() > SAME * largest if name in sizes else ours != theirs
+        other |= scored & (apart.fillna(False).astype(bool) | (ours.isna() != theirs.isna()))
     yield from (str(cell) for cell in both.loc[other, "cell"].unique())

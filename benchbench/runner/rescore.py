@@ -28,7 +28,8 @@ from benchbench.core.numpy_files import DAMAGE, read_arrays
 from benchbench.core.registry import DATASETS, EXTRACTORS, MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.metrics.select import select_metrics
-from benchbench.results.agree import TOLERANCE, comparable, difference
+from benchbench.results.agree import TOLERANCE, Key, comparable, difference, keyed
+from benchbench.results.claims.conditions import full_task
 from benchbench.results.load import Record, rows_of
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import read_manifest
@@ -47,8 +48,6 @@ TASKS = frozenset({"generation", "reconstruction", "training", "likelihood"})
 """Of rows, in a cell that can be drawn anew."""
 KEPT_APART = 0.5
 """Mean difference, of 255 levels, up to which images drawn anew are those that were kept: rounding moves some by 1."""
-
-Key = tuple[str, str, str]  # task, direction, metric
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,9 @@ def rescore(record: Record, runtime: Runtime, tolerance: float = TOLERANCE) -> R
         NotScored: It cannot be scored again here; the reason says why.
     """
     folder, run = record
-    before = comparable(rows_of(folder, run))
+    rows = rows_of(folder, run)
+    before = comparable(rows)
+    said = keyed(rows)
     strangers = sorted({row.task for row in before.values()} - TASKS)
     if strangers:
         raise NotScored(f"the task {strangers[0]} is not scored again")
@@ -121,21 +122,28 @@ def rescore(record: Record, runtime: Runtime, tolerance: float = TOLERANCE) -> R
         raise NotScored(f"{run.dataset} is no dataset that has a name here")
     try:
         with default_float32():
-            again = _again(folder, run, before, runtime)
+            again = _again(folder, run, said, runtime)
     except BenchbenchError as error:
         raise NotScored(str(error)) from error
-    after = comparable(again.rows)
-    asked = {key: row for key, row in before.items() if row.status == "ok"}
-    scored = {key for key in asked if key in after and _same_question(asked[key], after[key])}
+    # What comes out decides what can be compared, not what the record says of itself.
+    after = {key: row for key, row in comparable(again.rows).items() if row.status == "ok"}
+    asked = {key for key in before.keys() | after.keys() if key in said and said[key].status == "ok"}
+    scored = asked & after.keys()
     if not scored:
         raise NotScored("none of its numbers comes out of what it keeps")
     faults = [
-        f"{key[2]} is {why}, the second from scoring it again"
+        f"{key[2]} {why}, the second from scoring it again"
         for key in sorted(scored)
-        if (why := difference(asked[key], after[key], tolerance)) is not None
+        if (why := difference(said[key], after[key], tolerance)) is not None
     ]
-    unscored = sorted(key[2] for key in asked.keys() - scored)
-    return Rescored(folder, run.cell, again.how, len(scored), unscored, [*again.faults, *faults])
+    moved = {key[2]: key for key in sorted(after.keys() - said.keys())}
+    elsewhere = [
+        f"{key[2]} stands under {full_task(*key[:2])}, and comes out under {full_task(*moved[key[2]][:2])}"
+        for key in sorted(asked - scored)
+        if key[2] in moved
+    ]
+    unscored = sorted(key[2] for key in asked - scored if key[2] not in moved)
+    return Rescored(folder, run.cell, again.how, len(scored), unscored, [*again.faults, *faults, *elsewhere])
 
 
 def _again(folder: Path, run: RunManifest, before: Mapping[Key, Row], runtime: Runtime) -> _Again:
@@ -143,12 +151,6 @@ def _again(folder: Path, run: RunManifest, before: Mapping[Key, Row], runtime: R
     if kept is not None and len(kept) == run.n_samples:
         return _from_samples(kept, run, before, runtime)
     return _drawn_anew(folder, run, before, kept, runtime)
-
-
-def _same_question(one: Row, other: Row) -> bool:
-    """Whether the second is a number of the same metric on as many images."""
-    names = ("metric_version", "n_images", "n_reference", "resize", "precision")
-    return other.status == "ok" and all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 def _kept(folder: Path, run: RunManifest) -> npt.NDArray[np.uint8] | None:

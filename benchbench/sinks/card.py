@@ -24,6 +24,7 @@ from benchbench.results.manifest import RunManifest
 from benchbench.results.record import Row
 from benchbench.results.touched import damaged
 from benchbench.sinks.replay import pictures_of
+from benchbench.sinks.sink import flat
 from benchbench.sinks.yaml_text import to_yaml
 
 Weights = Literal["copy", "link"]
@@ -100,10 +101,11 @@ def card(
     body = [
         f"# {_plain(name)} on {_plain(run.dataset)}",
         _about(run),
-        *(f"![{_plain(Path(file).stem)}]({file})" for file in pictures),
+        *(_pictured(file) for file in sorted(pictures, key=lambda name: not name.startswith("samples"))),
         "## Numbers",
-        "Each is named after its metric and the network it reads; brackets hold its interval. Numbers compare only "
-        "with those of the same metric, reference and number of images.",
+        "A number is named after its metric and the network whose features it reads; ↓ says that lower is better, "
+        "brackets hold the interval, and what ranks models is bold. Numbers compare only with those of the same "
+        "metric, network, resize, reference and number of images.",
         _table(rows),
         "## How it was made",
         _made(run, weights),
@@ -187,13 +189,25 @@ def _about(run: RunManifest) -> str:
     return f"Scored by benchbench {_plain(_version(run))}, seed {run.seed or 0}.{images}{status}"
 
 
+def _pictured(file: str) -> str:
+    """A picture with its name below it."""
+    words = _plain(Path(file).stem.replace("_", " ").replace("-", " "))
+    return f"![{words}]({file})\n*{words}*"
+
+
 def _made(run: RunManifest, weights: bool) -> str:
-    """The command, and where to look it up."""
+    """The command, the settings, and where to look it up."""
     command = None if run.provenance is None else run.provenance.command
     facts = [f"Record `{run.cell}`; `run.json` of that record has data, code and versions by their digests."]
+    training = None if run.recipe is None or run.training is None else run.recipe.training
+    for what, made in (("Model", run.config), ("Training", training), ("Sampling", run.sampling)):
+        if made:
+            facts.append(
+                f"{what}: " + ", ".join(_plain(f"{name}={value}") for name, value in flat(made)) + "."
+            )
     if weights:
         facts.append(f"`{WEIGHTS}` has the weights that were scored, read by `benchbench run --weights`.")
-    if command:
+    if command and command.startswith("benchbench "):  # not the worker of a suite
         facts.insert(0, "".join(f"    {line}\n" for line in command.splitlines()).rstrip("\n"))
     return "\n\n".join(facts)
 
@@ -204,19 +218,33 @@ def _version(run: RunManifest) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """The numbers in Markdown; failed ones say why."""
-    lines = ["| task | metric | better | value |", "|---|---|---|---|"]
-    better = {True: "higher", False: "lower", None: ""}
-    for row in rows:
-        if row.aspect in ("throughput", "cost"):
-            continue
+    """The numbers in Markdown, task by task, those that rank models first and bold; failed ones say why."""
+    lines = ["| task | metric | value | how |", "|---|---|---|---|"]
+    better = {True: " ↑", False: " ↓", None: ""}
+    kept = [row for row in rows if row.aspect not in ("throughput", "cost")]
+    tasks = [row.task for row in kept]
+    for row in sorted(kept, key=lambda own: (tasks.index(own.task), not own.headline)):
         value = f"{row.value:.4g}" if row.value is not None else f"none: {row.reason}"
         if row.value is not None and row.low is not None and row.high is not None:
             value += f" [{row.low:.4g}, {row.high:.4g}]"
-        task = " ".join(filter(None, (row.task, row.direction)))
-        cells = (task, row.metric, better[row.higher_is_better], f"{value} {row.unit}".strip())
-        lines.append(f"| {' | '.join(map(_plain, cells))} |")
+        task, name = " ".join(filter(None, (row.task, row.direction))), row.metric
+        value, bold = _plain(f"{value} {row.unit}".strip()), "**" if row.headline else ""
+        cells = (
+            _plain(task),
+            f"{bold}{_plain(name)}{bold}{better[row.higher_is_better]}",
+            value,
+            _plain(_how(row)),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _how(row: Row) -> str:
+    """Of which images a number is and by what: "898 images against 898; cnn_digits, bilinear-antialias-32; 95% t"."""
+    images = "" if row.n_images is None else f"{row.n_images:,} images"
+    against = "" if row.n_reference is None else f" against {row.n_reference:,}"
+    network = ", ".join(filter(None, (row.extractor, row.resize)))
+    return "; ".join(filter(None, (images + against, network, row.interval)))
 
 
 def _plain(text: str) -> str:

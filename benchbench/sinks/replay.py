@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.errors import CellFailed, InputError, because
+from benchbench.core.files import cannot_write
 from benchbench.core.registry import SINKS
 from benchbench.results.load import Record, read_file, rows_of
 from benchbench.results.store import folder_name
@@ -105,15 +108,32 @@ def export(name: str, record: Record, folder: Path) -> None:
     """Put a record where a sink has it, with nothing but files below a folder.
 
     Raises:
-        InputError: There is no such sink, or its library is not installed.
+        InputError: There is no such sink, its library is not installed, or the folder cannot be written.
         CellFailed: The sink failed.
     """
 
     def failed(_: str, error: BaseException) -> None:
         if isinstance(error, InputError):
             raise error
+        if (refused := _of_the_disk(error)) is not None:
+            raise cannot_write(folder, refused) from error
         raise CellFailed(f"{name} does not take the record {record[0]}: {because(error)}") from error
 
     feed = Feed({name: (SINKS.make(name), run_of(record, folder, offline=True))}, failed)
     replay(record, feed)
     feed.close("finished")
+
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+def _of_the_disk(error: BaseException) -> OSError | None:
+    """What the system said where it would not let a sink write; libraries wrap it, or keep no more than its words."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.errno in _OF_THE_DISK:
+            return at
+        if os.strerror(errno.ENOSPC).lower() in because(at).lower():
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        at = at.__cause__ or at.__context__
+    return None

@@ -30,7 +30,7 @@ class Verification:
         files: The records that are whole, and all faults of the others.
         rescored: Those that were scored again.
         not_scored: Why others that the lot fell on could not be, by folder.
-        asked: Whether any was to be scored again and there was one to choose.
+        asked: Whether any was to be scored again: there was one to choose, or nothing was left out as known.
     """
 
     files: Verified
@@ -62,7 +62,7 @@ class Verification:
             found = "all as recorded" if not own.faults else f"{len(own.faults)} otherwise"
             said.append(f"{own.cell} scored again {own.how}: {own.compared} numbers, {found}")
         if self.exit_code == 3:
-            reasons = sorted(set(self.not_scored.values()))
+            reasons = sorted(set(self.not_scored.values())) or ["there is no record"]
             said.append(f"none could be scored again ({listed(reasons, 2)})")
         said.append(f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no fault")
         return "; ".join(said)
@@ -119,4 +119,4 @@ def verify(
             found.rescored.append(score_again(record, runtime, tolerance))
         except NotScored as why:
             found.not_scored[record[0]] = str(why)
-    return Verification(files, found.rescored, found.not_scored, asked=bool(there))
+    return Verification(files, found.rescored, found.not_scored, asked=bool(there) or known is None)

@@ -88,6 +88,8 @@ class TestStyleGan:
         assert stream.labels is None
         assert stream.kinds is not None
         assert [int(stream.kinds.names[label]) for label in stream.kinds.labels.tolist()] == LABELS.tolist()
+        title = tmp_path.name
+        assert stream.notes == (f"dataset.json in {title} is read for the classes of its images alone",)
 
 
 class TestShards:

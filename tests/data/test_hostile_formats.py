@@ -99,6 +99,17 @@ class Calls:
         return self.what, self.arguments
 
 
+class _Pickled:
+    """What pickle writes as an array of this shape, without content."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, arguments, state = np.zeros(1, np.uint8).__reduce__()
+        return make, arguments, (state[0], self.shape, *state[2:])
+
+
 class TestPickles:
     """CIFAR's files are pickles; only what CIFAR's hold is read, and nothing is run."""
 
@@ -130,6 +141,12 @@ class TestPickles:
             (b"\x80\x02r\xff\xff\xff\xff.", "damaged or another file"),
             (b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.", "damaged or another file"),
             (b"", "damaged or another file"),
+            # (((…),(…)),) as a key, each tuple holding the last one twice: hashing it takes 2⁶⁰ steps
+            (b"\x80\x02})q\x00" + b"".join(b"h\0h\0\x86q\0" for _ in range(60)) + b"K\x01s.", "is no text"),
+            (b"(I1\nI2\nd.", "is no text"),
+            (b"\x80\x02}(K\x01K\x02u.", "is no text"),
+            (b"\x80\x04\x8f(K\x01\x90.", "builds a set"),
+            (b"\x80\x04(K\x01\x91.", "builds a set"),
         ],
     )
     def test_programs(self, program: bytes, said: str) -> None:
@@ -150,6 +167,18 @@ class TestPickles:
         spec = as_cifar10(tmp_path / "made", splits())
         written(tmp_path / "made" / "test_batch", of_python_2({b"data": array, b"labels": [0, 1]}))
         assert said in sentence(spec)
+
+    def test_a_shape_whose_product_takes_for_ever(self, tmp_path: Path) -> None:
+        """20,000 axes, each a number of 20,000 digits: 4·10⁸ digits to multiply, where CIFAR has two axes."""
+        spec = as_cifar10(tmp_path / "made", splits())
+        array = _Pickled((10**20_000,) * 20_000)
+        written(tmp_path / "made" / "test_batch", pickle.dumps({b"data": array, b"labels": []}, 2))
+        assert "has not the length its shape says" in sentence(spec)
+
+    def test_a_key_that_is_half_a_character(self, tmp_path: Path) -> None:
+        spec = as_cifar10(tmp_path / "made", splits())
+        written(tmp_path / "made" / "test_batch", pickle.dumps({"\ud800": 1}, 2))
+        assert "holds no array of rows" in sentence(spec)
 
     def test_labels_beyond_the_names(self, tmp_path: Path) -> None:
         spec = as_cifar10(tmp_path / "made", splits())
@@ -224,6 +253,26 @@ class TestTars:
         written(tmp_path / "c.tar", content[:1024])
         assert "c.tar: it has no end" in sentence(str(tmp_path / "c.tar"))
 
+    @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+    @pytest.mark.parametrize("size", [2**45, -(2**45)])
+    def test_a_header_that_claims_memory(self, kind: bytes, size: int, tmp_path: Path) -> None:
+        """tarfile reads as many bytes as the header of a long name claims, and all there are for less than none."""
+        info = tarfile.TarInfo("././@LongLink")
+        info.type, info.size = kind, size
+        written(tmp_path / "a.tar", info.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+        assert "a.tar: a header in it claims" in sentence(str(tmp_path / "a.tar"))
+
+    def test_a_member_that_leads_back(self, tmp_path: Path) -> None:
+        """Hidden files are passed over; one of −512 bytes stands before itself."""
+        info = tarfile.TarInfo(".a")
+        info.size = -512
+        written(tmp_path / "a.tar", info.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+        assert "has less than no bytes" in sentence(str(tmp_path / "a.tar"))
+
+    def test_a_shard_that_is_named_twice(self, tmp_path: Path) -> None:
+        """1 and 11 are 111, and so are 11 and 1: its images would count twice."""
+        assert "stands for a111.tar twice" in sentence(f"webdataset:{tmp_path}/a{{1..11}}{{1..11}}.tar")
+
     def test_a_member_longer_than_the_tar(self, tmp_path: Path) -> None:
         content = bytearray(Path(tar_of(tmp_path / "a.tar", {"0.png": PNG})).read_bytes())
         content[124:136] = b"77777777777\0"
@@ -271,6 +320,7 @@ class TestArrow:
         [
             ({"_data_files": [{"filename": "../x.arrow"}]}, "is not beside it"),
             ({"_data_files": [{"filename": "gone.arrow"}]}, "lacks gone.arrow"),
+            ({"_data_files": [{"filename": "x"}, {"filename": "x"}]}, "names x twice"),
             ({"_data_files": []}, "cannot read .*state.json"),
             ({}, "cannot read .*state.json"),
             (
@@ -329,11 +379,25 @@ def test_hdf5_that_leads_elsewhere(tmp_path: Path) -> None:
     def outside(held: Any) -> None:
         held.create_dataset("images", (4, 8, 8, 3), np.uint8, external=[("/etc/passwd", 0, 768)])
 
-    made: list[Callable[[Any], None]] = [linked, virtual, outside]
+    def behind(held: Any) -> None:
+        held.create_group("s")["e"] = h5py.ExternalLink("other.h5", "/")
+        held["images"] = h5py.SoftLink("/s/e/x")
+
+    made: list[Callable[[Any], None]] = [linked, virtual, outside, behind]
     for make in made:
         with h5py.File(tmp_path / "a.h5", "w") as held:
             make(held)
         assert "copy its content into this one" in sentence(str(tmp_path / "a.h5"))
+
+
+@pytest.mark.parametrize("shape", [(0,), (), None])
+def test_hdf5_of_nothing(shape: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """No images, and labels that are none, one, or not even an empty array."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as held:
+        held["imgs"] = np.zeros((0, 3, 32, 32), np.uint8)
+        held["labels"] = h5py.Empty("i8") if shape is None else np.zeros(shape, np.int64)
+    assert "holds no images (shape 0×3×32×32)" in sentence(str(tmp_path / "a.h5"))
 
 
 def test_hdf5_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,8 @@ def covered(found: list[Estimate], truth: float) -> float:
 def test_intervals_cover() -> None:
     """Of the ratio what they say: 95% less three binomial standard errors of 100 draws is 88%. Of the distance the mean
     at this number of images, estimated by the mean of the draws; conservative, as `frechet_standard_error` is."""
-    assert covered(drawn(IntraDiversity(LITE), 20, 0.7), 0.49) >= 0.88
+    for n in (10, 20):
+        assert covered(drawn(IntraDiversity(LITE), n, 0.7), 0.49) >= 0.88
     distances = drawn(IntraFrechet(LITE), 60, 0.7)
     assert covered(distances, float(np.mean([e.value for e in distances]))) >= 0.88
 

@@ -82,6 +82,30 @@ def test_one_key_says_one_thing(between: Callable[..., Changes]) -> None:
     assert "written anew under the same key: " + "ab" * 8 in headline(found)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"low": 12.4, "high": 12.6},
+        {"low": None, "high": None},
+        {"n_images": 2000},
+        {"n_reference": None},
+        {"precision": "x"},
+    ],
+)
+def test_one_key_says_it_of_the_same(changes: dict[str, object], between: Callable[..., Changes]) -> None:
+    """The value stayed; its interval, or of what it was made, is another under the same key."""
+    found = between([("ab", [{}, RATE])], [("ab", [changes, RATE | {"n_images": 7, "low": 95.0}])])
+    assert (found.rewritten, found.exit_code) == (["ab" * 8], 1)
+
+
+def test_clocks_rewrite_nothing(between: Callable[..., Changes]) -> None:
+    """As above, the rate alone, and one that came beside."""
+    found = between(
+        [("ab", [{}, RATE])], [("ab", [{}, RATE | {"low": 95.0}, RATE | {"metric": "training_rate"}])]
+    )
+    assert found.rewritten == []
+
+
 def test_what_is_new_is_fine_and_what_is_gone_is_not(between: Callable[..., Changes]) -> None:
     """A model, a number and a seed come: 0. The other way round: 1."""
     few = [("ab", [{}])]

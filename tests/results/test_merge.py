@@ -14,6 +14,7 @@ import pytest
 
 from benchbench.core.errors import Disagreement, InputError
 from benchbench.core.hashing import file_sha256
+from benchbench.results.agree import difference
 from benchbench.results.load import load_failures, load_results
 from benchbench.results.merge import merge_stores
 from benchbench.results.provenance import sealed
@@ -79,6 +80,42 @@ def test_cells_that_disagree_are_named(
     assert not (tmp_path / "c").exists()
     assert merge_stores([stores[0], other], tmp_path / "c", 0.01).agreeing == [TWO]
     assert sorted(load_results(tmp_path / "c")["value"]) == [10.0, 11.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"low": 12.4, "high": 12.6}, r"has the interval \[11, 14\] and \[12.4, 12.6\]"),
+        (
+            {"low": None, "high": None, "interval": None},
+            r"has interval '95% bootstrap' and none, has the interval",
+        ),
+        ({"n_images": 100_000}, "has n_images 1000 and 100000"),
+        ({"n_reference": 1438}, "has n_reference 1437 and 1438"),
+        ({"resize": "none"}, "has resize 'bicubic-antialias-128' and 'none'"),
+        ({"higher_is_better": True}, "has higher_is_better False and True"),
+        ({"aspect": "throughput"}, "has aspect 'quality' and 'throughput'"),
+    ],
+)
+def test_a_number_is_more_than_its_value(
+    changes: dict[str, object], said: str, tmp_path: Path, make_row: MakeRow, land: Land
+) -> None:
+    """The same value on other images, read otherwise, or with an interval that no rounding makes of the other."""
+    land(tmp_path / "a", [make_row(cell=ONE)])
+    land(tmp_path / "b", [make_row(cell=ONE, **changes)])
+    with pytest.raises(Disagreement, match=said):
+        merge_stores([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+
+
+def test_intervals_within_the_tolerance(make_row: MakeRow) -> None:
+    """Ends may move by 0.1% of 14, which is 0.014, and of a narrow interval the width by a tenth: [12.49, 12.51]
+    against [12.495, 12.505] is half as wide, though its ends moved by 0.005."""
+    assert difference(make_row(), make_row(low=11.013, high=14.013)) is None
+    assert difference(make_row(), make_row(low=11.02)) == "has the interval [11, 14] and [11.02, 14]"
+    narrow = make_row(low=12.49, high=12.51)
+    assert difference(narrow, make_row(low=12.4895, high=12.5105)) is None
+    assert difference(narrow, make_row(low=12.495, high=12.505)) is not None
+    assert difference(make_row(), make_row(low=11.0001), 0.0) is not None
 
 
 def test_clocks_do_not_disagree(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
@@ -161,7 +198,10 @@ def test_hostile_files(stores: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a pipe"):
         merge_stores(stores, tmp_path / "c")
     run = stores[1] / "digits" / "vae" / TWO / "run.json"
+    table = run.with_name("metrics.csv")
+    table.write_text(table.read_text().replace(",vae,", ",../../../up,"))
     climbing = {**json.loads(run.read_text()), "model": "../../../up"}
+    climbing["files"]["metrics.csv"] = file_sha256(table)
     run.write_text(json.dumps(sealed(climbing)))
     merge_stores([stores[1]], tmp_path / "c")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
@@ -184,3 +224,43 @@ def test_whatever_is_wrong_is_found(stores: tuple[Path, Path], tmp_path: Path) -
     assert len(found.faults) == 2
     assert "evil.py is no file that run.json lists" in found.faults[1]
     assert f"belongs to the cell {TWO}" in found.faults[0]
+
+
+SHARE = {"metric": "recall_cnn_digits", "scale": "arcsine", "minimum": 0.0, "maximum": 1.0, "value": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"value": -3.0}, "row 2: fd_efficientnet_lite0 is -3, and cannot be below 0"),
+        (SHARE | {"value": 1.5, "low": 0.2, "high": 0.9}, "is 1.5, and cannot be above 1"),
+        ({"low": 14.0, "high": 11.0}, "is 12.5, with an interval from 14 down to 11"),
+        ({"value": 9.0, "interval": "95% delta"}, r"is 9, outside its interval [11, 14] (95% delta)"),
+    ],
+)
+def test_what_no_metric_gives(
+    changes: dict[str, object], said: str, tmp_path: Path, make_row: MakeRow, land: Land
+) -> None:
+    """A distance is 0 or more, of a record that doesn't say so too, and a share 1 or less. No join takes such a row."""
+    land(tmp_path / "a", [make_row(cell=ONE, **changes)])
+    (fault,) = verify_records([tmp_path / "a"]).faults
+    assert said in fault
+    with pytest.raises(InputError, match="nothing was written"):
+        merge_stores([tmp_path / "a"], tmp_path / "b")
+
+
+def test_what_metrics_may_give(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
+    """Percentiles beside the value of an estimator with a bias; a sum that rounding carried beyond the end; a squared
+    distance without a bias, which may be negative."""
+    share = SHARE | {"value": 1 + 1e-9, "low": 0.9, "high": 1.0, "interval": "95% Wilson over images"}
+    kd = {"metric": "kd_efficientnet_lite0", "value": -0.1, "low": -0.2, "high": 0.1}
+    land(tmp_path, [make_row(cell=ONE, value=9.0), make_row(cell=ONE, **share), make_row(cell=ONE, **kd)])
+    assert verify_records([tmp_path]).faults == []
+
+
+@pytest.mark.parametrize(("name", "other"), [("model", "gan"), ("dataset", "mnist"), ("seed", 7)])
+def test_rows_of_another_run(name: str, other: object, tmp_path: Path, make_row: MakeRow, land: Land) -> None:
+    """run.json says once whose numbers these are; a row that says otherwise is named."""
+    land(tmp_path, [make_row(cell=ONE), make_row(cell=ONE, metric="kd", **{name: other})], {"seed": 0})
+    (fault,) = verify_records([tmp_path]).faults
+    assert f"has {other!r} as the {name} of row 3, and run.json says" in fault

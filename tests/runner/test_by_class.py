@@ -142,3 +142,23 @@ def test_classes_of_two_sets() -> None:
     for names in (["3"], ["a", "1"], ["-1"], ["²"]):
         with pytest.raises(InputError, match="have no like: the classes are a, b, c"):
             in_classes_of(Kinds(names, torch.arange(len(names))), theirs)
+
+
+def test_what_a_number_means_does_not_follow_from_what_was_drawn() -> None:
+    """Classes that are called 1, 2 and 3: a number is the class of that name, whichever others are there, and 0 is none
+    of them. Before, 1 was class "2" beside a 0 and class "1" without."""
+    theirs = Kinds(["1", "2", "3"], torch.tensor([0, 1, 2]))
+    three = Kinds(["0", "1", "2"], torch.tensor([1, 2]))
+    labels, notes = in_classes_of(three, theirs)
+    assert (labels.tolist(), notes) == ([0, 1], [])
+    with pytest.raises(InputError, match="images of class 0 have no like"):
+        in_classes_of(Kinds(["0", "1", "2"], torch.tensor([0, 1, 2])), theirs)
+
+
+def test_the_side_that_only_numbers_may_be_either() -> None:
+    """Words against numbers go by order where there are as many; with more words nobody knows which is which."""
+    words, numbers = Kinds(["cat", "dog"], torch.tensor([1, 0])), Kinds(["0", "1"], torch.tensor([0, 1]))
+    assert in_classes_of(words, numbers)[0].tolist() == [1, 0]
+    assert in_classes_of(numbers, words)[0].tolist() == [0, 1]
+    with pytest.raises(InputError, match="images of class cat have no like"):
+        in_classes_of(Kinds(["cat", "dog", "fox"], torch.tensor([0])), numbers)

@@ -112,6 +112,53 @@ def test_tampered_numbers_are_found(stores: Path) -> None:
     assert "(10% apart)" in fault
 
 
+def rewritten(**fields: str) -> Callable[[Path], None]:
+    """The row of the distance with these fields."""
+
+    def change(table: Path) -> None:
+        with table.open(newline="") as file:
+            header, *rows = csv.reader(file)
+        for row in rows:
+            if row[header.index("metric")] == "fd_cnn_digits":
+                for name, text in fields.items():
+                    row[header.index(name)] = text
+        with table.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+    return change
+
+
+@pytest.mark.costly
+def test_no_other_cell_hides_a_number(stores: Path) -> None:
+    """A number that says that it is of other images, of another version or aspect, or of another task, is no other
+    number than the one that comes out. The sums are computed anew each time."""
+    folder = cell(stores / "a")
+    whole = (folder / "metrics.csv").read_bytes()
+    for field, text, said in (
+        ("n_reference", "77", "has n_reference 77 and "),
+        ("metric_version", "99", "has metric_version 99 and "),
+        ("aspect", "throughput", "has aspect 'throughput' and 'quality'"),
+        ("direction", "AtoB", "stands under generation_AtoB, and comes out under generation"),
+    ):
+        (folder / "metrics.csv").write_bytes(whole)
+        resealed(folder, "metrics.csv", rewritten(value="3.0", low="2.0", high="4.0", **{field: text}))
+        assert benchbench.verify(stores / "a").faults == []
+        found = benchbench.verify(stores / "a", rescore=1, device="cpu")
+        assert found.exit_code == 1
+        assert [said in fault for fault in found.faults] == [True], found.faults
+
+
+def test_nothing_to_score_again(tmp_path: Path) -> None:
+    """3, as where none can be scored; with --known a pull request that brings no record is fine."""
+    found = benchbench.verify(tmp_path, rescore=1)
+    assert (found.exit_code, found.headline) == (
+        3,
+        "0 records whole; none could be scored again (there is no record); no fault",
+    )
+    assert benchbench.verify(tmp_path, rescore=1, known=tmp_path).exit_code == 0
+    assert benchbench.verify(tmp_path).exit_code == 0
+
+
 @pytest.mark.costly
 @pytest.mark.parametrize("store", ["a", "b"])
 def test_tampered_samples_are_found(stores: Path, store: str) -> None:

@@ -54,7 +54,9 @@ def test_the_card_is_read(tmp_path: Path, rows: list[Any]) -> None:
     assert psnr.metric_args["low"] == 1e-05
     assert "![samples](samples.png)" in card.text
     assert "    benchbench run --model vae --dataset digits" in card.text
-    assert "| generation | kd\\_efficientnet\\_lite0 | lower | none: too few images |" in card.text
+    assert "| generation | kd\\_efficientnet\\_lite0 ↓ | none: too few images | " in card.text
+    assert " images against 1,437; efficientnet\\_lite0" in card.text
+    assert "Model: width=16." in card.text
     assert not (out / ".eval_results").exists()
 
 

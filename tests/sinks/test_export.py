@@ -162,13 +162,34 @@ def test_two_at_once_make_one_folder(tmp_path: Path, record: Path) -> None:
 def test_a_sink_that_fails_leaves_no_folder(
     tmp_path: Path, record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An export has nothing else to go on with: it is an error that names the record."""
+    """An export has nothing else to go on with: it is an error that names the record. A full disk is the user's, who is
+    told the way out as of every other export, also where a library wrapped what the system said or kept its words."""
     from told import Remembers
 
     from benchbench.core.registry import SINKS
 
-    monkeypatch.setattr(type(SINKS), "make", lambda *_: Remembers(breaks="numbers"))
-    with pytest.raises(CellFailed, match=rf"does not take the record .*{KEY}: OSError: .*No space left"):
+    class Wraps(Remembers):
+        def __init__(self, error: Exception, cause: Exception | None = None) -> None:
+            super().__init__()
+            self.error, self.cause = error, cause
+
+        def numbers(self, step: int, rows: Any) -> None:
+            raise self.error from self.cause
+
+    full = OSError(28, "No space left on device")
+    for sink in (
+        Remembers(breaks="numbers"),
+        Wraps(ValueError("it broke"), full),
+        Wraps(ValueError("write: no space left on device")),
+    ):
+        monkeypatch.setattr(type(SINKS), "make", lambda *_, sink=sink: sink)
+        with pytest.raises(
+            InputError, match=r"cannot write .*out: No space left on device; choose another folder"
+        ):
+            benchbench.export(record, to="tensorboard", out=tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(type(SINKS), "make", lambda *_: Wraps(ValueError("it broke")))
+    with pytest.raises(CellFailed, match=rf"does not take the record .*{KEY}: ValueError: it broke"):
         benchbench.export(record, to="tensorboard", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

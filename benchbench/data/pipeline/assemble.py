@@ -21,6 +21,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.pipeline.blocks import Block, decoded_blocks
 from benchbench.data.pipeline.cache import Decoded, cached
+from benchbench.data.pipeline.class_names import distinct
 from benchbench.data.pipeline.decode import Cut, conversion_notes, decode_images, size_of_first
 from benchbench.data.pipeline.file_images import Encoded, Pick, Scanned, scan
 from benchbench.data.pipeline.fingerprint import combine
@@ -187,7 +188,7 @@ def resolve_labels(
     """Class names, and each part's labels as indices into them (None without labels).
 
     `classes`: the names where they are known; labels may then be indices or names. Otherwise the sorted
-    distinct labels of all parts are the classes.
+    distinct labels of all parts are the classes. What comes out is printable and distinct (`distinct`).
     """
     labelled = [part for part in parts if part.labels is not None]
     if not labelled:
@@ -219,9 +220,9 @@ def resolve_labels(
         index = {name: i for i, name in enumerate(classes)} | {i: i for i in range(len(classes))}
         if unknown := [value for value in values if value not in index]:
             raise InputError(
-                f"unknown label {unknown[0]!r}; the {len(classes)} classes are {', '.join(classes)}"
+                f"unknown label {unknown[0]!r}; the {len(classes)} classes are {', '.join(distinct(classes))}"
             )
-    return tuple(classes), [[index[value] for value in part.labels or ()] for part in parts]
+    return distinct(classes), [[index[value] for value in part.labels or ()] for part in parts]
 
 
 def assemble(

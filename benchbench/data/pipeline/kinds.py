@@ -45,7 +45,7 @@ def in_classes_of(ours: Kinds, theirs: Kinds) -> tuple[Tensor, list[str]]:
 
     Returns:
         int64 (N,), and what a reader should know: classes that one side only numbers are taken in the order of the
-        other.
+        other's names, those of `ours` where they are as many. Where both have numbers, equal ones are one class.
 
     Raises:
         InputError: Some class of `ours` is none of `theirs`.
@@ -55,13 +55,20 @@ def in_classes_of(ours: Kinds, theirs: Kinds) -> tuple[Tensor, list[str]]:
     [1, 1]
     >>> in_classes_of(Kinds(["0", "1"], torch.tensor([0, 1])), cats)
     (tensor([0, 1]), ['classes 0, 1 are numbers and were taken for cat, dog'])
+    >>> in_classes_of(cats, Kinds(["0", "1"], torch.tensor([0, 1])))
+    (tensor([0, 1, 1]), ['classes cat, dog were taken for the numbers 0, 1'])
     """
     present, place = ours.present, {name: i for i, name in enumerate(theirs.names)}
     notes: list[str] = []
-    if not {*present} <= place.keys() and all(_number(name, len(theirs.names)) for name in present):
-        place = {name: int(name) for name in present}
-        meant = [theirs.names[place[name]] for name in present]
+    # What a number means follows from what the two sources call their classes, never from which classes were drawn.
+    if all(map(_number, ours.names)) and not any(map(_number, theirs.names)):
+        place = {name: int(name) for name in present if int(name) < len(theirs.names)}
+        meant = [theirs.names[place[name]] for name in present if name in place]
         notes = [f"classes {listed(present)} are numbers and were taken for {listed(meant)}"]
+    elif [*theirs.names] == [str(i) for i in range(len(ours.names))] and not any(map(_number, ours.names)):
+        place = {name: i for i, name in enumerate(ours.names)}
+        meant = [str(place[name]) for name in present]
+        notes = [f"classes {listed(present)} were taken for the numbers {listed(meant)}"]
     if unknown := [name for name in present if name not in place]:
         raise InputError(
             f"images of class {unknown[0]} have no like: the classes are {listed(list(theirs.names))}"
@@ -71,5 +78,5 @@ def in_classes_of(ours: Kinds, theirs: Kinds) -> tuple[Tensor, list[str]]:
     ), notes
 
 
-def _number(name: str, n: int) -> bool:
-    return name.isascii() and name.isdecimal() and len(name) < 10 and int(name) < n
+def _number(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and len(name) < 10

@@ -29,7 +29,14 @@ from benchbench.core.reading import open_regular, plain
 from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.pipeline.names import in_order, shared_folder
 from benchbench.data.pipeline.signatures import HEAD
-from benchbench.data.sources.class_files import Beside, Classes, classes_of, grouped, without_used
+from benchbench.data.sources.class_files import (
+    Beside,
+    Classes,
+    classes_of,
+    grouped,
+    left_for_classes,
+    without_used,
+)
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import is_image, no_images
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
@@ -90,7 +97,7 @@ class ZipSource(FileSource):
         part = self._part(self.images, self.path.name, Classes())
         return replace(
             part,
-            notes=left_aside(self.images.others, self.path.name),
+            notes=left_for_classes(self.images.others, self.path.name),
             grouped=lambda: grouped(
                 part, lambda: self.layout, self.images.beside, shared_folder(self.images.names)
             ),

@@ -13,6 +13,7 @@ the folder. Files are mapped into memory and nothing of them is copied: they are
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -112,6 +113,10 @@ def _files_of(folder: Path) -> list[Path]:
     if state.indices:
         raise InputError(f"{folder} keeps a selection of rows apart; save dataset.flatten_indices() instead")
     files = [folder / _plain(file.filename, where) for file in state.files]
+    if twice := [file.name for file, times in Counter(files).items() if times > 1]:
+        raise InputError(
+            f"{where} names {twice[0]} twice, whose images would count twice; save the dataset again"
+        )
     if missing := [file.name for file in files if not kind_of(file)]:
         raise InputError(f"{folder} lacks {missing[0]} ({len(missing)} of {len(files)} files are missing)")
     return files

@@ -164,4 +164,6 @@ def _pickled(file: Path) -> dict[bytes, Any]:
     held = unpickled(read_bytes(file, most=MOST), str(file))
     if not isinstance(held, dict):
         raise InputError(f"{file} holds no dictionary, as CIFAR's files do")
-    return {key.encode() if isinstance(key, str) else key: value for key, value in held.items()}
+    return {
+        key.encode(errors="replace") if isinstance(key, str) else key: value for key, value in held.items()
+    }

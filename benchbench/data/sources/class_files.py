@@ -29,6 +29,7 @@ from benchbench.core.errors import InputError, listed
 from benchbench.core.reading import plain
 from benchbench.data.pipeline.assemble import FilePart, Labels
 from benchbench.data.sources.layout import Layout, split_name
+from benchbench.data.sources.other_files import left_aside
 
 STYLEGAN = "dataset.json"
 NAMES = (
@@ -151,6 +152,22 @@ def grouped(
 def without_used(others: Sequence[str], at: str, used: Sequence[str]) -> list[str]:
     """The files of the folder `at` that are no images and were not `used`, which are names from the outermost one."""
     return [name for name in others if posixpath.join(at, name) not in used]
+
+
+def left_for_classes(others: Sequence[str], title: str) -> list[str]:
+    """The notes on files that are no images, among images whose classes are looked up only where they are asked for.
+
+    >>> left_for_classes(["dataset.json"], "faces")
+    ['dataset.json in faces is read for the classes of its images alone']
+    """
+    about = [
+        name
+        for name in others
+        if any(fnmatchcase(posixpath.basename(name), pattern) for pattern in (STYLEGAN, *NAMES, *LABELS))
+    ]
+    verb = "are" if len(about) > 1 else "is"
+    said = [f"{listed(about)} in {title} {verb} read for the classes of its images alone"] if about else []
+    return [*said, *left_aside([name for name in others if name not in {*about}], title)]
 
 
 def numbered_shards(folders: Sequence[str]) -> bool:

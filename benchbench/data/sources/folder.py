@@ -34,7 +34,14 @@ from benchbench.data.pipeline.decode import MOST_BYTES
 from benchbench.data.pipeline.file_images import FileImages
 from benchbench.data.pipeline.names import in_order
 from benchbench.data.pipeline.signatures import HEAD
-from benchbench.data.sources.class_files import Beside, Classes, classes_of, grouped, without_used
+from benchbench.data.sources.class_files import (
+    Beside,
+    Classes,
+    classes_of,
+    grouped,
+    left_for_classes,
+    without_used,
+)
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
 from benchbench.data.sources.other_files import left_aside, refuse_pictures
@@ -150,6 +157,7 @@ def _part_of(
     `at`."""
     beside = beside or listing.beside
     said = classes_of(listing.names, at, beside) if labelled else Classes()
+    aside = left_aside if labelled else left_for_classes
     root = Path(beside.where)
     return FilePart(
         title=title,
@@ -159,7 +167,7 @@ def _part_of(
         labels=said.labels,
         called=said.called,
         identify=lambda: [*listing.identity(), *([name, _sha256(root / name)] for name in said.used)],
-        notes=[*said.notes, *left_aside(without_used(listing.others, at, said.used), title)],
+        notes=[*said.notes, *aside(without_used(listing.others, at, said.used), title)],
         names=listing.names,
     )
 

@@ -3,7 +3,8 @@
 Arrays are found by their names as in an `.npz`, in the outermost group, and read row by row from the file. Needs h5py.
 
 An HDF5 file can send its reader elsewhere: to other files (external links, external storage, virtual datasets). What
-does so is refused by name. Filters beyond those of the library itself are plug-ins, which are not asked for.
+does so is refused by name, and so is a soft link, behind which there may be an external one. Filters beyond those of
+the library itself are plug-ins, which are not asked for.
 """
 
 from __future__ import annotations
@@ -50,19 +51,26 @@ class Hdf5Source(NpySource):
 
 @dataclass(frozen=True)
 class Table:
-    """An array of an HDF5 file. packed: the bytes that it has in the file."""
+    """An array of an HDF5 file. packed: the bytes that it has in the file. matlab: what MATLAB says that it stands for,
+    "empty" for the shape of an array without elements, "char" for a text."""
 
     file: Path
     key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     packed: int
+    matlab: frozenset[str] = frozenset()
 
     def rows(self, n: int) -> Generator[NDArray[Any], None, None]:
         """A pass over it, so many rows at a time."""
         with opened(self.file) as held:
             for begin in range(0, self.shape[0], n):
                 yield held[self.key][begin : begin + n]
+
+    def whole(self) -> NDArray[Any]:
+        """All of it; only where its length was held against something."""
+        with opened(self.file) as held:
+            return np.asarray(held[self.key][()])
 
 
 def open_hdf5(path: Path) -> dict[str, ArrayImages]:
@@ -98,7 +106,7 @@ def labels_of(table: Table, n: int) -> tuple[NDArray[np.int64] | None, list[str]
     """One integer an image, int64 (n,), and what a reader should know."""
     if table.dtype.kind not in "iu" or table.shape not in ((n,), (n, 1), (1, n)):
         return None, [f"its array {table.key} is not one integer an image and was left aside"]
-    whole = np.concatenate(list(table.rows(2**20))).reshape(-1)
+    whole = table.whole().reshape(-1)
     if n and int(whole.max()) > np.iinfo(np.int64).max:
         raise InputError(f"a label in {table.key} of {table.file} is more than 64 bits hold")
     return whole.astype(np.int64), []
@@ -110,16 +118,24 @@ def tables(path: Path) -> dict[str, Table]:
     with opened(path) as held:
         found = {}
         for key in held:
-            if isinstance(held.get(key, getlink=True), h5py.ExternalLink):
-                raise InputError(f"{key} in {path} is a link to another file; copy its content into this one")
+            if not isinstance(held.get(key, getlink=True), h5py.HardLink):
+                raise InputError(
+                    f"{key} in {path} is a link, which may lead to another file; copy its content into this one"
+                )
             own = held.get(key)
             if not isinstance(own, h5py.Dataset):
                 continue
             if own.is_virtual or own.external:
                 raise InputError(f"{key} in {path} lies in other files; copy its content into this one")
-            if own.shape is not None:
-                found[key] = Table(path, key, own.shape, own.dtype, own.id.get_storage_size())
+            packed = own.id.get_storage_size()
+            found[key] = Table(path, key, own.shape or (), own.dtype, packed, _of_matlab(own.attrs))
         return found
+
+
+def _of_matlab(attributes: Any) -> frozenset[str]:
+    empty = "MATLAB_empty" in attributes
+    text = "MATLAB_class" in attributes and attributes["MATLAB_class"] in (b"char", "char")
+    return frozenset(word for word, said in (("empty", empty), ("char", text)) if said)
 
 
 @contextmanager

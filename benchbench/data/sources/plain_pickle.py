@@ -5,7 +5,9 @@ NumPy writes an array, and for each of them it gets a stand-in of ours, which on
 the program has ended, from its shape and its bytes, after both were checked. What the program names beside that is
 refused by name before anything is called.
 
-The machine is the one that is written in Python: the one in C reserves memory for whatever number a program says.
+The machine is the one that is written in Python: the one in C reserves memory for whatever number a program says. Keys
+of dictionaries are texts: a tuple that holds one tuple twice, and that again, takes years to be hashed, and numbers can
+be chosen so that all of them have one hash.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import io
 import pickle
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchbench.core.errors import InputError
 from benchbench.core.reading import plain
+
+MOST_AXES = 4
+"""Of an array; the product of many long numbers takes for ever."""
 
 
 class _Type:
@@ -48,7 +53,11 @@ class _Array:
         _, shape, dtype, fortran, content = self.state
         if not isinstance(dtype, _Type) or dtype.code not in ("u1", b"u1"):
             raise ValueError("an array in it is not of bytes (uint8)")
-        whole = isinstance(shape, tuple) and all(type(side) is int and side >= 0 for side in shape)
+        whole = (
+            isinstance(shape, tuple)
+            and len(shape) <= MOST_AXES
+            and all(type(side) is int and 0 <= side < 2**31 for side in shape)
+        )
         if isinstance(content, str):
             content = content.encode("latin-1")
         if not whole or not isinstance(content, bytes) or prod(shape) != len(content):
@@ -99,8 +108,36 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
+def _with_texts_as_keys(load: Callable[[Any], None], keys: slice) -> Callable[[Any], None]:
+    """The step of the machine that puts entries into a dictionary, after a look at their keys on its stack."""
+
+    def checked(machine: Any) -> None:
+        if not all(isinstance(key, str | bytes) for key in machine.stack[keys]):
+            raise pickle.UnpicklingError("a key of a dictionary in it is no text")
+        load(machine)
+
+    return checked
+
+
+def _refuse_set(_: Any) -> None:
+    raise pickle.UnpicklingError("it builds a set, which plain data do not need")
+
+
 class _Unpickler(pickle._Unpickler):
     """Knows nothing but `_ALLOWED`."""
+
+    dispatch: ClassVar = {
+        **pickle._Unpickler.dispatch,
+        **{
+            code[0]: _with_texts_as_keys(pickle._Unpickler.dispatch[code[0]], keys)
+            for code, keys in (
+                (pickle.SETITEM, slice(-2, -1)),
+                (pickle.SETITEMS, slice(None, None, 2)),
+                (pickle.DICT, slice(None, None, 2)),
+            )
+        },
+        **{code[0]: _refuse_set for code in (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET)},
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         try:

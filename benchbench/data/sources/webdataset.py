@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
@@ -47,6 +47,8 @@ MOST_SHARDS = 100_000
 LABEL_KEYS = ("label", "cls", "class")
 LABEL_FILES = ("cls", "json", "txt")
 NAMES = ("classnames.txt", "classes.txt")
+MOST_HEADER = 2**20
+"""Bytes of what stands before a file in a tar: its name, and what else writers note of it."""
 _BLOCK = 512
 
 
@@ -105,6 +107,10 @@ def shards(path: Path) -> list[Path]:
         if not numbers or len(numbers) * len(found) > MOST_SHARDS:
             raise InputError(f"{path} stands for {len(numbers) * len(found):,} files; write {{first..last}}")
         found = [BRACES.sub(f"{number:0{width}}", name, 1) for name in found for number in numbers]
+    if twice := [name for name, times in Counter(found).items() if times > 1]:
+        raise InputError(
+            f"{path} stands for {Path(twice[0]).name} twice; write its numbers in one pair of braces"
+        )
     files = [Path(name) for name in found]
     if missing := [file.name for file in files if not kind_of(file)]:
         raise InputError(
@@ -201,6 +207,19 @@ def _samples(shard: Path) -> tuple[dict[str, Sample], list[str]]:
     return found, list(others)
 
 
+class _Headers:
+    """An open tar for one who reads nothing but headers, whose lengths are bounded whatever they claim."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, n: int) -> bytes:
+        """So many bytes; ValueError for more than a header has."""
+        if not 0 <= n <= MOST_HEADER:
+            raise ValueError(f"a header in it claims {n:,} bytes, as bombs do")
+        return self._file.read(n)
+
+
 def members(shard: Path) -> list[Member]:
     """The visible files of a tar; `InputError` where it is damaged or dangerous."""
     found, names = [], set[str]()
@@ -211,8 +230,10 @@ def members(shard: Path) -> list[Member]:
             )
         file.seek(0)
         length = shard.stat().st_size
-        with tarfile.open(fileobj=file, mode="r:") as archive:
+        with tarfile.open(fileobj=cast(IO[bytes], _Headers(file)), mode="r:") as archive:
             for info in archive:
+                if info.size < 0:  # the next header would be one that was read before
+                    raise ValueError("a file in it has less than no bytes")
                 _refuse(info, shard)
                 if info.offset_data + info.size > length:
                     raise EOFError(f"{info.name} ends beyond the file")
@@ -330,8 +351,6 @@ def _label(content: bytes, end: str, where: str) -> int | str | None:
 
 def _class_names(file: Path, labels: Sequence[int]) -> list[str]:
     names = [line.strip() for line in read_text(file).splitlines() if line.strip()]
-    if len({*names}) < len(names):
-        names = [f"{name} ({i})" if names.count(name) > 1 else name for i, name in enumerate(names)]
     if wrong := [label for label in labels if not 0 <= label < len(names)]:
         raise InputError(f"{file} names {len(names)} classes, but a label is {wrong[0]}")
     return names

@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
@@ -82,19 +83,23 @@ def _by_class(
 
 
 def _spread(x: Tensor, y: Tensor, label: int) -> tuple[float, float]:
-    """The ratio of a class, and its standard error by the delta method."""
+    """The ratio of a class, and its standard error, by the jackknife of both logarithms: the delta method's is a tenth
+    too small at 20 images."""
     x, y, _ = near_one(x, y)
-    values, relative = [], 0.0
+    values, variance = [], 0.0
     for rows in (x, y):
-        squares = (rows.double() - rows.double().mean(0)).square().sum(1)
-        values.append(float(squares.sum()) / (len(rows) - 1))
-        relative += float(squares.var()) / len(rows) / (values[-1] or 1.0) ** 2
+        n, squares = len(rows), (rows.double() - rows.double().mean(0)).square().sum(1)
+        values.append(float(squares.sum()) / (n - 1))
+        if n >= LEAST and values[-1] > 0:
+            # Without image i the sum of squares is smaller by n/(n - 1) times its own.
+            others = (squares.sum() - n / (n - 1) * squares).clamp_min(torch.finfo(torch.float64).tiny).log()
+            variance += (n - 1) / n * float((others - others.mean()).square().sum())
     if values[1] <= 0:
         raise MetricFailed(
             f"the real images of class {label} have equal features, beside which nothing has a spread"
         )
     ratio = values[0] / values[1]
-    return finite_result(ratio, "the diversity within a class"), ratio * math.sqrt(relative)
+    return finite_result(ratio, "the diversity within a class"), ratio * math.sqrt(variance)
 
 
 class _ClassWise(Metric):
@@ -144,4 +149,4 @@ class IntraDiversity(_ClassWise):
         if min(min(len(own), len(real)) for _, own, real in classes) < LEAST:
             return Estimate(value)
         error = math.hypot(*(error for _, error in found)) / len(found)
-        return positive_estimate(value, error, "delta, independent classes")
+        return positive_estimate(value, error, "jackknife, independent classes")
