@@ -85,6 +85,8 @@ def test_gains_and_the_share_of_steps_by_hand() -> None:
     assert step_ratio("d", [D, D, D, D, D, R1]) == pytest.approx(80 / 81)
     assert step_ratio("d", [D, D]) == step_ratio("e", [D]) == 1
     rare = Phase("g", every=5)
+    assert gain(R1, [D, D, D, D, D, R1]) == 80
+    assert [gain(phase, [D, Phase("d", "other"), R1]) for phase in (D, R1)] == [1, 16]
     assert gain(rare, [D, rare]) == step_ratio("g", [D, rare]) == 1
 
 

@@ -30,8 +30,13 @@ def allotted(due: Sequence[Phase]) -> list[int]:
 
 
 def gain(phase: Phase, phases: Sequence[Phase]) -> float:
-    """How many times the loss of `phase` counts: as often as it is rarer than its player's most frequent phases."""
-    return phase.every / min(other.every for other in phases if other.player == phase.player)
+    """How many times the loss of `phase` counts: as often as it is rarer than its player's most frequent phase. One
+    that a step has several times, a critic's for instance, is as many times as frequent."""
+    own = [other for other in phases if other.player == phase.player]
+    most = min(other.every for other in own)
+    if phase.every == most:
+        return 1.0
+    return phase.every / most * max(own.count(other) for other in own if other.every == most)
 
 
 def step_ratio(player: str, phases: Sequence[Phase]) -> float:
