@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from benchbench.core.processes import ranks
     from benchbench.metrics.pairs.paired import psnr, ssim
     from benchbench.metrics.sets.frechet import frechet_distance
     from benchbench.metrics.sets.inception_score import inception_score
@@ -61,6 +62,7 @@ __all__ = [
     "plot",
     "prdc",
     "psnr",
+    "ranks",
     "report",
     "run",
     "ssim",
@@ -94,6 +96,7 @@ _LAZY = {
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",
     "psnr": "benchbench.metrics.pairs.paired",
+    "ranks": "benchbench.core.processes",
     "report": "benchbench.verbs.report",
     "run": "benchbench.runner.run",
     "ssim": "benchbench.metrics.pairs.paired",

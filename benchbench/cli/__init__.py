@@ -44,9 +44,12 @@ from benchbench.core.errors import (
 )
 from benchbench.core.interrupts import TERMINATED, Terminated, terminable
 from benchbench.core.paths import printable
+from benchbench.core.started import speaks, started
 
 WIDEST = 120  # columns of a help page; less where the terminal has less
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+OVER_RANKS = ("run", "evaluate")
+"""The verbs that several processes carry out together (docs/several-devices.md)."""
 
 
 class Verbs(click.Group):
@@ -61,7 +64,13 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise unknown_name("command", args[0], self.commands)
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        if found[0] not in OVER_RANKS and (here := started()) is not None:
+            raise InputError(
+                f"benchbench {found[0]} is work of one process, and torchrun started {here.size}; start it without "
+                f"torchrun, which is for {' and '.join(OVER_RANKS)}"
+            )
+        return found
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the verb; what the library warns of meanwhile is said as notes."""
@@ -127,23 +136,26 @@ def main() -> NoReturn:
 
 
 def _ended(error: BaseException) -> int:
-    """Say what ended a verb. Returns the exit code."""
+    """Say what ended a verb, once for all ranks of a job. Returns the exit code."""
+    # Click's Abort hides what it stands for.
+    cause = error.__cause__ if isinstance(error, click.Abort) and error.__cause__ is not None else error
+    aloud = getattr(cause, "speaks", speaks())
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, click.ClickException):
-        error.show()
+        if aloud:
+            error.show()
         return error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        # Click's Abort hides what it stands for.
-        ended = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
-        _say("terminated" if ended else "interrupted")
+        ended = isinstance(cause, Terminated)
+        _say("terminated" if ended else "interrupted", aloud)
         return TERMINATED if ended else INTERRUPTED
     if isinstance(error, BenchbenchError):
-        _say(str(error))
+        _say(str(error), aloud)
         return error.exit_code
     if not isinstance(error, Exception) or os.environ.get("BENCHBENCH_DEBUG"):
         raise error
-    _say(_sentence(error))
+    _say(_sentence(error), aloud)
     return CellFailed.exit_code
 
 
@@ -163,6 +175,8 @@ def _sentence(error: Exception) -> str:
     )
 
 
-def _say(text: str) -> None:
+def _say(text: str, aloud: bool = True) -> None:
     """On stderr, as one line. A name in it, which anybody may have written, must not move the cursor."""
+    if not aloud:
+        return
     click.echo(f"benchbench: {printable(text)}", err=True)

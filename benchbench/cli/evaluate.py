@@ -44,17 +44,18 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
     """
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import NONE_COMPUTED, show_record
-    from benchbench.core.device import resolve_device
-    from benchbench.core.runtime import Runtime
+    from benchbench.core.processes import ranks, runtime_of_rank
     from benchbench.runner.evaluate import evaluate_images
     from benchbench.runner.spec import EvaluationSpec
 
     spec = EvaluationSpec.of(**asked)
-    runtime = Runtime(resolve_device(device), batch_size, RichProgress())
-    rows, notes, path, cached = evaluate_images(spec, out, runtime)
+    with ranks() as comm:
+        runtime = runtime_of_rank(device, batch_size, RichProgress(), comm)
+        rows, notes, path, cached = evaluate_images(spec, out, runtime)
     assert path is not None
     for note in notes:
         runtime.progress.note(f"note: {note}")
-    show_record(path, rows, cached)
+    if comm.rank == 0:
+        show_record(path, rows, cached)
     if not (rows["status"] == "ok").any():
         raise CellFailed(NONE_COMPUTED)

@@ -80,8 +80,7 @@ def run(
     """
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import NONE_COMPUTED, show_record
-    from benchbench.core.device import resolve_device
-    from benchbench.core.runtime import Runtime
+    from benchbench.core.processes import ranks, runtime_of_rank
     from benchbench.results.load import load_results
     from benchbench.runner.run import carry_out
     from benchbench.runner.spec import CellSpec, seed_list
@@ -96,12 +95,15 @@ def run(
     asked["model"] = model if generator is None else f"generator:{generator}"
     watching = {"training.monitor_every": monitor_every, "training.on_collapse": on_collapse}
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}
-    runtime = Runtime(resolve_device(device), batch_size, RichProgress())
     without = []
     swept = combinations(CellSpec.of(**asked), lists_of(sweep))
-    for path, cached in carry_out(swept, seed_list(range(seed, seed + seeds)), out, runtime):
-        rows = load_results(path)
-        show_record(path, rows, cached)
+    with ranks() as comm:
+        runtime = runtime_of_rank(device, batch_size, RichProgress(), comm)
+        outcomes = carry_out(swept, seed_list(range(seed, seed + seeds)), out, runtime)
+        tables = comm.first(lambda: [load_results(path) for path, _ in outcomes])
+    for (path, cached), rows in zip(outcomes, tables, strict=True):
+        if comm.rank == 0:
+            show_record(path, rows, cached)
         scored = rows[~rows["aspect"].isin(["throughput", "cost"])]
         if len(scored) and not (scored["status"] == "ok").any():
             without.append(f"seed {scored['seed'].iloc[0]}")

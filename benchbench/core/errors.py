@@ -57,6 +57,17 @@ class CellFailed(BenchbenchError):
     exit_code = 4
 
 
+class RankLost(BenchbenchError):
+    """A job of several ranks cannot go on: one of them is gone, or does not answer. No rank meets another again.
+
+    Attributes:
+        speaks: Whether this rank says so; of all that notice it one does.
+    """
+
+    exit_code = 4
+    speaks = True
+
+
 class MetricFailed(Exception):
     """One metric cannot be computed on this evidence. The others still are; its row says why.
 

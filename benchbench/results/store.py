@@ -171,6 +171,11 @@ class Store:
             doomed, ignore_errors=True
         )  # somebody may be writing into it; the next run sweeps the rest
 
+    def prepare(self) -> None:
+        """`check_writable`, and `tidy`."""
+        self.check_writable()
+        self.tidy()
+
     def tidy(self) -> None:
         """Take away what killed processes left: temporary files and folders that no living process owns
         (`core.files.sweep`), and the work folders of trainings that a finished cell came from.

@@ -36,12 +36,12 @@ class CellOutcome(NamedTuple):
 
 def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
-    progress = runtime.progress
-    finished = store.find(plan.dataset.name, plan.kept_as, plan.key)
+    progress, comm = runtime.progress, runtime.comm
+    finished = comm.first(lambda: store.find(plan.dataset.name, plan.kept_as, plan.key))
     if finished is not None:
         for note in missing_today(plan.extractors):
             progress.note(note)
-        if plan.watcher is not None and not read_manifest(finished / RUN).monitor:
+        if comm.rank == 0 and plan.watcher is not None and not read_manifest(finished / RUN).monitor:
             progress.note(
                 "this was trained without a monitor; with another --out it is trained again, with one"
             )
@@ -50,19 +50,19 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
                 f"nothing is logged to {name}: the record is there; {export_line(plan, store, name)}"
             )
         return CellOutcome(finished, cached=True)
-    with logged(plan, store, runtime.progress) as feed:
+    with logged(plan, store, runtime) as feed:
         return _carried_out(plan, store, runtime, feed)
 
 
 def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> CellOutcome:
     """Of a cell that is not there yet."""
-    device, progress = runtime.device, runtime.progress
+    device, comm = runtime.device, runtime.comm
     model_name, dataset_name = plan.kept_as, plan.dataset.name
-    known = before(device)
+    known = before(runtime)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    prepared = prepare(plan, store, device, progress, feed)
+    prepared = prepare(plan, store, runtime, feed)
     model, training, _ = prepared
     trained = time.perf_counter()
     try:
@@ -70,18 +70,22 @@ def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Cell
             found = plan.task.run(model, plan.dataset, plan.request, runtime)
     except KeyboardInterrupt:
         if training is not None:
-            progress.note("interrupted: the training is kept; the same command goes on from its end")
+            runtime.progress.note("interrupted: the training is kept; the same command goes on from its end")
         raise
     rows = rows_of(plan, [*found.numbers, *training_numbers(training, plan.recipe.training.batch_size)])
 
-    seconds = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))
-    run = facts_of_run(plan, known, prepared, found, seconds, device)
-    with store.write(dataset_name, model_name, plan.key, run) as folder:
-        write_rows(folder / METRICS, rows)
-        write_training(folder, model_name, model, training)
-        title = f"{plan.model} {plan.variant}".strip()
-        write_pictures(folder, title, found.pictures)
-    store.clear_work(plan.training_key)
+    taken = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))
+
+    def keep() -> None:
+        run = facts_of_run(plan, known, prepared, found, taken, device)
+        with store.write(dataset_name, model_name, plan.key, run) as folder:
+            write_rows(folder / METRICS, rows)
+            write_training(folder, model_name, model, training)
+            title = f"{plan.model} {plan.variant}".strip()
+            write_pictures(folder, title, found.pictures)
+        store.clear_work(plan.training_key)
+
+    comm.first(keep)
     place = store.cell_dir(dataset_name, model_name, plan.key)
     tell_record(feed, place)
     return CellOutcome(place, cached=False)

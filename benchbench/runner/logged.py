@@ -10,8 +10,8 @@ from pathlib import Path
 from torch import Tensor
 
 from benchbench.core.errors import because
-from benchbench.core.progress import Progress
 from benchbench.core.registry import SINKS
+from benchbench.core.runtime import Runtime
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import RUN, Store
 from benchbench.runner.plan import Plan
@@ -25,9 +25,10 @@ SCANNED = "training/samples"
 
 
 @contextmanager
-def logged(plan: Plan, store: Store, progress: Progress) -> Iterator[Feed]:
+def logged(plan: Plan, store: Store, runtime: Runtime) -> Iterator[Feed]:
     """The sinks of a cell for as long as it is carried out. One that fails is named once, with the way to have its
-    curves all the same, and told no more."""
+    curves all the same, and told no more. Of several ranks the first one has them."""
+    progress = runtime.progress
 
     def failed(name: str, error: BaseException) -> None:
         progress.note(
@@ -35,7 +36,11 @@ def logged(plan: Plan, store: Store, progress: Progress) -> Iterator[Feed]:
             "shows it there when it is done"
         )
 
-    sinks = {name: (SINKS.make(name), _run_of(plan, store.root / f".{name}")) for name in plan.log}
+    sinks = {
+        name: (SINKS.make(name), _run_of(plan, store.root / f".{name}"))
+        for name in plan.log
+        if runtime.comm.rank == 0
+    }
     feed = Feed(sinks, failed)
     for name, where in feed.where.items():
         progress.note(f"logging to {name}: {where}")

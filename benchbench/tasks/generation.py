@@ -120,7 +120,7 @@ class Generation(OneDataset):
             evidence = placed(
                 evidence if pairs is None else replace(evidence, pairs={"truth": pairs}), runtime
             )
-            outcomes = score(request.metrics, evidence)
+            outcomes = score(request.metrics, evidence, runtime.comm)
             real_twins = duplicates_among_real(evidence, outcomes)
             stage.advance(len(request.metrics))
         probable, stated = likelihood_beside(model, own, request.seed, runtime)

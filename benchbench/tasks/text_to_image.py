@@ -175,7 +175,7 @@ class _Asked:
             captions=told,
             failures=everything,
         )
-        outcomes = score(request.metrics, placed(evidence, runtime))
+        outcomes = score(request.metrics, placed(evidence, runtime), runtime.comm)
         codes = runtime.comm.rows(torch.cat(read))
         found, audit = unavailable(failure) if failure else [], None
         if judge is not None:

@@ -189,7 +189,7 @@ class _Direction:
             everything,
         )
         with runtime.progress.stage("computing metrics", len(self.metrics), "metric") as stage:
-            outcomes = score(self.metrics, placed(evidence, runtime))
+            outcomes = score(self.metrics, placed(evidence, runtime), runtime.comm)
             stage.advance(len(self.metrics))
         n = min(TRANSLATION_BATCH, len(self.sources))
         speed = runtime.comm.first(

@@ -380,7 +380,7 @@ def test_every_function_of_the_package_is_tried() -> None:
     """By definition: what the package hands out and takes arrays is in the table above."""
     tried = {name.partition(",")[0] for name in FUNCTIONS}
     verbs = {*cli.commands, "list_things", "plan"}  # each is a function too
-    others = verbs | {"load_results", "__version__", "generator", "Scorer"}
+    others = verbs | {"load_results", "__version__", "generator", "Scorer", "ranks"}
     assert set(benchbench.__all__) - others - tried <= {
         name for name in benchbench.__all__ if not callable(getattr(benchbench, name))
     }

@@ -54,6 +54,7 @@ WHOLE: dict[str, Any] = {
         "threads": 1,
         "memory_gib": 15.5,
         "load_1min": 1.25,
+        "ranks": 2,
         "platform": "Linux",
     },
     "name": None,

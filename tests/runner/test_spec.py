@@ -137,7 +137,7 @@ def test_an_evaluation_is_asked_for_alike_everywhere() -> None:
         short = set(SHORT) if "task_options" in spec.model_fields else set()
         assert taken == {*spec.model_fields, *where, *short}
     parameters = inspect.signature(benchbench.evaluate).parameters
-    assert set(parameters) == {*fields, *where, "progress"}
+    assert set(parameters) == {*fields, *where, "progress", "comm"}
     documented = inspect.getdoc(benchbench.evaluate) or ""
     assert all(f"{name}: " in documented for name in parameters)
     asked = {name: parameters[name].default for name in fields if name not in ("images", "reference")}

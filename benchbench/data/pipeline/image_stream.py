@@ -21,6 +21,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError, listed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.blocks import Block
@@ -84,6 +85,7 @@ class ImageStream:
         self._pick = pick
         self._notes = list(notes)
         self._conversions: list[str] = []
+        self._applied: Counter[str] = Counter()
         self._fingerprint = fingerprint
         self._digests = digests
         self._sizes = sizes
@@ -146,6 +148,39 @@ class ImageStream:
             raise InputError(f"batch size {batch_size} is not possible; use 1 or more")
         self._begin()
         return self._cut(batch_size, one_size)
+
+    def share(self, batch_size: int, comm: Comm, *, one_size: bool = True) -> Iterator[Tensor]:
+        """As `batches`, but of several ranks each its own images, the `comm.shard` of all. Files of other ranks are not
+        even opened; what a complete pass tells is known on all of them when all have come to the end. Images that only
+        come in a row are gone through on each rank."""
+        mine = comm.shard(self.n)
+        if comm.size == 1:
+            yield from self.batches(batch_size, one_size=one_size)
+        elif self.names is None or self._pick is None:
+            start = 0
+            for batch in self.batches(batch_size, one_size=one_size):
+                own = batch[max(0, mine.start - start) : max(0, mine.stop - start)]
+                start += len(batch)
+                if len(own):
+                    yield own
+        else:
+            part = self.chosen(mine)
+            yield from part.batches(batch_size, one_size=one_size)
+            self._put_together(comm.gather((part.digests, part.sizes, part._applied)), one_size)
+
+    def _put_together(
+        self, parts: Sequence[tuple[Sequence[bytes], Sequence[Size], Counter[str]]], one_size: bool
+    ) -> None:
+        """What passes over all parts of the images told, one behind the other."""
+        self._digests = [digest for digests, _, _ in parts for digest in digests]
+        self._sizes = [size for _, sizes, _ in parts for size in sizes]
+        self._applied = sum((applied for _, _, applied in parts), Counter())
+        self._conversions = conversion_notes(self._applied, self.n)
+        other = next((row for row, size in enumerate(self.sizes) if size != self.sizes[0]), 0)
+        if one_size and other:
+            assert self.names is not None
+            differ = size_differs(*((self.names[row], self.sizes[row]) for row in (0, other)))
+            raise MixedSizesError(f"{differ}; {WAY_TO_ONE_SIZE}")
 
     def scan(self, progress: Progress = SILENT, *, one_size: bool = True) -> None:
         """A pass that keeps nothing, unless there was one: digests, sizes, fingerprint and notes are known then.
@@ -258,7 +293,7 @@ class ImageStream:
                 f"{self._name_of_other(digests)} is not what it was when it was read before; leave the files alone and "
                 "start again"
             )
-        self._conversions = conversion_notes(applied, count)
+        self._applied, self._conversions = applied, conversion_notes(applied, count)
         self._digests, self._sizes = digests, sizes
 
     def _name_of_other(self, digests: Sequence[bytes]) -> str:
