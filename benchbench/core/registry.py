@@ -90,7 +90,8 @@ class Registry:
     """The things of one kind.
 
     Args:
-        kind: "model", "dataset", "metric" or "extractor"; its entry-point group is `benchbench.<kind>s`.
+        kind: "model", "dataset", "metric", "extractor", "task" or "variant"; its entry-point group is
+            `benchbench.<kind>s`.
     """
 
     def __init__(self, kind: str) -> None:
@@ -434,4 +435,5 @@ DATASETS = Registry("dataset")
 METRICS = Registry("metric")
 EXTRACTORS = FamilyRegistry("extractor")
 TASKS = Registry("task")
-ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS)
+VARIANTS = Registry("variant")
+ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS, VARIANTS)

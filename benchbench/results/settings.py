@@ -18,8 +18,9 @@ from typing import Any
 
 from benchbench.results.record import COLUMNS
 
-FACTS = ("code", "weights", "pretrained", "images", "source")
-"""What labels and `settings` say beside settings: identities of code, weights and images, and where those come from."""
+FACTS = ("code", "weights", "pretrained", "images", "source", "technique")
+"""What labels and `settings` say beside settings: identities of code, weights and images, where those come from, and
+what was done to the model."""
 _TAKEN = {*COLUMNS, *FACTS}
 
 

@@ -55,7 +55,8 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
     trained = time.perf_counter()
     try:
         with full_float32():
-            found = plan.task.run(model, plan.dataset, plan.request, runtime)
+            asked = plan.accelerated(model, device)
+            found = plan.task.run(asked, plan.dataset, plan.request, runtime)
     except KeyboardInterrupt:
         if training is not None:
             progress.note("interrupted: the training is kept; the same command goes on from its end")

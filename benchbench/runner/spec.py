@@ -132,6 +132,7 @@ class CellSpec(Spec, frozen=True):
         name: What tables call these rows; None for the model and its variant.
         task: What is asked of a model that can be asked for several things; None for the first that takes the data.
         task_options: How it is asked, by the names of the task's own settings.
+        variant: Techniques that make the model smaller or faster, with `+` between; "" for none.
     """
 
     asks_for = "a run"
@@ -166,6 +167,11 @@ class CellSpec(Spec, frozen=True):
         description="What to ask of a model that can be asked for several things; see benchbench list tasks.",
     )
     task_options: TaskSettings = Field(default_factory=dict, description="A setting of the task; repeatable.")
+    variant: str = Field(
+        default="",
+        description="Techniques that make the model smaller or faster, such as int8 or fused+bf16; see "
+        "`benchbench list variants`.",
+    )
 
 
 class EvaluationSpec(Spec, frozen=True):
@@ -310,3 +316,4 @@ class CellOptions(TypedDict, total=False):
     name: str | None
     task: str | None
     task_options: Mapping[str, Any] | Sequence[str]
+    variant: str
