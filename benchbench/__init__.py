@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
     from benchbench.verbs.migrate import migrate
+    from benchbench.verbs.profile import profile
     from benchbench.verbs.report import report
     from benchbench.verbs.stats import stats
     from benchbench.verbs.suite import suite
@@ -47,6 +48,7 @@ __all__ = [
     "migrate",
     "plan",
     "prdc",
+    "profile",
     "psnr",
     "report",
     "run",
@@ -74,6 +76,7 @@ _LAZY = {
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",
+    "profile": "benchbench.verbs.profile",
     "psnr": "benchbench.metrics.pairs.paired",
     "report": "benchbench.verbs.report",
     "run": "benchbench.runner.run",

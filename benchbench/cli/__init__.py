@@ -23,6 +23,7 @@ from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
 from benchbench.cli.migrate import migrate
 from benchbench.cli.notes import notes
+from benchbench.cli.profile import profile
 from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
@@ -67,6 +68,7 @@ def cli() -> None:
 for verb in (
     run,
     suite,
+    profile,
     evaluate,
     stats,
     compare,

@@ -16,6 +16,7 @@ class FewerSteps(Technique):
 
     name: ClassVar[str] = "steps"
     takes: ClassVar[str] = "the number of steps"
+    example: ClassVar[str] = "10"
     reference: ClassVar[str] = (
         "Song et al. 2021, Denoising Diffusion Implicit Models, arXiv:2010.02502, section 4.2"
     )

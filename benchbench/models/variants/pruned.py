@@ -27,6 +27,7 @@ class Pruned(Technique):
 
     name: ClassVar[str] = "pruned"
     takes: ClassVar[str] = "the share of weights that become zero, or 2:4"
+    example: ClassVar[str] = "0.5"
     reference: ClassVar[str] = (
         "Han et al. 2015, Learning both Weights and Connections for Efficient Neural Networks, arXiv:1506.02626; "
         "Mishra et al. 2021, Accelerating Sparse Deep Neural Networks, arXiv:2104.08378 (2:4)"
@@ -52,6 +53,7 @@ class PrunedChannels(Technique):
 
     name: ClassVar[str] = "pruned-channels"
     takes: ClassVar[str] = "the share of filters that become zero"
+    example: ClassVar[str] = "0.5"
     reference: ClassVar[str] = (
         "Li et al. 2017, Pruning Filters for Efficient ConvNets, arXiv:1608.08710, section 3.1"
     )

@@ -33,6 +33,7 @@ class Technique:
     Attributes:
         name: Under which it is registered.
         takes: What stands behind `=`, in words; "" where nothing does.
+        example: What stands there where somebody asks for every variant; "" for nothing.
         place: Several are done in this order, whatever the order they are written in.
         before_training: Whether it changes layers that are trained then; else a trained model is changed.
         excludes: Names of techniques that it cannot stand beside.
@@ -47,6 +48,7 @@ class Technique:
 
     name: ClassVar[str]
     takes: ClassVar[str] = ""
+    example: ClassVar[str] = ""
     place: ClassVar[int] = 0
     before_training: ClassVar[bool] = False
     excludes: ClassVar[frozenset[str]] = frozenset()

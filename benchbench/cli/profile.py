@@ -1,0 +1,87 @@
+"""`benchbench profile`: how fast a model is, and what it loses where it is made faster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchbench.cli.options import DEVICE, OUT, OutputFile
+from benchbench.cli.spec_options import SpecCommand
+from benchbench.core.bounds import MOST_BATCH
+
+
+@click.command(cls=SpecCommand, spec="CellSpec")
+@click.option("--dataset", default="digits", show_default=True, help="As for `benchbench run`.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    metavar="NAME,…",
+    help="Techniques to measure beside the model as it is, such as int8,fused+bf16; all for every one that it can "
+    "have; see `benchbench list variants`.",
+)
+@click.option(
+    "--time-to",
+    type=float,
+    metavar="DISTANCE",
+    help="Also tell how many seconds of training reach this monitored distance.",
+)
+@click.option(
+    "--most-batch",
+    type=click.IntRange(1, MOST_BATCH),
+    help="The largest batch that is tried.  [default: 256 on a processor, 65,536 elsewhere]",
+)
+@click.option("--plot", type=OutputFile(), help="Write images/s against quality to this SVG file.")
+@OUT
+@DEVICE
+def profile(
+    dataset: str,
+    variants: tuple[str, ...],
+    time_to: float | None,
+    most_batch: int | None,
+    plot: Path | None,
+    out: Path,
+    device: str,
+    **asked: Any,
+) -> None:
+    """Measure how fast, how large and how dear a model is, and what its variants lose.
+
+    \b
+      benchbench profile --model dcgan --dataset digits
+      benchbench profile --model dcgan --variant fused,int8 --variant fused+bf16 --plot variants.svg
+      benchbench profile --model vae --variant all --most-batch 64
+
+    Each variant is scored as `benchbench run --variant` does and measured afterwards: two records. The same call again
+    on the same machine answers from them; another --out measures anew.
+    """
+    from benchbench.cli.console import console, say, show
+    from benchbench.cli.progress import RichProgress
+    from benchbench.cli.show import show_record
+    from benchbench.core.device import resolve_device
+    from benchbench.core.files import atomic_write
+    from benchbench.core.runtime import Runtime
+    from benchbench.results.load import load_results
+    from benchbench.runner.profile import ProfileOptions
+    from benchbench.runner.spec import CellSpec
+    from benchbench.verbs.outputs import checked_outputs, to_stdout
+    from benchbench.verbs.profile import profiled, rows_of
+    from benchbench.views.pareto import pareto, pareto_notes, pareto_plot, pareto_table
+
+    path = checked_outputs({"--plot": plot})["--plot"]
+    asked.pop("variant", None)
+    spec = CellSpec.of(dataset=dataset, **asked)
+    runtime = Runtime(resolve_device(device), None, RichProgress())
+    done = profiled(spec, variants, ProfileOptions(most_batch, time_to), out, runtime)
+    table = pareto(rows_of(done))
+    if path is not None:
+        atomic_write(path, pareto_plot(table))
+    if to_stdout({"--plot": path}):
+        return
+    for own in done:
+        show_record(own.profile.path, load_results(own.profile.path), own.profile.cached)
+    console().print()
+    show(pareto_table(table))
+    for note in pareto_notes(table):
+        say(note)

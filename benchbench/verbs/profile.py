@@ -1,0 +1,152 @@
+"""`benchbench.profile`: how fast a model is, and what it loses where it is made faster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Unpack
+
+import pandas as pd
+
+from benchbench.core.arrays import default_float32
+from benchbench.core.device import resolve_device
+from benchbench.core.errors import CellFailed, InputError
+from benchbench.core.files import atomic_write
+from benchbench.core.folders import OUTPUT
+from benchbench.core.machine import settle_in
+from benchbench.core.names import split_names
+from benchbench.core.paths import as_path
+from benchbench.core.progress import SILENT, Progress
+from benchbench.core.registry import VARIANTS
+from benchbench.core.runtime import Runtime
+from benchbench.results.load import load_results
+from benchbench.results.store import Store
+from benchbench.runner.cell import CellOutcome, run_cell
+from benchbench.runner.failures import failing_alone
+from benchbench.runner.plan import Desk, Plan, make_plans
+from benchbench.runner.profile import ProfileOptions, profile_cell
+from benchbench.runner.spec import CellOptions, CellSpec
+from benchbench.verbs.outputs import checked_outputs
+from benchbench.views.pareto import pareto, pareto_plot
+
+EVERY = "all"
+
+
+class Profiled(NamedTuple):
+    """A variant: the record of its quality and that of its profile."""
+
+    variant: str
+    cell: CellOutcome
+    profile: CellOutcome
+
+
+def profile(
+    model: str,
+    dataset: str = "digits",
+    *,
+    variants: str | Sequence[str] = (),
+    seed: int = 0,
+    time_to: float | None = None,
+    most_batch: int | None = None,
+    plot: Path | str | None = None,
+    out: Path | str = OUTPUT,
+    device: str = "auto",
+    progress: Progress = SILENT,
+    **options: Unpack[CellOptions],
+) -> pd.DataFrame:
+    """Measure how fast, how large and how dear a model is, and the same of its variants beside what each loses.
+
+    Args:
+        model: A registered model's name.
+        dataset: A dataset's name or a source of images.
+        variants: Techniques, "int8,fused+bf16" or a list; "all" for every one that the model can have.
+        seed: Of weights, batches and samples.
+        time_to: A monitored distance: how many seconds of training reached it is measured, too.
+        most_batch: The largest batch that is tried; None for 256 on a processor and 65,536 elsewhere.
+        plot: Write the plane of images/s and the headline to this SVG file as well.
+        out: The folder for records.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        progress: Who is told how far it is.
+        **options: As `benchbench.run` takes them.
+
+    Returns:
+        The rows of all cells and their profiles, with the columns of `load_results`.
+
+    Raises:
+        InputError: The request cannot be carried out; nothing was done.
+        CellFailed: A variant could not be carried out; the others were.
+
+    >>> frame = benchbench.profile("dcgan", "digits", variants="fused,int8")  # doctest: +SKIP
+    """
+    path = checked_outputs({"--plot": plot})["--plot"]
+    if options.pop("variant", ""):
+        raise InputError("a profile has several variants; give them as variants=, a list")
+    spec = CellSpec.of(model=model, dataset=dataset, seed=seed, **options)
+    how = ProfileOptions(most_batch, time_to)
+    done = profiled(spec, variants, how, as_path(out), Runtime(resolve_device(device), None, progress))
+    frame = rows_of(done)
+    if path is not None:
+        atomic_write(path, pareto_plot(pareto(frame)))
+    return frame
+
+
+def rows_of(done: Sequence[Profiled]) -> pd.DataFrame:
+    """The rows of all records, cells before profiles."""
+    paths = [own.cell.path for own in done] + [own.profile.path for own in done]
+    return pd.concat([load_results(path) for path in paths], ignore_index=True)
+
+
+def profiled(
+    spec: CellSpec, variants: str | Sequence[str], options: ProfileOptions, out: Path, runtime: Runtime
+) -> list[Profiled]:
+    """What `profile` and the command do: the model as it is, and each variant.
+
+    Everything that can be refused is refused before anything is trained; of "all" what the model cannot have is told
+    and left out. Raises as `profile`.
+    """
+    with default_float32():
+        settle_in(runtime.progress)
+        store = Store(out)
+        store.check_writable()
+        store.tidy()
+        plans = _plans(spec, variants, Desk(runtime))
+        done, failures = [], []
+        for variant, plan in plans:
+            try:
+                with failing_alone(plan.made_of):
+                    cell = run_cell(plan, store, runtime)
+                    done.append(Profiled(variant, cell, profile_cell(plan, options, store, runtime)))
+            except (CellFailed, InputError) as error:
+                failures.append(f"{variant or 'the model as it is'}: {error}")
+                runtime.progress.note(failures[-1])
+    if failures:
+        raise CellFailed(f"{len(failures)} of {len(plans)} variants failed. " + "; ".join(failures))
+    return done
+
+
+def _plans(spec: CellSpec, variants: str | Sequence[str], desk: Desk) -> list[tuple[str, Plan]]:
+    """The model as it is, then each variant once."""
+    try:
+        named = split_names([variants] if isinstance(variants, str) else variants) if variants else []
+    except ValueError as error:
+        raise InputError(f"variants={variants!r}: {error}") from error
+    found: list[tuple[str, Plan]] = []
+    for variant in dict.fromkeys(["", *(own for own in named if own != EVERY), *_every(named)]):
+        asked = spec.model_copy(update={"variant": variant})
+        try:
+            (plan,) = make_plans(asked, [spec.seed], desk)
+        except InputError as error:
+            if variant in named or not variant:
+                raise
+            desk.runtime.progress.note(f"without {variant}: {error}")
+            continue
+        if all(plan.key != other.key for _, other in found):
+            found.append((variant, plan))
+    return found
+
+
+def _every(named: Sequence[str]) -> list[str]:
+    """Every registered technique with the value that it is shown by, where "all" is among the names."""
+    if EVERY not in named:
+        return []
+    return [f"{name}={own.example}" if own.example else name for name, own in VARIANTS.items()]
