@@ -16,7 +16,6 @@ from benchbench.core.bounds import MOST_BATCH
 @click.option("--dataset", default="digits", show_default=True, help="As for `benchbench run`.")
 @click.option(
     "--variant",
-    "variants",
     multiple=True,
     metavar="NAME,…",
     help="Techniques to measure beside the model as it is, such as int8,fused+bf16; all for every one that it can "
@@ -38,7 +37,7 @@ from benchbench.core.bounds import MOST_BATCH
 @DEVICE
 def profile(
     dataset: str,
-    variants: tuple[str, ...],
+    variant: tuple[str, ...],
     time_to: float | None,
     most_batch: int | None,
     plot: Path | None,
@@ -70,10 +69,9 @@ def profile(
     from benchbench.views.pareto import pareto, pareto_notes, pareto_plot, pareto_table
 
     path = checked_outputs({"--plot": plot})["--plot"]
-    asked.pop("variant", None)
     spec = CellSpec.of(dataset=dataset, **asked)
     runtime = Runtime(resolve_device(device), None, RichProgress())
-    done = profiled(spec, variants, ProfileOptions(most_batch, time_to), out, runtime)
+    done = profiled(spec, variant, ProfileOptions(most_batch, time_to), out, runtime)
     table = pareto(rows_of(done))
     if path is not None:
         atomic_write(path, pareto_plot(table))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -16,16 +16,18 @@ from benchbench.core.folders import OUTPUT
 from benchbench.core.machine import settle_in
 from benchbench.core.names import split_names
 from benchbench.core.paths import as_path
+from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import VARIANTS
 from benchbench.core.runtime import Runtime
+from benchbench.core.validation import shown
 from benchbench.results.load import load_results
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.failures import failing_alone
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.profile import ProfileOptions, profile_cell
-from benchbench.runner.spec import CellOptions, CellSpec
+from benchbench.runner.spec import CellSpec
 from benchbench.verbs.outputs import checked_outputs
 from benchbench.views.pareto import pareto, pareto_plot
 
@@ -44,30 +46,54 @@ def profile(
     model: str,
     dataset: str = "digits",
     *,
-    variants: str | Sequence[str] = (),
+    variant: str | Sequence[str] = (),
     seed: int = 0,
     time_to: float | None = None,
     most_batch: int | None = None,
+    samples: int | None = None,
+    size: int | None = None,
+    recipe: Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    pretrained: bool = False,
+    weights: Path | None = None,
+    allow_pickle: bool = False,
+    metrics: Sequence[str] = ("standard",),
+    extractors: Sequence[str] | None = None,
+    precision: Precision = "float32",
+    name: str | None = None,
+    task: str | None = None,
+    task_options: Mapping[str, Any] | Sequence[str] = (),
     plot: Path | str | None = None,
     out: Path | str = OUTPUT,
     device: str = "auto",
     progress: Progress = SILENT,
-    **options: Unpack[CellOptions],
 ) -> pd.DataFrame:
     """Measure how fast, how large and how dear a model is, and the same of its variants beside what each loses.
 
     Args:
         model: A registered model's name.
         dataset: A dataset's name or a source of images.
-        variants: Techniques, "int8,fused+bf16" or a list; "all" for every one that the model can have.
+        variant: Techniques, "int8,fused+bf16" or a list; "all" for every one that the model can have.
         seed: Of weights, batches and samples.
         time_to: A monitored distance: how many seconds of training reached it is measured, too.
         most_batch: The largest batch that is tried; None for 256 on a processor and 65,536 elsewhere.
+        samples: As in `benchbench.run`, and so are the next ones.
+        size: Side of the images in pixels.
+        recipe: A recipe.toml instead of the shipped one.
+        overrides: Settings over the recipe by name.
+        pretrained: Load the published weights.
+        weights: Load these weights instead of training.
+        allow_pickle: Let `weights` run code.
+        metrics: Names, "standard" or "all".
+        extractors: Networks that metrics read.
+        precision: What the extractors compute in.
+        name: What tables call these rows.
+        task: What to ask of a model that can be asked for several things.
+        task_options: How to ask.
         plot: Write the plane of images/s and the headline to this SVG file as well.
         out: The folder for records.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         progress: Who is told how far it is.
-        **options: As `benchbench.run` takes them.
 
     Returns:
         The rows of all cells and their profiles, with the columns of `load_results`.
@@ -76,14 +102,29 @@ def profile(
         InputError: The request cannot be carried out; nothing was done.
         CellFailed: A variant could not be carried out; the others were.
 
-    >>> frame = benchbench.profile("dcgan", "digits", variants="fused,int8")  # doctest: +SKIP
+    >>> frame = benchbench.profile("dcgan", "digits", variant="fused,int8")  # doctest: +SKIP
     """
     path = checked_outputs({"--plot": plot})["--plot"]
-    if options.pop("variant", ""):
-        raise InputError("a profile has several variants; give them as variants=, a list")
-    spec = CellSpec.of(model=model, dataset=dataset, seed=seed, **options)
+    spec = CellSpec.of(
+        model=model,
+        dataset=dataset,
+        seed=seed,
+        samples=samples,
+        size=size,
+        recipe=recipe,
+        overrides=overrides,
+        pretrained=pretrained,
+        weights=weights,
+        allow_pickle=allow_pickle,
+        metrics=metrics,
+        extractors=extractors,
+        precision=precision,
+        name=name,
+        task=task,
+        task_options=task_options,
+    )
     how = ProfileOptions(most_batch, time_to)
-    done = profiled(spec, variants, how, as_path(out), Runtime(resolve_device(device), None, progress))
+    done = profiled(spec, variant, how, as_path(out), Runtime(resolve_device(device), None, progress))
     frame = rows_of(done)
     if path is not None:
         atomic_write(path, pareto_plot(pareto(frame)))
@@ -129,7 +170,7 @@ def _plans(spec: CellSpec, variants: str | Sequence[str], desk: Desk) -> list[tu
     try:
         named = split_names([variants] if isinstance(variants, str) else variants) if variants else []
     except ValueError as error:
-        raise InputError(f"variants={variants!r}: {error}") from error
+        raise InputError(f"variant={shown(variants)}: {error}") from error
     found: list[tuple[str, Plan]] = []
     for variant in dict.fromkeys(["", *(own for own in named if own != EVERY), *_every(named)]):
         asked = spec.model_copy(update={"variant": variant})
