@@ -10,6 +10,7 @@ import click
 from benchbench.cli.options import DEVICE, OUT, OutputFile
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.bounds import MOST_BATCH
+from benchbench.core.errors import InputError
 
 
 @click.command(cls=SpecCommand, spec="CellSpec")
@@ -72,13 +73,18 @@ def profile(
     spec = CellSpec.of(dataset=dataset, **asked)
     runtime = Runtime(resolve_device(device), None, RichProgress())
     done = profiled(spec, variant, ProfileOptions(most_batch, time_to), out, runtime)
-    table = pareto(rows_of(done))
+    rows = rows_of(done)
     if path is not None:
-        atomic_write(path, pareto_plot(table))
+        atomic_write(path, pareto_plot(pareto(rows)))
     if to_stdout({"--plot": path}):
         return
     for own in done:
         show_record(own.profile.path, load_results(own.profile.path), own.profile.cached)
+    try:
+        table = pareto(rows)
+    except InputError as error:
+        say(f"note: {error}")
+        return
     console().print()
     show(pareto_table(table))
     for note in pareto_notes(table):

@@ -151,7 +151,18 @@ class Plan:
             return _built(self.recipe, self.dataset, self.techniques)
 
     def accelerated(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The trained model as it is scored: a copy with the techniques, itself where there are none."""
+        """The trained model as it is scored.
+
+        Args:
+            model: On `device`.
+            device: Where it computes.
+
+        Returns:
+            A copy with the techniques; the model itself where there are none.
+
+        Raises:
+            InputError: The device or the weights do not allow a technique.
+        """
         if not self.techniques:
             return model
         show = showing(self.recipe.model, model, self.dataset, CALIBRATION, device)
