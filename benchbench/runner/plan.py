@@ -216,6 +216,10 @@ def resolve(spec: CellSpec) -> Resolved:
         raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
     weights = spec.weights
     if spec.pretrained:
+        if anew := [own.name for own in techniques if own.before_training]:
+            raise InputError(
+                f"{anew[0]} is trained anew, and nobody published such weights; leave --pretrained out"
+            )
         if weights is not None:
             raise InputError(
                 "--pretrained and --weights both say where the weights come from; give one of them"

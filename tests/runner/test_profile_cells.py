@@ -93,6 +93,12 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(
         planned(desk, variant, model, overrides={})
 
 
+def test_what_is_trained_anew_has_no_published_weights(desk: Desk) -> None:
+    """Those of the plain model would not fit its layers."""
+    with pytest.raises(InputError, match="depthwise is trained anew"):
+        planned(desk, "depthwise", overrides={}, pretrained=True)
+
+
 @pytest.mark.costly
 def test_models_that_neither_draw_nor_classify_have_no_variants(desk: Desk) -> None:
     """A restorer is told so in a sentence."""
@@ -200,7 +206,7 @@ def test_quality_is_measured_anew_and_training_is_not(measured: tuple[Path, pd.D
 def test_boards_show_variants_beside_their_model_and_never_as_it(measured: tuple[Path, pd.DataFrame]) -> None:
     """Three lines on the board of the distance, one value each."""
     root, _ = measured
-    quality = next(board for board in boards(load_results(root / "runs")) if board.leads)
+    quality = next(board for board in boards(load_results(root / "runs")) if board.headline)
     names = [run.name for run in quality.runs]
     assert len(names) == 3
     assert {name.rsplit(",", 1)[-1] for name in names} >= {"fused", "int8"}
