@@ -310,7 +310,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         "dataset": _trains_on(task, probe, data) if trained or _fits(probe) else data.fingerprint,
     }
     if changed := [own for own in resolved.techniques if own.before_training]:
-        identity["techniques"] = _specified(changed)
+        identity["techniques"] = specified(changed)
     sampling = configure_sampling(spec.model, resolved.recipe.sampling)
     first = Plan(
         recipe=resolved.recipe,
@@ -358,7 +358,7 @@ def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[
         asked["version"] = plan.task.version
     if (scored_on := plan.dataset.fingerprint) != identity["dataset"]:
         asked["scored_on"] = scored_on
-    if techniques := _specified(plan.techniques):
+    if techniques := specified(plan.techniques):
         asked["techniques"] = techniques
     keys = keys_of(
         identity,
@@ -420,7 +420,7 @@ def keys_of(
     return Keys(digest(dict(identity)), cell)
 
 
-def _specified(techniques: Sequence[Technique]) -> list[list[str]]:
+def specified(techniques: Sequence[Technique]) -> list[list[str]]:
     """What a key says of the techniques that change a model: each as it is written, and the identity of its code."""
     return [[own.text, code_hash(type(own))] for own in techniques if not own.settings()]
 

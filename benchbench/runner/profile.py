@@ -31,7 +31,7 @@ from benchbench.results.claims.conditions import BUSY
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.extractors import ExtractorSet
-from benchbench.runner.plan import Plan, keys_of
+from benchbench.runner.plan import Plan, keys_of, specified
 from benchbench.runner.trained import Prepared
 from benchbench.tasks.base import Number, TaskResult, one
 from benchbench.tasks.profiling.alone import Asked, peak_alone, spec_of
@@ -100,7 +100,7 @@ def _planned(plan: Plan, options: ProfileOptions, runtime: Runtime) -> Plan:
         "device": runtime.device.type,
         "most": options.most,
         "time_to": options.time_to,
-        "techniques": [own.text for own in plan.techniques],
+        "techniques": specified(plan.techniques),
         "name": plan.name,
     }
     sampling = plan.sampling.model_dump(mode="json")

@@ -34,7 +34,16 @@ def hooked(model: nn.Module, after: Hook) -> Iterator[None]:
 
 
 def called(model: nn.Module, show: Show, kinds: tuple[type[nn.Module], ...]) -> dict[str, nn.Module]:
-    """The modules of exactly these classes that an answer calls, by name, in the order of their first call."""
+    """The modules of exactly these classes that an answer calls.
+
+    Args:
+        model: In eval mode.
+        show: Has it answer.
+        kinds: The classes; one derived from them, which may do anything, is none.
+
+    Returns:
+        The modules by name, in the order of their first call.
+    """
     found: dict[str, nn.Module] = {}
 
     def note(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -104,6 +113,12 @@ def apart(before: list[Tensor], after: list[Tensor]) -> float:
 
 
 def replace(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Put a module in the place of the one of this name."""
+    """Put another module in the place of one.
+
+    Args:
+        model: Around both.
+        name: Of the module that goes, as `called` has it.
+        module: The one that comes.
+    """
     parent, _, own = name.rpartition(".")
     setattr(model.get_submodule(parent), own, module)

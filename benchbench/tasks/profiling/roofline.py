@@ -106,7 +106,8 @@ class Moved(TorchDispatchMode):
 
 def _bytes(tensor: Tensor) -> int:
     """Of the numbers that a tensor shows: an expanded one is read as often as its memory has it."""
-    return min(tensor.numel() * tensor.element_size(), int(tensor.untyped_storage().nbytes()))
+    shown: int = min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+    return shown
 
 
 def bytes_moved(work: Callable[[], object]) -> int:
