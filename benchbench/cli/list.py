@@ -8,9 +8,11 @@ from benchbench.cli.console import console
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks"]))
+@click.argument(
+    "what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks", "variants"])
+)
 def list_things(what: str) -> None:
-    """List what there is: models, datasets, metrics, extractors or tasks."""
+    """List what there is: models, datasets, metrics, extractors, tasks or variants."""
     from typing import cast
 
     from benchbench.verbs.listing import Kind

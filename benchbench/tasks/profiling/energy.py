@@ -50,7 +50,7 @@ def _meter(device: torch.device) -> Callable[[], float]:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError as error:
         raise MetricFailed(
-            "energy is read through NVML, and pynvml is not installed; pip install 'benchbench[nvml]'"
+            "energy is read through NVML, and pynvml is not installed; pip install nvidia-ml-py"
         ) from error
     try:
         nvml.nvmlInit()
