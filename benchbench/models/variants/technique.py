@@ -77,7 +77,7 @@ class Technique:
 
         Args:
             model: In eval mode on `device`; a copy that nobody else has.
-            show: Has it answer.
+            show: `show(model)` has it answer.
             device: Where it computes.
 
         Raises:

@@ -106,8 +106,7 @@ class Moved(TorchDispatchMode):
 
 def _bytes(tensor: Tensor) -> int:
     """Of the numbers that a tensor shows: an expanded one is read as often as its memory has it."""
-    shown: int = min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
-    return shown
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
 def bytes_moved(work: Callable[[], object]) -> int:
@@ -119,6 +118,7 @@ def bytes_moved(work: Callable[[], object]) -> int:
     Returns:
         Their sum over all operations but views.
     """
-    with torch.no_grad(), Moved() as moved:
+    moved = Moved()
+    with torch.no_grad(), moved:
         work()
     return moved.bytes
