@@ -281,6 +281,18 @@ def test_bytes_of_weights_are_those_that_an_answer_needs() -> None:
 
 
 @pytest.mark.costly
+def test_a_compiled_network_has_the_same_weights() -> None:
+    """Its modules are not called by name any more, and are counted all the same."""
+    model = build_model("vae", {"width": 4, "depth": 1, "hidden": 8, "latent": 2}, SPEC).eval()
+
+    def show(own: Any) -> object:
+        return own.sample(2, ImageRng(0, range(2), CPU))
+
+    compiled = accelerated(model, techniques_of("compile=eager"), show, CPU)
+    assert stored_bytes(compiled, show) == stored_bytes(model, show) > 0
+
+
+@pytest.mark.costly
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts it")
 def test_memory_alone_holds_the_weights_and_not_the_interpreter() -> None:
     """An MLP of 64 MiB of weights, its decoder's half read: at least all of them, since they lie in memory, and nothing

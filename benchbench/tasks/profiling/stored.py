@@ -25,7 +25,9 @@ def stored_bytes(model: nn.Module, show: Show) -> int:
     modules: dict[int, nn.Module] = {id(model): model}
 
     def note(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        modules[id(module)] = module
+        # A compiled network calls none of its modules by name: all of them are taken.
+        inside = module.modules() if "forward" in vars(module) else (module,)
+        modules.update((id(own), own) for own in inside)
 
     with torch.no_grad(), hooked(model, note):
         show(model)
