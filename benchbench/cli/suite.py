@@ -11,7 +11,7 @@ from benchbench.cli.options import DEVICE, OUT, Location
 from benchbench.core.bounds import MOST_JOBS
 
 
-@click.command()
+@click.command(short_help="Run models × datasets × seeds from a TOML file.")
 @click.argument("suite", type=Location())
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and what it would cost; run nothing.")
 @click.option(

@@ -90,7 +90,7 @@ class Registry:
     """The things of one kind.
 
     Args:
-        kind: "model", "dataset", "metric", "extractor", "task" or "variant"; its entry-point group is
+        kind: "model", "dataset", "metric", "extractor", "task", "sink" or "variant"; its entry-point group is
             `benchbench.<kind>s`.
     """
 
@@ -435,5 +435,6 @@ DATASETS = Registry("dataset")
 METRICS = Registry("metric")
 EXTRACTORS = FamilyRegistry("extractor")
 TASKS = Registry("task")
+SINKS = Registry("sink")
 VARIANTS = Registry("variant")
-ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS, VARIANTS)
+ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS, SINKS, VARIANTS)

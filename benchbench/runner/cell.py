@@ -21,10 +21,12 @@ from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.describe import before, facts_of_run
 from benchbench.runner.extractors import missing_today
+from benchbench.runner.logged import export_line, logged, tell_record
 from benchbench.runner.pictures import write_pictures
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import rows_of, training_numbers
 from benchbench.runner.trained import Prepared, prepare, write_training
+from benchbench.sinks.feed import Feed
 from benchbench.tasks.base import TaskResult
 
 
@@ -50,39 +52,55 @@ def asked_and_scored(plan: Plan, prepared: Prepared, runtime: Runtime) -> TaskRe
 
 def run_cell(plan: Plan, store: Store, runtime: Runtime, work: Work = asked_and_scored) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
-    device, progress = runtime.device, runtime.progress
-    model_name, dataset_name = plan.kept_as, plan.dataset.name
-    finished = store.find(dataset_name, model_name, plan.key)
+    progress, comm = runtime.progress, runtime.comm
+    finished = comm.first(lambda: store.find(plan.dataset.name, plan.kept_as, plan.key))
     if finished is not None:
         for note in missing_today(plan.extractors):
             progress.note(note)
-        if plan.watcher is not None and not read_manifest(finished / RUN).monitor:
+        if comm.rank == 0 and plan.watcher is not None and not read_manifest(finished / RUN).monitor:
             progress.note(
                 "this was trained without a monitor; with another --out it is trained again, with one"
             )
+        for name in plan.log:
+            progress.note(
+                f"nothing is logged to {name}: the record is there; {export_line(plan, store, name)}"
+            )
         return CellOutcome(finished, cached=True)
+    with logged(plan, store, runtime) as feed:
+        return _carried_out(plan, store, runtime, feed, work)
 
-    known = before(device)
+
+def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed, work: Work) -> CellOutcome:
+    """Of a cell that is not there yet."""
+    device, comm = runtime.device, runtime.comm
+    model_name, dataset_name = plan.kept_as, plan.dataset.name
+    known = before(runtime)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    prepared = prepare(plan, store, device, progress)
+    prepared = prepare(plan, store, runtime, feed)
     model, training, _ = prepared
     trained = time.perf_counter()
     try:
         found = work(plan, prepared, runtime)
     except KeyboardInterrupt:
         if training is not None:
-            progress.note("interrupted: the training is kept; the same command goes on from its end")
+            runtime.progress.note("interrupted: the training is kept; the same command goes on from its end")
         raise
     rows = rows_of(plan, found.numbers)
 
-    seconds = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))
-    run = facts_of_run(plan, known, prepared, found, seconds, device)
-    with store.write(dataset_name, model_name, plan.key, run) as folder:
-        write_rows(folder / METRICS, rows)
-        write_training(folder, model_name, model, training)
-        title = f"{plan.model} {plan.variant}".strip()
-        write_pictures(folder, title, found.pictures)
-    store.clear_work(plan.training_key)
-    return CellOutcome(store.cell_dir(dataset_name, model_name, plan.key), cached=False)
+    taken = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))
+
+    def keep() -> None:
+        run = facts_of_run(plan, known, prepared, found, taken, device)
+        with store.write(dataset_name, model_name, plan.key, run) as folder:
+            write_rows(folder / METRICS, rows)
+            write_training(folder, model_name, model, training)
+            title = f"{plan.model} {plan.variant}".strip()
+            write_pictures(folder, title, found.pictures)
+        store.clear_work(plan.training_key)
+
+    comm.first(keep)
+    place = store.cell_dir(dataset_name, model_name, plan.key)
+    tell_record(feed, place)
+    return CellOutcome(place, cached=False)

@@ -133,6 +133,7 @@ class CellSpec(Spec, frozen=True):
         task: What is asked of a model that can be asked for several things; None for the first that takes the data.
         task_options: How it is asked, by the names of the task's own settings.
         variant: Techniques that make the model smaller or faster, with `+` between; "" for none.
+        log: Sinks that are told of it as it goes, likewise; None for none. Changes no number and no key.
     """
 
     asks_for = "a run"
@@ -172,6 +173,10 @@ class CellSpec(Spec, frozen=True):
         description="Techniques that make the model smaller or faster, such as int8 or fused+bf16; see "
         "`benchbench list variants`.",
     )
+    log: Names | None = Field(
+        default=None,
+        description="Show it live in tensorboard, wandb or mlflow; comma-separated. See benchbench list sinks.",
+    )
 
 
 class EvaluationSpec(Spec, frozen=True):
@@ -201,7 +206,7 @@ class EvaluationSpec(Spec, frozen=True):
     asks_for = "an evaluation"
 
     images: str | None = Field(
-        description="A folder, .zip, .npz, .npy, .parquet, dataset or generator; KIND:PATH says what it is."
+        description="A folder, archive, arrays, shards, dataset or generator; KIND:PATH says what it is."
     )
     reference: str | None = Field(description="Images, a dataset (NAME[:train|:test]) or statistics (.npz).")
     metrics: Metrics = ("standard",)
@@ -317,3 +322,4 @@ class CellOptions(TypedDict, total=False):
     task: str | None
     task_options: Mapping[str, Any] | Sequence[str]
     variant: str
+    log: Sequence[str] | None

@@ -82,6 +82,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     task: str | None = None
     task_options: dict[str, Any] = Field(default_factory=dict)
     variant: str | None = None
+    log: Names | None = None
     sweep: dict[str, list[Any]] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:

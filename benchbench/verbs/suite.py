@@ -13,8 +13,9 @@ from benchbench.core.bounds import MOST_JOBS, whole
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
 from benchbench.core.folders import OUTPUT
+from benchbench.core.notebook import watching
 from benchbench.core.paths import as_path
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import AUTO, Progress
 from benchbench.core.validation import shown
 from benchbench.results.store import Store
 from benchbench.runner.executors.local import LocalProcesses
@@ -28,7 +29,7 @@ def suite(
     jobs: int = 1,
     device: str = "auto",
     dry_run: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
 ) -> pd.DataFrame:
     """Run models × datasets × seeds as a TOML file says.
 
@@ -54,6 +55,7 @@ def suite(
     """
     jobs = _checked_jobs(jobs)
     store = Store(as_path(out))
+    progress = watching(progress)
     cells = planned(as_path(file), store, device, progress)
     if not dry_run:
         run_suite(cells, store, LocalProcesses(jobs), device=device, watch=_Notes(progress, len(cells)))
