@@ -26,7 +26,7 @@ from benchbench.data.sources.spec import dataset_name
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, Outcome, is_named, select_metrics
-from benchbench.models.build import build_model, configure_sampling
+from benchbench.models.build import build_model, configure_sampling, sampling_class
 from benchbench.models.identity import code_hash
 from benchbench.models.variants.technique import (
     Technique,
@@ -211,7 +211,7 @@ def resolve(spec: CellSpec) -> Resolved:
     checked_name(spec.name)
     dataset = dataset_name(spec.dataset)
     techniques = techniques_of(spec.variant)
-    overrides = _with_settings(spec.overrides, techniques)
+    overrides = _with_settings(spec.model, spec.overrides, techniques)
     recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=overrides)
     tasks = tasks_of(spec.model, spec.task, spec.task_options)
     if spec.samples is not None and spec.samples < getattr(tasks[0], "fewest", 2):
@@ -244,11 +244,19 @@ def resolve(spec: CellSpec) -> Resolved:
     return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights), techniques)
 
 
-def _with_settings(overrides: Mapping[str, Any], techniques: Sequence[Technique]) -> dict[str, Any]:
-    """The settings that were asked for and those that techniques stand for; `InputError` for one that both name."""
+def _with_settings(
+    model: str, overrides: Mapping[str, Any], techniques: Sequence[Technique]
+) -> dict[str, Any]:
+    """The settings that were asked for and those that techniques stand for; `InputError` for one that both name, and
+    for one that the model does not have."""
     whole = dict(overrides)
     for technique in techniques:
         for name, value in technique.settings().items():
+            group, _, own = name.partition(".")
+            if group == "sampling" and own not in sampling_class(model).model_fields:
+                raise InputError(
+                    f"{technique.text} is for models that draw in {own}, and {model} does not; choose another variant"
+                )
             if name in overrides:
                 raise InputError(
                     f"{name} is set, and the variant {technique.text} sets it too; leave one of them out"

@@ -125,7 +125,9 @@ def _measured(plan: Plan, options: ProfileOptions, prepared: Prepared, runtime: 
         stage.advance()
         others, seconds = busy.others()  # not of the child that comes next
         found.append(busy_row(others / seconds))
-        found += _memory_and_energy(plan, prepared.model, model, make, curve, device)
+        found += _memory(plan, prepared.model, model, make, cost, device)
+        n = curve.best if curve.rates else 1
+        found.append(_tried("energy_per_image", "J", lambda: energy_per_image(make, n, device), n))
         stage.advance()
     if options.time_to is not None:
         found.append(_time_to(options.time_to, prepared))
@@ -140,6 +142,7 @@ def _measured(plan: Plan, options: ProfileOptions, prepared: Prepared, runtime: 
 
 
 _RSS = "peak_memory_rss"  # of this process, with extractors and whatever else it holds
+_CUDA, _ALONE = "peak_memory_cuda", "peak_memory_alone"
 
 
 def maker(plan: Plan, model: nn.Module, device: torch.device) -> Callable[[int], object]:
@@ -230,24 +233,29 @@ def precision_of(techniques: tuple[Technique, ...]) -> str:
     return said[0] if said else "float32"
 
 
-def _memory_and_energy(
+def _memory(
     plan: Plan,
     trained: nn.Module,
     model: nn.Module,
     make: Callable[[int], object],
-    curve: Curve,
+    cost: list[Measurement],
     device: torch.device,
 ) -> Iterator[Measurement]:
-    """Bytes of weights, memory alone, and joules. trained: the model before techniques changed it."""
-    size = stored_bytes(model, lambda own: make(1)) / 2**20
-    yield Measurement("weights", "cost", "MiB", False, Estimate(size))
-    if device.type == "cpu":
-        yield _tried("peak_memory_alone", "MiB", lambda: _alone(plan, trained))
-    n = curve.best if curve.rates else 1
-    yield _tried("energy_per_image", "J", lambda: energy_per_image(make, n, device))
+    """Bytes of the weights that answer, and the peak of one answer with nothing else. trained: the model before
+    techniques changed it. cost: `measure_cost` of the model; of CUDA it has the peak with all weights of the model."""
+    needed = stored_bytes(model, lambda own: make(1))
+    yield Measurement("weights", "cost", "MiB", False, Estimate(needed / 2**20))
+    counted = next((own.estimate for own in cost if own.metric == _CUDA), None)
+    if counted is None:
+        yield _tried(_ALONE, "MiB", lambda: _alone(plan, trained, device), 1)
+    else:
+        others = sum(own.nbytes for own in (*model.parameters(), *model.buffers())) - needed
+        yield Measurement(_ALONE, "cost", "MiB", False, Estimate(counted.value - others / 2**20), 1)
 
 
-def _alone(plan: Plan, trained: nn.Module) -> float:
+def _alone(plan: Plan, trained: nn.Module, device: torch.device) -> float:
+    if device.type != "cpu":
+        raise MetricFailed(f"nobody counts the memory of {device.type} here")
     with tempfile.TemporaryDirectory(prefix="benchbench-") as folder:
         path = Path(folder) / "weights.safetensors"
         if trained.state_dict():
@@ -263,11 +271,11 @@ def _alone(plan: Plan, trained: nn.Module) -> float:
         return peak_alone(asked)
 
 
-def _tried(metric: str, unit: str, work: Callable[[], float]) -> Measurement:
+def _tried(metric: str, unit: str, work: Callable[[], float], n: int) -> Measurement:
     try:
-        return Measurement(metric, "cost", unit, False, Estimate(work()), 1)
+        return Measurement(metric, "cost", unit, False, Estimate(work()), n)
     except MetricFailed as failure:
-        return Measurement(metric, "cost", unit, False, None, 1, reason=failure.reason)
+        return Measurement(metric, "cost", unit, False, None, n, reason=failure.reason)
 
 
 def _time_to(wanted: float, prepared: Prepared) -> Measurement:

@@ -187,7 +187,12 @@ def _plans(spec: CellSpec, variants: str | Sequence[str], desk: Desk) -> list[tu
 
 
 def _every(named: Sequence[str]) -> list[str]:
-    """Every registered technique with the value that it is shown by, where "all" is among the names."""
+    """Every registered technique with the value that it is shown by, where "all" is among the names; of one that is
+    another name of a technique nothing."""
     if EVERY not in named:
         return []
-    return [f"{name}={own.example}" if own.example else name for name, own in VARIANTS.items()]
+    known = dict(VARIANTS.items())
+    first = {
+        name: own for name, own in known.items() if not any(base in known.values() for base in own.__bases__)
+    }
+    return [f"{name}={own.example}" if own.example else name for name, own in first.items()]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
 
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
@@ -22,7 +23,7 @@ from benchbench.models.build import build_model
 from benchbench.models.variants.depthwise import separable
 from benchbench.models.variants.fused import fold
 from benchbench.models.variants.int8 import LEVELS, EightBit, affine
-from benchbench.models.variants.pruned import semi_structured, smallest_of
+from benchbench.models.variants.pruned import Fewer, semi_structured, smallest_of
 from benchbench.models.variants.technique import accelerated, rebuilt, techniques_of, written
 from benchbench.models.variants.watching import answers, apart
 from benchbench.tasks.profiling.stored import stored_bytes
@@ -34,6 +35,8 @@ TINY: dict[str, dict[str, Any]] = {
     "vae": {"width": 8, "depth": 2, "hidden": 16, "latent": 4},
     "flow-matching": {"width": 4, "multiples": [1, 2]},
     "gan": {},
+    "biggan": {"latent": 6, "width": 4, "embedding": 3},
+    "real-nvp": {"width": 4, "blocks": 1},
 }
 
 
@@ -213,17 +216,77 @@ def test_pruned_2_4_is_that_pattern_in_every_layer() -> None:
 
 def test_pruned_channels_takes_whole_filters_and_leaves_colours() -> None:
     """round(0.5 · filters) of each convolution, those of the smallest sum of magnitudes (Li et al. 2017); the layer
-    that makes one colour keeps it."""
+    that makes one colour keeps it. The product has fewer filters, and parameters say so."""
     model, other, _ = changed("dcgan", "pruned-channels=0.5")
-    seen = []
-    for before, after in zip(layers(model), layers(other), strict=True):
-        if isinstance(after, nn.Linear):
-            continue
-        old, new = (own.weight.transpose(0, 1).abs().flatten(1).sum(1) for own in (before, after))  # type: ignore[union-attr,operator]
-        gone = new == 0
-        seen.append((len(gone), int(gone.sum())))
-        assert not gone.any() or old[gone].max() <= old[~gone].min()
-    assert seen == [(8, 4), (1, 0)]
+    inside = {name: own for name, own in other.generator.named_modules() if isinstance(own, Fewer)}  # type: ignore[union-attr]
+    assert inside
+    for name, fewer in inside.items():
+        old = model.generator.get_submodule(name).weight  # type: ignore[union-attr]
+        assert isinstance(old, Tensor)
+        size = old.transpose(0, 1).abs().flatten(1).sum(1)
+        gone = torch.ones(len(size), dtype=torch.bool).index_fill_(0, fewer.kept, False)
+        assert int(gone.sum()) == round(0.5 * len(size))
+        assert size[gone].max() <= size[~gone].min()
+        assert fewer.inner.weight.numel() == old.numel() // 2  # type: ignore[operator,union-attr]
+    colours = [own for own in other.generator.modules() if isinstance(own, nn.ConvTranspose2d)][-1]  # type: ignore[union-attr]
+    assert colours.out_channels == 1
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(6, 10, 3, stride=2, padding=1),
+        nn.Conv2d(6, 10, 3, padding=1, bias=False, padding_mode="reflect"),
+        nn.ConvTranspose2d(6, 10, 3, 2, 1, output_padding=1),
+        nn.ConvTranspose2d(6, 10, 4, 2, 1, bias=False),
+    ],
+)
+def test_filters_that_are_left_out_are_filters_of_zeros(layer: Any, last: bool) -> None:
+    """The oracle is the layer with those filters set to zero: equal to float32's rounding, in either order of memory,
+    of which the maps keep the one that they came in."""
+    gone = torch.arange(10) % 3 == 0
+    fewer, zeroed = Fewer(layer, gone).eval(), copy.deepcopy(layer)
+    x = torch.randn(2, 6, 9, 9, generator=torch.Generator().manual_seed(0))
+    if last:
+        x = x.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        (zeroed.weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else zeroed.weight)[gone] = 0
+        expected, found = zeroed(x), fewer(x)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert found.stride() == expected.stride()
+
+
+@pytest.mark.parametrize("variant", ["fused", "int8", "bf16", "channels-last", "compile=eager"])
+def test_fewer_filters_stand_beside_other_techniques(variant: str) -> None:
+    """In whichever order they are done, the answer is that of fewer filters to the other's rounding (10% of the largest
+    number with 8 bits, as alone)."""
+    _, fewer, _ = changed("dcgan", "pruned-channels=0.5")
+    _, both, _ = changed("dcgan", f"pruned-channels=0.5+{variant}")
+    if variant == "fused":  # folded norms weigh filters, so that others are the smallest
+        assert not any(isinstance(own, _BatchNorm) for own in both.generator.modules())  # type: ignore[union-attr]
+        return
+    with torch.no_grad():
+        assert apart(answers(fewer, show), answers(both, show)) <= 0.1
+
+
+@pytest.mark.parametrize("name", ["biggan", "real-nvp"])
+def test_weights_that_are_made_at_each_call_are_settled_first(name: str) -> None:
+    """Spectral norm and weight norm hide a layer's class: with them in place int8 would take next to nothing. Settled,
+    layers answer the same, all of what answers is in 8 bits, and the model itself keeps its norms."""
+    model = made(name)
+    norms = sum(map(parametrize.is_parametrized, model.modules()))
+    assert norms
+    other = accelerated(model, techniques_of("int8"), show, CPU)
+    assert sum(map(parametrize.is_parametrized, model.modules())) == norms
+    assert not any(map(parametrize.is_parametrized, other.modules()))
+    assert stored_bytes(other, show) < 0.6 * stored_bytes(model, show)
+    with torch.no_grad():
+        before = answers(model, show)
+        assert apart(before, answers(model, show)) == 0
+        assert (
+            apart(before, answers(accelerated(model, techniques_of("pruned=0.001"), show, CPU), show)) < 1e-2
+        )
 
 
 @pytest.mark.parametrize("name", ["dcgan", "vae", "flow-matching"])
@@ -400,6 +463,8 @@ def test_batches_change_no_image(variant: str) -> None:
         ("pruned=3:4", "or 2:4"),
         ("steps=0", "give a number of steps"),
         ("steps=²", "give a number of steps"),
+        ("distilled-steps", "distilled-steps=: give a number of steps"),
+        ("steps=3+distilled-steps=3", "exclude each other"),
         ("compile=nothing", "has no backend 'nothing'"),
         ("int8+", "must look like"),
         ("pruned=", "must look like"),

@@ -71,6 +71,7 @@ def test_fewer_steps_are_the_setting_that_they_stand_for(desk: Desk) -> None:
     by_variant = planned(desk, "steps=3", "flow-matching", overrides=small)
     by_setting = planned(desk, "", "flow-matching", overrides={**small, "sampling.steps": 3})
     assert (by_variant.key, by_variant.variant) == (by_setting.key, by_setting.variant)
+    assert planned(desk, "distilled-steps=3", "flow-matching", overrides=small).key == by_variant.key
     with pytest.raises(InputError, match=r"sampling\.steps is set, and the variant steps=3 sets it too"):
         planned(desk, "steps=3", "flow-matching", overrides={**small, "sampling.steps": 4})
 
@@ -79,7 +80,12 @@ def test_fewer_steps_are_the_setting_that_they_stand_for(desk: Desk) -> None:
     ("model", "variant", "why"),
     [
         ("dcgan", "fp16", "fp16 is for CUDA devices"),
-        ("dcgan", "steps=3", "sampling"),
+        (
+            "dcgan",
+            "steps=3",
+            "steps=3 is for models that draw in steps, and dcgan does not; choose another variant",
+        ),
+        ("dcgan", "distilled-steps=3", "distilled-steps=3 is for models that draw in steps"),
         ("dcgan", "int9", "did you mean 'int8'"),
         ("noise", "int8", "none is seen in this model's answer"),
         ("vae", "fused", "none behind a convolution"),

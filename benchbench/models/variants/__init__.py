@@ -11,4 +11,5 @@ VARIANTS = {
     "int8": "benchbench.models.variants.int8:Int8",
     "fused": "benchbench.models.variants.fused:Fused",
     "steps": "benchbench.models.variants.fewer_steps:FewerSteps",
+    "distilled-steps": "benchbench.models.variants.fewer_steps:DistilledSteps",
 }

@@ -25,8 +25,18 @@ class FewerSteps(Technique):
         super().__init__(value)
         self.steps = int(value) if value.isascii() and value.isdigit() else 0
         if not 1 <= self.steps <= MOST_STEPS:
-            raise InputError(f"steps={value}: give a number of steps from 1 to {MOST_STEPS:,}")
+            raise InputError(f"{self.name}={value}: give a number of steps from 1 to {MOST_STEPS:,}")
 
     def settings(self) -> Mapping[str, Any]:
         """As `Technique.settings`."""
         return {"sampling.steps": self.steps}
+
+
+class DistilledSteps(FewerSteps):
+    """Another name of steps, for weights that were distilled to few of them (--weights); it distils none itself."""
+
+    name: ClassVar[str] = "distilled-steps"
+    reference: ClassVar[str] = (
+        "Salimans & Ho 2022, Progressive Distillation for Fast Sampling of Diffusion Models, arXiv:2202.00512"
+    )
+    excludes: ClassVar[frozenset[str]] = frozenset({"steps"})

@@ -1,22 +1,25 @@
-"""Pruning by magnitude: the smallest weights are zero.
+"""Pruning by magnitude: the smallest weights, or the smallest filters, go.
 
-Nothing is left out of memory or of a product: torch multiplies by these zeros. Unstructured zeros have no faster
-product on any device at such shares, so what these variants show is the quality that is left, and the size of a file
-that is compressed; their rates are those of the model as it was.
+Single weights become zeros that torch multiplies by: no product of torch is faster for them at such shares, and that
+for 2:4 is of linear layers alone, in 16 bits on some GPUs. So what these variants show is the quality that is left, and
+the size of a file that is compressed; their rates are those of the model as it was. Filters are left out of the
+product, and their maps are what zeros would have made them.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
 from benchbench.models.variants.technique import Show, Technique
-from benchbench.models.variants.watching import called
+from benchbench.models.variants.watching import called, replace
 
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 KINDS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 KEPT, OF = 2, 4  # of a pattern that tensor cores know
 
@@ -48,11 +51,11 @@ class Pruned(Technique):
 
 
 class PrunedChannels(Technique):
-    """That share of the filters of each convolution that answers, those of the smallest sum of magnitudes, is zero.
-    Computed with the zeros in place, so no faster."""
+    """That share of the filters of each convolution that answers, those of the smallest sum of magnitudes, is left out
+    of the product; what they made is what their bias says."""
 
     name: ClassVar[str] = "pruned-channels"
-    takes: ClassVar[str] = "the share of filters that become zero"
+    takes: ClassVar[str] = "the share of filters that go"
     example: ClassVar[str] = "0.5"
     reference: ClassVar[str] = (
         "Li et al. 2017, Pruning Filters for Efficient ConvNets, arXiv:1608.08710, section 3.1"
@@ -65,20 +68,67 @@ class PrunedChannels(Technique):
         self.share = share_of(self.name, value)
 
     def apply(self, model: nn.Module, show: Show, device: torch.device) -> None:
-        """As `Technique.apply`. A layer with fewer filters than would leave one out, such as the one that makes three
-        colours, keeps them."""
+        """As `Technique.apply`. A layer of a few filters, such as the one that makes three colours, keeps them, and so
+        does one whose filters do not see the same maps."""
         layers = called(model, show, (nn.Conv2d, nn.ConvTranspose2d))
-        wide = [filters for filters in map(rows_of, layers.values()) if len(filters) > MOST_COLOURS]
+        wide = {name: layer for name, layer in layers.items() if _prunes(layer)}
         if not wide:
             raise InputError(
-                f"{self.name} is for convolutions of more than {MOST_COLOURS} filters, and none is seen in this "
-                "model's answer; choose another variant"
+                f"{self.name} is for convolutions of more than {MOST_COLOURS} filters in one group, and none is seen "
+                "in this model's answer; choose another variant"
             )
-        for filters in wide:
-            filters[smallest_of(filters.abs().flatten(1).sum(1), self.share)] = 0
+        for name, layer in wide.items():
+            gone = smallest_of(rows_of(layer).abs().flatten(1).sum(1), self.share)
+            if 0 < int(gone.sum()) < len(gone):
+                replace(model, name, Fewer(layer, gone))
+
+
+class Fewer(nn.Module):
+    """A convolution without some of its filters: as many maps as before, equal to those of filters of zeros.
+
+    Args:
+        layer: Conv2d or ConvTranspose2d of one group.
+        gone: bool (filters,), which; neither none nor all.
+    """
+
+    kept: Tensor
+    still: Tensor
+
+    def __init__(self, layer: nn.Module, gone: Tensor) -> None:
+        super().__init__()
+        assert isinstance(layer, Convolution)
+        self.register_buffer("kept", (~gone).nonzero().flatten())
+        bias = layer.weight.new_zeros(len(gone)) if layer.bias is None else layer.bias.detach()
+        self.register_buffer("still", torch.where(gone, bias, 0))  # what the maps of the others are
+        self.inner = copy.deepcopy(layer)
+        self.inner.out_channels = len(self.kept)
+        along = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+        for name, at in (("weight", along), ("bias", 0)):
+            if (whole := getattr(layer, name)) is not None:
+                less = whole.detach().index_select(at, self.kept).clone()
+                setattr(self.inner, name, nn.Parameter(less, requires_grad=False))
+
+    def forward(self, x: Tensor, *rest: Any) -> Tensor:
+        """As the layer's: N×C×H×W to N×filters×H'×W'."""
+        made: Tensor = self.inner(x, *rest)
+        plain = made.is_contiguous()
+        whole = self.still.to(made.dtype).view(1, -1, 1, 1).expand(len(made), -1, *made.shape[2:])
+        whole = whole.clone(memory_format=torch.contiguous_format if plain else torch.channels_last)
+        return whole.index_copy_(1, self.kept, made)
+
+    @property
+    def weight(self) -> Tensor:
+        """Models ask a weight where they are."""
+        weight: Tensor = self.inner.weight
+        return weight
 
 
 MOST_COLOURS = 4  # filters of a layer that makes an image
+
+
+def _prunes(layer: nn.Module) -> bool:
+    assert isinstance(layer, Convolution)
+    return layer.groups == 1 and layer.out_channels > MOST_COLOURS
 
 
 def share_of(name: str, value: str, otherwise: str = "") -> float:

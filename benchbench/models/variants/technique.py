@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from benchbench.core.errors import InputError, because, out_of_memory
 from benchbench.core.protocols import Examined
@@ -176,10 +177,25 @@ def accelerated(
             f"{own[0].name} changes layers, and those of a generator of your own are out of sight; leave the "
             "variant out"
         )
-    changed = copy.deepcopy(model).eval().requires_grad_(False)
+    changed = copy.deepcopy(model).eval()
+    _settle(changed)
+    changed.requires_grad_(False)
     for technique in own:
         _applied(technique, changed, show, device)
     return changed
+
+
+def _settle(model: nn.Module) -> None:
+    """Weights that are made anew at every call, of others and a norm of theirs (spectral norm, weight norm), become
+    what they are: else no technique would see their layers for what they are."""
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            whole = {name: getattr(module, name).detach().clone() for name in module.parametrizations}  # type: ignore[union-attr]
+            # Not torch's remove_parametrizations: it takes the property off a class that copies share.
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module.parametrizations
+            for name, value in whole.items():
+                module.register_parameter(name, nn.Parameter(value))
 
 
 def _applied(technique: Technique, model: nn.Module, show: Show, device: torch.device) -> None:

@@ -1,12 +1,13 @@
 """The memory that a model takes to answer, alone in a process: of a processor nobody else counts it.
 
 The child imports, notes how much memory it holds, builds the model, loads its weights, changes it as its techniques
-say, starts the kernel's peak anew and has it answer once. What it took at most beyond the imports is weights and maps,
-of that model and nothing else.
+say, gives back what no answer needs, starts the kernel's peak anew and has the model answer once. What it took at most
+beyond the imports is weights and maps of what answers, and nothing else.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import subprocess
@@ -24,6 +25,7 @@ from benchbench.core.protocols import ImageSpec
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
 from benchbench.models.variants.technique import accelerated, rebuilt, techniques_of
+from benchbench.tasks.profiling.stored import let_go
 from benchbench.tasks.speed import own_peak_rss
 from benchbench.training.weights import load_weights
 
@@ -54,7 +56,8 @@ def peak_alone(asked: Asked) -> float:
         asked: The model.
 
     Returns:
-        MiB, weights included and the interpreter with its libraries not.
+        MiB; the weights that answer are included, those that are only trained with and the interpreter with its
+        libraries are not.
 
     Raises:
         MetricFailed: This system keeps no such count, or the child failed.
@@ -91,12 +94,21 @@ def main() -> int:
     asked = Asked(**json.load(sys.stdin))
     before = _resident()
     model = _made(asked)
+    let_go(model, lambda own: _answer(own, asked))
     gc.collect()
+    _give_back()
     _REFS.write_text(PEAK_ANEW)
     with torch.inference_mode():
         _answer(model, asked)
     print(json.dumps({"mib": (own_peak_rss() - before) / 2**20}), flush=True)
     return 0
+
+
+def _give_back() -> None:
+    """What was freed goes back to the system, where the C library can be asked (glibc keeps it else)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _made(asked: Asked) -> nn.Module:
