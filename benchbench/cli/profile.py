@@ -56,7 +56,6 @@ def profile(
     Each variant is scored as `benchbench run --variant` does and measured afterwards: two records. The same call again
     on the same machine answers from them; another --out measures anew.
     """
-    from benchbench.cli.console import console, say, show
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import show_record
     from benchbench.core.device import resolve_device
@@ -66,20 +65,27 @@ def profile(
     from benchbench.runner.profile import ProfileOptions
     from benchbench.runner.spec import CellSpec
     from benchbench.verbs.outputs import checked_outputs, to_stdout
-    from benchbench.verbs.profile import profiled, rows_of
-    from benchbench.views.pareto import pareto, pareto_notes, pareto_plot, pareto_table
+    from benchbench.verbs.profile import profiled
+    from benchbench.views.pareto import pareto, pareto_plot
 
     path = checked_outputs({"--plot": plot})["--plot"]
     spec = CellSpec.of(dataset=dataset, **asked)
     runtime = Runtime(resolve_device(device), None, RichProgress())
-    done = profiled(spec, variant, ProfileOptions(most_batch, time_to), out, runtime)
-    rows = rows_of(done)
-    if path is not None:
-        atomic_write(path, pareto_plot(pareto(rows)))
-    if to_stdout({"--plot": path}):
-        return
-    for own in done:
-        show_record(own.profile.path, load_results(own.profile.path), own.profile.cached)
+    ended = profiled(spec, variant, ProfileOptions(most_batch, time_to), out, runtime)
+    if ended.done and not to_stdout({"--plot": path}):
+        for own in ended.done:
+            show_record(own.profile.path, load_results(own.profile.path), own.profile.cached)
+        _show_table(ended.rows)
+    if path is not None and ended.done:
+        atomic_write(path, pareto_plot(pareto(ended.rows)))
+    ended.tell_failures()
+
+
+def _show_table(rows: Any) -> None:
+    """Speed beside quality, where there are both."""
+    from benchbench.cli.console import console, say, show
+    from benchbench.views.pareto import pareto, pareto_notes, pareto_table
+
     try:
         table = pareto(rows)
     except InputError as error:

@@ -183,7 +183,7 @@ def _training(plan: Plan, device: torch.device) -> Iterator[Measurement]:
     """Of a fresh copy by its recipe; a model that was changed after its training is trained like the one it was."""
     changed = [own for own in plan.techniques if not own.before_training and not own.settings()]
     fresh = plan.build().to(device)
-    if changed or plan.weights is not None or not isinstance(fresh, Trainable):
+    if changed or not isinstance(fresh, Trainable):
         return
     plan.task.introduce(fresh, plan.dataset)
     data, config = plan.task.training_data(fresh, plan.dataset), plan.recipe.training

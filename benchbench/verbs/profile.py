@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +101,7 @@ def profile(
 
     Raises:
         InputError: The request cannot be carried out; nothing was done.
-        CellFailed: A variant could not be carried out; the others were.
+        CellFailed: A variant could not be carried out; the others were, and have their records and the plot.
 
     >>> frame = benchbench.profile("dcgan", "digits", variant="fused,int8")  # doctest: +SKIP
     """
@@ -124,26 +125,40 @@ def profile(
         task_options=task_options,
     )
     how = ProfileOptions(most_batch, time_to)
-    done = profiled(spec, variant, how, as_path(out), Runtime(resolve_device(device), None, progress))
-    frame = rows_of(done)
-    if path is not None:
-        atomic_write(path, pareto_plot(pareto(frame)))
-    return frame
+    ended = profiled(spec, variant, how, as_path(out), Runtime(resolve_device(device), None, progress))
+    if path is not None and ended.done:
+        atomic_write(path, pareto_plot(pareto(ended.rows)))
+    ended.tell_failures()
+    return ended.rows
 
 
-def rows_of(done: Sequence[Profiled]) -> pd.DataFrame:
-    """The rows of all records, cells before profiles."""
-    paths = [own.cell.path for own in done] + [own.profile.path for own in done]
-    return pd.concat([load_results(path) for path in paths], ignore_index=True)
+@dataclass(frozen=True)
+class Ended:
+    """The variants that were carried out, and why others were not."""
+
+    done: list[Profiled]
+    failures: list[str]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Of all records, cells before profiles; of at least one variant."""
+        paths = [own.cell.path for own in self.done] + [own.profile.path for own in self.done]
+        return pd.concat([load_results(path) for path in paths], ignore_index=True)
+
+    def tell_failures(self) -> None:
+        """Raises `CellFailed` where there are any."""
+        if self.failures:
+            n = len(self.failures) + len(self.done)
+            raise CellFailed(f"{len(self.failures)} of {n} variants failed. " + "; ".join(self.failures))
 
 
 def profiled(
     spec: CellSpec, variants: str | Sequence[str], options: ProfileOptions, out: Path, runtime: Runtime
-) -> list[Profiled]:
-    """What `profile` and the command do: the model as it is, and each variant.
+) -> Ended:
+    """What `profile` and the command do: the model as it is, and each variant. One that fails stops no other.
 
     Everything that can be refused is refused before anything is trained; of "all" what the model cannot have is told
-    and left out. Raises as `profile`.
+    and left out. Raises `InputError` as `profile`.
     """
     with default_float32():
         settle_in(runtime.progress)
@@ -160,9 +175,7 @@ def profiled(
             except (CellFailed, InputError) as error:
                 failures.append(f"{variant or 'the model as it is'}: {error}")
                 runtime.progress.note(failures[-1])
-    if failures:
-        raise CellFailed(f"{len(failures)} of {len(plans)} variants failed. " + "; ".join(failures))
-    return done
+    return Ended(done, failures)
 
 
 def _plans(spec: CellSpec, variants: str | Sequence[str], desk: Desk) -> list[tuple[str, Plan]]:

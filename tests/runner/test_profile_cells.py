@@ -8,9 +8,12 @@ from unittest import mock
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from noted import Notes
 
 import benchbench
+import benchbench.verbs.profile as verb
+from benchbench.cli import cli
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_results, load_runs
@@ -138,17 +141,22 @@ def test_how_a_profile_is_made_has_bounds(options: dict[str, Any]) -> None:
         ProfileOptions(**options)
 
 
+QUICK = mock.patch.multiple(
+    "benchbench.runner.profile",
+    LATENCIES=3,
+    peak_alone=lambda asked: 3.0,
+    product_rate=lambda device, precision: 1e9,
+    copy_rate=lambda device: 2e9,
+)
+"""What takes seconds is answered at once."""
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     """A DCGAN of two steps, folded and in 8 bits; what takes seconds is answered at once."""
     root = tmp_path_factory.mktemp("profiled")
-    quick = {
-        "peak_alone": lambda asked: 3.0,
-        "product_rate": lambda device, precision: 1e9,
-        "copy_rate": lambda device: 2e9,
-    }
     with (
-        mock.patch.multiple("benchbench.runner.profile", LATENCIES=3, **quick),
+        QUICK,
         mock.patch("benchbench.tasks.profiling.training_rate.STEPS", 3),
     ):
         frame = benchbench.profile(
@@ -243,17 +251,46 @@ def test_a_profile_is_answered_from_its_record(measured: tuple[Path, pd.DataFram
 
 @pytest.mark.costly
 def test_a_variant_that_fails_stops_no_other(tmp_path: Path) -> None:
-    """The model as it is was carried out; the error names the variant."""
+    """In Python and on the command line: those that were carried out have their records, table and plane, and the error
+    names the one that was not."""
+    true = verb.profile_cell
 
-    def broken(plan: Plan, *given: object) -> None:
-        raise CellFailed("the weights are gone")
+    def broken(plan: Plan, *given: Any) -> Any:
+        if plan.variant.endswith("channels-last"):
+            raise CellFailed("the weights are gone")
+        return true(plan, *given)
 
-    with (
-        mock.patch("benchbench.verbs.profile.profile_cell", broken),
-        pytest.raises(CellFailed, match=r"1 of 1 variants failed. the model as it is: the weights are gone"),
-    ):
-        benchbench.profile(
-            "noise", samples=8, metrics=["swd"], device="cpu", out=tmp_path, plot=tmp_path / "x.svg"
+    named = r"1 of 2 variants failed. channels-last: the weights are gone"
+    asked = ["--model=dcgan", "--variant=channels-last", "--metrics=fd", "--extractor=cnn:digits"]
+    asked += ["--samples=16", "--most-batch=1", "--device=cpu", f"--out={tmp_path / 'runs'}"]
+    asked += [f"--set={name}={value}" for name, value in DCGAN["overrides"].items()]
+    with QUICK, mock.patch("benchbench.verbs.profile.profile_cell", broken):
+        with pytest.raises(CellFailed, match=named):
+            benchbench.profile(
+                "dcgan",
+                variant="channels-last",
+                most_batch=1,
+                device="cpu",
+                out=tmp_path / "runs",
+                plot=tmp_path / "x.svg",
+                **DCGAN,
+            )
+        assert load_results(tmp_path / "runs")["cell"].nunique() == 3
+        assert (tmp_path / "x.svg").exists()
+        told = CliRunner().invoke(cli, ["profile", *asked])
+    assert isinstance(told.exception, CellFailed)
+    assert "front" in told.output
+    assert "the weights are gone" in str(told.exception)
+
+
+@pytest.mark.costly
+def test_a_published_model_is_profiled_with_its_training(tmp_path: Path) -> None:
+    """How fast it is trained is measured on fresh weights, so it is asked of loaded ones too."""
+    asked = {name: value for name, value in DCGAN.items() if name != "overrides"}
+    with QUICK:
+        frame = benchbench.profile(
+            "dcgan", "digits", pretrained=True, most_batch=1, device="cpu", out=tmp_path, **asked
         )
-    assert load_results(tmp_path)["cell"].nunique() == 1
-    assert not (tmp_path / "x.svg").exists()
+    own = frame[(frame["task"] == "profile") & (frame["metric"] == "training_rate")]
+    assert (own["value"] > 0).all()
+    assert len(own) == 1
