@@ -71,7 +71,8 @@ def profile_cell(plan: Plan, options: ProfileOptions, store: Store, runtime: Run
     """Measure the model of a plan, or answer from the record of this machine.
 
     Args:
-        plan: Of the cell whose weights are used; they are trained where they are not there.
+        plan: Of the cell whose weights are used; they are trained where they are not there. `refuse_others` lets it
+            pass.
         options: How.
         store: Where the record goes, and where trained weights are looked for.
         runtime: Where, and who is told.
@@ -80,7 +81,6 @@ def profile_cell(plan: Plan, options: ProfileOptions, store: Store, runtime: Run
         Where the record is.
 
     Raises:
-        InputError: The model neither draws images nor names classes.
         CellFailed: Training cannot go on.
     """
 
@@ -88,6 +88,15 @@ def profile_cell(plan: Plan, options: ProfileOptions, store: Store, runtime: Run
         return _measured(own, options, prepared, runtime)
 
     return run_cell(_planned(plan, options, runtime), store, runtime, work)
+
+
+def refuse_others(plan: Plan) -> None:
+    """`InputError` for a model that neither draws images nor names classes, before it is trained."""
+    if not isinstance(plan.build(), Generator | Classifier):
+        raise InputError(
+            f"a profile is of models that draw images or name classes, and {plan.kept_as} does neither; its rates are "
+            "among the rows of benchbench run"
+        )
 
 
 def _planned(plan: Plan, options: ProfileOptions, runtime: Runtime) -> Plan:
@@ -146,13 +155,11 @@ _CUDA, _ALONE = "peak_memory_cuda", "peak_memory_alone"
 
 
 def maker(plan: Plan, model: nn.Module, device: torch.device) -> Callable[[int], object]:
-    """What makes so many answers: images from nothing, or the classes of training images."""
+    """What makes so many answers of a model that `refuse_others` lets pass: images from nothing, or the classes of
+    training images."""
     if isinstance(model, Generator):
         return lambda n: model.sample(n, ImageRng(plan.seed, range(n), device))
-    if not isinstance(model, Classifier):
-        raise InputError(
-            f"a profile is of models that draw images or name classes, and {plan.kept_as} does neither"
-        )
+    assert isinstance(model, Classifier)
     train = one(plan.dataset).train
     return lambda n: model.classify(take(train.images, torch.arange(n) % len(train)).to(device))
 

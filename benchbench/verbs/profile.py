@@ -27,7 +27,7 @@ from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.failures import failing_alone
 from benchbench.runner.plan import Desk, Plan, make_plans
-from benchbench.runner.profile import ProfileOptions, profile_cell
+from benchbench.runner.profile import ProfileOptions, profile_cell, refuse_others
 from benchbench.runner.spec import CellSpec
 from benchbench.verbs.outputs import checked_outputs
 from benchbench.views.pareto import pareto, pareto_plot
@@ -189,6 +189,7 @@ def _plans(spec: CellSpec, variants: str | Sequence[str], desk: Desk) -> list[tu
         asked = spec.model_copy(update={"variant": variant})
         try:
             (plan,) = make_plans(asked, [spec.seed], desk)
+            refuse_others(plan)
         except InputError as error:
             if variant in named or not variant:
                 raise

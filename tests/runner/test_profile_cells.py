@@ -110,9 +110,14 @@ def test_what_is_trained_anew_has_no_published_weights(desk: Desk) -> None:
 
 @pytest.mark.costly
 def test_models_that_neither_draw_nor_classify_have_no_variants(desk: Desk) -> None:
-    """A restorer is told so in a sentence."""
+    """A restorer is told so in a sentence, and that it has no profile, before it is trained."""
+    asked: dict[str, Any] = {"dataset": "photographs", "overrides": {}, "extractors": None, "samples": None}
     with pytest.raises(InputError, match="variants are for models that draw images or name classes"):
-        planned(desk, "int8", "srcnn", dataset="photographs", overrides={}, extractors=None, samples=None)
+        planned(desk, "int8", "srcnn", **asked)
+    with pytest.raises(
+        InputError, match="a profile is of models that draw images or name classes, and srcnn"
+    ):
+        _plans(CellSpec.of(model="srcnn", dataset="photographs", metrics=["standard"]), "", desk)
 
 
 @pytest.mark.costly
