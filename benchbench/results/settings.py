@@ -18,7 +18,8 @@ from typing import Any
 
 from benchbench.results.record import COLUMNS
 
-FACTS = ("code", "weights", "pretrained", "images", "source", "technique")
+TECHNIQUE = "technique"
+FACTS = ("code", "weights", "pretrained", "images", "source", TECHNIQUE)
 """What labels and `settings` say beside settings: identities of code, weights and images, where those come from, and
 what was done to the model."""
 _TAKEN = {*COLUMNS, *FACTS}
