@@ -191,11 +191,15 @@ def read_by(
 ) -> tuple[Moments, Estimate, int, int]:
     """Moments of what a variant says of the images, its best rate with the batch, and the bytes of its weights."""
     some = images[:CALIBRATION].to(device)
+
+    def show(own: Any) -> object:
+        return own.classify(some)
+
     with full_float32():
-        model: Any = accelerated(plain, techniques_of(variant), lambda own: own.classify(some), device)
+        model: Any = accelerated(plain, techniques_of(variant), show, device)
         found = Moments.of(torch.cat([features(model, part, device) for part in images.split(CALIBRATION)]))
         curve = batch_curve(lambda n: model.classify(images[:n].to(device)), device, most)
-    size = stored_bytes(model, lambda own: own.classify(some))
+    size = stored_bytes(model, show)
     return found, curve.rates[curve.best], curve.best, size
 
 

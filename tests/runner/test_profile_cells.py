@@ -22,6 +22,7 @@ from benchbench.runner.profile import ProfileOptions
 from benchbench.runner.spec import CellSpec
 from benchbench.verbs.profile import _plans
 from benchbench.views.board import boards
+from benchbench.views.pareto import pareto
 
 DCGAN: dict[str, Any] = {
     "overrides": {"width": 4, "latent": 4, "steps": 2, "batch_size": 8},
@@ -230,6 +231,19 @@ def test_boards_show_variants_beside_their_model_and_never_as_it(measured: tuple
     assert len(names) == 3
     assert {name.rsplit(",", 1)[-1] for name in names} >= {"fused", "int8"}
     assert all(run.n_seeds == 1 for run in quality.runs)
+
+
+@pytest.mark.costly
+def test_the_benchmark_names_the_load_under_its_table(measured: tuple[Path, pd.DataFrame]) -> None:
+    """A line a variant, and the median and the highest of what profiles measured of others."""
+    import variants
+
+    _, frame = measured
+    lines = variants.markdown(pareto(frame)).splitlines()
+    named = sorted(line.split(" | ")[0] for line in lines[2:5])
+    assert [name.rpartition(",")[2] for name in named] == ["width=4", "fused", "int8"]
+    busy = frame[(frame["metric"] == "machine_busy") & (frame["task"] == "profile")]["value"]
+    assert f"kept {busy.median():.2f} cores busy (at most {busy.max():.2f})" in variants.load_of(frame)
 
 
 @pytest.mark.costly
