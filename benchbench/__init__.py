@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.load import load_results
     from benchbench.verbs.merge import merge
     from benchbench.verbs.migrate import migrate
+    from benchbench.verbs.profile import profile
     from benchbench.verbs.report import report
     from benchbench.verbs.stats import stats
     from benchbench.verbs.suite import suite
@@ -61,6 +62,7 @@ __all__ = [
     "plan",
     "plot",
     "prdc",
+    "profile",
     "psnr",
     "ranks",
     "report",
@@ -95,6 +97,7 @@ _LAZY = {
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",
+    "profile": "benchbench.verbs.profile",
     "psnr": "benchbench.metrics.pairs.paired",
     "ranks": "benchbench.core.processes",
     "report": "benchbench.verbs.report",

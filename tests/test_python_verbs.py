@@ -31,6 +31,7 @@ ONLY_THERE = {
         *SHORT,
     },  # seeds is a list, a generator a model, the others are overrides and options
     "evaluate": {*SHORT},  # task_options has them
+    "profile": {*SHORT},
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
     "leaderboard": {"cite"},  # format="bibtex"
     "diff": {"format_"},  # returned as values

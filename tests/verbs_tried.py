@@ -20,6 +20,7 @@ VERBS = {
     "init": ["init", "project"],
     "evaluate": ["evaluate", "images", "--reference", "images", "--metrics", "mse"],
     "stats": ["stats", "digits", "--out", "digits.npz"],
+    "profile": ["profile", "--model", "noise", "--samples", "16", "--metrics", "swd", "--most-batch", "1"],
     "suite": ["suite", "suite.toml", "--dry-run"],
     "compare": ["compare", "model=noise", "model=real"],
     "compare --plan": ["compare", "model=vae", "--plan", "--results", PUBLISHED],

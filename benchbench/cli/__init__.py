@@ -29,6 +29,7 @@ from benchbench.cli.merge import merge
 from benchbench.cli.migrate import migrate
 from benchbench.cli.notes import notes
 from benchbench.cli.plot import plot
+from benchbench.cli.profile import profile
 from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
@@ -93,6 +94,7 @@ for verb in (
     run,
     init,
     suite,
+    profile,
     evaluate,
     stats,
     leaderboard,

@@ -8,9 +8,11 @@ from benchbench.cli.console import console
 
 
 @click.command("list", short_help="Names of models, datasets, metrics, networks, tasks.")
-@click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks", "sinks"]))
+@click.argument(
+    "what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks", "sinks", "variants"])
+)
 def list_things(what: str) -> None:
-    """List what there is: models, datasets, metrics, extractors, tasks or sinks."""
+    """List what there is: models, datasets, metrics, extractors, tasks, sinks or variants."""
     from typing import cast
 
     from benchbench.verbs.listing import Kind

@@ -90,7 +90,7 @@ class Registry:
     """The things of one kind.
 
     Args:
-        kind: "model", "dataset", "metric", "extractor", "task" or "sink"; its entry-point group is
+        kind: "model", "dataset", "metric", "extractor", "task", "sink" or "variant"; its entry-point group is
             `benchbench.<kind>s`.
     """
 
@@ -436,4 +436,5 @@ METRICS = Registry("metric")
 EXTRACTORS = FamilyRegistry("extractor")
 TASKS = Registry("task")
 SINKS = Registry("sink")
-ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS, SINKS)
+VARIANTS = Registry("variant")
+ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS, SINKS, VARIANTS)

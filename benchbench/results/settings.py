@@ -18,8 +18,10 @@ from typing import Any
 
 from benchbench.results.record import COLUMNS
 
-FACTS = ("code", "weights", "pretrained", "images", "source")
-"""What labels and `settings` say beside settings: identities of code, weights and images, and where those come from."""
+TECHNIQUE = "technique"
+FACTS = ("code", "weights", "pretrained", "images", "source", TECHNIQUE)
+"""What labels and `settings` say beside settings: identities of code, weights and images, where those come from, and
+what was done to the model."""
 _TAKEN = {*COLUMNS, *FACTS}
 
 

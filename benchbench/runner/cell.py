@@ -6,6 +6,8 @@ The cell's folder appears whole or not at all.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +25,9 @@ from benchbench.runner.logged import export_line, logged, tell_record
 from benchbench.runner.pictures import write_pictures
 from benchbench.runner.plan import Plan
 from benchbench.runner.rows import rows_of, training_numbers
-from benchbench.runner.trained import prepare, write_training
+from benchbench.runner.trained import Prepared, prepare, write_training
 from benchbench.sinks.feed import Feed
+from benchbench.tasks.base import TaskResult
 
 
 class CellOutcome(NamedTuple):
@@ -34,7 +37,20 @@ class CellOutcome(NamedTuple):
     cached: bool
 
 
-def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
+Work = Callable[[Plan, Prepared, Runtime], TaskResult]
+"""What is done with a model that is there."""
+
+
+def asked_and_scored(plan: Plan, prepared: Prepared, runtime: Runtime) -> TaskResult:
+    """The model asked as its task does, and what the training says of itself."""
+    with full_float32():
+        asked = plan.accelerated(prepared.model, runtime.device)
+        found = plan.task.run(asked, plan.dataset, plan.request, runtime)
+    trained = training_numbers(prepared.training, plan.recipe.training.batch_size)
+    return replace(found, numbers=[*found.numbers, *trained])
+
+
+def run_cell(plan: Plan, store: Store, runtime: Runtime, work: Work = asked_and_scored) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
     progress, comm = runtime.progress, runtime.comm
     finished = comm.first(lambda: store.find(plan.dataset.name, plan.kept_as, plan.key))
@@ -51,10 +67,10 @@ def run_cell(plan: Plan, store: Store, runtime: Runtime) -> CellOutcome:
             )
         return CellOutcome(finished, cached=True)
     with logged(plan, store, runtime) as feed:
-        return _carried_out(plan, store, runtime, feed)
+        return _carried_out(plan, store, runtime, feed, work)
 
 
-def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> CellOutcome:
+def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed, work: Work) -> CellOutcome:
     """Of a cell that is not there yet."""
     device, comm = runtime.device, runtime.comm
     model_name, dataset_name = plan.kept_as, plan.dataset.name
@@ -66,13 +82,12 @@ def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Cell
     model, training, _ = prepared
     trained = time.perf_counter()
     try:
-        with full_float32():
-            found = plan.task.run(model, plan.dataset, plan.request, runtime)
+        found = work(plan, prepared, runtime)
     except KeyboardInterrupt:
         if training is not None:
             runtime.progress.note("interrupted: the training is kept; the same command goes on from its end")
         raise
-    rows = rows_of(plan, [*found.numbers, *training_numbers(training, plan.recipe.training.batch_size)])
+    rows = rows_of(plan, found.numbers)
 
     taken = Seconds(training=round(trained - start, 3), evaluation=round(time.perf_counter() - trained, 3))
 

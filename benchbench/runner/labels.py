@@ -75,11 +75,12 @@ def settings(
     *,
     trained: bool,
     weights_sha256: str | None,
+    technique: str = "",
 ) -> dict[str, str | None]:
     """All that tells two recipes apart, flat, for `settings` of run.json.
 
-    config, sampling: the hyper-parameters and how images are drawn, JSON-able, defaults included. The rest as in
-    `variant`.
+    config, sampling: the hyper-parameters and how images are drawn, JSON-able, defaults included. technique: what was
+    done to the model; "" for nothing. The rest as in `variant`.
     """
     hyper = training.hyper()
     if hyper.get("on_collapse") == "warn":
@@ -89,6 +90,7 @@ def settings(
     return {
         "code": code_hash[:8],
         "weights": weights,
+        **({"technique": technique} if technique else {}),
         **typed["model"],
         **typed["sampling"],
         **(typed["training"] if trained else {}),

@@ -6,6 +6,7 @@ which its record is stored. Runtime knobs (device, batch sizes) are not part of 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +26,15 @@ from benchbench.data.sources.spec import dataset_name
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, Outcome, is_named, select_metrics
-from benchbench.models.build import build_model, configure_sampling
+from benchbench.models.build import build_model, configure_sampling, sampling_class
 from benchbench.models.identity import code_hash
+from benchbench.models.variants.technique import (
+    Technique,
+    accelerated,
+    rebuilt,
+    techniques_of,
+    written,
+)
 from benchbench.results.key import cell_key
 from benchbench.runner.extractors import (
     DEFAULT_EXTRACTOR,
@@ -43,6 +51,7 @@ from benchbench.runner.extractors import (
 from benchbench.runner.failures import failing_alone
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_watcher, describe_panel
+from benchbench.runner.shown import CALIBRATION, FEW, showing
 from benchbench.runner.spec import CellSpec
 from benchbench.tasks.base import Request, Task, TaskData
 from benchbench.tasks.choose import Shelf, load_for, tasks_of
@@ -62,7 +71,7 @@ class Plan:
         config: The hyper-parameters as the model's `Config`.
         sampling: The settings of drawing as the model's `Sampling`.
         name: What its owner calls it; None for the model's own name.
-        variant: What was set away from the shipped recipe; "" under a name.
+        variant: What was set away from the shipped recipe, "" under a name; and the techniques, under a name too.
         settings: All that tells two recipes apart.
         task: What the model is asked to do with the dataset.
         dataset: The data, loaded.
@@ -77,6 +86,7 @@ class Plan:
         weights: Where weights are loaded from; None where the model is trained.
         weights_sha256: sha256 (hex) of that file.
         allow_pickle: Whether that file may run code.
+        techniques: What makes the model smaller or faster, before it is trained or afterwards.
         identity: What the weights come from, JSON-able.
         training_key: The digest of `identity`.
         key: Names the whole cell; its record is stored under it.
@@ -102,6 +112,7 @@ class Plan:
     weights: Path | None
     weights_sha256: str | None
     allow_pickle: bool
+    techniques: tuple[Technique, ...]
     identity: dict[str, Any]
     training_key: str
     key: str
@@ -139,17 +150,47 @@ class Plan:
         """The model, freshly initialised from the seed."""
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            return build_model(self.recipe.model, self.recipe.hyper, self.dataset.spec, self.recipe.sampling)
+            return _built(self.recipe, self.dataset, self.techniques)
+
+    def accelerated(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """The trained model as it is scored.
+
+        Args:
+            model: On `device`.
+            device: Where it computes.
+
+        Returns:
+            A copy with the techniques; the model itself where there are none.
+
+        Raises:
+            InputError: The device or the weights do not allow a technique.
+        """
+        if not self.techniques:
+            return model
+        show = showing(self.recipe.model, model, self.dataset, CALIBRATION, device)
+        return accelerated(model, self.techniques, show, device)
+
+
+def _built(recipe: Recipe, data: TaskData, techniques: Sequence[Technique]) -> nn.Module:
+    """The model of a recipe on the CPU, its layers as techniques have them."""
+    model = build_model(recipe.model, recipe.hyper, data.spec, recipe.sampling)
+    if any(own.before_training for own in techniques):
+        rebuilt(model, techniques, showing(recipe.model, model, data, FEW, _CPU), _CPU)
+    return model
+
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A request with what it means before any image is read: the recipe, and where weights come from."""
+    """A request with what it means before any image is read: the recipe, where weights come from, and techniques."""
 
     spec: CellSpec
     recipe: Recipe
     weights: Path | None
     weights_sha256: str | None = None
+    techniques: tuple[Technique, ...] = ()
 
 
 class Desk:
@@ -169,12 +210,18 @@ def resolve(spec: CellSpec) -> Resolved:
     """What can be said and refused of a request without reading an image or loading a network."""
     checked_name(spec.name)
     dataset = dataset_name(spec.dataset)
-    recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=spec.overrides)
+    techniques = techniques_of(spec.variant)
+    overrides = _with_settings(spec.model, spec.overrides, techniques)
+    recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=overrides)
     tasks = tasks_of(spec.model, spec.task, spec.task_options)
     if spec.samples is not None and spec.samples < getattr(tasks[0], "fewest", 2):
         raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
     weights = spec.weights
     if spec.pretrained:
+        if anew := [own.name for own in techniques if own.before_training]:
+            raise InputError(
+                f"{anew[0]} is trained anew, and nobody published such weights; leave --pretrained out"
+            )
         if weights is not None:
             raise InputError(
                 "--pretrained and --weights both say where the weights come from; give one of them"
@@ -194,7 +241,28 @@ def resolve(spec: CellSpec) -> Resolved:
         SINKS.make(sink)  # what it needs is installed
     spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
-    return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights))
+    return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights), techniques)
+
+
+def _with_settings(
+    model: str, overrides: Mapping[str, Any], techniques: Sequence[Technique]
+) -> dict[str, Any]:
+    """The settings that were asked for and those that techniques stand for; `InputError` for one that both name, and
+    for one that the model does not have."""
+    whole = dict(overrides)
+    for technique in techniques:
+        for name, value in technique.settings().items():
+            group, _, own = name.partition(".")
+            if group == "sampling" and own not in sampling_class(model).model_fields:
+                raise InputError(
+                    f"{technique.text} is for models that draw in {own}, and {model} does not; choose another variant"
+                )
+            if name in overrides:
+                raise InputError(
+                    f"{name} is set, and the variant {technique.text} sets it too; leave one of them out"
+                )
+            whole[name] = value
+    return whole
 
 
 def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
@@ -230,11 +298,12 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
     resolved = resolve(spec)
     spec = resolved.spec
     task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task, spec.task_options)
-    probe = build_model(spec.model, resolved.recipe.hyper, data.spec, resolved.recipe.sampling)
+    probe = _built(resolved.recipe, data, resolved.techniques)
     if not isinstance(config := probe.config, BaseModel):
         raise TypeError(f"the model {spec.model!r} must keep its configuration in `config`")
     trained = isinstance(probe, Trainable) and resolved.weights is None
     _check_start(resolved, probe, data)
+    _check_techniques(resolved, probe, data, desk.runtime.device)
     scoring = _scoring(spec, task, probe, data, desk)
     training, watcher = None, None
     if trained:
@@ -252,6 +321,8 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         "weights_sha256": resolved.weights_sha256 or _held(probe),
         "dataset": _trains_on(task, probe, data) if trained or _fits(probe) else data.fingerprint,
     }
+    if changed := [own for own in resolved.techniques if own.before_training]:
+        identity["techniques"] = specified(changed)
     sampling = configure_sampling(spec.model, resolved.recipe.sampling)
     first = Plan(
         recipe=resolved.recipe,
@@ -266,6 +337,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
             resolved.recipe.training,
             trained=trained,
             weights_sha256=identity["weights_sha256"],
+            technique=written(resolved.techniques),
         ),
         task=task,
         dataset=data,
@@ -280,6 +352,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         weights=resolved.weights,
         weights_sha256=resolved.weights_sha256,
         allow_pickle=spec.allow_pickle,
+        techniques=resolved.techniques,
         identity=identity,
         training_key="",
         key="",
@@ -298,6 +371,8 @@ def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[
         asked["version"] = plan.task.version
     if (scored_on := plan.dataset.fingerprint) != identity["dataset"]:
         asked["scored_on"] = scored_on
+    if techniques := specified(plan.techniques):
+        asked["techniques"] = techniques
     keys = keys_of(
         identity,
         sampling=plan.sampling.model_dump(mode="json"),
@@ -358,12 +433,32 @@ def keys_of(
     return Keys(digest(dict(identity)), cell)
 
 
+def specified(techniques: Sequence[Technique]) -> list[list[str]]:
+    """What a key says of the techniques that change a model: each as it is written, and the identity of its code."""
+    return [[own.text, code_hash(type(own))] for own in techniques if not own.settings()]
+
+
+def _check_techniques(resolved: Resolved, probe: nn.Module, data: TaskData, device: torch.device) -> None:
+    """`InputError` where the model has nothing for a technique: seen on a copy, before anything is trained."""
+    if written(resolved.techniques):
+        name = resolved.spec.model
+        accelerated(
+            copy.deepcopy(probe).to(device),
+            resolved.techniques,
+            showing(name, probe, data, FEW, device),
+            device,
+        )
+
+
 def _label(resolved: Resolved, trained: bool) -> str:
-    """The variant of a cell that its owner gave no name."""
+    """The variant of a cell: what was set, where its owner gave it no name, and what was done to the model. One name
+    does not make the same of a model and what it became."""
+    done = written(resolved.techniques)
     if resolved.spec.name is not None:
-        return ""
+        return done
     sha256, published = resolved.weights_sha256, resolved.spec.pretrained
-    return variant(resolved.recipe, trained=trained, weights_sha256=sha256, published=published)
+    own = variant(resolved.recipe, trained=trained, weights_sha256=sha256, published=published)
+    return ",".join(filter(None, [own, done]))
 
 
 class _Scoring(NamedTuple):

@@ -34,6 +34,7 @@ from benchbench.results.load import Record, rows_of
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import read_manifest
 from benchbench.results.record import Row
+from benchbench.results.settings import TECHNIQUE
 from benchbench.results.store import RUN
 from benchbench.results.touched import damaged
 from benchbench.runner.evaluation import score_images
@@ -196,7 +197,7 @@ def _drawn_anew(
     kept: npt.NDArray[np.uint8] | None,
     runtime: Runtime,
 ) -> _Again:
-    """From the model as the record describes it, with the weights that it keeps."""
+    """From the model as the record describes it, with the weights that it keeps and the techniques that it names."""
     recipe = run.recipe
     if recipe is None or recipe.model is None:
         raise NotScored("its images were made elsewhere, and a record does not keep those")
@@ -227,6 +228,7 @@ def _drawn_anew(
                 size=size,
                 overrides=overrides,
                 weights=weights,
+                variant=str((run.settings or {}).get(TECHNIQUE, "")),
                 metrics=names,
                 extractors=extractors or None,
                 precision=precision,  # type: ignore[arg-type]

@@ -48,6 +48,7 @@ def run(
     name: str | None = None,
     task: str | None = None,
     task_options: Mapping[str, Any] | Sequence[str] = (),
+    variant: str = "",
     sweep: Mapping[str, Sequence[Any]] | Sequence[str] = (),
     log: Sequence[str] | None = None,
     out: Path | str = OUTPUT,
@@ -75,6 +76,7 @@ def run(
         name: What tables call these rows, in place of the model and its variant.
         task: What to ask of a model that can be asked for several things.
         task_options: How to ask, `{"scale": 3}`; as text after `--task-option`.
+        variant: Techniques that make the model smaller or faster, such as "int8" or "fused+bf16".
         sweep: Several values of settings, `{"sampling.steps": [5, 10]}`: one cell each, of two settings every
             combination; as text after `--sweep`. Settings of sampling are swept over the same weights.
         log: Sinks that are told of it as it goes, "tensorboard", "wandb" or "mlflow" (docs/dashboards.md); changes no
@@ -117,6 +119,7 @@ def run(
         name=name,
         task=task,
         task_options=task_options,
+        variant=variant,
         sweep=sweep,
         log=log,
     )

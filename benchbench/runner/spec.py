@@ -132,6 +132,7 @@ class CellSpec(Spec, frozen=True):
         name: What tables call these rows; None for the model and its variant.
         task: What is asked of a model that can be asked for several things; None for the first that takes the data.
         task_options: How it is asked, by the names of the task's own settings.
+        variant: Techniques that make the model smaller or faster, with `+` between; "" for none.
         log: Sinks that are told of it as it goes, likewise; None for none. Changes no number and no key.
     """
 
@@ -167,6 +168,11 @@ class CellSpec(Spec, frozen=True):
         description="What to ask of a model that can be asked for several things; see benchbench list tasks.",
     )
     task_options: TaskSettings = Field(default_factory=dict, description="A setting of the task; repeatable.")
+    variant: str = Field(
+        default="",
+        description="Techniques that make the model smaller or faster, such as int8 or fused+bf16; see "
+        "`benchbench list variants`.",
+    )
     log: Names | None = Field(
         default=None,
         description="Show it live in tensorboard, wandb or mlflow; comma-separated. See benchbench list sinks.",
@@ -315,4 +321,5 @@ class CellOptions(TypedDict, total=False):
     name: str | None
     task: str | None
     task_options: Mapping[str, Any] | Sequence[str]
+    variant: str
     log: Sequence[str] | None

@@ -34,11 +34,11 @@ from benchbench.core.protocols import Generator
 from benchbench.core.scales import Range, Scale
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.metric import Aspect, Estimate
+from benchbench.tasks.profiling.clock import repeated, seconds_of
 
 REPEATS = 5
 LATENCY_REPEATS = 50
-FEWEST = 3  # repeats, of whatever is slow
-BUDGET = 20.0  # seconds that a batch may take, and all repeats together where `FEWEST` of them allow it
+BUDGET = 20.0  # seconds that a batch may take, and all repeats together where the fewest allow it
 SHORTEST = 0.5  # seconds over which other programs are watched: the kernel counts in hundredths
 
 
@@ -104,9 +104,9 @@ def measure_rates(
             make(n)
 
     busy, started = Busy(), time.perf_counter()
-    singles = _times(lambda: sample(1), LATENCY_REPEATS, device)
+    singles = repeated(lambda: sample(1), LATENCY_REPEATS, device, budget=BUDGET)
     n = _batch_in_budget(sample, batch_size, statistics.median(singles), device)
-    rates = [n / seconds for seconds in _times(lambda: sample(n), REPEATS, device)]
+    rates = [n / seconds for seconds in repeated(lambda: sample(n), REPEATS, device, budget=BUDGET)]
     latencies = [1e3 * seconds for seconds in singles]
     while time.perf_counter() - started < SHORTEST:
         sample(batch_size)
@@ -132,7 +132,7 @@ def _batch_in_budget(
     n = 1
     while n < batch_size:
         larger = min(2 * n, batch_size)
-        if _seconds(lambda: sample(larger), device) > BUDGET:  # noqa: B023  called at once
+        if seconds_of(lambda: sample(larger), device) > BUDGET:  # noqa: B023  called at once
             break
         n = larger
     return n
@@ -284,19 +284,3 @@ def own_peak_rss() -> int:
         return int(line.split()[1]) * 1024  # kibibytes, whatever their name
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _times(work: Callable[[], None], repeats: int, device: torch.device) -> list[float]:
-    """So many repeats after a warm-up (allocator, kernels, caches); as many as fit into `BUDGET`, but `FEWEST`."""
-    _seconds(work, device)
-    first = _seconds(work, device)
-    affordable = max(FEWEST, int(BUDGET / first)) if first else repeats
-    return [first, *(_seconds(work, device) for _ in range(min(repeats, affordable) - 1))]
-
-
-def _seconds(work: Callable[[], None], device: torch.device) -> float:
-    synchronize(device)
-    start = time.perf_counter()
-    work()
-    synchronize(device)
-    return time.perf_counter() - start

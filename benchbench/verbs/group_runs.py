@@ -14,6 +14,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.toml import settings_of
 from benchbench.results.select_records import Selection, everything_below
+from benchbench.results.settings import TECHNIQUE
 
 # Of a group what `run` has options for; all else is behind its --set.
 ASKED = ("task", "samples", "size", "metrics", "extractors")
@@ -62,6 +63,8 @@ def asked_of(text: str) -> dict[str, Any]:
 
     >>> asked_of("model=vae,dataset=digits,betas=[0.5,0.9],samples=300")
     {'model': 'vae', 'dataset': 'digits', 'samples': 300, 'overrides': {'betas': [0.5, 0.9]}}
+    >>> asked_of("model=vae,dataset=digits,technique=pruned=0.5")
+    {'model': 'vae', 'dataset': 'digits', 'variant': 'pruned=0.5', 'overrides': {}}
     """
     pairs = _pairs(text)
     said = {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
@@ -78,6 +81,8 @@ def asked_of(text: str) -> dict[str, Any]:
     named = {name: said.pop(name) for name in ("model", "dataset")}
     typed = settings_of([f"{name}={value}" for name, value in said.items()])
     options = {name: typed.pop(name) for name in ASKED if name in typed}
+    if TECHNIQUE in typed:
+        options["variant"] = str(typed.pop(TECHNIQUE))
     return {**named, **options, "overrides": typed}
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from benchbench.core.errors import unknown_name
 from benchbench.core.registry import EXTRACTORS, Registry
 
-Kind = Literal["models", "datasets", "metrics", "extractors", "tasks", "sinks"]
+Kind = Literal["models", "datasets", "metrics", "extractors", "tasks", "sinks", "variants"]
 
 # Images that are no registered dataset, by how they are written.
 _FILES = {
@@ -35,7 +35,7 @@ def list_things(what: Kind) -> pd.DataFrame:
     """List what there is to be named.
 
     Args:
-        what: "models", "datasets", "metrics", "extractors", "tasks" or "sinks".
+        what: "models", "datasets", "metrics", "extractors", "tasks", "sinks" or "variants".
 
     Returns:
         One line a name with `name`, `about` (one sentence) and `source` (the paper or the weights it is from, or "").
@@ -73,6 +73,8 @@ def _said_of(what: Kind, name: str, thing: Any) -> tuple[str, str]:
             f"{own} ({field.description})" for own, field in getattr(options, "model_fields", {}).items()
         ]
         summary += f" --task-option takes {'; '.join(named)}." if named else ""
+    if what == "variants" and thing.takes:
+        summary += f" {name}=… takes {thing.takes}."
     return summary, source if isinstance(source, str) else ""
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from benchbench.core.registry import EXTRACTORS
+from benchbench.tasks.profiling.roofline import computing
 from gpu_sections.child import Bench, SkippedError
 from gpu_sections.networks import LARGE, extractor_on, inputs_of
-from gpu_sections.tools import CPU, computing, device_of, pictures, worst
+from gpu_sections.tools import CPU, device_of, pictures, worst
 
 LIMIT = 1e-3
 

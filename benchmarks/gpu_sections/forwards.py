@@ -14,8 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchbench.features.networks.efficientnet_lite0 import EfficientNetLite0, preprocess
 from benchbench.features.networks.inception_v3 import InceptionV3
+from benchbench.tasks.profiling.roofline import computing
 from gpu_sections.child import SkippedError
-from gpu_sections.tools import computing, pictures, shared_inception
+from gpu_sections.tools import pictures, shared_inception
 
 NAMES = ("inception_v3", "efficientnet_lite0")
 Forward = Callable[[Tensor], Tensor]

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from benchbench.core.device import describe_machine
 from benchbench.features.extractor import Features
 from benchbench.features.frozen import FrozenExtractor, full_float32
+from benchbench.tasks.profiling.roofline import computing
 from gpu_sections.child import Bench, SkippedError
-from gpu_sections.tools import computing, device_of, needs_cuda, peak
+from gpu_sections.tools import device_of, needs_cuda, peak
 
 STEP = 1 + 2.0**-12  # TF32 has 10 bits after the point and rounds this to 1
 SIDE = 1024

@@ -18,10 +18,11 @@ from benchbench.metrics.metric import CaptionEvidence, Evidence, FeatureEvidence
 from benchbench.metrics.pairs.hole import HoleMetric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import build_metric
+from benchbench.tasks.profiling.roofline import computing
 from gpu_sections.carried import stood_in
 from gpu_sections.child import Bench, SkippedError
 from gpu_sections.metric_table import CALLS, CLASSES, Inputs
-from gpu_sections.tools import CPU, computing, device_of, pictures
+from gpu_sections.tools import CPU, device_of, pictures
 
 LIMIT = 1e-6
 NEEDS = {"ndb": 1000, "kd_subsets": 1000}  # images without which a metric has no value

@@ -7,8 +7,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchbench.core.device import resolve_device, synchronize
-from benchbench.features.frozen import full_float32
+from benchbench.tasks.profiling.roofline import product_rate
 from gpu_sections.carried import images_of
 from gpu_sections.child import Bench, SkippedError
 
 CPU = torch.device("cpu")
 WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
-PRECISIONS = {"float32": torch.float32, "TF32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = ("float32", "TF32", "bfloat16")
 
 
 def device_of(bench: Bench) -> torch.device:
@@ -72,22 +71,6 @@ def shared_inception() -> nn.Module:
     return random_inception().eval()
 
 
-@contextmanager
-def computing(precision: str) -> Iterator[None]:
-    """float32 in full, or as TF32, which keeps 10 of 23 bits of each factor; bfloat16 is the networks' own business."""
-    if precision != "TF32":
-        with full_float32():
-            yield
-        return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=True):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def seconds_of(call: Callable[[], object], device: torch.device, *, at_least: float, warm: int = 2) -> float:
     """Median seconds of a call, over at least 3 of them and `at_least` seconds, after `warm` that do not count."""
     for _ in range(warm):
@@ -104,12 +87,7 @@ def seconds_of(call: Callable[[], object], device: torch.device, *, at_least: fl
 
 def peak(device: torch.device, precision: str, small: bool) -> float:
     """Operations a second of a large matrix product at that precision ("float64" as well), the best of 5."""
-    side = 512 if small else 4096 if precision == "float64" else 8192
-    dtype = PRECISIONS.get(precision, torch.float64)
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    with computing(precision):
-        best = min(seconds_of(lambda: a @ b, device, at_least=0.0, warm=1) for _ in range(5))
-    return 2 * side**3 / best
+    return product_rate(device, precision, 512 if small else 4096 if precision == "float64" else 8192)
 
 
 def trace(call: Callable[[], object], device: torch.device) -> list[dict[str, Any]]:

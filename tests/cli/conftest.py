@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -77,11 +78,15 @@ def records(make_row: Callable[..., Row]) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `world` is a copy of: records of two models, images, a gate and a suite."""
-    from benchbench import run
+    from benchbench import profile, run
 
     root = tmp_path_factory.mktemp("origin")
     for model in ("real", "noise"):
         run(model, "digits", samples=16, metrics=["swd"], device="cpu", out=root / "runs")
+    # What takes seconds: a process of its own, large products and copies.
+    quick = {name: lambda *asked: 1e9 for name in ("peak_alone", "product_rate", "copy_rate")}
+    with mock.patch.multiple("benchbench.runner.profile", **quick):
+        profile("noise", samples=16, metrics=["swd"], most_batch=1, device="cpu", out=root / "runs")
     (root / "images").mkdir()
     for i in range(4):
         pixels = np.full((8, 8, 3), 40 * i, np.uint8)

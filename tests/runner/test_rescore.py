@@ -81,6 +81,22 @@ def brighter(samples: Path) -> None:
 
 
 @pytest.mark.costly
+def test_a_variant_is_drawn_anew_as_that_variant(tmp_path: Path) -> None:
+    """By the plain weights that it keeps and the techniques that it names: half of the weights gone moves the distance
+    by more than the tolerance, as a record that hides them shows."""
+    short = {"overrides": {"epochs": 1, "width": 4, "depth": 1, "latent": 2}, "variant": "pruned=0.5"}
+    benchbench.run("vae-mlp", "digits", samples=300, out=tmp_path, **short, **ASKED)
+    found = benchbench.verify(tmp_path, rescore=1, device="cpu")
+    assert (found.exit_code, found.faults) == (0, [])
+    assert found.rescored[0].how == "from 300 images, drawn anew"
+    told = cell(tmp_path) / "run.json"
+    run = json.loads(told.read_text())
+    assert run["settings"].pop("technique") == "pruned=0.5"
+    told.write_text(json.dumps(sealed(run)))
+    assert benchbench.verify(tmp_path, rescore=1, device="cpu").exit_code == 1
+
+
+@pytest.mark.costly
 def test_what_was_written_comes_out_again(stores: Path) -> None:
     """All three: from the samples as they lie and, of the joined store what the first one did not have, from images
     drawn anew by weights and by a control. Which one the lot falls on goes by the seed."""
