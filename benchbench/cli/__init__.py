@@ -18,6 +18,7 @@ from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
+from benchbench.cli.job import job
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
@@ -67,6 +68,7 @@ def cli() -> None:
 for verb in (
     run,
     suite,
+    job,
     evaluate,
     stats,
     compare,

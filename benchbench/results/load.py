@@ -165,6 +165,11 @@ class Failure(BaseModel, extra="ignore", frozen=True, strict=True):
     when: str | None = None
 
 
+def failure_of(cell: Path) -> Failure | None:
+    """Why the cell of that folder failed; None where nothing says that it did."""
+    return _failure(cell / FAILED) if (cell / FAILED).is_file() and not (cell / RUN).exists() else None
+
+
 def _failure(file: Path) -> Failure:
     """Why a cell failed. A file that was cut off or edited loses the reason and no more: that the cell failed, its
     place says, and nothing has to be deleted for that."""
