@@ -15,6 +15,7 @@ since a machine slept for minutes in between, the store keeps the first cell tha
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -36,6 +37,7 @@ BEAT = 10.0
 """Seconds between heartbeats."""
 STALE = 120.0
 """Seconds without one after which the holder on another machine is taken for dead."""
+_ATTEMPTS = 100  # to be faster than others, or to follow leases that lead in a circle
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _MOST = 4096  # bytes that are read of a lease
 
@@ -152,9 +154,9 @@ class Leases:
 
     def _take(self, key: str) -> list[Path]:
         """Make the lease ours. Returns the files of the chain, ours the last."""
-        while True:
+        for attempt in itertools.count():
             chain = self._chain(key)
-            if chain and not self._is_dead(chain[-1]):
+            if chain and (attempt == _ATTEMPTS or not self._is_dead(chain[-1])):
                 raise Taken(key, chain[-1])
             names = [key, *(f"{key}.{holder.token}" for holder in chain)]
             files = [self.folder / name for name in names]
@@ -165,6 +167,7 @@ class Leases:
             if [holder.token for holder in self._chain(key)] == [*(holder.token for holder in chain), token]:
                 return files
             files[-1].unlink(missing_ok=True)
+        raise AssertionError("unreachable")
 
     def _release(self, key: str, files: list[Path]) -> None:
         """Give the lease up, the head of the chain first: what comes after it counts no more then."""
@@ -214,6 +217,9 @@ def _made(file: Path, token: str) -> bool:
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file of that name among them
+        raise cannot_write(file, error) from error
+    try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
