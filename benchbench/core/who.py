@@ -1,4 +1,4 @@
-"""Which process of which machine: names that no other process has, so that what one left behind can be told to be nobody's."""
+"""Which process of which machine: names that no other process has, so that it can be told whose what was left is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def this_machine() -> str:
 
 def born(pid: int) -> int | None:
     """What tells this process from an earlier or later one of its number: when it began, in ticks since the boot or, on
-    systems that do not say, in hundredths of a second of the clock. None where there is no such process, or only what nobody has collected of it."""
+    systems that do not say, in hundredths of a second of the clock. None where there is no such process, or one that
+    has ended and that nobody has collected."""
     if sys.platform == "linux":
         # Not psutil's time: that moves when the clock is set, and a living process would pass for a dead one.
         try:

@@ -96,7 +96,7 @@ class Leases:
 
     @contextmanager
     def held(self, key: str) -> Iterator[None]:
-        """Hold the lease of a cell inside; `Taken` where another process has it, `InputError` where no file can be made.
+        """Hold the lease inside. `Taken` where another process has it; `InputError` where no file can be made.
 
         Take it before looking whether the cell is there: what was not there before may have landed since.
         """

@@ -147,7 +147,7 @@ class Store:
 
     def tidy(self) -> None:
         """Take away what killed processes left: temporary files and folders that no living process owns
-        (`core.files.sweep`), leases of such processes, and the work folders of trainings that a finished cell came from.
+        (`core.files.sweep`), their leases, and the work folders of trainings that a finished cell came from.
 
         Work that is newer than the cell is kept: somebody trains the same anew, with a monitor for instance.
         """
@@ -156,14 +156,8 @@ class Store:
             folder for model in models for folder in model.glob("*/") if not (folder / RUN).exists()
         ]
         self.leases.tidy()
-        for folder in [
-            self.root,
-            self.root / ".work",
-            self.leases.folder,
-            *self.root.glob("[!.]*/"),
-            *models,
-            *unfinished,
-        ]:
+        hidden = [self.root / ".work", self.leases.folder]
+        for folder in [self.root, *hidden, *self.root.glob("[!.]*/"), *models, *unfinished]:
             sweep(folder)
         works = {work.name: work for work in (self.root / ".work").glob("[!.]*/")}
         for work in works.values():

@@ -143,9 +143,9 @@ class Suite(BaseModel, extra="forbid", frozen=True):
 
 @dataclass(frozen=True)
 class SuiteCell:
-    """One cell of a suite. `state`: "taken" where another process carries it out now. `told`: its combination of a sweep, in words. `stored_as`: the dataset's name in the store.
-    `seconds`: what it should take by past records of the store, None where nobody knows. `reason`: of a broken one,
-    which cannot be planned and has no key, why."""
+    """One cell of a suite. `told`: its combination of a sweep, in words. `stored_as`: the dataset's name in the store.
+    `state`: "taken" where another process carries it out now. `seconds`: what it should take by past records of the
+    store, None where nobody knows. `reason`: of a broken one, which cannot be planned and has no key, why."""
 
     spec: CellSpec
     told: str

@@ -52,7 +52,8 @@ def suite(
 
     Returns:
         One line a cell with `model`, `dataset`, `seed`, `key`, `state` ("done"; after a dry run also "begun", "new" or
-        "taken", where another process carries it out now) and `seconds`, what it should take by past records. `load_results(out)` has the numbers.
+        "taken", where another process carries it out now) and `seconds`, what it should take by past records.
+        `load_results(out)` has the numbers.
 
     Raises:
         InputError: The suite cannot be read or carried out; nothing was run.
@@ -84,8 +85,8 @@ def _checked_jobs(jobs: Any) -> int | None:
 def executor_for(
     store: Store, name: str, options: Mapping[str, Any], jobs: int | None, device: str
 ) -> Callable[[], Executor]:
-    """Who will carry cells out, checked now and made when it is called: a cluster is asked for nothing before a suite is
-    planned. Raises as `runner.executors.choose`."""
+    """Who will carry cells out, checked now and made when it is called: a cluster is asked for nothing before a suite
+    is planned. Raises as `runner.executors.choose`."""
     asked = checked_options(name, options)
     here = str(resolve_device(device)) if name == "local" else device
     return lambda: executor_of(asked, jobs=jobs, device=here, logs=store.root / ".logs")

@@ -1,7 +1,7 @@
 """A suite of 24 small cells under every executor: killed, interrupted, twice at once. One cell fails on purpose.
 
-What is expected is what the same suite gives that nobody disturbed: the same numbers to the last bit (one thread adds in
-one order), whoever carries the cells out.
+What is expected is what the same suite gives that nobody disturbed: the same numbers to the last bit (one thread adds
+in one order), whoever carries the cells out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchbench.results.store import Store
 pytestmark = pytest.mark.slow
 
 SUITE = """
-models = ["noise", "real", "vae-mlp"]
+models = ["vae-mlp", "noise", "real"]
 datasets = ["digits"]
 seeds = 8
 [settings]
@@ -35,7 +35,7 @@ samples = 16
 metrics = ["fd"]
 [[override]]
 match = { model = "vae-mlp" }
-set = { steps = 60, batch_size = 32, latent = 4, checkpoint_every = 5 }
+set = { steps = 40, batch_size = 32, latent = 4, checkpoint_every = 5 }
 [[override]]
 match = { model = "vae-mlp", seed = 7 }
 set = { lr = 1e30 }
@@ -158,7 +158,9 @@ def test_three_kills_change_nothing(
     out, env = tmp_path / "out", environment(cache)
     started = command(suite_file, out, executor)
     for n in (3, 9, 16):
-        with subprocess.Popen(started, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            started, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
             until(lambda n=n: finished(out) >= n, process, f"{n} cells are there")  # type: ignore[misc]
             before = finished(out)
             without_children(process, signal.SIGKILL, executor)
@@ -172,8 +174,8 @@ def test_three_kills_change_nothing(
 def test_an_interrupt_leaves_a_clean_state(
     suite_file: Path, cache: Path, whole: Path, tmp_path: Path
 ) -> None:
-    """Ctrl-C in the middle of a training: exit code 130, no process, no lease and no failure is left, the checkpoint is;
-    the same suite goes on to the same table."""
+    """Ctrl-C in the middle of a training: exit code 130, no process, no lease and no failure is left, the checkpoint
+    is; the same suite goes on to the same table."""
     out, env = tmp_path / "out", environment(cache)
     with subprocess.Popen(command(suite_file, out), env=env, stderr=subprocess.DEVNULL) as process:
         until(lambda: bool(list(out.glob(".work/*/checkpoint.pt"))), process, "a checkpoint is there")
@@ -189,14 +191,15 @@ def test_an_interrupt_leaves_a_clean_state(
 def test_two_suites_at_once_do_no_cell_twice(
     suite_file: Path, cache: Path, whole: Path, tmp_path: Path
 ) -> None:
-    """Both end with the same words, each cell was begun by one of them and by no other, the failing one too, and both had
-    a share. (Every process writes down which cells it begins.)"""
+    """Both end with the same words, each cell was begun by one of them and by no other, the failing one too.
+    (Every process writes down which cells it begins.)"""
     (tmp_path / "sitecustomize.py").write_text(COUNTED)
     out, counted = tmp_path / "out", tmp_path / "counted"
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     env = environment(cache, PYTHONPATH=path, COUNTED=str(counted))
     suites = [
-        subprocess.Popen(command(suite_file, out), env=env, stderr=subprocess.PIPE, text=True) for _ in range(2)
+        subprocess.Popen(command(suite_file, out), env=env, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
     ]
     said = [suite.communicate(timeout=PATIENCE)[1] for suite in suites]
     assert [suite.returncode for suite in suites] == [4, 4], said
@@ -209,8 +212,8 @@ def test_two_suites_at_once_do_no_cell_twice(
 
 
 def test_a_job_needs_no_parent(suite_file: Path, cache: Path, whole: Path, tmp_path: Path) -> None:
-    """`benchbench job` of files that a suite left, started by a shell that is gone at once: the record of one appears, and
-    why the other failed, both as they were."""
+    """`benchbench job` of files that a suite left, started by a shell that is gone at once: the record of one appears,
+    and why the other failed, both as they were."""
     wanted = {}
     for file in (whole / ".logs").glob("*.json"):
         job = json.loads(file.read_text())

@@ -1,13 +1,13 @@
 """A process that has imported torch once and forks a child for every cell.
 
 A fresh interpreter takes seconds until it has imported everything; a fork takes hundredths of a second. `main` is that
-process, `ForkServer` its client: lines of JSON on its standard input ask for a child or for the end of one, lines on its
-standard output say which child has ended and how.
+process, `ForkServer` its client: lines of JSON on its standard input ask for a child or for the end of one, lines on
+its standard output say which child has ended and how.
 
 Isolation: a child is a process of its own. What it changes (memory, random generators, threads, files open, the working
 directory, modules) is gone with it, a crash is its own, and the server never carries a cell out. What children share is
-what the server had before: imported modules, and read-only the data and networks of the cells before, as far as all code
-in them is ours. Somebody else's code runs in children only.
+what the server had before: imported modules, and read-only the data and networks of the cells before, as far as all
+code in them is ours. Somebody else's code runs in children only.
 
 Nothing may have used several threads of torch before a fork: the pool of OpenMP does not survive one, and a child that
 needs it hangs. So the server has one thread, and children as many as a fresh interpreter would have.

@@ -152,8 +152,8 @@ def _carried_out(job: JobSpec, desk: Desk | None) -> None:
         [plan] = make_plans(job.spec, [job.spec.seed], desk)
         if plan.key != job.key:
             raise InputError(
-                f"it was planned as the cell {job.key} and is {plan.key} here: the data, benchbench or what else the cell "
-                "depends on were changed meanwhile or are others on this machine; plan the suite again"
+                f"it was planned as the cell {job.key} and is {plan.key} here: the data, benchbench or what else "
+                "the cell depends on were changed meanwhile or are others on this machine; plan the suite again"
             )
         with failing_alone(plan.made_of):
             run_cell(plan, Store(job.out), runtime, wait=False)

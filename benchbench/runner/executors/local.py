@@ -63,8 +63,8 @@ class Local:
         return found
 
     def end(self) -> None:
-        """Ask every child to end (SIGTERM); kill those that have not ended within a minute, and all at once where somebody
-        interrupts again."""
+        """Ask every child to end (SIGTERM); kill those that have not ended within a minute, and all at once where
+        somebody interrupts again."""
         deadline = time.monotonic() + GRACE
         try:
             if self._alive:

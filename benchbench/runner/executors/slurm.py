@@ -1,7 +1,7 @@
 """Cells as jobs of Slurm, by submitit.
 
-Jobs wait in Slurm's queue, do not need whoever submitted them, and are requeued by submitit when their time is over: the
-cell is asked to end shortly before, writes a checkpoint, and goes on from it.
+Jobs wait in Slurm's queue, do not need whoever submitted them, and are requeued by submitit when their time is over:
+the cell is asked to end shortly before, writes a checkpoint, and goes on from it.
 """
 
 from __future__ import annotations
