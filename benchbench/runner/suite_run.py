@@ -128,7 +128,9 @@ class _Run:
         if outcome.status == "taken":
             self.taken[outcome.job] = time.monotonic(), self._failed_at(cell)
             return
-        if reason is None and self.store.find(cell.stored_as, cell.kept_as, cell.key) is None:
+        if self.store.find(cell.stored_as, cell.kept_as, cell.key) is not None:
+            reason = None  # however its process ended
+        elif reason is None:
             reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
         if reason is not None and not outcome.said:
             facts = {"seed": cell.seed, "reason": reason, "when": utc_now()}

@@ -157,7 +157,7 @@ def test_many_at_once_and_never_two(tmp_path: Path, dead: bool) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[1]", b'{"token": "../../x"}', 
+    [b"", b"{", b"[1]", b'{"token": "../../x"}',
      b'{"pid": 1e999, "since": -Infinity, "born": [], "host": 3}', b"[" * 4000],
 )  # fmt: skip
 def test_a_lease_that_was_cut_off_or_edited(tmp_path: Path, content: bytes) -> None:

@@ -65,7 +65,8 @@ else:
 
 
 def environment(cache: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "BENCHBENCH_CACHE": str(cache), **more}
+    own = {"OMP_NUM_THREADS": "1", "BENCHBENCH_CACHE": str(cache), "RAY_raylet_start_wait_time_s": "600"}
+    return {**os.environ, **own, **more}
 
 
 @pytest.fixture(scope="module")

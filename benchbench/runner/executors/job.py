@@ -9,7 +9,6 @@ soon as standard input closes; the store takes that as it takes any kill.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 import traceback
@@ -105,7 +104,8 @@ def end_with_parent() -> None:
     """From now on this process ends when standard input closes, which whoever started it holds open while it lives."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 4096):  # not sys.stdin, whose lock would be held when the interpreter ends
+            pass
         os._exit(CellFailed.exit_code)
 
     threading.Thread(target=wait, daemon=True).start()
