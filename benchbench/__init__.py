@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
     from benchbench.verbs.doctor import doctor
+    from benchbench.verbs.job import job
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
     from benchbench.verbs.migrate import migrate
@@ -40,6 +41,7 @@ __all__ = [
     "frechet_distance",
     "generator",
     "inception_score",
+    "job",
     "kernel_distance",
     "leaderboard",
     "list_things",
@@ -71,6 +73,7 @@ _LAZY = {
     "leaderboard": "benchbench.verbs.leaderboard",
     "list_things": "benchbench.verbs.listing",
     "load_results": "benchbench.results.load",
+    "job": "benchbench.verbs.job",
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",

@@ -76,7 +76,10 @@ def own_work(n: int, root: Path) -> float:
 
 def suite_of(n: int, root: Path, executor: Callable[[], Queue]) -> float:
     """A suite of so many trivial cells, without its planning."""
-    suite, store = Suite(models=["noise"], datasets=["digits"], seeds=range(n), settings=SETTINGS), Store(root)
+    suite, store = (
+        Suite(models=["noise"], datasets=["digits"], seeds=range(n), settings=SETTINGS),
+        Store(root),
+    )
     cells = plan_suite(suite, store, device=torch.device("cpu"))
     return processor(lambda: run_suite(cells, store, executor(), device="cpu", watch=Nobody()))
 
@@ -86,9 +89,7 @@ def planning(root: Path, models: list[str], seeds: int, sweep: dict[str, list[ob
     settings = SETTINGS.model_copy(update={"sweep": sweep})
     suite = Suite(models=models, datasets=["digits", "grid25"], seeds=range(seeds), settings=settings)
     cells: list[object] = []
-    seconds = processor(
-        lambda: cells.extend(plan_suite(suite, Store(root), device=torch.device("cpu")))
-    )
+    seconds = processor(lambda: cells.extend(plan_suite(suite, Store(root), device=torch.device("cpu"))))
     return len(cells), seconds
 
 
@@ -107,9 +108,7 @@ def main() -> None:
         if options.interpreters:
             ways["an interpreter of its own"] = lambda: Queue(Local(Interpreters({})), 1)
         for name, executor in ways.items():
-            few, many = (
-                suite_of(n, root / f"{name}-{n}", executor) for n in (FEW, FEW + options.cells)
-            )
+            few, many = (suite_of(n, root / f"{name}-{n}", executor) for n in (FEW, FEW + options.cells))
             each = (many - few) / options.cells
             print(f"a cell, {name:<36}{each * 1e3:10.0f} ms")
             print(f"    beyond its own work{'':<21}{(each - own) * 1e3:10.0f} ms")

@@ -29,6 +29,7 @@ ONLY_THERE = {
         *SHORT,
     },  # seeds is a list, a generator a model, the others are overrides and options
     "evaluate": {*SHORT},  # task_options has them
+    "job": {"with_parent"},  # of a process of its own
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
     "leaderboard": {"cite"},  # format="bibtex"
 }

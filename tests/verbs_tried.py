@@ -16,6 +16,7 @@ VERBS = {
     "evaluate": ["evaluate", "images", "--reference", "images", "--metrics", "mse"],
     "stats": ["stats", "digits", "--out", "digits.npz"],
     "suite": ["suite", "suite.toml", "--dry-run"],
+    "job": ["job", "job.json"],
     "compare": ["compare", "model=noise", "model=real"],
     "compare --plan": ["compare", "model=vae", "--plan", "--results", PUBLISHED],
     "check": ["check", "runs", "--baseline", "base"],

@@ -183,12 +183,13 @@ class _Server:
             except BaseException:
                 traceback.print_exc()
             finally:
-                sys.stdout.flush()
+                for stream in (sys.stdout, sys.stderr):
+                    stream.flush()
                 os._exit(code)
         self.children[child] = number
 
     def child(self, spec: Path, log: Path) -> int:
-        from benchbench.runner.executors.job import carry_out, read_job, settle
+        from benchbench.runner.executors.job import carry_out, read_job, say, settle
 
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -206,7 +207,7 @@ class _Server:
             job = read_job(spec)
             settle(job)
         except BenchbenchError as error:
-            print(error, flush=True)
+            say(str(error))
             return error.exit_code
         return carry_out(job, self.desk)
 

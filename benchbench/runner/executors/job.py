@@ -9,6 +9,7 @@ soon as standard input closes; the store takes that as it takes any kill.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import traceback
@@ -119,17 +120,17 @@ def carry_out(job: JobSpec, desk: Desk | None = None) -> int:
     try:
         _carried_out(job, desk)
     except Taken as taken:
-        print(taken, flush=True)
+        say(str(taken))
         return taken.exit_code
     except KeyboardInterrupt:
-        print("asked to end; the same suite goes on from here", flush=True)
+        say("asked to end; the same suite goes on from here")
         return TERMINATED
     except (Exception, SystemExit) as error:
         if not isinstance(error, BenchbenchError):
             traceback.print_exc()
         code, reason = _ended(error)
         _write_failure(job, reason)
-        print(reason, flush=True)
+        say(reason)
         return code
     return 0
 
@@ -156,7 +157,7 @@ def _carried_out(job: JobSpec, desk: Desk | None) -> None:
                 "the cell depends on were changed meanwhile or are others on this machine; plan the suite again"
             )
         with failing_alone(plan.made_of):
-            run_cell(plan, Store(job.out), runtime, wait=False)
+            print(run_cell(plan, Store(job.out), runtime, wait=False).path, flush=True)
 
 
 def _ended(error: BaseException) -> tuple[int, str]:
@@ -179,14 +180,19 @@ def _write_failure(job: JobSpec, reason: str) -> None:
     try:
         Store(job.out).record_failure(job.dataset, job.model, job.key, facts)
     except InputError as error:
-        print(error, flush=True)
+        say(str(error))
+
+
+def say(text: str) -> None:
+    """A line into the log."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class Lines:
     """A `core.progress.Progress` that prints lines, so that the last one always says where the job is."""
 
     def note(self, text: str) -> None:
-        print(text, flush=True)
+        say(text)
 
     @contextmanager
     def stage(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[_Stage]:
@@ -211,5 +217,5 @@ class _Stage:
     def say(self) -> None:
         numbers = "".join(f"  {name} {value:.4g}" for name, value in self.numbers.items())
         whole = f"/{self.total}" if self.total else ""
-        print(f"{self.title} {self.done}{whole} {self.unit}s{numbers}", flush=True)
+        say(f"{self.title} {self.done}{whole} {self.unit}s{numbers}")
         self.said = time.monotonic()
