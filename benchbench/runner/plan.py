@@ -218,7 +218,7 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
 
 
 @cache  # what was imported stays what it was, and a suite asks for it once a cell
-def _code_of(model_class: type) -> str:
+def _code_of(model_class: Any) -> str:
     return code_hash(model_class)
 
 
