@@ -3,7 +3,7 @@
     python benchmarks/cells.py --cells 24 --planned 1000
 
 A trivial cell draws 16 images of noise and computes one distance without a network. Its own work is what `run_cell`
-takes in a process that has everything loaded; what a suite adds is measured by two suites, one of a few cells and one of
+takes in a process that has everything loaded; what a suite adds is measured by two suites, one of few cells and one of
 many, so that what is done once (imports, reading the data) is told apart. Processor seconds, user and system, of the
 suite and of all its processes: wall times mean nothing on a machine that others use.
 
