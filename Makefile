@@ -51,7 +51,7 @@ $(VENV)/.installed: pyproject.toml
 		{ echo "benchbench needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch torchvision
-	$(BIN)/python -m pip install --quiet --editable '.[dev,docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,docs,peers]'
 	@touch $@
 
 # runs/ stays: nobody can make the trained models in it again for nothing.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from benchbench.core.processes import ranks
     from benchbench.metrics.pairs.paired import psnr, ssim
     from benchbench.metrics.sets.frechet import frechet_distance
     from benchbench.metrics.sets.inception_score import inception_score
@@ -14,21 +15,28 @@ if TYPE_CHECKING:
     from benchbench.metrics.sets.prdc import prdc
     from benchbench.metrics.sets.vendi import vendi_score
     from benchbench.models.given.family import generator
-    from benchbench.results.load import load_results
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
+    from benchbench.verbs import plot
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
+    from benchbench.verbs.completion import completion
+    from benchbench.verbs.diff import diff
     from benchbench.verbs.doctor import doctor
+    from benchbench.verbs.export import export
+    from benchbench.verbs.init import init
     from benchbench.verbs.job import job
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
+    from benchbench.verbs.load import load_results
+    from benchbench.verbs.merge import merge
     from benchbench.verbs.migrate import migrate
     from benchbench.verbs.report import report
     from benchbench.verbs.stats import stats
     from benchbench.verbs.suite import suite
+    from benchbench.verbs.verify import verify
 
 __all__ = [
     "Scorer",
@@ -36,26 +44,34 @@ __all__ = [
     "check",
     "cite",
     "compare",
+    "completion",
+    "diff",
     "doctor",
     "evaluate",
+    "export",
     "frechet_distance",
     "generator",
     "inception_score",
+    "init",
     "job",
     "kernel_distance",
     "leaderboard",
     "list_things",
     "load_results",
+    "merge",
     "migrate",
     "plan",
+    "plot",
     "prdc",
     "psnr",
+    "ranks",
     "report",
     "run",
     "ssim",
     "stats",
     "suite",
     "vendi_score",
+    "verify",
 ]
 
 # Imported on first use: `import benchbench` and `benchbench --help` must not wait for torch.
@@ -64,37 +80,49 @@ _LAZY = {
     "check": "benchbench.verbs.check",
     "cite": "benchbench.verbs.cite",
     "compare": "benchbench.verbs.compare",
+    "completion": "benchbench.verbs.completion",
+    "diff": "benchbench.verbs.diff",
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
+    "export": "benchbench.verbs.export",
     "frechet_distance": "benchbench.metrics.sets.frechet",
     "generator": "benchbench.models.given.family",
     "inception_score": "benchbench.metrics.sets.inception_score",
+    "init": "benchbench.verbs.init",
     "kernel_distance": "benchbench.metrics.sets.kernel",
     "leaderboard": "benchbench.verbs.leaderboard",
     "list_things": "benchbench.verbs.listing",
-    "load_results": "benchbench.results.load",
+    "load_results": "benchbench.verbs.load",
+    "merge": "benchbench.verbs.merge",
     "job": "benchbench.verbs.job",
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",
     "psnr": "benchbench.metrics.pairs.paired",
+    "ranks": "benchbench.core.processes",
     "report": "benchbench.verbs.report",
     "run": "benchbench.runner.run",
     "ssim": "benchbench.metrics.pairs.paired",
     "stats": "benchbench.verbs.stats",
     "suite": "benchbench.verbs.suite",
     "vendi_score": "benchbench.metrics.sets.vendi",
+    "verify": "benchbench.verbs.verify",
 }
+
+# Verbs of several kinds: functions in a module.
+_MODULES = {"plot": "benchbench.verbs.plot"}
 
 # As the verb is called. Not in `__all__`: `from benchbench import *` must not take Python's own `list` away.
 _ALIASES = {"list": "list_things"}
 
 
 def __getattr__(name: str) -> Any:
-    asked = _ALIASES.get(name, name)
-    if asked in _LAZY:
-        from importlib import import_module
+    from importlib import import_module
 
+    asked = _ALIASES.get(name, name)
+    if asked in _MODULES:
+        return import_module(_MODULES[asked])
+    if asked in _LAZY:
         return getattr(import_module(_LAZY[asked]), asked)
     raise AttributeError(f"module 'benchbench' has no attribute {name!r}")
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
+from benchbench.results.store import Store
+from benchbench.results.tables import write_rows
 
 # Before torch is imported: xdist runs one worker a core, and threads of several workers fight.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -82,3 +85,16 @@ def make_row() -> Callable[..., Row]:
         return replace(OK, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def land() -> Callable[..., Path]:
+    """Write a cell that holds `rows` into the store at `root`; returns its folder."""
+
+    def write(root: Path, rows: list[Row], run: dict[str, Any] | None = None) -> Path:
+        first, store = rows[0], Store(root)
+        with store.write(first.dataset, first.model, first.cell, RunFacts(**(run or {}))) as folder:
+            write_rows(folder / "metrics.csv", rows)
+        return store.cell_dir(first.dataset, first.model, first.cell)
+
+    return write

@@ -6,7 +6,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from benchbench.core.comm import Comm
 
@@ -21,7 +21,7 @@ class ThreadComm(Comm):
         self.rank, self.size = rank, len(table)
         self._table, self._barrier = table, barrier
 
-    def gather(self, mine: T) -> list[T]:
+    def exchange(self, mine: Any) -> list[Any]:
         """Pickled on the way, as between processes."""
         self._table[self.rank] = pickle.dumps(mine)
         self._barrier.wait(PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -67,6 +68,8 @@ def test_the_examples_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert 0 < gap.value**2 <= distance.value
     assert rows.loc["mean_gap_grid_8", ["status", "extractor"]].tolist() == ["ok", "grid_8"]
     assert "nll" in (next((tmp_path / "runs").rglob("curves.csv"))).read_text()
+    (told,) = [json.loads(line) for line in next((tmp_path / "runs" / ".lines").iterdir()).open()][-1:]
+    assert told["generation/mean_gap_thumbnail"] == gap.value
 
 
 @pytest.mark.costly

@@ -178,7 +178,16 @@ def test_what_is_missing_is_found() -> None:
 
 def test_the_package_is_on_it() -> None:
     """All that `import benchbench` brings."""
-    assert {f"benchbench.{name}" for name in benchbench.__all__ if name != "__version__"} <= THINGS.keys()
+    things = {name: getattr(benchbench, name) for name in benchbench.__all__ if name != "__version__"}
+    expected = {f"benchbench.{name}" for name, own in things.items() if not inspect.ismodule(own)}
+    for module in filter(inspect.ismodule, things.values()):
+        own = [
+            name
+            for name, it in vars(module).items()
+            if inspect.isfunction(it) and it.__module__ == module.__name__
+        ]
+        expected |= {f"{module.__name__}.{name}" for name in own if not name.startswith("_")}
+    assert expected <= THINGS.keys()
 
 
 def test_whatever_extending_names_is_on_it() -> None:

@@ -7,12 +7,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import click
+
+from benchbench.cli import cli
+
 PUBLISHED = str(Path(__file__).parents[1] / "results")
 Console = Callable[..., tuple[int, bytes, bytes]]
 
 # Each verb in a folder of `world`, as short as it works.
 VERBS = {
     "run": ["run", "--model", "noise", "--dataset", "digits", "--samples", "16", "--metrics", "swd"],
+    "init": ["init", "project"],
     "evaluate": ["evaluate", "images", "--reference", "images", "--metrics", "mse"],
     "stats": ["stats", "digits", "--out", "digits.npz"],
     "suite": ["suite", "suite.toml", "--dry-run"],
@@ -22,11 +27,29 @@ VERBS = {
     "check": ["check", "runs", "--baseline", "base"],
     "leaderboard": ["leaderboard"],
     "report": ["report"],
+    "export": ["export", "runs", "--to", "csv", "--out", "tables"],
+    "plot scatter": ["plot", "scatter", "--out", "scatter.pdf"],
+    "plot grid": ["plot", "grid", "--out", "grid.svg"],
     "cite": ["cite"],
+    "merge": ["merge", "runs", "--into", "merged"],
+    "diff": ["diff", "runs", "base"],
+    "verify": ["verify"],
     "list": ["list", "models"],
+    "completion": ["completion", "bash"],
     "doctor": ["doctor"],
     "migrate": ["migrate", "runs"],
 }
+
+
+def leaves() -> dict[str, click.Command]:
+    """Every command that does something, by what is typed: those of a group one by one."""
+    found: dict[str, click.Command] = {}
+    for name, command in cli.commands.items():
+        own = command.commands if isinstance(command, click.Group) else {"": command}
+        found |= {f"{name} {inner}".rstrip(): leaf for inner, leaf in own.items()}
+    return found
+
+
 SUITE = 'models = ["noise"]\ndatasets = ["digits"]\n[settings]\nsamples = 16\nmetrics = ["swd"]\n'
 
 

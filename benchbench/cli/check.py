@@ -23,18 +23,20 @@ class Summary(OutputFile):
         return super().convert(value, param, ctx) if value else None
 
 
-@click.command()
+@click.command(short_help="Fail where a branch is worse than its baseline.")
 @click.argument("candidate", type=Location(), default=OUTPUT)
 @click.option(
     "--baseline", type=Location(), help="Records to compare with, such as the published ones.  [required]"
 )
 @click.option(
-    "--tolerance", type=Location(), help="What may get worse, as TOML; without it the gate of docs/gate.toml."
+    "--tolerance",
+    type=Location(),
+    help="What may get worse, as TOML; without it the gate of `benchbench init`.",
 )
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    help="In place of that of every worse_with rule.",
+    help="Of every worse_with rule, in place of what the gate says.",
 )
 @click.option("--junit", type=OutputFile(), help="Write JUnit XML here.")
 @click.option("--json", "json_", type=OutputFile(), help="Write the findings as JSON here.")

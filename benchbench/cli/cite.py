@@ -10,7 +10,7 @@ from benchbench.cli.options import FOLDERS, OutputFile, board_options, folders_o
 from benchbench.core.folders import PUBLISHED
 
 
-@click.command()
+@click.command(short_help="BibTeX of what stands on a board.")
 @FOLDERS
 @board_options
 @click.option("--output", type=OutputFile(), help="A file instead of standard output.")

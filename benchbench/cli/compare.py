@@ -7,20 +7,15 @@ from pathlib import Path
 import click
 
 from benchbench.cli.console import show
-from benchbench.cli.options import Location, Share, check_default_folder
-from benchbench.core.folders import OUTPUT, PUBLISHED
+from benchbench.cli.options import DEVICE, RESULTS, Share, check_default_folder
+from benchbench.core.bounds import MOST_SEEDS
+from benchbench.core.folders import PUBLISHED
 
 
-@click.command()
+@click.command(short_help="Is A better than B, and how sure is that?")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B", required=False)
-@click.option(
-    "--results",
-    type=Location(),
-    default=OUTPUT,
-    show_default=True,
-    help="Where groups, keys and git:REV look.",
-)
+@RESULTS
 @click.option(
     "--format",
     "format_",
@@ -34,8 +29,14 @@ from benchbench.core.folders import OUTPUT, PUBLISHED
     type=Share(),
     default="10%",
     show_default=True,
-    help="A difference that counts as none, a share of B.",
+    help="What counts as no difference, as a share of B.",
 )
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, MOST_SEEDS),
+    help="Compare groups under seeds 0 to N - 1, and run first what --results lacks of them.",
+)
+@DEVICE
 @click.option("--plan", is_flag=True, help="Say instead how many seeds and images would show --smallest.")
 @click.option(
     "--smallest",
@@ -45,12 +46,29 @@ from benchbench.core.folders import OUTPUT, PUBLISHED
     help="With --plan: the difference to be found.",
 )
 def compare(
-    a: str, b: str | None, results: Path, format_: str, margin: float, plan: bool, smallest: float
+    a: str,
+    b: str | None,
+    results: Path,
+    format_: str,
+    margin: float,
+    seeds: int | None,
+    device: str,
+    plan: bool,
+    smallest: float,
 ) -> None:
-    """Say number by number whether A is better than B.
+    """Say whether A is better than B: in a sentence by the number that ranks, then number by number.
+
+    \b
+      benchbench compare model=vae model=dcgan
+      benchbench compare model=beta-vae,dataset=digits,beta=2 \\
+          model=beta-vae,dataset=digits,beta=1 --seeds 5
+      benchbench compare v1.0:results results/
 
     A and B are folders of records or cells; groups such as model=vae,dataset=digits or model=beta-vae,beta=4; keys of
     cells; or revisions, as git:REV (the folder of --results as it was) or REV:FOLDER.
+
+    With --seeds, groups are run first where records are lacking, with names as `benchbench run --set` takes them, and
+    exactly these cells are compared.
 
     With --plan: how many seeds a side, and images a run, would show a difference of --smallest, for each number of A
     (and B), by the spreads in the records.
@@ -59,13 +77,16 @@ def compare(
         raise click.UsageError("compare needs A and B; with --plan A alone will do")
     import shlex
 
+    from benchbench.cli.progress import RichProgress
     from benchbench.verbs import compare as verbs
+    from benchbench.verbs.group_runs import run_groups
     from benchbench.views import comparison as view
     from benchbench.views import planning as planning_view
 
     texts = [a] if b is None else [a, b]
     again = f"compare {shlex.join(texts)} --results {PUBLISHED}"
-    sides = verbs.Sides.of(texts, results, lambda: check_default_folder(results, again))
+    ran = {} if seeds is None else run_groups(texts, seeds, results, device, RichProgress())
+    sides = verbs.Sides.of(texts, results, lambda: check_default_folder(results, again), ran)
     if plan:
         planned = verbs.planned(sides, smallest)
         if format_ == "terminal":

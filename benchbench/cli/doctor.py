@@ -7,7 +7,7 @@ import click
 from benchbench.cli.console import console
 
 
-@click.command()
+@click.command(short_help="Show the device, versions, weights and data.")
 def doctor() -> None:
     """Show the device, the versions, and which weights and data are there."""
     from benchbench.verbs.doctor import doctor as examine

@@ -7,30 +7,33 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.errors import CellFailed
 
 
-@click.command(cls=SpecCommand, spec="EvaluationSpec")
-@click.argument("images")
+@click.command(cls=SpecCommand, spec="EvaluationSpec", short_help="Score images that something else made.")
+@click.argument("images", shell_complete=ANSWERS["images"])
 @OUT
 @DEVICE
 @BATCH_SIZE
 def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> None:
-    """Score IMAGES (a folder, .zip, .npz, .npy, .parquet, dataset or generator) against a reference.
+    """Score IMAGES (a folder, an archive, arrays, shards, a dataset or generator) against a reference.
 
     A name or path is enough where it tells what it is; KIND:PATH says so (folder:, zip:, npz:, npy:, parquet:, pairs:,
-    torchscript:), and :train or :test behind it takes one split.
+    webdataset:, arrow:, cifar:, idx:, mat:, hdf5:, lmdb:, torchscript:), and :train or :test behind it takes one split.
 
     \b
       benchbench evaluate samples/ --reference cifar10:train
-      benchbench evaluate samples.npz --reference real/ --metrics all --extractor inception_v3,dinov2_vit_b_14
-      benchbench evaluate gen.ts --kind torchscript --latent 128 --samples 50000 --allow-pickle --reference cifar10
+      benchbench evaluate samples.npz --reference real/ --extractor inception_v3
+      benchbench evaluate torchscript:gen.ts --latent 128 --allow-pickle \\
+          --reference cifar10
       benchbench evaluate folder:samples --reference parquet:real/:test
       benchbench evaluate restored/ --reference originals/ --metrics ssim,psnr,mse
-      benchbench evaluate restored/ --reference set5 --task super-resolution --scale 4
-      benchbench evaluate images/ --prompts prompts.txt --task text-to-image --reference openmoji-captions:test
+      benchbench evaluate restored/ --reference set5 --task denoise --sigma 25
+      benchbench evaluate images/ --prompts prompts.txt --task text-to-image \\
+          --reference openmoji-captions:test
       benchbench evaluate run2/samples/ --reference cifar10 --name MyDDPM --seed 1
 
     Metrics on pairs (ssim, psnr, mse, …) are computed if named; partners are files of one name (1_fake_B.png and
@@ -41,17 +44,18 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
     """
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import NONE_COMPUTED, show_record
-    from benchbench.core.device import resolve_device
-    from benchbench.core.runtime import Runtime
+    from benchbench.core.processes import ranks, runtime_of_rank
     from benchbench.runner.evaluate import evaluate_images
     from benchbench.runner.spec import EvaluationSpec
 
     spec = EvaluationSpec.of(**asked)
-    runtime = Runtime(resolve_device(device), batch_size, RichProgress())
-    rows, notes, path, cached = evaluate_images(spec, out, runtime)
+    with ranks() as comm:
+        runtime = runtime_of_rank(device, batch_size, RichProgress(), comm)
+        rows, notes, path, cached = evaluate_images(spec, out, runtime)
     assert path is not None
     for note in notes:
         runtime.progress.note(f"note: {note}")
-    show_record(path, rows, cached)
+    if comm.rank == 0:
+        show_record(path, rows, cached)
     if not (rows["status"] == "ok").any():
         raise CellFailed(NONE_COMPUTED)

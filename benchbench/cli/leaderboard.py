@@ -12,7 +12,7 @@ from benchbench.cli.options import FOLDERS, OutputFile, board_options, folders_o
 from benchbench.core.folders import PUBLISHED
 
 
-@click.command()
+@click.command(short_help="Models side by side, best first; LaTeX too.")
 @FOLDERS
 @board_options
 @click.option(
@@ -64,7 +64,7 @@ def leaderboard(
     Examples:
       benchbench leaderboard runs results --where dataset=cifar10
       benchbench leaderboard --models 'dcgan,*vae*' --metrics fd,kd
-      benchbench leaderboard --format latex --columns rank,fid,kid,recall,parameters_sampling --output board.tex
+      benchbench leaderboard --format latex --columns rank,fid --output board.tex
     """
     from benchbench.core.errors import InputError
     from benchbench.verbs.leaderboard import Format, board_text, rows_below, write_board

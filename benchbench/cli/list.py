@@ -7,10 +7,10 @@ import click
 from benchbench.cli.console import console
 
 
-@click.command("list")
-@click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks"]))
+@click.command("list", short_help="Names of models, datasets, metrics, networks, tasks.")
+@click.argument("what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks", "sinks"]))
 def list_things(what: str) -> None:
-    """List what there is: models, datasets, metrics, extractors or tasks."""
+    """List what there is: models, datasets, metrics, extractors, tasks or sinks."""
     from typing import cast
 
     from benchbench.verbs.listing import Kind

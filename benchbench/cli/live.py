@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchbench.core.paths import printable
+from benchbench.core.progress import duration
 from benchbench.runner.suite import SuiteCell
 from benchbench.runner.suite_run import AtWork
 from benchbench.views.blocks import Blocks, Column
@@ -77,23 +79,13 @@ def totals(cells: Sequence[SuiteCell], jobs: int) -> str:
     return "; ".join(parts)
 
 
-def duration(seconds: float | None) -> str:
-    """For people: "2 h 05 min", "3 min 20 s", "12 s"; "unknown" for None."""
-    if seconds is None:
-        return "unknown"
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
-
-
 class LiveSuite:
     """Draws a running suite on stderr: what ended as lines, what runs as a small table on a terminal."""
 
     def __init__(self, cells: Sequence[SuiteCell], console: Console) -> None:
         self.console, self.total = console, len(cells)
         self.done, self.failed = 0, 0
+        self.start, self.before = time.monotonic(), 0
         self.live = Live(console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> LiveSuite:
@@ -109,6 +101,7 @@ class LiveSuite:
     def skipped(self, n: int) -> None:
         """`n` cells were done before."""
         self.done += n
+        self.start, self.before = time.monotonic(), self.done
         if n:
             self.say(f"{n} of {self.total} cells are there already")
 
@@ -140,17 +133,22 @@ class LiveSuite:
 
     def _counted(self, cells: Sequence[AtWork]) -> str:
         others = sum(not cell.ours for cell in cells)
+        running = sum(cell.ours and bool(cell.where) for cell in cells)
         counts = {
-            "running": sum(cell.ours and bool(cell.where) for cell in cells),
+            "running": running,
             "that others are at": others,
-            "waiting": self.total
-            - self.done
-            - others
-            - sum(cell.ours and bool(cell.where) for cell in cells),
+            "waiting": self.total - self.done - others - running,
             "failed": self.failed,
         }
         more = "".join(f", {n} {what}" for what, n in counts.items() if n)
-        return f"{self.done} of {self.total} cells{more}"
+        return f"{self.done} of {self.total} cells{more}{self._left()}"
+
+    def _left(self) -> str:
+        """How long the rest takes if it goes on as it went; "" until the first cell ended."""
+        ended = self.done - self.before
+        if not ended:
+            return ""
+        return f", about {duration((time.monotonic() - self.start) / ended * (self.total - self.done))} left"
 
     def say(self, text: str) -> None:
         """A line that stays."""

@@ -11,7 +11,7 @@ from benchbench.cli.console import say
 from benchbench.cli.options import Location
 
 
-@click.command()
+@click.command(short_help="Bring older records to the present schema.")
 @click.argument("folder", type=Location())
 def migrate(folder: Path) -> None:
     """Carry the records in FOLDER over to the schema that this benchbench reads. No number changes.

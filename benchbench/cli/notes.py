@@ -9,6 +9,7 @@ from typing import Any
 
 from benchbench.cli.console import say
 from benchbench.core.errors import BenchbenchWarning, SkippedWarning
+from benchbench.core.started import speaks
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def notes() -> Iterator[None]:
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, BenchbenchWarning | SkippedWarning):
                 others(message, category, *where, **more)
-            elif (text := str(message)) not in said:
+            elif (text := str(message)) not in said and speaks():
                 said.add(text)
                 say(f"note: {text}", stderr=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.core.bounds import MOST_BATCH
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.outlets import STDOUT
@@ -35,9 +36,24 @@ class OutputFile(Location):
 
 
 OUT = click.option("--out", type=Location(), default=OUTPUT, show_default=True, help="Where records go.")
+RESULTS = click.option(
+    "--results",
+    type=Location(),
+    default=OUTPUT,
+    show_default=True,
+    help="Where groups, keys and git:REV look.",
+)
 FOLDER = click.argument("folder", type=Location(), default=OUTPUT)
 FOLDERS = click.argument("folder", type=Location(), nargs=-1)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+WHERE = click.option("--where", metavar="NAME=VALUE,…", help="Only such records: model=vae,dataset=digits.")
+MODELS = click.option(
+    "--models",
+    metavar="NAME,…",
+    multiple=True,
+    shell_complete=ANSWERS["models"],
+    help="Only these models; *gan* is a pattern.",
+)
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(1, MOST_BATCH), help="Images at once when scoring; changes no number."
 )
@@ -45,13 +61,14 @@ BATCH_SIZE = click.option(
 
 def board_options(command: Callable[..., None]) -> Callable[..., None]:
     """Which records, models and metrics a board is of."""
-    options = (
-        click.option("--where", metavar="NAME=VALUE,…", help="Only such records: model=vae,dataset=digits."),
-        click.option(
-            "--models", metavar="NAME,…", multiple=True, help="Only these models; *gan* is a pattern."
-        ),
-        click.option("--metrics", metavar="NAME,…", multiple=True, help="Only these metrics, such as fd,kd."),
+    metrics = click.option(
+        "--metrics",
+        metavar="NAME,…",
+        multiple=True,
+        shell_complete=ANSWERS["metrics"],
+        help="Only these metrics, such as fd,kd.",
     )
+    options = (WHERE, MODELS, metrics)
     for option in reversed(options):
         command = option(command)
     return command

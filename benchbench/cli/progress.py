@@ -6,7 +6,6 @@ In a log a stage says where it is every half minute, so that whoever reads it kn
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from benchbench.cli.console import console
 from benchbench.core.paths import printable
-from benchbench.core.progress import Stage
+from benchbench.core.progress import Counted, Stage
 
 EVERY = 30.0  # seconds between the lines of a stage in a log
 
@@ -36,7 +35,6 @@ class RichProgress:
 
     @contextmanager
     def stage(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Stage]:
-        start = time.monotonic()
         if self.console.is_terminal:
             with _bars(self.console) as bars:
                 stage = _Stage(title, total, unit, done)
@@ -47,31 +45,7 @@ class RichProgress:
             stage = _Stage(title, total, unit, done)
             with _now_and_then(lambda: self.line(stage.words())):
                 yield stage
-        seconds = time.monotonic() - start
-        said = f", {rate(stage.done - done, seconds, unit)}" if seconds > 0.5 and stage.done > done else ""
-        numbers = f" ({stage.numbers})" if stage.numbers else ""
-        self.line(f"{title}: {counted(stage.done, unit)} in {seconds:.1f} s{said}{numbers}")
-
-
-def rate(n: int, seconds: float, unit: str) -> str:
-    """How fast work goes, as people say it: below one a second, how long one takes.
-
-    >>> rate(1200, 2.0, "image"), rate(3, 2.0, "step"), rate(20, 123.1, "step")
-    ('600 images/s', '1.5 steps/s', '6.2 s/step')
-    """
-    a_second = n / max(seconds, 1e-9)
-    if a_second < 1:
-        return f"{seconds / n:.2g} s/{unit}" if n else ""
-    return f"{a_second:,.0f} {unit}s/s" if a_second >= 10 else f"{a_second:.2g} {unit}s/s"
-
-
-def counted(n: int, unit: str) -> str:
-    """So many of them.
-
-    >>> counted(1, "image"), counted(1200, "image")
-    ('1 image', '1,200 images')
-    """
-    return f"{n:,} {unit}{'' if n == 1 else 's'}"
+        self.line(stage.ended())
 
 
 def _bars(console: Console) -> Progress:
@@ -108,39 +82,17 @@ def _now_and_then(say: Callable[[], None]) -> Iterator[None]:
         talker.join()
 
 
-class _Stage:
+class _Stage(Counted):
     """One piece of work, and the bar that shows it, if any."""
 
-    def __init__(self, title: str, total: int, unit: str, done: int) -> None:
-        self.title, self.total, self.unit = title, total, unit
-        self.done, self.first = done, done
-        self.bar: tuple[Progress, TaskID] | None = None
-        self.start = time.monotonic()
-        self.latest: dict[str, float] = {}
-
-    @property
-    def numbers(self) -> str:
-        """The latest of each number that was told; not all come with every step."""
-        return "  ".join(f"{name} {value:.4g}" for name, value in self.latest.copy().items())
+    bar: tuple[Progress, TaskID] | None = None
 
     def fields(self) -> dict[str, Any]:
         """What stands beside a bar."""
-        whole = f"/{self.total}" if self.total else ""
-        return {"count": f"{self.done}{whole}", "rate": self.rate(), "numbers": self.numbers}
-
-    def words(self) -> str:
-        """Where it is, as a line of a log."""
-        whole = f" of {self.total:,}" if self.total else ""
-        numbers = f" ({self.numbers})" if self.numbers else ""
-        return f"{self.title}: {self.done:,}{whole} {self.unit}s, {self.rate()}{numbers}"
-
-    def rate(self) -> str:
-        """How fast it has gone since it began here."""
-        return rate(self.done - self.first, time.monotonic() - self.start, self.unit)
+        return {"count": self.count, "rate": self.rate(), "numbers": self.numbers}
 
     def advance(self, n: int = 1, **numbers: float) -> None:
-        self.done += n
-        self.latest |= numbers
+        super().advance(n, **numbers)
         if self.bar is not None:
             bars, task = self.bar
             bars.update(task, completed=self.done, **self.fields())

@@ -11,7 +11,7 @@ from benchbench.cli.options import FOLDER, OutputFile, check_default_folder
 from benchbench.core.folders import PUBLISHED
 
 
-@click.command()
+@click.command(short_help="One HTML page of everything.")
 @FOLDER
 @click.option("--output", type=OutputFile(), default="report.html", show_default=True, help="The file.")
 @click.option("--title", default="benchbench report", show_default=True, help="Its heading.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.bounds import MOST_SEED, MOST_SEEDS, MOST_STEPS
@@ -14,8 +15,15 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.toml import lists_of, settings_of
 
 
-@click.command(cls=SpecCommand, spec="CellSpec")
-@click.option("--model", help="A model's name; see `benchbench list models`.")
+@click.command(
+    cls=SpecCommand, spec="CellSpec", short_help="Train or load a model, draw samples, score them."
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=ANSWERS["model"],
+    help="A model's name; see `benchbench list models`.",
+)
 @click.option(
     "--generator",
     metavar="WHAT",
@@ -63,17 +71,16 @@ def run(
 
     \b
       benchbench run --model vae --dataset digits
-      benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3 --device cuda
-      benchbench run --model dcgan --dataset digits --monitor-every 50 --on-collapse stop
+      benchbench run --model beta-vae --set beta=4 --dataset openmoji --seeds 3
+      benchbench run --model dcgan --dataset digits --monitor-every 50
       benchbench run --model beta-vae --dataset digits --sweep beta=1,2,4
-      benchbench run --generator dcgan.py:Generator --set args.nz=100 --weights G.pth --dataset cifar10
+      benchbench run --generator gen.py:Net --weights net.pth --dataset cifar10
 
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import NONE_COMPUTED, show_record
-    from benchbench.core.device import resolve_device
-    from benchbench.core.runtime import Runtime
+    from benchbench.core.processes import ranks, runtime_of_rank
     from benchbench.results.load import load_results
     from benchbench.runner.run import carry_out
     from benchbench.runner.spec import CellSpec, seed_list
@@ -88,12 +95,15 @@ def run(
     asked["model"] = model if generator is None else f"generator:{generator}"
     watching = {"training.monitor_every": monitor_every, "training.on_collapse": on_collapse}
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}
-    runtime = Runtime(resolve_device(device), batch_size, RichProgress())
     without = []
     swept = combinations(CellSpec.of(**asked), lists_of(sweep))
-    for path, cached in carry_out(swept, seed_list(range(seed, seed + seeds)), out, runtime):
-        rows = load_results(path)
-        show_record(path, rows, cached)
+    with ranks() as comm:
+        runtime = runtime_of_rank(device, batch_size, RichProgress(), comm)
+        outcomes = carry_out(swept, seed_list(range(seed, seed + seeds)), out, runtime)
+        tables = comm.first(lambda: [load_results(path) for path, _ in outcomes])
+    for (path, cached), rows in zip(outcomes, tables, strict=True):
+        if comm.rank == 0:
+            show_record(path, rows, cached)
         scored = rows[~rows["aspect"].isin(["throughput", "cost"])]
         if len(scored) and not (scored["status"] == "ok").any():
             without.append(f"seed {scored['seed'].iloc[0]}")

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.options import Location
 from benchbench.core.errors import InputError
 
@@ -23,12 +24,23 @@ if typing.TYPE_CHECKING:
 
     from benchbench.runner.spec import Spec
 
+FIRST = ("model", "generator")  # what everything else is about stands at the top of a help page
+_NAMES = {
+    "model": "NAME",
+    "dataset": "NAME|PATH",
+    "reference": "NAME|PATH",
+    "metrics": "NAME,…",
+    "extractors": "NAME,…",
+    "extractor": "NAME",
+    "task": "NAME",
+    "name": "LABEL",
+}
 _OTHERWISE = {"overrides": "--set", "extractors": "--extractor", "task_options": "--task-option"}
 
 SHORT: Mapping[str, str] = {
     "scale": "How many times smaller a side is, in super-resolution: 2, 3, 4 or 8.",
-    "sigma": "Of the noise in grey levels, in denoising.",
-    "quality": "Of the JPEG file, in deblocking.",
+    "sigma": "Standard deviation of the noise in grey levels, in denoising.",
+    "quality": "JPEG quality, in deblocking.",
     "holes": "Which holes are filled, in inpainting.",
 }
 """Settings of tasks that have an option of their own: `--scale 3` for `--task-option scale=3`."""
@@ -50,7 +62,8 @@ class SpecCommand(click.Command):
         declared = {parameter.name for parameter in own}
         made = [option for option in spec_options(self.spec) if option.name not in declared]
         short = _short_options() if any(option.name == "task_options" for option in made) else ()
-        return [*made, *short, *own]
+        first = [option for option in own if option.name in FIRST]
+        return [*first, *made, *short, *(option for option in own if option not in first)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click's; the short options of tasks become their settings."""
@@ -91,8 +104,8 @@ def _option(name: str, hint: Any, field: FieldInfo) -> click.Option:
     elif hint is bool:
         words["is_flag"] = True
     else:
-        words |= {"type": _type(_without_none(hint), field), **_default(field)}
-    return click.Option([flag, name], **words)
+        words |= {"type": _type(_without_none(hint), field), "metavar": _NAMES.get(name), **_default(field)}
+    return click.Option([flag, name], shell_complete=ANSWERS.get(name), **words)
 
 
 def _default(field: FieldInfo) -> Mapping[str, Any]:

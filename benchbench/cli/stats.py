@@ -7,18 +7,19 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.console import say
 from benchbench.cli.options import BATCH_SIZE, DEVICE, OutputFile
 from benchbench.cli.spec_options import SpecCommand
 
 
-@click.command(cls=SpecCommand, spec="StatisticsSpec")
-@click.argument("reference")
+@click.command(cls=SpecCommand, spec="StatisticsSpec", short_help="Compute and keep reference statistics.")
+@click.argument("reference", shell_complete=ANSWERS["reference"])
 @click.option("--out", type=OutputFile(), help="Write mean and covariance to this .npz file.")
 @DEVICE
 @BATCH_SIZE
 def stats(out: Path | None, device: str, batch_size: int | None, **asked: Any) -> None:
-    """Pass reference images through a network once, for all evaluations to come.
+    """Compute what a network says of reference images once, for all evaluations to come: features, mean and covariance.
 
     \b
       benchbench stats cifar10:train --extractor inception_v3

@@ -12,7 +12,7 @@ from benchbench.core.bounds import MOST_JOBS
 from benchbench.core.toml import settings_of
 
 
-@click.command()
+@click.command(short_help="Run models × datasets × seeds from a TOML file.")
 @click.argument("suite", type=Location())
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and what it would cost; run nothing.")
 @click.option(

@@ -45,10 +45,27 @@ class NothingComparable(BenchbenchError):
     exit_code = 3
 
 
+class Disagreement(BenchbenchError):
+    """Records that should say the same do not: two of one cell, or one and what it was made from."""
+
+    exit_code = 1
+
+
 class CellFailed(BenchbenchError):
     """A cell could not be carried out, for example because its loss stopped being a number."""
 
     exit_code = 4
+
+
+class RankLost(BenchbenchError):
+    """A job of several ranks cannot go on: one of them is gone, or does not answer. No rank meets another again.
+
+    Attributes:
+        speaks: Whether this rank says so; of all that notice it one does.
+    """
+
+    exit_code = 4
+    speaks = True
 
 
 class MetricFailed(Exception):

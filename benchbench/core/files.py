@@ -125,6 +125,48 @@ def atomic_write(target: Path | str, content: bytes | str) -> None:
             temporary.write_bytes(encoded)
 
 
+def create(target: Path, content: str) -> bool:
+    """Write a file of people's, which nothing may take from them: whole, and only where nothing has its name. Of two
+    writers one writes it. text is UTF-8.
+
+    Returns whether it was written; False where something of that name is there, a dangling link too.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent)
+        temporary = temporary_name(target)
+        try:
+            temporary.write_bytes(_encoded(content))
+            _fsync(temporary)
+            return _named_once(temporary, target)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+def _named_once(temporary: Path, target: Path) -> bool:
+    """Give a finished file its name unless that is taken."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        try:
+            with target.open("xb") as file:
+                file.write(temporary.read_bytes())
+        except FileExistsError:
+            return False
+    _fsync_folder(target.parent)
+    return True
+
+
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
 def append(target: Path, text: str) -> None:
     """Add `text`, UTF-8, to a file that others write too, as GitHub's step summary is."""
     if _poured(target, _encoded(text)):

@@ -93,7 +93,8 @@ class Registry:
     """The things of one kind.
 
     Args:
-        kind: "model", "dataset", "metric" or "extractor"; its entry-point group is `benchbench.<kind>s`.
+        kind: "model", "dataset", "metric", "extractor", "task" or "sink"; its entry-point group is
+            `benchbench.<kind>s`.
     """
 
     def __init__(self, kind: str) -> None:
@@ -437,7 +438,8 @@ DATASETS = Registry("dataset")
 METRICS = Registry("metric")
 EXTRACTORS = FamilyRegistry("extractor")
 TASKS = Registry("task")
-ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS)
+SINKS = Registry("sink")
+ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS, SINKS)
 
 
 def only_ours() -> bool:

@@ -34,12 +34,19 @@ from benchbench.data.domains import Domains
 from benchbench.data.photos import Photos
 from benchbench.data.sources.archives import ZipSource
 from benchbench.data.sources.arrays import NpySource, NpzSource
+from benchbench.data.sources.arrow import ArrowSource
+from benchbench.data.sources.cifar import CifarSource
 from benchbench.data.sources.files import FileSource
+from benchbench.data.sources.hdf5 import Hdf5Source
+from benchbench.data.sources.idx import IdxSource
 from benchbench.data.sources.layout import HELD_OUT, TRAIN, splits_or_alike
+from benchbench.data.sources.lmdb import LmdbSource
+from benchbench.data.sources.mat import MatSource
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.paired_folder import PairsSource, open_folder
 from benchbench.data.sources.parquet import ParquetSource
 from benchbench.data.sources.spec import SourceSpec, parse_spec
+from benchbench.data.sources.webdataset import WebdatasetSource
 
 FILES: dict[str, Callable[[SourceSpec, SourceOptions], FileSource]] = {
     "folder": open_folder,
@@ -48,6 +55,13 @@ FILES: dict[str, Callable[[SourceSpec, SourceOptions], FileSource]] = {
     "npy": NpySource,
     "parquet": ParquetSource,
     "pairs": PairsSource,
+    "webdataset": WebdatasetSource,
+    "arrow": ArrowSource,
+    "cifar": CifarSource,
+    "idx": IdxSource,
+    "mat": MatSource,
+    "hdf5": Hdf5Source,
+    "lmdb": LmdbSource,
 }
 """What opens each kind of files that has two splits, or can be cut in halves."""
 

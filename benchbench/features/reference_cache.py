@@ -13,6 +13,7 @@ cannot be written costs time, not the run: one note, and the result is handed ou
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -82,9 +83,11 @@ def reference_features_of(
         need_logits = need_logits and extractor.n_logits > 0
         kept = _kept(folder, stream.n, extractor, progress)
         # Ranks may have caches of their own.
-        held = comm.gather(None if kept is None else (kept.features is not None, kept.logits is not None))
+        held = comm.gather(
+            None if kept is None else (kept.features is not None, kept.logits is not None, _bits(kept))
+        )
         has_features, has_logits = (all(own is not None and own[i] for own in held) for i in (0, 1))
-        kept = None if None in held else kept
+        kept = None if None in held or len({own[2] for own in held if own is not None}) > 1 else kept
         if kept is not None and has_features >= need_features and has_logits >= need_logits:
             found[extractor.name] = kept
             continue
@@ -124,6 +127,13 @@ def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Ext
     except UNUSABLE as error:
         set_aside(folder, error, progress, "computing it again")
         return None
+
+
+def _bits(found: Extracted) -> str:
+    """Tells apart what two machines computed of the same images."""
+    return hashlib.sha256(
+        found.moments.mean.numpy().tobytes() + found.moments.m2.numpy().tobytes()
+    ).hexdigest()
 
 
 def _key(digests: Sequence[bytes], extractor: Extractor) -> str:

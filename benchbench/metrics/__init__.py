@@ -32,6 +32,8 @@ METRICS = {
     "duplicate_excess": "benchbench.metrics.sets.mode_collapse:DuplicateExcess",
     "birthday_support": "benchbench.metrics.sets.mode_collapse:BirthdaySupport",
     "vendi": "benchbench.metrics.sets.vendi:Vendi",
+    "intra_fd": "benchbench.metrics.sets.class_wise:IntraFrechet",
+    "intra_diversity": "benchbench.metrics.sets.class_wise:IntraDiversity",
     "coverage": "benchbench.metrics.sets.prdc:PRDC",
     "density": "benchbench.metrics.sets.prdc:PRDC",
     "recall": "benchbench.metrics.sets.prdc:PRDC",

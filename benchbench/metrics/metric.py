@@ -37,12 +37,14 @@ Need = Literal[
     "sources",
     "variants",
     "captions",
+    "classes",
 ]
 """What a metric reads. Of each extractor: moments, features, logits. Values of pairs of images: `truth` (an output and
 its right answer), `hints` (the same, made with hints), `cycle` (an image and what came back), `identity` (an image
 of the target domain and its translation), `style` (an output and the style asked for), `hole` (an output and its right
 answer, where pixels were missing). `sources`: features of what was translated; `variants`: features of several outputs
-of one source; `captions`: what an extractor that reads texts says of what each image was to show."""
+of one source; `captions`: what an extractor that reads texts says of what each image was to show.
+`classes`: of which class each image is, of both sides."""
 OF_EXTRACTORS: frozenset[Need] = frozenset({"moments", "features", "logits"})
 """What an extractor says of images."""
 OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "hole", "sources", "variants"})
@@ -166,6 +168,8 @@ class Evidence:
         pairs: What paired metrics said of pairs of images, by role: "truth" (an output and its right answer), "cycle",
             "identity", "style", "hole".
         labels: The class that each generated image was asked to be, int64 (N,); None where nobody asked.
+        reference_labels: The class of each real image of the reference, int64 (M,), in the same numbers; None where
+            nobody says.
         failures: Of extractors that are not at hand or could not read the images, by name.
         captions: What each generated image was to show; None where nobody said.
     """
@@ -175,6 +179,7 @@ class Evidence:
     labels: Tensor | None = None
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
     captions: CaptionEvidence | None = None
+    reference_labels: Tensor | None = None
 
     def seen(self, role: str, extractor: str | None) -> FeatureEvidence:
         """What an extractor said of a set.
@@ -252,12 +257,12 @@ class Evidence:
             role: replace(found, values={name: values.clone() for name, values in found.values.items()})
             for role, found in self.pairs.items()
         }
-        labels = None if self.labels is None else self.labels.clone()
+        labels, real = (None if own is None else own.clone() for own in (self.labels, self.reference_labels))
         captions = self.captions
         if captions is not None:
             told = {name: texts.clone() for name, texts in captions.features.items()}
             captions = CaptionEvidence(told, captions.own.clone())
-        return replace(self, sets=sets, pairs=pairs, labels=labels, captions=captions)
+        return replace(self, sets=sets, pairs=pairs, labels=labels, captions=captions, reference_labels=real)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import ALONE, Comm, shared_by
 from benchbench.core.errors import BenchbenchWarning, InputError, MetricFailed, because, unknown_name
 from benchbench.core.names import spelled
 from benchbench.core.registry import EXTRACTORS, METRICS
@@ -41,6 +42,9 @@ STANDARD = (
     "fd", "is", "kd", "precision", "recall", "density", "coverage", "duplicate_rate", "duplicate_excess",
     "modes", "class_kl", "high_quality", "conditional_accuracy", "ssim", "psnr", "mse",
 )  # fmt: skip
+OF_CLASSES = ("intra_fd", "intra_diversity")
+"""What `evaluate` adds where both sides have classes. A run has them where they are asked for: its keys hold what it
+computes."""
 TRANSLATION = (
     "ssim", "psnr", "mse", "mae", "pose_error", "psnr_hints5", "psnr_hints20", "ssim_hints5", "ssim_hints20",
     "fd", "kd", "precision", "recall", "content_distance", "conditional_accuracy", "input_diversity",
@@ -232,13 +236,14 @@ def needs_of(metrics: Iterable[Metric], extractor: str) -> set[Need]:
     return {need for metric in metrics if metric.extractor == extractor for need in metric.needs}
 
 
-def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
+def score(metrics: Iterable[Metric], evidence: Evidence, comm: Comm = ALONE) -> list[Outcome]:
     """Compute every metric, and what stands beside it where it can be had. A family is computed once, whatever the
     number of its outputs that are asked for.
 
     Args:
         metrics: Those that are asked for.
-        evidence: What extractors and paired metrics said.
+        evidence: What extractors and paired metrics said; of several ranks all have all of it.
+        comm: The ranks, which deal out what is computed of all pairs of images.
 
     Returns:
         One outcome a metric, in their order, each followed by what stands beside it; one that fails is an outcome with
@@ -253,7 +258,9 @@ def score(metrics: Iterable[Metric], evidence: Evidence) -> list[Outcome]:
         which = (type(metric), metric.extractor) if isinstance(metric, Family) else metric.name
         if which not in computed:
             own = evidence_of[metric.balanced]
-            computed[which] = numbers_of(metric, own if _is_ours(metric) else own.copy(metric.extractor))
+            mine = own if _is_ours(metric) else own.copy(metric.extractor)
+            with comm.in_step(), shared_by(comm if _is_ours(metric) else ALONE):
+                computed[which] = numbers_of(metric, mine)
         found = computed[which]
         outcomes.append(_outcome(metric, found[metric.output.name]))
         if isinstance(metric, Family):

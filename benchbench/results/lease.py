@@ -74,6 +74,7 @@ class Taken(BenchbenchError):
     """Another process carries the cell out.
 
     Attributes:
+        key: That of the cell.
         holder: Which one.
     """
 
@@ -81,7 +82,11 @@ class Taken(BenchbenchError):
 
     def __init__(self, key: str, holder: Holder) -> None:
         super().__init__(f"the cell {key} is being carried out by {holder.words}")
-        self.holder = holder
+        self.key, self.holder = key, holder
+
+    def __reduce__(self) -> tuple[type[Taken], tuple[str, Holder]]:
+        """Ranks hand it each other."""
+        return type(self), (self.key, self.holder)
 
 
 class Leases:

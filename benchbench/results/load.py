@@ -202,6 +202,20 @@ def records_below(roots: Iterable[Path]) -> Iterator[Record]:
     """`records` of several folders, one after the other; a record that lies in two of them, since one folder is within
     the other, comes once."""
     by_cell: dict[str, Path] = {}
+    for folder, files in record_folders(roots):
+        if RUN not in files:
+            raise unsealed(folder)
+        run = read_manifest(folder / RUN)
+        twin = by_cell.setdefault(run.cell, folder)
+        if twin is folder:
+            yield folder, run
+        elif os.path.realpath(twin) != os.path.realpath(folder):
+            raise twice(twin, folder)
+
+
+def record_folders(roots: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """The folders below `roots` that hold a record, whole or damaged, with the names of their files; what is none is
+    named in a `SkippedWarning`. `InputError` where a root is no folder or cannot be read."""
     for root in roots:
         if not root.is_dir():
             raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
@@ -210,17 +224,20 @@ def records_below(roots: Iterable[Path]) -> Iterator[Record]:
                 continue
             if (why := foreign(folder, files)) is not None:
                 warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
-            elif RUN in files:
-                run = read_manifest(folder / RUN)
-                twin = by_cell.setdefault(run.cell, folder)
-                if twin is folder:
-                    yield folder, run
-                elif os.path.realpath(twin) != os.path.realpath(folder):
-                    raise InputError(
-                        f"the same cell is in {twin} and in {folder}; read the two folders one by one or delete one"
-                    )
-            else:
-                raise damaged(folder / METRICS, f"has no {RUN} beside it")
+                continue
+            yield folder, files
+
+
+def unsealed(folder: Path) -> InputError:
+    """For a table of numbers that no manifest speaks of."""
+    return damaged(folder / METRICS, f"has no {RUN} beside it")
+
+
+def twice(one: Path, other: Path) -> InputError:
+    """For a cell that is there twice."""
+    return InputError(
+        f"the same cell is in {one} and in {other}; read the two folders one by one or delete one"
+    )
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -84,6 +84,7 @@ class Machine(Part):
         memory_gib: Of the machine, in GiB.
         load_1min: Runnable processes, the mean over the minute before the work began.
         platform: The operating system with its version.
+        ranks: Processes that did the work together; None for one.
     """
 
     device: str | None = None
@@ -94,6 +95,7 @@ class Machine(Part):
     memory_gib: float | None = None
     load_1min: float | None = None
     platform: str | None = None
+    ranks: Count | None = None
 
 
 class Split(Part):

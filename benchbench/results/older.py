@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import pandas as pd
 
 from benchbench.core.scales import Range, Scale
+from benchbench.results.record import Row
 
 _SHARE: tuple[Scale, Range] = ("arcsine", (0.0, 1.0))
 _POSITIVE: tuple[Scale, Range] = ("log", (0.0, None))
@@ -71,6 +72,14 @@ def completed(rows: pd.DataFrame) -> pd.DataFrame:
         maximum=rows["maximum"].fillna(pd.Series([t and t[1][1] for t in told], rows.index, dtype="Float64")),
     )
     return found.assign(headline=found["headline"] | _headlines(found, silent))
+
+
+def ends_of(row: Row) -> Range:
+    """The smallest and the largest value that a number can take: as its row says, else as its name does."""
+    if row.scale is not None:
+        return row.minimum, row.maximum
+    told = _known(row.metric)
+    return (None, None) if told is None else told[1]
 
 
 def _known(metric: str) -> tuple[Scale, Range] | None:

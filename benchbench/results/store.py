@@ -31,6 +31,7 @@ from benchbench.core.files import (
 )
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.paths import as_path
+from benchbench.core.reading import open_regular
 from benchbench.results import touched
 from benchbench.results.key import is_key
 from benchbench.results.lease import Leases
@@ -72,7 +73,7 @@ class Store:
         for name, sha256 in run.files.items():
             if name.endswith(DETACHABLE) and not (folder / name).exists():
                 continue
-            _check(folder / name, sha256)
+            check_file(folder / name, sha256)
         return folder
 
     def datasets(self, first: str) -> list[str]:
@@ -106,6 +107,33 @@ class Store:
             _make_way(place, folder)
         if not (place / RUN).exists():
             raise InputError(f"{place} was written by somebody else meanwhile; run the same command again")
+
+    def adopt(self, folder: Path, run: RunManifest) -> Path:
+        """Copy a finished cell from elsewhere, as it was written; what was taken away from it stays away.
+
+        Args:
+            folder: Where it lies, verified.
+            run: What its run.json says.
+
+        Returns:
+            Its folder here.
+
+        Raises:
+            InputError: A file changed meanwhile, another record of the cell is there, or the folder cannot be written.
+        """
+        place = self.cell_dir(run.dataset, run.model, run.cell)
+        sealed_as = read(folder / RUN)
+        with atomic_folder(place) as fresh:
+            for name, sha256 in run.files.items():
+                if name.endswith(DETACHABLE) and not (folder / name).exists():
+                    continue
+                (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+                _copy(folder / name, fresh / name, sha256)
+            (fresh / RUN).write_bytes(sealed_as)
+            _make_way(place, fresh)
+        if not (place / RUN).exists() or read(place / RUN) != sealed_as:
+            raise InputError(f"{place} was written by somebody else meanwhile; run the same command again")
+        return place
 
     def record_failure(self, dataset: str, model: str, key: str, facts: Mapping[str, Any]) -> Path:
         """Say in the cell's folder why there is no cell: `facts` (JSON-able, at least `reason`).
@@ -144,6 +172,11 @@ class Store:
         shutil.rmtree(
             doomed, ignore_errors=True
         )  # somebody may be writing into it; the next run sweeps the rest
+
+    def prepare(self) -> None:
+        """`check_writable`, and `tidy`."""
+        self.check_writable()
+        self.tidy()
 
     def tidy(self) -> None:
         """Take away what killed processes left: temporary files and folders that no living process owns
@@ -211,7 +244,7 @@ def _is_temporary(file: Path) -> bool:
     return file.name.startswith(".") and file.name.endswith(".tmp") and file.is_file()
 
 
-def _check(file: Path, sha256: str) -> None:
+def check_file(file: Path, sha256: str) -> None:
     """`InputError` where a file is gone or another one than was written; line ends and their like aside."""
     try:
         if file_sha256(file) == sha256:
@@ -221,6 +254,17 @@ def _check(file: Path, sha256: str) -> None:
     content = read(file)
     if as_written(file.name, content, sha256) is None:
         raise damaged(file, altered(content))
+
+
+def _copy(file: Path, to: Path, sha256: str) -> None:
+    """Copy a file of a record; line ends and their like become again what they were."""
+    with open_regular(file) as source, to.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    if file_sha256(to) != sha256:
+        content = read(to)
+        if (written := as_written(file.name, content, sha256)) is None:
+            raise damaged(file, altered(content))
+        to.write_bytes(written)
 
 
 def folder_name(name: str) -> str:

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from benchbench.core.device import describe_machine
 from benchbench.core.protocols import Examined, Generator
 from benchbench.core.registry import MODELS
+from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.results.manifest import (
     Artefact,
@@ -64,9 +65,12 @@ class Before(NamedTuple):
     machine: Machine
 
 
-def before(device: torch.device) -> Before:
-    """Of this process, now."""
-    return Before(Provenance(**collect_provenance()), Machine(**describe_machine(device)))
+def before(runtime: Runtime) -> Before:
+    """Of this process, now, and of how many ranks it is one."""
+    machine = describe_machine(runtime.device)
+    if runtime.comm.size > 1:
+        machine["ranks"] = runtime.comm.size
+    return Before(Provenance(**collect_provenance()), Machine(**machine))
 
 
 def stated(

@@ -14,6 +14,7 @@ from benchbench.core.randomness import borrowed_randomness
 from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.image_stream import ImageStream
+from benchbench.data.pipeline.kinds import by_number
 from benchbench.data.sources.options import SourceOptions
 from benchbench.models.given.family import generator
 from benchbench.models.given.generator import GivenGenerator, resting
@@ -53,7 +54,15 @@ def stream_of(thing: Drawing, options: SourceOptions) -> ImageStream:
             yield Block(images.cpu().numpy(), name).resized(options.size)
 
     labels = ImageRng(seed, range(samples)).integers(own.n_classes) if own.conditional else None
-    return ImageStream(name, samples, blocks, labels=labels, notes=notes, varies=True)
+    return ImageStream(
+        name,
+        samples,
+        blocks,
+        labels=labels,
+        kinds=lambda: by_number(labels, own.n_classes),
+        notes=notes,
+        varies=True,
+    )
 
 
 def drawn(

@@ -22,11 +22,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from benchbench.core.arrays import default_float32
-from benchbench.core.device import resolve_device
+from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError
 from benchbench.core.machine import settle_in
+from benchbench.core.notebook import watching
 from benchbench.core.precision import Precision
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.processes import runtime_of_rank
+from benchbench.core.progress import AUTO, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text, sizes_text
 from benchbench.data.pipeline.image_stream import MixedSizesError
@@ -49,6 +51,7 @@ from benchbench.runner.extractors import missing_today
 from benchbench.runner.sources import BOTH_NAMED, InMemory, Samples, generator_sha256, named
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.views.grid import image_grid
+from benchbench.views.notebook import NumbersFrame
 
 PICTURE = Artefact(
     file="samples.png", kind="samples", caption="the images that were scored, and the reference"
@@ -95,7 +98,8 @@ def evaluate(
     out: Path | str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
+    comm: Comm = ALONE,
 ) -> pd.DataFrame:
     """Score images that something else made against a reference.
 
@@ -124,6 +128,8 @@ def evaluate(
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
         progress: Who is told how far it is.
+        comm: The ranks that do this together (`benchbench.ranks`), each of which is given the same images; this process
+            alone where nobody says.
 
     Returns:
         One line a number, with the columns of `results.record.Row`; of a record that was written also those that
@@ -131,6 +137,7 @@ def evaluate(
 
     Raises:
         InputError: The request cannot be carried out; nothing was written.
+        RankLost: A rank is gone.
 
     >>> frame = benchbench.evaluate(images, "cifar10:train", ["fd", "kd"])  # doctest: +SKIP
     """
@@ -152,11 +159,12 @@ def evaluate(
         task_options=task_options,
         prompts=prompts,
     )
-    runtime = Runtime(resolve_device(device), batch_size, progress)
+    runtime = runtime_of_rank(device, batch_size, watching(progress), comm)
     held = InMemory.of(images, reference)
     found = evaluate_images(spec, None if out is None else Path(out), runtime, held)
-    found.rows.attrs["notes"] = found.notes
-    return found.rows
+    rows = NumbersFrame(found.rows)
+    rows.attrs["notes"] = found.notes
+    return rows
 
 
 def evaluate_images(
@@ -176,7 +184,7 @@ def evaluate_images(
     Raises:
         InputError: The request cannot be carried out; nothing was written.
     """
-    with default_float32():
+    with default_float32(), runtime.comm.in_step():
         try:
             return _evaluated(spec, out, runtime, held)
         except MixedSizesError as error:
@@ -185,25 +193,36 @@ def evaluate_images(
 
 def _evaluated(spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: InMemory) -> Evaluated:
     settle_in(runtime.progress)
+    comm = runtime.comm
     asked = resolve(spec, held)
     store = None if out is None else Store(out)
     if store is not None:
-        store.check_writable()
-        store.tidy()
-    plan = make_evaluation(asked, runtime)
-    done = None if store is None else _finished(plan, store, runtime.progress)
+        comm.first(store.prepare)
+    plan = comm.first_alone(lambda: make_evaluation(asked, runtime))
+    comm.agree(plan.request)
+    done = None if store is None else _finished(plan, store, runtime)
     if done is not None:
         for note in missing_today(plan.extractors):
             runtime.progress.note(note)
-        rows = _with_reasons_of_today(load_results(done), plan)
-        return Evaluated(rows, _notes_of(read_manifest(done / RUN)), done, cached=True)
-    known, start = before(runtime.device), time.perf_counter()
+        return comm.first(lambda: _answered(plan, done))
+    known, start = before(runtime), time.perf_counter()
     scored = score_images(plan, runtime)
+    comm.agree(plan.key)
     if store is None:
         return Evaluated(to_frame(scored.rows), scored.notes, None, cached=False)
     seconds = Seconds(evaluation=round(time.perf_counter() - start, 3))
-    path = _record(plan, scored, _facts(plan, scored, known, seconds), store)
-    return Evaluated(load_results(path), scored.notes, path, cached=False)
+
+    def recorded() -> Evaluated:
+        path = _record(plan, scored, _facts(plan, scored, known, seconds), store)
+        return Evaluated(load_results(path), scored.notes, path, cached=False)
+
+    return comm.first(recorded)
+
+
+def _answered(plan: Evaluation, done: Path) -> Evaluated:
+    """What the record in `done` says."""
+    rows = _with_reasons_of_today(load_results(done), plan)
+    return Evaluated(rows, _notes_of(read_manifest(done / RUN)), done, cached=True)
 
 
 def _with_reasons_of_today(rows: pd.DataFrame, plan: Evaluation) -> pd.DataFrame:
@@ -273,13 +292,16 @@ def _notes_of(run: RunManifest) -> list[str]:
     return list(run.notes or () if of_data is None else of_data)
 
 
-def _finished(plan: Evaluation, store: Store, progress: Progress) -> Path | None:
+def _finished(plan: Evaluation, store: Store, runtime: Runtime) -> Path | None:
     """The record of this evaluation, if there is one; the samples are read only if there may be one."""
-    asked_before = any(
-        read_manifest(folder / RUN).request == plan.request
-        for folder in store.cells(plan.dataset_name, plan.samples.name)
-    )
-    if not asked_before or plan.samples.once:
+
+    def asked_before() -> bool:
+        return any(
+            read_manifest(folder / RUN).request == plan.request
+            for folder in store.cells(plan.dataset_name, plan.samples.name)
+        )
+
+    if plan.samples.once or not runtime.comm.first(asked_before):
         return None
-    plan.samples.scan(progress, one_size=not plan.any_size)
-    return store.find(plan.dataset_name, plan.samples.name, plan.key)
+    plan.samples.scan(runtime.progress, one_size=not plan.any_size)
+    return runtime.comm.first(lambda: store.find(plan.dataset_name, plan.samples.name, plan.key))

@@ -7,7 +7,7 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -16,6 +16,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
 from benchbench.data.pipeline.streams import ImageStream
+from benchbench.features.extract import own_share
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
 from benchbench.metrics.pairs.paired import PairedMetric
@@ -66,7 +67,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         compared = PairPass(
             plan.pairs, of_pairs, one_size=not plan.any_size, task=plan.task, keep_pieces=of_pieces
         )
-    title, pieces = f"judging {plan.samples.name}", 0
+    title, pieces = f"scoring {plan.samples.name}", 0
     beside: Tensor | None
     if compared is not None and plan.any_size:
         compared.read(title, runtime)
@@ -74,20 +75,22 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         if of_pieces:
             seen, pieces = _of_pieces(plan, *compared.pieces, runtime)
     else:
-        batches = (
-            plan.samples.batches(runtime.batch(BATCH)) if compared is None else compared.outputs(runtime)
-        )
+        share: Iterable[Tensor]
+        if compared is None:
+            share = plan.samples.share(runtime.batch(BATCH), runtime.comm)
+        else:
+            share = own_share(compared.outputs(runtime), runtime.comm, plan.samples.n)
         if plan.prompted is not None:
-            batches = plan.prompted.reading(batches)
-        seen, shown = _seen(plan, batches, title, runtime)
+            share = plan.prompted.reading(share)
+        seen, shown = _seen(plan, share, title, runtime)
         beside = _first_images(plan.reference.images)
     pairs: dict[str, PairEvidence] = {}
     if compared is not None:
-        pairs["truth"] = pairs["hole"] = compared.evidence()
+        pairs["truth"] = pairs["hole"] = compared.evidence(runtime.comm)
     outcomes = _outcomes(plan, replace(seen, pairs=pairs), runtime)
     numbers = [_number(plan, outcome, pieces) for outcome in outcomes]
     if plan.prompted is not None:
-        numbers += plan.prompted.numbers()
+        numbers += plan.prompted.numbers(runtime.comm)
     return Scored(
         list(rows_of(plan, numbers)),
         [*_notes(plan, shown, beside), *(() if compared is None else compared.notes)],
@@ -103,7 +106,9 @@ def _of_pieces(plan: Evaluation, made: Tensor, originals: Tensor, runtime: Runti
     are."""
     loaded, failures = plan.extractors.loaded, plan.extractors.failures
     if len(made) >= LEAST:
-        return evidence_of_pieces(made, originals, loaded, plan.metrics, failures, runtime), len(made)
+        shard = runtime.comm.shard(len(made))
+        mine = made[shard.start : shard.stop]
+        return evidence_of_pieces(mine, originals, loaded, plan.metrics, failures, runtime), len(made)
     failed = MetricFailed(
         f"the images hold {len(made) or 'no'} whole piece of {PIECE}×{PIECE} pixels, and a distribution needs {LEAST}"
     )
@@ -111,12 +116,12 @@ def _of_pieces(plan: Evaluation, made: Tensor, originals: Tensor, runtime: Runti
 
 
 def _seen(
-    plan: Evaluation, batches: Iterator[Tensor], title: str, runtime: Runtime
+    plan: Evaluation, batches: Iterable[Tensor], title: str, runtime: Runtime
 ) -> tuple[Evidence, Tensor]:
     """What the extractors say of all sets, and the first samples."""
     generated, failures, shown = gather(
         batches,
-        plan.samples.n,
+        len(runtime.comm.shard(plan.samples.n)),
         plan.extractors.loaded,
         plan.metrics,
         runtime,
@@ -134,7 +139,8 @@ def _seen(
     if plan.prompted is not None:
         told = plan.prompted.told(plan.extractors.loaded, plan.metrics, failures)
     sides = {"generated": generated, "reference": real, "held_out": held_out}
-    return Evidence(sides, captions=told, failures=failures), shown
+    ours, theirs = (None, None) if plan.by_class is None else (plan.by_class.ours, plan.by_class.theirs)
+    return Evidence(sides, labels=ours, captions=told, failures=failures, reference_labels=theirs), shown
 
 
 def _outcomes(plan: Evaluation, seen: Evidence, runtime: Runtime) -> list[Outcome]:
@@ -160,7 +166,7 @@ def answered(
             (seen.sets, [metric for metric in metrics if metric.name not in known]),
             ({**seen.sets, "reference": told}, [metric for metric in metrics if metric.name in known]),
         ):
-            outcomes += score(some, placed(replace(seen, sets=sets), runtime)) if some else []
+            outcomes += score(some, placed(replace(seen, sets=sets), runtime), runtime.comm) if some else []
         stage.advance(len(metrics))
     return sorted(outcomes, key=lambda outcome: outcome.metric.name)
 

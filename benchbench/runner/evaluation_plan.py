@@ -23,9 +23,10 @@ from benchbench.metrics.metric import OF_MODELS, Metric
 from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric
-from benchbench.metrics.select import STANDARD, is_named, select_metrics
+from benchbench.metrics.select import OF_CLASSES, STANDARD, is_named, select_metrics
 from benchbench.metrics.sets.modes import ConditionalAccuracy
 from benchbench.results.key import cell_key
+from benchbench.runner.by_class import ByClass, with_classes
 from benchbench.runner.extractors import (
     DEFAULT_EXTRACTOR,
     Chosen,
@@ -56,7 +57,8 @@ class Evaluation:
     pairs were asked for. extractor_notes: what a reader should know of the extractors on this data. reasons: of metrics
     that cannot be had from these two sides, by name; named: those that somebody named, which are then recorded as
     failed, while those of a set are left out. task: under whose protocol pairs are compared, None where each is taken
-    as it is. prompted: what the samples were to show, where somebody says so."""
+    as it is. prompted: what the samples were to show, where somebody says so. by_class: of which class the images of
+    both sides are, where a metric asks."""
 
     spec: EvaluationSpec
     samples: ImageStream
@@ -70,6 +72,7 @@ class Evaluation:
     named: Set[str] = frozenset()
     task: Undoing | None = None
     prompted: Prompted | None = None
+    by_class: ByClass | None = None
 
     @property
     def name(self) -> str | None:
@@ -160,8 +163,9 @@ class Evaluation:
     @property
     def _protocol(self) -> list[str]:
         """Under what images are scored, where a task says so."""
-        prompts = [] if self.prompted is None else [self.prompted.identity]
-        return prompts if self.task is None else [f"{self.task.row} {self.task.version}"]
+        told = [] if self.prompted is None else [self.prompted.identity]
+        told += [] if self.by_class is None else [self.by_class.identity]
+        return told if self.task is None else [f"{self.task.row} {self.task.version}"]
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ class Resolved:
         """What the set `standard` stands for."""
         if self.prompts is not None:
             return OF_PROMPTS
-        return STANDARD if self.task is None else self.task.standard
+        return (*STANDARD, *OF_CLASSES) if self.task is None else self.task.standard
 
 
 def resolve(spec: EvaluationSpec, held: InMemory) -> Resolved:
@@ -240,6 +244,7 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
     )
     samples = open_samples(asked.images, drawing, progress)
     _check_numbers(samples, reference, chosen, asked.task)
+    chosen, by_class = with_classes(chosen, named, reasons, samples, reference)
     prompted = None
     if asked.prompts is not None:
         prompted = Prompted(asked.prompts, samples, reference.dataset, runtime)
@@ -249,6 +254,7 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         *readers.notes,
         *enlarged_notes(reference.dataset, extractors),
         *_check_statistics(reference, chosen, extractors),
+        *([] if by_class is None else by_class.notes),
     ]
     if reference.images is not None:
         any_size = together is not None and (asked.task is not None or only_pairs(chosen, reasons))
@@ -271,6 +277,7 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         named,
         asked.task,
         prompted,
+        by_class,
     )
 
 

@@ -19,7 +19,7 @@ cheapest), else the first one that was asked for; then there are no classes to r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ from benchbench.training.watch.monitor import (
 )
 
 SAMPLES = 2000
+SHOWN = 64  # of them, where somebody looks on
 NEIGHBOURS = 1000  # images a side among which neighbours are looked for
 FEWEST = 6  # with 5 neighbours each
 SEED = 2**32  # of the noise and of choices; runs have seeds below it
@@ -150,9 +151,11 @@ class Panel:
         device: torch.device,
         selects: bool = False,
         progress: Progress = SILENT,
+        shown: Callable[[int, Tensor], None] | None = None,
     ) -> None:
         """images, labels: the training split, labels int64 (N,) or None. selects: whether weights are chosen by the
-        distance, which is then that to the validation part."""
+        distance, which is then that to the validation part. shown: who is shown the first samples of every scan, with
+        the steps done; uint8 RGB, N×3×H×W."""
         real = reference_features(
             images,
             extractor,
@@ -162,7 +165,7 @@ class Panel:
             title=f"{extractor.name} on reference images",
         )
         self.extractor, self.labels, self.device = extractor, labels, device
-        self.n = panel_size(len(images))
+        self.n, self.shown = panel_size(len(images)), shown
         rows = validation_parts(images, labels).validation if selects else None
         self.known = Known.of(real, extractor.name, rows)
 
@@ -170,14 +173,24 @@ class Panel:
         """Numbers by column of `training.watch.monitor`; the same model gives the same numbers at every step."""
         labels = labels_for(model, self.labels, SEED, self.n)  # type: ignore[arg-type]  # plans watch Generators
         images = generate(model, range(self.n), seed=SEED, labels=labels, runtime=Runtime(self.device))  # type: ignore[arg-type]
+        first: list[Tensor] = []
         seen = extract(
-            images,
+            self._kept(images, first),
             self.extractor,
             need_features=True,
             need_logits=self.known.shares is not None,
             total=self.n,
         )
+        if self.shown is not None:
+            self.shown(step, torch.cat(first)[:SHOWN])
         return panel_numbers(seen, self.known, self.extractor.name)
+
+    def _kept(self, images: Iterable[Tensor], first: list[Tensor]) -> Iterator[Tensor]:
+        """The same batches; the first images are put aside where somebody is shown them."""
+        for batch in images:
+            if self.shown is not None and sum(map(len, first)) < SHOWN:
+                first.append(batch)
+            yield batch
 
     def describe(self) -> dict[str, Any]:
         """`describe_panel` of this one."""

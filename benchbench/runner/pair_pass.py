@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_stream import Pairs, Size
@@ -17,6 +18,7 @@ from benchbench.metrics.pairs.hole import beside_holes
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.runner.advice import fits_when_cut
 from benchbench.runner.restored import Fitting, Undoing, WithHoles
+from benchbench.tasks.evidence import paired
 
 SHOWN = 64  # pairs of samples.png
 WINDOW = (
@@ -66,8 +68,10 @@ class PairPass:
                     side.append(self._fitting.pieces(images.cpu()))
             if x.shape != y.shape:
                 raise self._unlike(row, x, y)
+            mine = _within(runtime.comm.shard(self._pairs.a.n), row, len(x))
             with torch.inference_mode():
-                self._reader.update(x.to(device), y.to(device), *(own.to(device) for own in beside))
+                if len(x[mine]):
+                    self._reader.update(*(own[mine].to(device) for own in (x, y, *beside)))
             self._sizes.setdefault((x.shape[2], x.shape[3]), row)
             left = SHOWN - len(self._outputs)
             self._outputs += x[:left].cpu()
@@ -116,10 +120,10 @@ class PairPass:
         large = max(max(size) for size in sizes) > WINDOW
         return len(sizes) > 1 or (large and self._fitting is not None)
 
-    def evidence(self) -> PairEvidence:
-        """What the metrics said. What fails for the size of an image alone names the smallest one, where sizes
-        differ."""
-        found = self._reader.compute()
+    def evidence(self, comm: Comm) -> PairEvidence:
+        """What the metrics said, each rank of its own pairs. What fails for the size of an image alone names the
+        smallest one, where sizes differ."""
+        found = paired(self._reader, comm)
         if len(self._sizes) < 2:
             return found
         (height, width), row = min(self._sizes.items(), key=lambda item: min(item[0]))
@@ -132,6 +136,15 @@ class PairPass:
                     f"{self._pairs.a.called(row)}, is {width}×{height}"
                 )
         return replace(found, failures=failures)
+
+
+def _within(shard: range, row: int, n: int) -> slice:
+    """Which of `n` pairs from number `row` on are in the shard.
+
+    >>> _within(range(3, 5), 2, 4), _within(range(3, 5), 8, 2)
+    (slice(1, 3, None), slice(0, 0, None))
+    """
+    return slice(max(0, min(n, shard.start - row)), max(0, min(n, shard.stop - row)))
 
 
 def windows(images: Sequence[Tensor]) -> Tensor:

@@ -20,7 +20,7 @@ from benchbench.core.baselines import published_weights
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.protocols import Examined, Fittable, Generator, Trainable
-from benchbench.core.registry import EXTRACTORS, MODELS
+from benchbench.core.registry import EXTRACTORS, MODELS, SINKS
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.spec import dataset_name
 from benchbench.features.extractor import Extractor
@@ -81,6 +81,7 @@ class Plan:
         identity: What the weights come from, JSON-able.
         training_key: The digest of `identity`.
         key: Names the whole cell; its record is stored under it.
+        log: The sinks that are told of it; no part of the key.
     """
 
     recipe: Recipe
@@ -105,6 +106,7 @@ class Plan:
     identity: dict[str, Any]
     training_key: str
     key: str
+    log: Sequence[str]
 
     @property
     def model(self) -> str:
@@ -189,6 +191,8 @@ def resolve(spec: CellSpec) -> Resolved:
             f"{spec.model.partition(':')[2]} may run what its author wrote as soon as it is read; if that is somebody "
             "you trust, --allow-pickle lets it"
         )
+    for sink in spec.log or ():
+        SINKS.make(sink)  # what it needs is installed
     spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
     return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights))
@@ -285,6 +289,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         identity=identity,
         training_key="",
         key="",
+        log=spec.log or (),
     )
     return [_of_seed(first, seed, task.parts(probe), scoring.specifications) for seed in seeds]
 

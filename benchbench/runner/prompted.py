@@ -7,13 +7,14 @@ that they are held against, and a prompt stands among that dataset's held-out ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.hashing import digest
 from benchbench.core.reading import read_bytes
@@ -130,7 +131,7 @@ class Prompted:
             "matcher": None if self.judge is None else self.judge.describe(),
         }
 
-    def reading(self, batches: Iterator[Tensor]) -> Iterator[Tensor]:
+    def reading(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         """The same batches, read by the matcher as they come by."""
         self._codes.clear()
         for images in batches:
@@ -147,10 +148,11 @@ class Prompted:
         own = torch.tensor([place[prompt] for prompt in self.prompts])
         return captions_told(different, own, extractors, metrics, failures)
 
-    def numbers(self) -> list[Number]:
-        """How well the images show their prompts, once all were read."""
+    def numbers(self, comm: Comm) -> list[Number]:
+        """How well the images show their prompts, once all were read, each on one of the ranks."""
         if self.judge is None:
             assert self.failure is not None
             return [Number(found, TASK) for found in unavailable(self.failure)]
-        codes, texts = torch.cat(self._codes), self.judge.captions(self.conditions)
+        codes = comm.rows(torch.cat([torch.empty(0), *self._codes]))
+        texts = self.judge.captions(self.conditions)
         return [Number(found, TASK) for found in alignment(codes, texts, self.own, self.own)]

@@ -9,13 +9,15 @@ from typing import Any, Unpack
 import pandas as pd
 
 from benchbench.core.arrays import default_float32
-from benchbench.core.device import resolve_device
+from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import CellFailed
 from benchbench.core.folders import OUTPUT
 from benchbench.core.machine import settle_in
+from benchbench.core.notebook import watching
 from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.processes import runtime_of_rank
+from benchbench.core.progress import AUTO, SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.core.toml import lists_of
 from benchbench.results.load import load_results
@@ -25,6 +27,7 @@ from benchbench.runner.failures import failing_alone
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellOptions, CellSpec, seed_list
 from benchbench.runner.sweep import Swept, combinations
+from benchbench.views.notebook import NumbersFrame
 
 
 def run(
@@ -46,10 +49,12 @@ def run(
     task: str | None = None,
     task_options: Mapping[str, Any] | Sequence[str] = (),
     sweep: Mapping[str, Sequence[Any]] | Sequence[str] = (),
+    log: Sequence[str] | None = None,
     out: Path | str = OUTPUT,
     device: str = "auto",
     batch_size: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
+    comm: Comm = ALONE,
 ) -> pd.DataFrame:
     """Train (or load) a model on a dataset, score it, store the record.
 
@@ -72,10 +77,13 @@ def run(
         task_options: How to ask, `{"scale": 3}`; as text after `--task-option`.
         sweep: Several values of settings, `{"sampling.steps": [5, 10]}`: one cell each, of two settings every
             combination; as text after `--sweep`. Settings of sampling are swept over the same weights.
+        log: Sinks that are told of it as it goes, "tensorboard", "wandb" or "mlflow" (docs/dashboards.md); changes no
+            number, and one that fails ends no run.
         out: The folder for records.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
         progress: Who is told how far it is.
+        comm: The ranks that do this together (`benchbench.ranks`); this process alone where nobody says.
 
     Returns:
         The rows of all cells, with the columns of `load_results`. A finished cell is answered from its record.
@@ -83,6 +91,7 @@ def run(
     Raises:
         InputError: The request cannot be carried out; nothing was done.
         CellFailed: A cell could not be carried out; the others were.
+        RankLost: A rank is gone.
 
     >>> frame = benchbench.run("vae", "digits", seeds=[0, 1], out="my-results")  # doctest: +SKIP
     """
@@ -93,7 +102,8 @@ def run(
         out=out,
         device=device,
         batch_size=batch_size,
-        progress=progress,
+        progress=watching(progress),
+        comm=comm,
         samples=samples,
         size=size,
         recipe=recipe,
@@ -108,8 +118,13 @@ def run(
         task=task,
         task_options=task_options,
         sweep=sweep,
+        log=log,
     )
-    return pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True)
+    return comm.first(
+        lambda: NumbersFrame(
+            pd.concat([load_results(outcome.path) for outcome in outcomes], ignore_index=True)
+        )
+    )
 
 
 def run_cells(
@@ -121,11 +136,12 @@ def run_cells(
     device: str = "auto",
     batch_size: int | None = None,
     progress: Progress = SILENT,
+    comm: Comm = ALONE,
     sweep: Mapping[str, Sequence[Any]] | Sequence[str] = (),
     **options: Unpack[CellOptions],
 ) -> list[CellOutcome]:
     """`carry_out` of the cells that these options ask for; `runner.spec.CellSpec` says what they mean."""
-    runtime = Runtime(resolve_device(device), batch_size, progress)
+    runtime = runtime_of_rank(device, batch_size, progress, comm)
     swept = combinations(CellSpec.of(model=model, dataset=dataset, **options), lists_of(sweep))
     return carry_out(swept, seed_list(seeds), as_path(out), runtime)
 
@@ -144,15 +160,17 @@ def _carried_out(
     swept: Sequence[Swept], seeds: Sequence[int], out: Path, runtime: Runtime
 ) -> list[CellOutcome]:
     settle_in(runtime.progress)
-    store = Store(out)
-    store.check_writable()
-    store.tidy()
+    store, comm = Store(out), runtime.comm
+    comm.first(store.prepare)
     outcomes, failures = [], []
     desk = Desk(runtime)
-    plans = [(plan, told) for spec, told in swept for plan in make_plans(spec, seeds, desk)]
+    plans = comm.first_alone(
+        lambda: [(plan, told) for spec, told in swept for plan in make_plans(spec, seeds, desk)]
+    )
+    comm.agree([plan.key for plan, _ in plans])
     for plan, told in plans:
         try:
-            with failing_alone(plan.made_of):
+            with failing_alone(plan.made_of), comm.in_step():
                 outcomes.append(run_cell(plan, store, runtime))
         except CellFailed as error:
             failures.append(f"seed {plan.seed}{told and f', {told}'}: {error}")

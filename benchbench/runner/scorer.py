@@ -153,7 +153,13 @@ class Scorer:
             title="drawing and scoring samples",
         )
         sets = {"generated": sides, "reference": self._real, "held_out": self._held_out}
-        evidence = Evidence(sets, labels=asked, failures={**self._extractors.failures, **failures})
+        kinds = None if self._reference.images is None else self._reference.images.kinds
+        evidence = Evidence(
+            sets,
+            labels=asked,
+            failures={**self._extractors.failures, **failures},
+            reference_labels=None if asked is None or kinds is None else kinds.labels,
+        )
         outcomes = answered(self._metrics, evidence, self._known, self._runtime)
         for outcome in outcomes:
             if outcome.estimate is None:
@@ -178,11 +184,10 @@ class Scorer:
         metrics = []
         for metric in choose_metrics(asked, readers):
             why = lacking(metric, self._reference)
-            why = (
-                "this compares pairs of images, and samples have no partners"
-                if "truth" in metric.needs
-                else why
-            )
+            if "truth" in metric.needs:
+                why = "this compares pairs of images, and samples have no partners"
+            if "classes" in metric.needs and not is_named(metric, self._spec.metrics):
+                continue  # whether classes can be asked for is known with the generator
             if why is not None and is_named(metric, self._spec.metrics):
                 raise InputError(f"{metric.name} cannot be had here: {why}")
             if why is None:

@@ -132,6 +132,7 @@ class CellSpec(Spec, frozen=True):
         name: What tables call these rows; None for the model and its variant.
         task: What is asked of a model that can be asked for several things; None for the first that takes the data.
         task_options: How it is asked, by the names of the task's own settings.
+        log: Sinks that are told of it as it goes, likewise; None for none. Changes no number and no key.
     """
 
     asks_for = "a run"
@@ -166,6 +167,10 @@ class CellSpec(Spec, frozen=True):
         description="What to ask of a model that can be asked for several things; see benchbench list tasks.",
     )
     task_options: TaskSettings = Field(default_factory=dict, description="A setting of the task; repeatable.")
+    log: Names | None = Field(
+        default=None,
+        description="Show it live in tensorboard, wandb or mlflow; comma-separated. See benchbench list sinks.",
+    )
 
 
 class EvaluationSpec(Spec, frozen=True):
@@ -195,7 +200,7 @@ class EvaluationSpec(Spec, frozen=True):
     asks_for = "an evaluation"
 
     images: str | None = Field(
-        description="A folder, .zip, .npz, .npy, .parquet, dataset or generator; KIND:PATH says what it is."
+        description="A folder, archive, arrays, shards, dataset or generator; KIND:PATH says what it is."
     )
     reference: str | None = Field(description="Images, a dataset (NAME[:train|:test]) or statistics (.npz).")
     metrics: Metrics = ("standard",)
@@ -310,3 +315,4 @@ class CellOptions(TypedDict, total=False):
     name: str | None
     task: str | None
     task_options: Mapping[str, Any] | Sequence[str]
+    log: Sequence[str] | None

@@ -79,6 +79,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     name: str | None = None
     task: str | None = None
     task_options: dict[str, Any] = Field(default_factory=dict)
+    log: Names | None = None
     sweep: dict[str, list[Any]] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:

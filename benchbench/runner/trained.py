@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Examined, Fittable, Sampled, Trainable
+from benchbench.core.runtime import Runtime
 from benchbench.core.weights_file import read_weights
 from benchbench.data.pipeline.decode import NoRoomError
 from benchbench.data.pipeline.image_source import Images, in_memory
@@ -27,8 +30,10 @@ from benchbench.results.claims.conditions import beyond_one_a_core
 from benchbench.results.manifest import Machine, RunManifest, Training, demand
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import RUN, Store
+from benchbench.runner.logged import tell_samples
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
+from benchbench.sinks.feed import Feed
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
@@ -53,8 +58,10 @@ class Prepared(NamedTuple):
     monitor: dict[str, Any] | None
 
 
-def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) -> Prepared:
-    """The model of the plan on `device`, ready to be asked."""
+def prepare(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Prepared:
+    """The model of the plan on the runtime's device, ready to be asked; the same one on all ranks. feed: who is told
+    how its training goes."""
+    device, progress, comm = runtime.device, runtime.progress, runtime.comm
     model = plan.build().to(device)
     if isinstance(model, Examined) and getattr(model, "config", None) != plan.config:
         raise InputError(
@@ -67,9 +74,12 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         model.fit(*(_all(images, plan.recipe.model) for images in (data.images, data.held_out)))
     elif plan.weights is not None:
         _load_unchanged(model, plan, plan.weights, progress)
-    elif isinstance(model, Trainable) and (before := trained_before(plan, store)) is not None:
-        load_weights(model, before / WEIGHTS)
-        training, monitor = read_training(before), read_manifest(before / RUN).monitor
+    elif (
+        isinstance(model, Trainable)
+        and (before := comm.first(lambda: trained_before(plan, store))) is not None
+    ):
+        training, monitor = comm.first(lambda: _taken_over(model, before))
+        _spread(model, comm)
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
         # Weights that the training chooses or measures by samples serve every sampling.
@@ -84,6 +94,7 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
                 device=device,
                 selects=plan.recipe.training.checkpoint == "best",
                 progress=progress,
+                shown=partial(tell_samples, feed) if feed else None,
             )
             monitor = {"every": plan.recipe.training.monitor_every, **panel.describe()}
         training = train(
@@ -92,9 +103,11 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
             plan.recipe.training,
             seed=plan.seed,
             device=device,
-            checkpoints=Checkpoints(store.workdir(plan.training_key), plan.identity),
+            comm=comm,
+            checkpoints=Checkpoints(comm.first(lambda: store.workdir(plan.training_key)), plan.identity),
             progress=progress,
             monitor=panel,
+            listener=feed.curves if feed else None,
         )
         if isinstance(model, Sampled):
             model.sampling = plan.sampling
@@ -103,6 +116,19 @@ def prepare(plan: Plan, store: Store, device: torch.device, progress: Progress) 
         for note in model.examine(device):
             progress.note(f"note: {note}")
     return Prepared(model, training, monitor)
+
+
+def _taken_over(model: nn.Module, cell: Path) -> tuple[TrainingResult, dict[str, Any] | None]:
+    """Load the weights of another cell's training; with what that one left, and which monitor watched it."""
+    load_weights(model, cell / WEIGHTS)
+    return read_training(cell), read_manifest(cell / RUN).monitor
+
+
+def _spread(model: nn.Module, comm: Comm) -> None:
+    """Give the model the weights that it has on rank 0."""
+    if comm.size > 1:
+        weights = comm.first(lambda: {name: value.cpu() for name, value in model.state_dict().items()})
+        model.load_state_dict(weights)
 
 
 def _load_unchanged(model: nn.Module, plan: Plan, path: Path, progress: Progress) -> None:

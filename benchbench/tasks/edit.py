@@ -169,7 +169,7 @@ class EditTask(WithOptions):
         for edit, strength in self.asked.items():
             name = f"{self.name}:{edit}{strength:g}"
             for kind, evidence in desk.scored(edit, strength, request).items():
-                outcomes = [*score(request.metrics, evidence), *request.unmet]
+                outcomes = [*score(request.metrics, evidence, runtime.comm), *request.unmet]
                 numbers += [Number(found, name + kind, request.n_samples) for found in outcomes]
         first = next(iter(self.asked.items()))
         speed = runtime.comm.first(lambda: desk.speed(*first))

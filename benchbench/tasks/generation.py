@@ -103,7 +103,7 @@ class Generation(OneDataset):
                 "this compares images with what a model gives back of them, and this model gives nothing back"
             )
         asked = isinstance(model, Conditional) and model.conditional and one(data).train.labels is not None
-        if isinstance(metric, ConditionalAccuracy) and not asked:
+        if (isinstance(metric, ConditionalAccuracy) or "classes" in metric.needs) and not asked:
             return "this needs a model that is asked for classes"
         return None
 
@@ -120,7 +120,7 @@ class Generation(OneDataset):
             evidence = placed(
                 evidence if pairs is None else replace(evidence, pairs={"truth": pairs}), runtime
             )
-            outcomes = score(request.metrics, evidence)
+            outcomes = score(request.metrics, evidence, runtime.comm)
             real_twins = duplicates_among_real(evidence, outcomes)
             stage.advance(len(request.metrics))
         probable, stated = likelihood_beside(model, own, request.seed, runtime)
@@ -166,7 +166,7 @@ def _evidence(
         extractors,
         metrics,
         runtime,
-        title="drawing and judging samples",
+        title="drawing and scoring samples",
         keep=max(_in_picture(asked), how_many_single(data.spec.height, data.spec.width)),
     )
     everything = {**request.failures, **failures}
@@ -176,7 +176,8 @@ def _evidence(
     some = {name: extractor for name, extractor in extractors.items() if name in readers}
     fresh = reference(data.held_out.images, some, of_held_out, runtime, everything)
     sets = {"generated": generated, "reference": real, "held_out": fresh}
-    return Evidence(sets, labels=asked, failures=everything), samples
+    evidence = Evidence(sets, labels=asked, failures=everything, reference_labels=data.train.labels)
+    return evidence, samples
 
 
 def _of_size(images: Iterable[Tensor], height: int, width: int) -> Iterator[Tensor]:

@@ -144,7 +144,7 @@ def _outcomes(
         {"style": paired(reader, runtime.comm)},
         failures=everything,
     )
-    return score(metrics, placed(evidence, runtime))
+    return score(metrics, placed(evidence, runtime), runtime.comm)
 
 
 class Stylized(NamedTuple):

@@ -90,7 +90,7 @@ class TextToImage(OfCaptions):
         """What needs classes, other images or other pairs than there are here."""
         if metric.needs_held_out:
             return NO_HELD_OUT
-        if isinstance(metric, ConditionalAccuracy):
+        if isinstance(metric, ConditionalAccuracy) or "classes" in metric.needs:
             return "here captions are asked for and no classes"
         if metric.needs - _NEEDS:
             return "here a generator makes images of captions, and nothing else is made of images"
@@ -158,7 +158,7 @@ class _Asked:
             request.extractors,
             request.metrics,
             runtime,
-            title="drawing and judging images of captions",
+            title="drawing and scoring images of captions",
             keep=max(varied, single),
         )
         everything = {**request.failures, **failed}
@@ -175,7 +175,7 @@ class _Asked:
             captions=told,
             failures=everything,
         )
-        outcomes = score(request.metrics, placed(evidence, runtime))
+        outcomes = score(request.metrics, placed(evidence, runtime), runtime.comm)
         codes = runtime.comm.rows(torch.cat(read))
         found, audit = unavailable(failure) if failure else [], None
         if judge is not None:

@@ -115,6 +115,8 @@ class Translation(TwoDomains):
             return NO_HOLES
         if "captions" in missing:
             return NO_CAPTIONS
+        if "classes" in missing:
+            return "a translation is asked to be of one domain, and there is no class beside"
         if "style" in missing:
             return "this needs a style that was asked for; see benchbench run --model nst"
         # Only an extractor of these very domains knows the class that was asked for.
@@ -187,7 +189,7 @@ class _Direction:
             everything,
         )
         with runtime.progress.stage("computing metrics", len(self.metrics), "metric") as stage:
-            outcomes = score(self.metrics, placed(evidence, runtime))
+            outcomes = score(self.metrics, placed(evidence, runtime), runtime.comm)
             stage.advance(len(self.metrics))
         n = min(TRANSLATION_BATCH, len(self.sources))
         speed = runtime.comm.first(

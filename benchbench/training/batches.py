@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.errors import InputError
 from benchbench.core.images import to_signed
 from benchbench.data.pipeline.image_source import Images, take
 from benchbench.training.config import TrainingConfig
@@ -128,6 +129,7 @@ class Batches:
         device: torch.device,
         stream: int = 0,
     ) -> None:
+        self._own: Rows | None = None
         self.labels = None if labels is None else labels.to(device)
         self.device, self.channels, self.seed, self.stream = device, channels, seed, stream
         self.batch_size, self._n = config.batch_size, len(images)
@@ -146,15 +148,26 @@ class Batches:
         labels = None if self.labels is None else self.labels[self.rows(number).there]
         return to_signed(self._pixels[number], self.channels), labels
 
+    @property
+    def n(self) -> int:
+        """Images of a batch."""
+        return min(self.batch_size, self.epoch_length)
+
+    def deal(self, own: Tensor) -> None:
+        """From now on hand out, and read, only the rows of these numbers of each batch, int64: those of one rank."""
+        self.close()
+        self._own = Rows(own, own.to(self.device))
+
     def rows(self, number: int) -> Rows:
-        """Which images batch `number` holds."""
+        """Which images batch `number` holds, or the part of it that is handed out."""
         epoch, position = divmod(number, self.per_epoch)
         part = slice(position * self.batch_size, (position + 1) * self.batch_size)
         order = self._order(epoch)
-        return Rows(order.here[part], order.there[part])
+        batch = Rows(order.here[part], order.there[part])
+        return batch if self._own is None else Rows(batch.here[self._own.here], batch.there[self._own.there])
 
     def close(self) -> None:
-        """Read no further ahead."""
+        """Read no further ahead; what was read is forgotten."""
         self._pixels.close()
 
     def _order(self, epoch: int) -> Rows:
@@ -200,6 +213,18 @@ class OtherBatches:
         if self._own is not None:
             return self._own[number][0]
         return to_signed(self._pixels[number], self._first.channels)
+
+    def deal(self, own: Tensor) -> None:
+        """As `Batches.deal`, after it; `InputError` where the batches of the two domains differ in size."""
+        if self._own is None:
+            self._pixels.close()
+            return
+        if self._own.n != self._first.n:
+            raise InputError(
+                f"the domains have batches of {self._first.n} and {self._own.n} images, which several ranks cannot "
+                "deal out alike; set a batch_size that is no larger than either domain"
+            )
+        self._own.deal(own)
 
     def close(self) -> None:
         """Read no further ahead."""

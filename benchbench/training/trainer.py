@@ -10,7 +10,7 @@ generators and settings are put back. Which phases a step has is `training.step.
 `training.step.steps`, which weights come out `training.step.handout`, and whoever scans meanwhile
 `training.watch.scans`.
 
-Scope: one device.
+Scope: one device a process. Several ranks train one model (`training.step.crew`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchbench.core.errors import InputError
+from benchbench.core.comm import ALONE, Comm
+from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.interrupts import deferred_interrupts
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.protocols import Batch, Trainable
@@ -40,16 +41,19 @@ from benchbench.training.checkpoint import (
 )
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
-from benchbench.training.isolation import isolated, seed_generators
+from benchbench.training.isolation import isolated, private_random_state, seed_generators
 from benchbench.training.request import check_request
 from benchbench.training.state import RunState, TrainingResult
+from benchbench.training.state_dicts import tensors_sha256
+from benchbench.training.step.crew import Crew
 from benchbench.training.step.diffaugment import diffaugment
+from benchbench.training.step.divisible import check_divisible
 from benchbench.training.step.handout import Handout
 from benchbench.training.step.optim import lr_factor
 from benchbench.training.step.phases import Schedule, allotted
 from benchbench.training.step.steps import Stepper
 from benchbench.training.validation import set_aside
-from benchbench.training.watch.curves import write_curves
+from benchbench.training.watch.curves import Listener, write_curves
 from benchbench.training.watch.monitor import Monitor
 from benchbench.training.watch.scans import Eyes, Scans, some
 
@@ -66,12 +70,16 @@ def train(
     checkpoints: Checkpoints | None = None,
     progress: Progress = SILENT,
     monitor: Monitor | None = None,
+    listener: Listener | None = None,
+    comm: Comm = ALONE,
 ) -> TrainingResult:
     """Train `model` in place, leaving it in eval mode on `device` with the weights to hand out.
 
     checkpoints: where the training is kept, None for nowhere; the training config and the seed are added to what it
     must be a training of. monitor: scans the model every `config.monitor_every` steps and at the end; never where
-    that is 0.
+    that is 0. listener: is told the rows of the curves now and then and at the end.
+    comm: the ranks that train together, all of which call this. The weights are those of one process but for rounding,
+    and the same on all ranks; rank 0 keeps the training and looks at it.
 
     Where `config.selects` among the weights, it does so by a validation part of the training images and trains on the
     rest (`training.validation`). Nothing is chosen by held-out images: `epoch_statistics` of them are logged.
@@ -87,8 +95,8 @@ def train(
         checkpoints = checkpoints.of(facts)
     with isolated(device, tf32=config.precision == "tf32"):
         seed_generators(seed, device)
-        trainer = _Trainer(model, data, config, seed, device, monitor)
-        return trainer.run(checkpoints, progress)
+        trainer = _Trainer(model, data, config, seed, device, monitor, comm)
+        return trainer.run(checkpoints, progress, listener)
 
 
 class _Trainer:
@@ -102,12 +110,13 @@ class _Trainer:
         seed: int,
         device: torch.device,
         monitor: Monitor | None,
+        comm: Comm,
     ) -> None:
         assert isinstance(model, Trainable)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         self.model = model.to(device)
-        self.config, self.device = config, device
+        self.config, self.device, self.comm = config, device, comm
         self.channels = 1 if all(map(all_grey, data.parts())) else 3
         images, labels, other, self.validation = data.images, data.labels, data.second, None
         if config.selects:
@@ -119,19 +128,50 @@ class _Trainer:
         self.total = config.total_steps(
             self.batches.epoch_length, self.schedule.batches, self.schedule.period
         )
-        self.stepper = Stepper(self.model, self.schedule, config, device)
+        self.policy, self.augmented = diffaugment(config.diffaugment), False
+        self.state = RunState()
+        self.stepper = Stepper(self.model, self.schedule, config, device, self.crew())
         self.handout = Handout(self.model, config, self.batches.labels, device)
         watching = monitor if config.monitor_every else None
         eyes = Eyes(watching, some(data.held_out).to(device), self.validation, self.channels)
-        self.scans = Scans(self.model, self.schedule, config, eyes, self.handout, self.total, device)
-        self.policy, self.augmented = diffaugment(config.diffaugment), False
-        self.state = RunState()
+        self.scans = Scans(self.model, self.schedule, config, eyes, self.handout, self.total, device, comm)
         self.unseen = False  # rows of the curves that no file shows yet
         self.shown_at = -inf  # when the last were shown
 
-    def run(self, checkpoints: Checkpoints | None, progress: Progress) -> TrainingResult:
+    def crew(self) -> Crew | None:
+        """What this rank does of each batch, once it is known that batches can be dealt out; None for one process."""
+        if self.comm.size == 1:
+            return None
+
+        def some(rows: Tensor) -> Batch:
+            self.deal(rows)
+            return self.batch(0)
+
+        crew = Crew(self.comm, self.batches.n, self.config.accumulate)
+        check_divisible(self.model, self.batches.n, some, self.comm, self.device)
+        self.augmented = False
+        self.deal(crew.own)
+        return crew
+
+    def deal(self, rows: Tensor) -> None:
+        """Hand out only these rows of each batch."""
+        for dealt in (self.batches, self.others):
+            if dealt is not None:
+                dealt.deal(rows)
+
+    def resumed(self, checkpoints: Checkpoints, progress: Progress) -> bool:
+        """Go on from a checkpoint, where there is one. Of several ranks the first one reads it, for all."""
+        found = self.comm.first(lambda: resume(checkpoints, self.restore, progress) is not None)
+        if found and self.comm.size > 1:
+            kept = self.comm.first(lambda: on_cpu(self.dump()))
+            self._take(kept)
+        return found
+
+    def run(
+        self, checkpoints: Checkpoints | None, progress: Progress, listener: Listener | None
+    ) -> TrainingResult:
         """From where a checkpoint left it, or the start, to the end."""
-        if checkpoints is not None and resume(checkpoints, self.restore, progress) is not None:
+        if checkpoints is not None and self.resumed(checkpoints, progress):
             progress.note(
                 f"training goes on from step {self.state.step} of {self.total} ({checkpoints.folder})"
             )
@@ -143,7 +183,7 @@ class _Trainer:
                 )
         trainable_flags = [(p, p.requires_grad) for p in self.model.parameters()]
         try:
-            self.all_steps(checkpoints, progress)
+            self.all_steps(checkpoints, progress, listener)
         finally:
             for dealt in (self.batches, self.others):
                 if dealt is not None:
@@ -153,7 +193,9 @@ class _Trainer:
         self.handout.hand_out()
         return self.result()
 
-    def all_steps(self, checkpoints: Checkpoints | None, progress: Progress) -> None:
+    def all_steps(
+        self, checkpoints: Checkpoints | None, progress: Progress, listener: Listener | None
+    ) -> None:
         """The loop. Whoever interrupts it (SIGINT, SIGTERM) finds a checkpoint of the step that was under way."""
         state, per_epoch = self.state, self.batches.per_epoch
         with (
@@ -166,26 +208,58 @@ class _Trainer:
                 ended = state.drawn // per_epoch > epoch
                 self.scans.scan(state, (state.drawn - 1) // per_epoch, ended, progress)
                 done = state.step == self.total or state.stopped
-                if checkpoints is not None:
-                    due = done or state.step % self.config.checkpoint_every == 0
-                    self.keep(checkpoints, due or interrupts.pending, len(state.curves) > rows)
+                stop = self.anywhere(interrupts.pending)
+                due = done or stop or state.step % self.config.checkpoint_every == 0
+                self.unseen |= len(state.curves) > rows
+                self.keep(checkpoints, due, listener)
                 stage.advance(1, loss=loss, **self.scans.shown)
-                if interrupts.pending and checkpoints is not None:
+                if stop and checkpoints is not None:
                     progress.note(
                         f"interrupted: step {state.step} of {self.total} is kept ({checkpoints.folder}); the same "
                         "command goes on from there"
                     )
+                    asked = interrupts.pending
                     interrupts.deliver()
+                    if not asked:  # another rank was, and this one ends with it
+                        raise KeyboardInterrupt
 
-    def keep(self, checkpoints: Checkpoints, due: bool, new_row: bool) -> None:
+    def anywhere(self, pending: bool) -> bool:
+        """Whether any rank is asked to stop: all do so after the same step."""
+        if self.comm.size == 1:
+            return pending
+        return bool(self.comm.summed(torch.tensor([float(pending)])) > 0)
+
+    def keep(self, checkpoints: Checkpoints | None, due: bool, listener: Listener | None) -> None:
         """Write down how far it is: a checkpoint where one is due, and the curves where they have a new row, but not
-        more often than every few seconds."""
+        more often than every few seconds: as a file, and to whoever listens. Of several ranks the first one does."""
         if due:
+            self.check_alike()
+        if self.comm.rank:
+            return
+        if due and checkpoints is not None:
             save_checkpoint(*checkpoints, self.dump())
-        self.unseen |= new_row
         if self.unseen and (due or time.monotonic() - self.shown_at > CURVES_SECONDS):
+            self.show(checkpoints, listener)
+
+    def show(self, checkpoints: Checkpoints | None, listener: Listener | None) -> None:
+        """The curves, as a file and to whoever listens."""
+        if checkpoints is not None:
             written_again(lambda: write_curves(checkpoints.folder, self.state.curves))
-            self.unseen, self.shown_at = False, time.monotonic()
+        if listener is not None:
+            with private_random_state(self.device):
+                listener(self.state.curves)
+        self.unseen, self.shown_at = False, time.monotonic()
+
+    def check_alike(self) -> None:
+        """`CellFailed` unless all ranks have the same weights, to the last bit, and the same random numbers to come."""
+        if self.comm.size == 1:
+            return
+        content = {name: value.detach().cpu() for name, value in self.model.named_parameters()}
+        if len(set(self.comm.gather(tensors_sha256({**content, "": torch.get_rng_state()})))) > 1:
+            raise CellFailed(
+                f"the ranks have different weights or random numbers after step {self.state.step}, so they do not "
+                "train one model any more; train it in one process"
+            )
 
     def one_step(self) -> float:
         """Every phase of the next step; returns the loss of the last one that is in every step."""
@@ -206,13 +280,13 @@ class _Trainer:
             raise InputError(
                 f"{type(self.model).__name__} augments nothing, it has no discriminator; leave diffaugment empty"
             )
-        self.handout.update(len(drawn[0].x))
+        self.handout.update(self.batches.n)
         state.step += 1
         state.drawn += len(drawn)
         elapsed = time.perf_counter() - started
         state.epoch_seconds += elapsed
         state.seconds += elapsed
-        state.epoch_images += sum(len(batch.x) for batch in drawn)
+        state.epoch_images += self.batches.n * len(drawn)
         return loss
 
     def batch(self, number: int) -> Batch:
@@ -286,6 +360,15 @@ class _Trainer:
             torch.cuda.set_rng_state(saved["rng_cuda"], self.device)
         self.state = state
         self.scans.resume(self.state)
+
+
+def on_cpu(thing: Any) -> Any:
+    """The same with its tensors on the CPU, in dicts, lists and tuples."""
+    if isinstance(thing, Tensor):
+        return thing.detach().cpu()
+    if isinstance(thing, dict):
+        return {key: on_cpu(value) for key, value in thing.items()}
+    return type(thing)(map(on_cpu, thing)) if isinstance(thing, list | tuple) else thing
 
 
 def _other_parts(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,27 @@ import pandas as pd
 from benchbench.core.errors import InputError
 from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path
+from benchbench.core.progress import SILENT, Progress
 from benchbench.core.validation import is_number, shown
 from benchbench.results.across import across
 from benchbench.results.claims import planning
 from benchbench.results.claims.planning import Planned
 from benchbench.results.claims.verdicts import compare as compare_rows
 from benchbench.results.select_records import Records, Selection, at_hand, select
+from benchbench.verbs.group_runs import run_groups
 from benchbench.views.comparison import Compared
 
 
-def compare(a: str | Path, b: str | Path, *, results: Path | str = OUTPUT, margin: float = 0.1) -> Compared:
+def compare(
+    a: str | Path,
+    b: str | Path,
+    *,
+    results: Path | str = OUTPUT,
+    margin: float = 0.1,
+    seeds: int | Sequence[int] | None = None,
+    device: str = "auto",
+    progress: Progress = SILENT,
+) -> Compared:
     """Say number by number whether A is better than B.
 
     Args:
@@ -30,17 +41,24 @@ def compare(a: str | Path, b: str | Path, *, results: Path | str = OUTPUT, margi
         b: Likewise.
         results: Where groups, keys and "git:REV" look.
         margin: A difference that counts as none, as a share of B: 0.1 is 10%.
+        seeds: Compare groups under exactly these seeds (a number n is 0, 1, … n − 1), and run first what `results`
+            lacks of them: "model=beta-vae,dataset=digits,beta=2". None to read what is there.
+        device: Where they are run: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        progress: Who is told how far that is.
 
     Returns:
         The verdicts by pair of models, and what holds over all of them.
 
     Raises:
-        InputError: A text names no records, or a record cannot be read.
+        InputError: A text names no records or what cannot be run, or a record cannot be read.
+        CellFailed: A cell could not be carried out.
 
     >>> benchbench.compare("model=vae", "model=noise").comparison.pairs  # doctest: +SKIP
     """
     _check_share("margin", margin)
-    return compared(Sides.of([str(a), str(b)], as_path(results)), margin)
+    texts, folder = [str(a), str(b)], as_path(results)
+    ran = {} if seeds is None else run_groups(texts, seeds, folder, device, progress)
+    return compared(Sides.of(texts, folder, ran=ran), margin)
 
 
 def plan(
@@ -76,8 +94,15 @@ class Sides:
     known: pd.DataFrame | None
 
     @classmethod
-    def of(cls, texts: Sequence[str], results: Path, missing: Callable[[], None] | None = None) -> Sides:
-        """The records that `texts` name. missing: called before `results` is looked into for one of them."""
+    def of(
+        cls,
+        texts: Sequence[str],
+        results: Path,
+        missing: Callable[[], None] | None = None,
+        ran: Mapping[str, Selection] | None = None,
+    ) -> Sides:
+        """The records that `texts` name. missing: called before `results` is looked into for one of them. ran: those
+        that are known already, by their text."""
         everything = at_hand(results)
 
         def hand() -> Records:
@@ -85,7 +110,8 @@ class Sides:
                 missing()
             return everything()
 
-        chosen = select(texts, results, hand)
+        known = ran or {}
+        chosen = [known[text] if text in known else select([text], results, hand)[0] for text in texts]
         return cls(chosen, everything()[0] if results.is_dir() else None)
 
 

@@ -21,6 +21,7 @@ from benchbench.views.citations import bibtex
 from benchbench.views.latex import Interval
 from benchbench.views.leaderboard import leaderboard as as_text
 from benchbench.views.leaderboard import rows_chosen
+from benchbench.views.notebook import BoardFrame
 
 Format = Literal["markdown", "latex", "html", "csv", "parquet", "bibtex"]
 Folders = Path | str | Sequence[Path | str]
@@ -67,13 +68,18 @@ def leaderboard(
     rows = rows_below(folder, where)
     if path is not None:
         write_board(rows, path, format, choice, interval)
-    return summarise(chosen(rows, choice))
+    return BoardFrame.of(summarise(chosen(rows, choice)), rows, choice)
+
+
+def folders_in(folder: Folders) -> list[Path]:
+    """One folder or several, as paths."""
+    one = isinstance(folder, str | bytes) or not isinstance(folder, Sequence)
+    return [as_path(own) for own in cast(Sequence[Path | str], [folder] if one else folder)]
 
 
 def rows_below(folder: Folders, where: str | None = None) -> pd.DataFrame:
     """The rows of all records below one folder or several, those of a group alone where `where` names one."""
-    one = isinstance(folder, str | bytes) or not isinstance(folder, Sequence)
-    folders = [as_path(own) for own in cast(Sequence[Path | str], [folder] if one else folder)]
+    folders = folders_in(folder)
     if where is None:
         return results_of(records_below(folders))
     if "=" not in where:

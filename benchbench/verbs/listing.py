@@ -10,7 +10,7 @@ import pandas as pd
 from benchbench.core.errors import unknown_name
 from benchbench.core.registry import EXTRACTORS, Registry
 
-Kind = Literal["models", "datasets", "metrics", "extractors", "tasks"]
+Kind = Literal["models", "datasets", "metrics", "extractors", "tasks", "sinks"]
 
 # Images that are no registered dataset, by how they are written.
 _FILES = {
@@ -21,6 +21,13 @@ _FILES = {
     "npy:PATH": "A uint8 array of images",
     "pairs:PATH": "Two domains side by side in each image of train/ and test/",
     "parquet:PATH": "A parquet file or a folder of them, image bytes in a column",
+    "webdataset:PATH": "Shards of webdataset, .tar files",
+    "arrow:PATH": "A Hugging Face dataset on disk, as save_to_disk writes it",
+    "cifar:PATH": "CIFAR-10 or CIFAR-100 as published, pickles or binary files",
+    "idx:PATH": "MNIST's files, or EMNIST's, packed or not",
+    "mat:PATH": "A MATLAB file, such as SVHN's",
+    "hdf5:PATH": "An HDF5 file of images, labels beside them",
+    "lmdb:PATH": "A folder of LMDB with encoded images, as LSUN's",
 }
 
 
@@ -28,7 +35,7 @@ def list_things(what: Kind) -> pd.DataFrame:
     """List what there is to be named.
 
     Args:
-        what: "models", "datasets", "metrics", "extractors" or "tasks".
+        what: "models", "datasets", "metrics", "extractors", "tasks" or "sinks".
 
     Returns:
         One line a name with `name`, `about` (one sentence) and `source` (the paper or the weights it is from, or "").

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchbench.core.device import resolve_device
+from benchbench.core.notebook import watching
 from benchbench.core.precision import Precision
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import AUTO, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.spec import parse_spec
 from benchbench.runner.spec import StatisticsSpec
@@ -23,7 +24,7 @@ def stats(
     out: Path | str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
 ) -> Prepared:
     """Pass reference images through a network once, for all evaluations to come.
 
@@ -47,7 +48,7 @@ def stats(
     50000
     """
     spec = StatisticsSpec.of(reference=reference, extractor=extractor, precision=precision, size=size)
-    return prepared(spec, out, Runtime(resolve_device(device), batch_size, progress))
+    return prepared(spec, out, Runtime(resolve_device(device), batch_size, watching(progress)))
 
 
 def prepared(spec: StatisticsSpec, out: Path | str | None, runtime: Runtime) -> Prepared:

@@ -13,8 +13,9 @@ from benchbench.core.bounds import MOST_JOBS, whole
 from benchbench.core.device import resolve_device
 from benchbench.core.errors import InputError
 from benchbench.core.folders import OUTPUT
+from benchbench.core.notebook import watching
 from benchbench.core.paths import as_path
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import AUTO, Progress
 from benchbench.core.toml import settings_of
 from benchbench.core.validation import shown
 from benchbench.results.store import Store
@@ -33,7 +34,7 @@ def suite(
     dry_run: bool = False,
     executor: str = "local",
     executor_options: Mapping[str, Any] | Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = AUTO,
 ) -> pd.DataFrame:
     """Run models × datasets × seeds as a TOML file says.
 
@@ -64,6 +65,7 @@ def suite(
     store = Store(as_path(out))
     options = settings_of(executor_options, "--executor-option", "partition=gpu")
     runner = executor_for(store, executor, options, _checked_jobs(jobs), device)
+    progress = watching(progress)
     cells = planned(as_path(file), store, device, progress)
     if not dry_run:
         run_suite(cells, store, runner(), device=device, watch=_Notes(progress, len(cells)))
@@ -94,8 +96,7 @@ def executor_for(
 
 def planned(file: Path, store: Store, device: str, progress: Progress) -> list[SuiteCell]:
     """The cells of a suite, for a store that can be written."""
-    store.check_writable()
-    store.tidy()
+    store.prepare()
     return plan_suite(load_suite(file), store, device=resolve_device(device), progress=progress)
 
 

@@ -229,7 +229,7 @@ def _board(called: tuple[str, str], runs: pd.DataFrame, front: Sequence[str], ch
     return Board(
         *called,
         bool(lead.iloc[0]["headline"]),
-        [_measure(first, numbered[protocol(first)]) for first in firsts],
+        [measure_of(first, numbered[protocol(first)]) for first in firsts],
         [(_with_seeds(run), [column.get(run.name) for column in entries]) for run in own],
         own,
         len(controls),
@@ -332,7 +332,8 @@ def _short(row: pd.Series) -> str:
     return heading({**row, "metric": short_name(row["metric"], row["extractor"])})
 
 
-def _measure(row: pd.Series, protocol: int) -> Measure:
+def measure_of(row: pd.Series, protocol: int = 0) -> Measure:
+    """The column that a line of a summary stands in. protocol: its place among those of the board."""
     extractor = "" if pd.isna(row["extractor"]) else str(row["extractor"])
     return Measure(str(row["metric"]), extractor, str(row["unit"]), arrow(row["higher_is_better"]), protocol)
 

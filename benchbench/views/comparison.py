@@ -22,6 +22,7 @@ from benchbench.results.claims.conditions import COUNTED, short_name, together
 from benchbench.results.claims.numbers import Number, Unit
 from benchbench.results.claims.testing import POWER, Difference, over_seeds
 from benchbench.results.claims.verdicts import LEVEL, Comparison, Line, Pair, Verdict
+from benchbench.views.answer import answers
 from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.text import (
     ASPECTS,
@@ -37,8 +38,8 @@ from benchbench.views.text import (
 
 OVERALL = "Over models and datasets"
 COLUMNS = ("metric", "A", "B", "A − B", "p", "verdict on A")
-NARROW = ("metric", "value", "A − B", "verdict on A")  # what fits a terminal of 80 columns
-WIDTH = 14  # of a verdict, so that the columns of common values stay beside each other in 80
+NARROW = ("metric", "value", "verdict on A", "A − B")  # where there is no room for all, the last stands below
+WIDTH = 14  # of a verdict, so that it stands beside the values in 80 columns
 ACROSS = ("metric", "over", "A − B, mean of the middle half", "probability that A is better")
 STYLES = {"better": "bold green", "worse": "bold red", "failed": "red"}
 
@@ -61,7 +62,8 @@ class Compared:
 
 def table(compared: Compared) -> Group:
     """For the terminal: one table a pair, metrics down; then what holds over all pairs, and what was left out."""
-    parts: list[Any] = [Text(_who(compared)), Text(_summary(compared.comparison))]
+    said = [_who(compared), *answers(compared.comparison), _summary(compared.comparison)]
+    parts: list[Any] = [*map(Text, said)]
     for pair in compared.comparison.pairs:
         notes: list[str] = []
         shown = _pair_table(pair, notes)
@@ -78,7 +80,7 @@ def table(compared: Compared) -> Group:
 
 def markdown(compared: Compared) -> str:
     """The same as Markdown tables."""
-    blocks = [[_who(compared)], [_summary(compared.comparison)]]
+    blocks = [[_who(compared)], answers(compared.comparison), [_summary(compared.comparison)]]
     texts = [[escape_markdown(line) for line in block] for block in blocks]
     for pair in compared.comparison.pairs:
         notes: list[str] = []
@@ -348,7 +350,7 @@ def _pair_table(pair: Pair, notes: list[str]) -> Blocks:
             name, a, b, apart, p, verdict = _cells(line, notes, twice)
             said = Text(folded(verdict.replace(" (", "\n("), WIDTH), style=STYLES.get(line.verdict, ""))
             said.append(f"\np {p}" if p else "", style="not bold default")
-            rows.append([Text(name), Text(f"A {a}\nB {b}"), Text(apart.replace(" [", "\n[")), said])
+            rows.append([Text(name), Text(f"A {a}\nB {b}"), said, Text(apart.replace(" [", "\n["))])
     names, *cells = zip(*rows, strict=True)
     columns = [Column(heading, texts, right=False) for heading, texts in zip(NARROW[1:], cells, strict=True)]
     return Blocks(_title(pair), Column("metric", names), columns)

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from benchbench.views.curves import ALARM, Alarm
+from benchbench.views.curves import Alarm
 from benchbench.views.smaller_svg import smaller_svg
 from benchbench.views.text import arrow, plain
 
@@ -36,6 +36,12 @@ _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "path.simplify_threshold": 0.5,  # pixels
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "lines.linewidth": 1.2,
+    "lines.markersize": 7,
+    "errorbar.capsize": 3,
+    "axes.titlesize": 10,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -73,35 +79,50 @@ def plane(
     beats in both. `looks`: the number of each model's colour and marker."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-        axis = figure.add_subplot()
-        _joined(axis, [points[name] for name in front])
-        for name, (x, y) in points.items():
-            axis.errorbar(
-                x.value,
-                y.value,
-                xerr=x.errors,
-                yerr=y.errors,
-                fmt=MARKERS[looks[name] % len(MARKERS)],
-                color=COLOURS[looks[name] % len(COLOURS)],
-                markersize=7,
-                capsize=3,
-                linewidth=1.2,
-                label=plain(name).replace("$", r"\$"),  # a pair of $ would be read as mathematics
-            )
-        if log_x:
-            axis.set_xscale("log")
-            _plain_ticks(axis.xaxis)
-        if log_y:
-            axis.set_yscale("log")
-            _plain_ticks(axis.yaxis)
+        axis = draw_plane(figure, points, looks, log=(log_x, log_y), front=front)
         axis.set_xlabel(plain(x_name), parse_math=False)
         axis.set_ylabel(plain(y_name), parse_math=False)
-        # Beside the axes: models that fail alike lie on one spot, where names would cover each other.
-        columns = 2 if max(map(len, points)) <= SHORT else 1
-        figure.legend(loc="outside lower left", ncols=columns, fontsize=8, frameon=False)
-        axis.margins(0.12)
-        axis.grid(alpha=0.25)
         return _svg(figure)
+
+
+def draw_plane(
+    figure: Figure,
+    points: Mapping[str, tuple[Point, Point]],
+    looks: Mapping[str, int],
+    *,
+    log: tuple[bool, bool],
+    front: Sequence[str] = (),
+) -> Axes:
+    """`plane` on a figure of whatever size and style, without names at its axes. log: of x and of y."""
+    axis = figure.add_subplot()
+    _joined(axis, [points[name] for name in front])
+    for name, (x, y) in points.items():
+        axis.errorbar(
+            x.value,
+            y.value,
+            xerr=x.errors,
+            yerr=y.errors,
+            fmt=MARKERS[looks[name] % len(MARKERS)],
+            color=COLOURS[looks[name] % len(COLOURS)],
+            label=literal(name),
+        )
+    if log[0]:
+        axis.set_xscale("log")
+        _plain_ticks(axis.xaxis)
+    if log[1]:
+        axis.set_yscale("log")
+        _plain_ticks(axis.yaxis)
+    # Beside the axes: models that fail alike lie on one spot, where names would cover each other.
+    columns = 2 if max(map(len, points)) <= SHORT else 1
+    figure.legend(loc="outside lower left", ncols=columns)
+    axis.margins(0.12)
+    axis.grid(alpha=0.25)
+    return axis
+
+
+def literal(name: str) -> str:
+    """A name as a legend shows it: a pair of $ would be read as mathematics."""
+    return plain(name).replace("$", r"\$")
 
 
 class _Written(LogFormatter):
@@ -117,28 +138,51 @@ def _plain_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(_Written(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
 
 
+@dataclass(frozen=True)
+class Line:
+    """A training in a plot: the table of its `curves.csv`, what a legend calls it, the place of its colour, and the
+    step of its alarm. Lines of one name share a place in the legend."""
+
+    name: str
+    table: pd.DataFrame
+    look: int
+    alarm: int | None = None
+
+
 def curves(tables: Mapping[int, pd.DataFrame], names: Sequence[str], alarms: Mapping[int, Alarm]) -> str:
     """Quantities of `curves.csv` against the step, a line a seed; alarms as vertical lines of the same colour."""
     with rc_context(_STYLE):
+        lines = [
+            Line(f"seed {seed}", table, place, alarms[seed].step if seed in alarms else None)
+            for place, (seed, table) in enumerate(sorted(tables.items()))
+        ]
         columns = min(3, len(names))
-        lines = -(-len(names) // columns)
-        figure = Figure(figsize=(3.6 * columns, 2.4 * lines), layout="constrained")
-        axes = list(figure.subplots(lines, columns, squeeze=False).flat)
-        for axis, name in zip(axes, names, strict=False):
-            for place, (seed, table) in enumerate(sorted(tables.items())):
-                if name in table:
-                    shown = table[["step", name]].apply(pd.to_numeric, errors="coerce").dropna()
-                    colour = COLOURS[place % len(COLOURS)]
-                    axis.plot(shown["step"], shown[name], color=colour, linewidth=1.2, label=f"seed {seed}")
-                if seed in alarms:
-                    axis.axvline(alarms[seed].step, color=ALARM, linewidth=1, linestyle="--")
-            axis.set_title(plain(name), fontsize=10, parse_math=False)
-            axis.grid(alpha=0.25)
-        for axis in axes[len(names) :]:
-            axis.remove()
+        figure = Figure(figsize=(3.6 * columns, 2.4 * -(-len(names) // columns)), layout="constrained")
+        axes = draw_curves(figure, lines, names, columns)
         if len(tables) > 1:
-            axes[0].legend(fontsize=8, frameon=False)
+            axes[0].legend()
         return _svg(figure)
+
+
+def draw_curves(figure: Figure, lines: Sequence[Line], names: Sequence[str], columns: int) -> list[Axes]:
+    """An axis a quantity, so many beside each other. A table that lacks a quantity has no line there."""
+    axes = list(figure.subplots(-(-len(names) // columns), columns, squeeze=False).flat)
+    for axis, name in zip(axes, names, strict=False):
+        told: set[str] = set()
+        for line in lines:
+            colour = COLOURS[line.look % len(COLOURS)]
+            if name in line.table:
+                shown = line.table[["step", name]].apply(pd.to_numeric, errors="coerce").dropna()
+                label = "_" if line.name in told else literal(line.name)  # which no legend shows
+                axis.plot(shown["step"], shown[name], color=colour, label=label)
+                told.add(line.name)
+            if line.alarm is not None:
+                axis.axvline(line.alarm, color=colour, linewidth=1, linestyle="--")
+        axis.set_title(plain(name), parse_math=False)
+        axis.grid(alpha=0.25)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    return axes[: len(names)]
 
 
 def histogram(shares: Sequence[float], reference: Sequence[float], names: Sequence[str]) -> str:
@@ -158,7 +202,7 @@ def histogram(shares: Sequence[float], reference: Sequence[float], names: Sequen
             axis.step(place, sorted(shares, reverse=True), color=COLOURS[0], label="generated")
             axis.set_xlabel(f"{len(names)} classes, the most frequent first")
         axis.set_ylabel("share")
-        axis.legend(fontsize=8, frameon=False)
+        axis.legend()
         return _svg(figure)
 
 
@@ -171,7 +215,11 @@ def _joined(axis: Axes, front: Sequence[tuple[Point, Point]]) -> None:
     if len(front) > 1:
         ordered = sorted((x.value, y.value) for x, y in front)
         axis.plot(
-            *zip(*ordered, strict=True), color=_INK, alpha=0.35, linewidth=1.2, linestyle="--", zorder=0
+            *zip(*ordered, strict=True),
+            color=rcParams["axes.edgecolor"],
+            alpha=0.35,
+            linestyle="--",
+            zorder=0,
         )
 
 

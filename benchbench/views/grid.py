@@ -7,6 +7,7 @@ The same images give the same bytes.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,8 +63,8 @@ def save_samples_by_class(
         return
     blocks: list[Image.Image] = []
     for label, images, own in (("generated as asked", generated, asked), ("real (held out)", real, labels)):
-        _check(label, images)
-        lines = [_tiled(images[own == number][:columns], columns) for number in range(len(names))]
+        check_images(label, images)
+        lines = [tiled(images[own == number][:columns], columns) for number in range(len(names))]
         if not blocks:
             height = lines[0].height
             blocks.append(_captioned("", _stacked([_margin(name, height) for name in names], 0)))
@@ -74,9 +75,9 @@ def save_samples_by_class(
 def save_neighbours(path: Path | str, samples: Images, nearest: Sequence[Images], title: str) -> None:
     """`neighbours.png`: a line a sample, with its nearest training images, the nearest first; `nearest` has the
     images of one sample each."""
-    _check("samples", samples)
+    check_images("samples", samples)
     lines = [
-        _tiled(np.concatenate([sample[None], own]), 1 + len(own))
+        tiled(np.concatenate([sample[None], own]), 1 + len(own))
         for sample, own in zip(samples, nearest, strict=True)
     ]
     half = -(-len(lines) // 2)  # two columns of lines: wide rather than tall, as the other pictures are
@@ -90,10 +91,10 @@ def save_reconstructions(
     """`reconstructions.png`: originals above what the model made of them, `rows` pairs of lines."""
     if originals.shape != outputs.shape:
         raise InputError(f"reconstructions of shape {outputs.shape} do not match originals {originals.shape}")
-    _check("originals", originals)
+    check_images("originals", originals)
     lines = range(0, min(len(originals), rows * columns), columns)
     pairs = [
-        _stacked([_tiled(images[start : start + columns], columns) for images in (originals, outputs)], 0)
+        _stacked([tiled(images[start : start + columns], columns) for images in (originals, outputs)], 0)
         for start in lines
     ]
     heading = f"{title}: original above, reconstruction below{_scale_note(originals)}"
@@ -120,7 +121,7 @@ def save_translations(
         )
     for heading, columns in panels:
         for label, images in columns:
-            _check(label, images)
+            check_images(label, images)
         if len(shapes := {images.shape for _, images in columns}) > 1:
             found = " and ".join("×".join(map(str, shape)) for shape in sorted(shapes))
             raise InputError(f"the columns of {heading!r} do not match: they have images of {found}")
@@ -140,7 +141,7 @@ def _in_blocks(columns: Sequence[tuple[str, Images]], rows: int, blocks: int) ->
         [
             _beside(
                 [
-                    _captioned(label, _tiled(images[start : min(start + lines, shown)], 1))
+                    _captioned(label, tiled(images[start : min(start + lines, shown)], 1))
                     for label, images in columns
                 ],
                 GAP,
@@ -158,7 +159,7 @@ def save_stylizations(
     contents: uint8 N×H×W×3; styles: K×H×W×3; outputs: one N×H×W×3 a style. `InputError` for images that do not match.
     """
     for label, images in (("contents", contents), ("styles", styles), *(("outputs", own) for own in outputs)):
-        _check(label, images)
+        check_images(label, images)
     shape = contents.shape
     if styles.shape[1:] != shape[1:] or [own.shape for own in outputs] != [shape] * len(styles):
         raise InputError(
@@ -169,7 +170,7 @@ def save_stylizations(
     lines = [np.concatenate([corner, styles])]
     lines += [np.stack([contents[i], *(own[i] for own in outputs)]) for i in range(len(contents))]
     heading = f"{title}: contents on the left, styles on top{_scale_note(contents)}"
-    _save(_framed(heading, _tiled(np.concatenate(lines), 1 + len(styles))), path)
+    _save(_framed(heading, tiled(np.concatenate(lines), 1 + len(styles))), path)
 
 
 def image_grid(
@@ -184,13 +185,22 @@ def image_grid(
         raise InputError("a grid needs at least one panel of images")
     blocks = []
     for label, images in panels:
-        _check(label, images)
-        tiles = _tiled(images, min(columns, len(images)))
+        check_images(label, images)
+        tiles = tiled(images, min(columns, len(images)))
         blocks.append(_captioned(f"{label}{_scale_note(images)}", tiles))
     _save(_framed(title, _beside(blocks)), path)
 
 
-def _check(label: str, images: Images) -> None:
+def grid_png(images: Images, *, columns: int = 8) -> bytes:
+    """A picture of images and no words, `columns` a line: the content of a PNG file. images: uint8 N×H×W×3."""
+    check_images("samples", images)
+    content = io.BytesIO()
+    tiled(images, min(columns, len(images))).save(content, format="PNG")
+    return content.getvalue()
+
+
+def check_images(label: str, images: Images) -> None:
+    """`InputError` unless these are uint8 N×H×W×3, N 1 or more."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape:
         shape = "×".join(map(str, images.shape))
         raise InputError(f"the images of {label!r} must be uint8 N×H×W×3 but are {images.dtype} {shape}")
@@ -207,7 +217,7 @@ def _scale_note(images: Images) -> str:
     return f" (shown at {_factor(images):.0%} of {width}×{height})" if _factor(images) < 1 else ""
 
 
-def _tiled(images: Images, columns: int) -> Image.Image:
+def tiled(images: Images, columns: int) -> Image.Image:
     """uint8 N×H×W×3 -> one picture, `columns` a line, the last line as short as it falls; of no image a blank line."""
     factor = _factor(images)
     height, width = (max(1, round(side * factor)) for side in images.shape[1:3])

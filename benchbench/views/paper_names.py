@@ -28,6 +28,9 @@ PAPER: dict[str, tuple[str, float]] = {
     "density": ("Density", 1),
     "coverage": ("Coverage", 1),
     "vendi": ("Vendi", 1),
+    "intra_fd": ("Intra-FD", 1),
+    "intra_fid": ("Intra-FID", 1),
+    "intra_diversity": ("Intra-class diversity", 1),
     "modes": ("Modes", 1),
     "class_kl": ("KL (nats)", 1),
     "class_tv": ("TV", 1),
@@ -86,11 +89,27 @@ def paper_name(measure: Measure) -> tuple[str, float]:
     `modes_stacked-digits`, whose extractor goes by the same name, is `modes`. A metric that no paper has a word for
     keeps its name, with blanks.
     """
-    family = "modes" if measure.metric == measure.extractor else measure.short
-    if family in PAPER:
-        return PAPER[family]
+    if (key := _key(measure)) in PAPER:
+        return PAPER[key]
+    return escape_tex(_own_name(measure)), 1
+
+
+def figure_name(measure: Measure) -> tuple[str, float]:
+    """The same at an axis of a figure: as matplotlib reads it, which knows $ and nothing else of TeX."""
+    if (key := _key(measure)) in PAPER:
+        name, divisor = PAPER[key]
+        return name.replace(r"\,", " ").replace(r"\%", "%"), divisor
+    return _own_name(measure).replace("$", r"\$"), 1
+
+
+def _key(measure: Measure) -> str:
+    return "modes" if measure.metric == measure.extractor else measure.short
+
+
+def _own_name(measure: Measure) -> str:
+    """Of a metric that no paper has a word for."""
     unit = f" ({measure.unit})" if measure.unit else ""
-    return escape_tex(plain(family.replace("_", " ") + unit)), 1
+    return plain(_key(measure).replace("_", " ") + unit)
 
 
 def escape_tex(text: str) -> str:

@@ -31,6 +31,16 @@ class _Cost(NamedTuple):
     higher: bool
 
 
+class Plane(NamedTuple):
+    """Models between two numbers. log: whether x and y are seen best on a logarithmic axis; front: the models that none
+    beats in both; busy: whether x was timed while other programs were at work, so that there is no front."""
+
+    points: Mapping[str, tuple[Point, Point]]
+    log: tuple[bool, bool]
+    front: list[str]
+    busy: bool
+
+
 SPEED = _Cost(RATE, "sampling rate", "images/s", "throughput", True)
 EVALUATIONS = _Cost(
     "network_evaluations", "network evaluations", "an image", "evaluations of the network", False
@@ -102,25 +112,57 @@ def _against(
     cost: _Cost, costs: pd.DataFrame, lines: pd.DataFrame, looks: Mapping[str, int]
 ) -> Iterator[ReportFigure]:
     """Lines of one metric against what images cost."""
-    metric, higher = lines.iloc[0]["metric"], higher_is_better(lines)
-    if not (both := _both(_points(costs, cost.metric), _points(lines, metric))):
+    if (found := plane_of(costs, lines)) is None:
         return
-    way = direction_words(lines.iloc[0]["direction"])
-    busy = (costs["busy"].fillna(0) > BUSY).any() if cost is SPEED else False
-    front = [] if busy else _front(both, lines, cost.higher, higher)
-    # A distance whose spread goes with its size is seen best on the scale on which it is compared.
-    log_y = str(lines.iloc[0]["scale"]) == "log" and all(y.value > 0 for _, y in both.values())
-    x_name, y_name = f"{cost.name}, {cost.unit} {arrow(cost.higher)}", f"{metric} {arrow(higher)}"
-    svg = figures.plane(both, x_name, y_name, looks, log_x=True, log_y=log_y, front=front)
+    metric, way = lines.iloc[0]["metric"], direction_words(lines.iloc[0]["direction"])
+    x_name = f"{cost.name}, {cost.unit} {arrow(cost.higher)}"
+    y_name = f"{metric} {arrow(higher_is_better(lines))}"
+    log_y, front = found.log[1], found.front
+    svg = figures.plane(found.points, x_name, y_name, looks, log_x=True, log_y=log_y, front=front)
     told = (
         f"; the dashed line joins the Pareto front{way}: {', '.join(front)}"
         if front
         else "; some rates were taken while other programs were at work, so there is no Pareto front"
-        if busy
+        if found.busy
         else ""
     )
     label = f"{plain(metric)} against {cost.name}{way}"
     yield ReportFigure(plain(f"Quality against {cost.title}{told}."), Markup(svg), label)
+
+
+def plane_of(x: pd.DataFrame, y: pd.DataFrame) -> Plane | None:
+    """Models between two numbers, of the lines of either; None where no model has both. Where neither way of a number
+    is better there is no front."""
+    if x.empty or y.empty or not (both := _both(*(_points(own, own.iloc[0]["metric"]) for own in (x, y)))):
+        return None
+    busy = bool(((x["aspect"] == "throughput") & (x["busy"].fillna(0) > BUSY)).any())
+    ways = [own.iloc[0]["higher_is_better"] for own in (x, y)]
+    front = [] if busy or any(map(pd.isna, ways)) else _front(both, y, bool(ways[0]), bool(ways[1]))
+    # A distance whose spread goes with its size is seen best on the scale on which it is compared.
+    log_x, log_y = (
+        str(own.iloc[0]["scale"]) == "log"
+        and min(values) > 0
+        and (side == 1 or min(values) < max(values))  # of one number there are no decades
+        for side, own in enumerate((x, y))
+        for values in [[point[side].value for point in both.values()]]
+    )
+    return Plane(both, (log_x, log_y), front, busy)
+
+
+def leading(summary: pd.DataFrame) -> pd.DataFrame:
+    """The lines of the headline, by which models are ranked; where no record states one, of the first quality."""
+    where = ["task", "direction"]
+    stated = summary[summary["value"].notna() & summary["higher_is_better"].notna()]
+    lines = stated[stated["headline"].fillna(False)]
+    if lines.empty:
+        lines = stated[(stated["aspect"] == "quality") & stated["gated"].fillna(True)]
+        if lines.empty:
+            return lines
+        lines = lines[lines["metric"] == lines["metric"].min()]
+    best = lines.sort_values(where, kind="stable").iloc[0]
+    alike = (stated[["metric", *where]] == best[["metric", *where]]).all(axis=1)
+    lead: pd.DataFrame = stated[alike].drop_duplicates("name")
+    return lead.assign(control=lead["control"].fillna(False).astype(bool))
 
 
 def _perception(summary: pd.DataFrame, looks: Mapping[str, int]) -> Iterator[ReportFigure]:

@@ -25,7 +25,7 @@ from benchbench.results.claims.ranks import told_apart
 from benchbench.results.load import load_failures, records, results_of, which_seed
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name
-from benchbench.views.planes import higher_is_better, planes
+from benchbench.views.planes import higher_is_better, leading, planes
 from benchbench.views.report_boards import PageBoard, page_boards
 from benchbench.views.report_model import PageRecord, ReportFigure, ReportModel, page_of, report_model
 from benchbench.views.text import (
@@ -131,7 +131,7 @@ def _section(
     for folder, run in runs:
         if run.cell in names:
             by_model.setdefault(names[run.cell], []).append((folder, run))
-    lead = _lead(summary)
+    lead = leading(summary)
     if len(lead):  # of several directions, those numbers that go with it
         summary = summary[summary["direction"].isin(["", lead.iloc[0]["direction"]])]
     ordered = (
@@ -147,22 +147,6 @@ def _section(
     ]
     words = [plain(sentence) for sentence in _in_words(summary, frame, lead)]
     return _Section(plain(title), page_boards(frame), words, planes(summary, lead, looks), models)
-
-
-def _lead(summary: pd.DataFrame) -> pd.DataFrame:
-    """The lines of the headline, by which models are ranked; where no record states one, of the first quality."""
-    where = ["task", "direction"]
-    stated = summary[summary["value"].notna() & summary["higher_is_better"].notna()]
-    lines = stated[stated["headline"].fillna(False)]
-    if lines.empty:
-        lines = stated[(stated["aspect"] == "quality") & stated["gated"].fillna(True)]
-        if lines.empty:
-            return lines
-        lines = lines[lines["metric"] == lines["metric"].min()]
-    best = lines.sort_values(where, kind="stable").iloc[0]
-    alike = (stated[["metric", *where]] == best[["metric", *where]]).all(axis=1)
-    lead: pd.DataFrame = stated[alike].drop_duplicates("name")
-    return lead.assign(control=lead["control"].fillna(False).astype(bool))
 
 
 def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) -> Iterator[str]:

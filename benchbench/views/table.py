@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -42,6 +42,29 @@ def metrics_table(frame: pd.DataFrame) -> Group:
     The last column points to notes below: how the number and its interval were made, or why there is none, each reason
     once. No address in a note is broken, however long it is: print with `crop=False`.
     """
+    own = listed_numbers(frame)
+    names, values, intervals, marks = ([line[place] for line in own.lines] for place in range(4))
+    columns = [
+        Column("value", values),
+        Column("interval", intervals, right=False),
+        Column("note", marks, right=False),
+    ]
+    shown = Blocks(own.title, Column("metric", names), columns, own.rules)
+    return Group(shown, *(_Note(f"[{n}] {note}") for n, note in enumerate(own.notes, start=1)))
+
+
+class Listed(NamedTuple):
+    """Every number of a table, before a format writes it. lines: metric, value, interval and the mark of a note, or a
+    heading and nothing; rules: places of lines above which a rule is drawn."""
+
+    title: str
+    lines: list[list[Text]]
+    rules: list[int]
+    notes: list[str]
+
+
+def listed_numbers(frame: pd.DataFrame) -> Listed:
+    """What `metrics_table` shows."""
     if frame.empty:
         raise InputError("there are no numbers to show: the results are empty")
     runs = [rows for _, rows in directed(frame).groupby("cell", sort=False)]
@@ -65,14 +88,7 @@ def metrics_table(frame: pd.DataFrame) -> Group:
                 task = row["task"] if row["metric"] in twice else ""
                 lines.append([*_line(row, task), Text(f"[{notes.index(note) + 1}]" if note else "")])
             rules.append(len(lines))
-    names, values, intervals, marks = ([line[place] for line in lines] for place in range(4))
-    columns = [
-        Column("value", values),
-        Column("interval", intervals, right=False),
-        Column("note", marks, right=False),
-    ]
-    shown = Blocks(title, Column("metric", names), columns, rules)
-    return Group(shown, *(_Note(f"[{n}] {note}") for n, note in enumerate(notes, start=1)))
+    return Listed(title, lines, rules, notes)
 
 
 @dataclass(frozen=True)

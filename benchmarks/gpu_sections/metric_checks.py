@@ -121,6 +121,7 @@ def evidence_for(metric: Metric, n: int, d: int, device: torch.device) -> Eviden
         },
         pairs=_pairs(metric, device),
         labels=(torch.arange(n) % CLASSES).to(device),
+        reference_labels=(torch.arange(n) % CLASSES).flip(0).to(device),
         captions=CaptionEvidence({judge: inputs.y[:CLASSES]}, torch.arange(n) % CLASSES),
     )
 

@@ -16,6 +16,7 @@ from benchbench.core.seeds import ImageRng
 from benchbench.metrics.numerics import arguments, gram, grouped, linalg, neighbours, one_image, products
 from benchbench.metrics.pairs import captions, cycle, hole, lpips, paired, pose, preservation, ssim
 from benchbench.metrics.sets import (
+    class_wise,
     cmmd,
     frechet,
     inception_score,
@@ -137,6 +138,10 @@ def _kd(i: Inputs) -> Any:
 
 CALLS: dict[str, Call] = {
     "captions.clip_score": lambda i: captions.clip_score(i.x, i.y),
+    "class_wise.diversity_by_class": lambda i: class_wise.diversity_by_class(i.x, i.other, i.y, i.other),
+    "class_wise.frechet_distance_by_class": lambda i: class_wise.frechet_distance_by_class(
+        i.x, i.other, i.y, i.other
+    ),
     "cmmd.cmmd": lambda i: cmmd.cmmd(i.x, i.y),
     "cycle.round_levels": lambda i: cycle.round_levels(i.signed),
     "cycle.add_noise": lambda i: cycle.add_noise(i.signed, ImageRng(0, range(len(i.signed)))),
@@ -218,6 +223,7 @@ CALLS: dict[str, Call] = {
     "paired.mse": lambda i: paired.mse(i.images, i.partners),
     "paired.mae": lambda i: paired.mae(i.images, i.partners),
     "paired.psnr": lambda i: paired.psnr(i.images, i.partners, y_channel=True, crop_border=2),
+    "paired.rgb_pair": lambda i: paired.rgb_pair(i.images, i.partners),
     "paired.luma": lambda i: paired.luma(i.images),
     "paired.mean_over_images": lambda i: paired.mean_over_images(
         paired.mae(i.images, i.partners), (0.0, 1.0)

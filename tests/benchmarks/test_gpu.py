@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import io
 import json
+import math
 import os
 import pkgutil
 import sys
@@ -34,16 +35,17 @@ from gpu_sections.carried import (
 from gpu_sections.child import Bench, Settings
 from gpu_sections.draws import DrawnOnCPU
 from gpu_sections.harness import Section, run_sections
-from gpu_sections.metric_checks import difference
+from gpu_sections.metric_checks import NEEDS, compare, difference
 from gpu_sections.metric_table import CALLS, LEFT_OUT
 from gpu_sections.networks import RANDOMLY
 from gpu_sections.recipes import trainable_models
-from gpu_sections.rows import Report, row
+from gpu_sections.rows import Report, Row, row
+from gpu_sections.tools import CPU
 from gpu_sections.train import RESERVE, TimeIsUpError, Until
 from PIL import Image
 
 import benchbench.metrics
-from benchbench.core.registry import EXTRACTORS, MODELS
+from benchbench.core.registry import EXTRACTORS, METRICS, MODELS
 from benchbench.features.networks.inception_v3 import InceptionV3
 
 
@@ -238,7 +240,9 @@ def public_functions() -> set[str]:
         for name, function in inspect.getmembers(module, inspect.isfunction):
             own = function.__module__ == module.__name__ and not name.startswith("_")
             parameters = inspect.signature(function).parameters.values()
-            if own and any("Tensor" in str(p.annotation) or "Side" in str(p.annotation) for p in parameters):
+            if own and any(
+                kind in str(p.annotation) for p in parameters for kind in ("Tensor", "ArrayLike", "Side")
+            ):
                 found.add(f"{module.__name__.rpartition('.')[2]}.{name}")
     return found
 
@@ -251,6 +255,16 @@ def test_every_metric_function_is_checked() -> None:
     for name in [*CALLS, *LEFT_OUT]:
         module, function = name.split(".")
         assert callable(getattr(modules[module], function)), name
+
+
+def test_every_metric_has_its_evidence(tmp_path: Path) -> None:
+    """What the script makes up is enough for every registered metric: each has a value, or its weights are missing."""
+    found: list[Row] = []
+    bench = Bench(Settings("cpu", True, tmp_path), math.inf, found.append)
+    for name in METRICS.names():
+        with bench.item(name):
+            compare(bench, name, max(60, NEEDS.get(name, 0)), 12, CPU)
+    assert [entry for entry in found if entry["ok"] is False] == []
 
 
 @pytest.mark.costly

@@ -264,7 +264,7 @@ def test_the_workflow_calls_what_there_is() -> None:
     calls = [
         line.split() for line in text.replace("\\\n", " ").splitlines() if line.split()[:1] == ["benchbench"]
     ]
-    assert [call[1] for call in calls] == ["run", "check"]
+    assert [call[1] for call in calls] == ["suite", "check"]
     for call in calls:
         verb = cli.commands[call[1]]
         known = {name for parameter in verb.get_params(click.Context(verb)) for name in parameter.opts}

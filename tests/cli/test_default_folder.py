@@ -61,6 +61,7 @@ def folders_by_default() -> dict[str, Path]:
     return {
         f"{name} {parameter.name}": Path(parameter.default)
         for name, verb in cli.commands.items()
+        if name != "init"  # whose folder is a project
         for parameter in verb.params
         if parameter.name in ("out", "folder", "candidate", "baseline", "results")
         if isinstance(parameter.default, str | Path)
@@ -70,7 +71,7 @@ def folders_by_default() -> dict[str, Path]:
 def test_every_verb_and_python_mean_the_same_folder() -> None:
     """Those that write and those that read. No option of any verb has the published store as its default."""
     writers = {f"{verb} out" for verb in ("run", "suite", "evaluate")}
-    readers = {"report folder", "check candidate", "compare results"}
+    readers = {"report folder", "verify folder", "check candidate", "compare results", "diff results"}
     assert folders_by_default() == dict.fromkeys(writers | readers, Path("runs"))
     assert inspect.signature(run_cells).parameters["out"].default == Path("runs")
     for verb in (benchbench.leaderboard, benchbench.cite):

@@ -87,7 +87,7 @@ def test_a_table_and_where_the_record_is(run: Run, tmp_path: Path) -> None:
     assert last.startswith("record: runs/folder-real/folder-made/")
     record = tmp_path / last.removeprefix("record: ")
     assert {file.name for file in record.iterdir()} == {"metrics.csv", "run.json", "samples.png"}
-    assert "judging folder-made" in done.err
+    assert "scoring folder-made" in done.err
     assert "note: folder-made: 1 of 8 images were grey" in done.err
     assert "note: folder-made: 1 of 8 images had an alpha channel" in done.err
     assert json.loads((record / "run.json").read_text())["provenance"]["command"].startswith(

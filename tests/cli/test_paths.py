@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from verbs_tried import VERBS
+from verbs_tried import VERBS, leaves
 
 from benchbench.cli import cli
 from benchbench.cli.options import Location
@@ -44,7 +44,9 @@ TEXTS = {"images", "reference", "dataset", "a", "b", "summary"}
 def places() -> list[tuple[str, str]]:
     """(verb, parameter) of every parameter that takes a path."""
     found = []
-    for name, verb in cli.commands.items():
+    for name, verb in leaves().items():
+        if name not in VERBS:
+            continue
         parameters = verb.get_params(click.Context(verb))
         found += [
             (name, str(p.name))
@@ -56,16 +58,18 @@ def places() -> list[tuple[str, str]]:
 
 def command(name: str, parameter: str, value: str) -> list[str]:
     """The verb as it works, with one parameter replaced."""
-    verb, words = cli.commands[name], list(VERBS[name])
+    verb, words = leaves()[name], list(VERBS[name])
+    typed = len(name.split())
     asked = next(p for p in verb.get_params(click.Context(verb)) if p.name == parameter)
     if isinstance(asked, click.Argument):
         order = [str(p.name) for p in verb.params if isinstance(p, click.Argument)]
         given = {"compare": ["model=noise", "model=real"], "evaluate": ["images"], "check": ["runs"]}
-        before = given.get(name, [word for word in words[1:2] if not word.startswith("--")])
+        given["diff"] = ["runs", "base"]
+        before = given.get(name, [word for word in words[typed : typed + 1] if not word.startswith("--")])
         values = list(before) or [""]
         values[order.index(parameter)] = value
-        options = words[1 + len(before) :]
-        return [name, *options, "--", *values]
+        options = words[typed + len(before) :]
+        return [*words[:typed], *options, "--", *values]
     flag = asked.opts[-1]
     if flag in words:
         del words[words.index(flag) : words.index(flag) + 2]
@@ -77,7 +81,7 @@ def call(words: list[str]) -> click.testing.Result:
     error = result.exception
     if error is not None and not isinstance(error, BenchbenchError):
         assert isinstance(error, SystemExit), (words, repr(error))
-        assert error.code == 2, words
+        assert error.code in ((1, 2) if words[0] == "verify" else (2,)), words  # 1: records are there twice
     return result
 
 

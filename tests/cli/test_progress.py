@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from benchbench.cli import progress
-from benchbench.cli.progress import RichProgress, rate
+from benchbench.cli.progress import RichProgress
+from benchbench.core import progress as core_progress
+from benchbench.core.progress import rate
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,23 @@ def test_a_log_says_something_while_one_unit_takes_long(monkeypatch: pytest.Monk
     assert first.rstrip(", ") == "[bold]training: 3 of 1,200 steps"
     assert text.getvalue().splitlines()[-1].startswith("[bold]training: 1,200 steps in ")
     assert threading.active_count() < 50
+
+
+def test_a_log_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the rate so far, of what was done here: 10 steps in 5 s leave 45 s for 90. Nothing is said before the first
+    step, after the last one, and where nobody knows how many there are."""
+    now = iter([0.0, *[5.0] * 8])
+    monkeypatch.setattr(core_progress.time, "monotonic", lambda: next(now))
+    stage = progress._Stage("training", 100, "step", 0)
+    assert stage.left() == ""
+    stage.advance(10)
+    assert stage.left() == "45 s left"
+    assert stage.words() == "training: 10 of 100 steps, 2 steps/s, 45 s left"
+    stage.advance(90)
+    assert stage.left() == ""
+    unknown = progress._Stage("reading", 0, "image", 0)
+    unknown.advance(10)
+    assert unknown.left() == ""
 
 
 def test_no_thread_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:

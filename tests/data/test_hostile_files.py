@@ -27,7 +27,7 @@ from benchbench.data.pipeline import decode
 from benchbench.data.pipeline.decode import FORMATS, UnusableError, decode_ahead, decode_image
 from benchbench.data.pipeline.signatures import image_format
 from benchbench.data.pipeline.streams import open_images
-from benchbench.data.sources import archives, arrays
+from benchbench.data.sources import archives, array_images
 from benchbench.data.sources.spec import IMAGE_SUFFIXES
 from benchbench.features.statistics_file import holds_statistics
 
@@ -313,12 +313,12 @@ def _wide(path: Path) -> Path:
     [
         (
             _collapsed,
-            (arrays, "BOMB_FLOOR", 100_000),
+            (array_images, "BOMB_FLOOR", 100_000),
             "arr_0 in .*x.npz has .* bytes but claims to unpack to 614,528",
         ),
         (
             _many,
-            (arrays, "BOMB_ROWS", 1000),
+            (array_images, "BOMB_ROWS", 1000),
             "arr_0 in .*x.npz claims 100,000 images in .* bytes, as bombs do",
         ),
         (_sparse, None, "own/x.png has more than 536,870,912 bytes"),

@@ -26,7 +26,7 @@ from benchbench.data.pipeline.fingerprint import fingerprint
 from benchbench.data.pipeline.streams import ImageStream, open_images
 from benchbench.data.sources import archives
 from benchbench.data.sources.options import SourceOptions
-from benchbench.data.sources.spec import SourceSpec, parse_spec
+from benchbench.data.sources.spec import FOLDERS, SourceSpec, parse_spec
 from benchbench.runner.sources import open_reference
 
 Pictures = NDArray[np.uint8]
@@ -350,5 +350,5 @@ def test_every_kind_of_files_says_what_it_is(tmp_path: Path) -> None:
     """The prefix is the kind that records state."""
     for kind, opened in FILES.items():
         path = tmp_path / kind
-        path.mkdir() if kind in ("folder", "pairs") else path.write_bytes(b"?")
+        path.mkdir() if kind in FOLDERS else path.write_bytes(b"?")
         assert opened(parse_spec(f"{kind}:{path}"), SourceOptions()).kind == kind

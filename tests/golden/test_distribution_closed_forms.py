@@ -138,6 +138,7 @@ def test_names_are_frozen() -> None:
     assert declared == {
         ("fd", "inception_v3"): "fid",
         ("fd_infinity", "inception_v3"): "fid_infinity",
+        ("intra_fd", "inception_v3"): "intra_fid",
         ("fd", "inception_v3_spatial"): "sfid",
         ("fd_infinity", "inception_v3_spatial"): "sfid_infinity",
         ("swd", "inception_v3"): "mind",

@@ -24,6 +24,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.pairs.paired import mae, ms_ssim, mse, psnr, ssim
 from benchbench.metrics.pairs.pose import pose_error
 from benchbench.metrics.pairs.preservation import cosine_distance, input_diversity
+from benchbench.metrics.sets.class_wise import diversity_by_class, frechet_distance_by_class
 from benchbench.metrics.sets.cmmd import cmmd
 from benchbench.metrics.sets.frechet import (
     fd_infinity,
@@ -54,6 +55,7 @@ REFUSED = (InputError, MetricFailed, ValueError)
 RNG = np.random.default_rng(0)
 X, Y, Z = (RNG.normal(size=(40, 3)) + shift for shift in (0.0, 0.3, 0.1))
 IMAGES, OTHERS = (RNG.integers(0, 256, (3, 3, 12, 13), dtype=np.uint8) for _ in range(2))
+HALVES = [0, 1] * 20
 COV = np.cov(X, rowvar=False)
 
 # Of two sets of features.
@@ -69,6 +71,8 @@ OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
     "authpct": authpct,
     "nn_distance_ratio": lambda x, y: nn_distance_ratio(x, y, Z),
     "ct_score": lambda x, y: ct_score(x, Z, y),
+    "frechet_distance_by_class": lambda x, y: sum(frechet_distance_by_class(x, HALVES, y, HALVES).values()),
+    "diversity_by_class": lambda x, y: sum(diversity_by_class(x, HALVES, y, HALVES).values()),
     "cosine_distance": lambda x, y: cosine_distance(x, y).sum(),
 }
 # Of one.

@@ -27,7 +27,12 @@ def scored(
 
 @pytest.mark.parametrize(
     ("model", "psnr", "ssim"),
-    [("srcnn", 36.2821, 0.95254), ("espcn", 36.3779, 0.95291), ("vdsr", 37.0401, 0.95700)],
+    [
+        ("srcnn", 36.2821, 0.95254),
+        ("espcn", 36.3779, 0.95291),
+        ("vdsr", 37.0401, 0.95700),
+        ("edsr", 37.3640, 0.95828),
+    ],
 )
 def test_set5_at_twice_the_size(
     model: str, psnr: float, ssim: float, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

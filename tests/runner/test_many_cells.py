@@ -55,11 +55,11 @@ except ImportError:
     pass
 else:
     carried_out = cell._carried_out
-    def counted(plan, store, runtime):
+    def counted(plan, *rest):
         descriptor = os.open(os.environ["COUNTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(descriptor, plan.key.encode() + b"\\n")
         os.close(descriptor)
-        return carried_out(plan, store, runtime)
+        return carried_out(plan, *rest)
     cell._carried_out = counted
 """
 

@@ -35,6 +35,7 @@ from benchbench.data.pipeline.cache import Decoded, cache_folder, cached
 from benchbench.data.pipeline.decode import resize_images
 from benchbench.data.pipeline.fingerprint import combine, is_canonical, pixel_digests
 from benchbench.data.sources import folder, parquet
+from benchbench.data.sources.shards import find_files
 
 TIMEOUT_S = 30.0
 """Silence of a server after which a download is given up; torchvision itself would wait for ever."""
@@ -195,7 +196,7 @@ def local_folder(name: str) -> Path | None:
 
 def read_local(root: Path) -> list[FilePart]:
     """The train and the test part of a local copy; `InputError` if one of them is missing."""
-    files = parquet.find_files(root)
+    files = find_files(root, ".parquet")
     found: dict[str, FilePart] = {}
     for title in ("train", "test"):
         if title in files:

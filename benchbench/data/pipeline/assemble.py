@@ -8,8 +8,8 @@ read by their numbers (`data.pipeline.reading`) changes nothing else of it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +21,13 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.dataset import Dataset, Split
 from benchbench.data.pipeline.blocks import Block, decoded_blocks
 from benchbench.data.pipeline.cache import Decoded, cached
+from benchbench.data.pipeline.class_names import distinct
 from benchbench.data.pipeline.decode import Cut, conversion_notes, decode_images, size_of_first
 from benchbench.data.pipeline.file_images import Encoded, Pick, Scanned, scan
 from benchbench.data.pipeline.fingerprint import combine
 from benchbench.data.pipeline.image_source import Images, chosen, size_of
 from benchbench.data.pipeline.image_stream import ImageStream
+from benchbench.data.pipeline.kinds import Kinds
 from benchbench.data.pipeline.splits import halves
 
 T = TypeVar("T")
@@ -39,9 +41,11 @@ class Part(ABC):
 
     title: "train", "test", … for progress and errors. total: number of images. labels: one an image, indices or names,
     or None. identify: gives what changes when any byte of the files does, JSON-able; it may have to read them. classes:
-    names by label index, where the files say so. notes: what a reader of the record should know of the files. names:
-    relative POSIX names, where the images are files. only_whole: why its images cannot be read by their numbers, as the
-    end of a sentence; "" where they can.
+    names by label index, where the files say so. called: what labels that are texts are called in words, where the
+    files say so. notes: what a reader of the record should know of the files. names: relative POSIX names, where the
+    images are files. grouped: this part with the labels that it would have if it were all of a dataset, where they are
+    no part of what it is: the class folders of images that are read in one. only_whole: why its images cannot be read
+    by their numbers, as the end of a sentence; "" where they can.
     """
 
     title: str
@@ -49,8 +53,10 @@ class Part(ABC):
     labels: Labels | None
     identify: Callable[[], Any]
     classes: Sequence[str] | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     names: Sequence[str] | None = None
+    grouped: Callable[[], Part | None] | None = None
     only_whole: str = ""
 
     @cached_property
@@ -91,10 +97,17 @@ class Part(ABC):
             self.total,
             lambda: self.blocks(size),
             labels=None if labels is None else torch.tensor(labels, dtype=torch.int64),
+            kinds=self.kinds,
             names=self.names,
             pick=partial(self.chosen_blocks, size=size),
             notes=[*self.notes, *notes],
         )
+
+    def kinds(self) -> Kinds | None:
+        """Of which class each image is; None where nobody says."""
+        part = self if self.grouped is None else self.grouped()
+        names, (labels,) = ((), (None,)) if part is None else resolve_labels([part])
+        return None if labels is None else Kinds(names, torch.tensor(labels, dtype=torch.int64))
 
     def chosen_blocks(self, rows: Sequence[int], *, size: int | None) -> Generator[Block, None, None]:
         """As `blocks`, of the images of these numbers in this order; only where the part has names."""
@@ -175,7 +188,7 @@ def resolve_labels(
     """Class names, and each part's labels as indices into them (None without labels).
 
     `classes`: the names where they are known; labels may then be indices or names. Otherwise the sorted
-    distinct labels of all parts are the classes.
+    distinct labels of all parts are the classes. What comes out is printable and distinct (`distinct`).
     """
     labelled = [part for part in parts if part.labels is not None]
     if not labelled:
@@ -195,15 +208,21 @@ def resolve_labels(
             )
     classes = classes or labelled[0].classes
     if classes is None:
+        if len({type(value) for value in values}) > 1:
+            raise InputError(
+                f"classes are numbers in some of {' and '.join(part.title for part in labelled)} and names in others; "
+                "use the same"
+            )
+        called = {label: name for part in labelled for label, name in part.called.items()}
         index = {value: i for i, value in enumerate(values)}
-        classes = [str(value) for value in values]
+        classes = [called.get(str(value), str(value)) for value in values]
     else:
         index = {name: i for i, name in enumerate(classes)} | {i: i for i in range(len(classes))}
         if unknown := [value for value in values if value not in index]:
             raise InputError(
-                f"unknown label {unknown[0]!r}; the {len(classes)} classes are {', '.join(classes)}"
+                f"unknown label {unknown[0]!r}; the {len(classes)} classes are {', '.join(distinct(classes))}"
             )
-    return tuple(classes), [[index[value] for value in part.labels or ()] for part in parts]
+    return distinct(classes), [[index[value] for value in part.labels or ()] for part in parts]
 
 
 def assemble(

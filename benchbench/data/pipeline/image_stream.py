@@ -15,16 +15,19 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError, listed
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.kinds import Kinds
 from benchbench.data.pipeline.names import below_shared, partners
 from benchbench.data.pipeline.prefetch import read_ahead
 
@@ -59,6 +62,7 @@ class ImageStream:
         blocks: Callable[[], Generator[Block, None, None]],
         *,
         labels: Tensor | None = None,
+        kinds: Callable[[], Kinds | None] | None = None,
         names: Sequence[str] | None = None,
         pick: Pick | None = None,
         notes: Iterable[str] = (),
@@ -69,16 +73,19 @@ class ImageStream:
         varies: bool = False,
         in_memory: bool = False,
     ) -> None:
-        """blocks: starts a pass. pick: one over the images of these numbers; it goes with names. fingerprint, digests,
-        sizes: where they are known before; digests are with sizes."""
+        """blocks: starts a pass. kinds: says of which class each image is, which files may have to be read for. pick:
+        a pass over the images of these numbers; it goes with names. fingerprint, digests, sizes: where they are known
+        before; digests are with sizes."""
         self.name = name
         self.n = n
         self.labels = labels
         self.names = names
         self._blocks = blocks
+        self._kinds = kinds
         self._pick = pick
         self._notes = list(notes)
         self._conversions: list[str] = []
+        self._applied: Counter[str] = Counter()
         self._fingerprint = fingerprint
         self._digests = digests
         self._sizes = sizes
@@ -111,6 +118,12 @@ class ImageStream:
             raise InputError(f"the sizes of the images of {self.name} are known once all have been read")
         return self._sizes
 
+    @cached_property
+    def kinds(self) -> Kinds | None:
+        """Of which class each image is, where files or a dataset say so; no part of the fingerprint, which labels
+        are."""
+        return None if self._kinds is None else self._kinds()
+
     def called(self, row: int) -> str:
         """An image as errors call it, by its number."""
         return f"{self.names[row] if self.names is not None else f'image {row}'} of {self.name}"
@@ -135,6 +148,39 @@ class ImageStream:
             raise InputError(f"batch size {batch_size} is not possible; use 1 or more")
         self._begin()
         return self._cut(batch_size, one_size)
+
+    def share(self, batch_size: int, comm: Comm, *, one_size: bool = True) -> Iterator[Tensor]:
+        """As `batches`, but of several ranks each its own images, the `comm.shard` of all. Files of other ranks are not
+        even opened; what a complete pass tells is known on all of them when all have come to the end. Images that only
+        come in a row are gone through on each rank."""
+        mine = comm.shard(self.n)
+        if comm.size == 1:
+            yield from self.batches(batch_size, one_size=one_size)
+        elif self.names is None or self._pick is None:
+            start = 0
+            for batch in self.batches(batch_size, one_size=one_size):
+                own = batch[max(0, mine.start - start) : max(0, mine.stop - start)]
+                start += len(batch)
+                if len(own):
+                    yield own
+        else:
+            part = self.chosen(mine)
+            yield from part.batches(batch_size, one_size=one_size)
+            self._put_together(comm.gather((part.digests, part.sizes, part._applied)), one_size)
+
+    def _put_together(
+        self, parts: Sequence[tuple[Sequence[bytes], Sequence[Size], Counter[str]]], one_size: bool
+    ) -> None:
+        """What passes over all parts of the images told, one behind the other."""
+        self._digests = [digest for digests, _, _ in parts for digest in digests]
+        self._sizes = [size for _, sizes, _ in parts for size in sizes]
+        self._applied = sum((applied for _, _, applied in parts), Counter())
+        self._conversions = conversion_notes(self._applied, self.n)
+        other = next((row for row, size in enumerate(self.sizes) if size != self.sizes[0]), 0)
+        if one_size and other:
+            assert self.names is not None
+            differ = size_differs(*((self.names[row], self.sizes[row]) for row in (0, other)))
+            raise MixedSizesError(f"{differ}; {WAY_TO_ONE_SIZE}")
 
     def scan(self, progress: Progress = SILENT, *, one_size: bool = True) -> None:
         """A pass that keeps nothing, unless there was one: digests, sizes, fingerprint and notes are known then.
@@ -166,6 +212,7 @@ class ImageStream:
             n,
             blocks,
             labels=None if self.labels is None else self.labels[:n],
+            kinds=lambda: None if self.kinds is None else self.kinds.chosen(slice(n)),
             # Shortened while all are there: what they share may be more than that of a few.
             names=None if self.names is None else below_shared(self.names)[:n],
             pick=self._pick,
@@ -188,6 +235,7 @@ class ImageStream:
             len(rows),
             lambda: pick(rows),
             labels=None if self.labels is None else self.labels[list(rows)],
+            kinds=lambda: None if self.kinds is None else self.kinds.chosen(rows),
             names=[self.names[row] for row in rows],
             pick=lambda more: pick([rows[row] for row in more]),
             notes=self._notes,
@@ -245,7 +293,7 @@ class ImageStream:
                 f"{self._name_of_other(digests)} is not what it was when it was read before; leave the files alone and "
                 "start again"
             )
-        self._conversions = conversion_notes(applied, count)
+        self._applied, self._conversions = applied, conversion_notes(applied, count)
         self._digests, self._sizes = digests, sizes
 
     def _name_of_other(self, digests: Sequence[bytes]) -> str:

@@ -6,7 +6,9 @@ in which an array of the same images has them. No library: the standard one sort
 Partners: files of the same name. Where these are not equal on both
 sides, suffixes (.png, .jpg), case, zeros before a number, and the words by which programs tell outputs from targets
 (`ROLES`: 1_fake_B.png and 1_real_B.png, 1/fake.png and 1/real.png) are no part of a name. Nothing else is: what has no
-partner is refused. Letters with accents are the same in both of their Unicode forms, since macOS writes one of them.
+partner is refused. Where every name on both sides is a number, in shards or not (seed0001.png, 000000/000001.png), it
+is the number that counts. Letters with accents are the same in both of their Unicode forms, since macOS writes one of
+them.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ ROLES = frozenset(
 and the tools of super-resolution and restoration write them."""
 
 _DIGITS = re.compile(r"(\d+)")
+_SEED = re.compile(r"(?:\d{5,}/)?(?:seed|img|image|sample)?[-_]?(\d+)(?:\.\w+)?", re.IGNORECASE)
+"""Files that are named by a seed or a number alone, in numbered shards or not, as StyleGAN and EDM write samples."""
 _WORDS = re.compile(r"[-_. ]+")
 
 
@@ -70,8 +74,13 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def below_shared(names: Sequence[str]) -> list[str]:
     """Names below the deepest folder they share, so that an archive with a folder around all pairs up too."""
-    shared = posixpath.commonpath([PurePosixPath(name).parent for name in names])
+    shared = shared_folder(names)
     return [PurePosixPath(name).relative_to(shared).as_posix() for name in names]
+
+
+def shared_folder(names: Sequence[str]) -> str:
+    """The deepest folder that all share, "" for that from which the names begin."""
+    return posixpath.commonpath([posixpath.dirname(name) for name in names])
 
 
 class Partners(NamedTuple):
@@ -116,10 +125,23 @@ def _without_roles(names: Sequence[str]) -> list[str]:
     return [_bare(name) for name in _without_suffix(names)]
 
 
+def _seeds(names: Sequence[str]) -> list[str]:
+    """The number of each name, where every one has one and is named by it alone; nothing that pairs up otherwise.
+
+    >>> _seeds(["000000/000012.png", "001000/001000.png"]), _seeds(["seed0012.png"]), _seeds(["cat12.png"])
+    (['12', '1000'], ['12'], ['cat12.png'])
+    """
+    found = [_SEED.fullmatch(name) for name in names]
+    if not all(found):
+        return list(names)
+    return [_decimal(match[1]) or "0" for match in found if match is not None]
+
+
 _RULES: Sequence[tuple[bool, Callable[[Sequence[str]], Sequence[str]]]] = (
     (False, list),
     (True, _without_suffix),
     (True, _without_roles),
+    (True, _seeds),
 )
 
 

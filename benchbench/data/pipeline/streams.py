@@ -24,6 +24,7 @@ from benchbench.data.photos import Photos
 from benchbench.data.pipeline.blocks import Block, batch_name, check_tensor, tensor_blocks
 from benchbench.data.pipeline.image_source import Images, chosen, pieces, size_of
 from benchbench.data.pipeline.image_stream import ImageStream, Pairs, pairs
+from benchbench.data.pipeline.kinds import Kinds, by_number
 from benchbench.data.sources.options import SourceOptions
 from benchbench.data.sources.spec import SourceSpec, parse_spec
 from benchbench.data.sources.torchscript import ScriptedGenerator
@@ -111,17 +112,20 @@ def from_images(
     name: str = "images",
     *,
     labels: Tensor | None = None,
+    classes: Sequence[str] = (),
     names: Sequence[str] | None = None,
     notes: Sequence[str] = (),
     fingerprint: str | None = None,
 ) -> ImageStream:
-    """Images in memory, or those of a source, which are read as they are asked for. The rest as in `ImageStream`."""
+    """Images in memory, or those of a source, which are read as they are asked for. classes: what labels are called.
+    The rest as in `ImageStream`."""
     known = None if isinstance(images, Tensor) else images.digests
     return ImageStream(
         name,
         len(images),
         partial(_blocks, images, name),
         labels=labels,
+        kinds=None if labels is None or not classes else lambda: Kinds(classes, labels),
         names=names,
         pick=partial(_chosen_blocks, images, name),
         notes=notes,
@@ -138,6 +142,7 @@ def from_dataset(dataset: Dataset, title: str) -> ImageStream:
         split.images,
         f"{dataset.name}-{title}",
         labels=split.labels,
+        classes=dataset.classes,
         names=split.names,
         notes=dataset.notes,
         fingerprint=split.fingerprint,
@@ -194,11 +199,13 @@ def _from_generator(spec: SourceSpec, options: SourceOptions) -> ImageStream:
             for part in parts:
                 yield Block(part.numpy(), spec.name).resized(options.size)
 
+    labels = generator.labels()
     return ImageStream(
         spec.name,
         generator.samples,
         blocks,
-        labels=generator.labels(),
+        labels=labels,
+        kinds=lambda: by_number(labels, options.classes or 0),
         notes=generator.notes,
         varies=True,
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import stat
 import zipfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,10 +27,18 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.numpy_files import DAMAGE
 from benchbench.core.reading import open_regular, plain
 from benchbench.data.pipeline.assemble import FilePart, Part
-from benchbench.data.pipeline.names import below_shared, in_order
+from benchbench.data.pipeline.names import in_order, shared_folder
 from benchbench.data.pipeline.signatures import HEAD
+from benchbench.data.sources.class_files import (
+    Beside,
+    Classes,
+    classes_of,
+    grouped,
+    left_for_classes,
+    without_used,
+)
 from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.folder import class_names, is_image, no_images
+from benchbench.data.sources.folder import is_image, no_images
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
 from benchbench.data.sources.other_files import left_aside, refuse_pictures
 
@@ -73,37 +81,51 @@ class ZipSource(FileSource):
                 "unpack it and write folder:PATH"
             )
         check_complete(splits, self.layout.beside, str(self.path))
-        if not splits.of:
-            names = below_shared(self.images.names)
-            return [replace(self.whole(), labels=class_names(names, self.path))]
-        train, *held_out = (self._below(title) for title in self.splits() or splits.of.values())
-        return [replace(train, notes=[*self._notes, *splits.notes()]), *held_out]
+        if splits.of:
+            found = [self._below(title) for title in self.splits() or splits.of.values()]
+        else:
+            found = [(self.path.name, shared_folder(self.images.names), self.images)]
+        said = [self._classes(at, images) for _, at, images in found]
+        own = (self._part(images, title, told) for (title, _, images), told in zip(found, said, strict=True))
+        train, *held_out = own
+        aside = without_used(self.images.others, "", [name for told in said for name in told.used])
+        notes = [*train.notes, *left_aside(aside, self.path.name), *splits.notes()]
+        return [replace(train, notes=notes), *held_out]
 
     def whole(self) -> Part:
         """Every image of the archive, without labels."""
-        return replace(self._part(self.images, self.path.name, None), notes=self._notes)
+        part = self._part(self.images, self.path.name, Classes())
+        return replace(
+            part,
+            notes=left_for_classes(self.images.others, self.path.name),
+            grouped=lambda: grouped(
+                part, lambda: self.layout, self.images.beside, shared_folder(self.images.names)
+            ),
+        )
 
-    @property
-    def _notes(self) -> list[str]:
-        return left_aside(self.images.others, self.path.name)
-
-    def _below(self, title: str) -> FilePart:
-        """The images below one folder of the archive."""
+    def _below(self, title: str) -> tuple[str, str, ZippedImages]:
+        """The name of a split, its folder in the archive, and the images below that."""
         folder = self.layout.path(title)
-        names = self.images.names
-        rows = [i for i, name in enumerate(names) if name.startswith(f"{folder}/")]
+        rows = [i for i, name in enumerate(self.images.names) if name.startswith(f"{folder}/")]
         if not rows:
             raise no_images(self.path / folder, ())
-        below = [names[i].removeprefix(f"{folder}/") for i in rows]
-        return self._part(self.images.chosen(rows), title, class_names(below, self.path / title))
+        return title, folder, self.images.chosen(rows)
 
-    def _part(self, images: ZippedImages, title: str, labels: list[str] | None) -> FilePart:
+    def _classes(self, at: str, images: ZippedImages) -> Classes:
+        """The classes of the images below a folder."""
+        return classes_of(
+            [name.removeprefix(f"{at}/") if at else name for name in images.names], at, images.beside
+        )
+
+    def _part(self, images: ZippedImages, title: str, said: Classes) -> FilePart:
         return FilePart(
             title=title,
             total=len(images.names),
             items=images.items,
             pick=images.pick,
-            labels=labels,
+            labels=said.labels,
+            called=said.called,
+            notes=said.notes,
             identify=lambda: [file_sha256(self.path), images.names],
             names=images.names,
         )
@@ -112,14 +134,30 @@ class ZipSource(FileSource):
 @dataclass(frozen=True)
 class ZippedImages:
     """The image members of `path`. names: relative POSIX names, in their order (`in_order`). members: what zipfile
-    calls each. others: names of the other files. folders: the names of all folders."""
+    calls each. rest: the other files by their names. folders: the names of all folders."""
 
     path: Path
     names: list[str]
     members: list[zipfile.ZipInfo]
-    others: list[str]
+    rest: Mapping[str, zipfile.ZipInfo]
     archive: OpenZip
     folders: list[str]
+
+    @property
+    def others(self) -> list[str]:
+        """The names of the other files."""
+        return list(self.rest)
+
+    @property
+    def beside(self) -> Beside:
+        """The files among the images."""
+        return Beside(str(self.path), self.others, self._other)
+
+    def _other(self, name: str, most: int) -> bytes:
+        member, where = self.rest[name], f"{name} in {self.path}"
+        if member.file_size > most:
+            raise InputError(f"{where} has more than {most:,} bytes; it is another file than it should be")
+        return self.archive.read(member, where)
 
     def chosen(self, rows: Sequence[int]) -> ZippedImages:
         """Some of the images, by number."""
@@ -190,7 +228,8 @@ def _images(path: Path, archive: zipfile.ZipFile) -> ZippedImages:
     if not names:
         raise no_images(path, others)
     own = [by_name[name] for name in names]
-    return ZippedImages(path, names, own, others, OpenZip(path), _folders(inside, visible))
+    rest = {name: by_name[name] for name in others}
+    return ZippedImages(path, names, own, rest, OpenZip(path), _folders(inside, visible))
 
 
 def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -3,8 +3,7 @@
 Pattern: the header is read and judged first; the pixels come row by row, from a memory map (`.npy`) or from
 the unpacking stream of the archive (`.npz`), so that a file of many gigabytes is never in memory.
 
-Taken: uint8 in 0..255 as N×H×W×3, N×3×H×W, or grey as N×H×W, N×H×W×1, N×1×H×W. Where a shape could be read
-both ways, the channels are last. Refused, with the way out: floats (the same numbers mean other pictures in
+Taken is what `array_images` takes. Refused, with the way out: floats (the same numbers mean other pictures in
 [0, 1] and in [-1, 1], so the choice is the user's), transparency, and pickled objects unless asked for.
 """
 
@@ -24,7 +23,6 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import file_sha256
@@ -32,12 +30,14 @@ from benchbench.core.numpy_files import map_content, read_content, read_header
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.reading import open_regular
 from benchbench.data.pipeline.assemble import Part
-from benchbench.data.pipeline.blocks import LOOK_AT, Block, rows_per_block, value_range
+from benchbench.data.pipeline.blocks import Block, rows_per_block
 from benchbench.data.pipeline.cache import Decoded, cached
 from benchbench.data.pipeline.decode import require_room, room_for
 from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.data.pipeline.image_stream import ImageStream
-from benchbench.data.sources.archives import BOMB_ROWS, reading, refuse_bomb
+from benchbench.data.sources import array_images
+from benchbench.data.sources.archives import reading, refuse_bomb
+from benchbench.data.sources.array_images import ArrayImages, judge, refuse_rows, slices
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.layout import HELD_OUT, TRAIN, Splits, split_name
 
@@ -50,40 +50,23 @@ LABEL_WORDS = frozenset({"y", "label", "labels", "target", "targets", "class", "
 """How the images and the labels of a split are called beside its name (`layout.SPELLINGS`): x_train, y_train as Keras
 has it, train_images, train_labels as MedMNIST has it, in either order and case."""
 
-BOMB_FLOOR = 2**30
-"""Bytes of an array above which it may not be packed as bombs are; below, samples of a model that collapsed may be."""
-
-Rows = Callable[[int], Generator[NDArray[Any], None, None]]
-"""Starts a pass over an array, that many rows at a time."""
-
-
-@dataclass(frozen=True)
-class ArrayImages:
-    """Images in an array.
-
-    what: what errors call it. grey: whether there was only one channel. labels: int64 (n,) or None. blocks: starts a
-    pass of uint8 N×3×H×W, that many images at a time, each block with memory of its own.
-    """
-
-    what: str
-    n: int
-    height: int
-    width: int
-    grey: bool
-    labels: NDArray[np.int64] | None
-    notes: list[str]
-    blocks: Rows
-
 
 class NpySource(FileSource):
     """One array of images in a `.npy` file."""
 
     kind: ClassVar[str] = "npy"
+    of_training: ClassVar[str] = "x_train"
+    """How what is to be learned from is called."""
 
     @cached_property
     def arrays(self) -> dict[str, ArrayImages]:
         """The images by split, or under "" where there is none."""
         return {"": open_npy(self.path, self.options.allow_pickle)}
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that the arrays and their labels are read from."""
+        return [self.path]
 
     @property
     def layout(self) -> Splits:
@@ -97,7 +80,7 @@ class NpySource(FileSource):
     def parts(self) -> Sequence[Part]:
         """Train and held-out, or all images."""
         if not self.arrays.keys() & {"", TRAIN}:
-            raise InputError(f"{self.path} has held-out images but none to train on; add x_train")
+            raise InputError(f"{self.path} has held-out images but none to train on; add {self.of_training}")
         train, *held_out = map(self._part, [[title] for title in self.splits() or self.arrays])
         return [replace(train, notes=[*train.notes, *self.layout.notes()]), *held_out]
 
@@ -113,7 +96,8 @@ class NpySource(FileSource):
             title=" and ".join(filter(None, titles)) or self.path.name,
             total=sum(array.n for array in arrays),
             labels=[int(label) for own in labels if own is not None for label in own] if labelled else None,
-            identify=lambda: [file_sha256(self.path), list(titles)],
+            identify=lambda: [*map(file_sha256, self.files), list(titles)],
+            classes=arrays[0].classes,
             notes=[note for array in arrays for note in array.notes],
             arrays=arrays,
         )
@@ -170,6 +154,7 @@ class ArrayPart(Part):
             self.total,
             lambda: self.blocks(size),
             labels=None if self.labels is None else torch.tensor(self.labels, dtype=torch.int64),
+            kinds=self.kinds,
             notes=[*self.notes, *notes],
         )
 
@@ -196,7 +181,7 @@ def open_npy(path: Path, allow_pickle: bool = False) -> ArrayImages:
         header = read_header(file)
         pickled = header.dtype.hasobject
         array = _unpickled(path, None, allow_pickle) if pickled else map_content(file, header, "r")
-    return _judge(f"{path}", array.shape, array.dtype, partial(_slices, array), None, [])
+    return judge(f"{path}", array.shape, array.dtype, partial(slices, array), None, [])
 
 
 def open_npz(path: Path, allow_pickle: bool = False) -> dict[str, ArrayImages]:
@@ -207,19 +192,26 @@ def open_npz(path: Path, allow_pickle: bool = False) -> dict[str, ArrayImages]:
         keys = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
         if twice := [key for key, times in Counter(keys).items() if times > 1]:
             raise InputError(f"{path} holds {twice[0]} twice; keep one of them")
-        split = {} if len(keys) == 1 else _split_keys(path, archive, keys)
+        may_be_images = partial(_may_be_images, archive)
+        split = {} if len(keys) == 1 else split_keys(path, keys, may_be_images)
         if split:
             return {title: _array(path, archive, *found, allow_pickle) for title, found in split.items()}
-        image = _image_key(path, keys)
+        image = image_key(path, keys)
         label = next((key for key in LABEL_KEYS if key in keys and key != image), None)
         images = _array(path, archive, image, label, allow_pickle)
-        others = [key for key in keys if key not in (image, label) and _may_be_images(archive, key)]
-        aside = [f"{image} was read; {', '.join(others)} beside it, which may be images too, was left aside"]
-        return {"": replace(images, notes=[*images.notes, *(aside if others else [])])}
+        others = [key for key in keys if key not in (image, label) and may_be_images(key)]
+        return {"": replace(images, notes=[*images.notes, *beside_note(image, others)])}
 
 
-def _split_keys(
-    path: Path, archive: zipfile.ZipFile, keys: Sequence[str]
+def beside_note(image: str, others: Sequence[str]) -> list[str]:
+    """The note on arrays beside the images that may be images too."""
+    if not others:
+        return []
+    return [f"{image} was read; {', '.join(others)} beside it, which may be images too, was left aside"]
+
+
+def split_keys(
+    path: Path, keys: Sequence[str], may_be_images: Callable[[str], bool]
 ) -> dict[str, tuple[str, str | None]]:
     """(key of the images, key of the labels or None) of each split that is there; `InputError` where two keys are the
     images of one, or where there are images beside them."""
@@ -240,7 +232,7 @@ def _split_keys(
             images[title] = key
     if not images:
         return {}
-    beside = [key for key in others if _may_be_images(archive, key)]
+    beside = [key for key in others if may_be_images(key)]
     if beside:
         raise InputError(
             f"{path} has {', '.join(images.values())} and beside that {', '.join(beside)}, which names no split: a "
@@ -284,15 +276,12 @@ def _array(
             raise InputError(
                 f"{what} does not have the length its header says; it was not written completely"
             )
-        refuse_bomb(what, member, BOMB_FLOOR)
-        if shape and shape[0] > max(BOMB_ROWS, member.compress_size):
-            raise InputError(
-                f"{what} claims {shape[0]:,} images in {member.compress_size:,} bytes, as bombs do"
-            )
+        refuse_bomb(what, member, array_images.BOMB_FLOOR)
+        refuse_rows(what, shape, member.compress_size)
     labels, notes = (None, []) if label is None else _labels(archive, label, shape[0] if shape else 0)
     if dtype.hasobject or header.fortran:  # neither can be read row by row
         array = _unpickled(path, key, allow_pickle) if dtype.hasobject else _in_memory(what, archive, member)
-        return _judge(what, array.shape, array.dtype, partial(_slices, array), labels, notes)
+        return judge(what, array.shape, array.dtype, partial(slices, array), labels, notes)
 
     def stream(rows: int) -> Generator[NDArray[Any], None, None]:
         with (
@@ -307,18 +296,19 @@ def _array(
                 content = file.read(prod(part) * dtype.itemsize)
                 yield np.frombuffer(content, dtype).reshape(part)
 
-    return _judge(what, shape, dtype, stream, labels, notes)
+    return judge(what, shape, dtype, stream, labels, notes)
 
 
-def _image_key(path: Path, keys: list[str]) -> str:
+def image_key(path: Path, keys: Sequence[str], known: Sequence[str] = IMAGE_KEYS) -> str:
+    """The one of `keys`, the names of arrays, that is the images: one of `known`, in this order, or the only one."""
     if not keys:
         raise InputError(f"{path} holds no arrays; save uint8 images N×H×W×3 under arr_0")
-    found = [key for key in IMAGE_KEYS if key in keys] or (keys if len(keys) == 1 else [])
+    found = [key for key in known if key in keys] or (list(keys) if len(keys) == 1 else [])
     if len(found) != 1:
         what = "more than one array that could be" if found else "none of the arrays that are"
         raise InputError(
             f"{path} has {what} the images: it holds {', '.join(keys)}; "
-            f"save the images under one of {', '.join(IMAGE_KEYS)}, or under x_train and x_test"
+            f"save the images under one of {', '.join(known)}, or under x_train and x_test"
         )
     return found[0]
 
@@ -333,10 +323,6 @@ def _labels(archive: zipfile.ZipFile, key: str, n: int) -> tuple[NDArray[np.int6
     if n and int(labels.max()) > np.iinfo(np.int64).max:
         raise ValueError(f"a label in {key} is {labels.max()}, more than 64 bits hold")
     return labels.astype(np.int64), []
-
-
-def _slices(array: NDArray[Any], rows: int) -> Generator[NDArray[Any], None, None]:
-    yield from (array[start : start + rows] for start in range(0, len(array), rows))
 
 
 def _unpickled(path: Path, key: str | None, allow_pickle: bool) -> NDArray[Any]:
@@ -366,55 +352,3 @@ def _whole(path: Path, key: str | None) -> NDArray[Any]:
         return cast(NDArray[Any], loaded)
     with loaded:
         return cast(NDArray[Any], loaded[key])
-
-
-def _judge(
-    what: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    rows: Rows,
-    labels: NDArray[np.int64] | None,
-    notes: list[str],
-) -> ArrayImages:
-    """Check type and shape, and bring them to N×3×H×W; `InputError` that says what they are instead."""
-    if 0 in shape or not shape:
-        raise InputError(f"{what} holds no images (shape {_times(shape)})")
-    if dtype != np.uint8:
-        sample = next(rows(LOOK_AT))
-        raise InputError(f"{what} must be uint8 in 0..255 but is {dtype}, {value_range(sample)}")
-    channels_last = len(shape) == 4 and shape[3] in (1, 3)
-    channels_first = len(shape) == 4 and shape[1] in (1, 3) and not channels_last
-    if len(shape) == 4 and not channels_last and not channels_first:
-        if 4 in (shape[1], shape[3]):
-            raise InputError(
-                f"{what} has four channels ({_times(shape)}), as RGBA; "
-                "composite the images over a background and save RGB"
-            )
-        raise InputError(f"{what} must have 3 channels (N×H×W×3) but has shape {_times(shape)}")
-    if len(shape) == 3 and shape[2] in (3, 4):
-        raise InputError(f"{what} is one image ({_times(shape)}); save it as {_times((1, *shape))}")
-    if len(shape) not in (3, 4):
-        raise InputError(f"{what} must have shape N×H×W×3 but has shape {_times(shape)}")
-    height, width = shape[2:] if channels_first else shape[1:3]
-    if Image.MAX_IMAGE_PIXELS and height * width > Image.MAX_IMAGE_PIXELS:
-        raise InputError(f"{what} has images of more than {Image.MAX_IMAGE_PIXELS:,} pixels, as bombs do")
-    if channels_first:
-        notes = [*notes, f"the array has its channels first ({_times(shape)})"]
-
-    def blocks(n: int) -> Generator[NDArray[np.uint8], None, None]:
-        with closing(rows(n)) as parts:
-            for part in parts:
-                if part.ndim == 3:
-                    part = part[:, None]
-                elif channels_last:
-                    part = part.transpose(0, 3, 1, 2)
-                out = np.empty((len(part), 3, height, width), np.uint8)
-                out[:] = part  # copies a single channel to three
-                yield out
-
-    grey = len(shape) == 3 or shape[1 if channels_first else 3] == 1
-    return ArrayImages(what, shape[0], height, width, grey, labels, notes, blocks)
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "()"

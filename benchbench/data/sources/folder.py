@@ -6,9 +6,9 @@ Layouts:
     PATH/…                                      split in halves, and so is PATH/train/ alone
 
 and in each of them, either class folders (`cat/001.png`, `cat/more/002.png`: the label is "cat") or images
-directly (no labels), not both. Images are files that end in one of `IMAGE_SUFFIXES`, in either case; hidden files
-and folders are skipped, other files counted in the notes. The order is that of the relative paths, numbers in
-them as numbers. Images beside train/ and test/ are refused. Links are
+directly (no labels, or those that a file beside them says: `class_files`), not both. Images are files that end in one
+of `IMAGE_SUFFIXES`, in either case; hidden files and folders are skipped, other files counted in the notes. The order
+is that of the relative paths, numbers in them as numbers. Images beside train/ and test/ are refused. Links are
 followed; a folder that was already visited is not entered again. Two domains of images (trainA/, trainB/, …)
 are read by `paired_folder`.
 """
@@ -27,13 +27,21 @@ import torch
 
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest, file_sha256
-from benchbench.core.reading import open_regular, require_regular, shortened
+from benchbench.core.reading import open_regular, read_bytes, require_regular, shortened
 from benchbench.data.pipeline.assemble import FilePart, Part, resolve_labels
 from benchbench.data.pipeline.blocks import decoded_blocks
 from benchbench.data.pipeline.decode import MOST_BYTES
 from benchbench.data.pipeline.file_images import FileImages
 from benchbench.data.pipeline.names import in_order
 from benchbench.data.pipeline.signatures import HEAD
+from benchbench.data.sources.class_files import (
+    Beside,
+    Classes,
+    classes_of,
+    grouped,
+    left_for_classes,
+    without_used,
+)
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.layout import Layout, Tree, check_complete, lay_out
 from benchbench.data.sources.other_files import left_aside, refuse_pictures
@@ -66,12 +74,18 @@ class FolderSource(FileSource):
         if not splits.of:
             return [_part_of(self.listing, self.listing.title)]
         titles = self.splits() or list(splits.of.values())
-        train, *held_out = (read_part(self.path / self.layout.path(title), title) for title in titles)
+        train, *held_out = (self._below(title) for title in titles)
         return [replace(train, notes=[*train.notes, *splits.notes()]), *held_out]
 
     def whole(self) -> Part:
         """Every image below the folder, whatever the layout."""
-        return _part_of(self.listing, self.listing.title, labelled=False)
+        part = _part_of(self.listing, self.listing.title, labelled=False)
+        return replace(part, grouped=lambda: grouped(part, lambda: self.layout, self.listing.beside))
+
+    def _below(self, title: str) -> FilePart:
+        """The images below the folder of a split; files that say their classes may lie above it."""
+        at = self.layout.path(title)
+        return _part_of(list_images(self.path / at), title, self.listing.beside, at)
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,13 @@ class Listing:
         """Name and sha256 of each file."""
         return [[name, _sha256(self.folder / name)] for name in self.names]
 
+    @property
+    def beside(self) -> Beside:
+        """The files among the images."""
+        return Beside(
+            str(self.folder), self.others, lambda name, most: read_bytes(self.folder / name, most=most)
+        )
+
 
 def list_images(folder: Path) -> Listing:
     """The images below `folder`, whatever the layout; `InputError` if there are none, or some that are not read."""
@@ -129,31 +150,26 @@ def read_part(folder: Path, title: str) -> FilePart:
     return _part_of(list_images(folder), title)
 
 
-def _part_of(listing: Listing, title: str, *, labelled: bool = True) -> FilePart:
+def _part_of(
+    listing: Listing, title: str, beside: Beside | None = None, at: str = "", *, labelled: bool = True
+) -> FilePart:
+    """beside: the files that may say classes, where these are not those of the listing, which is then of its folder
+    `at`."""
+    beside = beside or listing.beside
+    said = classes_of(listing.names, at, beside) if labelled else Classes()
+    aside = left_aside if labelled else left_for_classes
+    root = Path(beside.where)
     return FilePart(
         title=title,
         total=len(listing.names),
         items=listing.items,
         pick=listing.pick,
-        labels=class_names(listing.names, listing.folder) if labelled else None,
-        identify=listing.identity,
-        notes=left_aside(listing.others, title),
+        labels=said.labels,
+        called=said.called,
+        identify=lambda: [*listing.identity(), *([name, _sha256(root / name)] for name in said.used)],
+        notes=[*said.notes, *aside(without_used(listing.others, at, said.used), title)],
         names=listing.names,
     )
-
-
-def class_names(names: Sequence[str], where: Path) -> list[str] | None:
-    """The first folder of each of these relative POSIX names, which is its class; None if all are in one folder."""
-    flat = [name for name in names if "/" not in name]
-    if not flat:
-        return [name.partition("/")[0] for name in names]
-    if len(flat) < len(names):
-        deep = next(name for name in names if "/" in name)
-        raise InputError(
-            f"{where} holds images directly ({flat[0]}) and in folders ({deep}); "
-            "put all into class folders, or all into one folder"
-        )
-    return None
 
 
 def is_image(name: str) -> bool:
@@ -201,6 +217,16 @@ def _leads_down(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads in a circle, for instance: whoever reads it says so
         return False
+
+
+def visible_files(folder: Path) -> list[str]:
+    """The names of the visible files directly in one, sorted."""
+    try:
+        return sorted(
+            own.name for own in os.scandir(folder) if not own.name.startswith(".") and not _leads_down(own)
+        )
+    except OSError as error:
+        raise InputError(f"cannot read the folder {shortened(folder)}: {error.strerror}") from error
 
 
 def visible_folders(folder: Path) -> list[str]:

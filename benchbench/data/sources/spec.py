@@ -1,7 +1,7 @@
 """What a user writes for images, taken apart: the same in `run`, `evaluate`, `stats` and suites.
 
     NAME            a dataset by its registered name; dataset:NAME says so
-    KIND:PATH       files of a kind: folder, zip, npz, npy, parquet, pairs, torchscript
+    KIND:PATH       files of a kind (`KINDS`)
     PATH            a folder, or a file whose suffix tells its kind
 
 and behind any of them `:train`, `:held_out` or its other name `:test`, which name a split, in any spelling of
@@ -25,10 +25,45 @@ from benchbench.core.paths import as_path
 from benchbench.core.reading import is_folder, kind_of, require_regular
 from benchbench.core.registry import DATASETS
 from benchbench.data.sources.layout import TRAIN, split_name
+from benchbench.data.sources.recognised import is_idx, kind_of_folder
 
-BY_SUFFIX = {".zip": "zip", ".npz": "npz", ".npy": "npy", ".parquet": "parquet"}
-KINDS = ("folder", "zip", "npz", "npy", "parquet", "pairs", "torchscript")
+BY_SUFFIX = {
+    ".zip": "zip",
+    ".npz": "npz",
+    ".npy": "npy",
+    ".parquet": "parquet",
+    ".tar": "webdataset",
+    ".arrow": "arrow",
+    ".mat": "mat",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+}
+KINDS = (
+    *(
+        "folder",
+        "zip",
+        "npz",
+        "npy",
+        "parquet",
+        "pairs",
+        "webdataset",
+        "arrow",
+        "cifar",
+        "idx",
+        "mat",
+        "hdf5",
+        "lmdb",
+    ),
+    "torchscript",
+)
 """Prefixes of paths."""
+
+FOLDERS = frozenset({"folder", "pairs", "cifar", "lmdb"})
+EITHER = frozenset({"parquet", "webdataset", "arrow", "idx", "mat"})
+"""Which kinds are folders, and which may be a folder or a file; the others are files."""
+
+BRACES = re.compile(r"\{(?P<first>[0-9]{1,9})\.\.(?P<last>[0-9]{1,9})\}")
+"""Numbers in the names of shards, as a shell writes them."""
 
 SPLITS = {
     title + side: (split, side)
@@ -64,12 +99,14 @@ class SourceSpec:
         """Where the files are; `InputError` if nothing is there, or something else than this kind is."""
         path = as_path(self.where)
         kind = kind_of(path)
+        if not kind and self.kind == "webdataset" and BRACES.search(self.where):
+            return path  # of shards, which whoever reads them looks for
         if not kind:
             raise InputError(f"{path} is not there")
         if kind == "a folder":
-            if self.kind not in ("folder", "pairs", "parquet"):
+            if self.kind not in FOLDERS | EITHER:
                 raise InputError(f"{path} is a folder, but {self.kind}: takes a file")
-        elif self.kind in ("folder", "pairs"):
+        elif self.kind in FOLDERS:
             raise InputError(f"{path} is a file, but {self.kind}: takes a folder")
         else:
             require_regular(path)
@@ -167,7 +204,7 @@ def _may_be_images(path: Path) -> bool:
 def folder_name(kind: str, path: Path) -> str:
     """A name fit for a record: "folder-cats" for folder:/data/cats/, "npz-cats" for cats.npz. Letters, marks and digits
     of any script stay; where others are left out, a digest keeps the names of different files apart."""
-    whole = is_folder(path) or kind in ("folder", "pairs")
+    whole = is_folder(path) or kind in FOLDERS
     name = path.resolve().name if whole else path.stem
     plain = "".join(c if c in "_.-" or unicodedata.category(c)[0] in "LMN" else " " for c in name)
     own = re.sub(" +", "-", plain).strip("-.")[:LONGEST]
@@ -202,6 +239,8 @@ def _recognised(text: str, where: str) -> str:
     """The kind of the file or folder `where`; `InputError` where there is none, or it is no source of images."""
     path = as_path(where) if where else Path()
     kind = kind_of(path) if where else ""
+    if not kind and BRACES.search(where) and path.suffix == ".tar":
+        return "webdataset"
     if not kind:
         looks_like_one = os.sep in where or path.suffix.lower() in {*BY_SUFFIX, *IMAGE_SUFFIXES}
         if looks_like_one and ":" not in where:
@@ -211,7 +250,9 @@ def _recognised(text: str, where: str) -> str:
             f"{unknown_name('dataset', text, known)}; nor is there a file or folder of that name"
         )
     if kind == "a folder":
-        return "folder"
+        return kind_of_folder(path)
+    if is_idx(path.name):
+        return "idx"
     suffix = path.suffix.lower()
     if suffix in BY_SUFFIX:
         return BY_SUFFIX[suffix]

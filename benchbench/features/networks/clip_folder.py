@@ -137,9 +137,10 @@ def _loaded(folder: Path) -> tuple[Any, Any, str]:
         ) from error
     try:
         with _quiet(transformers):
-            model, found = transformers.CLIPModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-            )
+            read: Any = (
+                transformers.CLIPModel.from_pretrained
+            )  # its own annotations know nothing of the second value
+            model, found = read(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
             processor = transformers.CLIPProcessor.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # of a package that says what is wrong in a dozen ways
         raise MetricFailed(

@@ -111,6 +111,7 @@ class InceptionV3(FrozenExtractor):
         "kd_subsets": "kid_subsets",
         "is": "inception_score",
         "is_one_split": "inception_score_one_split",
+        "intra_fd": "intra_fid",
     }
 
     network_class: ClassVar[type[nn.Module]] = FoldedInception

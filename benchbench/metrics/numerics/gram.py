@@ -25,6 +25,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import Comm, sharing
 from benchbench.metrics.numerics.products import at_once, float64_rows, product
 
 HEIGHT = 256  # rows of a tile: fewer make the products slow, more compute more of the diagonal twice
@@ -104,15 +105,25 @@ class Sums:
         if of_a is not None and of_b is not None:
             self.subsets += times * (of_a[i] * (tile @ of_b[j])).sum(0)
 
+    def of_all(self, comm: Comm) -> Sums:
+        """With what the other ranks found in their tiles."""
+        if comm.size == 1:
+            return self
+        single = torch.tensor([self.squares, self.diagonal], dtype=torch.float64, device=self.rows.device)
+        parts = (self.rows, self.columns, self.subsets, single)
+        rows, columns, subsets, single = comm.total(torch.cat(parts)).split(list(map(len, parts)))
+        return Sums(rows, columns, subsets, *single.tolist())
+
 
 def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
     """Over the pairs of one side: what lies right of the diagonal is computed once and counted twice.
 
-    marks: float64 N×S, 1 where a row belongs to a subset.
+    marks: float64 N×S, 1 where a row belongs to a subset. Of several ranks (`core.comm.sharing`) each takes some of the
+    strips of rows.
     """
-    sums = Sums.zeros(a, a, marks)
+    sums, comm = Sums.zeros(a, a, marks), sharing()
     height, width = _tile_of(a)
-    for i in _slices(len(a), height):
+    for i in comm.dealt(_slices(len(a), height)):
         square = _gram(a[i], a[i], kernel)
         sums.diagonal += float(square.diagonal().sum())
         sums.rows[i] += square.fill_diagonal_(0).sum(1)
@@ -122,20 +133,20 @@ def sums_within(a: Side, kernel: Kernel, marks: Tensor | None) -> Sums:
             sums.rows[i] += tile.sum(1)
             sums.rows[j] += tile.sum(0)
             sums.add(tile, 2, marks, marks, i, j)
-    return sums
+    return sums.of_all(comm)
 
 
 def sums_across(a: Side, b: Side, kernel: Kernel, of_a: Tensor | None, of_b: Tensor | None) -> Sums:
     """Over the pairs of two sides; `of_a` and `of_b` as `marks`, subset number s of one with s of the other."""
-    sums = Sums.zeros(a, b, of_a)
+    sums, comm = Sums.zeros(a, b, of_a), sharing()
     height, width = _tile_of(a)
-    for i in _slices(len(a), height):
+    for i in comm.dealt(_slices(len(a), height)):
         for j in _slices(len(b), width):
             tile = _gram(a[i], b[j], kernel)
             sums.rows[i] += tile.sum(1)
             sums.columns[j] += tile.sum(0)
             sums.add(tile, 1, of_a, of_b, i, j)
-    return sums
+    return sums.of_all(comm)
 
 
 def rounding_error(x: Tensor, y: Tensor, a: Side, b: Side, centre: Tensor, kernel: Kernel) -> float:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchbench.core.comm import Comm
 from benchbench.core.seeds import permutation
 from benchbench.metrics.numerics.neighbours import Candidates, Merged, Side, below, tiles
 from benchbench.metrics.numerics.products import at_once
@@ -135,6 +136,13 @@ class HalvedOverlap:
             self._covered[i] += there.int()
         else:
             self._recalled[i] += there.int()
+
+    def of_all(self, comm: Comm) -> HalvedOverlap:
+        """With what the other ranks found in their tiles."""
+        self._balls, self._recalled, self._covered = map(
+            comm.total, (self._balls, self._recalled, self._covered)
+        )
+        return self
 
     def values(self) -> Tensor:
         """Precision, recall, density, coverage of each half of each cut, float64 4×C×2."""

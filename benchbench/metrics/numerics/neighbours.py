@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
+from benchbench.core.comm import Comm, sharing
 from benchbench.core.errors import MetricFailed
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.numerics.arguments import check_features, check_number, check_pair, check_whole
@@ -227,21 +228,31 @@ def _nothing_yet(n: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _nearest(queries: Side, side: Side, width: int) -> tuple[Tensor, Tensor]:
-    """The `width` columns with the smallest lower bounds for each query: (bounds, indices), n×width."""
+    """The `width` columns with the smallest lower bounds for each query: (bounds, indices), n×width. Of several ranks
+    each takes some of the rows."""
     low, index = _nothing_yet(len(queries.x), width, side.x)
-    wide = at_once(side.x, _WIDE, _TILE_ON_DEVICE)
-    for rows in row_tiles(queries.x):
+    wide, comm = at_once(side.x, _WIDE, _TILE_ON_DEVICE), sharing()
+    for rows in comm.dealt(row_tiles(queries.x)):
         for columns in tiles(len(side.x), wide):
             tile = lower_bounds(queries[rows], side[columns])
             low[rows], index[rows] = _merge(low[rows], index[rows], tile, columns.start)
-    return low, index
+    return _of_all(low, index, comm)
+
+
+def _of_all(low: Tensor, index: Tensor, comm: Comm) -> tuple[Tensor, Tensor]:
+    """The running top-k of all ranks, each of which met other tiles."""
+    if comm.size == 1:
+        return low, index
+    lows, places = zip(*comm.gather((low.cpu(), index.cpu())), strict=True)
+    values, order = torch.cat(lows, 1).topk(low.shape[1], dim=1, largest=False)
+    return values.to(low.device), torch.cat(places, 1).gather(1, order).to(index.device)
 
 
 def _nearest_in_self(side: Side, width: int) -> tuple[Tensor, Tensor]:
     """`_nearest(side, side, width)` with each off-diagonal tile computed once and read both ways."""
     low, index = _nothing_yet(len(side.x), width, side.x)
-    wide = at_once(side.x, _WIDE, _TILE_ON_DEVICE)
-    for rows in tiles(len(side.x), wide):
+    wide, comm = at_once(side.x, _WIDE, _TILE_ON_DEVICE), sharing()
+    for rows in comm.dealt(tiles(len(side.x), wide)):
         for columns in tiles(len(side.x), wide):
             if columns.start < rows.start:
                 continue
@@ -249,7 +260,7 @@ def _nearest_in_self(side: Side, width: int) -> tuple[Tensor, Tensor]:
             low[rows], index[rows] = _merge(low[rows], index[rows], tile, columns.start)
             if columns.start > rows.start:
                 low[columns], index[columns] = _merge(low[columns], index[columns], tile.T, rows.start)
-    return low, index
+    return _of_all(low, index, comm)
 
 
 def _settle(
@@ -300,10 +311,10 @@ def count_within(x: ArrayLike, threshold: float) -> Tensor:
     rows, counts = merged.rows, merged.counts
     centre = mean_row(rows)
     side = Side.of(rows, centre, torch.float32)
-    found = counts - 1
+    found, comm = torch.zeros_like(counts), sharing()
     beyond = threshold**2 * (1 + 3 * _TIE)  # `closer_than` leaves ties out; here they count
     with full_float32():
-        for i in row_tiles(rows):
+        for i in comm.dealt(row_tiles(rows)):
             limit = torch.full_like(centre[:1], beyond).expand(len(rows[i]), 1)
             for j in row_tiles(rows):
                 if j.start < i.start:
@@ -315,7 +326,7 @@ def count_within(x: ArrayLike, threshold: float) -> Tensor:
                 else:
                     found[i].index_add_(0, a, counts[j][b])
                     found[j].index_add_(0, b, counts[i][a])
-    return found[merged.inverse]
+    return (counts - 1 + comm.total(found))[merged.inverse]
 
 
 def closer_than(

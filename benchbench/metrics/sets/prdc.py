@@ -22,6 +22,7 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
+from benchbench.core.comm import sharing
 from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
@@ -92,8 +93,9 @@ def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) 
     a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
     balls = torch.zeros_like(outer.counts)
     recalled, covered = (torch.zeros(len(inner.rows), dtype=torch.bool, device=real.device) for _ in range(2))
+    comm = sharing()
     with full_float32():
-        for i in row_tiles(inner.rows):
+        for i in comm.dealt(row_tiles(inner.rows)):
             for j in row_tiles(outer.rows):
                 low = lower_bounds(a[i], b[j])
                 limits = real_limit[i, None], fake_limit[None, j]
@@ -103,7 +105,9 @@ def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) 
                 recalled[i][in_fake[0]] = True
                 if gather is not None:
                     gather.add(low, a[i], b[j], i, j)
-    found = None if gather is None else gather.values()
+    balls = comm.total(balls)
+    recalled, covered = (comm.total(own.int()) > 0 for own in (recalled, covered))
+    found = None if gather is None else gather.of_all(comm).values()
     return Overlap(k, balls[outer.inverse], recalled[inner.inverse], covered[inner.inverse], found)
 
 

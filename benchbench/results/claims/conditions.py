@@ -79,7 +79,7 @@ def facts_of(run: RunManifest) -> dict[str, Any]:
         "size": data.size if isinstance(data.size, str) else None,
         "extractor_weights": weights,
         "decoder": data.decoder,
-        "machine": _machine([getattr(machine, name) for name in _MACHINE]),
+        "machine": _machine([getattr(machine, name) for name in _MACHINE], machine.ranks),
         "busy": beyond_one_a_core(machine.load_1min, machine.cores),
         "cores": machine.cores,
         "canonical": data.canonical,
@@ -217,11 +217,13 @@ def short(name: str, value: str) -> str:
     return value[:8] if name in ("data", "extractor_weights") and value != "none" else shortened(value)
 
 
-def _machine(facts: Sequence[Any]) -> str:
-    """`device cpu, device_name AMD EPYC, …`. Which of several equal accelerators ran it makes no difference."""
+def _machine(facts: Sequence[Any], ranks: int | None) -> str:
+    """`device cpu, device_name AMD EPYC, …`. Which of several equal accelerators ran it makes no difference, over how
+    many ranks does."""
     texts = ["unknown" if x is None else f"{x:.0f}" if isinstance(x, float) else str(x) for x in facts]
     texts[0] = texts[0].split(":")[0]
-    return ", ".join(f"{name} {text}" for name, text in zip(_MACHINE, texts, strict=True))
+    several = [f"ranks {ranks}"] if ranks is not None and ranks > 1 else []
+    return ", ".join([*(f"{name} {text}" for name, text in zip(_MACHINE, texts, strict=True)), *several])
 
 
 def beyond_one_a_core(load: Any, cores: Any) -> float | None:

@@ -63,7 +63,7 @@ def scored(
         labels=before.targets,
         failures={**before.failures, **failed},
     )
-    outcomes = [*score(metrics, placed(evidence, runtime)), *request.unmet]
+    outcomes = [*score(metrics, placed(evidence, runtime), runtime.comm), *request.unmet]
     return outcomes, _hits(before.targets, metrics, evidence)
 
 

@@ -120,7 +120,9 @@ class Inpaint(RestorationTask):
                 for filling, evidence in zip(fillings, found, strict=True)
             ]
         numbers = [
-            Number(outcome, row, n) for row, evidence in rows for outcome in score(request.metrics, evidence)
+            Number(outcome, row, n)
+            for row, evidence in rows
+            for outcome in score(request.metrics, evidence, runtime.comm)
         ]
         numbers += [Number(outcome, self.row, n) for outcome in request.unmet]
         # Of several bins the third, from 20 to 30 percent.

@@ -126,7 +126,7 @@ class RestorationTask(WithOptions):
         """Restored images against their originals, and what restoring costs."""
         own = restoring(data)
         restoration = Restoration(model, own.test, own.degradation, runtime)
-        outcomes = [*score(request.metrics, restoration.evidence(request)), *request.unmet]
+        outcomes = [*score(request.metrics, restoration.evidence(request), runtime.comm), *request.unmet]
         speed = runtime.comm.first(restoration.speed)
         return TaskResult(
             [

@@ -88,7 +88,8 @@ def cutout(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Ten
 
 def _color(x: Tensor) -> Tensor:
     """Brightness by [-1/2, 1/2), saturation by [0, 2), contrast by [1/2, 3/2), in this order."""
-    draws = torch.rand(3, len(x), device=x.device)
+    # In one row: several ranks tell what belongs to images by the first side (`training.step.whole_batch`).
+    draws = torch.rand(3 * len(x), device=x.device).view(3, len(x))
     return contrast(saturation(brightness(x, draws[0] - 0.5), draws[1] * 2), draws[2] + 0.5)
 
 

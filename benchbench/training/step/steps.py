@@ -6,7 +6,8 @@ stops being finite.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from benchbench.core.errors import CellFailed
 from benchbench.core.protocols import Batch, Phase
 from benchbench.training.config import TrainingConfig
+from benchbench.training.step.crew import Crew
 from benchbench.training.step.optim import corrected, make_optimizer
 from benchbench.training.step.phases import Schedule, gain, step_ratio
 
@@ -39,13 +41,18 @@ class _Player:
 
 
 class Stepper:
-    """The optimisers of all players, and the scaler of half precision."""
+    """The optimisers of all players, and the scaler of half precision. crew: the ranks, where there are several."""
 
     def __init__(
-        self, model: nn.Module, schedule: Schedule, config: TrainingConfig, device: torch.device
+        self,
+        model: nn.Module,
+        schedule: Schedule,
+        config: TrainingConfig,
+        device: torch.device,
+        crew: Crew | None = None,
     ) -> None:
         self._model, self._schedule, self._device = model, schedule, device
-        self._precision, self._accumulate = config.precision, config.accumulate
+        self._precision, self._accumulate, self._crew = config.precision, config.accumulate, crew
         self._players: dict[str, _Player] = {}
         for name, module in schedule.players.items():
             parameters = [p for p in module.parameters() if p.requires_grad]
@@ -67,6 +74,9 @@ class Stepper:
             group["lr"] = lr
         player.optimizer.zero_grad(set_to_none=True)
         loss, logs = self._backward(phase, batch)
+        if self._crew is not None:
+            loss, *sums = self._crew.add_up(player.parameters, [loss, *logs.values()])
+            logs = dict(zip(logs, sums, strict=True))
         self._scaler.unscale_(player.optimizer)
         norm = nn.utils.clip_grad_norm_(player.parameters, player.clip_norm)
         value, length, *logged = _read([loss, norm, *logs.values()])
@@ -84,10 +94,12 @@ class Stepper:
         """Loss and logs of the batch, means over its parts, the gradients left in the player's parameters."""
         times = gain(phase, self._schedule.phases) if self._schedule.phases else 1.0
         numbers: dict[str, Tensor] = {}
-        for part in parts_of(batch, self._accumulate):
-            share = len(part.x) / len(batch.x)
-            with torch.autocast(
-                self._device.type, _HALF.get(self._precision), enabled=self._precision in _HALF
+        for part, share, seeing in self._parts(batch):
+            with (
+                seeing,
+                torch.autocast(
+                    self._device.type, _HALF.get(self._precision), enabled=self._precision in _HALF
+                ),
             ):
                 loss, logs = self._schedule.loss(phase, part)
             counted = loss if share * times == 1 else loss * (share * times)
@@ -96,6 +108,14 @@ class Stepper:
                 own = number if share == 1 else number * share
                 numbers[name] = numbers[name] + own if name in numbers else own
         return numbers.pop(""), numbers
+
+    def _parts(self, batch: Batch) -> Iterator[tuple[Batch, float, AbstractContextManager[object]]]:
+        """The parts in which a batch goes through, each with its share of the images and where its loss is computed."""
+        if self._crew is not None:
+            yield from self._crew.parts(batch)
+            return
+        for part in parts_of(batch, self._accumulate):
+            yield part, len(part.x) / len(batch.x), nullcontext()
 
     def _check(self, phase: Phase, step: int, lr: float, loss: float, norm: float) -> None:
         who = phase.player if phase.name == "main" else f"{phase.player} ({phase.name})"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.busy import Busy
+from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError
 from benchbench.core.progress import Progress
 from benchbench.core.protocols import Batch, Observant
@@ -45,7 +46,8 @@ class Eyes(NamedTuple):
 class Scans:
     """Scans a model after its steps, and remembers in `state` and `handout` what was seen.
 
-    total: planned steps. shown: numbers of the last panel, for whoever watches.
+    total: planned steps. comm: the ranks that train, of which the first one looks for all. shown: numbers of the last
+    panel, for whoever watches.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Scans:
         handout: Handout,
         total: int,
         device: torch.device,
+        comm: Comm = ALONE,
     ) -> None:
+        self._comm = comm
         self._model, self._schedule, self._config, self._eyes = model, schedule, config, eyes
         self._handout, self._total, self._device = handout, total, device
         self._busy = Busy()
@@ -79,12 +83,12 @@ class Scans:
         panel: dict[str, float] | None = None
         with self._handout.evaluation():
             if epoch_ended and isinstance(self._model, Observant):
-                row |= self._model.epoch_statistics(self._eyes.held_out)
+                row |= self._comm.first(self._statistics)
             if epoch_ended and config.patience:
-                row["validation_loss"] = self._validation_loss()
+                row["validation_loss"] = self._comm.first(self._validation_loss)
                 self._watch_validation(state, row["validation_loss"])
             if monitor is not None and (last or state.stopped or state.step % every == 0):
-                panel = monitor.panel(self._model, state.step)
+                panel = self._comm.first(lambda: dict(monitor.panel(self._model, state.step)))
                 self._watch_distance(state, panel)
         state.curves.append(row | (panel or {}))
         if panel is not None:
@@ -132,6 +136,11 @@ class Scans:
         if (distance := panel.get(DISTANCE, float("inf"))) < state.best_distance:
             state.best_distance, state.best_step = distance, state.step
             self._handout.best = self._handout.copy()
+
+    def _statistics(self) -> dict[str, float]:
+        """What the model says of itself once an epoch."""
+        assert isinstance(self._model, Observant)
+        return self._model.epoch_statistics(self._eyes.held_out)
 
     def _validation_loss(self) -> float:
         """The loss of the only player's first phase on the validation part, a mean over images, with the same noise

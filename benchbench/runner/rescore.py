@@ -1,0 +1,294 @@
+"""A record scored again: from the samples that it keeps where these are all of them, else from images drawn anew.
+
+What the sums in a `run.json` cannot show, that the numbers are those of the images, is shown here. A record keeps its
+first samples one by one; where it made no more, they are scored as they lie. Of larger ones the images are drawn again,
+by the weights that it keeps or by a model that needs none, and scored; the first ones are held against those that were
+kept.
+
+Scope: generation and reconstruction on datasets that have a name, by registered models: nothing that a record brings is
+run but its weights, which are tensors. Images that others made (`evaluate`) are not kept in a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchbench.core.arrays import default_float32
+from benchbench.core.errors import BenchbenchError, InputError
+from benchbench.core.numpy_files import DAMAGE, read_arrays
+from benchbench.core.registry import DATASETS, EXTRACTORS, MODELS
+from benchbench.core.runtime import Runtime
+from benchbench.metrics.select import select_metrics
+from benchbench.results.agree import TOLERANCE, Key, comparable, difference, keyed
+from benchbench.results.claims.conditions import full_task
+from benchbench.results.load import Record, rows_of
+from benchbench.results.manifest import RunManifest
+from benchbench.results.provenance import read_manifest
+from benchbench.results.record import Row
+from benchbench.results.store import RUN
+from benchbench.results.touched import damaged
+from benchbench.runner.evaluation import score_images
+from benchbench.runner.evaluation_plan import make_evaluation, resolve
+from benchbench.runner.run import run_cells
+from benchbench.runner.sources import InMemory
+from benchbench.runner.spec import EvaluationSpec
+
+SAMPLES = "samples.npz"
+WEIGHTS = "weights.safetensors"
+TASKS = frozenset({"generation", "reconstruction", "training", "likelihood"})
+"""Of rows, in a cell that can be drawn anew."""
+KEPT_APART = 0.5
+"""Mean difference, of 255 levels, up to which images drawn anew are those that were kept: rounding moves some by 1."""
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What scoring a record again found.
+
+    Attributes:
+        folder: Where it lies.
+        cell: Its key.
+        how: Of which images: "from its 200 samples" or "from 898 images, drawn anew".
+        compared: How many numbers came out again.
+        unscored: Numbers of it that do not come out of this, by name.
+        faults: What came out otherwise, a sentence each.
+    """
+
+    folder: Path
+    cell: str
+    how: str
+    compared: int
+    unscored: list[str]
+    faults: list[str]
+
+
+@dataclass(frozen=True)
+class _Again:
+    """how: as `Rescored` has it; rows: what came out; faults: what was found beside the numbers."""
+
+    how: str
+    rows: list[Row]
+    faults: Sequence[str] = ()
+
+
+class NotScored(Exception):
+    """A record cannot be scored again; the reason as half a sentence."""
+
+
+def drawn_by_lot(records: Sequence[Record], seed: int) -> list[Record]:
+    """The records in an order that a seed decides, and nobody who does not know it.
+
+    Args:
+        records: Those to choose from.
+        seed: Any whole number.
+
+    Returns:
+        All of them; the order of those that are there does not depend on others.
+    """
+    return sorted(records, key=lambda own: hashlib.sha256(f"{seed} {own[1].cell}".encode()).digest())
+
+
+def rescore(record: Record, runtime: Runtime, tolerance: float = TOLERANCE) -> Rescored:
+    """Score a record again.
+
+    Args:
+        record: Its folder and what its run.json says, verified.
+        runtime: Where.
+        tolerance: How far apart two values of one number may be, relative.
+
+    Returns:
+        What came out otherwise.
+
+    Raises:
+        NotScored: It cannot be scored again here; the reason says why.
+    """
+    folder, run = record
+    rows = rows_of(folder, run)
+    before = comparable(rows)
+    said = keyed(rows)
+    strangers = sorted({row.task for row in before.values()} - TASKS)
+    if strangers:
+        raise NotScored(f"the task {strangers[0]} is not scored again")
+    if run.dataset not in DATASETS.names():
+        raise NotScored(f"{run.dataset} is no dataset that has a name here")
+    try:
+        with default_float32():
+            again = _again(folder, run, said, runtime)
+    except BenchbenchError as error:
+        raise NotScored(str(error)) from error
+    # What comes out decides what can be compared, not what the record says of itself.
+    after = {key: row for key, row in comparable(again.rows).items() if row.status == "ok"}
+    asked = {key for key in before.keys() | after.keys() if key in said and said[key].status == "ok"}
+    scored = asked & after.keys()
+    if not scored:
+        raise NotScored("none of its numbers comes out of what it keeps")
+    faults = [
+        f"{key[2]} {why}, the second from scoring it again"
+        for key in sorted(scored)
+        if (why := difference(said[key], after[key], tolerance)) is not None
+    ]
+    moved = {key[2]: key for key in sorted(after.keys() - said.keys())}
+    elsewhere = [
+        f"{key[2]} stands under {full_task(*key[:2])}, and comes out under {full_task(*moved[key[2]][:2])}"
+        for key in sorted(asked - scored)
+        if key[2] in moved
+    ]
+    unscored = sorted(key[2] for key in asked - scored if key[2] not in moved)
+    return Rescored(folder, run.cell, again.how, len(scored), unscored, [*again.faults, *faults, *elsewhere])
+
+
+def _again(folder: Path, run: RunManifest, before: Mapping[Key, Row], runtime: Runtime) -> _Again:
+    kept = _kept(folder, run)
+    if kept is not None and len(kept) == run.n_samples:
+        return _from_samples(kept, run, before, runtime)
+    return _drawn_anew(folder, run, before, kept, runtime)
+
+
+def _kept(folder: Path, run: RunManifest) -> npt.NDArray[np.uint8] | None:
+    """The single samples of a record, uint8 N×H×W×3; None where it has none."""
+    if SAMPLES not in run.files or not (folder / SAMPLES).exists():
+        return None
+    try:
+        images = read_arrays(folder / SAMPLES, ["images"])["images"]
+    except DAMAGE as error:
+        raise damaged(folder / SAMPLES, f"is no file of images: {error}") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise damaged(folder / SAMPLES, f"holds {images.dtype} {images.shape} and no images")
+    return images
+
+
+def _from_samples(
+    kept: npt.NDArray[np.uint8], run: RunManifest, before: Mapping[Key, Row], runtime: Runtime
+) -> _Again:
+    names, extractors, precision = _asked(row for row in before.values() if row.task == "generation")
+    held = InMemory.of(torch.from_numpy(kept.copy()).permute(0, 3, 1, 2), run.dataset)
+    for size in _sizes(run):
+        spec = EvaluationSpec.of(
+            images=None,
+            reference=run.dataset,
+            metrics=names,
+            extractors=extractors or None,
+            precision=precision,
+            size=size,
+            seed=run.seed or 0,
+        )
+        plan = make_evaluation(resolve(spec, held), runtime)
+        dataset = plan.reference.dataset
+        if dataset is not None and dataset.fingerprint == _fingerprint(run):
+            _check_networks(run, {name: own.weights_sha256 for name, own in plan.extractors.loaded.items()})
+            return _Again(f"from its {len(kept):,} samples", score_images(plan, runtime).rows)
+    raise NotScored(f"{run.dataset} has other images here than those that it was held against")
+
+
+def _drawn_anew(
+    folder: Path,
+    run: RunManifest,
+    before: Mapping[Key, Row],
+    kept: npt.NDArray[np.uint8] | None,
+    runtime: Runtime,
+) -> _Again:
+    """From the model as the record describes it, with the weights that it keeps."""
+    recipe = run.recipe
+    if recipe is None or recipe.model is None:
+        raise NotScored("its images were made elsewhere, and a record does not keep those")
+    if recipe.model not in MODELS.names():
+        raise NotScored(f"{recipe.model} is no model that has a name here")
+    weights = folder / WEIGHTS if WEIGHTS in run.files else None
+    if weights is not None and not weights.exists():
+        raise NotScored(f"it keeps neither all its samples nor {WEIGHTS}")
+    if weights is None and (run.weights_loaded_sha256 is not None or _is_trained(recipe.model)):
+        raise NotScored("it keeps neither all its samples nor its weights")
+    names, extractors, precision = _asked(before.values())
+    overrides = {
+        f"{section}.{name}": value
+        for section, stated in (("model", recipe.hyper), ("sampling", recipe.sampling))
+        for name, value in (stated or {}).items()
+    }
+    for size in _sizes(run):
+        with tempfile.TemporaryDirectory() as out:
+            ((path, _),) = run_cells(
+                recipe.model,
+                run.dataset,
+                seeds=[run.seed or 0],
+                out=out,
+                device=str(runtime.device),
+                batch_size=runtime.batch_size,
+                progress=runtime.progress,
+                samples=run.n_samples,
+                size=size,
+                overrides=overrides,
+                weights=weights,
+                metrics=names,
+                extractors=extractors or None,
+                precision=precision,  # type: ignore[arg-type]
+            )
+            made = read_manifest(path / RUN)
+            if _fingerprint(made) != _fingerprint(run):
+                continue
+            _check_networks(run, {name: own.weights_sha256 for name, own in (made.extractors or {}).items()})
+            faults = [] if kept is None else list(_apart(kept, _kept(path, made)))
+            return _Again(f"from {run.n_samples:,} images, drawn anew", rows_of(path, made), faults)
+    raise NotScored(f"{run.dataset} has other images here than those that it was held against")
+
+
+def _is_trained(model: str) -> bool:
+    own: Any = MODELS.get(model)
+    return all(callable(getattr(own, name, None)) for name in ("players", "loss"))
+
+
+def _apart(kept: npt.NDArray[np.uint8], drawn: npt.NDArray[np.uint8] | None) -> Iterator[str]:
+    """Whether the samples that were kept are those that come out."""
+    if drawn is None or drawn.shape != kept.shape:
+        yield f"{SAMPLES} holds {len(kept)} images of another shape or number than are drawn"
+        return
+    apart = np.abs(kept.astype(int) - drawn.astype(int)).reshape(len(kept), -1).mean(axis=1)
+    if (worst := float(apart.max())) > KEPT_APART:
+        n = int((apart > KEPT_APART).sum())
+        yield f"{n} of {len(kept)} images in {SAMPLES} are others than are drawn, by up to {worst:.3g} of 255 levels"
+
+
+def _asked(rows: Iterable[Row]) -> tuple[list[str], list[str], str]:
+    """What to ask for so that these numbers come out: metrics, extractors and their precision."""
+    good = [row for row in rows if row.status == "ok"]
+    extractors = sorted({row.extractor for row in good if row.extractor is not None})
+    names = [name for name in sorted({row.metric for row in good}) if _is_metric(name, extractors)]
+    if not names:
+        raise NotScored("none of its numbers is a metric that has a name here")
+    precisions = sorted({row.precision for row in good if row.precision is not None} - {"float32"})
+    return names, extractors, (precisions or ["float32"])[0]
+
+
+def _is_metric(name: str, extractors: Sequence[str]) -> bool:
+    """Whether it can be asked for: details that stand beside another come along with that."""
+    try:
+        select_metrics([name], extractors or EXTRACTORS.names())
+    except InputError:
+        return False
+    return True
+
+
+def _sizes(run: RunManifest) -> list[int | None]:
+    """The dataset's own size, and that which the record states."""
+    size = None if run.data is None else run.data.size
+    width, _, height = str(size).partition("×")
+    return [None, int(width)] if width.isdecimal() and width == height and int(width) >= 8 else [None]
+
+
+def _fingerprint(run: RunManifest) -> str | None:
+    return None if run.data is None else run.data.fingerprint
+
+
+def _check_networks(run: RunManifest, here: Mapping[str, str | None]) -> None:
+    """Numbers of another network, under whatever name, are no others of this one."""
+    for name, stated in (run.extractors or {}).items():
+        if stated.weights_sha256 is not None and here.get(name) not in (None, stated.weights_sha256):
+            raise NotScored(f"{name} has other weights here than it had there")

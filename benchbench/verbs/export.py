@@ -1,0 +1,150 @@
+"""`benchbench.export`: records for dashboards, for the Hub and for other programs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
+
+from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.files import cannot_write
+from benchbench.core.paths import as_path, printable
+from benchbench.core.progress import SILENT, Progress
+from benchbench.core.registry import SINKS
+from benchbench.results.load import Record, records
+from benchbench.results.store import METRICS, RUN, folder_name
+from benchbench.results.touched import foreign
+from benchbench.sinks.card import Weights, checked_dataset, write_card
+from benchbench.sinks.replay import export as tell
+from benchbench.sinks.tables import FORMATS, write_tables
+
+HUB = "hf"
+
+
+def export(
+    record: Path | str | Sequence[Path | str],
+    *,
+    to: str,
+    out: Path | str,
+    weights: Weights | None = None,
+    hub_dataset: str | None = None,
+    progress: Progress = SILENT,
+) -> Path:
+    """Put records where somebody looks at runs: a dashboard, the Hugging Face Hub, or tables.
+
+    No network is needed and nothing is uploaded: what comes out is files.
+
+    Args:
+        record: A record's folder or one with records below, or several.
+        to: A sink ("tensorboard", "wandb", "mlflow", or a plugin's), "hf" for a model card, or "csv", "parquet" or
+            "json" for tables.
+        out: The folder that is made; one that is there is never added to. Of several records each has a card in a
+            folder of its own below it.
+        weights: For "hf" whether weights are copied ("copy") or linked ("link"); None leaves them out.
+        hub_dataset: For "hf" the dataset's id on the Hub, "owner/name", where benchbench knows none: leaderboards of
+            the Hub know datasets by it alone.
+        progress: Who is told how far it is.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: There are no records, one is damaged, the folder is there already, or a library is not installed.
+        CellFailed: A sink failed; nothing is left of the folder.
+
+    >>> benchbench.export("runs", to="tensorboard", out="tb")  # doctest: +SKIP
+    """
+    folder = as_path(out)
+    known = [*FORMATS, HUB, *SINKS.names()]
+    if to not in known:
+        raise unknown_name("place to export to", str(to), known)
+    if to != HUB and (weights is not None or hub_dataset is not None):
+        raise InputError(
+            f"weights and the Hub's dataset belong to a model card, with --to {HUB}; leave them out"
+        )
+    if weights is not None and weights not in get_args(Weights):
+        raise unknown_name("way to hand weights over", str(weights), get_args(Weights))
+    checked_dataset(hub_dataset)
+    if to not in (HUB, *FORMATS):
+        SINKS.make(to)  # what it needs is installed
+    found = _found([record] if isinstance(record, Path | str) else record)
+    with _fresh(folder):
+        if to in FORMATS:
+            write_tables(found, folder, to)
+            return folder
+        with progress.stage(f"exporting to {to}", len(found), "record") as stage:
+            for one in found:
+                if to == HUB:
+                    _card(one, folder, len(found) > 1, weights, hub_dataset, progress)
+                else:
+                    tell(to, one, folder)
+                stage.advance()
+    return folder
+
+
+def _found(given: Sequence[Path | str]) -> list[Record]:
+    """The records of folders, each once."""
+    by_cell: dict[str, Record] = {}
+    for folder in map(as_path, given):
+        here = list(records(folder))
+        if not here:
+            raise InputError(
+                f"no records in {printable(folder)}; name a folder with a run.json in it or below"
+            )
+        for one in here:
+            by_cell.setdefault(one[1].cell, one)
+    if not by_cell:
+        raise InputError("name at least one record")
+    return list(by_cell.values())
+
+
+def _card(
+    record: Record,
+    folder: Path,
+    several: bool,
+    weights: Weights | None,
+    dataset: str | None,
+    progress: Progress,
+) -> None:
+    """One card, in a folder of its own where there are several."""
+    own = folder
+    if several:
+        own = folder / f"{folder_name(record[1].dataset)}-{folder_name(record[1].model)}-{record[1].cell}"
+        own.mkdir()
+    if not write_card(record, own, dataset=dataset, weights=weights):
+        progress.note(
+            f"{record[1].dataset} has no id on the Hub that benchbench knows, so there is no .eval_results; "
+            "--hub-dataset OWNER/NAME says it"
+        )
+
+
+@contextmanager
+def _fresh(folder: Path) -> Iterator[None]:
+    """A folder that nobody has, and that vanishes with what was written where that did not come to its end."""
+    for parent in folder.absolute().parents:
+        there = [name for name in (RUN, METRICS) if (parent / name).is_file()]
+        if there and foreign(parent, there) is None:
+            raise InputError(
+                f"{printable(folder)} lies in a record, which nothing may be added to; name another folder"
+            )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        raise InputError(
+            f"{printable(folder)} is there already, and nothing is added to it; name another folder"
+        ) from error
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise cannot_write(folder, error) from error
+        raise
