@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from benchbench.results.claims.conditions import (
@@ -21,7 +22,8 @@ from benchbench.results.claims.conditions import (
     MEASURED,
     WORDS,
     Conditions,
-    conditions_of,
+    distinct_conditions,
+    distinct_lines,
     short,
     short_name,
 )
@@ -128,8 +130,28 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
 
     Raises `InputError` where `choice` names what is not there.
     """
-    frame = chosen(frame, choice)
-    for which, asked in complete(frame).groupby(["dataset", "task", "direction"], sort=True):
+    frame = complete(chosen(frame, choice)).reset_index(drop=True)
+    parts = list(_parts(frame, choice))
+    # All boards are summed up at once: one by one it takes many times as long.
+    number = np.full(len(frame), len(parts))
+    for n, part in enumerate(parts):
+        number[part.runs.index] = n
+    lines = summarise(frame.assign(board=number), by=["board"])
+    for n, part in enumerate(parts):
+        yield _board(part, lines[lines["board"] == n].drop(columns="board"), choice)
+
+
+class _Part(NamedTuple):
+    """What stands on one board. front: the models that none beats, by name."""
+
+    title: str
+    aspect: str
+    runs: pd.DataFrame
+    front: list[str]
+
+
+def _parts(frame: pd.DataFrame, choice: Choice) -> Iterator[_Part]:
+    for which, asked in frame.groupby(["dataset", "task", "direction"], sort=True):
         dataset, task, direction = map(str, which)
         title = f"{plain(dataset)}: {task_words(task, direction)}"
         aspects: list[tuple[Any, pd.DataFrame]] = [((0, ""), asked)]
@@ -141,7 +163,7 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
             for told, part in parts:
                 differs = f" ({told})" if told else ""
                 front = _front(asked, part) if len(parts) == 1 else []
-                yield _board((f"{title}{words}{differs}", str(aspect)), part, front, choice)
+                yield _Part(f"{title}{words}{differs}", str(aspect), part, front)
 
 
 _Made = dict[Asked, Conditions]  # how each number was made; one without a metric is for all of its task
@@ -153,32 +175,48 @@ def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
     Cell by cell: one joins the first part that made all the metrics they share alike, on the same data.
     """
-    good = rows[rows["status"] == "ok"]
-    made: dict[str, _Made] = {}
-    asked = zip(*(good[name] for name in ("cell", *Asked._fields)), conditions_of(good), strict=True)
-    for cell, task, direction, metric, conditions in asked:
-        own = made.setdefault(str(cell), {})
-        own[Asked(task, direction, metric)] = conditions
-        # Two cells that share no metric share their data all the same.
-        data = tuple((name, x if name in ("data", "size") else "none") for name, x in conditions)
-        own[Asked(task, direction, "")] = data
+    cells = _alike(rows[rows["status"] == "ok"])
     parts: list[_Made] = []
     where: dict[str, int] = {}
-    # Cells with the most metrics first, so that a record of few meets the part that it belongs to.
-    for cell in sorted(made, key=lambda cell: (-len(made[cell]), cell)):
-        own = made[cell]
+    # Cells with the most metrics first, so that a record of few meets the part that it belongs to. Cells of which all
+    # was made alike go together: the first one decides.
+    for own, same in sorted(cells, key=lambda alike: (-len(alike[0]), alike[1][0])):
         fitting = (i for i, part in enumerate(parts) if all(part.get(m, c) == c for m, c in own.items()))
         place = next(fitting, len(parts))
         if place == len(parts):
             parts.append({})
         parts[place].update(own)
-        where[cell] = place
+        where.update(dict.fromkeys(same, place))
     if len(parts) < 2:
         return [("", rows)]
     differ = _fields(parts)
     chosen = rows["cell"].map(lambda cell: where.get(str(cell), 0))
     found = [(_told(part, differ), rows[chosen == i]) for i, part in enumerate(parts)]
     return sorted(found, key=lambda named: named[0])
+
+
+def _alike(good: pd.DataFrame) -> list[tuple[_Made, list[str]]]:
+    """How the numbers of cells were made, with the cells that made theirs so, sorted."""
+    cell, cells = distinct_lines([good["cell"]])
+    asked, questions = distinct_lines([good[name] for name in Asked._fields])
+    made, conditions = distinct_conditions(good)
+    both = asked * len(conditions) + made
+    order = np.lexsort([both, cell])
+    ends = np.searchsorted(cell[order], range(len(cells) + 1)).tolist()
+    alike: dict[bytes, list[int]] = {}
+    for n in range(len(cells)):
+        alike.setdefault(both[order[ends[n] : ends[n + 1]]].tobytes(), []).append(n)
+    found = []
+    for numbers_of in alike.values():
+        lines = order[ends[numbers_of[0]] : ends[numbers_of[0] + 1]].tolist()
+        own = {Asked(*questions[asked[line]]): conditions[made[line]] for line in lines}
+        for task, direction, _ in list(own):
+            # Two cells that share no metric share their data all the same.
+            said = next(c for a, c in own.items() if a[:2] == (task, direction))
+            data = tuple((name, x if name in ("data", "size") else "none") for name, x in said)
+            own[Asked(task, direction, "")] = data
+        found.append((own, [cells[n][0] for n in numbers_of]))
+    return found
 
 
 def _fields(parts: Sequence[_Made]) -> dict[str, set[Asked]]:
@@ -206,8 +244,9 @@ def _told(part: _Made, fields: Mapping[str, set[Asked]]) -> str:
     return plain(", ".join(said))
 
 
-def _board(called: tuple[str, str], runs: pd.DataFrame, front: Sequence[str], choice: Choice) -> Board:
-    asked = summarise(runs)
+def _board(part: _Part, asked: pd.DataFrame, choice: Choice) -> Board:
+    """asked: a line a model and number, as `summarise` has them."""
+    runs = part.runs
     asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
     good, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
     # Failures make no column of their own where others have a number: they stand beside those.
@@ -220,14 +259,16 @@ def _board(called: tuple[str, str], runs: pd.DataFrame, front: Sequence[str], ch
     numbered = {text: n if text else 0 for n, text in enumerate(protocols, start=1)}
     controls = set(asked.loc[asked["control"].fillna(False).astype(bool), "name"])
     entries = [_entries(column, failures) for column in columns]
-    names = sorted(set(asked["name"]), key=lambda name: (name in controls, _place(columns[0], name), name))
+    places = _places(columns[0])
+    names = sorted(set(asked["name"]), key=lambda name: (name in controls, places.get(name, math.inf), name))
     lead = next((column for column in columns if column.iloc[0]["headline"]), columns[0])
     ranks = _ranks(lead, runs) if choice.ranked else {}
     seeds = asked.groupby("name")[["n_seeds", "n_collapsed"]].max()
     own = [Runs(name, *map(int, seeds.loc[name])) for name in names]
     marked = [f"[{number}] {text}" for text, number in numbered.items() if number]
     return Board(
-        *called,
+        part.title,
+        part.aspect,
         bool(lead.iloc[0]["headline"]),
         [measure_of(first, numbered[protocol(first)]) for first in firsts],
         [(_with_seeds(run), [column.get(run.name) for column in entries]) for run in own],
@@ -236,7 +277,7 @@ def _board(called: tuple[str, str], runs: pd.DataFrame, front: Sequence[str], ch
         [str(ranks.get(name, "")) for name in names] if ranks else [],
         [text for text in protocols if text],
         sorted(set(asked["interval"].dropna())),
-        marked + list(_notes(asked, runs, lead.iloc[0], ranks, controls, front)),
+        marked + list(_notes(asked, runs, lead.iloc[0], ranks, controls, part.front)),
     )
 
 
@@ -345,11 +386,27 @@ def _with_seeds(run: Runs) -> str:
     return f"{name} ({', '.join(said)})" if said else name
 
 
-def _place(column: pd.DataFrame, name: str) -> float:
-    """Where a model stands in a column, smaller is better; last without a number."""
-    found = column.loc[column["name"] == name, "value"].dropna()
+def _places(column: pd.DataFrame) -> dict[str, float]:
+    """Where models stand in a column, smaller is better; one without a number nowhere."""
+    found = column[column["value"].notna()].drop_duplicates("name")
     sign = -1 if arrow(column.iloc[0]["higher_is_better"]) == "↑" else 1
-    return math.inf if found.empty else sign * float(found.iloc[0])
+    return {name: sign * float(value) for name, value in zip(found["name"], found["value"], strict=True)}
+
+
+_SHOWN = [
+    "name",
+    "value",
+    "low",
+    "high",
+    "median",
+    "n_seeds",
+    "n_failed",
+    "n_collapsed",
+    "aspect",
+    "control",
+    "busy",
+]
+"""What an entry is made of."""
 
 
 def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
@@ -357,7 +414,7 @@ def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
     first = column.iloc[0]
     entries = {name: Entry("failed") for name in failures.loc[failures["metric"] == first["metric"], "name"]}
     good = column[column["value"].notna()]
-    lines = good.to_dict("records")
+    lines = good[_SHOWN].to_dict("records")
     busy = [is_busy(row) for row in lines]
     marks = _marks(good[~good["control"].fillna(False) & ~pd.Series(busy, good.index, dtype=bool)])
     for row, doubtful in zip(lines, busy, strict=True):

@@ -76,12 +76,14 @@ def chosen(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     """The rows of `frame` that `choice` is about; `InputError` for a name that nothing has."""
     if frame.empty:
         return frame
-    models = zip(frame["model"], frame["variant"], strict=True)
-    called = [(str(model), model_name(str(model), str(variant))) for model, variant in models]
-    kept = _named("model", choice.models, called)
-    shown = frame[kept]
+    shown = frame
+    if choice.models:
+        models = zip(frame["model"], frame["variant"], strict=True)
+        called = [(str(model), model_name(str(model), str(variant))) for model, variant in models]
+        shown = shown[_named("model", choice.models, called)]
     for names in (choice.metrics, choice.order):
-        shown = shown[_named("metric", names, _called(shown))]
+        if names:
+            shown = shown[_named("metric", names, _called(shown))]
     if choice.columns and not choice.order:
         raise InputError("columns need a metric beside the rank, as in rank,fd")
     return shown
@@ -111,9 +113,7 @@ def _called(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _named(kind: str, names: Sequence[str], called: Sequence[tuple[str, str]]) -> list[bool]:
-    """Which of what is `called` so or so one of `names` means; all where there are none."""
-    if not names:
-        return [True] * len(called)
+    """Which of what is `called` so or so one of `names` means."""
     distinct = set(called)
     meant: set[tuple[str, str]] = set()
     for name in names:
