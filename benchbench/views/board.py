@@ -9,7 +9,8 @@ below a rule, as landmarks, and win nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,18 +19,13 @@ import pandas as pd
 
 from benchbench.results.claims.conditions import (
     BUSY,
-    CONDITIONS,
     MEASURED,
-    WORDS,
-    Conditions,
-    distinct_conditions,
-    distinct_lines,
-    short,
     short_name,
 )
-from benchbench.results.claims.numbers import Asked, Number, numbers
+from benchbench.results.claims.numbers import Number, numbers
 from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
+from benchbench.views.apart import Making, apart
 from benchbench.views.choice import EVERYTHING, Choice, chosen, place_of
 from benchbench.views.text import (
     arrow,
@@ -136,9 +132,15 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
     number = np.full(len(frame), len(parts))
     for n, part in enumerate(parts):
         number[part.runs.index] = n
-    lines = summarise(frame.assign(board=number), by=["board"])
-    for n, part in enumerate(parts):
-        yield _board(part, lines[lines["board"] == n].drop(columns="board"), choice)
+    summary = summarise(frame.assign(board=number), by=["board"]).assign(standing=standing)
+    lines: list[list[_Line]] = [[] for _ in [*parts, None]]
+    for line in summary.to_dict("records"):
+        lines[line["board"]].append({**line, "name": model_name(line["model"], line["variant"])})
+    for part, own in zip(parts, lines, strict=False):
+        yield _board(part, own, choice)
+
+
+_Line = dict[Hashable, Any]  # a model and a number, as `summarise` has them, with the name and the standing
 
 
 class _Part(NamedTuple):
@@ -151,6 +153,7 @@ class _Part(NamedTuple):
 
 
 def _parts(frame: pd.DataFrame, choice: Choice) -> Iterator[_Part]:
+    making = Making(frame)
     for which, asked in frame.groupby(["dataset", "task", "direction"], sort=True):
         dataset, task, direction = map(str, which)
         title = f"{plain(dataset)}: {task_words(task, direction)}"
@@ -159,138 +162,82 @@ def _parts(frame: pd.DataFrame, choice: Choice) -> Iterator[_Part]:
             aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
         for (_, aspect), rows in aspects:
             words = f": {plain(aspect).replace('_', ' ')}" if len(aspects) > 1 else ""
-            parts = apart(rows)
+            parts = apart(rows, making)
             for told, part in parts:
                 differs = f" ({told})" if told else ""
                 front = _front(asked, part) if len(parts) == 1 else []
                 yield _Part(f"{title}{words}{differs}", str(aspect), part, front)
 
 
-_Made = dict[Asked, Conditions]  # how each number was made; one without a metric is for all of its task
-
-
-def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Rows of one dataset in parts within which every metric has one set of conditions, each with the fields in
-    which it differs from the others, in words.
-
-    Cell by cell: one joins the first part that made all the metrics they share alike, on the same data.
-    """
-    cells = _alike(rows[rows["status"] == "ok"])
-    parts: list[_Made] = []
-    where: dict[str, int] = {}
-    # Cells with the most metrics first, so that a record of few meets the part that it belongs to. Cells of which all
-    # was made alike go together: the first one decides.
-    for own, same in sorted(cells, key=lambda alike: (-len(alike[0]), alike[1][0])):
-        fitting = (i for i, part in enumerate(parts) if all(part.get(m, c) == c for m, c in own.items()))
-        place = next(fitting, len(parts))
-        if place == len(parts):
-            parts.append({})
-        parts[place].update(own)
-        where.update(dict.fromkeys(same, place))
-    if len(parts) < 2:
-        return [("", rows)]
-    differ = _fields(parts)
-    chosen = rows["cell"].map(lambda cell: where.get(str(cell), 0))
-    found = [(_told(part, differ), rows[chosen == i]) for i, part in enumerate(parts)]
-    return sorted(found, key=lambda named: named[0])
-
-
-def _alike(good: pd.DataFrame) -> list[tuple[_Made, list[str]]]:
-    """How the numbers of cells were made, with the cells that made theirs so, sorted."""
-    cell, cells = distinct_lines([good["cell"]])
-    asked, questions = distinct_lines([good[name] for name in Asked._fields])
-    made, conditions = distinct_conditions(good)
-    both = asked * len(conditions) + made
-    order = np.lexsort([both, cell])
-    ends = np.searchsorted(cell[order], range(len(cells) + 1)).tolist()
-    alike: dict[bytes, list[int]] = {}
-    for n in range(len(cells)):
-        alike.setdefault(both[order[ends[n] : ends[n + 1]]].tobytes(), []).append(n)
-    found = []
-    for numbers_of in alike.values():
-        lines = order[ends[numbers_of[0]] : ends[numbers_of[0] + 1]].tolist()
-        own = {Asked(*questions[asked[line]]): conditions[made[line]] for line in lines}
-        for task, direction, _ in list(own):
-            # Two cells that share no metric share their data all the same.
-            said = next(c for a, c in own.items() if a[:2] == (task, direction))
-            data = tuple((name, x if name in ("data", "size") else "none") for name, x in said)
-            own[Asked(task, direction, "")] = data
-        found.append((own, [cells[n][0] for n in numbers_of]))
-    return found
-
-
-def _fields(parts: Sequence[_Made]) -> dict[str, set[Asked]]:
-    """The conditions in which two parts made one metric differently, each with those metrics."""
-    found: dict[str, set[Asked]] = {}
-    for metric in {metric for part in parts for metric in part}:
-        same = [dict(part[metric]) for part in parts if metric in part]
-        for name in CONDITIONS:
-            if len({conditions[name] for conditions in same}) > 1:
-                found.setdefault(name, set()).add(metric)
-    if "n_images" in found:  # a balanced metric then saw other numbers of reference images too
-        found.pop("n_reference", None)
-    return {name: found[name] for name in CONDITIONS if name in found}
-
-
-def _told(part: _Made, fields: Mapping[str, set[Asked]]) -> str:
-    """ "the reference data 1a2b3c4d, n_images 500"."""
-    said = []
-    for name, metrics in fields.items():
-        made = [conditions for metric, conditions in part.items() if metric in metrics] or part.values()
-        values = sorted({dict(conditions)[name] for conditions in made} - {"none"})
-        said.append(
-            f"{WORDS.get(name, name)} {' and '.join(short(name, value) for value in values) or 'not stated'}"
-        )
-    return plain(", ".join(said))
-
-
-def _board(part: _Part, asked: pd.DataFrame, choice: Choice) -> Board:
-    """asked: a line a model and number, as `summarise` has them."""
+def _board(part: _Part, lines: Sequence[_Line], choice: Choice) -> Board:
     runs = part.runs
-    asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
-    good, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
-    # Failures make no column of their own where others have a number: they stand beside those.
-    lost = failures[~failures["metric"].isin(good["metric"])]
-    placed = pd.concat([good, lost]).assign(standing=standing)
-    placed["place"] = [place_of(row, choice.order) for _, row in placed.iterrows()] if choice.order else 0
-    columns = [column for _, column in placed.groupby(["place", "standing", "metric"], sort=True)]
-    firsts = [column.iloc[0] for column in columns]
+    columns = _columns(lines, choice)
+    firsts = [column[0] for column in columns]
     protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
     numbered = {text: n if text else 0 for n, text in enumerate(protocols, start=1)}
-    controls = set(asked.loc[asked["control"].fillna(False).astype(bool), "name"])
+    controls = {line["name"] for line in lines if _is_true(line["control"])}
+    failures = [line for line in lines if pd.isna(line["value"])]
     entries = [_entries(column, failures) for column in columns]
     places = _places(columns[0])
-    names = sorted(set(asked["name"]), key=lambda name: (name in controls, places.get(name, math.inf), name))
-    lead = next((column for column in columns if column.iloc[0]["headline"]), columns[0])
-    ranks = _ranks(lead, runs) if choice.ranked else {}
-    seeds = asked.groupby("name")[["n_seeds", "n_collapsed"]].max()
-    own = [Runs(name, *map(int, seeds.loc[name])) for name in names]
+    names = sorted(
+        {line["name"] for line in lines},
+        key=lambda name: (name in controls, places.get(name, math.inf), name),
+    )
+    lead = next((column for column in columns if column[0]["headline"]), columns[0])
+    ranks = _ranks(lead[0], runs) if choice.ranked else {}
+    own = [_runs(name, [line for line in lines if line["name"] == name]) for name in names]
     marked = [f"[{number}] {text}" for text, number in numbered.items() if number]
     return Board(
         part.title,
         part.aspect,
-        bool(lead.iloc[0]["headline"]),
+        bool(lead[0]["headline"]),
         [measure_of(first, numbered[protocol(first)]) for first in firsts],
         [(_with_seeds(run), [column.get(run.name) for column in entries]) for run in own],
         own,
         len(controls),
         [str(ranks.get(name, "")) for name in names] if ranks else [],
         [text for text in protocols if text],
-        sorted(set(asked["interval"].dropna())),
-        marked + list(_notes(asked, runs, lead.iloc[0], ranks, controls, part.front)),
+        _methods(lines),
+        marked + list(_notes(lines, runs, lead[0], ranks, controls, part.front)),
     )
 
 
+def _columns(lines: Sequence[_Line], choice: Choice) -> list[list[_Line]]:
+    """The lines of each metric, the headline first."""
+    good = [line for line in lines if not pd.isna(line["value"])]
+    known = {line["metric"] for line in good}
+    # Failures make no column of their own where others have a number: they stand beside those.
+    lost = [line for line in lines if pd.isna(line["value"]) and line["metric"] not in known]
+    columns: dict[tuple[int, int, str], list[_Line]] = {}
+    for line in [*good, *lost]:
+        place = place_of(line, choice.order) if choice.order else 0
+        columns.setdefault((place, line["standing"], line["metric"]), []).append(line)
+    return [columns[which] for which in sorted(columns)]
+
+
+def _runs(name: str, lines: Sequence[_Line]) -> Runs:
+    return Runs(name, *(max(int(line[count]) for line in lines) for count in ("n_seeds", "n_collapsed")))
+
+
+def _methods(lines: Sequence[_Line]) -> list[str]:
+    """Of the intervals."""
+    return sorted({line["interval"] for line in lines if not pd.isna(line["interval"])})
+
+
+def _is_true(said: Any) -> bool:
+    return not pd.isna(said) and bool(said)
+
+
 def _notes(
-    asked: pd.DataFrame,
+    lines: Sequence[_Line],
     runs: pd.DataFrame,
-    first: pd.Series,
+    first: _Line,
     ranks: Mapping[str, Rank],
     controls: set[str],
     front: Sequence[str],
 ) -> Iterator[str]:
     """What a reader of the board has to know."""
-    if methods := sorted(set(asked["interval"].dropna())):
+    if methods := _methods(lines):
         yield plain(f"{INTERVALS}{'; '.join(methods)}")
     if controls:
         yield plain(f"landmarks, not ranked: {', '.join(sorted(controls))}; intervals of a run")
@@ -299,8 +246,11 @@ def _notes(
             f"rank: by {_short(first)}, the ranks that are possible at 95% confidence, all of them taken together; "
             "the spread over seeds is pooled over the models where a model has fewer than five"
         )
-    elif bool(first["headline"]) and len(set(asked.loc[asked["value"].notna(), "name"]) - controls) > 1:
-        alone = asked["n_seeds"].max() == 1
+    elif (
+        bool(first["headline"])
+        and len({line["name"] for line in lines if not pd.isna(line["value"])} - controls) > 1
+    ):
+        alone = max(line["n_seeds"] for line in lines) == 1
         why = "one run a model does not tell what another seed would do" if alone else "no two are told apart"
         yield f"no ranks: {why}"
     if first["aspect"] not in MEASURED:
@@ -308,7 +258,7 @@ def _notes(
             yield plain(f"collapsed: {name}: {said}")
     if (runs["aspect"] == "throughput").any() and (runs["busy"].fillna(0) > BUSY).any():
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
-    if runs["interval"].fillna("").str.contains("rank-deficient").any():
+    if any("rank-deficient" in method for method in runs["interval"].dropna().unique()):
         yield "fewer images than the network has features: distances are too large, even between real images"
     if (~runs["canonical"].fillna(True).astype(bool)).any():
         yield NOT_CANONICAL
@@ -326,9 +276,9 @@ def _collapses(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
         yield model_name(*map(str, who)), "; ".join(told)
 
 
-def _ranks(column: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Rank]:
-    """The rank interval of each model that has a headline in this column; none where no two can be told apart."""
-    first = column.iloc[0]
+def _ranks(first: _Line, runs: pd.DataFrame) -> dict[str, Rank]:
+    """The rank interval of each model that has a headline in the column of this line; none where no two can be told
+    apart."""
     if pd.isna(first["higher_is_better"]) or not first["headline"]:
         return {}
     found = numbers_by_name(runs[runs["metric"] == first["metric"]])
@@ -368,12 +318,12 @@ def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:
     return sorted(both["name"][front])
 
 
-def _short(row: pd.Series) -> str:
+def _short(row: _Line) -> str:
     """The heading of a column; the extractor, which the numbered note names, is left out."""
     return heading({**row, "metric": short_name(row["metric"], row["extractor"])})
 
 
-def measure_of(row: pd.Series, protocol: int = 0) -> Measure:
+def measure_of(row: Mapping[Any, Any], protocol: int = 0) -> Measure:
     """The column that a line of a summary stands in. protocol: its place among those of the board."""
     extractor = "" if pd.isna(row["extractor"]) else str(row["extractor"])
     return Measure(str(row["metric"]), extractor, str(row["unit"]), arrow(row["higher_is_better"]), protocol)
@@ -386,45 +336,37 @@ def _with_seeds(run: Runs) -> str:
     return f"{name} ({', '.join(said)})" if said else name
 
 
-def _places(column: pd.DataFrame) -> dict[str, float]:
+def _places(column: Sequence[_Line]) -> dict[str, float]:
     """Where models stand in a column, smaller is better; one without a number nowhere."""
-    found = column[column["value"].notna()].drop_duplicates("name")
-    sign = -1 if arrow(column.iloc[0]["higher_is_better"]) == "↑" else 1
-    return {name: sign * float(value) for name, value in zip(found["name"], found["value"], strict=True)}
+    sign = -1 if arrow(column[0]["higher_is_better"]) == "↑" else 1
+    found: dict[str, float] = {}
+    for line in column:
+        if not pd.isna(line["value"]):
+            found.setdefault(line["name"], sign * float(line["value"]))
+    return found
 
 
-_SHOWN = [
-    "name",
-    "value",
-    "low",
-    "high",
-    "median",
-    "n_seeds",
-    "n_failed",
-    "n_collapsed",
-    "aspect",
-    "control",
-    "busy",
-]
-"""What an entry is made of."""
-
-
-def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
+def _entries(column: Sequence[_Line], failures: Sequence[_Line]) -> dict[str, Entry]:
     """Model name -> what stands in this column. First and second share their rank with equal values."""
-    first = column.iloc[0]
-    entries = {name: Entry("failed") for name in failures.loc[failures["metric"] == first["metric"], "name"]}
-    good = column[column["value"].notna()]
-    lines = good[_SHOWN].to_dict("records")
-    busy = [is_busy(row) for row in lines]
-    marks = _marks(good[~good["control"].fillna(False) & ~pd.Series(busy, good.index, dtype=bool)])
-    for row, doubtful in zip(lines, busy, strict=True):
-        rank = 0 if doubtful or row["control"] else marks.get(float(row["value"]), 0)
-        median = f" (median {median})" if (median := dead_median(row)) else ""
-        failed = f" ({row['n_failed']} failed)" if row["n_failed"] else ""
-        text = number(row["value"]) + (DAGGER if doubtful else "") + median + failed
-        low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-        bounds = (float(row["value"]), low, high)
-        entries[row["name"]] = Entry(text, interval(row), rank, bounds, doubtful)
+    metric = column[0]["metric"]
+    entries = {line["name"]: Entry("failed") for line in failures if line["metric"] == metric}
+    good = [line for line in column if not pd.isna(line["value"])]
+    busy = [is_busy(line) for line in good]
+    marks = _marks(
+        [
+            line
+            for line, doubtful in zip(good, busy, strict=True)
+            if not (doubtful or _is_true(line["control"]))
+        ]
+    )
+    for line, doubtful in zip(good, busy, strict=True):
+        rank = 0 if doubtful or _is_true(line["control"]) else marks.get(float(line["value"]), 0)
+        median = f" (median {median})" if (median := dead_median(line)) else ""
+        failed = f" ({line['n_failed']} failed)" if line["n_failed"] else ""
+        text = number(line["value"]) + (DAGGER if doubtful else "") + median + failed
+        low, high = (None if pd.isna(line[end]) else float(line[end]) for end in ("low", "high"))
+        bounds = (float(line["value"]), low, high)
+        entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful)
     return entries
 
 
@@ -442,13 +384,12 @@ def is_busy(row: Mapping[Any, Any]) -> bool:
     return bool(row["aspect"] == "throughput" and not pd.isna(row["busy"]) and row["busy"] > BUSY)
 
 
-def _marks(contest: pd.DataFrame) -> dict[float, int]:
+def _marks(contest: Sequence[_Line]) -> dict[float, int]:
     """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie."""
-    first = None if contest.empty else contest.iloc[0]
-    if first is None or pd.isna(first["higher_is_better"]):
+    if not contest or pd.isna(contest[0]["higher_is_better"]):
         return {}
-    often = contest["value"].astype(float).value_counts()
-    if 2 * often.max() > len(contest):
+    often = Counter(float(line["value"]) for line in contest)
+    if 2 * max(often.values()) > len(contest):
         return {}
-    values = sorted(often.index, reverse=bool(first["higher_is_better"]))
+    values = sorted(often, reverse=bool(contest[0]["higher_is_better"]))
     return {value: rank for rank, value in enumerate(values[:2], start=1)}

@@ -6,9 +6,10 @@ A name is taken as tables show it (`fd`, `vae lr=0.0005`), as records have it (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pandas as pd
 
@@ -89,7 +90,7 @@ def chosen(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     return shown
 
 
-def place_of(row: pd.Series, order: Sequence[str]) -> int:
+def place_of(row: Mapping[Any, Any], order: Sequence[str]) -> int:
     """Of a row the number of the first of `order` that names its metric, and as many as there are where none does."""
     called = (str(row["metric"]), short_name(row["metric"], row["extractor"]))
     return next((place for place, name in enumerate(order) if any(map(_fits(name), called))), len(order))
