@@ -123,9 +123,10 @@ def kept_of(root: Path) -> Kept:
         return Kept()
     columns = records.to_pydict()
     identities = zip(*(columns[name] for name in _COLUMNS), strict=True)
+    settings = {text: json.loads(text) for text in set(columns["settings"])}  # seeds share them
     recipes = [
-        Recipe(json.loads(settings), named)
-        for settings, named in zip(columns["settings"], columns["named"], strict=True)
+        Recipe(settings[text], named)
+        for text, named in zip(columns["settings"], columns["named"], strict=True)
     ]
     known = zip(columns["place"], identities, columns["cell"], recipes, columns["n"], strict=True)
     return Kept([Known(*own) for own in known], lines)

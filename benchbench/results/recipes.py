@@ -121,11 +121,12 @@ def _with(rows: pd.DataFrame, extra: Mapping[str, Mapping[str, str]]) -> pd.Data
 
 def _contradictions(rows: pd.DataFrame) -> list[list[str]]:
     """The cells of every label and seed that have two values of one number under one set of conditions."""
-    numbers = rows[(rows["status"] == "ok") & ~rows["aspect"].isin(MEASURED)]
     who = ["model", "variant", "seed"]
-    repeated = numbers[numbers.duplicated([*QUESTION, *who], keep=False)]
-    if repeated.empty:
+    counts = (rows["status"] == "ok") & ~rows["aspect"].isin(MEASURED)
+    asked = rows[[*QUESTION, *who]][counts]
+    if not (again := asked.duplicated(keep=False)).any():
         return []
+    repeated = rows.loc[asked.index[again]]
     whole = repeated[["cell", "value", *QUESTION, *who]].join(condition_columns(repeated))
     keys = [name for name in whole.columns if name not in ("cell", "value")]
     values = whole.groupby(keys, sort=False)["value"].agg(["min", "max"])

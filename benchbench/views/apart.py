@@ -23,10 +23,8 @@ _Made = dict[Asked, Conditions]  # how each number was made; one without a metri
 
 
 class Making:
-    """How the numbers of a table were made. Many parts of one table ask for it, and it is found once.
-
-    rows: a table with a plain index.
-    """
+    """How the numbers of a table were made. Many parts of one table ask for it, and it is found once. Lines are called
+    by their places in the table."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.good = (rows["status"] == "ok").to_numpy(bool, na_value=False)
@@ -60,23 +58,23 @@ class Making:
         return made
 
 
-def apart(rows: pd.DataFrame, making: Making | None = None) -> list[tuple[str, pd.DataFrame]]:
+def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Rows of one dataset in parts within which every metric has one set of conditions, each with the fields in
     which it differs from the others, in words.
 
     Cell by cell: one joins the first part that made all the metrics they share alike, on the same data.
-
-    making: of the table whose lines these rows are.
     """
-    if making is None:
-        cells = Making(rows.reset_index(drop=True)).alike(np.arange(len(rows)))
-    else:
-        cells = making.alike(rows.index.to_numpy())
+    parts = parted(Making(rows), np.arange(len(rows)))
+    return [("", rows)] if len(parts) == 1 else [(told, rows.iloc[lines]) for told, lines in parts]
+
+
+def parted(making: Making, lines: Places) -> list[tuple[str, Places]]:
+    """`apart` of some lines of a table."""
     parts: list[_Made] = []
     where: dict[str, int] = {}
     # Cells with the most metrics first, so that a record of few meets the part that it belongs to. Cells of which all
     # was made alike go together: the first one decides.
-    for own, same in sorted(cells, key=lambda alike: (-len(alike[0]), alike[1][0])):
+    for own, same in sorted(making.alike(lines), key=lambda alike: (-len(alike[0]), alike[1][0])):
         fitting = (i for i, part in enumerate(parts) if all(part.get(m, c) == c for m, c in own.items()))
         place = next(fitting, len(parts))
         if place == len(parts):
@@ -84,10 +82,10 @@ def apart(rows: pd.DataFrame, making: Making | None = None) -> list[tuple[str, p
         parts[place].update(own)
         where.update(dict.fromkeys(same, place))
     if len(parts) < 2:
-        return [("", rows)]
+        return [("", lines)]
     differ = _fields(parts)
-    chosen = rows["cell"].map(lambda cell: where.get(str(cell), 0))
-    found = [(_told(part, differ), rows[chosen == i]) for i, part in enumerate(parts)]
+    chosen = np.array([where.get(name, 0) for (name,) in making.cells])[making.cell[lines]]
+    found = [(_told(part, differ), lines[chosen == i]) for i, part in enumerate(parts)]
     return sorted(found, key=lambda named: named[0])
 
 

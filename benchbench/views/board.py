@@ -20,12 +20,14 @@ import pandas as pd
 from benchbench.results.claims.conditions import (
     BUSY,
     MEASURED,
+    Places,
+    distinct_lines,
     short_name,
 )
 from benchbench.results.claims.numbers import Number, numbers
 from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
-from benchbench.views.apart import Making, apart
+from benchbench.views.apart import Making, parted
 from benchbench.views.choice import EVERYTHING, Choice, chosen, place_of
 from benchbench.views.text import (
     arrow,
@@ -127,50 +129,72 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
     Raises `InputError` where `choice` names what is not there.
     """
     frame = complete(chosen(frame, choice)).reset_index(drop=True)
-    parts = list(_parts(frame, choice))
+    table = _Table(frame)
+    parts = list(_parts(table, choice))
     # All boards are summed up at once: one by one it takes many times as long.
-    number = np.full(len(frame), len(parts))
+    board = np.full(len(frame), len(parts))
     for n, part in enumerate(parts):
-        number[part.runs.index] = n
-    summary = summarise(frame.assign(board=number), by=["board"]).assign(standing=standing)
+        board[part.runs] = n
+    summary = summarise(frame.assign(board=board), by=["board"]).assign(standing=standing)
     lines: list[list[_Line]] = [[] for _ in [*parts, None]]
     for line in summary.to_dict("records"):
         lines[line["board"]].append({**line, "name": model_name(line["model"], line["variant"])})
     for part, own in zip(parts, lines, strict=False):
-        yield _board(part, own, choice)
+        yield _board(table, part, own, choice)
+
+
+class _Table:
+    """The table that boards are made of, and what is asked of many parts of it. Lines are called by their places."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.making = Making(frame)
+        self.metric = frame["metric"].to_numpy(object)
+        self.headline = frame["headline"].fillna(False).to_numpy(bool)
+        self.timed = (frame["aspect"] == "throughput").to_numpy(bool, na_value=False)
+        self.busy = (frame["busy"].fillna(0) > BUSY).to_numpy(bool)
+        methods = {name: "rank-deficient" in name for name in frame["interval"].dropna().unique()}
+        self.deficient = (
+            frame["interval"].isin([name for name, lacks in methods.items() if lacks]).to_numpy(bool)
+        )
+        self.copied = ~frame["canonical"].fillna(True).to_numpy(bool)
+        self.collapsed = frame["collapse"].notna().to_numpy(bool)
+
+
+class _Part(NamedTuple):
+    """What stands on one board. runs: its lines of the table. front: the models that none beats, by name."""
+
+    title: str
+    aspect: str
+    runs: Places
+    front: list[str]
+
+
+def _parts(table: _Table, choice: Choice) -> Iterator[_Part]:
+    frame = table.frame
+    asked, questions = distinct_lines([frame[name] for name in ("dataset", "task", "direction")])
+    kind, aspects = distinct_lines([by_aspect(frame), frame["aspect"]])
+    order = [n for _, n in sorted((int(place), n) for n, (place, _) in enumerate(aspects))]
+    for which, (dataset, task, direction) in enumerate(questions):
+        title = f"{plain(dataset)}: {task_words(task, direction)}"
+        whole = np.flatnonzero(asked == which)
+        parts = [("", whole)]
+        if not choice.columns:
+            own = ((aspects[n][1], whole[kind[whole] == n]) for n in order)
+            parts = [(aspect, lines) for aspect, lines in own if len(lines)]
+        for aspect, lines in parts:
+            words = f": {plain(aspect).replace('_', ' ')}" if len(parts) > 1 else ""
+            alike = parted(table.making, lines)
+            for told, runs in alike:
+                differs = f" ({told})" if told else ""
+                front = _front(table, whole, runs) if len(alike) == 1 else []
+                yield _Part(f"{title}{words}{differs}", aspect, runs, front)
 
 
 _Line = dict[Hashable, Any]  # a model and a number, as `summarise` has them, with the name and the standing
 
 
-class _Part(NamedTuple):
-    """What stands on one board. front: the models that none beats, by name."""
-
-    title: str
-    aspect: str
-    runs: pd.DataFrame
-    front: list[str]
-
-
-def _parts(frame: pd.DataFrame, choice: Choice) -> Iterator[_Part]:
-    making = Making(frame)
-    for which, asked in frame.groupby(["dataset", "task", "direction"], sort=True):
-        dataset, task, direction = map(str, which)
-        title = f"{plain(dataset)}: {task_words(task, direction)}"
-        aspects: list[tuple[Any, pd.DataFrame]] = [((0, ""), asked)]
-        if not choice.columns:
-            aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
-        for (_, aspect), rows in aspects:
-            words = f": {plain(aspect).replace('_', ' ')}" if len(aspects) > 1 else ""
-            parts = apart(rows, making)
-            for told, part in parts:
-                differs = f" ({told})" if told else ""
-                front = _front(asked, part) if len(parts) == 1 else []
-                yield _Part(f"{title}{words}{differs}", str(aspect), part, front)
-
-
-def _board(part: _Part, lines: Sequence[_Line], choice: Choice) -> Board:
-    runs = part.runs
+def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -> Board:
     columns = _columns(lines, choice)
     firsts = [column[0] for column in columns]
     protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
@@ -184,7 +208,7 @@ def _board(part: _Part, lines: Sequence[_Line], choice: Choice) -> Board:
         key=lambda name: (name in controls, places.get(name, math.inf), name),
     )
     lead = next((column for column in columns if column[0]["headline"]), columns[0])
-    ranks = _ranks(lead[0], runs) if choice.ranked else {}
+    ranks = _ranks(lead[0], table, part.runs) if choice.ranked else {}
     own = [_runs(name, [line for line in lines if line["name"] == name]) for name in names]
     marked = [f"[{number}] {text}" for text, number in numbered.items() if number]
     return Board(
@@ -198,7 +222,7 @@ def _board(part: _Part, lines: Sequence[_Line], choice: Choice) -> Board:
         [str(ranks.get(name, "")) for name in names] if ranks else [],
         [text for text in protocols if text],
         _methods(lines),
-        marked + list(_notes(lines, runs, lead[0], ranks, controls, part.front)),
+        marked + list(_notes(lines, table, part, lead[0], ranks, controls)),
     )
 
 
@@ -230,13 +254,14 @@ def _is_true(said: Any) -> bool:
 
 def _notes(
     lines: Sequence[_Line],
-    runs: pd.DataFrame,
+    table: _Table,
+    part: _Part,
     first: _Line,
     ranks: Mapping[str, Rank],
     controls: set[str],
-    front: Sequence[str],
 ) -> Iterator[str]:
     """What a reader of the board has to know."""
+    runs = part.runs
     if methods := _methods(lines):
         yield plain(f"{INTERVALS}{'; '.join(methods)}")
     if controls:
@@ -254,34 +279,33 @@ def _notes(
         why = "one run a model does not tell what another seed would do" if alone else "no two are told apart"
         yield f"no ranks: {why}"
     if first["aspect"] not in MEASURED:
-        for name, said in _collapses(runs):
+        for name, said in _collapses(table.frame.iloc[runs[table.collapsed[runs]]]):
             yield plain(f"collapsed: {name}: {said}")
-    if (runs["aspect"] == "throughput").any() and (runs["busy"].fillna(0) > BUSY).any():
+    if table.timed[runs].any() and table.busy[runs].any():
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
-    if any("rank-deficient" in method for method in runs["interval"].dropna().unique()):
+    if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
-    if (~runs["canonical"].fillna(True).astype(bool)).any():
+    if table.copied[runs].any():
         yield NOT_CANONICAL
-    if front:
-        yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(front)}")
+    if part.front:
+        yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(part.front)}")
 
 
-def _collapses(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def _collapses(fired: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Model and what happened, a line a model whose alarm fired."""
-    fired = runs[runs["collapse"].notna()].drop_duplicates("cell")
-    for who, own in fired.groupby(MODEL, sort=True):
+    for who, own in fired.drop_duplicates("cell").groupby(MODEL, sort=True):
         told = [
             f"seed {seed}: {words}" for seed, words in sorted(zip(own["seed"], own["collapse"], strict=True))
         ]
         yield model_name(*map(str, who)), "; ".join(told)
 
 
-def _ranks(first: _Line, runs: pd.DataFrame) -> dict[str, Rank]:
+def _ranks(first: _Line, table: _Table, runs: Places) -> dict[str, Rank]:
     """The rank interval of each model that has a headline in the column of this line; none where no two can be told
     apart."""
     if pd.isna(first["higher_is_better"]) or not first["headline"]:
         return {}
-    found = numbers_by_name(runs[runs["metric"] == first["metric"]])
+    found = numbers_by_name(table.frame.iloc[runs[table.metric[runs] == first["metric"]]])
     ranks = rank_intervals(found, bool(first["higher_is_better"]))
     return ranks if len(set(ranks.values())) > 1 else {}
 
@@ -296,15 +320,14 @@ def numbers_by_name(rows: pd.DataFrame) -> dict[str, Number]:
     }
 
 
-def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:
+def _front(table: _Table, whole: Places, runs: Places) -> list[str]:
     """The models that none beats in both the headline and the rate of sampling, by name; none where either is missing,
-    or rates were taken on several machines or a busy one. Controls take no part."""
-    if not part["headline"].fillna(False).any():
+    or rates were taken on several machines or a busy one. Controls take no part. whole: the lines of the dataset."""
+    led = runs[table.headline[runs]]
+    rates = whole[(table.metric[whole] == RATE) & table.making.good[whole]]
+    if not (len(led) and len(rates)) or len(parted(table.making, rates)) > 1 or table.busy[rates].any():
         return []
-    rates = asked[(asked["metric"] == RATE) & (asked["status"] == "ok")]
-    if rates.empty or len(apart(rates)) > 1 or (rates["busy"].fillna(0) > BUSY).any():
-        return []
-    lines = summarise(pd.concat([part[part["headline"].fillna(False)], rates]))
+    lines = summarise(table.frame.iloc[np.concatenate([led, rates])])
     lines = lines[lines["value"].notna() & ~lines["control"].fillna(False)]
     lines = lines.assign(name=[model_name(*who) for who in lines[MODEL].itertuples(index=False)])
     lead, speed = (
