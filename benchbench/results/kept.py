@@ -31,6 +31,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
 from benchbench.core.folders import cache_folder
 from benchbench.core.hashing import digest
+from benchbench.core.reading import open_regular
 from benchbench.results.recipes import Recipe
 from benchbench.results.touched import METRICS, RUN
 
@@ -113,13 +114,14 @@ def identity_of(folder: str) -> Identity | None:
 def kept_of(root: Path) -> Kept:
     """What is kept of the records of a folder; of one that is damaged nothing."""
     try:
-        content = _file(root).read_bytes()
+        with open_regular(_file(root)) as file:
+            content = file.read()
         seal, body = content[:32], memoryview(content)[32:]
         if sha256(body).digest() != seal:
             return Kept()
         source = pa.BufferReader(pa.py_buffer(body))
         records, lines = (pa.ipc.open_stream(source).read_all() for _ in range(2))
-    except (OSError, pa.ArrowException):
+    except (OSError, InputError, pa.ArrowException):
         return Kept()
     columns = records.to_pydict()
     identities = zip(*(columns[name] for name in _COLUMNS), strict=True)
