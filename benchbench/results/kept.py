@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -184,7 +185,10 @@ def _encoded(column: pd.Series) -> pa.Array:
 def _array(column: pa.ChunkedArray, dtype: str) -> pd.api.extensions.ExtensionArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    return pd.api.types.pandas_dtype(dtype).__from_arrow__(column)
+    found: pd.api.extensions.ExtensionArray = cast(Any, pd.api.types.pandas_dtype(dtype)).__from_arrow__(
+        column
+    )
+    return found
 
 
 def _file(root: Path) -> Path:

@@ -313,32 +313,32 @@ def twice(one: Path, other: Path) -> InputError:
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every folder below `root` with the names of its files, sorted; hidden ones are skipped."""
-    visited: set[str] = set()
-
     # Links are followed, as clusters keep results behind them; `visited` guards against circles.
-    def below(here: str, real: str) -> Iterator[tuple[Path, list[str]]]:
+    visited: set[str] = set()
+    waiting = [(os.fspath(root), os.path.realpath(root))]
+    while waiting:
+        here, real = waiting.pop()
         if real in visited:
-            return
+            continue
         visited.add(real)
-        folders, files = {}, []
+        folders, files = [], []
         try:
             with os.scandir(here) as entries:
                 for entry in entries:
-                    if _is_dir(entry):
-                        folders[entry.name] = entry.is_symlink()
-                    else:
-                        files.append(entry.name)
+                    (folders if _is_dir(entry) else files).append(entry)
         except OSError as error:
             raise InputError(
                 f"cannot read the folder {here}: {error.strerror}; grant the right or move it"
             ) from error
-        yield Path(here), sorted(files)
-        for name in sorted(folders):
-            if not name.startswith(".") and name != _OF_THE_DISK:
-                path = os.path.join(here, name)
-                yield from below(path, os.path.realpath(path) if folders[name] else os.path.join(real, name))
-
-    yield from below(os.fspath(root), os.path.realpath(root))
+        yield Path(here), [entry.name for entry in files]
+        for entry in sorted(
+            folders, key=lambda entry: entry.name, reverse=True
+        ):  # the first one is taken first
+            if not entry.name.startswith(".") and entry.name != _OF_THE_DISK:
+                link = entry.is_symlink()
+                waiting.append(
+                    (entry.path, os.path.realpath(entry.path) if link else f"{real}{os.sep}{entry.name}")
+                )
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

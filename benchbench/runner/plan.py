@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from pydantic import BaseModel
@@ -251,7 +251,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
             # What is seen decides which weights are handed out.
             training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
     identity: dict[str, Any] = {
-        "code": _code_of(type(probe)),
+        "code": _code_of(cast(Any, type(probe))),
         "model": MODELS.recorded(spec.model),
         "hyper": config.model_dump(mode="json"),
         "training": training,

@@ -346,7 +346,7 @@ def _short(row: _Line) -> str:
     return heading({**row, "metric": short_name(row["metric"], row["extractor"])})
 
 
-def measure_of(row: Mapping[Any, Any], protocol: int = 0) -> Measure:
+def measure_of(row: Mapping[Any, Any] | pd.Series, protocol: int = 0) -> Measure:
     """The column that a line of a summary stands in. protocol: its place among those of the board."""
     extractor = "" if pd.isna(row["extractor"]) else str(row["extractor"])
     return Measure(str(row["metric"]), extractor, str(row["unit"]), arrow(row["higher_is_better"]), protocol)
@@ -387,8 +387,8 @@ def _entries(column: Sequence[_Line], failures: Sequence[_Line]) -> dict[str, En
         median = f" (median {median})" if (median := dead_median(line)) else ""
         failed = f" ({line['n_failed']} failed)" if line["n_failed"] else ""
         text = number(line["value"]) + (DAGGER if doubtful else "") + median + failed
-        low, high = (None if pd.isna(line[end]) else float(line[end]) for end in ("low", "high"))
-        bounds = (float(line["value"]), low, high)
+        ends = [None if pd.isna(line[end]) else float(line[end]) for end in ("low", "high")]
+        bounds = (float(line["value"]), ends[0], ends[1])
         entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful)
     return entries
 

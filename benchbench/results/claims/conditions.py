@@ -138,7 +138,8 @@ def distinct_lines(columns: Iterable[pd.Series]) -> tuple[Places, list[tuple[str
 
     columns: one at least, all of one length. Returns the place of each line among the distinct ones, and these, sorted.
     """
-    places, lines = np.zeros(0, np.int64), [()]
+    places: Places = np.zeros(0, np.int64)
+    lines: list[tuple[str, ...]] = [()]
     for column in columns:
         own, levels = pd.factorize(column)
         # A null has the place −1, that of the last.
@@ -149,7 +150,7 @@ def distinct_lines(columns: Iterable[pd.Series]) -> tuple[Places, list[tuple[str
         both += len(names) * (places if len(lines) > 1 else 0)
         found, distinct = pd.factorize(both)  # which does not sort all of them, as np.unique does
         order = np.argsort(distinct)
-        places = np.argsort(order)[found]
+        places = np.argsort(order).astype(np.int64)[found]
         lines = [(*lines[n // len(names)], names[n % len(names)]) for n in distinct[order].tolist()]
     return places, lines
 

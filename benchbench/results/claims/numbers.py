@@ -261,7 +261,7 @@ class _Lines:
     def labelled(self, line: int, by_seed: dict[int, float], **facts: Any) -> Number:
         """A number with what one of its lines says of all."""
         said = {name: labels[line] for name, labels in self.labels.items()}
-        row = {name: None if pd.isna(label) else label for name, label in said.items()}
+        row: dict[str, Any] = {name: None if pd.isna(label) else label for name, label in said.items()}
         ends = tuple(None if row[name] is None else float(row[name]) for name in ("minimum", "maximum"))
         direction = row["higher_is_better"]
         return Number(
