@@ -11,7 +11,11 @@ from benchbench.cli.options import Location
 
 @click.command()
 @click.argument("spec", type=Location())
-@click.option("--with-parent", is_flag=True, help="End as soon as standard input closes.")
+@click.option(
+    "--with-parent",
+    is_flag=True,
+    help="End as soon as standard input closes; leave a cell alone that failed since SPEC was written.",
+)
 def job(spec: Path, with_parent: bool) -> None:
     """Carry out the one cell that the file SPEC asks for.
 
@@ -28,5 +32,5 @@ def job(spec: Path, with_parent: bool) -> None:
     settle(asked)
     if with_parent:
         end_with_parent()
-    if code := carry_out(asked):
+    if code := carry_out(asked, asked=spec.stat().st_mtime_ns if with_parent else None):
         raise click.exceptions.Exit(code)

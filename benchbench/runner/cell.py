@@ -40,27 +40,32 @@ POLL = 1.0
 """Seconds between looks at a cell that somebody else carries out."""
 
 
-def run_cell(plan: Plan, store: Store, runtime: Runtime, *, wait: bool = True) -> CellOutcome:
+def run_cell(plan: Plan, store: Store, runtime: Runtime, *, lease: bool = True) -> CellOutcome:
     """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on.
 
-    Where another process carries it out already, that one is waited for; `results.lease.Taken` without `wait`.
+    Where another process carries it out already, that one is waited for. lease: False where the caller holds it.
     """
-    with ExitStack() as lease:
-        finished = _record_or_lease(plan, store, runtime, lease, wait)
+    with ExitStack() as held:
+        finished = _record_or_lease(plan, store, runtime, held) if lease else _record(plan, store, runtime)
         if finished is not None:
             return _answered(plan, store, runtime, finished)
         with logged(plan, store, runtime) as feed:
             return _carried_out(plan, store, runtime, feed)
 
 
-def _record_or_lease(plan: Plan, store: Store, runtime: Runtime, lease: ExitStack, wait: bool) -> Path | None:
-    """The cell's record, where there is one; None when its lease is ours, which `lease` holds on rank 0."""
+def _record(plan: Plan, store: Store, runtime: Runtime) -> Path | None:
+    """The cell's record, where there is one."""
+    return runtime.comm.first(lambda: store.find(plan.dataset.name, plan.kept_as, plan.key))
+
+
+def _record_or_lease(plan: Plan, store: Store, runtime: Runtime, held: ExitStack) -> Path | None:
+    """The cell's record, where there is one; None when its lease is ours, which `held` has on rank 0."""
 
     def look() -> Path | Taken | None:
         if (there := store.find(plan.dataset.name, plan.kept_as, plan.key)) is not None:
             return there
         try:
-            lease.enter_context(store.leases.held(plan.key))
+            held.enter_context(store.leases.held(plan.key))
         except Taken as taken:
             return taken
         # It may have landed between the look and the lease.
@@ -69,8 +74,6 @@ def _record_or_lease(plan: Plan, store: Store, runtime: Runtime, lease: ExitStac
     told = False
     # Rank 0 asks each time anew: ranks that wait for it at one meeting would take it for dead.
     while isinstance(found := runtime.comm.first(look), Taken):
-        if not wait:
-            raise found
         if not told:
             runtime.progress.note(f"{found}; waiting for it")
         told = True

@@ -55,6 +55,7 @@ WHOLE: dict[str, Any] = {
         "memory_gib": 15.5,
         "load_1min": 1.25,
         "platform": "Linux",
+        "ranks": None,
     },
     "name": None,
     "variant": "",

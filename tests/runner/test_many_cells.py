@@ -178,7 +178,13 @@ def test_an_interrupt_leaves_a_clean_state(
     """Ctrl-C in the middle of a training: exit code 130, no process, no lease and no failure is left, the checkpoint
     is; the same suite goes on to the same table."""
     out, env = tmp_path / "out", environment(cache)
-    with subprocess.Popen(command(suite_file, out), env=env, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command(suite_file, out),
+        env=env,
+        stderr=subprocess.DEVNULL,
+        # A shell's background job ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         until(lambda: bool(list(out.glob(".work/*/checkpoint.pt"))), process, "a checkpoint is there")
         assert without_children(process, signal.SIGINT, "local") == 130
     assert list((out / ".leases").glob("*")) == []

@@ -204,12 +204,12 @@ class _Server:
         os.close(self.answers)
         self.as_new()
         try:
-            job = read_job(spec)
+            job, asked = read_job(spec), spec.stat().st_mtime_ns
             settle(job)
         except BenchbenchError as error:
             say(str(error))
             return error.exit_code
-        return carry_out(job, self.desk)
+        return carry_out(job, self.desk, asked=asked)
 
     def as_new(self) -> None:
         """Threads and random numbers as a fresh interpreter has them."""

@@ -112,16 +112,50 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def carry_out(job: JobSpec, desk: Desk | None = None) -> int:
+def carry_out(job: JobSpec, desk: Desk | None = None, *, asked: int | None = None) -> int:
     """Carry the cell out in this process. Returns the exit code.
 
-    desk: where data and networks may be at hand already; a new one where None.
+    The lease of the cell is held until the record, or why there is none, is written: whoever waits for it finds either.
+
+    desk: where data and networks may be at hand already; a new one where None. asked: when the job was asked for, in
+    nanoseconds by the clock of the file system; a cell that failed since, in the hands of another suite, is not carried
+    out once more. None to do it whatever was before.
     """
+    from benchbench.results.store import Store
+
     try:
-        _carried_out(job, desk)
+        with Store(job.out).leases.held(job.key):
+            if (reason := _failed_since(job, asked)) is not None:
+                say(reason)
+                return CellFailed.exit_code
+            return _held(job, desk)
     except Taken as taken:
         say(str(taken))
         return taken.exit_code
+    except InputError as error:  # of the lease, which cannot be written
+        say(str(error))
+        return error.exit_code
+
+
+def _failed_since(job: JobSpec, asked: int | None) -> str | None:
+    """Why somebody else's attempt failed since the job was asked for; None where nobody's did."""
+    from benchbench.results.load import failure_of
+    from benchbench.results.store import FAILED, Store
+
+    folder = Store(job.out).cell_dir(job.dataset, job.model, job.key)
+    try:
+        if asked is None or (folder / FAILED).stat().st_mtime_ns <= asked:
+            return None
+    except OSError:
+        return None
+    failure = failure_of(folder)
+    return None if failure is None else failure.reason or "nobody knows why"
+
+
+def _held(job: JobSpec, desk: Desk | None) -> int:
+    """`carry_out` of a cell whose lease is ours."""
+    try:
+        _carried_out(job, desk)
     except KeyboardInterrupt:
         say("asked to end; the same suite goes on from here")
         return TERMINATED
@@ -157,7 +191,7 @@ def _carried_out(job: JobSpec, desk: Desk | None) -> None:
                 "the cell depends on were changed meanwhile or are others on this machine; plan the suite again"
             )
         with failing_alone(plan.made_of):
-            print(run_cell(plan, Store(job.out), runtime, wait=False).path, flush=True)
+            print(run_cell(plan, Store(job.out), runtime, lease=False).path, flush=True)
 
 
 def _ended(error: BaseException) -> tuple[int, str]:
