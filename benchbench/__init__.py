@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.export import export
     from benchbench.verbs.init import init
+    from benchbench.verbs.job import job
     from benchbench.verbs.leaderboard import leaderboard
     from benchbench.verbs.listing import list_things
     from benchbench.verbs.load import load_results
@@ -53,6 +54,7 @@ __all__ = [
     "generator",
     "inception_score",
     "init",
+    "job",
     "kernel_distance",
     "leaderboard",
     "list_things",
@@ -94,6 +96,7 @@ _LAZY = {
     "list_things": "benchbench.verbs.listing",
     "load_results": "benchbench.verbs.load",
     "merge": "benchbench.verbs.merge",
+    "job": "benchbench.verbs.job",
     "migrate": "benchbench.verbs.migrate",
     "plan": "benchbench.verbs.compare",
     "prdc": "benchbench.metrics.sets.prdc",

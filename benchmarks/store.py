@@ -4,22 +4,21 @@
 
 Records are written by the store's own code, with the columns, protocols and run.json of a real evaluation and random
 values; every hundredth lacks its Fréchet distance, so that models differ in their seeds. fsync is left out while
-they are written, and nothing is cached between the lines of the table: each starts from the files or from the frame
-that was loaded. Processor time is the number to look at on a busy machine; all of it is one thread.
+they are written. The first line reads all records and keeps what it read (`results.kept`); what follows finds it, as
+every command does from the second on. Commands are whole ones, from the start of the interpreter to its end.
 
-10,000 records of 20 numbers on a quiet two-core EPYC, pandas 3.1, wall and processor seconds. A board of its own for
-every aspect and set of conditions is what the leaderboard's time goes into:
-
-    load_results                           8.3 s      8.3 s
-    load_runs                              1.4 s      1.4 s
-    leaderboard, as markdown               8.8 s      8.8 s
-    check against itself                  23.2 s     23.1 s
+Processor seconds, user and system, of one thread: wall times mean nothing on a machine that others use. Beside each its
+ratio to ten million additions in a loop of the same interpreter, a moment before, which compares machines and loads.
+DOCNUMBERS
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +31,7 @@ import torch
 
 from benchbench.core.device import describe_machine
 from benchbench.core.hashing import digest
-from benchbench.results.claims.gate import check
-from benchbench.results.claims.gate_config import load_gate
+from benchbench.results.kept import SETTLED
 from benchbench.results.load import load_results, load_runs
 from benchbench.results.manifest import RunFacts
 from benchbench.results.provenance import collect_provenance
@@ -132,13 +130,33 @@ def fill(root: Path, n: int) -> None:
             write_rows(folder / "metrics.csv", rows(cell, model, dataset, seed, rng))
 
 
+def processor() -> float:
+    """Processor seconds of this process and of all children that have ended."""
+    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+
+def additions() -> float:
+    """Processor seconds of ten million additions."""
+    before, total = time.process_time(), 0
+    for i in range(10_000_000):
+        total += i
+    return time.process_time() - before
+
+
 def timed(what: str, call: Callable[[], T]) -> T:
     """One line of the table."""
-    wall, own = time.perf_counter(), time.process_time()
+    unit, before = additions(), processor()
     answer = call()
-    wall, own = time.perf_counter() - wall, time.process_time() - own
-    print(f"{what:<34}{wall:8.1f} s {own:8.1f} s", flush=True)
+    own = processor() - before
+    print(f"{what:<44}{own:8.1f} s{own / unit:8.1f}", flush=True)
     return answer
+
+
+def command(*arguments: object) -> str:
+    """What a command of benchbench prints."""
+    words = [sys.executable, "-m", "benchbench", *map(str, arguments)]
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main() -> None:
@@ -148,16 +166,23 @@ def main() -> None:
     options = parser.parse_args()
     print(describe_machine(torch.device("cpu")))
     with tempfile.TemporaryDirectory() as temporary:
+        os.environ["BENCHBENCH_CACHE"] = str(Path(temporary, "cache"))
         root = options.keep or Path(temporary, "results")
-        print(f"{options.records:,} records, {len(METRICS)} numbers each{'wall':>14}{'processor':>12}")
+        print(f"{options.records:,} records, {len(METRICS)} numbers each{'processor':>22}{'ratio':>8}")
         if not root.exists():
             with mock.patch.object(os, "fsync"):
                 timed("write them", lambda: fill(root, options.records))
-        frame = timed("load_results", lambda: load_results(root))
+            time.sleep(SETTLED + 1)
+        frame = timed("load_results, for the first time", lambda: load_results(root))
+        timed("load_results, again", lambda: load_results(root))
         timed("load_runs", lambda: load_runs(root))
-        timed("leaderboard, as markdown", lambda: leaderboard(frame))
-        report = timed("check against itself", lambda: check(root, root, load_gate(None)))
-        print(report.headline)
+        timed("boards as markdown, of the table", lambda: leaderboard(frame))
+        timed("an interpreter that imports benchbench.cli", lambda: command("--version"))
+        timed("benchbench leaderboard", lambda: command("leaderboard", root, "--format", "markdown"))
+        report = timed(
+            "benchbench check, both sides this large", lambda: command("check", root, "--baseline", root)
+        )
+        print(report.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ SMALLER: dict[str, list[tuple[str, str]]] = {
         ("beta=2 model=", f"beta=2{GROUP} model="),
     ],
     "gate-in-ci": [("vae,real", "noise")],
+    "cluster": [("vae,real", "noise")],
     "dashboards": [("--monitor-every 100", f"--set steps=2{FEW}")],
     "plot": [("dcgan,vae", "vae-mlp")],
     "training-loop": [("digits:train", "faces"), ("5_000", "16"), ("1_000", "1")],

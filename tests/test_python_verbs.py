@@ -32,6 +32,7 @@ ONLY_THERE = {
     },  # seeds is a list, a generator a model, the others are overrides and options
     "evaluate": {*SHORT},  # task_options has them
     "profile": {*SHORT},
+    "job": {"with_parent"},  # of a process of its own
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
     "leaderboard": {"cite"},  # format="bibtex"
     "diff": {"format_"},  # returned as values

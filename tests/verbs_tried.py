@@ -22,6 +22,7 @@ VERBS = {
     "stats": ["stats", "digits", "--out", "digits.npz"],
     "profile": ["profile", "--model", "noise", "--samples", "16", "--metrics", "swd", "--most-batch", "1"],
     "suite": ["suite", "suite.toml", "--dry-run"],
+    "job": ["job", "job.json"],
     "compare": ["compare", "model=noise", "model=real"],
     "compare --plan": ["compare", "model=vae", "--plan", "--results", PUBLISHED],
     "check": ["check", "runs", "--baseline", "base"],

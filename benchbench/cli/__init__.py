@@ -22,6 +22,7 @@ from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.export import export
 from benchbench.cli.init import init
+from benchbench.cli.job import job
 from benchbench.cli.leaderboard import leaderboard
 from benchbench.cli.limits import check_memory_limit
 from benchbench.cli.list import list_things
@@ -95,6 +96,7 @@ for verb in (
     init,
     suite,
     profile,
+    job,
     evaluate,
     stats,
     leaderboard,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -17,10 +17,17 @@ from rich.text import Text
 from benchbench.core.paths import printable
 from benchbench.core.progress import duration
 from benchbench.runner.suite import SuiteCell
+from benchbench.runner.suite_run import AtWork
 from benchbench.views.blocks import Blocks, Column
 from benchbench.views.text import plain
 
-STATES = {"done": "done", "begun": "goes on", "new": "to do", "broken": "cannot be run"}
+STATES = {
+    "done": "done",
+    "taken": "others are at it",
+    "begun": "goes on",
+    "new": "to do",
+    "broken": "cannot be run",
+}
 
 
 def plan_table(cells: Sequence[SuiteCell], jobs: int) -> Group:
@@ -56,9 +63,11 @@ class _Plan:
 def totals(cells: Sequence[SuiteCell], jobs: int) -> str:
     """One sentence on the whole: how many, and how long by past records."""
     states = Counter(cell.state for cell in cells)
-    left = [cell for cell in cells if cell.state in ("begun", "new")]
+    left = [cell for cell in cells if cell.state in ("begun", "new", "taken")]
     known = [cell.seconds for cell in left if cell.seconds is not None]
     parts = [f"{len(cells)} cells, {states['done']} done, {states['begun']} begun, {states['new']} new"]
+    if states["taken"]:
+        parts.append(f"{states['taken']} that others are at")
     if states["broken"]:
         parts.append(f"{states['broken']} cannot be run")
     if known:
@@ -103,18 +112,36 @@ class LiveSuite:
         what = "done" if reason is None else f"FAILED: {reason}"
         self.say(f"[{self.done}/{self.total}] {name}: {what} ({duration(seconds)})")
 
-    def running(self, jobs: Mapping[str, tuple[float, str]]) -> None:
-        """What runs now: name to its age in seconds and the last thing it said."""
+    def at_work(self, cells: Sequence[AtWork]) -> None:
+        """What is carried out now, what waits, and what is done. As many cells as the terminal has lines for."""
         table = Table(box=None, pad_edge=False)
-        for name, (age, said) in jobs.items():
+        room = max(1, self.console.height - 4)
+        shown = cells if len(cells) <= room else cells[: room - 1]
+        for cell in shown:
+            where = (
+                cell.where if cell.where and not cell.ours else "" if cell.where else "waits for the cluster"
+            )
+            said = ": ".join(filter(None, [where, cell.said]))
             table.add_row(
-                printable(name),
-                duration(age),
+                printable(cell.name),
+                duration(cell.seconds),
                 Text(printable(said), style="dim", overflow="ellipsis", no_wrap=True),
             )
-        failed = f", {self.failed} failed" if self.failed else ""
-        where = f"{self.done} of {self.total} cells{failed}{self._left()}"
-        self.live.update(Group(table, Text(where, style="bold")))
+        if len(shown) < len(cells):
+            table.add_row(f"and {len(cells) - len(shown)} more")
+        self.live.update(Group(table, Text(self._counted(cells), style="bold")))
+
+    def _counted(self, cells: Sequence[AtWork]) -> str:
+        others = sum(not cell.ours for cell in cells)
+        running = sum(cell.ours and bool(cell.where) for cell in cells)
+        counts = {
+            "running": running,
+            "that others are at": others,
+            "waiting": self.total - self.done - others - running,
+            "failed": self.failed,
+        }
+        more = "".join(f", {n} {what}" for what, n in counts.items() if n)
+        return f"{self.done} of {self.total} cells{more}{self._left()}"
 
     def _left(self) -> str:
         """How long the rest takes if it goes on as it went; "" until the first cell ended."""

@@ -18,22 +18,17 @@ import errno
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from platform import node
-
-import psutil
 
 from benchbench.core.errors import InputError
 from benchbench.core.outlets import is_outlet, landing, opened
 from benchbench.core.paths import printable
+from benchbench.core.who import born, this_machine
 
 ABANDONED = 7 * 86400
 """Seconds without a change after which something unfinished is nobody's, whichever machine began it."""
@@ -47,7 +42,9 @@ def temporary_name(target: Path) -> Path:
     """A name beside `target` that no other writer uses, and that is never too long for a file system. It says which
     process on which machine made it."""
     pid = os.getpid()
-    return target.with_name(f".{target.name[:32]}.{_machine()}-{pid}-{_born(pid)}-{uuid.uuid4().hex[:8]}.tmp")
+    return target.with_name(
+        f".{target.name[:32]}.{this_machine()}-{pid}-{born(pid)}-{uuid.uuid4().hex[:8]}.tmp"
+    )
 
 
 def sweep(folder: Path) -> None:
@@ -68,9 +65,9 @@ def _is_left_over(path: Path) -> bool:
     said = _TEMPORARY.fullmatch(path.name)
     if said is None:
         return False
-    if said["machine"] == _machine():
+    if said["machine"] == this_machine():
         # A process identifier is given out again; with the moment at which the process began it is one process.
-        return _born(int(said["pid"])) != int(said["born"])
+        return born(int(said["pid"])) != int(said["born"])
     # Whether a process of another machine lives nobody can see from here.
     return time.time() - last_change(path) > ABANDONED
 
@@ -90,33 +87,6 @@ def _remove(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink()
-
-
-@cache
-def _machine() -> str:
-    """What tells process identifiers of this machine from those of another: its name, its boot and, in a container, the
-    container. 8 hexadecimal digits."""
-    parts = [node()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-    with suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return sha256("\n".join(parts).encode()).hexdigest()[:8]
-
-
-def _born(pid: int) -> int | None:
-    """What tells this process from an earlier or later one of its number: when it began, in ticks since the boot or, on
-    systems that do not say, in hundredths of a second of the clock. None where there is no such process."""
-    if sys.platform == "linux":
-        # Not psutil's time: that moves when the clock is set, and a living process would pass for a dead one.
-        try:
-            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        except OSError:
-            return None
-    try:
-        return round(psutil.Process(pid).create_time() * 100)
-    except (psutil.Error, OverflowError):
-        return None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +74,14 @@ def _skip(text: str) -> None:
 def _described(entry: EntryPoint) -> str:
     """What an entry leads to, and the distribution that registers it."""
     try:
-        return (
-            entry.value if entry.dist is None else f"{entry.value} of {entry.dist.name} {entry.dist.version}"
-        )
+        return entry.value if entry.dist is None else f"{entry.value} of {_titled(entry.dist)}"
     except Exception:  # its metadata are damaged
         return entry.value
+
+
+@cache  # a file of metadata is parsed for every name that is asked for, and a plan asks for hundreds
+def _titled(dist: Distribution) -> str:
+    return f"{dist.name} {dist.version}"
 
 
 def _reason(error: BaseException) -> str:
@@ -438,3 +441,12 @@ TASKS = Registry("task")
 SINKS = Registry("sink")
 VARIANTS = Registry("variant")
 ALL: tuple[Registry, ...] = (MODELS, DATASETS, METRICS, EXTRACTORS, TASKS, SINKS, VARIANTS)
+
+
+def only_ours() -> bool:
+    """Whether nothing is registered but what comes with benchbench.
+
+    Returns:
+        False where any distribution beside ours registers anything.
+    """
+    return all(_is_ours(entry) for registry in ALL for entry in registry._entries().values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -69,9 +70,9 @@ class Dataset:
         """Identity of both splits together."""
         return digest([self.train.fingerprint, self.held_out.fingerprint])
 
-    @property
+    @cached_property
     def spec(self) -> ImageSpec:
-        """What a model is told before it is built."""
+        """What a model is told before it is built. Every image is looked at once to know whether all are grey."""
         images = self.train.images
         grey = all_grey(images) and all_grey(self.held_out.images)
         return ImageSpec(*size_of(images), grey, len(self.classes))

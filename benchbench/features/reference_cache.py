@@ -25,11 +25,12 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
+from benchbench.core.folders import cache_folder
 from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.progress import Progress
 from benchbench.core.reading import read_text
 from benchbench.core.runtime import HERE, Runtime
-from benchbench.data.pipeline.cache import UNUSABLE, cache_folder, map_array, set_aside
+from benchbench.data.pipeline.cache import UNUSABLE, map_array, set_aside
 from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.image_source import Images
 from benchbench.data.pipeline.image_stream import ImageStream

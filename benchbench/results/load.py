@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
@@ -23,13 +26,14 @@ from benchbench.core.paths import as_path
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
+from benchbench.results.kept import FEW, Identity, Kept, Known, identity_of, keep, kept_of
 from benchbench.results.manifest import Count, RunManifest
 from benchbench.results.older import completed
 from benchbench.results.provenance import read_manifest
-from benchbench.results.recipes import told_apart
+from benchbench.results.recipes import Recipe, recipe_of, told_apart
 from benchbench.results.record import LARGEST, Row
 from benchbench.results.store import FAILED, METRICS, RUN
-from benchbench.results.tables import read_rows, to_frame
+from benchbench.results.tables import DTYPES, read_rows, to_frame
 from benchbench.results.touched import altered, as_written, damaged, foreign, is_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
@@ -53,7 +57,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
         InputError: The folder is not there, a record is damaged or was edited, a cell is there twice, or a record is
             of another schema version; the message names the file.
     """
-    return results_of(records(as_path(path)))
+    return results_below([as_path(path)])[0]
 
 
 def load_runs(path: Path | str) -> pd.DataFrame:
@@ -74,10 +78,80 @@ def load_runs(path: Path | str) -> pd.DataFrame:
 def results_of(found: Iterable[Record]) -> pd.DataFrame:
     """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
     found = list(found)
-    rows = [(row, run) for folder, run in found for row in rows_of(folder, run)]
+    return told_apart(_lines_of(found)[0], {run.cell: recipe_of(run) for _, run in found})
+
+
+def results_below(roots: Iterable[Path]) -> tuple[pd.DataFrame, dict[str, Recipe]]:
+    """`load_results` of several folders, one after the other, and how each cell was made; a record that lies in two of
+    them, since one folder is within the other, comes once. What was read before is not read again (`results.kept`)."""
+    by_cell: dict[str, Path] = {}
+    below = [_below(root, by_cell) for root in roots]
+    recipes = {cell: recipe for _, known in below for cell, recipe in known.items()}
+    frames = [frame for frame, _ in below if len(frame)] or [frame for frame, _ in below[:1]]
+    return told_apart(pd.concat(frames, ignore_index=True), recipes), recipes
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A record below a folder: where, its files, and its number among what is kept or what was read of it now."""
+
+    place: str
+    identity: Identity | None
+    number: int | None
+    record: Record | None
+
+
+def _below(root: Path, by_cell: dict[str, Path]) -> tuple[pd.DataFrame, dict[str, Recipe]]:
+    """The lines of the records below a folder, in the order of their folders, and how each cell was made."""
+    kept, began = kept_of(root), time.time()
+    found = list(_looked_at(root, kept, by_cell))
+    again = [own.number for own in found if own.number is not None]
+    fresh = [(own.place, own.identity, own.record) for own in found if own.record is not None]
+    known = [kept.known[number] for number in again]
+    frame = kept.frame(again, {**DTYPES, **FACTS}) if again else None
+    if fresh or frame is None:
+        lines, counts = _lines_of([record for _, _, record in fresh])
+        known += [
+            Known(place, identity or (), run.cell, recipe_of(run), n)
+            for (place, identity, (_, run)), n in zip(fresh, counts, strict=True)
+        ]
+        frame = lines if frame is None else pd.concat([frame, lines], ignore_index=True)
+        if again:  # back into the order of folders
+            order = np.argsort([own.number is None for own in found], kind="stable")
+            by_line = np.argsort(np.repeat(order, [own.n for own in known]), kind="stable")
+            frame = frame.iloc[by_line].reset_index(drop=True)
+            known = [known[i] for i in np.argsort(order)]
+    if len(fresh) >= FEW:
+        keep(root, known, frame, began)
+    return frame, {own.cell: own.recipe for own in known}
+
+
+def _looked_at(root: Path, kept: Kept, by_cell: dict[str, Path]) -> Iterator[_Found]:
+    """The records below a folder; of those that are not kept as they are now their run.json is read."""
+    for folder, files in record_folders([root]):
+        if RUN not in files:
+            raise unsealed(folder)
+        place, identity = str(folder).removeprefix(str(root)).lstrip(os.sep), identity_of(str(folder))
+        number = kept.number(place, identity)
+        run = read_manifest(folder / RUN) if number is None else None
+        if _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
+            yield _Found(place, identity, number, None if run is None else (folder, run))
+
+
+def _is_first(folder: Path, cell: str, by_cell: dict[str, Path]) -> bool:
+    """Whether the record of a cell was not met before; `InputError` where another one of it was."""
+    twin = by_cell.setdefault(cell, folder)
+    if twin is not folder and os.path.realpath(twin) != os.path.realpath(folder):
+        raise twice(twin, folder)
+    return twin is folder
+
+
+def _lines_of(found: Sequence[Record]) -> tuple[pd.DataFrame, list[int]]:
+    """The lines of records before those of one label are told apart, and how many each has."""
+    rows = [rows_of(folder, run) for folder, run in found]
     facts = {run.cell: facts_of(run) for _, run in found}
-    frame = _with_facts(completed(to_frame([row for row, _ in rows])), facts)
-    return told_apart(frame, [run for _, run in found])
+    frame = _with_facts(completed(to_frame([row for own in rows for row in own])), facts)
+    return frame, [len(own) for own in rows]
 
 
 def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -165,6 +239,11 @@ class Failure(BaseModel, extra="ignore", frozen=True, strict=True):
     when: str | None = None
 
 
+def failure_of(cell: Path) -> Failure | None:
+    """Why the cell of that folder failed; None where nothing says that it did."""
+    return _failure(cell / FAILED) if (cell / FAILED).is_file() and not (cell / RUN).exists() else None
+
+
 def _failure(file: Path) -> Failure:
     """Why a cell failed. A file that was cut off or edited loses the reason and no more: that the cell failed, its
     place says, and nothing has to be deleted for that."""
@@ -201,11 +280,8 @@ def records_below(roots: Iterable[Path]) -> Iterator[Record]:
         if RUN not in files:
             raise unsealed(folder)
         run = read_manifest(folder / RUN)
-        twin = by_cell.setdefault(run.cell, folder)
-        if twin is folder:
+        if _is_first(folder, run.cell, by_cell):
             yield folder, run
-        elif os.path.realpath(twin) != os.path.realpath(folder):
-            raise twice(twin, folder)
 
 
 def record_folders(roots: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
@@ -237,23 +313,42 @@ def twice(one: Path, other: Path) -> InputError:
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every folder below `root` with the names of its files, sorted; hidden ones are skipped."""
-    visited: set[str] = set()
     # Links are followed, as clusters keep results behind them; `visited` guards against circles.
-    for here, folders, files in os.walk(root, onerror=_unreadable, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != _OF_THE_DISK)
-        real = os.path.realpath(here)
+    visited: set[str] = set()
+    waiting = [(os.fspath(root), os.path.realpath(root))]
+    while waiting:
+        here, real = waiting.pop()
         if real in visited:
-            folders.clear()
             continue
         visited.add(real)
-        yield Path(here), files
+        folders, files = [], []
+        try:
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    (folders if _is_dir(entry) else files).append(entry)
+        except OSError as error:
+            raise InputError(
+                f"cannot read the folder {here}: {error.strerror}; grant the right or move it"
+            ) from error
+        yield Path(here), [entry.name for entry in files]
+        for entry in sorted(
+            folders, key=lambda entry: entry.name, reverse=True
+        ):  # the first one is taken first
+            if not entry.name.startswith(".") and entry.name != _OF_THE_DISK:
+                link = entry.is_symlink()
+                waiting.append(
+                    (entry.path, os.path.realpath(entry.path) if link else f"{real}{os.sep}{entry.name}")
+                )
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 _OF_THE_DISK = "lost+found"  # at the top of a file system; nobody but root may look into it
-
-
-def _unreadable(error: OSError) -> None:
-    raise InputError(f"cannot read the folder {error.filename}: {error.strerror}; grant the right or move it")
 
 
 def read_file(folder: Path, run: RunManifest, name: str) -> bytes:

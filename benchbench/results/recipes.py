@@ -10,12 +10,12 @@ no such pair keeps the other models from their board.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from benchbench.results.claims.conditions import MEASURED, QUESTION, SAME, condition_columns
-from benchbench.results.manifest import RunFacts, RunManifest
+from benchbench.results.manifest import RunFacts
 from benchbench.results.settings import as_typed, setting_text
 
 LABEL = ["dataset", "model", "variant"]
@@ -51,22 +51,39 @@ def _made_by(run: RunFacts) -> dict[str, Any]:
     return kept | ({"on_collapse": "stop"} if stops else {})
 
 
-def told_apart(rows: pd.DataFrame, runs: Iterable[RunManifest]) -> pd.DataFrame:
+class Recipe(NamedTuple):
+    """How a run was made.
+
+    Attributes:
+        settings: `settings_of` it.
+        named: Whether its owner gave it a name.
+    """
+
+    settings: dict[str, str]
+    named: bool
+
+
+def recipe_of(run: RunFacts) -> Recipe:
+    """What a `run.json` says of it."""
+    return Recipe(settings_of(run), bool(run.name))
+
+
+def told_apart(rows: pd.DataFrame, recipes: Mapping[str, Recipe]) -> pd.DataFrame:
     """`rows` with variants that say what differs, where one label stands for several recipes.
 
-    rows: a table of numbers with `FACTS`. runs: the `run.json` of each of its cells.
+    rows: a table of numbers with `FACTS`. recipes: of each of its cells.
     """
-    runs = list(runs)
-    by_cell = {run.cell: settings_of(run) for run in runs if not run.name}
+    by_cell = {cell: recipe.settings for cell, recipe in recipes.items() if not recipe.named}
     labels = rows.drop_duplicates("cell")[["cell", "seed", *LABEL]]
     extra: dict[str, dict[str, str]] = {}
     for _, same in labels.groupby(LABEL, sort=False):
         if len(same) > 1:
             extra |= _differing({cell: by_cell[cell] for cell in same["cell"] if cell in by_cell}, _OWN)
     rows = _with(rows, extra)
-    images = {run.cell: settings_of(run) for run in runs}
     for cells in _contradictions(rows):
-        own = {cell: {name: x for name, x in images[cell].items() if name in _OWN} for cell in cells}
+        own = {
+            cell: {name: x for name, x in recipes[cell].settings.items() if name in _OWN} for cell in cells
+        }
         rows = _with(rows, _differing(own, ()))
     for cells in _contradictions(rows):  # nothing else tells these apart
         rows = _with(rows, {cell: {"cell": cell} for cell in cells})
@@ -104,11 +121,12 @@ def _with(rows: pd.DataFrame, extra: Mapping[str, Mapping[str, str]]) -> pd.Data
 
 def _contradictions(rows: pd.DataFrame) -> list[list[str]]:
     """The cells of every label and seed that have two values of one number under one set of conditions."""
-    numbers = rows[(rows["status"] == "ok") & ~rows["aspect"].isin(MEASURED)]
     who = ["model", "variant", "seed"]
-    repeated = numbers[numbers.duplicated([*QUESTION, *who], keep=False)]
-    if repeated.empty:
+    counts = (rows["status"] == "ok") & ~rows["aspect"].isin(MEASURED)
+    asked = rows[[*QUESTION, *who]][counts]
+    if not (again := asked.duplicated(keep=False)).any():
         return []
+    repeated = rows.loc[asked.index[again]]
     whole = repeated[["cell", "value", *QUESTION, *who]].join(condition_columns(repeated))
     keys = [name for name in whole.columns if name not in ("cell", "value")]
     values = whole.groupby(keys, sort=False)["value"].agg(["min", "max"])

@@ -32,8 +32,7 @@ from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
-from benchbench.results.load import load_failures, records_below, results_of, which_seed
-from benchbench.results.recipes import settings_of
+from benchbench.results.load import load_failures, results_below, which_seed
 from benchbench.results.record import COLUMNS
 from benchbench.results.settings import setting_text
 from benchbench.results.store import FAILED, METRICS, RUN
@@ -120,9 +119,9 @@ def _everything(path: Path) -> Records:
 
 def everything_below(paths: Sequence[Path]) -> Records:
     """Rows, failures and settings of all that lies below some folders."""
-    found = list(records_below(paths))
+    frame, recipes = results_below(paths)
     failures = pd.concat([load_failures(path) for path in paths]).drop_duplicates("path", ignore_index=True)
-    return results_of(found), failures, {run.cell: settings_of(run) for _, run in found}
+    return frame, failures, {cell: recipe.settings for cell, recipe in recipes.items()}
 
 
 def _that_are_there(found: Records, path: Path) -> Records:

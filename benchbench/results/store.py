@@ -4,11 +4,11 @@ Pattern: a cell is filled in a temporary folder beside its place, sealed by `run
 other file with its sha256, and renamed into place. Several processes may write the same store, on one
 machine or over a shared file system: the first to land a cell keeps it. A process killed at any point leaves
 a whole cell or none; what it was doing lies in `ROOT/.work/<key>/`, from where the next call goes on. A cell
-that could not be carried out has a folder too, with nothing but `failed.json` in it, until it succeeds.
+that could not be carried out has a folder too, with nothing but `failed.json` in it, until it succeeds. Whoever
+carries a cell out holds its lease (`results.lease`), so that nobody does the same meanwhile.
 
 Scope: readers skip every name that starts with a dot. There is no index beside the files, so nothing can
-fall out of step with them; finding a cell is one look at one path. There is no lock either: two processes
-that want the same cell both do the work, and one of them did it for nothing.
+fall out of step with them; finding a cell is one look at one path.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from benchbench.core.paths import as_path
 from benchbench.core.reading import open_regular
 from benchbench.results import touched
 from benchbench.results.key import is_key
+from benchbench.results.lease import Leases
 from benchbench.results.manifest import RunFacts, RunManifest
 from benchbench.results.provenance import read_manifest, sealed, write_run_json
 from benchbench.results.touched import altered, as_written, damaged, foreign, read
@@ -49,6 +50,7 @@ class Store:
 
     def __init__(self, root: Path | str) -> None:
         self.root = as_path(root)
+        self.leases = Leases(self.root)
 
     def cell_dir(self, dataset: str, model: str, key: str) -> Path:
         """Where the cell is or would be."""
@@ -178,7 +180,7 @@ class Store:
 
     def tidy(self) -> None:
         """Take away what killed processes left: temporary files and folders that no living process owns
-        (`core.files.sweep`), and the work folders of trainings that a finished cell came from.
+        (`core.files.sweep`), their leases, and the work folders of trainings that a finished cell came from.
 
         Work that is newer than the cell is kept: somebody trains the same anew, with a monitor for instance.
         """
@@ -186,7 +188,9 @@ class Store:
         unfinished = [
             folder for model in models for folder in model.glob("*/") if not (folder / RUN).exists()
         ]
-        for folder in [self.root, self.root / ".work", *self.root.glob("[!.]*/"), *models, *unfinished]:
+        self.leases.tidy()
+        hidden = [self.root / ".work", self.leases.folder]
+        for folder in [self.root, *hidden, *self.root.glob("[!.]*/"), *models, *unfinished]:
             sweep(folder)
         works = {work.name: work for work in (self.root / ".work").glob("[!.]*/")}
         for work in works.values():

@@ -6,6 +6,8 @@ and small, and a loop over them is a hundred times slower.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -32,7 +34,7 @@ _NUMBERS = {
 _OTHER = {name: dtype for name, dtype in {**DTYPES, **FACTS}.items() if name not in OLDER}
 
 
-def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+def summarise(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """One line per (dataset, task, direction, metric, model, variant, conditions) of a table from `load_results`.
 
     `value` is the mean over seeds. With two seeds or more the interval is Student's on the metric's own scale, so
@@ -42,8 +44,10 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     has no number at all keeps a line with value <NA>. Numbers under different conditions are never averaged. Cells
     that share a seed (run again with more metrics) count as one run; `InputError` where their values differ, since
     two recipes under one name are no seeds.
+
+    by: columns of the frame whose values stand apart too; they come first in the result.
     """
-    who = [*QUESTION, *MODEL]
+    who = [*by, *QUESTION, *MODEL]
     frame = complete(frame)
     rows = frame.sort_values("cell", kind="stable", ignore_index=True)
     rows["asked"] = rows.groupby(who, sort=True, dropna=False).ngroup()

@@ -45,7 +45,7 @@ def damaged(path: Path, what: str) -> InputError:
 
 def is_cell(folder: Path) -> bool:
     """Whether a folder is called as that of a cell is, whatever the path to it looks like."""
-    name = Path(os.path.abspath(folder)).name
+    name = folder.name if folder.name not in ("", "..") else Path(os.path.abspath(folder)).name
     return len(name) == KEY_LENGTH and is_key(name)  # shorter ones are dates too
 
 

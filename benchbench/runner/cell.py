@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import torch
 
 from benchbench.core.runtime import Runtime
 from benchbench.features.frozen import full_float32
+from benchbench.results.lease import Taken
 from benchbench.results.manifest import Seconds
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import METRICS, RUN, Store
@@ -37,6 +39,10 @@ class CellOutcome(NamedTuple):
     cached: bool
 
 
+POLL = 1.0
+"""Seconds between looks at a cell that somebody else carries out."""
+
+
 Work = Callable[[Plan, Prepared, Runtime], TaskResult]
 """What is done with a model that is there."""
 
@@ -50,28 +56,63 @@ def asked_and_scored(plan: Plan, prepared: Prepared, runtime: Runtime) -> TaskRe
     return replace(found, numbers=[*found.numbers, *trained])
 
 
-def run_cell(plan: Plan, store: Store, runtime: Runtime, work: Work = asked_and_scored) -> CellOutcome:
-    """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on."""
-    progress, comm = runtime.progress, runtime.comm
-    finished = comm.first(lambda: store.find(plan.dataset.name, plan.kept_as, plan.key))
-    if finished is not None:
-        for note in missing_today(plan.extractors):
-            progress.note(note)
-        if comm.rank == 0 and plan.watcher is not None and not read_manifest(finished / RUN).monitor:
-            progress.note(
-                "this was trained without a monitor; with another --out it is trained again, with one"
-            )
-        for name in plan.log:
-            progress.note(
-                f"nothing is logged to {name}: the record is there; {export_line(plan, store, name)}"
-            )
-        return CellOutcome(finished, cached=True)
-    with logged(plan, store, runtime) as feed:
-        return _carried_out(plan, store, runtime, feed, work)
+def run_cell(
+    plan: Plan, store: Store, runtime: Runtime, work: Work = asked_and_scored, *, lease: bool = True
+) -> CellOutcome:
+    """Carry out one cell, or answer from its record. Raises `CellFailed` when training cannot go on.
+
+    Where another process carries it out already, that one is waited for. lease: False where the caller holds it.
+    """
+    with ExitStack() as held:
+        finished = _record_or_lease(plan, store, runtime, held) if lease else _record(plan, store, runtime)
+        if finished is not None:
+            return _answered(plan, store, runtime, finished)
+        with logged(plan, store, runtime) as feed:
+            return _carried_out(plan, store, runtime, feed, work)
+
+
+def _record(plan: Plan, store: Store, runtime: Runtime) -> Path | None:
+    """The cell's record, where there is one."""
+    return runtime.comm.first(lambda: store.find(plan.dataset.name, plan.kept_as, plan.key))
+
+
+def _record_or_lease(plan: Plan, store: Store, runtime: Runtime, held: ExitStack) -> Path | None:
+    """The cell's record, where there is one; None when its lease is ours, which `held` has on rank 0."""
+
+    def look() -> Path | Taken | None:
+        if (there := store.find(plan.dataset.name, plan.kept_as, plan.key)) is not None:
+            return there
+        try:
+            held.enter_context(store.leases.held(plan.key))
+        except Taken as taken:
+            return taken
+        # It may have landed between the look and the lease.
+        return store.find(plan.dataset.name, plan.kept_as, plan.key)
+
+    told = False
+    # Rank 0 asks each time anew: ranks that wait for it at one meeting would take it for dead.
+    while isinstance(found := runtime.comm.first(look), Taken):
+        if not told:
+            runtime.progress.note(f"{found}; waiting for it")
+        told = True
+        time.sleep(POLL)
+    return found
+
+
+def _answered(plan: Plan, store: Store, runtime: Runtime, finished: Path) -> CellOutcome:
+    """From the record."""
+    progress = runtime.progress
+    for note in missing_today(plan.extractors):
+        progress.note(note)
+    if runtime.comm.rank == 0 and plan.watcher is not None and not read_manifest(finished / RUN).monitor:
+        progress.note("this was trained without a monitor; with another --out it is trained again, with one")
+    for name in plan.log:
+        progress.note(f"nothing is logged to {name}: the record is there; {export_line(plan, store, name)}")
+    return CellOutcome(finished, cached=True)
 
 
 def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed, work: Work) -> CellOutcome:
-    """Of a cell that is not there yet."""
+    """Of a cell that is not there yet, and whose lease is ours."""
     device, comm = runtime.device, runtime.comm
     model_name, dataset_name = plan.kept_as, plan.dataset.name
     known = before(runtime)

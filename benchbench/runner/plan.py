@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from pydantic import BaseModel
@@ -288,6 +289,11 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         return _planned(spec, seeds, desk)
 
 
+@cache  # what was imported stays what it was, and a suite asks for it once a cell
+def _code_of(model_class: Any) -> str:
+    return code_hash(model_class)
+
+
 def _made_of(model: str) -> dict[str, Any]:
     """The model, by what it is called."""
     return {f"the model {model!r}": MODELS.get(model)}
@@ -314,7 +320,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
             # What is seen decides which weights are handed out.
             training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
     identity: dict[str, Any] = {
-        "code": code_hash(type(probe)),
+        "code": _code_of(cast(Any, type(probe))),
         "model": MODELS.recorded(spec.model),
         "hyper": config.model_dump(mode="json"),
         "training": training,

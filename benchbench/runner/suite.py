@@ -24,16 +24,16 @@ Pattern: the file becomes cells, each cell gets the key under which the store wo
 says which are done. There is no state of the suite beside the store, so nothing has to be repaired after a
 kill: the same command again goes on.
 
-Scope: what is run, not where; executors are in `runner.executors.local`.
+Scope: what is run; `runner.suite_run` runs it, and where is for `runner.executors` to say.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pandas as pd
 import torch
@@ -50,16 +50,14 @@ from benchbench.core.toml import read_toml
 from benchbench.core.validation import first_fault
 from benchbench.data.sources.spec import dataset_name, from_folder
 from benchbench.results.load import records
-from benchbench.results.provenance import utc_now
 from benchbench.results.store import Store
-from benchbench.runner.executors.local import Executor, Job, last_line
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.spec import CellSpec, Images, Location, Names, Side, Whole, seed_list
 from benchbench.runner.sweep import Swept, combinations
 from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
 
-State = Literal["done", "begun", "new", "broken"]
+State = Literal["done", "taken", "begun", "new", "broken"]
 _S = TypeVar("_S", bound="Settings")
 
 
@@ -148,8 +146,8 @@ class Suite(BaseModel, extra="forbid", frozen=True):
 @dataclass(frozen=True)
 class SuiteCell:
     """One cell of a suite. `told`: its combination of a sweep, in words. `stored_as`: the dataset's name in the store.
-    `seconds`: what it should take by past records of the store, None where nobody knows. `reason`: of a broken one,
-    which cannot be planned and has no key, why."""
+    `state`: "taken" where another process carries it out now. `seconds`: what it should take by past records of the
+    store, None where nobody knows. `reason`: of a broken one, which cannot be planned and has no key, why."""
 
     spec: CellSpec
     told: str
@@ -267,6 +265,8 @@ def _cell(plan: Plan, swept: Swept, store: Store, past: pd.DataFrame) -> SuiteCe
     state: State = "new"
     if store.find(plan.dataset.name, plan.kept_as, plan.key) is not None:
         state = "done"
+    elif store.leases.holder(plan.key) is not None:
+        state = "taken"
     elif has_checkpoint(store.work_path(plan.training_key)):
         state = "begun"
     seconds = _estimate(past, plan.kept_as, plan.dataset.name)
@@ -292,61 +292,6 @@ def _check_names(cells: Sequence[SuiteCell]) -> None:
                     f"{other} and {cell.model} on {cell.dataset} would both be called {name!r}; give a name with "
                     "[[override]] and match the one model it is for"
                 )
-
-
-class Watcher(Protocol):
-    """Whoever looks on while a suite runs."""
-
-    def skipped(self, n: int) -> None:
-        """`n` cells were done before."""
-
-    def ended(self, name: str, seconds: float, reason: str | None) -> None:
-        """A cell ended; `reason` says why it failed, None that it did not."""
-
-    def running(self, jobs: Mapping[str, tuple[float, str]]) -> None:
-        """What runs now: name to its age in seconds and the last thing it said."""
-
-
-def run_suite(
-    cells: Sequence[SuiteCell], store: Store, executor: Executor, *, device: str, watch: Watcher
-) -> None:
-    """Carry out what is not done. A cell that fails leaves its reason in its folder and stops no other.
-
-    Raises `CellFailed` at the end when any cell failed. An interrupt ends the running cells; they go on next
-    time from their last checkpoint.
-    """
-    done = sum(cell.state == "done" for cell in cells)
-    todo = [cell for cell in cells if cell.state in ("begun", "new")]
-    watch.skipped(done)
-    failures, by_job = [], {}
-    for cell in cells:
-        if cell.reason is not None:
-            failures.append(f"{cell.name}: {cell.reason}")
-            watch.ended(cell.name, 0.0, cell.reason)
-    for cell in todo:
-        arguments = {"spec": cell.spec.model_dump(mode="json"), "out": str(store.root), "device": device}
-        job = Job(cell.name, arguments, store.root / ".logs" / f"{cell.key}.log")
-        by_job[job] = cell
-        executor.submit(job)
-    try:
-        for outcome in executor.as_completed():
-            watch.running({job.name: (age, last_line(job.log)) for job, age in executor.running().items()})
-            if outcome is None:
-                continue
-            cell, reason = by_job[outcome.job], outcome.reason
-            if reason is None and store.find(cell.stored_as, cell.kept_as, cell.key) is None:
-                reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
-            if reason is not None:
-                facts = {"seed": cell.seed, "reason": reason, "when": utc_now()}
-                if name := cell.spec.name:
-                    facts["model"] = name  # a failed cell is called what its rows would have been
-                store.record_failure(cell.stored_as, cell.kept_as, cell.key, facts)
-                failures.append(f"{cell.name}: {reason}")
-            watch.ended(cell.name, outcome.seconds, reason)
-    finally:
-        executor.cancel()
-    if failures:
-        raise CellFailed(f"{len(failures)} of {len(cells)} cells failed. " + "; ".join(failures))
 
 
 def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[Swept, Sequence[int]]]:

@@ -30,6 +30,15 @@ class Shelf:
             self._held = key, task.load(dataset, size, self.progress)
         return self._held[1]
 
+    @property
+    def held(self) -> TaskData | None:
+        """What is kept now."""
+        return None if self._held is None else self._held[1]
+
+    def drop(self) -> None:
+        """Keep it no longer."""
+        self._held = None
+
 
 def make_task(name: str, options: Mapping[str, Any]) -> Task:
     """The task of that name, asked with these options; `InputError` for one that it does not have or cannot have so."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from benchbench.core.device import describe_machine, resolve_device
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.folders import cache_folder
 from benchbench.core.registry import DATASETS, EXTRACTORS
 from benchbench.data.builtin.torchvision_sets import archive_folder, holds_jpeg, local_folder
-from benchbench.data.pipeline.cache import cache_folder
 from benchbench.metrics.pairs.lpips import ALEXNET
 from benchbench.results.provenance import collect_provenance
 

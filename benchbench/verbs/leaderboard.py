@@ -12,7 +12,7 @@ from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.files import atomic_path, atomic_write
 from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path
-from benchbench.results.load import records_below, results_of
+from benchbench.results.load import results_below
 from benchbench.results.select_records import everything_below, group
 from benchbench.results.summary import summarise
 from benchbench.verbs.outputs import checked_outputs
@@ -81,7 +81,7 @@ def rows_below(folder: Folders, where: str | None = None) -> pd.DataFrame:
     """The rows of all records below one folder or several, those of a group alone where `where` names one."""
     folders = folders_in(folder)
     if where is None:
-        return results_of(records_below(folders))
+        return results_below(folders)[0]
     if "=" not in where:
         raise InputError(f"{where!r} is no group of records; write model=vae, or model=vae,dataset=digits")
     return group(where, listed([str(own) for own in folders]), everything_below(folders))[0]

@@ -22,7 +22,7 @@ from benchbench.results.touched import damaged
 from benchbench.verbs.leaderboard import Folders, folders_in, rows_below
 from benchbench.verbs.outputs import checked_outputs
 from benchbench.views import paper_figures
-from benchbench.views.board import apart
+from benchbench.views.apart import apart
 from benchbench.views.choice import Choice, chosen, names_in
 from benchbench.views.figures import Line
 from benchbench.views.paper_figures import COLUMN, NARROWEST, WIDEST, PaperFigure, format_of, save_figure

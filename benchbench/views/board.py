@@ -9,25 +9,25 @@ below a rule, as landmarks, and win nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from benchbench.results.claims.conditions import (
     BUSY,
-    CONDITIONS,
     MEASURED,
-    WORDS,
-    Conditions,
-    conditions_of,
-    short,
+    Places,
+    distinct_lines,
     short_name,
 )
-from benchbench.results.claims.numbers import Asked, Number, numbers
+from benchbench.results.claims.numbers import Number, numbers
 from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
+from benchbench.views.apart import Making, parted
 from benchbench.views.choice import EVERYTHING, Choice, chosen, place_of
 from benchbench.views.text import (
     arrow,
@@ -128,128 +128,141 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
 
     Raises `InputError` where `choice` names what is not there.
     """
-    frame = chosen(frame, choice)
-    for which, asked in complete(frame).groupby(["dataset", "task", "direction"], sort=True):
-        dataset, task, direction = map(str, which)
-        title = f"{plain(dataset)}: {task_words(task, direction)}"
-        aspects: list[tuple[Any, pd.DataFrame]] = [((0, ""), asked)]
-        if not choice.columns:
-            aspects = list(asked.assign(place=by_aspect).groupby(["place", "aspect"], sort=True))
-        for (_, aspect), rows in aspects:
-            words = f": {plain(aspect).replace('_', ' ')}" if len(aspects) > 1 else ""
-            parts = apart(rows)
-            for told, part in parts:
-                differs = f" ({told})" if told else ""
-                front = _front(asked, part) if len(parts) == 1 else []
-                yield _board((f"{title}{words}{differs}", str(aspect)), part, front, choice)
+    frame = complete(chosen(frame, choice)).reset_index(drop=True)
+    table = _Table(frame)
+    parts = list(_parts(table, choice))
+    # All boards are summed up at once: one by one it takes many times as long.
+    board = np.full(len(frame), len(parts))
+    for n, part in enumerate(parts):
+        board[part.runs] = n
+    summary = summarise(frame.assign(board=board), by=["board"]).assign(standing=standing)
+    lines: list[list[_Line]] = [[] for _ in [*parts, None]]
+    for line in summary.to_dict("records"):
+        lines[line["board"]].append({**line, "name": model_name(line["model"], line["variant"])})
+    for part, own in zip(parts, lines, strict=False):
+        yield _board(table, part, own, choice)
 
 
-_Made = dict[Asked, Conditions]  # how each number was made; one without a metric is for all of its task
+class _Table:
+    """The table that boards are made of, and what is asked of many parts of it. Lines are called by their places."""
 
-
-def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Rows of one dataset in parts within which every metric has one set of conditions, each with the fields in
-    which it differs from the others, in words.
-
-    Cell by cell: one joins the first part that made all the metrics they share alike, on the same data.
-    """
-    good = rows[rows["status"] == "ok"]
-    made: dict[str, _Made] = {}
-    asked = zip(*(good[name] for name in ("cell", *Asked._fields)), conditions_of(good), strict=True)
-    for cell, task, direction, metric, conditions in asked:
-        own = made.setdefault(str(cell), {})
-        own[Asked(task, direction, metric)] = conditions
-        # Two cells that share no metric share their data all the same.
-        data = tuple((name, x if name in ("data", "size") else "none") for name, x in conditions)
-        own[Asked(task, direction, "")] = data
-    parts: list[_Made] = []
-    where: dict[str, int] = {}
-    # Cells with the most metrics first, so that a record of few meets the part that it belongs to.
-    for cell in sorted(made, key=lambda cell: (-len(made[cell]), cell)):
-        own = made[cell]
-        fitting = (i for i, part in enumerate(parts) if all(part.get(m, c) == c for m, c in own.items()))
-        place = next(fitting, len(parts))
-        if place == len(parts):
-            parts.append({})
-        parts[place].update(own)
-        where[cell] = place
-    if len(parts) < 2:
-        return [("", rows)]
-    differ = _fields(parts)
-    chosen = rows["cell"].map(lambda cell: where.get(str(cell), 0))
-    found = [(_told(part, differ), rows[chosen == i]) for i, part in enumerate(parts)]
-    return sorted(found, key=lambda named: named[0])
-
-
-def _fields(parts: Sequence[_Made]) -> dict[str, set[Asked]]:
-    """The conditions in which two parts made one metric differently, each with those metrics."""
-    found: dict[str, set[Asked]] = {}
-    for metric in {metric for part in parts for metric in part}:
-        same = [dict(part[metric]) for part in parts if metric in part]
-        for name in CONDITIONS:
-            if len({conditions[name] for conditions in same}) > 1:
-                found.setdefault(name, set()).add(metric)
-    if "n_images" in found:  # a balanced metric then saw other numbers of reference images too
-        found.pop("n_reference", None)
-    return {name: found[name] for name in CONDITIONS if name in found}
-
-
-def _told(part: _Made, fields: Mapping[str, set[Asked]]) -> str:
-    """ "the reference data 1a2b3c4d, n_images 500"."""
-    said = []
-    for name, metrics in fields.items():
-        made = [conditions for metric, conditions in part.items() if metric in metrics] or part.values()
-        values = sorted({dict(conditions)[name] for conditions in made} - {"none"})
-        said.append(
-            f"{WORDS.get(name, name)} {' and '.join(short(name, value) for value in values) or 'not stated'}"
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.making = Making(frame)
+        self.metric = frame["metric"].to_numpy(object)
+        self.headline = frame["headline"].fillna(False).to_numpy(bool)
+        self.timed = (frame["aspect"] == "throughput").to_numpy(bool, na_value=False)
+        self.busy = (frame["busy"].fillna(0) > BUSY).to_numpy(bool)
+        methods = {name: "rank-deficient" in name for name in frame["interval"].dropna().unique()}
+        self.deficient = (
+            frame["interval"].isin([name for name, lacks in methods.items() if lacks]).to_numpy(bool)
         )
-    return plain(", ".join(said))
+        self.copied = ~frame["canonical"].fillna(True).to_numpy(bool)
+        self.collapsed = frame["collapse"].notna().to_numpy(bool)
 
 
-def _board(called: tuple[str, str], runs: pd.DataFrame, front: Sequence[str], choice: Choice) -> Board:
-    asked = summarise(runs)
-    asked = asked.assign(name=[model_name(*who) for who in asked[MODEL].itertuples(index=False)])
-    good, failures = asked[asked["value"].notna()], asked[asked["value"].isna()]
-    # Failures make no column of their own where others have a number: they stand beside those.
-    lost = failures[~failures["metric"].isin(good["metric"])]
-    placed = pd.concat([good, lost]).assign(standing=standing)
-    placed["place"] = [place_of(row, choice.order) for _, row in placed.iterrows()] if choice.order else 0
-    columns = [column for _, column in placed.groupby(["place", "standing", "metric"], sort=True)]
-    firsts = [column.iloc[0] for column in columns]
+class _Part(NamedTuple):
+    """What stands on one board. runs: its lines of the table. front: the models that none beats, by name."""
+
+    title: str
+    aspect: str
+    runs: Places
+    front: list[str]
+
+
+def _parts(table: _Table, choice: Choice) -> Iterator[_Part]:
+    frame = table.frame
+    asked, questions = distinct_lines([frame[name] for name in ("dataset", "task", "direction")])
+    kind, aspects = distinct_lines([by_aspect(frame), frame["aspect"]])
+    order = [n for _, n in sorted((int(place), n) for n, (place, _) in enumerate(aspects))]
+    for which, (dataset, task, direction) in enumerate(questions):
+        title = f"{plain(dataset)}: {task_words(task, direction)}"
+        whole = np.flatnonzero(asked == which)
+        parts = [("", whole)]
+        if not choice.columns:
+            own = ((aspects[n][1], whole[kind[whole] == n]) for n in order)
+            parts = [(aspect, lines) for aspect, lines in own if len(lines)]
+        for aspect, lines in parts:
+            words = f": {plain(aspect).replace('_', ' ')}" if len(parts) > 1 else ""
+            alike = parted(table.making, lines)
+            for told, runs in alike:
+                differs = f" ({told})" if told else ""
+                front = _front(table, whole, runs) if len(alike) == 1 else []
+                yield _Part(f"{title}{words}{differs}", aspect, runs, front)
+
+
+_Line = dict[Hashable, Any]  # a model and a number, as `summarise` has them, with the name and the standing
+
+
+def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -> Board:
+    columns = _columns(lines, choice)
+    firsts = [column[0] for column in columns]
     protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
     numbered = {text: n if text else 0 for n, text in enumerate(protocols, start=1)}
-    controls = set(asked.loc[asked["control"].fillna(False).astype(bool), "name"])
+    controls = {line["name"] for line in lines if _is_true(line["control"])}
+    failures = [line for line in lines if pd.isna(line["value"])]
     entries = [_entries(column, failures) for column in columns]
-    names = sorted(set(asked["name"]), key=lambda name: (name in controls, _place(columns[0], name), name))
-    lead = next((column for column in columns if column.iloc[0]["headline"]), columns[0])
-    ranks = _ranks(lead, runs) if choice.ranked else {}
-    seeds = asked.groupby("name")[["n_seeds", "n_collapsed"]].max()
-    own = [Runs(name, *map(int, seeds.loc[name])) for name in names]
+    places = _places(columns[0])
+    names = sorted(
+        {line["name"] for line in lines},
+        key=lambda name: (name in controls, places.get(name, math.inf), name),
+    )
+    lead = next((column for column in columns if column[0]["headline"]), columns[0])
+    ranks = _ranks(lead[0], table, part.runs) if choice.ranked else {}
+    own = [_runs(name, [line for line in lines if line["name"] == name]) for name in names]
     marked = [f"[{number}] {text}" for text, number in numbered.items() if number]
     return Board(
-        *called,
-        bool(lead.iloc[0]["headline"]),
+        part.title,
+        part.aspect,
+        bool(lead[0]["headline"]),
         [measure_of(first, numbered[protocol(first)]) for first in firsts],
         [(_with_seeds(run), [column.get(run.name) for column in entries]) for run in own],
         own,
         len(controls),
         [str(ranks.get(name, "")) for name in names] if ranks else [],
         [text for text in protocols if text],
-        sorted(set(asked["interval"].dropna())),
-        marked + list(_notes(asked, runs, lead.iloc[0], ranks, controls, front)),
+        _methods(lines),
+        marked + list(_notes(lines, table, part, lead[0], ranks, controls)),
     )
 
 
+def _columns(lines: Sequence[_Line], choice: Choice) -> list[list[_Line]]:
+    """The lines of each metric, the headline first."""
+    good = [line for line in lines if not pd.isna(line["value"])]
+    known = {line["metric"] for line in good}
+    # Failures make no column of their own where others have a number: they stand beside those.
+    lost = [line for line in lines if pd.isna(line["value"]) and line["metric"] not in known]
+    columns: dict[tuple[int, int, str], list[_Line]] = {}
+    for line in [*good, *lost]:
+        place = place_of(line, choice.order) if choice.order else 0
+        columns.setdefault((place, line["standing"], line["metric"]), []).append(line)
+    return [columns[which] for which in sorted(columns)]
+
+
+def _runs(name: str, lines: Sequence[_Line]) -> Runs:
+    return Runs(name, *(max(int(line[count]) for line in lines) for count in ("n_seeds", "n_collapsed")))
+
+
+def _methods(lines: Sequence[_Line]) -> list[str]:
+    """Of the intervals."""
+    return sorted({line["interval"] for line in lines if not pd.isna(line["interval"])})
+
+
+def _is_true(said: Any) -> bool:
+    return not pd.isna(said) and bool(said)
+
+
 def _notes(
-    asked: pd.DataFrame,
-    runs: pd.DataFrame,
-    first: pd.Series,
+    lines: Sequence[_Line],
+    table: _Table,
+    part: _Part,
+    first: _Line,
     ranks: Mapping[str, Rank],
     controls: set[str],
-    front: Sequence[str],
 ) -> Iterator[str]:
     """What a reader of the board has to know."""
-    if methods := sorted(set(asked["interval"].dropna())):
+    runs = part.runs
+    if methods := _methods(lines):
         yield plain(f"{INTERVALS}{'; '.join(methods)}")
     if controls:
         yield plain(f"landmarks, not ranked: {', '.join(sorted(controls))}; intervals of a run")
@@ -258,39 +271,41 @@ def _notes(
             f"rank: by {_short(first)}, the ranks that are possible at 95% confidence, all of them taken together; "
             "the spread over seeds is pooled over the models where a model has fewer than five"
         )
-    elif bool(first["headline"]) and len(set(asked.loc[asked["value"].notna(), "name"]) - controls) > 1:
-        alone = asked["n_seeds"].max() == 1
+    elif (
+        bool(first["headline"])
+        and len({line["name"] for line in lines if not pd.isna(line["value"])} - controls) > 1
+    ):
+        alone = max(line["n_seeds"] for line in lines) == 1
         why = "one run a model does not tell what another seed would do" if alone else "no two are told apart"
         yield f"no ranks: {why}"
     if first["aspect"] not in MEASURED:
-        for name, said in _collapses(runs):
+        for name, said in _collapses(table.frame.iloc[runs[table.collapsed[runs]]]):
             yield plain(f"collapsed: {name}: {said}")
-    if (runs["aspect"] == "throughput").any() and (runs["busy"].fillna(0) > BUSY).any():
+    if table.timed[runs].any() and table.busy[runs].any():
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
-    if runs["interval"].fillna("").str.contains("rank-deficient").any():
+    if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
-    if (~runs["canonical"].fillna(True).astype(bool)).any():
+    if table.copied[runs].any():
         yield NOT_CANONICAL
-    if front:
-        yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(front)}")
+    if part.front:
+        yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(part.front)}")
 
 
-def _collapses(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def _collapses(fired: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Model and what happened, a line a model whose alarm fired."""
-    fired = runs[runs["collapse"].notna()].drop_duplicates("cell")
-    for who, own in fired.groupby(MODEL, sort=True):
+    for who, own in fired.drop_duplicates("cell").groupby(MODEL, sort=True):
         told = [
             f"seed {seed}: {words}" for seed, words in sorted(zip(own["seed"], own["collapse"], strict=True))
         ]
         yield model_name(*map(str, who)), "; ".join(told)
 
 
-def _ranks(column: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Rank]:
-    """The rank interval of each model that has a headline in this column; none where no two can be told apart."""
-    first = column.iloc[0]
+def _ranks(first: _Line, table: _Table, runs: Places) -> dict[str, Rank]:
+    """The rank interval of each model that has a headline in the column of this line; none where no two can be told
+    apart."""
     if pd.isna(first["higher_is_better"]) or not first["headline"]:
         return {}
-    found = numbers_by_name(runs[runs["metric"] == first["metric"]])
+    found = numbers_by_name(table.frame.iloc[runs[table.metric[runs] == first["metric"]]])
     ranks = rank_intervals(found, bool(first["higher_is_better"]))
     return ranks if len(set(ranks.values())) > 1 else {}
 
@@ -305,15 +320,14 @@ def numbers_by_name(rows: pd.DataFrame) -> dict[str, Number]:
     }
 
 
-def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:
+def _front(table: _Table, whole: Places, runs: Places) -> list[str]:
     """The models that none beats in both the headline and the rate of sampling, by name; none where either is missing,
-    or rates were taken on several machines or a busy one. Controls take no part."""
-    if not part["headline"].fillna(False).any():
+    or rates were taken on several machines or a busy one. Controls take no part. whole: the lines of the dataset."""
+    led = runs[table.headline[runs]]
+    rates = whole[(table.metric[whole] == RATE) & table.making.good[whole]]
+    if not (len(led) and len(rates)) or len(parted(table.making, rates)) > 1 or table.busy[rates].any():
         return []
-    rates = asked[(asked["metric"] == RATE) & (asked["status"] == "ok")]
-    if rates.empty or len(apart(rates)) > 1 or (rates["busy"].fillna(0) > BUSY).any():
-        return []
-    lines = summarise(pd.concat([part[part["headline"].fillna(False)], rates]))
+    lines = summarise(table.frame.iloc[np.concatenate([led, rates])])
     lines = lines[lines["value"].notna() & ~lines["control"].fillna(False)]
     lines = lines.assign(name=[model_name(*who) for who in lines[MODEL].itertuples(index=False)])
     lead, speed = (
@@ -327,12 +341,12 @@ def _front(asked: pd.DataFrame, part: pd.DataFrame) -> list[str]:
     return sorted(both["name"][front])
 
 
-def _short(row: pd.Series) -> str:
+def _short(row: _Line) -> str:
     """The heading of a column; the extractor, which the numbered note names, is left out."""
     return heading({**row, "metric": short_name(row["metric"], row["extractor"])})
 
 
-def measure_of(row: pd.Series, protocol: int = 0) -> Measure:
+def measure_of(row: Mapping[Any, Any] | pd.Series, protocol: int = 0) -> Measure:
     """The column that a line of a summary stands in. protocol: its place among those of the board."""
     extractor = "" if pd.isna(row["extractor"]) else str(row["extractor"])
     return Measure(str(row["metric"]), extractor, str(row["unit"]), arrow(row["higher_is_better"]), protocol)
@@ -345,29 +359,37 @@ def _with_seeds(run: Runs) -> str:
     return f"{name} ({', '.join(said)})" if said else name
 
 
-def _place(column: pd.DataFrame, name: str) -> float:
-    """Where a model stands in a column, smaller is better; last without a number."""
-    found = column.loc[column["name"] == name, "value"].dropna()
-    sign = -1 if arrow(column.iloc[0]["higher_is_better"]) == "↑" else 1
-    return math.inf if found.empty else sign * float(found.iloc[0])
+def _places(column: Sequence[_Line]) -> dict[str, float]:
+    """Where models stand in a column, smaller is better; one without a number nowhere."""
+    sign = -1 if arrow(column[0]["higher_is_better"]) == "↑" else 1
+    found: dict[str, float] = {}
+    for line in column:
+        if not pd.isna(line["value"]):
+            found.setdefault(line["name"], sign * float(line["value"]))
+    return found
 
 
-def _entries(column: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Entry]:
+def _entries(column: Sequence[_Line], failures: Sequence[_Line]) -> dict[str, Entry]:
     """Model name -> what stands in this column. First and second share their rank with equal values."""
-    first = column.iloc[0]
-    entries = {name: Entry("failed") for name in failures.loc[failures["metric"] == first["metric"], "name"]}
-    good = column[column["value"].notna()]
-    lines = good.to_dict("records")
-    busy = [is_busy(row) for row in lines]
-    marks = _marks(good[~good["control"].fillna(False) & ~pd.Series(busy, good.index, dtype=bool)])
-    for row, doubtful in zip(lines, busy, strict=True):
-        rank = 0 if doubtful or row["control"] else marks.get(float(row["value"]), 0)
-        median = f" (median {median})" if (median := dead_median(row)) else ""
-        failed = f" ({row['n_failed']} failed)" if row["n_failed"] else ""
-        text = number(row["value"]) + (DAGGER if doubtful else "") + median + failed
-        low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-        bounds = (float(row["value"]), low, high)
-        entries[row["name"]] = Entry(text, interval(row), rank, bounds, doubtful)
+    metric = column[0]["metric"]
+    entries = {line["name"]: Entry("failed") for line in failures if line["metric"] == metric}
+    good = [line for line in column if not pd.isna(line["value"])]
+    busy = [is_busy(line) for line in good]
+    marks = _marks(
+        [
+            line
+            for line, doubtful in zip(good, busy, strict=True)
+            if not (doubtful or _is_true(line["control"]))
+        ]
+    )
+    for line, doubtful in zip(good, busy, strict=True):
+        rank = 0 if doubtful or _is_true(line["control"]) else marks.get(float(line["value"]), 0)
+        median = f" (median {median})" if (median := dead_median(line)) else ""
+        failed = f" ({line['n_failed']} failed)" if line["n_failed"] else ""
+        text = number(line["value"]) + (DAGGER if doubtful else "") + median + failed
+        ends = [None if pd.isna(line[end]) else float(line[end]) for end in ("low", "high")]
+        bounds = (float(line["value"]), ends[0], ends[1])
+        entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful)
     return entries
 
 
@@ -385,13 +407,12 @@ def is_busy(row: Mapping[Any, Any]) -> bool:
     return bool(row["aspect"] == "throughput" and not pd.isna(row["busy"]) and row["busy"] > BUSY)
 
 
-def _marks(contest: pd.DataFrame) -> dict[float, int]:
+def _marks(contest: Sequence[_Line]) -> dict[float, int]:
     """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie."""
-    first = None if contest.empty else contest.iloc[0]
-    if first is None or pd.isna(first["higher_is_better"]):
+    if not contest or pd.isna(contest[0]["higher_is_better"]):
         return {}
-    often = contest["value"].astype(float).value_counts()
-    if 2 * often.max() > len(contest):
+    often = Counter(float(line["value"]) for line in contest)
+    if 2 * max(often.values()) > len(contest):
         return {}
-    values = sorted(often.index, reverse=bool(first["higher_is_better"]))
+    values = sorted(often, reverse=bool(contest[0]["higher_is_better"]))
     return {value: rank for rank, value in enumerate(values[:2], start=1)}

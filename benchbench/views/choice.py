@@ -6,9 +6,10 @@ A name is taken as tables show it (`fd`, `vae lr=0.0005`), as records have it (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pandas as pd
 
@@ -76,18 +77,20 @@ def chosen(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     """The rows of `frame` that `choice` is about; `InputError` for a name that nothing has."""
     if frame.empty:
         return frame
-    models = zip(frame["model"], frame["variant"], strict=True)
-    called = [(str(model), model_name(str(model), str(variant))) for model, variant in models]
-    kept = _named("model", choice.models, called)
-    shown = frame[kept]
+    shown = frame
+    if choice.models:
+        models = zip(frame["model"], frame["variant"], strict=True)
+        called = [(str(model), model_name(str(model), str(variant))) for model, variant in models]
+        shown = shown[_named("model", choice.models, called)]
     for names in (choice.metrics, choice.order):
-        shown = shown[_named("metric", names, _called(shown))]
+        if names:
+            shown = shown[_named("metric", names, _called(shown))]
     if choice.columns and not choice.order:
         raise InputError("columns need a metric beside the rank, as in rank,fd")
     return shown
 
 
-def place_of(row: pd.Series, order: Sequence[str]) -> int:
+def place_of(row: Mapping[Any, Any], order: Sequence[str]) -> int:
     """Of a row the number of the first of `order` that names its metric, and as many as there are where none does."""
     called = (str(row["metric"]), short_name(row["metric"], row["extractor"]))
     return next((place for place, name in enumerate(order) if any(map(_fits(name), called))), len(order))
@@ -111,9 +114,7 @@ def _called(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _named(kind: str, names: Sequence[str], called: Sequence[tuple[str, str]]) -> list[bool]:
-    """Which of what is `called` so or so one of `names` means; all where there are none."""
-    if not names:
-        return [True] * len(called)
+    """Which of what is `called` so or so one of `names` means."""
     distinct = set(called)
     meant: set[tuple[str, str]] = set()
     for name in names:

@@ -24,7 +24,8 @@ from benchbench.results.claims.numbers import Asked
 from benchbench.results.claims.ranks import told_apart
 from benchbench.results.load import load_failures, records, results_of, which_seed
 from benchbench.results.summary import MODEL, summarise
-from benchbench.views.board import DAGGER, RATE, apart, dead_median, is_busy, numbers_by_name
+from benchbench.views.apart import apart
+from benchbench.views.board import DAGGER, RATE, dead_median, is_busy, numbers_by_name
 from benchbench.views.planes import higher_is_better, leading, planes
 from benchbench.views.report_boards import PageBoard, page_boards
 from benchbench.views.report_model import PageRecord, ReportFigure, ReportModel, page_of, report_model

@@ -100,7 +100,8 @@ def direction_words(direction: str) -> str:
 def by_aspect(frame: pd.DataFrame) -> pd.Series:
     """Sort key: the place of each row's aspect in `ASPECTS`, unknown ones last."""
     places = {aspect: place for place, aspect in enumerate(ASPECTS)}
-    return frame["aspect"].map(lambda aspect: places.get(aspect, len(places)))
+    distinct = {aspect: places.get(aspect, len(places)) for aspect in frame["aspect"].unique()}
+    return frame["aspect"].map(distinct).astype(int)
 
 
 def standing(frame: pd.DataFrame) -> pd.Series:

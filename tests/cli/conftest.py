@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,6 +95,11 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(root / "images" / f"{i}.png")
     (root / "gate.toml").write_text('[metric."*"]\nrelative = 0.5\n')
     (root / "suite.toml").write_text(SUITE)
+    [noise] = (root / "runs" / "digits" / "noise").iterdir()
+    spec = {"model": "noise", "dataset": "digits", "samples": 16, "metrics": ["swd"]}
+    place = {"dataset": "digits", "model": "noise", "key": noise.name}
+    asked = {"spec": spec, "out": "runs", "device": "cpu", "folder": ".", "environment": {}, **place}
+    (root / "job.json").write_text(json.dumps(asked))
     return root
 
 

@@ -47,25 +47,23 @@ def test_python_m_reads_nothing_from_the_working_directory(tmp_path: Path) -> No
 
 @pytest.mark.costly
 def test_a_cell_of_a_suite_is_carried_out_there(poisoned: Path) -> None:
-    """The job of a suite, as it is started, with an encoding that lacks most characters: a record is written."""
-    spec = {"model": "noise", "dataset": "digits", "samples": 16, "metrics": ["swd"]}
-    job = json.dumps({"spec": spec, "out": str(poisoned / "out"), "device": "cpu"}) + "\n"
-    done = subprocess.Popen(
-        python_command("benchbench.runner.executors.job"),
-        cwd=poisoned,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=python_environment(),
+    """The cell of a suite, as it is started, with an encoding that lacks most characters: a record is written, by
+    a child of a fork server and by an interpreter of its own."""
+    (poisoned / "suite.toml").write_text(
+        'models = ["noise"]\ndatasets = ["digits"]\n[settings]\nsamples = 16\nmetrics = ["swd"]\n'
     )
-    assert done.stdin is not None
-    assert done.stdout is not None
-    done.stdin.write(job)
-    done.stdin.flush()  # open until it ends: a child whose parent is gone ends itself
-    said = done.stdout.read()
-    assert done.wait(60) == 0, said
+    suite = [*python_command("benchbench.cli"), "suite", "suite.toml", "--device", "cpu", "--out"]
+    done = subprocess.run(
+        [*suite, "out"], cwd=poisoned, capture_output=True, text=True, env=python_environment()
+    )
+    assert done.returncode == 0, done.stderr
     assert list((poisoned / "out").glob("digits/noise/*/run.json"))
+    [file] = (poisoned / "out" / ".logs").glob("*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "out": str(poisoned / "again")}))
+    job = [*python_command("benchbench.cli"), "job", str(file)]
+    done = subprocess.run(job, cwd=poisoned, capture_output=True, text=True, env=python_environment())
+    assert done.returncode == 0, done.stdout
+    assert list((poisoned / "again").glob("digits/noise/*/run.json"))
 
 
 def test_what_is_put_on_the_path_on_purpose_counts(tmp_path: Path) -> None:

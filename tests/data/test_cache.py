@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from benchbench.core.errors import InputError
+from benchbench.core.folders import cache_folder
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.pipeline import assemble, cache, decode
-from benchbench.data.pipeline.cache import cache_folder
 from benchbench.data.pipeline.streams import open_images
 
 

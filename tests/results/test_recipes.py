@@ -11,7 +11,7 @@ import pytest
 
 from benchbench.results.load import load_results
 from benchbench.results.manifest import RunFacts, RunManifest
-from benchbench.results.recipes import settings_of, told_apart
+from benchbench.results.recipes import recipe_of, settings_of, told_apart
 from benchbench.results.record import Row
 from benchbench.results.summary import summarise
 from benchbench.results.tables import to_frame
@@ -155,11 +155,11 @@ def test_nothing_else_in_the_table_changes(make_row: MakeRow) -> None:
     seal: dict[str, Any] = {"dataset": "digits", "model": "vae", "files": {}}
     runs = [RunManifest.seal(RunFacts(settings={"lr": s}), cell=cell, **seal) for cell, s in cells.items()]
     alike = [RunManifest.seal(RunFacts(settings={}), cell=cell, **seal) for cell in cells]
-    found = told_apart(rows, runs)
+    found = told_apart(rows, {run.cell: recipe_of(run) for run in runs})
     assert found["variant"].tolist() == [f"lr={s}" for s in rows["seed"]]
     pd.testing.assert_frame_equal(found.drop(columns="variant"), rows.drop(columns="variant"))
     assert found["variant"].dtype == rows["variant"].dtype
-    pd.testing.assert_frame_equal(told_apart(rows, alike), rows)
+    pd.testing.assert_frame_equal(told_apart(rows, {run.cell: recipe_of(run) for run in alike}), rows)
 
 
 def test_a_sweep_keeps_no_other_model_from_its_board(tmp_path: Path, make_row: MakeRow, land: Land) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -19,10 +19,13 @@ from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_failures, load_results
 from benchbench.results.store import Store
-from benchbench.runner.executors.local import Job, LocalProcesses, Outcome
+from benchbench.runner.executors.executor import Job, Outcome, Queue
+from benchbench.runner.executors.job import JobSpec, environment_of_jobs, read_job
+from benchbench.runner.executors.local import Interpreters, Local, local
 from benchbench.runner.run import carry_out, run_cells
 from benchbench.runner.spec import CellSpec
-from benchbench.runner.suite import Suite, load_suite, plan_suite, run_suite
+from benchbench.runner.suite import Suite, load_suite, plan_suite
+from benchbench.runner.suite_run import AtWork, run_suite
 from benchbench.runner.sweep import Swept
 
 CPU = torch.device("cpu")
@@ -67,12 +70,10 @@ class Inline:
         for job in self.jobs:
             reason = self.fails.get(job.name)
             if reason is None:
-                asked = json.loads(json.dumps(job.arguments))
-                spec = CellSpec.model_validate(asked["spec"])
-                carry_out(
-                    [Swept(spec)], [spec.seed], Path(asked["out"]), Runtime(torch.device(asked["device"]))
-                )
-            yield Outcome(job, "failed" if reason else "done", reason, 1.0)
+                asked = read_job(job.spec)
+                runtime = Runtime(torch.device(asked.device))
+                carry_out([Swept(asked.spec)], [asked.spec.seed], asked.out, runtime)
+            yield Outcome(job, "failed" if reason else "done", reason, said=False, seconds=1.0)
 
     def running(self) -> dict[Job, float]:
         return {}
@@ -85,7 +86,7 @@ class Nothing(Inline):
     """Its jobs end well and do nothing."""
 
     def as_completed(self) -> Iterator[Outcome | None]:
-        yield from (Outcome(job, "done", None, 1.0) for job in self.jobs)
+        yield from (Outcome(job, "done", None, said=False, seconds=1.0) for job in self.jobs)
 
 
 class Watch:
@@ -101,7 +102,7 @@ class Watch:
     def ended(self, name: str, seconds: float, reason: str | None) -> None:
         self.names[name] = reason
 
-    def running(self, jobs: Mapping[str, tuple[float, str]]) -> None:
+    def at_work(self, cells: Sequence[AtWork]) -> None:
         pass
 
 
@@ -239,23 +240,39 @@ def test_settings_reach_the_run_as_toml() -> None:
 
 
 @pytest.mark.slow
-def test_local_processes_report_a_failing_and_a_working_job(tmp_path: Path) -> None:
-    """Two real children: bad input ends with its own sentence, a good job leaves its record."""
+@pytest.mark.parametrize("forking", [True, False])
+def test_local_processes_report_a_failing_and_a_working_job(tmp_path: Path, forking: bool) -> None:
+    """Two real children: bad input ends with its own sentence and leaves it in its folder, a good job leaves its
+    record. Children of a fork server and fresh interpreters do the same."""
 
     def job(name: str, model: str) -> Job:
-        spec = CellSpec(model=model, dataset="digits", samples=8, metrics=["fd"]).model_dump(mode="json")
-        arguments = {"spec": spec, "out": str(tmp_path / "out"), "device": "cpu"}
-        return Job(name, arguments, tmp_path / f"{name}.log")
+        spec = CellSpec(model=model, dataset="digits", samples=8, metrics=["fd"])
+        [cell] = plan_suite(
+            Suite.model_validate(
+                {"models": ["noise"], "datasets": ["digits"], "settings": {"samples": 8, "metrics": ["fd"]}}
+            ),
+            Store(tmp_path),
+            device=CPU,
+        )
+        asked = JobSpec(
+            spec=spec, out=tmp_path / "out", device="cpu", folder=tmp_path, dataset="digits", model=model,
+            key=cell.key if model == "noise" else "f" * 16, environment=environment_of_jobs(),
+        )  # fmt: skip
+        file = tmp_path / f"{name}.json"
+        file.write_text(asked.model_dump_json())
+        return Job(name, file, tmp_path / f"{name}.log")
 
-    executor = LocalProcesses(2)
+    executor = local(2, "cpu") if forking else Queue(Local(Interpreters({})), 2)
     executor.submit(job("good", "noise"))
     executor.submit(job("bad", "nosie"))
     outcomes = {o.job.name: o for o in executor.as_completed() if o is not None}
     assert outcomes["good"].status == "done"
     assert outcomes["bad"].status == "failed"
     assert "did you mean 'noise'" in (outcomes["bad"].reason or "")
+    assert load_failures(tmp_path / "out")["reason"].str.contains("did you mean 'noise'").tolist() == [True]
     assert len(load_results(tmp_path / "out")) > 0
     assert executor.running() == {}
+    executor.cancel()
 
 
 @pytest.mark.slow

@@ -24,7 +24,8 @@ from benchbench.results.manifest import RunFacts
 from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import to_frame, write_rows
-from benchbench.views.board import Board, Entry, apart, boards
+from benchbench.views.apart import apart
+from benchbench.views.board import Board, Entry, boards
 from benchbench.views.choice import Choice
 from benchbench.views.leaderboard import leaderboard
 from benchbench.views.table import frame_table

@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
+from benchbench.core.folders import cache_folder
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.reading import open_regular
 from benchbench.data.builtin.local import data_folder
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.assemble import FilePart, assemble, resolve_labels, tidy
-from benchbench.data.pipeline.cache import Decoded, cache_folder, cached
+from benchbench.data.pipeline.cache import Decoded, cached
 from benchbench.data.pipeline.decode import resize_images
 from benchbench.data.pipeline.fingerprint import combine, is_canonical, pixel_digests
 from benchbench.data.sources import folder, parquet

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_folder
+from benchbench.core.folders import cache_folder
 from benchbench.core.hashing import canonical_json, digest
 from benchbench.core.numpy_files import DAMAGE, map_content, read_header
 from benchbench.core.progress import SILENT, Progress
@@ -62,13 +63,6 @@ class Decoded:
     images: NDArray[np.uint8]
     digests: list[bytes]
     conversions: dict[str, int]
-
-
-def cache_folder() -> Path:
-    """$BENCHBENCH_CACHE, or benchbench/ in the user's cache folder ($XDG_CACHE_HOME, ~/.cache)."""
-    if chosen := os.environ.get("BENCHBENCH_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "benchbench"
 
 
 def cached(

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchbench.core.folders import cache_folder
 from benchbench.core.hashing import digest
 from benchbench.core.progress import SILENT, Progress
-from benchbench.data.pipeline.cache import cache_folder, kept, map_array
+from benchbench.data.pipeline.cache import kept, map_array
 from benchbench.features.text.minilm import DIM, NAME, SHA256, MiniLM
 
 VERSION = 1  # raised whenever the same captions would become other numbers

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from benchbench.core.errors import InputError, NothingComparable, listed
@@ -54,6 +56,7 @@ BUSY = 0.2  # above this share a rate says little: it is shown with a dagger, an
 SAME = 1e-6  # relative: two runs of the same thing differ by rounding alone
 _MACHINE = ("device", "device_name", "processor", "cores", "threads", "memory_gib")
 
+Places = npt.NDArray[np.int64]
 Question = tuple[str, str, str, str]  # dataset, task, direction, metric
 Conditions = tuple[tuple[str, str], ...]  # (field, value), in the order of `CONDITIONS`; a null is "none"
 
@@ -119,9 +122,37 @@ def condition_columns(rows: pd.DataFrame) -> pd.DataFrame:
 
 def conditions_of(rows: pd.DataFrame) -> list[Conditions]:
     """The conditions of each row, in its order."""
-    texts = condition_columns(rows)
-    columns = [[(name, text) for text in texts[name].to_numpy(object)] for name in CONDITIONS]
-    return list(zip(*columns, strict=True))
+    places, made = distinct_conditions(rows)
+    return [made[place] for place in places.tolist()]
+
+
+def distinct_conditions(rows: pd.DataFrame) -> tuple[Places, list[Conditions]]:
+    """All conditions that a table has, sorted, and of each row the place of its own among them."""
+    whole = rows.reindex(columns=CONDITIONS)
+    places, lines = distinct_lines([whole[name] for name in CONDITIONS])
+    return places, [tuple(zip(CONDITIONS, line, strict=True)) for line in lines]
+
+
+def distinct_lines(columns: Iterable[pd.Series]) -> tuple[Places, list[tuple[str, ...]]]:
+    """The lines that some columns make, as texts, a null as "none".
+
+    columns: one at least, all of one length. Returns the place of each line among the distinct ones, and these, sorted.
+    """
+    places: Places = np.zeros(0, np.int64)
+    lines: list[tuple[str, ...]] = [()]
+    for column in columns:
+        own, levels = pd.factorize(column)
+        # A null has the place −1, that of the last.
+        texts = [*pd.Series(levels).astype("string").fillna("none"), "none"]
+        names = sorted(set(texts))
+        rank = {name: n for n, name in enumerate(names)}
+        both = np.array([rank[text] for text in texts])[own]
+        both += len(names) * (places if len(lines) > 1 else 0)
+        found, distinct = pd.factorize(both)  # which does not sort all of them, as np.unique does
+        order = np.argsort(distinct)
+        places = np.argsort(order).astype(np.int64)[found]
+        lines = [(*lines[n // len(names)], names[n % len(names)]) for n in distinct[order].tolist()]
+    return places, lines
 
 
 def differences(a: Sequence[Conditions], b: Sequence[Conditions]) -> str:

@@ -7,11 +7,12 @@ ranks and the boards read numbers from here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from benchbench.core.scales import Range, Scale
@@ -21,9 +22,11 @@ from benchbench.results.claims.conditions import (
     PROTOCOL,
     SAME,
     Conditions,
-    conditions_of,
+    Places,
     contradiction,
     differences,
+    distinct_conditions,
+    distinct_lines,
 )
 from benchbench.results.older import directed
 
@@ -113,26 +116,24 @@ def numbers(rows: pd.DataFrame) -> Numbers:
     A question that no run could answer has an empty list, whose reasons are in `failures`. Raises `InputError` for one
     seed with two values under equal conditions.
     """
-    found: Numbers = {}
-    for unit, asked, same in _grouped(rows):
-        of_unit = found.setdefault(unit, {})
-        held = of_unit.setdefault(asked, [])
-        by_conditions: dict[Conditions, list[dict[str, Any]]] = {}
-        for row in same:
-            if row["status"] == "ok":
-                by_conditions.setdefault(row["conditions"], []).append(row)
-        failed = {int(row["seed"]): str(row["reason"]) for row in same if row["status"] != "ok"}
-        held += [_number(unit, asked, made, failed) for _, made in sorted(by_conditions.items())]
+    lines, found = _Lines(rows), Numbers()
+    for unit, asked, good, bad in lines.questions():
+        held = found.setdefault(unit, {}).setdefault(asked, [])
+        failed = lines.reasons(bad)
+        held += [lines.number(unit, asked, some, failed) for some in lines.by_conditions(good)]
     return found
 
 
 def failures(rows: pd.DataFrame) -> dict[Unit, dict[Asked, Number]]:
     """The runs without a number, by unit and question, as a `Number` that has no value."""
+    lines = _Lines(rows[rows["status"] != "ok"])
     found: dict[Unit, dict[Asked, Number]] = {}
-    for unit, asked, same in _grouped(rows[rows["status"] != "ok"]):
-        reasons = {int(row["seed"]): str(row["reason"]) for row in same}
-        lacking = frozenset(int(row["seed"]) for row in same if row["status"] == "unavailable")
-        found.setdefault(unit, {})[asked] = _labelled({}, same[0], failed=reasons, unavailable=lacking)
+    for unit, asked, _, bad in lines.questions():
+        lost = [i for i in bad.tolist() if lines.status[i] == "unavailable"]
+        lacking = frozenset(int(lines.seed[i]) for i in lost)
+        found.setdefault(unit, {})[asked] = lines.labelled(
+            bad[0], {}, failed=lines.reasons(bad), unavailable=lacking
+        )
     return found
 
 
@@ -179,76 +180,117 @@ def family(asked: Asked, number: Number) -> str | None:
     return "cost" if number.aspect in MEASURED else "quality"
 
 
-_KEPT = [
-    "cell", "seed", "aspect", "unit", "higher_is_better", "value", "low", "high", "interval", "status", "reason",
-    "scale", "minimum", "maximum", "headline", "gated", "control", "collapse", "busy",
-]  # fmt: skip
+class _Lines:
+    """The lines of a table as columns, in groups: by unit and question, then by conditions.
 
+    There may be hundreds of thousands of lines and thousands of groups, so nothing is done line by line.
+    """
 
-def _grouped(rows: pd.DataFrame) -> Iterable[tuple[Unit, Asked, list[dict[str, Any]]]]:
-    rows = directed(rows)
-    whole = rows.reindex(columns=_KEPT)
-    columns: dict[str, Iterable[Any]] = {
-        name: whole[name].astype(object).where(whole[name].notna(), None).to_numpy(object) for name in _KEPT
-    }
-    columns["conditions"] = conditions_of(rows)
-    who = zip(*(rows[name].to_numpy(object) for name in [*Unit._fields, *Asked._fields]), strict=True)
-    groups: dict[tuple[Unit, Asked], list[dict[str, Any]]] = {}
-    for which, values in zip(who, zip(*columns.values(), strict=True), strict=True):
-        texts = [str(text) for text in which]
-        groups.setdefault((Unit(*texts[:3]), Asked(*texts[3:])), []).append(
-            dict(zip(columns, values, strict=True))
+    def __init__(self, rows: pd.DataFrame) -> None:
+        rows = directed(rows).reset_index(drop=True)
+        whole = rows.reindex(columns=[*_LABELS, *_NUMBERS, "cell", "reason", "interval", "collapse"])
+        self.labels = {name: whole[name].array for name in _LABELS}
+        self.cell, self.reason = whole["cell"].array, whole["reason"].array
+        self.who, self.names = distinct_lines([rows[name] for name in [*Unit._fields, *Asked._fields]])
+        self.made, self.conditions = distinct_conditions(rows)
+        self.value, self.low, self.high, self.busy = (
+            whole[name].astype("Float64").to_numpy(float, na_value=np.nan) for name in _NUMBERS
         )
-    for (unit, asked), same in sorted(groups.items(), key=lambda group: group[0]):
-        yield unit, asked, same
+        self.seed = rows["seed"].to_numpy(np.int64)
+        self.status = rows["status"].to_numpy(object)
+        self.collapsed = whole["collapse"].notna().to_numpy(bool)
+        stated = whole["interval"].astype("string").str.startswith("95%").fillna(False).to_numpy(bool)
+        self.bounded = stated & (self.low <= self.value) & (self.value <= self.high)
 
+    def questions(self) -> Iterator[tuple[Unit, Asked, Places, Places]]:
+        """Of each unit and question, sorted, the lines with a number, by conditions, seed and cell, and those without
+        one, in their order."""
+        good = self.status == "ok"
+        cell, _ = distinct_lines([pd.Series(self.cell)])
+        first = [good.nonzero()[0], (~good).nonzero()[0]]
+        first[0] = first[0][np.lexsort([own[good] for own in (cell, self.seed, self.made, self.who)])]
+        first[1] = first[1][np.argsort(self.who[~good], kind="stable")]
+        ends = [np.searchsorted(self.who[some], range(len(self.names) + 1)).tolist() for some in first]
+        for n, name in enumerate(self.names):
+            own = (some[places[n] : places[n + 1]] for some, places in zip(first, ends, strict=True))
+            yield Unit(*name[:3]), Asked(*name[3:]), *own
 
-def _number(unit: Unit, asked: Asked, rows: Sequence[dict[str, Any]], failed: Mapping[int, str]) -> Number:
-    values: dict[int, list[float]] = {}
-    intervals: dict[int, tuple[float, float]] = {}
-    for row in sorted(rows, key=lambda row: (row["seed"], row["cell"])):
-        seed, value = int(row["seed"]), float(row["value"])
-        values.setdefault(seed, []).append(value)
-        low, high = row["low"], row["high"]
-        if (
-            str(row["interval"] or "").startswith("95%")
-            and low is not None
-            and high is not None
-            and low <= value <= high
-        ):
-            intervals.setdefault(seed, (float(low), float(high)))
-    if rows[0]["aspect"] not in MEASURED:
+    def by_conditions(self, good: Places) -> Iterator[Places]:
+        """Lines of one question, those of each set of conditions."""
+        return iter(np.split(good, np.flatnonzero(np.diff(self.made[good])) + 1)) if len(good) else iter(())
+
+    def reasons(self, bad: Places) -> dict[int, str]:
+        """Why runs have no number, by seed."""
+        told = (
+            (seed, self.reason[line])
+            for seed, line in zip(self.seed[bad].tolist(), bad.tolist(), strict=True)
+        )
+        return {seed: str(None if pd.isna(why) else why) for seed, why in told}
+
+    def number(self, unit: Unit, asked: Asked, some: Places, failed: Mapping[int, str]) -> Number:
+        """That of lines which were made alike."""
+        seeds, values = self.seed[some].tolist(), self.value[some].tolist()
+        by_seed = dict(zip(seeds, values, strict=True))
+        first = int(some.min())
+        if len(by_seed) < len(seeds):
+            by_seed = self._means(unit, asked, some, str(self.labels["aspect"][first]))
+        bounded = some[self.bounded[some]][::-1]  # of one seed's the first one counts
+        ends = zip(self.low[bounded].tolist(), self.high[bounded].tolist(), strict=True)
+        intervals = dict(zip(self.seed[bounded].tolist(), ends, strict=True))
+        shares = self.busy[some][~np.isnan(self.busy[some])]
+        return self.labelled(
+            first,
+            by_seed,
+            intervals={seed: intervals[seed] for seed in by_seed if seed in intervals},
+            failed={seed: reason for seed, reason in failed.items() if seed not in by_seed},
+            collapsed=tuple(sorted(set(self.seed[some[self.collapsed[some]]].tolist()))),
+            busy=float(shares.max()) if len(shares) else None,
+        )
+
+    def _means(self, unit: Unit, asked: Asked, some: Places, aspect: str) -> dict[int, float]:
+        """Of runs that share a seed."""
+        values: dict[int, list[float]] = {}
+        for seed, value in zip(self.seed[some].tolist(), self.value[some].tolist(), strict=True):
+            values.setdefault(seed, []).append(value)
         for seed, same in values.items():
-            if max(same) - min(same) > SAME * max(map(abs, same)):
-                cells = [str(row["cell"]) for row in rows if row["seed"] == seed]
+            if aspect not in MEASURED and max(same) - min(same) > SAME * max(map(abs, same)):
+                cells = [str(self.cell[line]) for line in some[self.seed[some] == seed].tolist()]
                 raise contradiction(str(unit), asked.metric, f"seed {seed}", cells)
-    shares = [float(row["busy"]) for row in rows if row["busy"] is not None]
-    return _labelled(
-        {seed: fmean(same) for seed, same in values.items()},
-        rows[0],
-        intervals=intervals,
-        failed={seed: reason for seed, reason in failed.items() if seed not in values},
-        collapsed=tuple(sorted({int(row["seed"]) for row in rows if row["collapse"] is not None})),
-        busy=max(shares, default=None),
-    )
+        return {seed: fmean(same) for seed, same in values.items()}
+
+    def labelled(self, line: int, by_seed: dict[int, float], **facts: Any) -> Number:
+        """A number with what one of its lines says of all."""
+        said = {name: labels[line] for name, labels in self.labels.items()}
+        row: dict[str, Any] = {name: None if pd.isna(label) else label for name, label in said.items()}
+        ends = tuple(None if row[name] is None else float(row[name]) for name in ("minimum", "maximum"))
+        direction = row["higher_is_better"]
+        return Number(
+            by_seed,
+            aspect=str(row["aspect"]),
+            unit=str(row["unit"]),
+            higher_is_better=None if direction is None else bool(direction),
+            scale=row["scale"] or "linear",
+            ends=(ends[0], ends[1]),
+            conditions=self.conditions[self.made[line]],
+            headline=bool(row["headline"]),
+            gated=row["gated"] is None or bool(row["gated"]),
+            control=bool(row["control"]),
+            **facts,
+        )
 
 
-def _labelled(by_seed: dict[int, float], row: Mapping[str, Any], **facts: Any) -> Number:
-    ends = tuple(None if row[name] is None else float(row[name]) for name in ("minimum", "maximum"))
-    direction = row["higher_is_better"]
-    return Number(
-        by_seed,
-        aspect=str(row["aspect"]),
-        unit=str(row["unit"]),
-        higher_is_better=None if direction is None else bool(direction),
-        scale=row["scale"] or "linear",
-        ends=(ends[0], ends[1]),
-        conditions=row["conditions"],
-        headline=bool(row["headline"]),
-        gated=row["gated"] is None or bool(row["gated"]),
-        control=bool(row["control"]),
-        **facts,
-    )
+_LABELS = [
+    "aspect",
+    "unit",
+    "higher_is_better",
+    "scale",
+    "minimum",
+    "maximum",
+    "headline",
+    "gated",
+    "control",
+]
+_NUMBERS = ["value", "low", "high", "busy"]
 
 
 def _typed(name: str, text: str) -> Any:

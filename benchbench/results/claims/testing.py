@@ -227,16 +227,14 @@ def _scale_of(a: Number, b: Number) -> Scale:
 def _side(number: Number, scale: Scale) -> _Side:
     moved = to_scale(number.values, scale, number.ends)
     own = float(moved.var(ddof=1)) if len(moved) > 1 else None
-    widths = [
-        _half_width(number.by_seed[s], *ends, scale, number.ends) for s, ends in number.intervals.items()
-    ]
-    within = sum((width / Z) ** 2 for width in widths) / len(widths) if widths else 0.0
-    return _Side(number, tuple(map(float, moved)), own, within)
-
-
-def _half_width(value: float, low: float, high: float, scale: Scale, ends: Range) -> float:
-    below, here, above = (float(x) for x in to_scale([low, value, high], scale, ends))
-    return (above - below) / 2 if math.isfinite(below) else above - here
+    stated = [(low, number.by_seed[seed], high) for seed, (low, high) in number.intervals.items()]
+    within = 0.0
+    if stated:
+        below, here, above = to_scale(stated, scale, number.ends).T
+        with np.errstate(invalid="ignore"):
+            widths = np.where(np.isfinite(below), (above - below) / 2, above - here)
+        within = math.fsum((widths / Z) ** 2) / len(stated)
+    return _Side(number, tuple(moved.tolist()), own, within)
 
 
 def _equal(a: float, b: float) -> bool:

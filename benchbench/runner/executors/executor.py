@@ -1,0 +1,159 @@
+"""Who carries cells out: a small protocol, and one queue for all that stand behind it.
+
+An executor takes jobs and gives back outcomes as they come. A failure is an outcome, never an exception: one cell must
+not stop the others. It keeps no state worth saving, because the store is the truth.
+
+Pattern: where jobs run is a `Host` (`local`, `slurm`, `ray_tasks`), which starts them, says which have ended and ends
+them; that so many run at a time, their ages, and what an exit code means is said here once for all hosts. Each of them
+starts `benchbench job SPEC.json` (`job.py`), so a cell is the same cell wherever it runs.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from benchbench.results.lease import Taken
+
+Status = Literal["done", "failed", "taken"]
+POLL = 0.2  # seconds after which whoever waits for an outcome may draw
+Code = int | str
+"""How a job ended: the exit code, negative for a signal; or a sentence of the host where there was none."""
+
+
+@dataclass(frozen=True, eq=False)  # two jobs with the same arguments are still two
+class Job:
+    """One cell.
+
+    Attributes:
+        name: For people.
+        spec: The file that says what is asked (`runner.executors.job.JobSpec`).
+        log: The file that takes what the job prints.
+    """
+
+    name: str
+    spec: Path
+    log: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        job: Which one.
+        status: "taken" where another process carries the cell out already.
+        reason: Why it failed, in one sentence.
+        said: Whether the job wrote that reason into the store itself; one that was killed could not.
+        seconds: From its start to its end.
+    """
+
+    job: Job
+    status: Status
+    reason: str | None
+    said: bool
+    seconds: float
+
+
+class Executor(Protocol):
+    """Somebody who carries jobs out."""
+
+    def submit(self, job: Job) -> None:
+        """Take a job on; returns at once."""
+
+    def as_completed(self) -> Iterator[Outcome | None]:
+        """Each outcome as it comes, until all submitted jobs have one; None now and then while waiting, so
+        that the caller can draw."""
+
+    def running(self) -> dict[Job, float]:
+        """What was handed to the host and has not ended, with the seconds since then."""
+
+    def cancel(self) -> None:
+        """End everything that runs and forget what waits."""
+
+
+class Host(Protocol):
+    """Where jobs run."""
+
+    def start(self, job: Job) -> None:
+        """Start it, or hand it to whoever will."""
+
+    def ended(self, seconds: float) -> Sequence[tuple[Job, Code]]:
+        """The jobs that have ended since the last call, each once; waits up to so many seconds for one."""
+
+    def end(self) -> None:
+        """Ask every job to end, which writes down how far its training is, and see to it that all have."""
+
+
+class Queue:
+    """The executor over a host.
+
+    Args:
+        host: Where jobs run.
+        at_once: How many are in the host's hands at a time; None for all.
+    """
+
+    def __init__(self, host: Host, at_once: int | None) -> None:
+        self.host, self.at_once = host, at_once
+        self._waiting: deque[Job] = deque()
+        self._started: dict[Job, float] = {}
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; it is handed over when there is room and somebody iterates `as_completed`."""
+        self._waiting.append(job)
+
+    def running(self) -> dict[Job, float]:
+        """As `Executor.running`."""
+        now = time.monotonic()
+        return {job: now - since for job, since in self._started.items()}
+
+    def as_completed(self) -> Iterator[Outcome | None]:
+        """Start, watch and collect jobs until none is left."""
+        while self._waiting or self._started:
+            while self._waiting and (self.at_once is None or len(self._started) < self.at_once):
+                job = self._waiting.popleft()
+                self._started[job] = time.monotonic()
+                self.host.start(job)
+            ended = self.host.ended(POLL)
+            for job, code in ended:
+                yield _outcome(job, code, time.monotonic() - self._started.pop(job))
+            if not ended:
+                yield None
+
+    def cancel(self) -> None:
+        """As `Executor.cancel`."""
+        self._waiting.clear()
+        self._started.clear()
+        self.host.end()
+
+
+def last_line(log: Path) -> str:
+    """The last thing a job said; "" where it said nothing yet."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def _outcome(job: Job, code: Code, seconds: float) -> Outcome:
+    """What an end means."""
+    if code == 0:
+        return Outcome(job, "done", None, said=False, seconds=seconds)
+    if code == Taken.exit_code:
+        return Outcome(job, "taken", None, said=False, seconds=seconds)
+    if isinstance(code, str):
+        return Outcome(job, "failed", code, said=False, seconds=seconds)
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = "; out of memory?" if name == "SIGKILL" else ""
+        return Outcome(job, "failed", f"its process was ended by {name}{hint}", said=False, seconds=seconds)
+    reason = last_line(job.log) or f"its process ended with exit code {code} and said nothing"
+    return Outcome(job, "failed", reason, said=True, seconds=seconds)
