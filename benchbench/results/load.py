@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from benchbench.core.paths import as_path
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
+from benchbench.results.impossible import impossible
 from benchbench.results.manifest import Count, RunManifest
 from benchbench.results.older import completed
 from benchbench.results.provenance import read_manifest
@@ -50,8 +51,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
         records give an empty table with the same columns.
 
     Raises:
-        InputError: The folder is not there, a record is damaged or was edited, a cell is there twice, or a record is
-            of another schema version; the message names the file.
+        InputError: The folder is not there, a record is damaged or was edited, a number in it cannot be, a cell is
+            there twice, or a record is of another schema version; the message names the file.
     """
     return results_of(records(as_path(path)))
 
@@ -71,13 +72,41 @@ def load_runs(path: Path | str) -> pd.DataFrame:
     return runs_of(records(as_path(path)))
 
 
-def results_of(found: Iterable[Record]) -> pd.DataFrame:
-    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
-    found = list(found)
-    rows = [(row, run) for folder, run in found for row in rows_of(folder, run)]
-    facts = {run.cell: facts_of(run) for _, run in found}
-    frame = _with_facts(completed(to_frame([row for row, _ in rows])), facts)
-    return told_apart(frame, [run for _, run in found])
+def results_of(found: Iterable[Record], asked: Collection[Path] | None = None) -> pd.DataFrame:
+    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk. asked: as
+    `possible_rows` takes it."""
+    read = [(run, rows) for folder, run in found if (rows := possible_rows(folder, run, asked)) is not None]
+    facts = {run.cell: facts_of(run) for run, _ in read}
+    frame = _with_facts(completed(to_frame([row for _, rows in read for row in rows])), facts)
+    return told_apart(frame, [run for run, _ in read])
+
+
+def possible_rows(folder: Path, run: RunManifest, asked: Collection[Path] | None) -> list[Row] | None:
+    """The rows of a record, none of which is impossible.
+
+    Args:
+        folder: Where the record lies.
+        run: What its run.json says.
+        asked: The folders that somebody wants to look at as far as they can be trusted, or None where nothing may be
+            left out.
+
+    Returns:
+        The rows; None, with a `SkippedWarning`, where a number in them cannot be and only a folder around the record
+        was asked for.
+
+    Raises:
+        InputError: As `rows_of`, and for such a number in any other case.
+    """
+    rows = rows_of(folder, run)
+    faults = list(impossible(rows, run))
+    if not faults:
+        return rows
+    more = f" (and {len(faults) - 1} more such)" if len(faults) > 1 else ""
+    error = damaged(folder / METRICS, f"{faults[0]}{more}")
+    if asked is None or folder in asked:
+        raise error
+    warnings.warn(f"left out: {error}", SkippedWarning, stacklevel=2)
+    return None
 
 
 def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

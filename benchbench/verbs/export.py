@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.files import cannot_write
 from benchbench.core.paths import as_path, printable
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import SINKS
-from benchbench.results.load import Record, records
+from benchbench.results.load import Record, possible_rows, records
 from benchbench.results.store import METRICS, RUN, folder_name
 from benchbench.results.touched import foreign
 from benchbench.sinks.card import Weights, checked_dataset, write_card
@@ -51,7 +51,8 @@ def export(
         The folder.
 
     Raises:
-        InputError: There are no records, one is damaged, the folder is there already, or a library is not installed.
+        InputError: There are no records, one is damaged or holds a number that cannot be and was named itself, the
+            folder is there already, or a library is not installed.
         CellFailed: A sink failed; nothing is left of the folder.
 
     >>> benchbench.export("runs", to="tensorboard", out="tb")  # doctest: +SKIP
@@ -75,19 +76,26 @@ def export(
             write_tables(found, folder, to)
             return folder
         with progress.stage(f"exporting to {to}", len(found), "record") as stage:
+            unknown = set()
             for one in found:
-                if to == HUB:
-                    _card(one, folder, len(found) > 1, weights, hub_dataset, progress)
-                else:
+                if to != HUB:
                     tell(to, one, folder)
+                elif not _card(one, folder, len(found) > 1, weights, hub_dataset):
+                    unknown.add(one[1].dataset)
                 stage.advance()
+    for dataset in sorted(unknown):
+        progress.note(
+            f"{dataset} has no id on the Hub that benchbench knows, so there is no .eval_results; "
+            "--hub-dataset OWNER/NAME says it"
+        )
     return folder
 
 
 def _found(given: Sequence[Path | str]) -> list[Record]:
-    """The records of folders, each once."""
+    """The records of folders, each once; what `possible_rows` refuses is left out where others are there."""
     by_cell: dict[str, Record] = {}
-    for folder in map(as_path, given):
+    folders = [as_path(own) for own in given]
+    for folder in folders:
         here = list(records(folder))
         if not here:
             raise InputError(
@@ -97,7 +105,10 @@ def _found(given: Sequence[Path | str]) -> list[Record]:
             by_cell.setdefault(one[1].cell, one)
     if not by_cell:
         raise InputError("name at least one record")
-    return list(by_cell.values())
+    sound = [own for own in by_cell.values() if possible_rows(*own, folders) is not None]
+    if not sound:
+        raise InputError(f"no record in {listed(list(map(printable, folders)))} is left; restore one")
+    return sound
 
 
 def _card(
@@ -106,18 +117,13 @@ def _card(
     several: bool,
     weights: Weights | None,
     dataset: str | None,
-    progress: Progress,
-) -> None:
-    """One card, in a folder of its own where there are several."""
+) -> bool:
+    """One card, in a folder of its own where there are several; returns as `write_card`."""
     own = folder
     if several:
         own = folder / f"{folder_name(record[1].dataset)}-{folder_name(record[1].model)}-{record[1].cell}"
         own.mkdir()
-    if not write_card(record, own, dataset=dataset, weights=weights):
-        progress.note(
-            f"{record[1].dataset} has no id on the Hub that benchbench knows, so there is no .eval_results; "
-            "--hub-dataset OWNER/NAME says it"
-        )
+    return write_card(record, own, dataset=dataset, weights=weights)
 
 
 @contextmanager

@@ -12,12 +12,13 @@ from fnmatch import fnmatchcase
 
 import pandas as pd
 
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.errors import InputError, no_record, short
 from benchbench.results.claims.conditions import MEASURED, short_name
 from benchbench.results.summary import complete
 from benchbench.views.text import model_name
 
 RANK = "rank"  # a column that is no metric
+_HAS = {"model": "is of the model", "metric": "has the metric"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _named(kind: str, names: Sequence[str], called: Sequence[tuple[str, str]]) -
         fits = _fits(name)
         found = {both for both in distinct if any(map(fits, both))}
         if not found:
-            raise unknown_name(kind, name, {short for _, short in distinct})
+            raise no_record(f"{_HAS[kind]} {short(name)!r}", name, {own for _, own in distinct})
         meant |= found
     return [both in meant for both in called]
 
