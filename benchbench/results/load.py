@@ -37,23 +37,7 @@ Record = tuple[Path, RunManifest]  # a record's folder and what its run.json say
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
-    """One line a number for every record below `path`, sorted by folder.
-
-    Runs that share model and variant and were not made by one recipe get variants that say what differs
-    (`results.recipes`).
-
-    Args:
-        path: A folder; records are found whatever the depth.
-
-    Returns:
-        The columns of `results.record.Row` in order, then what its run.json says of a number
-        (`results.claims.conditions.FACTS`). Dtypes are pandas' nullable ones: a failed number's value is `<NA>`. No
-        records give an empty table with the same columns.
-
-    Raises:
-        InputError: The folder is not there, a record is damaged or was edited, a number in it cannot be, a cell is
-            there twice, or a record is of another schema version; the message names the file.
-    """
+    """As `verbs.load.load_results`, which is for people."""
     return results_of(records(as_path(path)))
 
 

@@ -28,6 +28,7 @@ from benchbench.metrics.select import STANDARD, Outcome, is_named, select_metric
 from benchbench.models.build import build_model, configure_sampling
 from benchbench.models.identity import code_hash
 from benchbench.results.key import cell_key
+from benchbench.results.settings import setting_text
 from benchbench.runner.extractors import (
     DEFAULT_EXTRACTOR,
     Chosen,
@@ -203,7 +204,7 @@ def _refuse_options(spec: CellSpec) -> None:
     known = set[str]().union(*known_settings(spec.model).values())
     for name, value in spec.overrides.items():
         if name not in known and (task := task_with_option(spec.model, name)) is not None:
-            said = short(str(value))
+            said = short(setting_text(value))
             way = f"--{name} {said}" if name in SHORT else f"--task-option {name}={said}"
             raise InputError(
                 f"{name} is an option of the task {task} and no setting of the model {spec.model!r}; write {way} in "

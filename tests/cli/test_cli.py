@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 from verbs_tried import Console
 
+from benchbench.cli import cli
+
 pytestmark = pytest.mark.costly
 
 
@@ -64,6 +66,19 @@ def test_doctor_says_what_is_there_and_what_is_missing(console: Console) -> None
     assert b"579344248a93" in out
     assert b"cifar10" in out
     assert b"Traceback" not in err
+
+
+def test_doctor_says_that_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, while networks are read, and on stderr alone; in a log nothing."""
+    from benchbench.verbs import doctor
+
+    monkeypatch.setattr(doctor, "doctor", lambda: {"data": {"digits": "there"}})
+    silent = CliRunner().invoke(cli, ["doctor"])
+    assert (silent.exit_code, silent.stderr) == (0, "")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes it for a terminal
+    told = CliRunner().invoke(cli, ["doctor"])
+    assert "looking at the device" in told.stderr
+    assert "looking" not in told.stdout
 
 
 @pytest.mark.parametrize(

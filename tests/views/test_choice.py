@@ -74,11 +74,11 @@ def test_a_variant_keeps_its_commas() -> None:
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        (Choice.of("gna"), "unknown model 'gna'; did you mean 'gan'?"),
-        (Choice.of(metrics="recal"), "unknown metric 'recal'; did you mean 'recall'?"),
-        (Choice.of(columns="fd,fid"), "unknown metric 'fid'"),
+        (Choice.of("gna"), "no record here is of the model 'gna'; did you mean 'gan'?"),
+        (Choice.of(metrics="recal"), "no record here has the metric 'recal'; did you mean 'recall'?"),
+        (Choice.of(columns="fd,fid"), "no record here has the metric 'fid'"),
         (Choice.of(columns="rank"), "columns need a metric"),
-        (Choice.of(metrics="recall", columns="fd"), "unknown metric 'fd'"),
+        (Choice.of(metrics="recall", columns="fd"), "no record here has the metric 'fd'"),
     ],
 )
 def test_a_name_of_nothing_is_an_error(frame: pd.DataFrame, choice: Choice, said: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from benchbench.core.reading import open_regular
-from benchbench.data.pipeline.assemble import Pick
+from benchbench.data.pipeline.file_images import Pick
 from benchbench.data.pipeline.signatures import HEAD
 from benchbench.data.sources.archives import reading
 
