@@ -90,6 +90,7 @@ def test_a_record_in_every_dashboard(to: str, tmp_path: Path, record: Path) -> N
     [
         ({"to": "tensorbord"}, "unknown place to export to 'tensorbord'; did you mean 'tensorboard'"),
         ({"to": "csv", "weights": "copy"}, "belong to a model card"),
+        ({"to": "csv", "over_seeds": True}, "belong to a model card"),
         ({"to": "hf", "weights": "move"}, "unknown way to hand weights over 'move'"),
         ({"to": "hf", "hub_dataset": "digits"}, "'digits' is no dataset of the Hub; write OWNER/NAME"),
         ({"to": "hf", "hub_dataset": "../../x"}, "is no dataset of the Hub"),
