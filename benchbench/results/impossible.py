@@ -16,8 +16,6 @@ from benchbench.results.touched import RUN
 
 ROUNDING = 1e-6
 """Relative, and of numbers below 1 absolute: so far a sum in another order may carry one over the end of its range."""
-_SHARED = ("model", "dataset", "seed")
-"""What run.json says once of all rows."""
 _AROUND = ("delta", "Wilson", "Newcombe", " t over ", "u-statistic", "Agresti-Min")
 """Methods of intervals that hold their number by construction. Percentiles of redrawn images need not: of an estimator
 with a bias they may lie beside it."""
@@ -25,9 +23,11 @@ with a bias they may lie beside it."""
 
 def impossible(rows: Iterable[Row], run: RunManifest) -> Iterator[str]:
     """What no run writes though every field is one, as the end of a sentence that begins with the table."""
+    # What run.json says once of all rows; a row calls the model as its owner does.
+    said = {"model": run.name or run.model, "dataset": run.dataset, "seed": run.seed}
     for number, row in enumerate(rows, start=2):
-        for name in _SHARED:
-            ours, its = getattr(row, name), getattr(run, name)
+        for name, its in said.items():
+            ours = getattr(row, name)
             if its is not None and ours != its:
                 yield f"has {shown(ours)} as the {name} of row {number}, and {RUN} says {shown(its)}"
         if row.value is not None and (why := _out_of_place(row, row.value)) is not None:

@@ -1,8 +1,8 @@
 """What of a table from `load_results` is shown: which models, which numbers, in which columns.
 
-A name is taken as tables show it (`fid`, `vae lr=0.0005`), as records have it (`fd_cnn_digits`, `vae`), as `run` is asked
-for it (`fd`), or as a pattern (`*gan*`); capital letters are small ones. One that names nothing is an error, never an
-empty table.
+A name is taken as tables show it (`fid`, `vae lr=0.0005`), as records have it (`fd_cnn_digits`, `vae`), as `run` is
+asked for it (`fd`), or as a pattern (`*gan*`); capital letters are small ones. One that names nothing is an error,
+never an empty table.
 """
 
 from __future__ import annotations

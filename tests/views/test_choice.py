@@ -67,14 +67,14 @@ def test_names_are_as_tables_show_them(frame: pd.DataFrame) -> None:
 
 def test_what_run_is_asked_for_names_what_the_field_calls_otherwise(make_row: MakeRow) -> None:
     """`run --metrics fd,kd` leaves `fid` and `kid` on the network that these were published with, and the same names
-    choose columns, in their order, beside those of another network."""
+    choose columns in their order, beside those of another network."""
     named = [("kid", "inception_v3"), ("fid", "inception_v3"), ("fd_cnn_digits", "cnn_digits")]
     rows = [make_row(metric=metric, extractor=extractor, value=1.0) for metric, extractor in named]
     frame = to_frame(rows)
     assert kept(frame, Choice.of(metrics="fd"))[1] == {"fid", "fd_cnn_digits"}
     assert kept(frame, Choice.of(metrics="fid"))[1] == {"fid"}
     (board,) = boards(frame, Choice.of(columns="fd,kd"))
-    assert [measure.metric for measure in board.measures] == ["fid", "fd_cnn_digits", "kid"]
+    assert [measure.metric for measure in board.measures] == ["fd_cnn_digits", "fid", "kid"]
 
 
 def test_the_names_of_the_field_are_those_of_our_networks() -> None:
