@@ -176,19 +176,16 @@ def _metric(row: Row) -> dict[str, Any]:
 
 def _conditions(row: Row, runs: Sequence[RunManifest]) -> str:
     """Under which a number was made, in a line."""
-    ends = (
-        None if row.low is None or row.high is None else f"{row.low:.6g} to {row.high:.6g} ({row.interval})"
-    )
     said = {
         "images": row.n_images,
         "reference images": row.n_reference,
         "network": row.extractor,
         "resize": row.resize,
-        "interval": ends,
     }
-    return ", ".join(
-        [*(f"{name} {value}" for name, value in said.items() if value is not None), _seeds(runs)]
-    )
+    parts = [f"{name} {value}" for name, value in said.items() if value is not None]
+    if row.low is not None and row.high is not None:
+        return ", ".join([*parts, _seeds(runs), f"interval {row.low:.6g} to {row.high:.6g} ({row.interval})"])
+    return ", ".join([*parts, _seeds(runs)])
 
 
 def _seeds(runs: Sequence[RunManifest]) -> str:
