@@ -21,10 +21,15 @@ _WHAT = ["task", "direction", "metric"]
 def by_model(found: Sequence[Record]) -> list[list[Record]]:
     """The records of each model on each dataset, as tables tell models apart, by seed; models in the order of their
     first record."""
-    whose = results_of(found).drop_duplicates("cell").set_index("cell")[_WHO]
+    firsts = results_of(found).drop_duplicates("cell")
+    whose = {
+        str(cell): tuple(map(str, who)) for cell, *who in firsts[["cell", *_WHO]].itertuples(index=False)
+    }
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in found:
-        groups.setdefault(tuple(whose.loc[record[1].cell]), []).append(record)
+        run = record[1]  # one without a row is in no table
+        own = whose.get(run.cell, (run.dataset, run.name or run.model, run.variant or ""))
+        groups.setdefault(own, []).append(record)
     return [sorted(own, key=lambda record: record[1].seed or 0) for own in groups.values()]
 
 
