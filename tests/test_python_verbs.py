@@ -16,9 +16,8 @@ from verbs_tried import leaves
 
 import benchbench
 from benchbench.cli import cli
-from benchbench.cli.spec_options import SHORT
 from benchbench.core.errors import InputError
-from benchbench.runner.spec import seed_list
+from benchbench.runner.spec import SHORT, seed_list
 
 # What a command has otherwise: as Python says it, and what only a terminal needs.
 SAID = {"a": "a", "json_": "json", "format_": "format", "what": "what"}

@@ -25,6 +25,7 @@ from benchbench.cli.options import Location
 @click.option(
     "--weights", type=click.Choice(["copy", "link"]), help="For hf: put the weights beside the card."
 )
+@click.option("--over-seeds", is_flag=True, help="For hf: one card a model, with means over its seeds.")
 @click.option("--hub-dataset", metavar="OWNER/NAME", help="For hf: what the dataset is called on the Hub.")
 def export(record: tuple[Path, ...], **asked: Any) -> None:
     """Put finished RECORDs where you look at runs; nothing is uploaded.

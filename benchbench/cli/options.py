@@ -75,8 +75,13 @@ def board_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def folders_of(named: Sequence[Path], verb: str) -> list[Path]:
-    """The folders that were named, or the default one; raises as `check_default_folder`."""
+    """The folders that were named, or the default one; raises as `check_default_folder`. Where the default one is named
+    beside others and only those hold records, it is left out with a note."""
     folders = list(named) or [OUTPUT]
+    others = [folder for folder in folders if folder != OUTPUT]
+    if OUTPUT in folders and not _holds_records(OUTPUT) and any(map(_holds_records, others)):
+        click.echo(f"note: no records in {OUTPUT}", err=True)
+        return others
     for folder in folders:
         check_default_folder(folder, verb)
     return folders
@@ -89,21 +94,24 @@ def check_default_folder(folder: Path, verb: str) -> None:
     A damaged record counts as one: what is wrong with it is said by whoever reads it.
     """
     from benchbench.core.errors import InputError
-    from benchbench.results.load import records
 
-    def holds_records(root: Path) -> bool:
-        try:
-            return root.is_dir() and next(records(root), None) is not None
-        except InputError:
-            return True
-
-    if folder != OUTPUT or holds_records(folder):
+    if folder != OUTPUT or _holds_records(folder):
         return
-    if holds_records(PUBLISHED):
+    if _holds_records(PUBLISHED):
         raise InputError(f"no records in {folder}; {PUBLISHED} holds some: benchbench {verb}")
     raise InputError(
         f"no records in {folder} yet; benchbench run, suite and evaluate write there, or name another folder"
     )
+
+
+def _holds_records(root: Path) -> bool:
+    from benchbench.core.errors import InputError
+    from benchbench.results.load import records
+
+    try:
+        return root.is_dir() and next(records(root), None) is not None
+    except InputError:
+        return True
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases of click

@@ -37,14 +37,6 @@ _NAMES = {
 }
 _OTHERWISE = {"overrides": "--set", "extractors": "--extractor", "task_options": "--task-option"}
 
-SHORT: Mapping[str, str] = {
-    "scale": "How many times smaller a side is, in super-resolution: 2, 3, 4 or 8.",
-    "sigma": "Standard deviation of the noise in grey levels, in denoising.",
-    "quality": "JPEG quality, in deblocking.",
-    "holes": "Which holes are filled, in inpainting.",
-}
-"""Settings of tasks that have an option of their own: `--scale 3` for `--task-option scale=3`."""
-
 
 class SpecCommand(click.Command):
     """A verb whose function takes the fields of a request as well, beside what it declares itself.
@@ -67,6 +59,8 @@ class SpecCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click's; the short options of tasks become their settings."""
+        from benchbench.runner.spec import SHORT
+
         said = {name: ctx.params.pop(name) for name in SHORT if name in ctx.params}
         given = [f"{name}={value}" for name, value in said.items() if value is not None]
         if given:
@@ -83,6 +77,8 @@ class SpecCommand(click.Command):
 @cache
 def _short_options() -> Sequence[click.Option]:
     """One option for each of `SHORT`."""
+    from benchbench.runner.spec import SHORT
+
     return tuple(click.Option([f"--{name}"], help=text) for name, text in SHORT.items())
 
 

@@ -264,8 +264,29 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     >>> str(unknown_name("model", "vea", ["vae", "noise"]))
     "unknown model 'vea'; did you mean 'vae'? Known: noise, vae"
     """
+    return InputError(f"unknown {kind} {short(name)!r}{_nearest(name, known, 'Known')}")
+
+
+def no_record(has: str, name: str, there: Iterable[str]) -> InputError:
+    """An `InputError` for what none of the records at hand has, whether or not there is such a thing.
+
+    Args:
+        has: What was asked of them, as the end of a sentence: "is of the model 'vea'".
+        name: The name in it.
+        there: The names that they have in its place.
+
+    Returns:
+        The error, to be raised.
+
+    >>> str(no_record("is of the model 'vea'", "vea", ["vae", "noise"]))
+    "no record here is of the model 'vea'; did you mean 'vae'? There are: noise, vae"
+    """
+    return InputError(f"no record here {short(has)}{_nearest(name, there, 'There are')}")
+
+
+def _nearest(name: str, known: Iterable[str], title: str) -> str:
+    """The nearest of the known names, and all of them, as the end of a sentence."""
     names = sorted(known)
     near = difflib.get_close_matches(short(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {short(near[0])!r}?" if near else "."
-    listed = ", ".join(short(own, 80) for own in names) or "none"
-    return InputError(f"unknown {kind} {short(name)!r}{hint} Known: {listed}")
+    return f"{hint} {title}: {', '.join(short(own, 80) for own in names) or 'none'}"

@@ -12,7 +12,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from benchbench.core.paths import as_path
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
+from benchbench.results.impossible import impossible
 from benchbench.results.kept import FEW, Identity, Kept, Known, identity_of, keep, kept_of
 from benchbench.results.manifest import Count, RunManifest
 from benchbench.results.older import completed
@@ -37,26 +38,11 @@ from benchbench.results.tables import DTYPES, read_rows, to_frame
 from benchbench.results.touched import altered, as_written, damaged, foreign, is_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
+Read = tuple[RunManifest, list[Row]]
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
-    """One line a number for every record below `path`, sorted by folder.
-
-    Runs that share model and variant and were not made by one recipe get variants that say what differs
-    (`results.recipes`).
-
-    Args:
-        path: A folder; records are found whatever the depth.
-
-    Returns:
-        The columns of `results.record.Row` in order, then what its run.json says of a number
-        (`results.claims.conditions.FACTS`). Dtypes are pandas' nullable ones: a failed number's value is `<NA>`. No
-        records give an empty table with the same columns.
-
-    Raises:
-        InputError: The folder is not there, a record is damaged or was edited, a cell is there twice, or a record is
-            of another schema version; the message names the file.
-    """
+    """As `verbs.load.load_results`, which is for people."""
     return results_below([as_path(path)])[0]
 
 
@@ -75,17 +61,21 @@ def load_runs(path: Path | str) -> pd.DataFrame:
     return runs_of(records(as_path(path)))
 
 
-def results_of(found: Iterable[Record]) -> pd.DataFrame:
-    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
-    found = list(found)
-    return told_apart(_lines_of(found)[0], {run.cell: recipe_of(run) for _, run in found})
+def results_of(found: Iterable[Record], asked: Collection[Path] | None = None) -> pd.DataFrame:
+    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk. asked: as
+    `possible_rows` takes it."""
+    read = [(run, rows) for folder, run in found if (rows := possible_rows(folder, run, asked)) is not None]
+    return told_apart(_lines_of(read)[0], {run.cell: recipe_of(run) for run, _ in read})
 
 
-def results_below(roots: Iterable[Path]) -> tuple[pd.DataFrame, dict[str, Recipe]]:
+def results_below(
+    roots: Iterable[Path], asked: Collection[Path] | None = None
+) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """`load_results` of several folders, one after the other, and how each cell was made; a record that lies in two of
-    them, since one folder is within the other, comes once. What was read before is not read again (`results.kept`)."""
+    them, since one folder is within the other, comes once. What was read before is not read again (`results.kept`).
+    asked: as `possible_rows` takes it."""
     by_cell: dict[str, Path] = {}
-    below = [_below(root, by_cell) for root in roots]
+    below = [_below(root, by_cell, asked) for root in roots]
     recipes = {cell: recipe for _, known in below for cell, recipe in known.items()}
     frames = [frame for frame, _ in below if len(frame)] or [frame for frame, _ in below[:1]]
     return told_apart(pd.concat(frames, ignore_index=True), recipes), recipes
@@ -98,22 +88,24 @@ class _Found:
     place: str
     identity: Identity | None
     number: int | None
-    record: Record | None
+    read: Read | None
 
 
-def _below(root: Path, by_cell: dict[str, Path]) -> tuple[pd.DataFrame, dict[str, Recipe]]:
+def _below(
+    root: Path, by_cell: dict[str, Path], asked: Collection[Path] | None
+) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """The lines of the records below a folder, in the order of their folders, and how each cell was made."""
     kept, began = kept_of(root), time.time()
-    found = list(_looked_at(root, kept, by_cell))
+    found = list(_looked_at(root, kept, by_cell, asked))
     again = [own.number for own in found if own.number is not None]
-    fresh = [(own.place, own.identity, own.record) for own in found if own.record is not None]
+    fresh = [(own.place, own.identity, own.read) for own in found if own.read is not None]
     known = [kept.known[number] for number in again]
     frame = kept.frame(again, {**DTYPES, **FACTS}) if again else None
     if fresh or frame is None:
-        lines, counts = _lines_of([record for _, _, record in fresh])
+        lines, counts = _lines_of([read for _, _, read in fresh])
         known += [
             Known(place, identity or (), run.cell, recipe_of(run), n)
-            for (place, identity, (_, run)), n in zip(fresh, counts, strict=True)
+            for (place, identity, (run, _)), n in zip(fresh, counts, strict=True)
         ]
         frame = lines if frame is None else pd.concat([frame, lines], ignore_index=True)
         if again:  # back into the order of folders
@@ -126,16 +118,22 @@ def _below(root: Path, by_cell: dict[str, Path]) -> tuple[pd.DataFrame, dict[str
     return frame, {own.cell: own.recipe for own in known}
 
 
-def _looked_at(root: Path, kept: Kept, by_cell: dict[str, Path]) -> Iterator[_Found]:
-    """The records below a folder; of those that are not kept as they are now their run.json is read."""
+def _looked_at(
+    root: Path, kept: Kept, by_cell: dict[str, Path], asked: Collection[Path] | None
+) -> Iterator[_Found]:
+    """The records below a folder; those that are not kept as they are now are read."""
     for folder, files in record_folders([root]):
         if RUN not in files:
             raise unsealed(folder)
         place, identity = str(folder).removeprefix(str(root)).lstrip(os.sep), identity_of(str(folder))
         number = kept.number(place, identity)
         run = read_manifest(folder / RUN) if number is None else None
-        if _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
-            yield _Found(place, identity, number, None if run is None else (folder, run))
+        if not _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
+            continue
+        if run is None:
+            yield _Found(place, identity, number, None)
+        elif (rows := possible_rows(folder, run, asked)) is not None:
+            yield _Found(place, identity, None, (run, rows))
 
 
 def _is_first(folder: Path, cell: str, by_cell: dict[str, Path]) -> bool:
@@ -146,12 +144,39 @@ def _is_first(folder: Path, cell: str, by_cell: dict[str, Path]) -> bool:
     return twin is folder
 
 
-def _lines_of(found: Sequence[Record]) -> tuple[pd.DataFrame, list[int]]:
+def _lines_of(found: Sequence[Read]) -> tuple[pd.DataFrame, list[int]]:
     """The lines of records before those of one label are told apart, and how many each has."""
-    rows = [rows_of(folder, run) for folder, run in found]
-    facts = {run.cell: facts_of(run) for _, run in found}
-    frame = _with_facts(completed(to_frame([row for own in rows for row in own])), facts)
-    return frame, [len(own) for own in rows]
+    facts = {run.cell: facts_of(run) for run, _ in found}
+    frame = _with_facts(completed(to_frame([row for _, rows in found for row in rows])), facts)
+    return frame, [len(rows) for _, rows in found]
+
+
+def possible_rows(folder: Path, run: RunManifest, asked: Collection[Path] | None) -> list[Row] | None:
+    """The rows of a record, none of which is impossible.
+
+    Args:
+        folder: Where the record lies.
+        run: What its run.json says.
+        asked: The folders that somebody wants to look at as far as they can be trusted, or None where nothing may be
+            left out.
+
+    Returns:
+        The rows; None, with a `SkippedWarning`, where a number in them cannot be and only a folder around the record
+        was asked for.
+
+    Raises:
+        InputError: As `rows_of`, and for such a number in any other case.
+    """
+    rows = rows_of(folder, run)
+    faults = list(impossible(rows, run))
+    if not faults:
+        return rows
+    more = f" (and {len(faults) - 1} more such)" if len(faults) > 1 else ""
+    error = damaged(folder / METRICS, f"{faults[0]}{more}")
+    if asked is None or folder in asked:
+        raise error
+    warnings.warn(f"left out: {error}", SkippedWarning, stacklevel=2)
+    return None
 
 
 def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from benchbench.core.errors import InputError, listed, unknown_name
+from benchbench.core.errors import InputError, listed, no_record, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
@@ -117,9 +117,9 @@ def _everything(path: Path) -> Records:
     return everything_below([path])
 
 
-def everything_below(paths: Sequence[Path]) -> Records:
-    """Rows, failures and settings of all that lies below some folders."""
-    frame, recipes = results_below(paths)
+def everything_below(paths: Sequence[Path], asked: Collection[Path] | None = None) -> Records:
+    """Rows, failures and settings of all that lies below some folders. asked: as `load.possible_rows` takes it."""
+    frame, recipes = results_below(paths, asked)
     failures = pd.concat([load_failures(path) for path in paths]).drop_duplicates("path", ignore_index=True)
     return frame, failures, {cell: recipe.settings for cell, recipe in recipes.items()}
 
@@ -159,7 +159,7 @@ def group(text: str, results: Path | str, found: Records) -> Records:
             known = sorted(set(_texts(rows[column])) - {""})
             if value in known or len(known) > MOST_NAMED:
                 raise InputError(f"no record has {text}; {_there_is(results, rows)}")
-            raise unknown_name(column, value, known)
+            raise no_record(f"has {column}={value}", value, known)
         rows = chosen
         if column in failures.columns:
             failures = failures[_texts(failures[column]) == value]
@@ -172,7 +172,8 @@ def _with_setting(name: str, value: str, rows: pd.DataFrame, recipes: _Recipes) 
     found = {cell: recipes.get(cell, {}).get(name) for cell in rows["cell"].unique()}
     chosen = rows[rows["cell"].isin([cell for cell, text in found.items() if text == asked])]
     if chosen.empty:
-        raise unknown_name(name, value, {text for text in found.values() if text is not None})
+        there = {text for text in found.values() if text is not None}
+        raise no_record(f"has {name}={value}", value, there)
     return chosen
 
 

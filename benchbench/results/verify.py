@@ -13,22 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchbench.core.errors import InputError
-from benchbench.core.validation import shown
+from benchbench.results.impossible import impossible
 from benchbench.results.load import Record, record_folders, rows_of, twice, unsealed
 from benchbench.results.manifest import RunManifest
-from benchbench.results.older import ends_of
 from benchbench.results.provenance import read_manifest
-from benchbench.results.record import Row
 from benchbench.results.store import DETACHABLE, check_file
 from benchbench.results.touched import METRICS, RUN, damaged, is_cell
-
-ROUNDING = 1e-6
-"""Relative, and of numbers below 1 absolute: so far a sum in another order may carry one over the end of its range."""
-_SHARED = ("model", "dataset", "seed")
-"""What run.json says once of all rows."""
-_AROUND = ("delta", "Wilson", "Newcombe", " t over ", "u-statistic", "Agresti-Min")
-"""Methods of intervals that hold their number by construction. Percentiles of redrawn images need not: of an estimator
-with a bias they may lie beside it."""
 
 
 @dataclass(frozen=True)
@@ -101,41 +91,12 @@ def faults_of(folder: Path, run: RunManifest) -> Iterator[str]:
         except InputError as error:
             yield str(error)
         else:
-            yield from (str(damaged(folder / METRICS, what)) for what in _impossible(rows, run))
+            yield from (str(damaged(folder / METRICS, what)) for what in impossible(rows, run))
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
         if not path.is_dir() and not hidden and inside.as_posix() not in {RUN, *run.files}:
             yield str(damaged(path, f"is no file that {RUN} lists"))
-
-
-def _impossible(rows: Iterable[Row], run: RunManifest) -> Iterator[str]:
-    """What no run writes though every field is one, as the end of a sentence that begins with the table."""
-    for number, row in enumerate(rows, start=2):
-        for name in _SHARED:
-            ours, its = getattr(row, name), getattr(run, name)
-            if its is not None and ours != its:
-                yield f"has {shown(ours)} as the {name} of row {number}, and {RUN} says {shown(its)}"
-        if row.value is not None and (why := _out_of_place(row, row.value)) is not None:
-            yield f"row {number}: {row.metric} is {row.value:g}, {why}"
-
-
-def _out_of_place(row: Row, value: float) -> str | None:
-    """Why a number cannot be what its metric or its interval says."""
-    slack = ROUNDING * max(1.0, abs(value))
-    minimum, maximum = ends_of(row)
-    if minimum is not None and value < minimum - slack:
-        return f"and cannot be below {minimum:g}"
-    if maximum is not None and value > maximum + slack:
-        return f"and cannot be above {maximum:g}"
-    if row.low is None or row.high is None:
-        return None
-    if row.low > row.high:
-        return f"with an interval from {row.low:g} down to {row.high:g}"
-    around = row.interval is not None and any(word in row.interval for word in _AROUND)
-    if around and not row.low - slack <= value <= row.high + slack:
-        return f"outside its interval [{row.low:g}, {row.high:g}] ({row.interval})"
-    return None
 
 
 def _check(file: Path, sha256: str) -> None:

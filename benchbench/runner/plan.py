@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from benchbench.core.baselines import published_weights
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, short
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.protocols import Examined, Fittable, Generator, Trainable
 from benchbench.core.registry import EXTRACTORS, MODELS, SINKS
@@ -37,6 +37,7 @@ from benchbench.models.variants.technique import (
     written,
 )
 from benchbench.results.key import cell_key
+from benchbench.results.settings import setting_text
 from benchbench.runner.extractors import (
     DEFAULT_EXTRACTOR,
     Chosen,
@@ -53,10 +54,10 @@ from benchbench.runner.failures import failing_alone
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_watcher, describe_panel
 from benchbench.runner.shown import CALIBRATION, FEW, showing
-from benchbench.runner.spec import CellSpec
+from benchbench.runner.spec import SHORT, CellSpec
 from benchbench.tasks.base import Request, Task, TaskData
-from benchbench.tasks.choose import Shelf, load_for, tasks_of
-from benchbench.training.recipe import Recipe, load_recipe
+from benchbench.tasks.choose import Shelf, load_for, task_with_option, tasks_of
+from benchbench.training.recipe import Recipe, known_settings, load_recipe
 from benchbench.training.state_dicts import tensors_sha256
 
 TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
@@ -211,6 +212,7 @@ def resolve(spec: CellSpec) -> Resolved:
     """What can be said and refused of a request without reading an image or loading a network."""
     checked_name(spec.name)
     dataset = dataset_name(spec.dataset)
+    _refuse_options(spec)
     techniques = techniques_of(spec.variant)
     overrides = _with_settings(spec.model, spec.overrides, techniques)
     recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=overrides)
@@ -264,6 +266,19 @@ def _with_settings(
                 )
             whole[name] = value
     return whole
+
+
+def _refuse_options(spec: CellSpec) -> None:
+    """`InputError` for an option of a task among the settings of the model."""
+    known = set[str]().union(*known_settings(spec.model).values())
+    for name, value in spec.overrides.items():
+        if name not in known and (task := task_with_option(spec.model, name)) is not None:
+            said = short(setting_text(value))
+            way = f"--{name} {said}" if name in SHORT else f"--task-option {name}={said}"
+            raise InputError(
+                f"{name} is an option of the task {task} and no setting of the model {spec.model!r}; write {way} in "
+                f"place of --set {name}={said}"
+            )
 
 
 def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:

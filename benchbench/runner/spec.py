@@ -61,6 +61,14 @@ TaskSettings = Annotated[
 ]
 """The same of a task; also what one types after `--task-option`."""
 
+SHORT: Mapping[str, str] = {
+    "scale": "How many times smaller a side is, in super-resolution: 2, 3, 4 or 8.",
+    "sigma": "Standard deviation of the noise in grey levels, in denoising.",
+    "quality": "JPEG quality, in deblocking.",
+    "holes": "Which holes are filled, in inpainting.",
+}
+"""Settings of tasks that have an option of their own: `--scale 3` for `--task-option scale=3`."""
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Several names; also as one types them, with commas between."""
 

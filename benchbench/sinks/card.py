@@ -19,10 +19,11 @@ from benchbench import __version__
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
 from benchbench.core.hashing import file_sha256
-from benchbench.results.load import Record, read_file, rows_of
+from benchbench.results.load import Record, read_file
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import Row
 from benchbench.results.touched import damaged
+from benchbench.sinks.over_seeds import mean_rows
 from benchbench.sinks.replay import pictures_of
 from benchbench.sinks.sink import flat
 from benchbench.sinks.yaml_text import to_yaml
@@ -43,12 +44,13 @@ TASKS: Mapping[str, str] = {
 
 
 def write_card(
-    record: Record, folder: Path, *, dataset: str | None = None, weights: Weights | None = None
+    found: Sequence[Record], folder: Path, *, dataset: str | None = None, weights: Weights | None = None
 ) -> bool:
-    """Fill a folder with a record's card, results, pictures and, where asked for, weights.
+    """Fill a folder with a model's card, results, pictures and, where asked for, weights.
 
     Args:
-        record: The record.
+        found: Its record, or those of several seeds: then numbers are means over them, and what cannot be averaged,
+            pictures and weights, is that of the first.
         folder: Is there, and empty.
         dataset: The id of its dataset on the Hub, "owner/name"; None for the one that is known.
         weights: Whether the weights are copied, or linked as one file (a hard link); None leaves them out.
@@ -57,9 +59,10 @@ def write_card(
         Whether the results were written for leaderboards too: without an id of the dataset they are on the card alone.
 
     Raises:
-        InputError: The record is damaged or has no weights, or the folder cannot be written.
+        InputError: A record is damaged or has no weights, numbers have no mean, or the folder cannot be written.
     """
-    rows = rows_of(record[0], record[1])
+    rows, record = mean_rows(found), found[0]
+    runs = [run for _, run in found]
     known = dataset or ON_THE_HUB.get(record[1].dataset)
     pictures = dict(pictures_of(record))
     files = {f"{name.removeprefix('record/')}.png": content for name, content in pictures.items()}
@@ -69,10 +72,10 @@ def write_card(
         atomic_write(folder / name, content)
     if weights is not None:
         _place_weights(record, folder, weights)
-    atomic_write(folder / README, card(record[1], rows, known, list(files), weights is not None))
+    atomic_write(folder / README, card(runs, rows, known, list(files), weights is not None))
     if known is not None:
         results = folder / RESULTS / f"{known.replace('/', '_')}.yaml"
-        atomic_write(results, to_yaml(eval_results(record[1], rows, known)))
+        atomic_write(results, to_yaml(eval_results(runs, rows, known)))
     return known is not None
 
 
@@ -85,9 +88,15 @@ def checked_dataset(name: str | None) -> str | None:
 
 
 def card(
-    run: RunManifest, rows: Sequence[Row], dataset: str | None, pictures: Sequence[str], weights: bool
+    runs: Sequence[RunManifest],
+    rows: Sequence[Row],
+    dataset: str | None,
+    pictures: Sequence[str],
+    weights: bool,
 ) -> str:
-    """The README.md. dataset: its id on the Hub. pictures: files beside it. weights: whether they are beside it."""
+    """The README.md. runs: one a seed. dataset: its id on the Hub. pictures: files beside it. weights: whether they are
+    beside it."""
+    run = runs[0]
     name = run.name or " ".join(filter(None, (run.model, run.variant)))
     index = {"name": name, "results": model_index(run, rows, dataset)}
     tasks = list(dict.fromkeys(_task(row) for row in rows if _shown(row)))
@@ -100,7 +109,7 @@ def card(
     }
     body = [
         f"# {_plain(name)} on {_plain(run.dataset)}",
-        _about(run),
+        _about(runs),
         *(_pictured(file) for file in sorted(pictures, key=lambda name: not name.startswith("samples"))),
         "## Numbers",
         "A number is named after its metric and the network whose features it reads; ↓ says that lower is better, "
@@ -108,7 +117,7 @@ def card(
         "metric, network, resize, reference and number of images.",
         _table(rows),
         "## How it was made",
-        _made(run, weights),
+        _made(runs, weights),
     ]
     return f"---\n{to_yaml(head)}---\n\n" + "\n\n".join(filter(None, body)) + "\n"
 
@@ -128,8 +137,10 @@ def model_index(run: RunManifest, rows: Sequence[Row], dataset: str | None) -> l
     ]
 
 
-def eval_results(run: RunManifest, rows: Sequence[Row], dataset: str) -> list[dict[str, Any]]:
-    """The entries of a file in `.eval_results`: one a metric, each a task of the dataset. dataset: its id."""
+def eval_results(runs: Sequence[RunManifest], rows: Sequence[Row], dataset: str) -> list[dict[str, Any]]:
+    """The entries of a file in `.eval_results`: one a metric, each a task of the dataset. runs: one a seed. dataset:
+    its id."""
+    run = runs[-1]
     return [
         {
             "dataset": {
@@ -138,7 +149,7 @@ def eval_results(run: RunManifest, rows: Sequence[Row], dataset: str) -> list[di
             },
             "value": row.value,
             **({"date": run.finished} if run.finished else {}),
-            "notes": f"benchbench {_version(run)}; {_conditions(row)}",
+            "notes": f"benchbench {_version(run)}; {_conditions(row, runs)}",
         }
         for row in rows
         if _shown(row)
@@ -163,30 +174,39 @@ def _metric(row: Row) -> dict[str, Any]:
     return {"type": row.metric, "name": row.metric, "value": row.value, "args": arguments}
 
 
-def _conditions(row: Row) -> str:
+def _conditions(row: Row, runs: Sequence[RunManifest]) -> str:
     """Under which a number was made, in a line."""
-    ends = (
-        None if row.low is None or row.high is None else f"{row.low:.6g} to {row.high:.6g} ({row.interval})"
-    )
     said = {
         "images": row.n_images,
         "reference images": row.n_reference,
         "network": row.extractor,
         "resize": row.resize,
-        "seed": row.seed,
-        "interval": ends,
     }
-    return ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+    parts = [f"{name} {value}" for name, value in said.items() if value is not None]
+    if row.low is not None and row.high is not None:
+        return ", ".join([*parts, _seeds(runs), f"interval {row.low:.6g} to {row.high:.6g} ({row.interval})"])
+    return ", ".join([*parts, _seeds(runs)])
 
 
-def _about(run: RunManifest) -> str:
+def _seeds(runs: Sequence[RunManifest]) -> str:
+    """ "seed 0", or "mean over seeds 0, 1, 2"."""
+    seeds = ", ".join(str(run.seed or 0) for run in runs)
+    return f"seed {seeds}" if len(runs) == 1 else f"mean over seeds {seeds}"
+
+
+def _about(runs: Sequence[RunManifest]) -> str:
     """What this is, in two sentences."""
+    run = runs[0]
     data = run.data
     size = data.size if data is not None and isinstance(data.size, str) else None
     size_said = "" if size is None else f" of {size} pixels"
-    images = "" if run.n_samples is None else f" {run.n_samples:,} images{size_said} were scored."
-    status = "" if run.status != "collapsed" else " Its training was stopped by the alarm for mode collapse."
-    return f"Scored by benchbench {_plain(_version(run))}, seed {run.seed or 0}.{images}{status}"
+    each = "" if len(runs) == 1 else " of each seed"
+    images = "" if run.n_samples is None else f" {run.n_samples:,} images{size_said}{each} were scored."
+    stopped = [str(own.seed or 0) for own in runs if own.status == "collapsed"]
+    of = f" of seed {', '.join(stopped)}" if len(runs) > 1 else ""
+    status = f" Its training{of} was stopped by the alarm for mode collapse." if stopped else ""
+    pictures = "" if len(runs) == 1 else f" Pictures and weights are those of seed {run.seed or 0}."
+    return f"Scored by benchbench {_plain(_version(run))}, {_seeds(runs)}.{images}{status}{pictures}"
 
 
 def _pictured(file: str) -> str:
@@ -195,10 +215,12 @@ def _pictured(file: str) -> str:
     return f"![{words}]({file})\n*{words}*"
 
 
-def _made(run: RunManifest, weights: bool) -> str:
-    """The command, the settings, and where to look it up."""
-    command = None if run.provenance is None else run.provenance.command
-    facts = [f"Record `{run.cell}`; `run.json` of that record has data, code and versions by their digests."]
+def _made(runs: Sequence[RunManifest], weights: bool) -> str:
+    """The commands, the settings, and where to look it up."""
+    run = runs[0]
+    commands = dict.fromkeys(own.provenance.command for own in runs if own.provenance is not None)
+    records = f"Record{'' if len(runs) == 1 else 's'} {', '.join(f'`{own.cell}`' for own in runs)}"
+    facts = [f"{records}; `run.json` there has data, code and versions by their digests."]
     training = None if run.recipe is None or run.training is None else run.recipe.training
     for what, made in (("Model", run.config), ("Training", training), ("Sampling", run.sampling)):
         if made:
@@ -207,8 +229,9 @@ def _made(run: RunManifest, weights: bool) -> str:
             )
     if weights:
         facts.append(f"`{WEIGHTS}` has the weights that were scored, read by `benchbench run --weights`.")
-    if command and command.startswith("benchbench "):  # not the worker of a suite
-        facts.insert(0, "".join(f"    {line}\n" for line in command.splitlines()).rstrip("\n"))
+    typed = [own for own in commands if own and own.startswith("benchbench ")]  # not the worker of a suite
+    if typed:
+        facts.insert(0, "\n".join(f"    {line}" for own in typed for line in own.splitlines()))
     return "\n\n".join(facts)
 
 

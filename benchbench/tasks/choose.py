@@ -92,6 +92,13 @@ def _known_options(tasks: Sequence[str]) -> str:
     return "; ".join(f"{name} has {', '.join(_fields(name)) or 'none'}" for name in tasks)
 
 
+def task_with_option(model: str, option: str) -> str | None:
+    """The first task that takes the model of that name and has such an option; None where no such task has one."""
+    model_class = MODELS.get(model)
+    able = (name for name, task in TASKS.made() if task.takes(model_class))
+    return next((name for name in able if option in _fields(name)), None)
+
+
 def load_for(
     model: str,
     dataset: str,

@@ -64,7 +64,6 @@ def load_recipe(
     reaches into a setting that is a table, `player.generator.lr`. Raises `InputError` for unknown keys, naming the
     nearest known one, and for values that the settings refuse.
     """
-    config_class: type[BaseModel] = MODELS.get(model).Config
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     if path is None and (folder := find_baseline(model, dataset)) is not None:
         path = folder / FILE
@@ -74,11 +73,7 @@ def load_recipe(
             _resolve(model, dataset, sections)  # a mistake in the file is the file's, not the command line's
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-    known = {
-        "model": set(config_class.model_fields),
-        "sampling": set(sampling_class(model).model_fields),
-        "training": set(TrainingConfig.model_fields),
-    }
+    known = known_settings(model)
     for name, value in settings_of(overrides).items():
         section, (key, *inside) = _placed(name, known)
         sections[section] = _with(sections[section], (key, *inside), value)
@@ -86,6 +81,16 @@ def load_recipe(
         if section == "training" and key in {"steps", "epochs"}:
             sections["training"].pop("epochs" if key == "steps" else "steps", None)
     return _resolve(model, dataset, sections)
+
+
+def known_settings(model: str) -> dict[str, set[str]]:
+    """The names of all settings of a model, by section; `InputError` for a model that nobody knows."""
+    config_class: type[BaseModel] = MODELS.get(model).Config
+    return {
+        "model": set(config_class.model_fields),
+        "sampling": set(sampling_class(model).model_fields),
+        "training": set(TrainingConfig.model_fields),
+    }
 
 
 def find_baseline(model: str, dataset: str | None) -> Path | None:

@@ -9,6 +9,7 @@ from benchbench.core.device import describe_machine, resolve_device
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.folders import cache_folder
 from benchbench.core.registry import DATASETS, EXTRACTORS
+from benchbench.data.builtin.photo_sets import PhotoSet
 from benchbench.data.builtin.torchvision_sets import archive_folder, holds_jpeg, local_folder
 from benchbench.metrics.pairs.lpips import ALEXNET
 from benchbench.results.provenance import collect_provenance
@@ -56,6 +57,9 @@ def _data() -> Iterator[tuple[str, str]]:
     yield "BENCHBENCH_DATA", os.environ.get("BENCHBENCH_DATA") or "not set"
     yield "cache", str(cache_folder())
     for name, source in DATASETS.items():
+        if isinstance(source, type) and issubclass(source, PhotoSet):
+            yield name, _photographs(source())
+            continue
         if not getattr(source, "downloads", False):
             yield name, "there, comes with the packages"
             continue
@@ -63,6 +67,16 @@ def _data() -> Iterator[tuple[str, str]]:
             yield name, _place(getattr(source, "base", source).name)  # stacked-mnist is made of mnist
         except InputError as error:
             yield name, str(error)
+
+
+def _photographs(photos: PhotoSet) -> str:
+    """Where a set of photographs is, which nobody here downloads."""
+    try:
+        return f"there, in {photos.folder()}"
+    except InputError:
+        return (
+            f"not there: its images belong into a folder {photos.name} below that which BENCHBENCH_DATA names"
+        )
 
 
 def _place(dataset: str) -> str:

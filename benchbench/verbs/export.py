@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.files import cannot_write
 from benchbench.core.paths import as_path, printable
-from benchbench.core.progress import SILENT, Progress
+from benchbench.core.progress import SILENT, Progress, Stage
 from benchbench.core.registry import SINKS
-from benchbench.results.load import Record, records
+from benchbench.results.load import Record, possible_rows, records
 from benchbench.results.store import METRICS, RUN, folder_name
 from benchbench.results.touched import foreign
 from benchbench.sinks.card import Weights, checked_dataset, write_card
+from benchbench.sinks.over_seeds import by_model
 from benchbench.sinks.replay import export as tell
 from benchbench.sinks.tables import FORMATS, write_tables
 
@@ -30,6 +31,7 @@ def export(
     out: Path | str,
     weights: Weights | None = None,
     hub_dataset: str | None = None,
+    over_seeds: bool = False,
     progress: Progress = SILENT,
 ) -> Path:
     """Put records where somebody looks at runs: a dashboard, the Hugging Face Hub, or tables.
@@ -40,18 +42,20 @@ def export(
         record: A record's folder or one with records below, or several.
         to: A sink ("tensorboard", "wandb", "mlflow", or a plugin's), "hf" for a model card, or "csv", "parquet" or
             "json" for tables.
-        out: The folder that is made; one that is there is never added to. Of several records each has a card in a
-            folder of its own below it.
+        out: The folder that is made; one that is there is never added to. Several cards are each in a folder of their
+            own below it.
         weights: For "hf" whether weights are copied ("copy") or linked ("link"); None leaves them out.
         hub_dataset: For "hf" the dataset's id on the Hub, "owner/name", where benchbench knows none: leaderboards of
             the Hub know datasets by it alone.
+        over_seeds: For "hf" one card a model, with means over its seeds, in place of one a record.
         progress: Who is told how far it is.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: There are no records, one is damaged, the folder is there already, or a library is not installed.
+        InputError: There are no records, one is damaged or holds a number that cannot be and was named itself, the
+            folder is there already, or a library is not installed.
         CellFailed: A sink failed; nothing is left of the folder.
 
     >>> benchbench.export("runs", to="tensorboard", out="tb")  # doctest: +SKIP
@@ -60,9 +64,9 @@ def export(
     known = [*FORMATS, HUB, *SINKS.names()]
     if to not in known:
         raise unknown_name("place to export to", str(to), known)
-    if to != HUB and (weights is not None or hub_dataset is not None):
+    if to != HUB and (weights is not None or hub_dataset is not None or over_seeds):
         raise InputError(
-            f"weights and the Hub's dataset belong to a model card, with --to {HUB}; leave them out"
+            f"weights, the Hub's dataset and means over seeds belong to a model card, with --to {HUB}; leave them out"
         )
     if weights is not None and weights not in get_args(Weights):
         raise unknown_name("way to hand weights over", str(weights), get_args(Weights))
@@ -75,19 +79,27 @@ def export(
             write_tables(found, folder, to)
             return folder
         with progress.stage(f"exporting to {to}", len(found), "record") as stage:
-            for one in found:
-                if to == HUB:
-                    _card(one, folder, len(found) > 1, weights, hub_dataset, progress)
-                else:
+            if to == HUB:
+                groups = by_model(found) if over_seeds else [[one] for one in found]
+                unknown = _cards(groups, folder, weights, hub_dataset, stage)
+            else:
+                unknown = set()
+                for one in found:
                     tell(to, one, folder)
-                stage.advance()
+                    stage.advance()
+    for dataset in sorted(unknown):
+        progress.note(
+            f"{dataset} has no id on the Hub that benchbench knows, so there is no .eval_results; "
+            "--hub-dataset OWNER/NAME says it"
+        )
     return folder
 
 
 def _found(given: Sequence[Path | str]) -> list[Record]:
-    """The records of folders, each once."""
+    """The records of folders, each once; what `possible_rows` refuses is left out where others are there."""
     by_cell: dict[str, Record] = {}
-    for folder in map(as_path, given):
+    folders = [as_path(own) for own in given]
+    for folder in folders:
         here = list(records(folder))
         if not here:
             raise InputError(
@@ -97,27 +109,31 @@ def _found(given: Sequence[Path | str]) -> list[Record]:
             by_cell.setdefault(one[1].cell, one)
     if not by_cell:
         raise InputError("name at least one record")
-    return list(by_cell.values())
+    sound = [own for own in by_cell.values() if possible_rows(*own, folders) is not None]
+    if not sound:
+        raise InputError(f"no record in {listed(list(map(printable, folders)))} is left; restore one")
+    return sound
 
 
-def _card(
-    record: Record,
+def _cards(
+    groups: Sequence[Sequence[Record]],
     folder: Path,
-    several: bool,
     weights: Weights | None,
     dataset: str | None,
-    progress: Progress,
-) -> None:
-    """One card, in a folder of its own where there are several."""
-    own = folder
-    if several:
-        own = folder / f"{folder_name(record[1].dataset)}-{folder_name(record[1].model)}-{record[1].cell}"
-        own.mkdir()
-    if not write_card(record, own, dataset=dataset, weights=weights):
-        progress.note(
-            f"{record[1].dataset} has no id on the Hub that benchbench knows, so there is no .eval_results; "
-            "--hub-dataset OWNER/NAME says it"
-        )
+    stage: Stage,
+) -> set[str]:
+    """A card a group of records, in a folder of its own where there are several; returns the datasets of which the Hub
+    knows nothing."""
+    unknown = set()
+    for group in groups:
+        first, own = group[0][1], folder
+        if len(groups) > 1:
+            own = folder / f"{folder_name(first.dataset)}-{folder_name(first.model)}-{first.cell}"
+            own.mkdir()
+        if not write_card(group, own, dataset=dataset, weights=weights):
+            unknown.add(first.dataset)
+        stage.advance(len(group))
+    return unknown
 
 
 @contextmanager

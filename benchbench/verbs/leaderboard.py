@@ -78,13 +78,14 @@ def folders_in(folder: Folders) -> list[Path]:
 
 
 def rows_below(folder: Folders, where: str | None = None) -> pd.DataFrame:
-    """The rows of all records below one folder or several, those of a group alone where `where` names one."""
+    """The rows of all records below one folder or several, those of a group alone where `where` names one. A record
+    with a number that cannot be is left out with a note, and refused where its own folder is named."""
     folders = folders_in(folder)
     if where is None:
-        return results_below(folders)[0]
+        return results_below(folders, folders)[0]
     if "=" not in where:
         raise InputError(f"{where!r} is no group of records; write model=vae, or model=vae,dataset=digits")
-    return group(where, listed([str(own) for own in folders]), everything_below(folders))[0]
+    return group(where, listed([str(own) for own in folders]), everything_below(folders, folders))[0]
 
 
 def board_text(rows: pd.DataFrame, format: Format, choice: Choice, interval: Interval = "brackets") -> str:

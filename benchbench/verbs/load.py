@@ -25,7 +25,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
         records give an empty table with the same columns.
 
     Raises:
-        InputError: The folder is not there, a record is damaged or was edited, a cell is there twice, or a record is
-            of another schema version; the message names the file.
+        InputError: The folder is not there, a record is damaged or was edited, a number in it cannot be, a cell is
+            there twice, or a record is of another schema version; the message names the file.
     """
     return NumbersFrame(below(path))

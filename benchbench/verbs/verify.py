@@ -60,7 +60,8 @@ class Verification:
             said.append(f"{len(self.files.detached)} of them without weights, pictures or single images")
         for own in self.rescored:
             found = "all as recorded" if not own.faults else f"{len(own.faults)} otherwise"
-            said.append(f"{own.cell} scored again {own.how}: {own.compared} numbers, {found}")
+            numbers = f"{own.compared} number{'' if own.compared == 1 else 's'}"
+            said.append(f"{own.cell} scored again {own.how}: {numbers}, {found}")
         if self.exit_code == 3:
             reasons = sorted(set(self.not_scored.values())) or ["there is no record"]
             said.append(f"none could be scored again ({listed(reasons, 2)})")

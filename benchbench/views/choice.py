@@ -1,7 +1,8 @@
 """What of a table from `load_results` is shown: which models, which numbers, in which columns.
 
-A name is taken as tables show it (`fd`, `vae lr=0.0005`), as records have it (`fd_cnn_digits`, `vae`), or as a pattern
-(`*gan*`); capital letters are small ones. One that names nothing is an error, never an empty table.
+A name is taken as tables show it (`fid`, `vae lr=0.0005`), as records have it (`fd_cnn_digits`, `vae`), as `run` is
+asked for it (`fd`), or as a pattern (`*gan*`); capital letters are small ones. One that names nothing is an error,
+never an empty table.
 """
 
 from __future__ import annotations
@@ -13,12 +14,26 @@ from typing import Any
 
 import pandas as pd
 
-from benchbench.core.errors import InputError, unknown_name
+from benchbench.core.errors import InputError, no_record, short
 from benchbench.results.claims.conditions import MEASURED, short_name
 from benchbench.results.summary import complete
 from benchbench.views.text import model_name
 
 RANK = "rank"  # a column that is no metric
+FIELD = {
+    "fid": "fd",
+    "sfid": "fd",
+    "fid_infinity": "fd_infinity",
+    "sfid_infinity": "fd_infinity",
+    "kid": "kd",
+    "kid_subsets": "kd_subsets",
+    "inception_score": "is",
+    "inception_score_one_split": "is_one_split",
+    "intra_fid": "intra_fd",
+    "mind": "swd",
+}
+"""What the field calls a metric on the very network that it was published with -> what `run` is asked for."""
+_HAS = {"model": "is of the model", "metric": "has the metric"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +107,7 @@ def chosen(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
 
 def place_of(row: Mapping[Any, Any], order: Sequence[str]) -> int:
     """Of a row the number of the first of `order` that names its metric, and as many as there are where none does."""
-    called = (str(row["metric"]), short_name(row["metric"], row["extractor"]))
+    called = _metric_names(row["metric"], row["extractor"])
     return next((place for place, name in enumerate(order) if any(map(_fits(name), called))), len(order))
 
 
@@ -108,22 +123,27 @@ def for_paper(frame: pd.DataFrame, choice: Choice) -> tuple[pd.DataFrame, list[s
     return frame[kept], sorted(set(frame.loc[~kept, "metric"]) - set(frame.loc[kept, "metric"]))
 
 
-def _called(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    pairs = zip(frame["metric"], frame["extractor"], strict=True)
-    return [(str(metric), short_name(metric, extractor)) for metric, extractor in pairs]
+def _called(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    return list(map(_metric_names, frame["metric"], frame["extractor"]))
 
 
-def _named(kind: str, names: Sequence[str], called: Sequence[tuple[str, str]]) -> list[bool]:
+def _metric_names(metric: str, extractor: str | None) -> tuple[str, ...]:
+    """What one may call a metric: as records have it, as tables show it, and as `run` is asked for it."""
+    short = short_name(metric, extractor)
+    return str(metric), short, FIELD.get(short, short)
+
+
+def _named(kind: str, names: Sequence[str], called: Sequence[tuple[str, ...]]) -> list[bool]:
     """Which of what is `called` so or so one of `names` means."""
     distinct = set(called)
-    meant: set[tuple[str, str]] = set()
+    meant: set[tuple[str, ...]] = set()
     for name in names:
         fits = _fits(name)
-        found = {both for both in distinct if any(map(fits, both))}
+        found = {own for own in distinct if any(map(fits, own))}
         if not found:
-            raise unknown_name(kind, name, {short for _, short in distinct})
+            raise no_record(f"{_HAS[kind]} {short(name)!r}", name, {own[1] for own in distinct})
         meant |= found
-    return [both in meant for both in called]
+    return [own in meant for own in called]
 
 
 def _fits(name: str) -> Callable[[str], bool]:

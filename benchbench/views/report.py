@@ -77,7 +77,7 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     """The page, as text. Raises `InputError` as `load_results` does, and for a folder without records."""
     root = Path(root)
     runs = [page_of(found) for found in records(root)]
-    frame = results_of(runs)
+    frame = results_of(runs, [root])
     if frame.empty:
         raise InputError(f"there are no records below {root}; run something with --out {root} first")
     summary = summarise(frame)
@@ -99,7 +99,7 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
         ],
         lines=_lines(summary),
         failures=[plain(failure) for failure in failures],
-        n_runs=len(runs),
+        n_runs=frame["cell"].nunique(),
         n_numbers=int((frame["status"] == "ok").sum()),
         n_without=int((frame["status"] != "ok").sum()),
         without=_without(frame),

@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 from verbs_tried import Console
 
+from benchbench.cli import cli
+
 pytestmark = pytest.mark.costly
 
 
@@ -64,6 +66,34 @@ def test_doctor_says_what_is_there_and_what_is_missing(console: Console) -> None
     assert b"579344248a93" in out
     assert b"cifar10" in out
     assert b"Traceback" not in err
+
+
+def test_doctor_finds_photographs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Sets of photographs come with no package: they are where somebody put them, under BENCHBENCH_DATA."""
+    from benchbench.verbs import doctor
+
+    monkeypatch.setattr(doctor, "_networks", dict)  # which takes seconds
+    monkeypatch.delenv("BENCHBENCH_DATA", raising=False)
+    assert doctor.doctor()["data"]["set5"].startswith("not there: its images belong into a folder set5")
+    (tmp_path / "Set5").mkdir()
+    monkeypatch.setenv("BENCHBENCH_DATA", str(tmp_path))
+    found = doctor.doctor()["data"]
+    assert found["set5"] == f"there, in {tmp_path / 'Set5'}"
+    assert found["set12"].startswith("not there")
+    assert found["digits"] == "there, comes with the packages"
+
+
+def test_doctor_says_that_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, while networks are read, and on stderr alone; in a log nothing."""
+    from benchbench.verbs import doctor
+
+    monkeypatch.setattr(doctor, "doctor", lambda: {"data": {"digits": "there"}})
+    silent = CliRunner().invoke(cli, ["doctor"])
+    assert (silent.exit_code, silent.stderr) == (0, "")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes it for a terminal
+    told = CliRunner().invoke(cli, ["doctor"])
+    assert "looking at the device" in told.stderr
+    assert "looking" not in told.stdout
 
 
 @pytest.mark.parametrize(

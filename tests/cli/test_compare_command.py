@@ -85,7 +85,7 @@ def test_a_comparison(benchbench: Callable[..., Done]) -> None:
     ("arguments", "code", "sentence"),
     [
         (["model=vae", "model=flow"], 3, "n_images is 1000 against 500; run both alike"),
-        (["model=vae", "model=gna"], 2, "unknown model 'gna'; did you mean 'gan'"),
+        (["model=vae", "model=gna"], 2, "no record here has model=gna; did you mean 'gan'"),
         (["model=vae", "git:HEAD"], 2, "git repository"),
         (["model=vae", "model=gan", "--results", "nowhere"], 2, "there is no folder nowhere"),
         (["model=vae"], 2, "compare needs A and B; with --plan A alone will do"),

@@ -110,6 +110,19 @@ def test_what_is_there_is_read(land: Callable[[str], Path]) -> None:
     )
 
 
+def test_the_default_folder_beside_others_may_be_empty(land: Callable[[str], Path]) -> None:
+    """As the how-tos have it, `runs results`: the board is that of the one that holds records, with a note. Where none
+    does, or what is named beside it is not there, it is an error."""
+    land("results")
+    for _ in range(2):
+        done = CliRunner().invoke(cli, ["leaderboard", "runs", "results", "--format", "csv"])
+        assert done.exit_code == 0, done.output
+        assert done.stderr == "note: no records in runs\n"
+        assert "fd_efficientnet_lite0" in done.stdout
+        assert sentence("leaderboard runs nowhere").startswith("no records in runs; results holds some")
+        Path("runs").mkdir(exist_ok=True)
+
+
 def test_a_damaged_record_is_no_missing_one(land: Callable[[str], Path]) -> None:
     """In `runs` its own sentence names it; in `results` it is a record all the same."""
     run = land("runs") / "run.json"

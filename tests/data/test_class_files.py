@@ -63,6 +63,10 @@ class TestStyleGan:
                 [["00000/img00000000.png", 1]],
                 r"has no label for 00000/img00000001.png \(7 of 8 images lack one\)",
             ),
+            (
+                [["00000/img00000000.png", 1], ["00000/img00000000.png", 2]],
+                r"lists 00000/img00000000\.png twice, with labels 1 and 2; keep one of them",
+            ),
             ([[1]], "cannot read the labels in dataset.json"),
             (7, "cannot read the labels in dataset.json"),
         ],
@@ -70,6 +74,16 @@ class TestStyleGan:
     def test_what_does_not_fit(self, labels: Any, said: str, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said):
             load_dataset(folder_of(tmp_path, self.changed(labels)))
+
+    def test_an_image_listed_twice(self, tmp_path: Path) -> None:
+        """With one label it is of that class; an object says both of two labels, though parsers keep the last."""
+        labels = [[f"{i // 2:05d}/img{i:08d}.png", i % 2] for i in range(8)]
+        dataset = load_dataset(folder_of(tmp_path / "0", self.changed([*labels, labels[0]])))
+        assert len(dataset.classes) == 2
+        said = ", ".join(f'"{name}": {label}' for name, label in [*labels, (labels[0][0], 1)])
+        content = f'{{"labels": {{{said}}}}}'.encode()
+        with pytest.raises(InputError, match="twice, with labels 0 and 1"):
+            load_dataset(folder_of(tmp_path / "1", {**stylegan_files(SPLIT), "dataset.json": content}))
 
     def test_no_json_and_nested_without_end(self, tmp_path: Path) -> None:
         for i, content in enumerate((b"{", b"[" * 100_000, b"\xff")):

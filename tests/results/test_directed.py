@@ -194,5 +194,5 @@ def test_a_direction_is_selected(
 def test_a_direction_that_nothing_has(row: MakeRow, land: Land, tmp_path: Path) -> None:
     """The sentence names those that there are."""
     land(tmp_path, [row("AtoB", 10.0)])
-    with pytest.raises(InputError, match="unknown direction 'AtoC'; did you mean 'AtoB'"):
+    with pytest.raises(InputError, match="no record here has direction=AtoC; did you mean 'AtoB'"):
         select(["direction=AtoC"], tmp_path)

@@ -56,7 +56,6 @@ WHOLE: dict[str, Any] = {
         "load_1min": 1.25,
         "ranks": 2,
         "platform": "Linux",
-        "ranks": None,
     },
     "name": None,
     "variant": "",

@@ -201,7 +201,7 @@ def test_a_machine_that_nobody_stated_is_not_the_same(sides: Callable[..., Repor
     assert by_metric(sides([{}, rate], [{}, rate], machine=None))[RATE].verdict == "not comparable"
 
 
-MISSING = {"metric": "ssim", "higher_is_better": True}
+MISSING = {"metric": "ssim", "higher_is_better": True, "value": 0.5}
 
 
 @pytest.mark.costly

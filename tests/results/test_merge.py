@@ -258,6 +258,17 @@ def test_what_metrics_may_give(tmp_path: Path, make_row: MakeRow, land: Land) ->
     assert verify_records([tmp_path]).faults == []
 
 
+def test_a_model_that_its_owner_named(tmp_path: Path, make_row: MakeRow, land: Land) -> None:
+    """`--name` is what rows call the model, and run.json has both: such a record is whole. Rows of any other name are
+    not."""
+    folder = land(tmp_path / "a", [make_row(cell=ONE, model="Ours")], {"name": "Ours"})
+    assert verify_records([tmp_path / "a"]).faults == []
+    land(tmp_path / "b", [make_row(cell=ONE, model="vae")], {"name": "Ours"})
+    (fault,) = verify_records([tmp_path / "b"]).faults
+    assert "has 'vae' as the model of row 2, and run.json says 'Ours'" in fault
+    assert folder.parent.name == "Ours"
+
+
 @pytest.mark.parametrize(("name", "other"), [("model", "gan"), ("dataset", "mnist"), ("seed", 7)])
 def test_rows_of_another_run(name: str, other: object, tmp_path: Path, make_row: MakeRow, land: Land) -> None:
     """run.json says once whose numbers these are; a row that says otherwise is named."""

@@ -35,7 +35,10 @@ def test_a_table_of_fewer_columns_is_read_and_completed(
         "precision_efficientnet_lite0",
         "fd_cnn_digits",
     )
-    folder = land(tmp_path, [make_row(metric=name) for name in metrics])
+    values = [12.5, 12.5, 0.5, 12.5]
+    folder = land(
+        tmp_path, [make_row(metric=name, value=value) for name, value in zip(metrics, values, strict=True)]
+    )
     assert len(OLDER) == 23
     assert COLUMNS[:23] == OLDER
     path = folder / "metrics.csv"
@@ -49,7 +52,7 @@ def test_a_table_of_fewer_columns_is_read_and_completed(
     assert found["minimum"].fillna(-math.inf).tolist() == [0.0, -math.inf, 0.0, 0.0]
     assert found["maximum"].fillna(math.inf).tolist() == [math.inf, math.inf, 1.0, math.inf]
     assert found["headline"].tolist() == [True, False, False, False]
-    assert found["value"].tolist() == [12.5] * 4
+    assert found["value"].tolist() == values
 
 
 @pytest.fixture

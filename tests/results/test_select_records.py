@@ -95,9 +95,9 @@ def test_a_revision_from_a_folder_within(repository: Path, monkeypatch: pytest.M
     ("text", "sentence"),
     [
         ("nowhere", "'nowhere' is no folder.*results holds beta-vae on digits, gan on digits, vae on digits"),
-        ("model=vea", "unknown model 'vea'; did you mean 'vae'"),
+        ("model=vea", "no record here has model=vea; did you mean 'vae'"),
         ("modle=vae", "unknown column 'modle'; did you mean 'model'"),
-        ("model=gan,seed=0,variant=beta=4,latent=16", "unknown variant 'beta=4,latent=16'"),
+        ("model=gan,seed=0,variant=beta=4,latent=16", "no record here has variant=beta=4,latent=16"),
         ("model=vae,model=gan", "must give each column one value"),
         ("model=vae,dataset", "must give each column one value"),
         ("cccc", "no cell has the key cccc; results holds"),
@@ -160,7 +160,7 @@ def test_a_group_may_name_a_setting(
         land(tmp_path, [row], {"settings": {"beta": beta, "latent": "16"}})
     (selection,) = select([f"model=beta-vae,beta={value}"], tmp_path)
     assert set(selection.rows["cell"]) == {"0" * 16}
-    with pytest.raises(InputError, match=r"unknown beta '3'.*Known: 1, 4"):
+    with pytest.raises(InputError, match=r"no record here has beta=3.*There are: 1, 4"):
         select(["model=beta-vae,beta=3"], tmp_path)
     with pytest.raises(InputError, match="unknown column 'betta'; did you mean 'beta'"):
         select(["betta=4"], tmp_path)

@@ -23,7 +23,9 @@ from benchbench.cli import cli
 from benchbench.core.hashing import file_sha256
 from benchbench.results.load import records
 from benchbench.results.provenance import sealed
-from benchbench.runner.rescore import drawn_by_lot
+from benchbench.results.verify import Verified
+from benchbench.runner.rescore import Rescored, drawn_by_lot
+from benchbench.verbs.verify import Verification
 
 ASKED = {"metrics": ["fd", "recall", "swd"], "extractors": ["cnn_digits"], "device": "cpu"}
 
@@ -173,6 +175,13 @@ def test_nothing_to_score_again(tmp_path: Path) -> None:
     )
     assert benchbench.verify(tmp_path, rescore=1, known=tmp_path).exit_code == 0
     assert benchbench.verify(tmp_path).exit_code == 0
+
+
+def test_one_number_is_one_number(tmp_path: Path) -> None:
+    """What the sentence counts, by hand."""
+    for n, said in ((1, "1 number, all as recorded"), (2, "2 numbers, all as recorded")):
+        again = Rescored(tmp_path, "ab" * 8, "from its 200 samples", n, [], [])
+        assert said in Verification(Verified(), [again], asked=True).headline
 
 
 @pytest.mark.costly

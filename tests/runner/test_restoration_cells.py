@@ -27,7 +27,7 @@ from benchbench.results.claims.conditions import check_comparable
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import Store
-from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.plan import Desk, make_plans, resolve
 from benchbench.runner.run import run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import load_suite, plan_suite
@@ -307,3 +307,27 @@ def test_weights_are_looked_up_by_what_is_undone(tmp_path: Path, monkeypatch: py
         InputError, match=r"no weights of srcnn on set5 or for x2 .*Published: vdsr, vdsr-set5, vdsr-x2"
     ):
         published_weights("srcnn", "set5", "x2")
+
+
+@pytest.mark.parametrize(
+    ("model", "setting", "said"),
+    [
+        (
+            "srcnn",
+            "scale=2",
+            r"scale is an option of the task super-resolution .* write --scale 2 in place of --set",
+        ),
+        (
+            "dncnn",
+            "sigma=25",
+            r"an option of the task denoise and no setting of the model 'dncnn'; write --sigma 25",
+        ),
+        ("context-encoder", "holes=strokes", r"an option of the task inpaint .* write --holes strokes"),
+        ("srcnn", "luma=true", r"write --task-option luma=true in place of --set luma=true"),
+        ("vae", "scale=2", r"unknown setting 'scale'"),  # which can be asked for no task that has one
+    ],
+)
+def test_an_option_of_the_task_is_no_setting_of_the_model(model: str, setting: str, said: str) -> None:
+    """What is typed after --set belongs elsewhere: the sentence says where."""
+    with pytest.raises(InputError, match=said):
+        resolve(CellSpec(model=model, dataset="set5", overrides=[setting]))  # type: ignore[arg-type]  # as typed

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 import benchbench
 from benchbench.cli.evaluate import evaluate as evaluate_verb
 from benchbench.cli.run import run as run_verb
-from benchbench.cli.spec_options import SHORT
 from benchbench.cli.stats import stats as stats_verb
 from benchbench.core.errors import InputError
-from benchbench.runner.spec import CellOptions, CellSpec, EvaluationSpec, Spec, StatisticsSpec
+from benchbench.runner.spec import SHORT, CellOptions, CellSpec, EvaluationSpec, Spec, StatisticsSpec
 from benchbench.runner.suite import Settings
 
 VERBS: list[tuple[click.Command, type[Spec], set[str]]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from told import KEY, a_record
 
 import benchbench
+from benchbench.core.errors import InputError
 from benchbench.results.manifest import Artefact
 
 pytest.importorskip("huggingface_hub")
@@ -90,6 +92,7 @@ def test_names_of_records_are_never_markup(tmp_path: Path, rows: list[Any], make
 
     nasty = '<img src=x onerror=alert(1)> [a](http://b) | "\n---\nlicense: mit'
     rows = [*rows, make_row(cell=KEY, metric="swd", value=None, reason="<script>|x")]
+    rows = [replace(row, model=nasty) for row in rows]  # as runs with --name write them
     record = a_record(
         tmp_path / "runs",
         rows,
@@ -104,3 +107,44 @@ def test_names_of_records_are_never_markup(tmp_path: Path, rows: list[Any], make
     assert "\\[a\\](http" in card.text
     assert "&lt;script&gt;\\|x" in card.text
     assert sorted(path.parent for path in tmp_path.rglob("*escaped*")) == [out]
+
+
+def test_one_card_over_seeds(tmp_path: Path, make_row: Any) -> None:
+    """Two seeds of a model and one of another: the mean over seeds and Student's interval by hand, on a linear scale,
+    a metric that one seed lacks from the other, keys and seeds of both; the other model's card is that of its
+    record."""
+    from huggingface_hub import ModelCard
+
+    ends = {"low": None, "high": None, "interval": None}
+    for seed, value in ((0, 10.0), (1, 14.0)):
+        rows = [
+            make_row(cell=f"{seed}" * 16, seed=seed, value=value, scale="linear", **ends),
+            make_row(cell=f"{seed}" * 16, seed=seed, metric="psnr", value=30.0 if seed else None, **ends),
+        ]
+        a_record(tmp_path / "runs", rows)
+    a_record(tmp_path / "runs", [make_row(cell="a" * 16, model="gan")])
+    out = benchbench.export(tmp_path / "runs", to="hf", out=tmp_path / "out", over_seeds=True)
+    assert sorted(path.name for path in out.iterdir()) == [f"digits-gan-{'a' * 16}", f"digits-vae-{'0' * 16}"]
+    card = ModelCard.load(out / f"digits-vae-{'0' * 16}" / "README.md")
+    fd, psnr = card.data.eval_results
+    assert fd.metric_value == 12.0
+    # t(0.975, 1 df) = 12.7062; the spread over two seeds is 4/√2, over √2.
+    assert fd.metric_args["high"] - 12.0 == pytest.approx(12.7062 * 2.0, rel=1e-4)
+    assert fd.metric_args["interval"] == "95% t over 2 seeds"
+    assert psnr.metric_value == 30.0
+    assert "mean over seeds 0, 1." in card.text
+    assert "Pictures and weights are those of seed 0." in card.text
+    assert f"Records `{'0' * 16}`, `{'1' * 16}`;" in card.text
+    assert card.text.count("    benchbench run --model vae --dataset digits") == 1
+    assert "seed 0." in ModelCard.load(out / f"digits-gan-{'a' * 16}" / "README.md").text
+
+
+def test_numbers_of_several_kinds_have_no_mean(tmp_path: Path, make_row: Any) -> None:
+    """One seed was scored on fewer images: nothing is averaged, and nothing is left of the folder."""
+    for seed, n in ((0, 1000), (1, 500)):
+        a_record(tmp_path / "runs", [make_row(cell=f"{seed}" * 16, seed=seed, n_images=n)])
+    with pytest.raises(
+        InputError, match=r"vae .* has fd_efficientnet_lite0 of several kinds, which have no mean"
+    ):
+        benchbench.export(tmp_path / "runs", to="hf", out=tmp_path / "out", over_seeds=True)
+    assert not (tmp_path / "out").exists()

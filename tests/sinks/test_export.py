@@ -90,6 +90,7 @@ def test_a_record_in_every_dashboard(to: str, tmp_path: Path, record: Path) -> N
     [
         ({"to": "tensorbord"}, "unknown place to export to 'tensorbord'; did you mean 'tensorboard'"),
         ({"to": "csv", "weights": "copy"}, "belong to a model card"),
+        ({"to": "csv", "over_seeds": True}, "belong to a model card"),
         ({"to": "hf", "weights": "move"}, "unknown way to hand weights over 'move'"),
         ({"to": "hf", "hub_dataset": "digits"}, "'digits' is no dataset of the Hub; write OWNER/NAME"),
         ({"to": "hf", "hub_dataset": "../../x"}, "is no dataset of the Hub"),
@@ -196,12 +197,17 @@ def test_a_sink_that_fails_leaves_no_folder(
 
 def test_several_cards(tmp_path: Path, record: Path, make_row: Any) -> None:
     """Each in a folder of its own, called after dataset, model and cell; of a dataset that the Hub does not know it is
-    said once a record that leaderboards cannot read the numbers."""
+    said once, however many its records are, that leaderboards cannot read the numbers."""
     other = "f" * 16
     a_record(tmp_path / "runs", [make_row(cell=other, dataset="cifar10")])
+    a_record(tmp_path / "runs", [make_row(cell="e" * 16, seed=1)])
     notes = Notes()
     out = benchbench.export(tmp_path / "runs", to="hf", out=tmp_path / "out", progress=notes)
-    assert sorted(path.name for path in out.iterdir()) == [f"cifar10-vae-{other}", f"digits-vae-{KEY}"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"cifar10-vae-{other}",
+        f"digits-vae-{KEY}",
+        f"digits-vae-{'e' * 16}",
+    ]
     assert [text.partition(" has no id")[0] for text in notes.said] == ["digits"]
     assert (out / f"cifar10-vae-{other}" / ".eval_results" / "uoft-cs_cifar10.yaml").is_file()
 

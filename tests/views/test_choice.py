@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from benchbench.core.errors import InputError
+from benchbench.features.networks.inception_v3 import InceptionV3, InceptionV3Spatial
 from benchbench.results.record import Row
 from benchbench.results.tables import to_frame
 from benchbench.views.board import boards
-from benchbench.views.choice import Choice, chosen, names_in
+from benchbench.views.choice import FIELD, Choice, chosen, names_in
 from benchbench.views.leaderboard import leaderboard
 from benchbench.views.table import frame_table
 
@@ -64,6 +65,26 @@ def test_names_are_as_tables_show_them(frame: pd.DataFrame) -> None:
     )
 
 
+def test_what_run_is_asked_for_names_what_the_field_calls_otherwise(make_row: MakeRow) -> None:
+    """`run --metrics fd,kd` leaves `fid` and `kid` on the network that these were published with, and the same names
+    choose columns in their order, beside those of another network."""
+    named = [("kid", "inception_v3"), ("fid", "inception_v3"), ("fd_cnn_digits", "cnn_digits")]
+    rows = [make_row(metric=metric, extractor=extractor, value=1.0) for metric, extractor in named]
+    frame = to_frame(rows)
+    assert kept(frame, Choice.of(metrics="fd"))[1] == {"fid", "fd_cnn_digits"}
+    assert kept(frame, Choice.of(metrics="fid"))[1] == {"fid"}
+    (board,) = boards(frame, Choice.of(columns="fd,kd"))
+    assert [measure.metric for measure in board.measures] == ["fd_cnn_digits", "fid", "kid"]
+
+
+def test_the_names_of_the_field_are_those_of_our_networks() -> None:
+    """Records name no family, so that boards keep a list of their own: it is what the extractors say of themselves."""
+    said: dict[str, str] = {}
+    for extractor in (InceptionV3, InceptionV3Spatial):
+        said |= {alias: family for family, alias in extractor.field_names.items()}
+    assert said == FIELD
+
+
 def test_a_variant_keeps_its_commas() -> None:
     """No model is called with an equals sign, so that the piece after a comma that begins with a setting is none."""
     assert names_in("a x=1,y=2,b z=3,c") == ("a x=1,y=2", "b z=3", "c")
@@ -74,11 +95,11 @@ def test_a_variant_keeps_its_commas() -> None:
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        (Choice.of("gna"), "unknown model 'gna'; did you mean 'gan'?"),
-        (Choice.of(metrics="recal"), "unknown metric 'recal'; did you mean 'recall'?"),
-        (Choice.of(columns="fd,fid"), "unknown metric 'fid'"),
+        (Choice.of("gna"), "no record here is of the model 'gna'; did you mean 'gan'?"),
+        (Choice.of(metrics="recal"), "no record here has the metric 'recal'; did you mean 'recall'?"),
+        (Choice.of(columns="fd,fid"), "no record here has the metric 'fid'"),
         (Choice.of(columns="rank"), "columns need a metric"),
-        (Choice.of(metrics="recall", columns="fd"), "unknown metric 'fd'"),
+        (Choice.of(metrics="recall", columns="fd"), "no record here has the metric 'fd'"),
     ],
 )
 def test_a_name_of_nothing_is_an_error(frame: pd.DataFrame, choice: Choice, said: str) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import benchbench
 from benchbench.core.notebook import NotebookProgress, in_notebook, watching
@@ -127,22 +129,27 @@ def test_outside_a_notebook_nothing_is_shown() -> None:
 
 NOTEBOOK = """
 import benchbench
-asked = {"samples": 16, "metrics": ["swd"], "extractors": ["cnn_digits"], "device": "cpu"}
-frame = benchbench.run("noise", "digits", out="runs", **asked)
+asked = {"samples": 8, "metrics": ["swd"], "extractors": ["cnn_digits"], "device": "cpu"}
+frame = benchbench.run("noise", "folder:pictures", out="runs", **asked)
 frame
 ---
 benchbench.leaderboard("runs", metrics="swd")
 ---
 benchbench.plot.grid("runs", images=4, columns=2)
 ---
-"widgets" in str(__import__("sys").modules.keys() & {"ipywidgets"})
+benchbench.export("runs", to="csv", out="tables")
+import sys
+sorted({"ipywidgets", "tensorboard", "wandb", "mlflow", "benchbench.sinks.wandb"} & sys.modules.keys())
 """
 
 
 @pytest.mark.costly
 def test_in_a_real_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kernel runs four cells: the first shows progress, which ends in lines, and the table; the others a board, and a
-    picture. None needs widgets."""
+    """A kernel runs four cells: the first shows progress, which ends in lines, and the table; the others a board, a
+    picture and tables for other programs. None loads widgets, nor a dashboard that nobody asked for."""
+    (tmp_path / "pictures").mkdir()
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{number}.png")
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
@@ -166,6 +173,7 @@ def test_in_a_real_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert float(Page(table["text/html"]).column("value", "swd")[0]) > 0
     assert "noise" in Page(shown[1][0]["text/html"]).text
     assert Page(shown[2][0]["text/html"]).tags == ["img"]
+    assert shown[3][0]["text/plain"] == "[]"
 
 
 def test_progress_is_one_block(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
@@ -32,9 +32,9 @@ from benchbench.core.reading import is_folder, kind_of, plain, read_text, requir
 from benchbench.core.validation import first_fault
 from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.sources.columns import class_names, image_column, label_column, labels_of
-from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.flatbuffer import is_compressed
-from benchbench.data.sources.layout import TRAIN, Splits, check_complete, splits_or_alike
+from benchbench.data.sources.layout import TRAIN, check_complete
+from benchbench.data.sources.split_files import SplitFiles
 
 STATE, SPLITS = "state.json", "dataset_dict.json"
 
@@ -62,7 +62,7 @@ class Names(BaseModel):
     splits: list[str] = Field(min_length=1)
 
 
-class ArrowSource(FileSource):
+class ArrowSource(SplitFiles):
     """A dataset or a dictionary of them as `save_to_disk` wrote it, or one Arrow file."""
 
     kind: ClassVar[str] = "arrow"
@@ -77,15 +77,6 @@ class ArrowSource(FileSource):
             return {name: _files_of(self.path / _plain(name, self.path / SPLITS)) for name in names}
         return {"": _files_of(self.path)}
 
-    @cached_property
-    def layout(self) -> Splits:
-        """Which of them are splits."""
-        return splits_or_alike(filter(None, self.files), str(self.path))
-
-    def splits(self) -> Sequence[str]:
-        """The names of train and of the held-out part that counts, where both are there."""
-        return self.layout.two()
-
     def parts(self) -> Sequence[Part]:
         """Train and held-out, or all images."""
         if list(self.files) in ([""], [TRAIN]):
@@ -95,13 +86,15 @@ class ArrowSource(FileSource):
             raise InputError(
                 f"{self.path} has {listed(list(self.files))} but no train; name one of these folders"
             )
-        titles = self.splits() or [self.layout.of[TRAIN, ""]]
-        train, *held_out = (_part(self.files[title], title) for title in titles)
-        return [replace(train, notes=[*train.notes, *self.layout.notes()]), *held_out]
+        return self.of_splits()
 
     def whole(self) -> Part:
         """The rows of all files."""
-        return _part([file for files in self.files.values() for file in files], self.path.resolve().name)
+        return self.part([file for files in self.files.values() for file in files], self.path.resolve().name)
+
+    def part(self, files: Sequence[Path], title: str) -> FilePart:
+        """The rows of some files."""
+        return _part(files, title)
 
 
 def _files_of(folder: Path) -> list[Path]:

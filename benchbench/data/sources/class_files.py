@@ -179,14 +179,22 @@ def numbered_shards(folders: Sequence[str]) -> bool:
     return len({len(name) for name in folders}) == 1 and all(SHARD.fullmatch(name) for name in {*folders})
 
 
+class _Pairs(list[tuple[str, Any]]):
+    """An object of JSON with all that it holds, also what it says twice."""
+
+
 def _of_stylegan(names: Sequence[str], at: str, file: str, beside: Beside) -> Classes:
     """The labels that StyleGAN's dataset tool wrote."""
     try:
-        held: Any = json.loads(beside.text(file))
-        pairs = held.get("labels") if isinstance(held, dict) else None
-        of: dict[str, Any] = (
-            {} if pairs is None else dict(pairs.items() if isinstance(pairs, dict) else pairs)
-        )
+        held: Any = json.loads(beside.text(file), object_pairs_hook=_Pairs)
+        pairs = dict(held).get("labels") if isinstance(held, _Pairs) else None
+        of: dict[str, Any] = {}
+        for name, label in pairs or ():
+            if of.setdefault(name, label) != label:
+                raise InputError(
+                    f"{file} of {beside.where} lists {plain(str(name))} twice, with labels {plain(str(of[name]))} and "
+                    f"{plain(str(label))}; keep one of them"
+                )
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"cannot read the labels in {file} of {beside.where}: {plain(str(error))}; make it again"

@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import ClassVar
 
 from benchbench.core.errors import InputError, listed
 from benchbench.core.hashing import file_sha256
 from benchbench.core.reading import kind_of, open_regular, plain
 from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.pipeline.decode import FORMATS
-from benchbench.data.pipeline.signatures import HEAD, image_format
+from benchbench.data.pipeline.signatures import image_format
 from benchbench.data.sources.archives import reading
 from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import visible_folders
 from benchbench.data.sources.layout import HELD_OUT, TRAIN, Splits, split_name
 from benchbench.data.sources.lmdb_file import Entry, read_entries
 from benchbench.data.sources.other_files import refuse_pictures
+from benchbench.data.sources.spans import Span, picker
 
 DATA = "data.mdb"
 
@@ -89,7 +90,7 @@ class LmdbSource(FileSource):
 
 def _part_of(files: Sequence[tuple[str, Path]], title: str) -> FilePart:
     """The images of (class, file), one file after the other."""
-    rows: list[tuple[Path, Entry]] = []
+    spans: list[Span] = []
     labels: list[str] = []
     notes: list[str] = []
     for own, file in files:
@@ -98,25 +99,19 @@ def _part_of(files: Sequence[tuple[str, Path]], title: str) -> FilePart:
             raise InputError(
                 f"no images in {file}: none of its {len(others)} values is the content of an image file"
             )
-        rows += [(file, entry) for entry in images]
+        spans += images
         labels += [own] * len(images)
         if others:
-            keys = listed([_key(entry) for entry in others])
+            keys = listed([span.name for span in others])
             notes.append(
                 f"{len(others)} values of {file.parent.name} that are no images were left aside: {keys}"
             )
 
-    def pick(numbers: Sequence[int]) -> Iterator[tuple[str, bytes]]:
-        for number in numbers:
-            file, entry = rows[number]
-            with reading(file), open_regular(file) as opened:
-                content = _value(opened, entry)
-            yield f"{_key(entry)} in {file}", content
-
+    pick = picker(spans)
     return FilePart(
         title=title,
-        total=len(rows),
-        items=lambda: pick(range(len(rows))),
+        total=len(spans),
+        items=lambda: pick(range(len(spans))),
         pick=pick,
         labels=labels if len({*labels}) > 1 else None,
         identify=lambda: [[str(file.parent.name), file_sha256(file)] for _, file in files],
@@ -124,27 +119,20 @@ def _part_of(files: Sequence[tuple[str, Path]], title: str) -> FilePart:
     )
 
 
-def _images(file: Path) -> tuple[list[Entry], list[Entry]]:
-    """The entries whose values are images, and the others; `InputError` for an image that is not read."""
+def _images(file: Path) -> tuple[list[Span], list[Span]]:
+    """The values that are images, and the others; `InputError` for an image that is not read."""
     images, others, heads = [], [], {}
     with reading(file), open_regular(file) as opened:
         for entry in read_entries(file):
-            head = _value(opened, entry._replace(length=min(HEAD, entry.length)))
+            span = Span(file, _key(entry), entry.start, entry.length)
+            head = span.head(opened)
             if image_format(head).upper() in FORMATS:
-                images.append(entry)
+                images.append(span)
             else:
-                others.append(entry)
-                heads[_key(entry)] = head
+                others.append(span)
+                heads[span.name] = head
     refuse_pictures(list(heads), str(file), heads.__getitem__)
     return images, others
-
-
-def _value(opened: IO[bytes], entry: Entry) -> bytes:
-    opened.seek(entry.start)
-    content = opened.read(entry.length)
-    if len(content) != entry.length:
-        raise ValueError("it became shorter while it was read")
-    return content
 
 
 def _key(entry: Entry) -> str:

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -34,14 +34,9 @@ from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.pipeline.names import in_order
 from benchbench.data.sources.archives import BOMB_FLOOR, BOMB_ROWS, is_bomb
 from benchbench.data.sources.columns import class_names, contents, image_column, label_column, labels_of
-from benchbench.data.sources.files import FileSource
-from benchbench.data.sources.layout import (
-    TRAIN,
-    Splits,
-    check_complete,
-    splits_or_alike,
-)
+from benchbench.data.sources.layout import TRAIN, check_complete
 from benchbench.data.sources.shards import find_files
+from benchbench.data.sources.split_files import SplitFiles
 
 BATCH = 16
 """Rows at once: however small a file is, each of them may hold a large image."""
@@ -49,7 +44,7 @@ BATCH = 16
 GROUP_BYTES = 2**26
 
 
-class ParquetSource(FileSource):
+class ParquetSource(SplitFiles):
     """Encoded images in a parquet file, or in a folder of them."""
 
     kind: ClassVar[str] = "parquet"
@@ -58,16 +53,6 @@ class ParquetSource(FileSource):
     def files(self) -> dict[str, list[Path]]:
         """The files by the name that they share, in their order; nothing where the path is a file."""
         return find_files(self.path, ".parquet") if is_folder(self.path) else {}
-
-    @cached_property
-    def layout(self) -> Splits:
-        """Which of these names are splits."""
-        where = str(self.path)
-        return splits_or_alike(self.files, where)
-
-    def splits(self) -> Sequence[str]:
-        """The names of train and of the held-out part, where files of both are there."""
-        return self.layout.two()
 
     def parts(self) -> Sequence[Part]:
         """Train and held-out of a folder; the file itself."""
@@ -81,16 +66,18 @@ class ParquetSource(FileSource):
             raise InputError(f"{self.path} has no train.parquet, {others}")
         beside = [self.files[name][0].name for name in self.layout.others]
         check_complete(self.layout, beside, str(self.path), "")
-        titles = self.splits() or [self.layout.of[TRAIN, ""]]
-        train, *held_out = (read_part(self.files[title], title) for title in titles)
-        return [replace(train, notes=[*train.notes, *self.layout.notes()]), *held_out]
+        return self.of_splits()
 
     def whole(self) -> Part:
         """The rows of all files."""
         files = [file for name in in_order(self.files) for file in self.files[name]] or [self.path]
         if files == [self.path] and is_folder(self.path):
             raise InputError(f"{self.path} holds no parquet files")
-        return read_part(files, self.path.name or self.path.resolve().name)
+        return self.part(files, self.path.name or self.path.resolve().name)
+
+    def part(self, files: Sequence[Path], title: str) -> FilePart:
+        """The rows of some files."""
+        return read_part(files, title)
 
 
 def read_part(files: Sequence[Path], title: str) -> FilePart:

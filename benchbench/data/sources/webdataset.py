@@ -20,7 +20,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar, cast
@@ -31,14 +31,14 @@ from benchbench.core.numpy_files import DAMAGE
 from benchbench.core.reading import is_folder, kind_of, open_regular, plain, read_text
 from benchbench.data.pipeline.assemble import FilePart, Labels, Part
 from benchbench.data.pipeline.names import below_shared
-from benchbench.data.pipeline.signatures import HEAD
 from benchbench.data.sources.class_files import Beside, classes_of
-from benchbench.data.sources.files import FileSource
 from benchbench.data.sources.folder import is_image
-from benchbench.data.sources.layout import TRAIN, Splits, check_complete, splits_or_alike
+from benchbench.data.sources.layout import check_complete
 from benchbench.data.sources.other_files import left_aside, refuse_pictures
 from benchbench.data.sources.shards import find_files
+from benchbench.data.sources.spans import Span, picker
 from benchbench.data.sources.spec import BRACES
+from benchbench.data.sources.split_files import SplitFiles
 
 SUFFIX = ".tar"
 MOST_LABEL = 2**20
@@ -52,7 +52,7 @@ MOST_HEADER = 2**20
 _BLOCK = 512
 
 
-class WebdatasetSource(FileSource):
+class WebdatasetSource(SplitFiles):
     """Images in tar files."""
 
     kind: ClassVar[str] = "webdataset"
@@ -64,15 +64,6 @@ class WebdatasetSource(FileSource):
             return find_files(self.path, SUFFIX)
         return {"": shards(self.path)}
 
-    @cached_property
-    def layout(self) -> Splits:
-        """Which of these names are splits."""
-        return splits_or_alike(filter(None, self.files), str(self.path))
-
-    def splits(self) -> Sequence[str]:
-        """The names of train and of the held-out part that counts, where both are there."""
-        return self.layout.two()
-
     def parts(self) -> Sequence[Part]:
         """Train and held-out, or all images."""
         if not self.layout.of:
@@ -80,17 +71,16 @@ class WebdatasetSource(FileSource):
         check_complete(
             self.layout, [self.files[name][0].name for name in self.layout.others], str(self.path), ""
         )
-        titles = self.splits() or [self.layout.of[TRAIN, ""]]
-        train, *held_out = (self._part(self.files[title], title) for title in titles)
-        return [replace(train, notes=[*train.notes, *self.layout.notes()]), *held_out]
+        return self.of_splits()
 
     def whole(self) -> Part:
         """The images of all shards."""
         if not self.files:
             raise InputError(f"{self.path} holds no {SUFFIX} files")
-        return self._part([file for files in self.files.values() for file in files], self.path.name)
+        return self.part([file for files in self.files.values() for file in files], self.path.name)
 
-    def _part(self, files: Sequence[Path], title: str) -> FilePart:
+    def part(self, files: Sequence[Path], title: str) -> FilePart:
+        """The images of some shards; the names of their classes lie beside them."""
         above = [*dict.fromkeys([files[0].parent, self.path if is_folder(self.path) else files[0].parent])]
         beside = [folder / name for folder in above for name in NAMES]
         return _part(files, title, next((file for file in beside if kind_of(file) == "a file"), None))
@@ -119,22 +109,12 @@ def shards(path: Path) -> list[Path]:
     return files
 
 
-@dataclass(frozen=True)
-class Member:
-    """A file in a tar. start, length: where its content is."""
-
-    shard: Path
-    name: str
-    start: int
-    length: int
-
-
 @dataclass
 class Sample:
     """What shares a key. labels: files that may hold its label, by the end of their names."""
 
-    image: Member | None = None
-    labels: dict[str, Member] = field(default_factory=dict)
+    image: Span | None = None
+    labels: dict[str, Span] = field(default_factory=dict)
 
 
 def _part(files: Sequence[Path], title: str, names: Path | None) -> FilePart:
@@ -158,15 +138,9 @@ def _part(files: Sequence[Path], title: str, names: Path | None) -> FilePart:
     if names is not None and labels is not None and all(isinstance(label, int) for label in labels):
         classes, read = _class_names(names, labels), [names]  # type: ignore[arg-type]
     if max(Counter(called).values()) > 1:  # keys are unique within a shard
-        called = [f"{image.shard.stem}/{image.name}" for image in images]
+        called = [f"{image.file.stem}/{image.name}" for image in images]
 
-    def pick(rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
-        for row in rows:
-            image = images[row]
-            with reading(image.shard), open_regular(image.shard) as file:
-                content = _content(file, image)
-            yield f"{image.name} in {image.shard}", content
-
+    pick = picker(images)
     return FilePart(
         title=title,
         total=len(images),
@@ -183,7 +157,7 @@ def _part(files: Sequence[Path], title: str, names: Path | None) -> FilePart:
 def _samples(shard: Path) -> tuple[dict[str, Sample], list[str]]:
     """The samples of a tar by their keys, and the names of the files that belong to none."""
     found: dict[str, Sample] = {}
-    others: dict[str, Member] = {}
+    others: dict[str, Span] = {}
     for member in members(shard):
         key, end = _split(member.name)
         sample = found.setdefault(key, Sample())
@@ -198,12 +172,7 @@ def _samples(shard: Path) -> tuple[dict[str, Sample], list[str]]:
         else:
             others[member.name] = member
     with open_regular(shard) as file:
-
-        def head(name: str) -> bytes:
-            member = others[name]
-            return _content(file, replace(member, length=min(HEAD, member.length)))
-
-        refuse_pictures(list(others), str(shard), head)
+        refuse_pictures(list(others), str(shard), lambda name: others[name].head(file))
     return found, list(others)
 
 
@@ -220,7 +189,7 @@ class _Headers:
         return self._file.read(n)
 
 
-def members(shard: Path) -> list[Member]:
+def members(shard: Path) -> list[Span]:
     """The visible files of a tar; `InputError` where it is damaged or dangerous."""
     found, names = [], set[str]()
     with reading(shard), open_regular(shard) as file:
@@ -243,7 +212,7 @@ def members(shard: Path) -> list[Member]:
                 if name in names:
                     raise InputError(f"{shard} holds {name} twice; keep one of them")
                 names.add(name)
-                found.append(Member(shard, name, info.offset_data, info.size))
+                found.append(Span(shard, name, info.offset_data, info.size))
             file.seek(archive.offset)
         if file.read(_BLOCK) != bytes(_BLOCK):  # what tells the end of a tar
             raise EOFError("it has no end")
@@ -274,14 +243,6 @@ def _split(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{key}", end.casefold()
 
 
-def _content(file: IO[bytes], member: Member) -> bytes:
-    file.seek(member.start)
-    content = file.read(member.length)
-    if len(content) != member.length:
-        raise EOFError(f"{member.name} ends beyond the file")
-    return content
-
-
 def _labels(samples: Sequence[Sample], title: str) -> tuple[Labels | None, list[str]]:
     """One label a sample, and what a reader should know; `InputError` where only some have one."""
     for end in LABEL_FILES:
@@ -310,16 +271,16 @@ def _read_labels(samples: Sequence[Sample], end: str) -> Iterator[int | str | No
     try:
         for sample in samples:
             member = sample.labels[end]
-            if opened is None or member.shard != shard:
+            if opened is None or member.file != shard:
                 if opened is not None:
                     opened.close()
-                opened, shard = open_regular(member.shard), member.shard
+                opened, shard = open_regular(member.file), member.file
             if member.length > MOST_LABEL:
                 raise InputError(
                     f"{member.name} in {shard} has {member.length:,} bytes, too many for a label"
                 )
             with reading(shard):
-                label = _label(_content(opened, member), end, f"{member.name} in {shard}")
+                label = _label(member.read(opened), end, f"{member.name} in {shard}")
             yield label
             if label is None:
                 return
