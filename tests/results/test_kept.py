@@ -34,7 +34,7 @@ def store(
     monkeypatch.setattr(load, "FEW", 1)
     monkeypatch.setattr(kept, "SETTLED", LONG_AGO)
     for seed in range(3):
-        for n, model in enumerate(("vae", "gan")):
+        for n, model in enumerate(("vae", "mine")):
             own = {"model": model, "seed": seed, "cell": f"{n}{seed:015x}"}
             rows = [
                 make_row(**own),
@@ -62,7 +62,7 @@ def without_cache(root: Path, monkeypatch: pytest.MonkeyPatch, empty: Path) -> p
         return load_results(root)
 
 
-def a_metrics(store: Path, model: str = "gan") -> Path:
+def a_metrics(store: Path, model: str = "mine") -> Path:
     return sorted(store.glob(f"*/{model}/*/metrics.csv"))[1]
 
 
@@ -75,7 +75,7 @@ def test_the_same_table_without_reading(store: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(store)
     pd.testing.assert_frame_equal(load_results("."), first)
     board = benchbench.leaderboard(".")
-    assert set(board["model"]) == {"vae", "gan"}
+    assert set(board["model"]) == {"vae", "mine"}
 
 
 @pytest.mark.parametrize("restore", [False, True])

@@ -86,8 +86,8 @@ def test_other_code_or_weights_are_another_recipe(tell: Tell, name: str, said: t
 def test_a_name_is_the_word_of_its_owner(tell: Tell) -> None:
     """Runs under one `--name` are one recipe, whatever differs."""
     found = tell(
-        ({"seed": 0}, {**settings(lr=0.1), "name": "mine"}),
-        ({"seed": 1}, {**settings(lr=0.2), "name": "mine"}),
+        ({"seed": 0, "model": "mine"}, {**settings(lr=0.1), "name": "mine"}),
+        ({"seed": 1, "model": "mine"}, {**settings(lr=0.2), "name": "mine"}),
     )
     assert found == {"a": "", "b": ""}
 
@@ -95,7 +95,8 @@ def test_a_name_is_the_word_of_its_owner(tell: Tell) -> None:
 def test_a_name_whose_runs_contradict_each_other_is_not_averaged(tell: Tell) -> None:
     """One seed with two values: told apart by cell, and neither is lost."""
     named = {**settings(lr=0.1), "name": "mine"}
-    found = tell(({"value": 12.5}, named), ({"value": 13.5}, {**named, "settings": {"lr": 0.2}}))
+    rows = [{"value": value, "model": "mine"} for value in (12.5, 13.5)]
+    found = tell((rows[0], named), (rows[1], {**named, "settings": {"lr": 0.2}}))
     assert found == {"a": f"cell={'a' * 16}", "b": f"cell={'b' * 16}"}
 
 
