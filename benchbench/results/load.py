@@ -321,7 +321,8 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
         if real in visited:
             continue
         visited.add(real)
-        folders, files = [], []
+        folders: list[os.DirEntry[str]] = []
+        files: list[os.DirEntry[str]] = []
         try:
             with os.scandir(here) as entries:
                 for entry in entries:
