@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +54,27 @@ def imagenet(images: Tensor) -> Tensor:
     """Their preprocessing, written out: TF1 bilinear to 224, ImageNet mean and deviation on 0..1."""
     x = resize.tf1(images, 224) / 255
     return torchvision.transforms.functional.normalize(x, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize("judge", [nets.ClipViTB32, nets.ClipViTL14])
+def test_published_clips(judge: type[nets.ClipViTB32]) -> None:
+    """The file and its sha256 are those that torch-fidelity fetches."""
+    from torch_fidelity.feature_extractor_clip import MODEL_METADATA, MODEL_URLS
+
+    theirs = judge.name.replace("_", "-")
+    assert judge.weights.url == MODEL_URLS[theirs]
+    assert judge.weights.sha256 == MODEL_METADATA[theirs]["hash"]
+    assert judge.weights.file == f"{theirs}-{judge.weights.sha256}.pt"
+
+
+def test_names_cost_no_import() -> None:
+    """To know what extractors are called nothing of torchvision is imported, which takes seconds."""
+    code = (
+        "import sys; from benchbench.core.registry import EXTRACTORS; EXTRACTORS.names(); "
+        "EXTRACTORS.get('clip_vit_b_32'); print('torchvision' in sys.modules, 'torch_fidelity' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 def near_but_rounded(make: type[nets.VGG16], images: Tensor, exact: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 Each resizes to 224×224 with the TF1-compatible bilinear of `inception_v3`, as torch-fidelity does, and not
 with the bicubic of the papers it is best known from (Stein et al. 2023 for DINOv2); `resize` says so. None of
-them downloads unasked. CLIP and VGG16 run torch-fidelity's own classes. DINOv2 does not, for that class asks
+them downloads unasked, and torch-fidelity, which takes seconds to import, is imported by whoever makes one. CLIP and VGG16 run torch-fidelity's own classes. DINOv2 does not, for that class asks
 the network for code and weights whenever it is made: here both come from the torch hub cache or not at all.
 
 Most of their arithmetic is in linear layers and attention, and their code converts types as it sees fit. So for
@@ -19,8 +19,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_clip import MODEL_METADATA, MODEL_URLS, FeatureExtractorCLIP
-from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features import resize
@@ -63,6 +61,8 @@ class VGG16(_At224):
     def __init__(
         self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
     ) -> None:
+        from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+
         weights, sha256, source = self.weights.read(download)
         buffer = (
             io.BytesIO()
@@ -76,11 +76,10 @@ class VGG16(_At224):
         super().__init__(network, device, sha256, source, precision)
 
 
-def _clip_weights(name: str) -> WeightsFile:
-    theirs = name.replace("_", "-")
-    sha256 = MODEL_METADATA[theirs]["hash"]
+def _clip_weights(name: str, file: str, sha256: str) -> WeightsFile:
+    url = f"https://openaipublic.azureedge.net/clip/models/{sha256}/{file}"
     env = f"BENCHBENCH_{name.upper()}_WEIGHTS"
-    return WeightsFile(name, f"{theirs}-{sha256}.pt", MODEL_URLS[theirs], sha256, env)
+    return WeightsFile(name, f"{name.replace('_', '-')}-{sha256}.pt", url, sha256, env)
 
 
 class _Clip(_At224):
@@ -89,6 +88,8 @@ class _Clip(_At224):
     def __init__(
         self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
     ) -> None:
+        from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
+
         path, sha256, source = self.weights.checked(download)
         if sha256 != self.weights.sha256:  # where the user names the file, nobody looked yet
             raise MetricFailed(
@@ -109,7 +110,9 @@ class ClipViTB32(_Clip):
 
     name = "clip_vit_b_32"
     dim = 512
-    weights = _clip_weights(name)
+    weights = _clip_weights(
+        name, "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+    )
 
 
 class ClipViTL14(_Clip):
@@ -117,7 +120,9 @@ class ClipViTL14(_Clip):
 
     name = "clip_vit_l_14"
     dim = 768
-    weights = _clip_weights(name)
+    weights = _clip_weights(
+        name, "ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"
+    )
 
 
 def _dino_weights(name: str, theirs: str) -> WeightsFile:

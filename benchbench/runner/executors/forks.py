@@ -237,7 +237,12 @@ class _Server:
         settle(job)
         self.desk, self.warmed = self.desk or Desk(Runtime()), wanted
         with warnings.catch_warnings(action="ignore", category=BenchbenchWarning), suppress(Exception):
-            make_plans(job.spec, [job.spec.seed], self.desk)
+            [plan] = make_plans(job.spec, [job.spec.seed], self.desk)
+            data = plan.dataset
+            if isinstance(data, Dataset) and isinstance(data.held_out.images, Tensor):
+                # What a network compiles for its first images its children need not compile again.
+                for extractor in plan.extractors.loaded.values():
+                    extractor(data.held_out.images[: min(plan.n_samples, extractor.batch_size)])
         data = self.desk.shelf.held
         if not isinstance(data, Dataset) or not all(
             isinstance(split.images, Tensor) for split in (data.train, data.held_out)
