@@ -13,7 +13,9 @@ from benchbench.core.bounds import MOST_BATCH
 from benchbench.core.errors import InputError
 
 
-@click.command(cls=SpecCommand, spec="CellSpec")
+@click.command(
+    cls=SpecCommand, spec="CellSpec", short_help="How fast a model is, and what its variants lose."
+)
 @click.option("--dataset", default="digits", show_default=True, help="As for `benchbench run`.")
 @click.option(
     "--variant",
@@ -50,7 +52,7 @@ def profile(
 
     \b
       benchbench profile --model dcgan --dataset digits
-      benchbench profile --model dcgan --variant fused,int8 --variant fused+bf16 --plot variants.svg
+      benchbench profile --model dcgan --variant int8,fused+bf16 --plot v.svg
       benchbench profile --model vae --variant all --most-batch 64
 
     Each variant is scored as `benchbench run --variant` does and measured afterwards: two records. The same call again

@@ -70,7 +70,7 @@ def folders_by_default() -> dict[str, Path]:
 
 def test_every_verb_and_python_mean_the_same_folder() -> None:
     """Those that write and those that read. No option of any verb has the published store as its default."""
-    writers = {f"{verb} out" for verb in ("run", "suite", "evaluate")}
+    writers = {f"{verb} out" for verb in ("run", "suite", "profile", "evaluate")}
     readers = {"report folder", "verify folder", "check candidate", "compare results", "diff results"}
     assert folders_by_default() == dict.fromkeys(writers | readers, Path("runs"))
     assert inspect.signature(run_cells).parameters["out"].default == Path("runs")
