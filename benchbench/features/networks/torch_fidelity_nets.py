@@ -2,8 +2,9 @@
 
 Each resizes to 224×224 with the TF1-compatible bilinear of `inception_v3`, as torch-fidelity does, and not
 with the bicubic of the papers it is best known from (Stein et al. 2023 for DINOv2); `resize` says so. None of
-them downloads unasked, and torch-fidelity, which takes seconds to import, is imported by whoever makes one. CLIP and VGG16 run torch-fidelity's own classes. DINOv2 does not, for that class asks
-the network for code and weights whenever it is made: here both come from the torch hub cache or not at all.
+them downloads unasked. CLIP and VGG16 run torch-fidelity's own classes, which take seconds to import, so that is done
+where one is made. DINOv2 does not, for that class asks the network for code and weights whenever it is made: here
+both come from the torch hub cache or not at all.
 
 Most of their arithmetic is in linear layers and attention, and their code converts types as it sees fit. So for
 bfloat16 and float16 they run under torch's autocast, which leaves norms and sums in float32; the resize, which
