@@ -7,13 +7,16 @@ takes in a process that has everything loaded; what a suite adds is measured by 
 many, so that what is done once (imports, reading the data) is told apart. Processor seconds, user and system, of the
 suite and of all its processes: wall times mean nothing on a machine that others use.
 
-On two cores of an EPYC on which 15 programs wanted to run, torch 2.14, one thread; shares, not seconds, are to be read:
+On two cores of an EPYC on which a dozen programs wanted to run, torch 2.14, one thread; shares, not seconds, are to be
+read. What is beyond a cell's own work is pages that a child touches for the first time (a half), the fork and the end
+of a process of 560 MB (a third), the plan and the lease:
 
-    own work of a cell                                 342 ms
-    a cell, forked from one process                    459 ms
-        beyond its own work                            116 ms
-        once                                           7.4 s
-    planning 1,000 cells, models × datasets × seeds      1.0 s
+    own work of a cell                                 426 ms
+    a cell, forked from one process                    609 ms
+        beyond its own work                            183 ms
+        once                                           6.4 s
+    planning 1,000 cells, models × datasets × seeds      1.1 s
+    planning 1,000 cells, a sweep of one model          12.9 s
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def suite(
     \b
       benchbench suite suite.toml --dry-run
       benchbench suite suite.toml --jobs 2
-      benchbench suite suite.toml --executor slurm --executor-option partition=gpu --executor-option gpus=1
+      benchbench suite suite.toml --executor slurm --executor-option gpus=1
 
     What is done is skipped, what was killed goes on, what fails is recorded and stops nothing else. Several suites may
     run on one folder at once, from several machines; no cell is done twice.

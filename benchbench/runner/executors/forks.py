@@ -238,11 +238,11 @@ class _Server:
         self.desk, self.warmed = self.desk or Desk(Runtime()), wanted
         with warnings.catch_warnings(action="ignore", category=BenchbenchWarning), suppress(Exception):
             [plan] = make_plans(job.spec, [job.spec.seed], self.desk)
-            data = plan.dataset
-            if isinstance(data, Dataset) and isinstance(data.held_out.images, Tensor):
+            split = plan.dataset.held_out if isinstance(plan.dataset, Dataset) else None
+            if split is not None and isinstance(split.images, Tensor):
                 # What a network compiles for its first images its children need not compile again.
                 for extractor in plan.extractors.loaded.values():
-                    extractor(data.held_out.images[: min(plan.n_samples, extractor.batch_size)])
+                    extractor(split.images[: min(plan.n_samples, extractor.batch_size)])
         data = self.desk.shelf.held
         if not isinstance(data, Dataset) or not all(
             isinstance(split.images, Tensor) for split in (data.train, data.held_out)
