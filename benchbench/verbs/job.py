@@ -18,8 +18,8 @@ def job(spec: Path | str) -> int:
         spec: The file; a suite writes one a cell into `.logs/` of its store.
 
     Returns:
-        The exit code: 0 the record is there, 75 another process carries the cell out already, 143 it was asked to end,
-        anything else it failed.
+        An exit code, which is 0 where the record is there, 75 where another process carries the cell out already, 143
+        where it was asked to end, and anything else where it failed.
 
     Raises:
         InputError: The file asks for no cell, or names a folder that is not there.

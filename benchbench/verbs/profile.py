@@ -67,6 +67,7 @@ def profile(
     plot: Path | str | None = None,
     out: Path | str = OUTPUT,
     device: str = "auto",
+    log: Sequence[str] | None = None,
     progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Measure how fast, how large and how dear a model is, and the same of its variants beside what each loses.
@@ -94,6 +95,7 @@ def profile(
         plot: Write the plane of images/s and the headline to this SVG file as well.
         out: The folder for records.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        log: Sinks that are told of a training as it goes.
         progress: Who is told how far it is.
 
     Returns:
@@ -123,6 +125,7 @@ def profile(
         name=name,
         task=task,
         task_options=task_options,
+        log=log,
     )
     how = ProfileOptions(most_batch, time_to)
     ended = profiled(spec, variant, how, as_path(out), Runtime(resolve_device(device), None, progress))

@@ -84,6 +84,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("origin")
     for model in ("real", "noise"):
         run(model, "digits", samples=16, metrics=["swd"], device="cpu", out=root / "runs")
+    [noise] = (root / "runs" / "digits" / "noise").iterdir()
     # What takes seconds: a process of its own, large products and copies.
     quick = {name: lambda *asked: 1e9 for name in ("peak_alone", "product_rate", "copy_rate")}
     with mock.patch.multiple("benchbench.runner.profile", **quick):
@@ -95,7 +96,6 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(root / "images" / f"{i}.png")
     (root / "gate.toml").write_text('[metric."*"]\nrelative = 0.5\n')
     (root / "suite.toml").write_text(SUITE)
-    [noise] = (root / "runs" / "digits" / "noise").iterdir()
     spec = {"model": "noise", "dataset": "digits", "samples": 16, "metrics": ["swd"]}
     place = {"dataset": "digits", "model": "noise", "key": noise.name}
     asked = {"spec": spec, "out": "runs", "device": "cpu", "folder": ".", "environment": {}, **place}

@@ -82,5 +82,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError("Ray is not installed: pip install 'benchbench[ray]'") from error
+        raise InputError("Ray is not installed: pip install ray") from error
     return ray

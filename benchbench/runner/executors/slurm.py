@@ -111,6 +111,6 @@ def _submitit() -> Any:
         import submitit
     except ImportError as error:
         raise InputError(
-            "Slurm needs submitit, which is not installed: pip install 'benchbench[slurm]'"
+            "Slurm needs submitit, which is not installed: pip install submitit"
         ) from error
     return submitit
