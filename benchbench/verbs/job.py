@@ -18,7 +18,7 @@ def job(spec: Path | str) -> int:
         spec: The file; a suite writes one a cell into `.logs/` of its store.
 
     Returns:
-        The exit code: 0 the record is there, 75 another process carries the cell out already, 143 it was asked to end,
+        The exit code. 0 the record is there, 75 another process carries the cell out already, 143 it was asked to end,
         anything else it failed.
 
     Raises:
