@@ -90,12 +90,10 @@ class Reading(nn.Module):
 
 def of_model(model: str, asked: argparse.Namespace) -> str:
     """The table of a generator, its plane beside it in a file."""
-    options: dict[str, Any] = {
-        "metrics": ["fd"],
-        "overrides": {"short": SHORT.get(model, {})}.get(asked.how, {}),
-    }
+    overrides = {} if asked.how == "whole" else SHORT.get(model, {})
+    options: dict[str, Any] = {"metrics": ["fd"], "overrides": overrides}
     if asked.how == "small":
-        options |= {"overrides": SMALL, "samples": 64}
+        options |= {"overrides": {**overrides, **SMALL}, "samples": 64}
     variants = OF_MODELS.get(model, AFTERWARDS)[: 2 if asked.how == "small" else None]
     ended = profiled(
         CellSpec.of(model=model, dataset=asked.dataset, **options),
