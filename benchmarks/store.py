@@ -52,6 +52,7 @@ from benchbench.results.tables import write_rows
 from benchbench.views.leaderboard import leaderboard
 
 MODELS, DATASETS = 10, 10
+SHARES = ("coverage", "precision", "recall", "duplicate_rate", "authenticity")  # at most 1
 T = TypeVar("T")
 
 JUDGE = {"extractor": "efficientnet_lite0", "resize": "bicubic-antialias-128", "precision": "float32"}
@@ -87,6 +88,7 @@ def rows(cell: str, model: int, dataset: int, seed: int, rng: np.random.Generato
     for value, (name, aspect, unit, better, interval, n_reference) in zip(values, METRICS, strict=True):
         lost = name.startswith("fd_") and seed % 100 == 10 * dataset + model
         known = interval is not None and not lost
+        unit_of = 0.01 if name.startswith(SHARES) else 1.0
         yield Row(
             cell=cell,
             model=f"model{model}",
@@ -97,9 +99,9 @@ def rows(cell: str, model: int, dataset: int, seed: int, rng: np.random.Generato
             seed=seed,
             metric=name,
             aspect=aspect,
-            value=None if lost else float(value),
-            low=float(value) - 0.5 if known else None,
-            high=float(value) + 0.5 if known else None,
+            value=None if lost else unit_of * float(value),
+            low=unit_of * (float(value) - 0.5) if known else None,
+            high=unit_of * (float(value) + 0.5) if known else None,
             interval=interval if known else None,
             unit=unit,
             higher_is_better=better,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ class Making:
         lines, both = lines[order], both[order]
         starts = np.flatnonzero(np.diff(self.cell[lines], prepend=-1)).tolist()
         found: dict[bytes, tuple[Places, list[str]]] = {}
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        for start, end in pairwise([*starts, len(lines)]):
             same = found.setdefault(both[start:end].tobytes(), (lines[start:end], []))
             same[1].append(self.cells[self.cell[lines[start]]][0])
         return [(self._of(own), same) for own, same in found.values()]

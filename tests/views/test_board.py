@@ -315,6 +315,13 @@ def test_parts_are_made_alike_and_lose_nothing(
     assert sum(part["cell"].nunique() for part in parts) == frame["cell"].nunique()
 
 
+def test_numbers_that_all_failed_are_one_part(make_row: MakeRow) -> None:
+    """What has no number was made in no way of its own: by definition nothing parts it."""
+    frame = to_frame([make_row(seed=seed, cell=f"{seed:016x}", value=None) for seed in range(2)])
+    ((told, part),) = apart(frame.assign(data=pd.array(["a", "b"], "string")))
+    assert (told, list(part.index)) == ("", [0, 1])
+
+
 def _with_controls(land: Land) -> None:
     """Three models and real images, which are better and faster than all of them; `slow` is beaten in both."""
     for seed in range(5):
