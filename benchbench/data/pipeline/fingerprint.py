@@ -23,10 +23,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from benchbench.data.pipeline.digests import Digests
 
 CANONICAL = {
     "mnist": (
@@ -68,9 +71,12 @@ def combine(
     digests: Sequence[bytes], labels: Iterable[int] | None, captions: Sequence[str] | None = None
 ) -> str:
     """The fingerprint (hex) of images with these `pixel_digests`, labels (0..n_classes-1, or None) and captions."""
-    marks = [b"-"] * len(digests) if labels is None else [str(int(label)).encode() for label in labels]
+    # One at a time: of a million images each list of them would take a tenth of a gigabyte.
+    marks: Iterable[bytes] = (
+        repeat(b"-", len(digests)) if labels is None else (b"%d" % int(n) for n in labels)
+    )
     if captions is not None:
-        marks = [mark + b"\n" + caption.encode() for mark, caption in zip(marks, captions, strict=True)]
+        marks = (mark + b"\n" + caption.encode() for mark, caption in zip(marks, captions, strict=True))
     per_image = sorted(
         hashlib.sha256(digest + mark).digest() for digest, mark in zip(digests, marks, strict=True)
     )
@@ -79,7 +85,8 @@ def combine(
 
 def combine_in_order(digests: Sequence[bytes]) -> str:
     """Identity (hex) of images with these `pixel_digests`, in this order and without labels."""
-    return hashlib.sha256(b"".join(digests)).hexdigest()
+    content = digests.content if isinstance(digests, Digests) else b"".join(digests)
+    return hashlib.sha256(content).hexdigest()
 
 
 def fingerprint(images: NDArray[np.uint8] | Tensor, labels: Tensor | None = None) -> str:
