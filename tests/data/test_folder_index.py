@@ -19,7 +19,8 @@ from benchbench.data.sources import folder_index
 from benchbench.data.sources.folder import Listing, list_images
 
 TICK = 0.02
-"""Seconds, several ticks of a file system's clock: without `SETTLED` a change must not fall into the tick of another."""
+"""Seconds, several ticks of a file system's clock: where nobody waits for `SETTLED`, no change falls into the tick of
+another."""
 
 
 @pytest.fixture

@@ -65,8 +65,8 @@ class Digests(Sequence[bytes]):
         return Digests(self[row] for row in rows)
 
     def __iter__(self) -> Iterator[bytes]:
-        content = self.content
-        return (content[i : i + BYTES] for i in range(0, len(content), BYTES))
+        content = self._content
+        return (bytes(content[i : i + BYTES]) for i in range(0, len(content), BYTES))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Digests):
