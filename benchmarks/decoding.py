@@ -16,7 +16,33 @@ many times as fast as the first the way is, by the median over rounds of the rat
 
 Two cores of an EPYC that a dozen programs shared:
 
-DOCNUMBERS
+    png  32  pillow         4,269 a s    8,199 a processor s  1.00  1.00  same
+    png  32  torchvision    6,008 a s   12,445 a processor s  1.53  1.42  same
+    png  32  checked        2,857 a s    7,090 a processor s  0.58  0.85  same
+    png  32  processes      1,790 a s    5,520 a processor s  0.38  0.63  same
+    png 256  pillow           166 a s      484 a processor s  1.00  1.00  same
+    png 256  torchvision      188 a s      540 a processor s  1.09  1.11  same
+    png 256  checked          169 a s      484 a processor s  1.01  0.99  same
+    png 256  processes        160 a s      469 a processor s  0.96  0.97  same
+    png 512  pillow            43 a s      128 a processor s  1.00  1.00  same
+    png 512  torchvision       51 a s      144 a processor s  1.19  1.14  same
+    png 512  checked           42 a s      132 a processor s  0.90  1.04  same
+    png 512  processes         41 a s      123 a processor s  0.98  0.98  same
+    jpg  32  pillow         1,201 a s    6,144 a processor s  1.00  1.00  same
+    jpg  32  torchvision    2,502 a s   13,002 a processor s  2.15  2.13  same
+    jpg  32  checked        1,087 a s    5,850 a processor s  0.97  0.94  same
+    jpg  32  processes      1,153 a s    4,123 a processor s  0.97  0.66  same
+    jpg 256  pillow           392 a s    1,937 a processor s  1.00  1.00  same
+    jpg 256  torchvision      537 a s    3,063 a processor s  1.38  1.48  same
+    jpg 256  checked          469 a s    2,310 a processor s  1.07  1.13  same
+    jpg 256  processes        301 a s    1,620 a processor s  0.73  0.83  same
+    jpg 512  pillow            70 a s      585 a processor s  1.00  1.00  same
+    jpg 512  torchvision       91 a s      711 a processor s  1.09  1.22  same
+    jpg 512  checked           95 a s      728 a processor s  1.08  1.20  same
+    jpg 512  processes         60 a s      553 a processor s  0.84  0.94  same
+
+Torchvision decodes PNG 1.1 to 1.4 times as fast for a processor second, and not at all once an image is refused or
+converted by the harness's rules; processes gain nothing that threads lack. So Pillow in threads stays.
 """
 
 from __future__ import annotations

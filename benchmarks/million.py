@@ -8,9 +8,7 @@ image, so that what it computes is nothing), the moments, the fingerprint, and t
 such images. They are 8×8, uniform noise. With --folder they lie in files, which are links to 100 different ones, in
 class folders of a thousand. The last line is the peak of the process and what of it came after its first 1,000 images.
 
-Peak beside what the process had before its first image, on Linux with CPython 3.11:
-
-DOCNUMBERS
+On Linux with CPython 3.11, 20,000 images add 4.7 MB and 200,000 add 18.5 MB: 76 bytes an image.
 """
 
 from __future__ import annotations
