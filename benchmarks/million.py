@@ -41,7 +41,10 @@ class Parts:
     """The mean over channels of each of 4×4 parts of an image of 8×8: of 12 levels each."""
 
     name: ClassVar[str] = "parts"
-    dim, n_logits, resize, input_side, batch_size, weights_sha256 = 16, 0, "none", None, 500, "0" * 64
+    dim, n_logits, resize, batch_size, weights_sha256 = 16, 0, "none", 500, "0" * 64
+    input_side: int | None = None
+
+    def __init__(self, device: torch.device | str = "cpu") -> None: ...
 
     def __call__(self, images: Tensor) -> Features:
         return Features(images.float().view(-1, 3, 4, 2, 4, 2).mean((1, 3, 5)).flatten(1), None)

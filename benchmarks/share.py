@@ -33,7 +33,7 @@ from benchbench.core.device import describe_machine
 from benchbench.data.pipeline import decode
 from benchbench.features.frozen import FrozenExtractor
 from benchbench.features.moments import Moments
-from benchbench.metrics import select
+from benchbench.metrics.checked import numbers_of
 
 
 def write(folder: Path, n: int, seed: int) -> None:
@@ -82,11 +82,11 @@ def main() -> None:
             write(root / name, options.images, seed)
         for made in ("made", "other"):
             network, decoder = Clock(FrozenExtractor._checked), Clock(decode.decode_image)
-            numbers, moments = Clock(select.numbers_of), Clock(Moments.update)
+            numbers, moments = Clock(numbers_of), Clock(Moments.update)
             with (
                 mock.patch.object(FrozenExtractor, "_checked", network),
                 mock.patch.object(decode, "decode_image", decoder),
-                mock.patch.object(select, "numbers_of", numbers),
+                mock.patch("benchbench.metrics.select.numbers_of", numbers),
                 mock.patch.object(Moments, "update", moments),
             ):
                 before = time.process_time()

@@ -30,7 +30,10 @@ class Levels:
     """The mean level of each channel."""
 
     name: ClassVar[str] = "levels"
-    dim, n_logits, resize, input_side, batch_size, weights_sha256 = 3, 0, "none", None, 2, "0" * 64
+    dim, n_logits, resize, batch_size, weights_sha256 = 3, 0, "none", 2, "0" * 64
+    input_side: int | None = None
+
+    def __init__(self, device: torch.device | str = "cpu") -> None: ...
 
     def __call__(self, images: Tensor) -> Features:
         return Features(images.float().mean((2, 3)), None)

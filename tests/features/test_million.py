@@ -19,8 +19,8 @@ MARGIN = 4 * 2**20
 
 @pytest.mark.costly
 def test_memory_of_many_images() -> None:
-    """180,000 images more, of 192 bytes as pixels, 64 as features and 8 as one of a list: the peak grows by no more than
-    `STATED` says, so a million images take 100 MB. Distances are of noise to its own moments, and fall with 1/N."""
+    """180,000 images more, of 192 bytes as pixels and 64 as features: the peak grows by no more than `STATED` says, so
+    a million images take 100 MB. Distances are of noise to its own moments, and fall with 1/N."""
     peaks, distances = [], []
     for n in (20_000, 200_000):
         said = subprocess.run(
