@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +48,9 @@ class Parts:
 
     def __call__(self, images: Tensor) -> Features:
         return Features(images.float().view(-1, 3, 4, 2, 4, 2).mean((1, 3, 5)).flatten(1), None)
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name}
 
 
 def noise(n: int, batch: int = 500) -> Iterator[Tensor]:
