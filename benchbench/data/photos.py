@@ -23,6 +23,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.data.dataset import sizes_text
 from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.pipeline.decode import UnusableError, conversion_notes, decode_ahead
+from benchbench.data.pipeline.digests import Digests
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 from benchbench.data.pipeline.image_source import Images, pieces, take
 from benchbench.data.pipeline.reading import SHARE
@@ -146,7 +147,7 @@ class _Scan:
     def __init__(self, part: FilePart, size: int | None, progress: Progress) -> None:
         self.names: list[str] = []
         self.sizes: list[tuple[int, int]] = []
-        self.digests: list[bytes] = []
+        self.digests = Digests()
         self.grey: list[bool] = []
         self.applied: dict[str, int] = {}
         self.held: list[Tensor] | None = []
@@ -172,7 +173,7 @@ class _Scan:
         image = _tensor(pixels)
         self.names.append(name.rpartition("/")[2])
         self.sizes.append((image.shape[2], image.shape[3]))
-        self.digests += pixel_digests(image)
+        self.digests.extend(pixel_digests(image))
         self.grey.append(is_grey(image))
         for own in conversions:
             self.applied[own] = self.applied.get(own, 0) + 1

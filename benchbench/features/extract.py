@@ -199,7 +199,8 @@ def extract(
     if total is None:
         total = len(images) if isinstance(images, Tensor) else 0
     reader = Reader(extractor, need_features=need_features, need_logits=need_logits)
-    return extract_for([reader], images, runtime, title, total)[0]
+    share = own_share(images, runtime.comm, total)
+    return extract_for([reader], share, runtime, title, total)[0]
 
 
 class Keeper(Protocol):
@@ -214,14 +215,14 @@ class Keeper(Protocol):
 
 def extract_for(
     readers: Sequence[Reader],
-    images: Tensor | Iterable[Tensor],
+    share: Tensor | Iterable[Tensor],
     runtime: Runtime,
     title: str,
     total: int,
     keeper: Keeper | None = None,
 ) -> list[Extracted]:
-    """As `extract`, for readers whom one forward pass serves, in their order. keeper: from where the pass goes on,
-    where there is one rank."""
+    """As `extract`, for readers whom one forward pass serves, in their order. share: of `total` images those that this
+    rank reads. keeper: from where the pass goes on, where there is one rank."""
     size = runtime.batch(readers[0].extractor.batch_size)
     keeper = keeper if runtime.comm.size == 1 else None
 
@@ -229,7 +230,6 @@ def extract_for(
         seen = 0 if keeper is None else keeper.resume()
         if seen:
             runtime.progress.note(f"{title}: the first {seen:,} of {total:,} images were read before")
-        share = own_share(images, runtime.comm, total)
         with runtime.progress.stage(title, total, "image", done=seen) as stage:
             for batch in rebatch(_span(share, seen, total) if seen else share, size):
                 update(readers, batch, len(batch))

@@ -75,7 +75,7 @@ def reference_features_of(
     the one that makes the pass first. What the cache has of one, for every rank, is not computed again."""
     comm, progress = runtime.comm, runtime.progress
     stream = images if isinstance(images, ImageStream) else from_images(images)
-    stream.scan()
+    stream.scan(comm=comm)
     found: dict[str, Extracted] = {}
     readers: list[Reader] = []
     places: dict[str, Path] = {}
@@ -103,7 +103,7 @@ def reference_features_of(
     for some in [[reader] for reader in readers] if alone else [readers] if readers else []:
         size = runtime.batch(some[0].extractor.batch_size)
         parts = Parts(some, [places[reader.extractor.name] for reader in some], stream.n, progress)
-        seen = extract_for(some, stream.batches(size), runtime, title, stream.n, parts)
+        seen = extract_for(some, stream.share(size, comm), runtime, title, stream.n, parts)
         found |= {reader.extractor.name: own for reader, own in zip(some, seen, strict=True)}
         for reader in some if comm.rank == 0 else ():
             try:

@@ -59,6 +59,8 @@ class Provenance(Part):
         python: The version.
         platform: The operating system with its version.
         packages: Versions of those that can move a number, by name; null where one is not installed.
+        decoder: What decodes image files, how many at a time, and its JPEG library, on which pixels of JPEG files
+            depend; null in older records.
         command: The command line, without the user's home folder and what a URL may hide.
         started: When the work began, UTC, ISO 8601.
     """
@@ -68,6 +70,7 @@ class Provenance(Part):
     python: str | None = None
     platform: str | None = None
     packages: dict[str, str | None] | None = None
+    decoder: str | None = None
     command: str | None = None
     started: str | None = None
 

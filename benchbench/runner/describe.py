@@ -15,6 +15,7 @@ from benchbench.core.protocols import Examined, Generator
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
+from benchbench.data.pipeline.decode import decoder
 from benchbench.results.manifest import (
     Artefact,
     Collapse,
@@ -70,7 +71,7 @@ def before(runtime: Runtime) -> Before:
     machine = describe_machine(runtime.device)
     if runtime.comm.size > 1:
         machine["ranks"] = runtime.comm.size
-    return Before(Provenance(**collect_provenance()), Machine(**machine))
+    return Before(Provenance(**collect_provenance(), decoder=decoder()), Machine(**machine))
 
 
 def stated(

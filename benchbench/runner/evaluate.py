@@ -46,7 +46,7 @@ from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
 from benchbench.runner.describe import Before, before, describe_data, stated
 from benchbench.runner.evaluation import Scored, score_images
-from benchbench.runner.evaluation_plan import Evaluation, make_evaluation, resolve
+from benchbench.runner.evaluation_plan import Evaluation, make_evaluation, read_reference, resolve
 from benchbench.runner.extractors import missing_today
 from benchbench.runner.sources import BOTH_NAMED, InMemory, Samples, generator_sha256, named
 from benchbench.runner.spec import EvaluationSpec
@@ -199,6 +199,7 @@ def _evaluated(spec: EvaluationSpec, out: Path | None, runtime: Runtime, held: I
     if store is not None:
         comm.first(store.prepare)
     plan = comm.first_alone(lambda: make_evaluation(asked, runtime))
+    read_reference(plan, runtime)
     comm.agree(plan.request)
     done = None if store is None else _finished(plan, store, runtime)
     if done is not None:
@@ -303,5 +304,5 @@ def _finished(plan: Evaluation, store: Store, runtime: Runtime) -> Path | None:
 
     if plan.samples.once or not runtime.comm.first(asked_before):
         return None
-    plan.samples.scan(runtime.progress, one_size=not plan.any_size)
+    plan.samples.scan(runtime.progress, one_size=not plan.any_size, comm=runtime.comm)
     return runtime.comm.first(lambda: store.find(plan.dataset_name, plan.samples.name, plan.key))

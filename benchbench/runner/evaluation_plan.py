@@ -222,8 +222,8 @@ def _side(title: str, named: str | None, held: Samples | None) -> Samples:
 
 
 def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
-    """Both sides and the extractors opened. Everything that can be refused is refused here, cheapest first; the pixels
-    of the reference have been read then, those of the samples not."""
+    """Both sides and the extractors opened. What can be refused before a pixel is read is refused here, cheapest
+    first."""
     spec, progress = asked.spec, runtime.progress
     reading = SourceOptions(size=spec.size, allow_pickle=spec.allow_pickle, any_size=asked.of_pairs)
     reference = open_reference(asked.reference, reading, progress)
@@ -256,12 +256,6 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         *_check_statistics(reference, chosen, extractors),
         *([] if by_class is None else by_class.notes),
     ]
-    if reference.images is not None:
-        any_size = together is not None and (asked.task is not None or only_pairs(chosen, reasons))
-        reference.images.scan(progress, one_size=not any_size)
-        cut = [own for own in chosen if isinstance(own, PairedMetric) and own.crop_border]
-        # What only the smaller ones cannot have fails alone.
-        refuse_too_small(cut, *max(reference.images.sizes, key=min))
     if left_out := {name: why for name, why in reasons.items() if name not in named}:
         progress.note(_without(left_out))
     return Evaluation(
@@ -279,6 +273,18 @@ def make_evaluation(asked: Resolved, runtime: Runtime) -> Evaluation:
         prompted,
         by_class,
     )
+
+
+def read_reference(plan: Evaluation, runtime: Runtime) -> None:
+    """The pixels of the reference looked at, each on one rank; `InputError` where they cannot be scored. All ranks come
+    here, after each has made the plan."""
+    images = plan.reference.images
+    if images is None:
+        return
+    images.scan(runtime.progress, one_size=not plan.any_size, comm=runtime.comm)
+    cut = [own for own in plan.metrics if isinstance(own, PairedMetric) and own.crop_border]
+    # What only the smaller ones cannot have fails alone.
+    refuse_too_small(cut, *max(images.sizes, key=min))
 
 
 def _check_statistics(reference: Reference, metrics: Sequence[Metric], extractors: ExtractorSet) -> list[str]:

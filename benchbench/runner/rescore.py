@@ -38,7 +38,7 @@ from benchbench.results.settings import TECHNIQUE
 from benchbench.results.store import RUN
 from benchbench.results.touched import damaged
 from benchbench.runner.evaluation import score_images
-from benchbench.runner.evaluation_plan import make_evaluation, resolve
+from benchbench.runner.evaluation_plan import make_evaluation, read_reference, resolve
 from benchbench.runner.run import run_cells
 from benchbench.runner.sources import InMemory
 from benchbench.runner.spec import EvaluationSpec
@@ -183,6 +183,7 @@ def _from_samples(
             seed=run.seed or 0,
         )
         plan = make_evaluation(resolve(spec, held), runtime)
+        read_reference(plan, runtime)
         dataset = plan.reference.dataset
         if dataset is not None and dataset.fingerprint == _fingerprint(run):
             _check_networks(run, {name: own.weights_sha256 for name, own in plan.extractors.loaded.items()})

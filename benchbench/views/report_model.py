@@ -274,5 +274,6 @@ def _facts(runs: Sequence[PageRecord]) -> list[tuple[str, str]]:
         ),
         ("machine", f"{machine.device_name}, {machine.cores} cores, {machine.device}"),
         ("packages", f"Python {provenance.python}, {packages}"),
+        ("decoder", provenance.decoder or ""),
     ]
     return [(what, plain(which)) for what, which in facts if which]

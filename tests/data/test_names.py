@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,3 +174,24 @@ def test_the_order_of_partners_is_known(tmp_path: Path) -> None:
     assert moved is not None
     assert sorted(moved) == list(range(N))
     assert rows_of(a, c) == [(i, i) for i in [*range(0, N, 2), *range(1, N, 2)]]
+
+
+def as_tuples(name: str) -> tuple[object, ...]:
+    """The order as it is defined: part by part, text and numbers in turn."""
+    *folders, file = name.split("/")
+    stem, suffix = posixpath.splitext(file)
+
+    def runs(text: str) -> tuple[object, ...]:
+        parts: list[object] = re.split(r"([0-9]+)", text)
+        for i in range(1, len(parts), 2):
+            digits = str(parts[i]).lstrip("0")
+            parts[i] = (len(digits), digits)
+        return tuple(parts)
+
+    return tuple(runs(part) for part in (*folders, stem, suffix)), name
+
+
+@given(st.lists(st.text("aB0129./-\x01\x02\u00e4\U0001f600", min_size=1, max_size=9), max_size=12))
+def test_the_order_of_keys_is_that_of_their_parts(names: list[str]) -> None:
+    """Keys are one text each; tuples of texts and numbers, compared by Python, say the same of any names."""
+    assert in_order(names) == sorted(names, key=as_tuples)

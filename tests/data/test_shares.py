@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from ranks import on_ranks
 from torch import Tensor
+from written_formats import png, tar_of
 
 from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError
+from benchbench.core.runtime import Runtime
+from benchbench.data.pipeline import decode
 from benchbench.data.pipeline.image_stream import ImageStream, MixedSizesError
 from benchbench.data.pipeline.streams import from_tensors, open_images
 from benchbench.data.sources.spec import parse_spec
+from benchbench.features.extractor import Features
+from benchbench.features.reference_cache import reference_features
+
+
+class Levels:
+    """The mean level of each channel."""
+
+    name: ClassVar[str] = "levels"
+    dim, n_logits, resize, batch_size, weights_sha256 = 3, 0, "none", 2, "0" * 64
+    input_side: int | None = None
+
+    def __init__(self, device: torch.device | str = "cpu") -> None: ...
+
+    def __call__(self, images: Tensor) -> Features:
+        return Features(images.float().mean((2, 3)), None)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "weights_sha256": self.weights_sha256,
+            "resize": self.resize,
+            "precision": "float32",
+        }
 
 
 @pytest.fixture
@@ -83,6 +113,96 @@ def test_sizes_that_differ_between_ranks(folder: Path) -> None:
     def work(comm: Comm) -> str:
         with pytest.raises(MixedSizesError, match=r"0\.png is 8×8 but \S*3\.png is 9×9; --size") as caught:
             shared(opened(folder), comm)
+        return str(caught.value)
+
+    assert len(set(on_ranks(2, work))) == 1
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Seven images in three tar files."""
+    for shard, rows in enumerate(((0, 1, 2), (3, 4), (5, 6))):
+        images = {f"{i}.png": png(np.full((8, 8, 3), 30 * i, np.uint8)) for i in rows}
+        tar_of(tmp_path / f"all-{shard}.tar", images)
+    return tmp_path
+
+
+def decoded_by(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Takes the content of every image that is decoded from now on."""
+    seen: list[bytes] = []
+    real = decode.decode_image
+
+    def noting(encoded: bytes | Path, *more: Any) -> decode.Pixels:
+        assert isinstance(encoded, bytes)
+        seen.append(encoded)
+        return real(encoded, *more)
+
+    monkeypatch.setattr(decode, "decode_image", noting)
+    return seen
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_each_image_of_a_shard_is_decoded_once(
+    shards: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Of images in webdataset's shards ranks decode seven together, those of their own numbers, in a pass and in a scan
+    alike; each knows of all of them afterwards."""
+    whole = open_images(f"webdataset:{shards}")
+    whole.scan()
+    seen = decoded_by(monkeypatch)
+
+    def passed(comm: Comm) -> tuple[int, object]:
+        stream = open_images(f"webdataset:{shards}")
+        return len(shared(stream, comm)), stream.digests
+
+    def scanned(comm: Comm) -> tuple[int, object]:
+        stream = open_images(f"webdataset:{shards}")
+        comm.together(lambda: stream.scan(comm=comm))
+        return len(comm.shard(stream.n)), stream.digests
+
+    for work in (passed, scanned):
+        seen.clear()
+        found = on_ranks(size, work)
+        assert len(seen) == len(set(seen)) == 7
+        assert [own for own, _ in found] == [
+            len(range(7 * k // size, 7 * (k + 1) // size)) for k in range(size)
+        ]
+        assert all(told == whole.digests for _, told in found)
+
+
+def test_a_reference_is_decoded_by_ranks_together(
+    shards: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for its digests and once to be shown, whatever the number of ranks; features are those of one rank."""
+    one = reference_features(
+        open_images(f"webdataset:{shards}"), Levels(), need_features=True, need_logits=False
+    )
+    assert one.features is not None
+    shutil.rmtree(own_cache)
+    seen = decoded_by(monkeypatch)
+
+    def work(comm: Comm) -> Tensor | None:
+        runtime = Runtime(torch.device("cpu"), comm=comm)
+        stream = open_images(f"webdataset:{shards}")
+        return reference_features(
+            stream, Levels(), need_features=True, need_logits=False, runtime=runtime
+        ).features
+
+    for features in on_ranks(2, work):
+        assert features is not None
+        assert torch.equal(features, one.features)
+    assert sorted(Counter(seen).values()) == [2] * 7
+
+
+def test_ranks_that_see_other_files(tmp_path: Path, folder: Path) -> None:
+    """Eight images on one rank and seven on the other would be dealt out with one of them missing, or twice."""
+    other = tmp_path.parent / "other"
+    shutil.copytree(folder, other)
+    shutil.copy(other / "6.png", other / "7.png")
+
+    def work(comm: Comm) -> str:
+        with pytest.raises(InputError, match="give all ranks the same files") as caught:
+            shared(opened([folder, other][comm.rank]), comm)
         return str(caught.value)
 
     assert len(set(on_ranks(2, work))) == 1

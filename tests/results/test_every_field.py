@@ -43,6 +43,7 @@ WHOLE: dict[str, Any] = {
         "python": "3.11",
         "platform": "Linux",
         "packages": {"torch": "2.9", "resvg-py": None},
+        "decoder": "Pillow 12.0.0 (libjpeg-turbo 3.1.0), 2 threads",
         "command": "benchbench run",
         "started": "2026-01-01T00:00:00Z",
     },

@@ -356,7 +356,7 @@ def select(
 def to_split(
     images: Images,
     labels: list[int] | None,
-    digests: list[bytes],
+    digests: Sequence[bytes],
     title: str,
     names: Sequence[str] | None = None,
     captions: Sequence[str] | None = None,

@@ -33,7 +33,7 @@ from benchbench.core.folders import cache_folder
 from benchbench.core.hashing import canonical_json, digest
 from benchbench.core.numpy_files import DAMAGE, map_content, read_header
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.reading import open_regular, read_text
+from benchbench.core.reading import MOST, open_regular, read_text
 from benchbench.data.pipeline.decode import DECODE_VERSION
 from benchbench.data.pipeline.fingerprint import combine_in_order, pixel_digests
 
@@ -158,14 +158,19 @@ def map_array(path: Path) -> NDArray[Any]:
         return map_content(file, header, "c")  # torch wants memory that it may write to
 
 
-def write_sealed(path: Path, meta: Mapping[str, Any]) -> None:
+def sealed(meta: Mapping[str, Any]) -> str:
     """A JSON object with a digest of all it says."""
-    path.write_text(canonical_json({**meta, "seal": digest(dict(meta))}))
+    return canonical_json({**meta, "seal": digest(dict(meta))})
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """What `write_sealed` wrote; ValueError if it is something else."""
-    meta = json.loads(read_text(path))
+def write_sealed(path: Path, meta: Mapping[str, Any]) -> None:
+    """`sealed` in a file."""
+    path.write_text(sealed(meta))
+
+
+def read_sealed(path: Path, most: int = MOST) -> dict[str, Any]:
+    """What `write_sealed` wrote; ValueError if it is something else. most: how many bytes it may have."""
+    meta = json.loads(read_text(path, most=most))
     seal = meta.pop("seal")
     if seal != digest(meta):
         raise ValueError(f"{path.name} is not what was written")

@@ -30,8 +30,9 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 from PIL.TiffImagePlugin import BITSPERSAMPLE, SAMPLEFORMAT
 
 from benchbench.core.errors import InputError
@@ -81,6 +82,13 @@ Chunk = list[tuple[str, bytes | Path]]
 
 CHUNK = 8  # files a thread takes at a time: few, for they may be large
 WORKERS = min(8, usable_cores())
+
+
+def decoder() -> str:
+    """What decodes image files, as records state it: "Pillow 12.0.0 (libjpeg-turbo 3.1.0), 2 threads"."""
+    turbo, plain = features.version_feature("libjpeg_turbo"), features.version_codec("jpg")
+    library = f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {plain}"
+    return f"Pillow {PIL.__version__} ({library}), {WORKERS} thread{'s' * (WORKERS != 1)}"
 
 
 class NoRoomError(InputError):

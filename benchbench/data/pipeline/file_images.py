@@ -27,6 +27,7 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.reading import read_bytes
 from benchbench.data.pipeline.cache import entry_folder, kept, read_sealed, write_sealed
 from benchbench.data.pipeline.decode import Cut, Items, UnusableError, decode_ahead, decode_each, size_differs
+from benchbench.data.pipeline.digests import Digests
 from benchbench.data.pipeline.fingerprint import pixel_digests
 from benchbench.data.pipeline.image_source import ImageSource
 
@@ -43,7 +44,7 @@ class Scanned:
     `decode.CONVERSIONS` applied."""
 
     images: ImageSource
-    digests: list[bytes]
+    digests: Digests
     conversions: dict[str, int]
 
 
@@ -129,7 +130,7 @@ class _Seen:
 
     shape: tuple[int, int]
     grey: bool
-    digests: list[bytes]
+    digests: Digests
     conversions: dict[str, int]
 
 
@@ -162,7 +163,7 @@ def scan(
 
 
 def _look(files: Encoded, title: str, progress: Progress) -> _Seen:
-    shape, grey, digests = (0, 0), True, list[bytes]()
+    shape, grey, digests = (0, 0), True, Digests()
 
     def note(i: int, pixels: NDArray[np.uint8]) -> None:
         nonlocal shape, grey
@@ -187,13 +188,13 @@ def _load(folder: Path, total: int) -> _Seen:
     return _Seen(
         (int(height), int(width)),
         bool(meta["grey"]),
-        [content[i : i + 32] for i in range(0, len(content), 32)],
+        Digests.of(content),
         {str(k): int(v) for k, v in conversions.items()},
     )
 
 
 def _save(folder: Path, seen: _Seen) -> None:
-    content = b"".join(seen.digests)
+    content = seen.digests.content
     meta = {
         "shape": seen.shape,
         "grey": seen.grey,

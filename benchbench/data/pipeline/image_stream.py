@@ -6,7 +6,7 @@ batches of the size asked for, and gathers the fingerprint on the way.
 
 Trade-offs: cutting costs one copy of each batch, and in return generated images, which may differ in their
 last bit with the number of images in a forward pass, are the same for every batch size. No more than a few
-blocks and one batch are in memory; of each image its digest is kept, 32 bytes.
+blocks and one batch are in memory; of each image its digest is kept, 32 bytes, and 8 bytes for its size.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from benchbench.core.comm import Comm
+from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError, listed
+from benchbench.core.hashing import digest
 from benchbench.core.progress import SILENT, Progress
 from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
+from benchbench.data.pipeline.digests import Digests
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 from benchbench.data.pipeline.kinds import Kinds
 from benchbench.data.pipeline.names import below_shared, partners
 from benchbench.data.pipeline.prefetch import read_ahead
 
 IN_MEMORY = "in memory nobody resizes them: bring all to one size first"
+READ = 8  # images at once where ranks read what nobody asked for
 DEPTH = 3  # blocks that wait for the consumer
 PAIR_VALUES = 2**24  # of either side at once, or one pair: comparing them takes several copies in float64
 
@@ -153,10 +156,12 @@ class ImageStream:
         """As `batches`, but of several ranks each its own images, the `comm.shard` of all. Files of other ranks are not
         even opened; what a complete pass tells is known on all of them when all have come to the end. Images that only
         come in a row are gone through on each rank."""
-        mine = comm.shard(self.n)
         if comm.size == 1:
             yield from self.batches(batch_size, one_size=one_size)
-        elif self.names is None or self._pick is None:
+            return
+        comm.agree([self.n, None if self.names is None else digest(list(self.names))])
+        mine = comm.shard(self.n)
+        if self._pick is None:
             start = 0
             for batch in self.batches(batch_size, one_size=one_size):
                 own = batch[max(0, mine.start - start) : max(0, mine.stop - start)]
@@ -164,7 +169,7 @@ class ImageStream:
                 if len(own):
                     yield own
         else:
-            part = self.chosen(mine)
+            part = self._part(mine, self._pick)
             yield from part.batches(batch_size, one_size=one_size)
             self._put_together(comm.gather((part.digests, part.sizes, part._applied)), one_size)
 
@@ -172,24 +177,29 @@ class ImageStream:
         self, parts: Sequence[tuple[Sequence[bytes], Sequence[Size], Counter[str]]], one_size: bool
     ) -> None:
         """What passes over all parts of the images told, one behind the other."""
-        self._digests = [digest for digests, _, _ in parts for digest in digests]
+        self._digests = Digests()
+        for digests, _, _ in parts:
+            self._digests.extend(digests)
         self._sizes = [size for _, sizes, _ in parts for size in sizes]
         self._applied = sum((applied for _, _, applied in parts), Counter())
         self._conversions = conversion_notes(self._applied, self.n)
         other = next((row for row, size in enumerate(self.sizes) if size != self.sizes[0]), 0)
         if one_size and other:
-            assert self.names is not None
-            differ = size_differs(*((self.names[row], self.sizes[row]) for row in (0, other)))
+            names = self.names or [f"image {row}" for row in range(self.n)]
+            differ = size_differs(*((names[row], self.sizes[row]) for row in (0, other)))
             raise MixedSizesError(f"{differ}; {WAY_TO_ONE_SIZE}")
 
-    def scan(self, progress: Progress = SILENT, *, one_size: bool = True) -> None:
+    def scan(self, progress: Progress = SILENT, *, one_size: bool = True, comm: Comm = ALONE) -> None:
         """A pass that keeps nothing, unless there was one: digests, sizes, fingerprint and notes are known then.
-        one_size: as in `batches`."""
+        one_size: as in `batches`. comm: the ranks that share it."""
         if self._digests is not None:
             return
-        self._begin()
-        with progress.stage(f"reading {self.name}", self.n, "image") as stage:
-            for part in self._checked(one_size):
+        if comm.size == 1:
+            self._begin()
+        with progress.stage(f"reading {self.name}", len(comm.shard(self.n)), "image") as stage:
+            for part in (
+                self._checked(one_size) if comm.size == 1 else self.share(READ, comm, one_size=one_size)
+            ):
                 stage.advance(len(part))
 
     def first(self, n: int) -> ImageStream:
@@ -229,18 +239,22 @@ class ImageStream:
         """The images of these numbers, in this order; only of images that have names."""
         if self.names is None or self._pick is None:
             raise ValueError(f"{self.name} has no names, so nobody can say which images are meant")
-        pick, whole = self._pick, len(rows) == self.n
+        return self._part(rows, self._pick)
+
+    def _part(self, rows: Sequence[int], pick: Pick) -> ImageStream:
+        whole = len(rows) == self.n
+        known = self._digests
         return ImageStream(
             self.name,
             len(rows),
             lambda: pick(rows),
             labels=None if self.labels is None else self.labels[list(rows)],
             kinds=lambda: None if self.kinds is None else self.kinds.chosen(rows),
-            names=[self.names[row] for row in rows],
+            names=None if self.names is None else [self.names[row] for row in rows],
             pick=lambda more: pick([rows[row] for row in more]),
             notes=self._notes,
             fingerprint=self._fingerprint if whole else None,
-            digests=None if self._digests is None else [self._digests[row] for row in rows],
+            digests=None if known is None else Digests(known[row] for row in rows),
             sizes=None if self._sizes is None else [self._sizes[row] for row in rows],
             once=self.once,
         )
@@ -270,7 +284,7 @@ class ImageStream:
     def _checked(self, one_size: bool) -> Generator[Tensor, None, None]:
         """The images of each block, after the checks that need to see all of them in order."""
         start: Block | None = None
-        digests: list[bytes] = []
+        digests = Digests()
         sizes: list[Size] = []
         applied: Counter[str] = Counter()
         count = 0
@@ -282,13 +296,14 @@ class ImageStream:
                     differ = size_differs((start.name, start.size), (block.name, block.size))
                     raise MixedSizesError(f"{differ}; {way}")
                 digests.extend(of_block)
-                sizes.extend([block.size] * len(of_block))
+                # One pair for all images that are alike.
+                sizes.extend([sizes[-1] if sizes and sizes[-1] == block.size else block.size] * len(of_block))
                 applied.update(chain.from_iterable(block.applied))
                 count += len(block.images)
                 yield block.tensor
         if count != self.n:
             raise InputError(f"{self.name} was said to hold {self.n} images but holds {count}")
-        if self._digests is not None and not self._varies and digests != list(self._digests):
+        if self._digests is not None and not self._varies and digests != self._digests:
             raise InputError(
                 f"{self._name_of_other(digests)} is not what it was when it was read before; leave the files alone and "
                 "start again"
@@ -304,7 +319,7 @@ class ImageStream:
             )
         )
 
-    def _with_digests(self) -> Generator[tuple[Block, list[bytes]], None, None]:
+    def _with_digests(self) -> Generator[tuple[Block, Sequence[bytes]], None, None]:
         with closing(self._blocks()) as blocks:
             for block in blocks:
                 yield block, pixel_digests(block.images)

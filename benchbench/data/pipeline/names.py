@@ -18,8 +18,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROLES = frozenset(
     re.findall(
@@ -41,24 +42,33 @@ _SEED = re.compile(r"(?:\d{5,}/)?(?:seed|img|image|sample)?[-_]?(\d+)(?:\.\w+)?"
 _WORDS = re.compile(r"[-_. ]+")
 
 
-def natural(name: str) -> tuple[Any, ...]:
+def natural(name: str) -> str:
     """The key by which files are sorted: numbers in a relative POSIX name count as numbers, folder by folder.
+
+    One text, for a million names have a million keys: \x01 begins a part (a folder, the file's stem, its suffix) and
+    \x00 ends all of them, so that what ends comes before what goes on.
 
     >>> sorted(["b/1.png", "a10.png", "a2.png", "a02.png"], key=natural)
     ['a02.png', 'a2.png', 'a10.png', 'b/1.png']
     """
-    *folders, file = name.split("/")
+    folders, slash, file = name.rpartition("/")
     stem, suffix = posixpath.splitext(file)
-    return (*(_runs(part) for part in folders), _runs(stem), _runs(suffix)), name
+    return f"{_folders(folders) if slash else ''}\x01{_runs(stem)}\x01{_runs(suffix)}\x00{name}"
 
 
-def _runs(text: str) -> tuple[Any, ...]:
-    """Text and numbers in turn, text first; a number by its length and its digits, for it may have thousands."""
-    runs: list[Any] = _DIGITS.split(text)
+@lru_cache(2**12)
+def _folders(names: str) -> str:
+    return "".join(f"\x01{_runs(part)}" for part in names.split("/"))
+
+
+def _runs(text: str) -> str:
+    """Text and numbers in turn, text first; \x00 ends a text, and a number is led by its length, for it may have
+    thousands of digits."""
+    runs = _DIGITS.split(text)
     for i in range(1, len(runs), 2):
         digits = _decimal(runs[i])
-        runs[i] = (len(digits), digits)
-    return tuple(runs)
+        runs[i] = f"\x00{chr(len(digits) + 2)}{digits}"
+    return "".join(runs) + "\x00"
 
 
 def _decimal(digits: str) -> str:
