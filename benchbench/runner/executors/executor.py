@@ -152,8 +152,17 @@ def _outcome(job: Job, code: Code, seconds: float) -> Outcome:
     if isinstance(code, str):
         return Outcome(job, "failed", code, said=False, seconds=seconds)
     if code < 0:
-        name = signal.Signals(-code).name
-        hint = "; out of memory?" if name == "SIGKILL" else ""
-        return Outcome(job, "failed", f"its process was ended by {name}{hint}", said=False, seconds=seconds)
+        hint = "; out of memory?" if -code == signal.SIGKILL else ""
+        return Outcome(
+            job, "failed", f"its process was ended by {_signal(-code)}{hint}", said=False, seconds=seconds
+        )
     reason = last_line(job.log) or f"its process ended with exit code {code} and said nothing"
     return Outcome(job, "failed", reason, said=True, seconds=seconds)
+
+
+def _signal(number: int) -> str:
+    """What a signal is called; those for real-time work have numbers alone."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
