@@ -157,7 +157,12 @@ def test_a_job_named_from_another_folder(
     (tmp_path / "work").mkdir()
     file.write_text(json.dumps(asked.model_dump(mode="json") | {"folder": str(tmp_path / "work")}))
     told: list[int | None] = []
-    monkeypatch.setattr(job, "carry_out", lambda spec, *, asked: told.append(asked) or 0)
+
+    def carried_out(spec: JobSpec, *, asked: int | None) -> int:
+        told.append(asked)
+        return 0
+
+    monkeypatch.setattr(job, "carry_out", carried_out)
     monkeypatch.setattr(job, "end_with_parent", lambda: None)
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(cli, ["job", "spec.json", "--with-parent"], catch_exceptions=False)
