@@ -28,9 +28,9 @@ def job(spec: Path, with_parent: bool) -> None:
     """
     from benchbench.runner.executors.job import carry_out, end_with_parent, read_job, settle
 
-    asked = read_job(spec)
+    asked, since = read_job(spec), spec.stat().st_mtime_ns  # before the job's folder becomes the working one
     settle(asked)
     if with_parent:
         end_with_parent()
-    if code := carry_out(asked, asked=spec.stat().st_mtime_ns if with_parent else None):
+    if code := carry_out(asked, asked=since if with_parent else None):
         raise click.exceptions.Exit(code)

@@ -106,7 +106,8 @@ def identity_of(folder: str) -> Identity | None:
         return tuple(
             mark
             for found in (os.stat(f"{folder}/{RUN}"), os.stat(f"{folder}/{METRICS}"))
-            for mark in (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            # Network and layered file systems number inodes up to 2⁶⁴; a column holds half as many.
+            for mark in (found.st_ino % 2**63, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         )
     except OSError:
         return None

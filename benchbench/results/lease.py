@@ -3,7 +3,7 @@
 Pattern: a lease is a file that only one process can make (`O_EXCL`, which network file systems keep too; nothing here
 asks for `flock`). It says which process of which machine holds it, and its time of change is the heartbeat. A process
 of this machine is dead when it is no more; one of another machine when its heart has not beaten for `STALE` seconds by
-the clock of the file system, which is the same for all machines.
+the clock of the file system, which is the same for all machines; a beat from the future is none.
 
 Whoever takes over from a dead holder makes a file that is called after the token of that one, `KEY.TOKEN`: only one
 process can, and since no token comes twice, nobody can take over by what he read of a lease that is gone. The holder
@@ -188,7 +188,8 @@ class Leases:
             return True
         if holder.machine == this_machine():
             return born(holder.pid) != holder.born
-        return self._now() - holder.beat > STALE
+        # A beat that is still to come is not that of a living heart: a clock was set back, or a copy kept its times.
+        return abs(self._now() - holder.beat) > STALE
 
     def _now(self) -> float:
         """The time by the clock of the file system: machines that share it need not agree on the time."""

@@ -132,7 +132,7 @@ class _Run:
             reason = None  # however its process ended
         elif reason is None:
             reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
-        if reason is not None and not outcome.said:
+        if reason is not None and not self._told(cell, outcome.job):
             facts = {"seed": cell.seed, "reason": reason, "when": utc_now()}
             if name := cell.spec.name:
                 facts["model"] = name  # a failed cell is called what its rows would have been
@@ -169,6 +169,15 @@ class _Run:
             self.ended(cell, seconds, failure.reason or "nobody knows why")
         else:  # it was killed, or interrupted
             self.executor.submit(job)
+
+    def _told(self, cell: SuiteCell, job: Job) -> bool:
+        """Whether somebody wrote why the cell failed since the job was asked for; who was killed, or could not begin,
+        did not."""
+        failed = self._failed_at(cell)
+        try:
+            return failed is not None and failed >= job.spec.stat().st_mtime_ns
+        except OSError:
+            return False
 
     def _failed_at(self, cell: SuiteCell) -> int | None:
         """When somebody wrote that the cell failed, by the clock of the file system; None where nobody did."""

@@ -22,7 +22,8 @@ from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
 from benchbench.models.given.family import generator as given
-from benchbench.models.given.where import parse, recorded
+from benchbench.models.given.python_file import load_python
+from benchbench.models.given.where import Where, parse, recorded
 
 SPEC = ImageSpec(8, 8, grey=False, n_classes=0)
 LABELLED = ImageSpec(8, 8, grey=False, n_classes=3)
@@ -353,3 +354,19 @@ def test_names_in_tables(theirs: Path, tmp_path: Path) -> None:
     assert recorded(f"{theirs}:Generator") == "generator-dcgan"
     assert recorded(str(odd)).startswith("generator-mein-modell-")
     assert parse(f"{theirs}:Generator").function == "Generator"
+
+
+def test_two_generators_of_one_file_are_two(tmp_path: Path) -> None:
+    """Keys are made of the config, which names no place: were it of the file alone, one of them would be answered with
+    the record of the other. `make_generator` is what is meant without a name, so both ways to say it are one."""
+    file = tmp_path / "gen.py"
+    draws = "    return rng.normal((n, 3, 8, 8)).clamp(0, 1)\n"
+    file.write_text(
+        f"def few(n, rng):\n{draws}\ndef many(n, rng):\n{draws}\ndef make_generator():\n    return few\n"
+    )
+    few, many, plain, named = (
+        load_python(Where("python", str(file), name), {}).sha256
+        for name in ("few", "many", "", "make_generator")
+    )
+    assert len({few, many, plain}) == 3
+    assert plain == named

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -173,3 +174,23 @@ def test_a_cache_that_cannot_be_written(store: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BENCHBENCH_CACHE", str(tmp_path / "file"))
     pd.testing.assert_frame_equal(load_results(store), first)
+
+
+def test_inodes_of_64_bits(store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Network and layered file systems give out numbers beyond 2⁶³, which no signed column holds: the same table."""
+    stat = os.stat
+
+    def high(path: object) -> object:
+        found = stat(path)  # type: ignore[call-overload]
+        return SimpleNamespace(
+            st_ino=found.st_ino + 2**63,
+            st_size=found.st_size,
+            st_mtime_ns=found.st_mtime_ns,
+            st_ctime_ns=found.st_ctime_ns,
+        )
+
+    expected = without_cache(store, monkeypatch, tmp_path / "empty")
+    monkeypatch.setattr(kept, "os", SimpleNamespace(stat=high, path=os.path))
+    load_results(store)
+    forbid(monkeypatch)
+    pd.testing.assert_frame_equal(load_results(store), expected)

@@ -5,6 +5,7 @@ Nothing is trained or drawn here: what a cell does is replaced.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -14,17 +15,20 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from click.testing import CliRunner
 from ranks import on_ranks
 
+from benchbench.cli import cli
 from benchbench.core.comm import Comm
-from benchbench.core.errors import CellFailed
+from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.progress import SILENT
 from benchbench.core.runtime import Runtime
 from benchbench.results.lease import Taken
 from benchbench.results.store import FAILED, Store
 from benchbench.runner import cell
 from benchbench.runner.executors import job
-from benchbench.runner.executors.job import JobSpec, carry_out
+from benchbench.runner.executors.executor import Job, Queue
+from benchbench.runner.executors.job import JobSpec, carry_out, read_job
 from benchbench.runner.plan import Plan
 from benchbench.runner.spec import CellSpec
 
@@ -133,3 +137,56 @@ def test_ranks_wait_together_and_one_has_the_lease(
     assert on_ranks(size, take) == [(None, rank, [KEY]) for rank in range(size)]
     let_go.join()
     assert store.leases.all() == {}
+
+
+@pytest.mark.parametrize("key", ["", "../../escaped", "/tmp/elsewhere", "0011.2233aabb", "A" * 16])
+def test_a_key_that_is_none_is_refused(asked: JobSpec, tmp_path: Path, key: str) -> None:
+    """Leases and folders are called by it, so one that was edited would be written to somewhere else."""
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps(asked.model_dump(mode="json") | {"key": key}))
+    with pytest.raises(InputError, match="is not the key of a cell"):
+        read_job(file)
+
+
+def test_a_job_named_from_another_folder(
+    asked: JobSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path is meant from where it was typed, though the work is done in the folder that it names; when it was asked
+    for is the time of the file."""
+    file = tmp_path / "spec.json"
+    (tmp_path / "work").mkdir()
+    file.write_text(json.dumps(asked.model_dump(mode="json") | {"folder": str(tmp_path / "work")}))
+    told: list[int | None] = []
+
+    def carried_out(spec: JobSpec, *, asked: int | None) -> int:
+        told.append(asked)
+        return 0
+
+    monkeypatch.setattr(job, "carry_out", carried_out)
+    monkeypatch.setattr(job, "end_with_parent", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["job", "spec.json", "--with-parent"], catch_exceptions=False)
+    assert (result.exit_code, told) == (0, [file.stat().st_mtime_ns])
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(-9, "SIGKILL; out of memory?"), (-6, "SIGABRT"), (-40, "signal 40")]
+)
+def test_whatever_signal_ended_a_cell(tmp_path: Path, code: int, words: str) -> None:
+    """Names are those of signal(7); signals for real-time work have numbers alone."""
+
+    class Host:
+        def start(self, job: Job) -> None:
+            self.job = job
+
+        def ended(self, seconds: float) -> list[tuple[Job, int]]:
+            return [(self.job, code)]
+
+        def end(self) -> None:
+            pass
+
+    queue = Queue(Host(), 1)
+    queue.submit(Job("one", tmp_path / "one.json", tmp_path / "one.log"))
+    (outcome,) = queue.as_completed()
+    assert outcome is not None
+    assert (outcome.status, outcome.reason) == ("failed", f"its process was ended by {words}")

@@ -18,7 +18,7 @@ import torch
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_failures, load_results
-from benchbench.results.store import Store
+from benchbench.results.store import FAILED, Store
 from benchbench.runner.executors.executor import Job, Outcome, Queue
 from benchbench.runner.executors.job import JobSpec, environment_of_jobs, read_job
 from benchbench.runner.executors.local import Interpreters, Local, local
@@ -73,7 +73,7 @@ class Inline:
                 asked = read_job(job.spec)
                 runtime = Runtime(torch.device(asked.device))
                 carry_out([Swept(asked.spec)], [asked.spec.seed], asked.out, runtime)
-            yield Outcome(job, "failed" if reason else "done", reason, said=False, seconds=1.0)
+            yield Outcome(job, "failed" if reason else "done", reason, seconds=1.0)
 
     def running(self) -> dict[Job, float]:
         return {}
@@ -86,7 +86,14 @@ class Nothing(Inline):
     """Its jobs end well and do nothing."""
 
     def as_completed(self) -> Iterator[Outcome | None]:
-        yield from (Outcome(job, "done", None, said=False, seconds=1.0) for job in self.jobs)
+        yield from (Outcome(job, "done", None, seconds=1.0) for job in self.jobs)
+
+
+class Speechless(Inline):
+    """Its jobs fail and write nothing: one was told of a folder that its machine does not see."""
+
+    def as_completed(self) -> Iterator[Outcome | None]:
+        yield from (Outcome(job, "failed", "cannot work in /data", seconds=1.0) for job in self.jobs)
 
 
 class Watch:
@@ -328,3 +335,24 @@ def test_a_child_without_a_record_has_failed(suite_file: Callable[[str], Path], 
         run_suite(cells, store, Nothing(), device="cpu", watch=watch)
     assert "left no record" in str(next(iter(watch.names.values())))
     assert load_failures(tmp_path / "out")["reason"].str.contains("left no record").all()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_why_a_cell_failed_is_kept_whoever_says_it(
+    suite_file: Callable[[str], Path], tmp_path: Path, before: bool
+) -> None:
+    """A job that could not even begin has an exit code and a last line, and wrote nothing: its folder has the reason
+    all the same, in place of one from an earlier time."""
+    path = suite_file(
+        'models = ["noise"]\ndatasets = ["digits"]\n[settings]\nsamples = 16\nmetrics = ["fd"]\n'
+    )
+    store = Store(tmp_path / "out")
+    (cell,) = cells = plan_suite(load_suite(path), store, device=CPU)
+    if before:
+        folder = store.record_failure(
+            cell.stored_as, cell.kept_as, cell.key, {"seed": 0, "reason": "it diverged"}
+        )
+        os.utime(folder / FAILED, (0, 0))
+    with pytest.raises(CellFailed, match="cannot work in /data"):
+        run_suite(cells, store, Speechless(), device="cpu", watch=Watch())
+    assert load_failures(tmp_path / "out")["reason"].tolist() == ["cannot work in /data"]

@@ -44,10 +44,16 @@ def load_python(where: Where, arguments: Mapping[str, Any]) -> Loaded:
     with _imported(path) as (module, sources):
         thing = _named(module, where)
         made = _made(thing, arguments, where.title)
-        sha256 = digest({name: file_sha256(source) for name, source in sorted(sources().items())})
+        sha256 = _identity(where, {name: file_sha256(source) for name, source in sorted(sources().items())})
     loaded = from_object(made, where.title)
     loaded.sha256 = sha256
     return loaded
+
+
+def _identity(where: Where, files: Mapping[str, str]) -> str:
+    """Of the files, and of what is meant in them: two generators in one file are two. What is meant where nobody says
+    is the file's own."""
+    return digest(dict(files) if where.function in ("", FACTORY) else [where.function, dict(files)])
 
 
 def from_object(thing: Any, title: str) -> Loaded:

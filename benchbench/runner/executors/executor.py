@@ -49,14 +49,12 @@ class Outcome:
         job: Which one.
         status: "taken" where another process carries the cell out already.
         reason: Why it failed, in one sentence.
-        said: Whether the job wrote that reason into the store itself; one that was killed could not.
         seconds: From its start to its end.
     """
 
     job: Job
     status: Status
     reason: str | None
-    said: bool
     seconds: float
 
 
@@ -146,14 +144,21 @@ def last_line(log: Path) -> str:
 def _outcome(job: Job, code: Code, seconds: float) -> Outcome:
     """What an end means."""
     if code == 0:
-        return Outcome(job, "done", None, said=False, seconds=seconds)
+        return Outcome(job, "done", None, seconds=seconds)
     if code == Taken.exit_code:
-        return Outcome(job, "taken", None, said=False, seconds=seconds)
+        return Outcome(job, "taken", None, seconds=seconds)
     if isinstance(code, str):
-        return Outcome(job, "failed", code, said=False, seconds=seconds)
+        return Outcome(job, "failed", code, seconds=seconds)
     if code < 0:
-        name = signal.Signals(-code).name
-        hint = "; out of memory?" if name == "SIGKILL" else ""
-        return Outcome(job, "failed", f"its process was ended by {name}{hint}", said=False, seconds=seconds)
+        hint = "; out of memory?" if -code == signal.SIGKILL else ""
+        return Outcome(job, "failed", f"its process was ended by {_signal(-code)}{hint}", seconds=seconds)
     reason = last_line(job.log) or f"its process ended with exit code {code} and said nothing"
-    return Outcome(job, "failed", reason, said=True, seconds=seconds)
+    return Outcome(job, "failed", reason, seconds=seconds)
+
+
+def _signal(number: int) -> str:
+    """What a signal is called; those for real-time work have numbers alone."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -24,6 +24,7 @@ from benchbench.core.errors import BenchbenchError, CellFailed, InputError, limi
 from benchbench.core.interrupts import TERMINATED
 from benchbench.core.reading import open_regular
 from benchbench.core.validation import first_fault, shown
+from benchbench.results.key import is_key
 from benchbench.results.lease import Taken
 from benchbench.runner.spec import CellSpec, Location
 
@@ -58,6 +59,13 @@ class JobSpec(BaseModel, extra="forbid", frozen=True):
     model: str
     key: str
     environment: dict[str, str]
+
+    @field_validator("key")
+    @classmethod
+    def _a_key(cls, key: str) -> str:
+        if not is_key(key):  # leases and folders are called so
+            raise ValueError(f"{shown(key)} is not the key of a cell")
+        return key
 
     @field_validator("environment")
     @classmethod

@@ -110,7 +110,5 @@ def _submitit() -> Any:
     try:
         import submitit
     except ImportError as error:
-        raise InputError(
-            "Slurm needs submitit, which is not installed: pip install submitit"
-        ) from error
+        raise InputError("Slurm needs submitit, which is not installed: pip install submitit") from error
     return submitit
