@@ -212,6 +212,19 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     return None
 
 
+class _Event:
+    """Of a device on which everything takes a millisecond."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        assert kwargs == {"enable_timing": True}
+
+    record = synchronize = _nothing
+
+    def elapsed_time(self, end: _Event) -> float:
+        """Milliseconds."""
+        return 1.0
+
+
 @contextmanager
 def pretended_cuda() -> Iterator[Traffic]:
     """Within it torch has one CUDA device. Tensors made on it are of no use outside."""
@@ -236,6 +249,8 @@ def pretended_cuda() -> Iterator[Traffic]:
         "manual_seed": torch.default_generator.manual_seed,
         "manual_seed_all": torch.default_generator.manual_seed,
         "is_bf16_supported": lambda *a: True,
+        "current_stream": _nothing,
+        "Event": _Event,
     }
     lifted = torch._C._only_lift_cpu_tensors()
     torch._C._set_only_lift_cpu_tensors(True)  # `torch.tensor(…, device=…)` is made on the CPU, then copied

@@ -57,6 +57,7 @@ def evidence_for(extractor: str, seed: int = 0) -> Evidence:
             "variants": {extractor: FeatureEvidence(Moments.of(variants.flatten(0, 1)), variants)},
         },
         labels=asked,
+        reference_labels=torch.randint(0, 10, (N_REAL,), generator=rng),
         captions=CaptionEvidence({extractor: torch.randn(10, DIM, generator=rng)}, asked),
     )
 
@@ -97,8 +98,10 @@ def test_every_metric_on_the_device(name: str, cuda: Traffic) -> None:
 
 def test_the_list_is_not_of_refusals(cuda: Traffic) -> None:
     """All but a few families answer on this evidence: the test above compares numbers, not sentences."""
-    metrics = [metric_of(name) for name in FAMILIES]
-    answers = [answer(metric, balanced(evidence_for(metric.extractor or ""))) for metric in metrics]
+    answers = []
+    for metric in map(metric_of, FAMILIES):
+        evidence = evidence_for(metric.extractor or "")
+        answers.append(answer(metric, balanced(evidence) if metric.balanced else evidence))
     assert sum(isinstance(found, str) for found in answers) <= 5
 
 
