@@ -61,14 +61,12 @@ def profile(
     from benchbench.cli.progress import RichProgress
     from benchbench.cli.show import show_record
     from benchbench.core.device import resolve_device
-    from benchbench.core.files import atomic_write
     from benchbench.core.runtime import Runtime
     from benchbench.results.load import load_results
     from benchbench.runner.profile import ProfileOptions
     from benchbench.runner.spec import CellSpec
     from benchbench.verbs.outputs import checked_outputs, to_stdout
     from benchbench.verbs.profile import profiled
-    from benchbench.views.pareto import pareto, pareto_plot
 
     path = checked_outputs({"--plot": plot})["--plot"]
     spec = CellSpec.of(dataset=dataset, **asked)
@@ -78,8 +76,7 @@ def profile(
         for own in ended.done:
             show_record(own.profile.path, load_results(own.profile.path), own.profile.cached)
         _show_table(ended.rows)
-    if path is not None and ended.done:
-        atomic_write(path, pareto_plot(pareto(ended.rows)))
+    ended.write_plot(path)
     ended.tell_failures()
 
 

@@ -22,6 +22,7 @@ from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError, MetricFailed, contained
 from benchbench.core.images import check_images
 from benchbench.core.runtime import HERE, Runtime
+from benchbench.data.pipeline.image_source import between
 from benchbench.features.extractor import Extractor, Features
 from benchbench.features.moments import Moments
 
@@ -255,17 +256,7 @@ def own_share(images: Tensor | Iterable[Tensor], comm: Comm, total: int) -> Tens
 
 def _span(images: Tensor | Iterable[Tensor], first: int, end: int) -> Tensor | Iterable[Tensor]:
     """The images from number `first` to before `end`."""
-    return images[first:end] if isinstance(images, Tensor) else _between(images, first, end)
-
-
-def _between(chunks: Iterable[Tensor], first: int, end: int) -> Iterator[Tensor]:
-    """The images from number `first` to before `end`."""
-    start = 0
-    for chunk in chunks:
-        part = chunk[max(0, first - start) : max(0, end - start)]
-        if len(part):
-            yield part
-        start += len(chunk)
+    return images[first:end] if isinstance(images, Tensor) else between(images, range(first, end))
 
 
 def rebatch(images: Tensor | Iterable[Tensor], batch_size: int) -> Iterator[Tensor]:

@@ -269,6 +269,15 @@ def failure_of(cell: Path) -> Failure | None:
     return _failure(cell / FAILED) if (cell / FAILED).is_file() and not (cell / RUN).exists() else None
 
 
+def failed_at(cell: Path) -> int | None:
+    """When somebody wrote that the cell of that folder failed, in nanoseconds by the clock of the file system; None
+    where nobody did."""
+    try:
+        return (cell / FAILED).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def _failure(file: Path) -> Failure:
     """Why a cell failed. A file that was cut off or edited loses the reason and no more: that the cell failed, its
     place says, and nothing has to be deleted for that."""

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
+from benchbench.data.pipeline.image_source import within
 from benchbench.data.pipeline.image_stream import Pairs, Size
 from benchbench.metrics.metric import PairEvidence
 from benchbench.metrics.pairs.hole import beside_holes
@@ -68,7 +69,7 @@ class PairPass:
                     side.append(self._fitting.pieces(images.cpu()))
             if x.shape != y.shape:
                 raise self._unlike(row, x, y)
-            mine = _within(runtime.comm.shard(self._pairs.a.n), row, len(x))
+            mine = within(runtime.comm.shard(self._pairs.a.n), row)
             with torch.inference_mode():
                 if len(x[mine]):
                     self._reader.update(*(own[mine].to(device) for own in (x, y, *beside)))
@@ -136,15 +137,6 @@ class PairPass:
                     f"{self._pairs.a.called(row)}, is {width}×{height}"
                 )
         return replace(found, failures=failures)
-
-
-def _within(shard: range, row: int, n: int) -> slice:
-    """Which of `n` pairs from number `row` on are in the shard.
-
-    >>> _within(range(3, 5), 2, 4), _within(range(3, 5), 8, 2)
-    (slice(1, 3, None), slice(0, 0, None))
-    """
-    return slice(max(0, min(n, shard.start - row)), max(0, min(n, shard.stop - row)))
 
 
 def windows(images: Sequence[Tensor]) -> Tensor:

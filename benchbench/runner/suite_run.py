@@ -17,11 +17,10 @@ from typing import Protocol
 from benchbench.core.errors import CellFailed
 from benchbench.core.files import cannot_write, temporary_name
 from benchbench.results.lease import Holder
-from benchbench.results.load import failure_of
-from benchbench.results.provenance import utc_now
-from benchbench.results.store import FAILED, Store
+from benchbench.results.load import failed_at, failure_of
+from benchbench.results.store import Store
 from benchbench.runner.executors.executor import Executor, Job, Outcome, last_line
-from benchbench.runner.executors.job import JobSpec, environment_of_jobs
+from benchbench.runner.executors.job import JobSpec, environment_of_jobs, facts_of_failure
 from benchbench.runner.suite import SuiteCell
 
 LOOK = 1.0
@@ -126,16 +125,14 @@ class _Run:
         """What became of a job."""
         cell, reason = self.cells[outcome.job], outcome.reason
         if outcome.status == "taken":
-            self.taken[outcome.job] = time.monotonic(), self._failed_at(cell)
+            self.taken[outcome.job] = time.monotonic(), failed_at(self._folder(cell))
             return
         if self.store.find(cell.stored_as, cell.kept_as, cell.key) is not None:
             reason = None  # however its process ended
         elif reason is None:
             reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
         if reason is not None and not self._told(cell, outcome.job):
-            facts = {"seed": cell.seed, "reason": reason, "when": utc_now()}
-            if name := cell.spec.name:
-                facts["model"] = name  # a failed cell is called what its rows would have been
+            facts = facts_of_failure(cell.spec, reason)
             self.store.record_failure(cell.stored_as, cell.kept_as, cell.key, facts)
         self.ended(cell, outcome.seconds, reason)
 
@@ -164,7 +161,8 @@ class _Run:
         if self.store.find(cell.stored_as, cell.kept_as, cell.key) is not None:
             self.ended(cell, seconds, None)
         elif (
-            self._failed_at(cell) != failed_before and (failure := failure_of(self._folder(cell))) is not None
+            failed_at(self._folder(cell)) != failed_before
+            and (failure := failure_of(self._folder(cell))) is not None
         ):
             self.ended(cell, seconds, failure.reason or "nobody knows why")
         else:  # it was killed, or interrupted
@@ -173,18 +171,11 @@ class _Run:
     def _told(self, cell: SuiteCell, job: Job) -> bool:
         """Whether somebody wrote why the cell failed since the job was asked for; who was killed, or could not begin,
         did not."""
-        failed = self._failed_at(cell)
+        failed = failed_at(self._folder(cell))
         try:
             return failed is not None and failed >= job.spec.stat().st_mtime_ns
         except OSError:
             return False
-
-    def _failed_at(self, cell: SuiteCell) -> int | None:
-        """When somebody wrote that the cell failed, by the clock of the file system; None where nobody did."""
-        try:
-            return (self._folder(cell) / FAILED).stat().st_mtime_ns
-        except OSError:
-            return None
 
     def _folder(self, cell: SuiteCell) -> Path:
         return self.store.cell_dir(cell.stored_as, cell.kept_as, cell.key)

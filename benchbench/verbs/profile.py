@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,8 +130,7 @@ def profile(
     )
     how = ProfileOptions(most_batch, time_to)
     ended = profiled(spec, variant, how, as_path(out), Runtime(resolve_device(device), None, progress))
-    if path is not None and ended.done:
-        atomic_write(path, pareto_plot(pareto(ended.rows)))
+    ended.write_plot(path)
     ended.tell_failures()
     return ended.rows
 
@@ -142,11 +142,16 @@ class Ended:
     done: list[Profiled]
     failures: list[str]
 
-    @property
+    @cached_property
     def rows(self) -> pd.DataFrame:
         """Of all records, cells before profiles; of at least one variant."""
         paths = [own.cell.path for own in self.done] + [own.profile.path for own in self.done]
         return pd.concat([load_results(path) for path in paths], ignore_index=True)
+
+    def write_plot(self, path: Path | None) -> None:
+        """The plane of both numbers into a file, where one is named and there is a variant."""
+        if path is not None and self.done:
+            atomic_write(path, pareto_plot(pareto(self.rows)))
 
     def tell_failures(self) -> None:
         """Raises `CellFailed` where there are any."""
@@ -166,8 +171,7 @@ def profiled(
     with default_float32():
         settle_in(runtime.progress)
         store = Store(out)
-        store.check_writable()
-        store.tidy()
+        store.prepare()
         plans = _plans(spec, variants, Desk(runtime))
         done, failures = [], []
         for variant, plan in plans:

@@ -10,7 +10,7 @@ all images fit into memory, decoding them once is faster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -117,6 +117,40 @@ def batches_of(images: Images, n: int, rows: range | None = None) -> Iterator[Te
     for start in range(block.start, block.stop, n):
         stop = min(start + n, block.stop)
         yield images[start:stop] if isinstance(images, Tensor) else images.batch(torch.arange(start, stop))
+
+
+def within(wanted: range, first: int) -> slice:
+    """Which of a chunk of images are wanted.
+
+    Args:
+        wanted: The numbers of those that are, a block.
+        first: The number of the first one of the chunk.
+
+    Returns:
+        Their places in the chunk.
+
+    >>> list("abcd"[within(range(3, 5), 2)]), list("ab"[within(range(3, 5), 8)])
+    (['b', 'c'], [])
+    """
+    return slice(max(0, wanted.start - first), max(0, wanted.stop - first))
+
+
+def between(chunks: Iterable[Tensor], wanted: range) -> Iterator[Tensor]:
+    """Of images that come in chunks those that are wanted.
+
+    Args:
+        chunks: From number 0 on; they are gone through to their end.
+        wanted: The numbers, a block.
+
+    Yields:
+        Parts of the chunks, none empty.
+    """
+    first = 0
+    for chunk in chunks:
+        part = chunk[within(wanted, first)]
+        if len(part):
+            yield part
+        first += len(chunk)
 
 
 def rows_at_once(images: ImageSource) -> int:

@@ -29,6 +29,7 @@ from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
 from benchbench.data.pipeline.digests import Digests
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
+from benchbench.data.pipeline.image_source import between
 from benchbench.data.pipeline.kinds import Kinds
 from benchbench.data.pipeline.names import below_shared, partners
 from benchbench.data.pipeline.prefetch import read_ahead
@@ -162,12 +163,7 @@ class ImageStream:
         comm.agree([self.n, None if self.names is None else digest(list(self.names))])
         mine = comm.shard(self.n)
         if self._pick is None:
-            start = 0
-            for batch in self.batches(batch_size, one_size=one_size):
-                own = batch[max(0, mine.start - start) : max(0, mine.stop - start)]
-                start += len(batch)
-                if len(own):
-                    yield own
+            yield from between(self.batches(batch_size, one_size=one_size), mine)
         else:
             part = self._part(mine, self._pick)
             yield from part.batches(batch_size, one_size=one_size)

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError, field_validator
 
@@ -147,14 +147,11 @@ def carry_out(job: JobSpec, desk: Desk | None = None, *, asked: int | None = Non
 
 def _failed_since(job: JobSpec, asked: int | None) -> str | None:
     """Why somebody else's attempt failed since the job was asked for; None where nobody's did."""
-    from benchbench.results.load import failure_of
-    from benchbench.results.store import FAILED, Store
+    from benchbench.results.load import failed_at, failure_of
+    from benchbench.results.store import Store
 
     folder = Store(job.out).cell_dir(job.dataset, job.model, job.key)
-    try:
-        if asked is None or (folder / FAILED).stat().st_mtime_ns <= asked:
-            return None
-    except OSError:
+    if asked is None or (failed := failed_at(folder)) is None or failed <= asked:
         return None
     failure = failure_of(folder)
     return None if failure is None else failure.reason or "nobody knows why"
@@ -211,16 +208,21 @@ def _ended(error: BaseException) -> tuple[int, str]:
     return CellFailed.exit_code, f"this is a bug in benchbench: {type(error).__name__}: {error}"
 
 
+def facts_of_failure(spec: CellSpec, reason: str) -> dict[str, Any]:
+    """What a store is told of a cell that failed."""
+    from benchbench.results.provenance import utc_now
+
+    facts = {"seed": spec.seed, "reason": reason, "when": utc_now()}
+    # A failed cell is called what its rows would have been.
+    return facts | ({"model": spec.name} if spec.name else {})
+
+
 def _write_failure(job: JobSpec, reason: str) -> None:
     """Into the cell's folder. Where that cannot be written either, the sentence in the log is all there is."""
-    from benchbench.results.provenance import utc_now
     from benchbench.results.store import Store
 
-    facts = {"seed": job.spec.seed, "reason": reason, "when": utc_now()}
-    if job.spec.name:
-        facts["model"] = job.spec.name  # a failed cell is called what its rows would have been
     try:
-        Store(job.out).record_failure(job.dataset, job.model, job.key, facts)
+        Store(job.out).record_failure(job.dataset, job.model, job.key, facts_of_failure(job.spec, reason))
     except InputError as error:
         say(str(error))
 
