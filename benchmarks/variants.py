@@ -9,7 +9,7 @@ that was killed goes on where it was; the last table, of the extractor, is measu
 by how much it shifts a Fréchet distance: that between what it says of the dataset's images as it is and as a variant,
 0 at best.
 
-Trainings are shortened so that all of it takes about a quarter of an hour on two cores (the headings say how);
+Trainings are shortened so that all of it takes about half an hour on two cores (the headings say how);
 `--whole` takes the recipes as they are, an hour or more. `--small` tries the script in a few minutes: a few steps of
 training, whose quality means nothing. Rates mean something on a quiet machine only: each table says how busy others
 kept it, and on a busy one there is no front.
@@ -63,11 +63,11 @@ AFTERWARDS = (
 OF_MODELS: dict[str, tuple[str, ...]] = {
     "dcgan": (*AFTERWARDS, "depthwise"),
     "vae": (*(own for own in AFTERWARDS if "fused" not in own), "depthwise"),
-    "flow-matching": (*(own for own in AFTERWARDS if "fused" not in own), "steps=5", "steps=10", "depthwise"),
+    "flow-matching": (*(own for own in AFTERWARDS if "fused" not in own), "steps=5", "steps=20", "depthwise"),
 }
 SHORT: dict[str, dict[str, Any]] = {
     "dcgan": {"training.steps": 400},
-    "flow-matching": {"width": 32, "training.steps": 1000, "sampling.steps": 20},
+    "flow-matching": {"width": 32, "training.steps": 1000},
 }
 SMALL: dict[str, Any] = {"training.steps": 5}
 CALIBRATION = 32

@@ -415,8 +415,19 @@ def test_int8_and_depthwise_say_what_they_are_for() -> None:
     """Kernels in 8 bits are for processors; an MLP has nothing to take apart."""
     with pytest.raises(InputError, match="computed by torch's kernels for processors"):
         accelerated(made("dcgan"), techniques_of("int8"), show, torch.device("meta"))
-    with pytest.raises(InputError, match="depthwise takes convolutions"):
-        rebuilt(made("gan"), techniques_of("depthwise"), show, CPU)
+    for name in ("gan", "biggan"):
+        with pytest.raises(InputError, match="depthwise takes convolutions"):
+            rebuilt(made(name), techniques_of("depthwise"), show, CPU)
+    with pytest.raises(InputError, match="changes layers, and this model has none"):
+        rebuilt(build_model("memorizer", {}, SPEC), techniques_of("depthwise"), show, CPU)
+
+
+def test_a_network_answers_with_separable_convolutions() -> None:
+    """A network must not ask a layer for what only a plain convolution has: flow-matching's did."""
+    for name in ("vae", "flow-matching"):
+        model = made(name)
+        rebuilt(model, techniques_of("depthwise"), show, CPU)
+        assert answers(model, show)
 
 
 @pytest.mark.parametrize("variant", ["fused", "int8", "bf16", "pruned=0.5", "channels-last", "fused+int8"])

@@ -130,7 +130,8 @@ class DiffusionUNet(nn.Module):
         """
         height, width = x.shape[2:]
         x = F.pad(x, (0, -width % self.factor, 0, -height % self.factor))
-        embedding = self._embedded(time, condition, dropped)
+        told = self.time(waves(time, self.waves).to(x.dtype))
+        embedding = F.silu(self._conditioned(told, condition, dropped))
         x = self.stem(F.pixel_unshuffle(x, self.patch))
         maps = [x]
         for layer in self.down:
@@ -143,17 +144,15 @@ class DiffusionUNet(nn.Module):
         out: Tensor = F.pixel_shuffle(self.head(x), self.patch)
         return out[..., :height, :width]
 
-    def _embedded(self, time: Tensor, condition: Tensor | None, dropped: Tensor | None) -> Tensor:
-        """What every block is told, (N, 4·width), after its rectifier."""
-        told: Tensor = self.time(waves(time, self.waves).to(self.stem.weight.dtype))
-        if self.condition is not None:
-            null = self.null.expand_as(told)
-            if condition is None:
-                told = told + null
-            else:
-                own = self.condition(condition)
-                told = told + (own if dropped is None else torch.where(dropped[:, None], null, own))
-        return F.silu(told)
+    def _conditioned(self, told: Tensor, condition: Tensor | None, dropped: Tensor | None) -> Tensor:
+        """What every block is told, (N, 4·width), before its rectifier: of the time, and of the condition."""
+        if self.condition is None:
+            return told
+        null = self.null.expand_as(told)
+        if condition is None:
+            return told + null
+        own: Tensor = self.condition(condition)
+        return told + (own if dropped is None else torch.where(dropped[:, None], null, own))
 
 
 def waves(time: Tensor, size: int) -> Tensor:

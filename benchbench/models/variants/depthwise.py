@@ -31,8 +31,8 @@ class Depthwise(Technique):
         wide = {name: layer for name, layer in layers.items() if _separates(layer)}
         if not wide:
             raise InputError(
-                "depthwise takes convolutions over several channels and pixels apart, and this model's answer has "
-                "none; choose another variant"
+                "depthwise takes convolutions over several channels and pixels apart whose weights are their own (not "
+                "masked, modulated or normed at each call), and this model's answer has none; choose another variant"
             )
         for name, layer in wide.items():
             replace(model, name, separable(layer).to(device))  # type: ignore[arg-type]

@@ -146,6 +146,10 @@ def rebuilt(model: nn.Module, techniques: Sequence[Technique], show: Show, devic
     """
     for technique in techniques:
         if technique.before_training:
+            if next(model.parameters(), None) is None:
+                raise InputError(
+                    f"{technique.text} changes layers, and this model has none; leave the variant out"
+                )
             was = model.training
             model.eval()
             _applied(technique, model, show, device)
