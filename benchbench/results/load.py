@@ -26,16 +26,16 @@ from benchbench.core.paths import as_path
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
-from benchbench.results.impossible import impossible
-from benchbench.results.kept import FEW, Identity, Kept, Known, identity_of, keep, kept_of
+from benchbench.results.kept import FEW, Identity, Kept, Known, as_text, identity_of, keep, kept_of
 from benchbench.results.manifest import Count, RunManifest
 from benchbench.results.older import completed
 from benchbench.results.provenance import read_manifest
 from benchbench.results.recipes import Recipe, recipe_of, told_apart
-from benchbench.results.record import LARGEST, Row
+from benchbench.results.record import Row
+from benchbench.results.rows import possible
 from benchbench.results.store import FAILED, METRICS, RUN
-from benchbench.results.tables import DTYPES, read_rows, to_frame
-from benchbench.results.touched import altered, as_written, damaged, foreign, is_cell, read
+from benchbench.results.tables import DTYPES, to_frame
+from benchbench.results.touched import damaged, foreign, is_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
 Read = tuple[RunManifest, list[Row]]
@@ -61,10 +61,10 @@ def load_runs(path: Path | str) -> pd.DataFrame:
     return runs_of(records(as_path(path)))
 
 
-def results_of(found: Iterable[Record], asked: Collection[Path] | None = None) -> pd.DataFrame:
-    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk. asked: as
-    `possible_rows` takes it."""
-    read = [(run, rows) for folder, run in found if (rows := possible_rows(folder, run, asked)) is not None]
+def results_of(found: Iterable[Record]) -> pd.DataFrame:
+    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
+    with possible() as possible_rows:
+        read = [(run, rows) for folder, run in found if (rows := possible_rows(folder, run)) is not None]
     return told_apart(_lines_of(read)[0], {run.cell: recipe_of(run) for run, _ in read})
 
 
@@ -73,7 +73,7 @@ def results_below(
 ) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """`load_results` of several folders, one after the other, and how each cell was made; a record that lies in two of
     them, since one folder is within the other, comes once. What was read before is not read again (`results.kept`).
-    asked: as `possible_rows` takes it."""
+    asked: as `rows.possible` takes it."""
     by_cell: dict[str, Path] = {}
     below = [_below(root, by_cell, asked) for root in roots]
     recipes = {cell: recipe for _, known in below for cell, recipe in known.items()}
@@ -82,13 +82,14 @@ def results_below(
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A record below a folder: where, its files, and its number among what is kept or what was read of it now."""
+class _Met:
+    """A record below a folder: where, its files, and its number among what is kept or what its run.json says now."""
 
+    folder: Path
     place: str
     identity: Identity | None
     number: int | None
-    read: Read | None
+    run: RunManifest | None
 
 
 def _below(
@@ -96,44 +97,47 @@ def _below(
 ) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """The lines of the records below a folder, in the order of their folders, and how each cell was made."""
     kept, began = kept_of(root), time.time()
-    found = list(_looked_at(root, kept, by_cell, asked))
-    again = [own.number for own in found if own.number is not None]
-    fresh = [(own.place, own.identity, own.read) for own in found if own.read is not None]
+    met: list[_Met] = []
+    fresh: list[Read] = []
+    with possible(asked) as possible_rows:
+        for own in _met(root, kept, by_cell):
+            if own.run is not None:
+                if (rows := possible_rows(own.folder, own.run)) is None:
+                    continue
+                fresh.append((own.run, rows))
+            met.append(own)
+    again = [own.number for own in met if own.number is not None]
     known = [kept.known[number] for number in again]
     frame = kept.frame(again, {**DTYPES, **FACTS}) if again else None
     if fresh or frame is None:
-        lines, counts = _lines_of([read for _, _, read in fresh])
+        lines, counts = _lines_of(fresh)
+        read_now = [own for own in met if own.run is not None]
         known += [
-            Known(place, identity or (), run.cell, recipe_of(run), n)
-            for (place, identity, (run, _)), n in zip(fresh, counts, strict=True)
+            Known(own.place, own.identity or (), run.cell, recipe_of(run), n)
+            for own, (run, _), n in zip(read_now, fresh, counts, strict=True)
         ]
         frame = lines if frame is None else pd.concat([frame, lines], ignore_index=True)
         if again:  # back into the order of folders
-            order = np.argsort([own.number is None for own in found], kind="stable")
+            order = np.argsort([own.number is None for own in met], kind="stable")
             by_line = np.argsort(np.repeat(order, [own.n for own in known]), kind="stable")
             frame = frame.iloc[by_line].reset_index(drop=True)
             known = [known[i] for i in np.argsort(order)]
     if len(fresh) >= FEW:
-        keep(root, known, frame, began)
+        runs = [kept.text(own.number) if own.run is None else as_text(own.run) for own in met]
+        keep(root, known, runs, frame, began)
     return frame, {own.cell: own.recipe for own in known}
 
 
-def _looked_at(
-    root: Path, kept: Kept, by_cell: dict[str, Path], asked: Collection[Path] | None
-) -> Iterator[_Found]:
-    """The records below a folder; those that are not kept as they are now are read."""
+def _met(root: Path, kept: Kept, by_cell: dict[str, Path]) -> Iterator[_Met]:
+    """The records below a folder; of those that are not kept as they are now run.json is read."""
     for folder, files in record_folders([root]):
         if RUN not in files:
             raise unsealed(folder)
         place, identity = str(folder).removeprefix(str(root)).lstrip(os.sep), identity_of(str(folder))
         number = kept.number(place, identity)
         run = read_manifest(folder / RUN) if number is None else None
-        if not _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
-            continue
-        if run is None:
-            yield _Found(place, identity, number, None)
-        elif (rows := possible_rows(folder, run, asked)) is not None:
-            yield _Found(place, identity, None, (run, rows))
+        if _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
+            yield _Met(folder, place, identity, number, run)
 
 
 def _is_first(folder: Path, cell: str, by_cell: dict[str, Path]) -> bool:
@@ -149,34 +153,6 @@ def _lines_of(found: Sequence[Read]) -> tuple[pd.DataFrame, list[int]]:
     facts = {run.cell: facts_of(run) for run, _ in found}
     frame = _with_facts(completed(to_frame([row for _, rows in found for row in rows])), facts)
     return frame, [len(rows) for _, rows in found]
-
-
-def possible_rows(folder: Path, run: RunManifest, asked: Collection[Path] | None) -> list[Row] | None:
-    """The rows of a record, none of which is impossible.
-
-    Args:
-        folder: Where the record lies.
-        run: What its run.json says.
-        asked: The folders that somebody wants to look at as far as they can be trusted, or None where nothing may be
-            left out.
-
-    Returns:
-        The rows; None, with a `SkippedWarning`, where a number in them cannot be and only a folder around the record
-        was asked for.
-
-    Raises:
-        InputError: As `rows_of`, and for such a number in any other case.
-    """
-    rows = rows_of(folder, run)
-    faults = list(impossible(rows, run))
-    if not faults:
-        return rows
-    more = f" (and {len(faults) - 1} more such)" if len(faults) > 1 else ""
-    error = damaged(folder / METRICS, f"{faults[0]}{more}")
-    if asked is None or folder in asked:
-        raise error
-    warnings.warn(f"left out: {error}", SkippedWarning, stacklevel=2)
-    return None
 
 
 def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -308,14 +284,12 @@ def records(root: Path) -> Iterator[Record]:
 
 def records_below(roots: Iterable[Path]) -> Iterator[Record]:
     """`records` of several folders, one after the other; a record that lies in two of them, since one folder is within
-    the other, comes once."""
+    the other, comes once. What was read before is not read again (`results.kept`)."""
     by_cell: dict[str, Path] = {}
-    for folder, files in record_folders(roots):
-        if RUN not in files:
-            raise unsealed(folder)
-        run = read_manifest(folder / RUN)
-        if _is_first(folder, run.cell, by_cell):
-            yield folder, run
+    for root in roots:
+        kept = kept_of(root)
+        for own in _met(root, kept, by_cell):
+            yield own.folder, kept.run(own.number) if own.run is None else own.run
 
 
 def record_folders(roots: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
@@ -384,33 +358,3 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 
 
 _OF_THE_DISK = "lost+found"  # at the top of a file system; nobody but root may look into it
-
-
-def read_file(folder: Path, run: RunManifest, name: str) -> bytes:
-    """A file of a record, as it was written; `InputError` where it is gone or its sha256 is another."""
-    content = read(folder / name)
-    written = as_written(name, content, run.files.get(name))
-    if written is None:
-        raise damaged(folder / name, altered(content))
-    return written
-
-
-def rows_of(folder: Path, run: RunManifest) -> list[Row]:
-    """The rows of a record; `InputError` where its table is not what was written, or says what no table can hold."""
-    path = folder / METRICS
-    content = read(path)
-    written = as_written(METRICS, content, run.files.get(METRICS))
-    rows = read_rows(
-        path, content if written is None else written
-    )  # it says best what is wrong with an edited table
-    if written is None:
-        raise damaged(path, altered(content))
-    for number, row in enumerate(rows, start=2):
-        for name in ("value", "low", "high", "minimum", "maximum"):
-            if (stated := getattr(row, name)) is not None and not abs(stated) <= LARGEST:
-                raise damaged(
-                    path, f"row {number} has {stated:g} as its {name}, more than any number is ({LARGEST:g})"
-                )
-    if any(row.cell != run.cell for row in rows):
-        raise damaged(path, f"holds rows of another cell than {run.cell}")
-    return rows

@@ -118,7 +118,7 @@ def _everything(path: Path) -> Records:
 
 
 def everything_below(paths: Sequence[Path], asked: Collection[Path] | None = None) -> Records:
-    """Rows, failures and settings of all that lies below some folders. asked: as `load.possible_rows` takes it."""
+    """Rows, failures and settings of all that lies below some folders. asked: as `rows.possible` takes it."""
     frame, recipes = results_below(paths, asked)
     failures = pd.concat([load_failures(path) for path in paths]).drop_duplicates("path", ignore_index=True)
     return frame, failures, {cell: recipe.settings for cell, recipe in recipes.items()}

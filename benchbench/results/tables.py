@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -116,7 +117,7 @@ def to_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row, `COLUMNS` in order, nullable dtypes (`DTYPES`)."""
     return pd.DataFrame(
         {
-            name: pd.Series([getattr(row, name) for row in rows], dtype=pandas_dtype(dtype))
+            name: pd.Series(list(map(attrgetter(name), rows)), dtype=pandas_dtype(dtype))
             for name, dtype in DTYPES.items()
         }
     )

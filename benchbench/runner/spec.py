@@ -31,7 +31,7 @@ from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.names import split_names
 from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
-from benchbench.core.toml import settings_of
+from benchbench.core.toml import dotted, settings_of
 from benchbench.core.validation import first_fault, shown
 
 
@@ -53,7 +53,14 @@ def _names(given: Any) -> Any:
     return tuple(dict.fromkeys(split_names(given))) if isinstance(given, Iterable) else given
 
 
-Settings = Annotated[dict[str, Any], BeforeValidator(_settings)]
+def _of_sections(given: Any) -> Any:
+    return dotted(given) if isinstance(given, Mapping) else given
+
+
+BySection = BeforeValidator(_of_sections)
+"""Of settings by name: those of a section may be a table."""
+
+Settings = Annotated[dict[str, Any], BySection, BeforeValidator(_settings)]  # the last one is asked first
 """Settings by name; also what one types after `--set`, in a list."""
 
 TaskSettings = Annotated[

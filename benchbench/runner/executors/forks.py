@@ -189,7 +189,7 @@ class _Server:
         self.children[child] = number
 
     def child(self, spec: Path, log: Path) -> int:
-        from benchbench.runner.executors.job import carry_out, read_job, say, settle
+        from benchbench.runner.executors.job import carry_out, read_job, refuse, settle
 
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -207,7 +207,7 @@ class _Server:
             job, asked = read_job(spec), spec.stat().st_mtime_ns
             settle(job)
         except BenchbenchError as error:
-            say(str(error))
+            refuse(str(error))
             return error.exit_code
         return carry_out(job, self.desk, asked=asked)
 
