@@ -33,7 +33,9 @@ def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in settings.items():
         inside = name in SECTIONS and isinstance(value, Mapping)
-        for own, said in {f"{name}.{key}": one for key, one in value.items()}.items() if inside else [(name, value)]:
+        for own, said in (
+            {f"{name}.{key}": one for key, one in value.items()}.items() if inside else [(name, value)]
+        ):
             if own in found:
                 raise ValueError(f"{own} is there twice, by its name and in a table; leave one of them out")
             found[own] = said

@@ -19,7 +19,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from itertools import compress
 from pathlib import Path
@@ -76,12 +76,12 @@ class Kept:
     Attributes:
         known: In the order of their lines.
         lines: As `results.load` has them of each record; None where there are none.
-        runs: `as_text` of each; None where there are none.
+        told: A stream with `as_text` of each, which few ask for; None where there are none.
     """
 
     known: Sequence[Known] = ()
     lines: pa.Table | None = None
-    runs: pa.ChunkedArray | None = None
+    told: pa.Buffer | None = None
     _numbers: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,9 +94,12 @@ class Kept:
 
     def text(self, number: int | None) -> str:
         """`as_text` of one of `known`."""
-        assert self.runs is not None
-        said: str = self.runs[number].as_py()
+        said: str = self._texts[number].as_py()
         return said
+
+    @cached_property
+    def _texts(self) -> pa.ChunkedArray:
+        return pa.ipc.open_stream(self.told).read_all()["run"]
 
     def run(self, number: int | None) -> RunManifest:
         """What the run.json of one of `known` says."""
@@ -141,7 +144,8 @@ def kept_of(root: Path) -> Kept:
         if sha256(body).digest() != seal:
             return Kept()
         source = pa.BufferReader(pa.py_buffer(body))
-        records, lines, runs = (pa.ipc.open_stream(source).read_all() for _ in range(3))
+        records, lines = (pa.ipc.open_stream(source).read_all() for _ in range(2))
+        told = source.read_buffer()
     except (OSError, InputError, pa.ArrowException):
         return Kept()
     columns = records.to_pydict()
@@ -152,12 +156,10 @@ def kept_of(root: Path) -> Kept:
         for text, named in zip(columns["settings"], columns["named"], strict=True)
     ]
     known = zip(columns["place"], identities, columns["cell"], recipes, columns["n"], strict=True)
-    return Kept([Known(*own) for own in known], lines, runs["run"])
+    return Kept([Known(*own) for own in known], lines, told)
 
 
-def keep(
-    root: Path, known: Sequence[Known], runs: Sequence[str], frame: pd.DataFrame, began: float
-) -> None:
+def keep(root: Path, known: Sequence[Known], runs: Sequence[str], frame: pd.DataFrame, began: float) -> None:
     """Keep what was read of the records of a folder, in place of what was kept before.
 
     known: in the order of their lines. runs: `as_text` of each. frame: the lines of all of these. began: when the

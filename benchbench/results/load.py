@@ -35,10 +35,11 @@ from benchbench.results.record import Row
 from benchbench.results.rows import possible
 from benchbench.results.store import FAILED, METRICS, RUN
 from benchbench.results.tables import DTYPES, to_frame
-from benchbench.results.touched import damaged, foreign, is_cell, read
+from benchbench.results.touched import damaged, foreign, is_cell, names_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
 Read = tuple[RunManifest, list[Row]]
+Walk = list[tuple[str, list[str]]]  # folders with the names of their files, in order
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
@@ -69,13 +70,15 @@ def results_of(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def results_below(
-    roots: Iterable[Path], asked: Collection[Path] | None = None
+    roots: Iterable[Path],
+    asked: Collection[Path] | None = None,
+    walks: Mapping[Path, Walk] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """`load_results` of several folders, one after the other, and how each cell was made; a record that lies in two of
     them, since one folder is within the other, comes once. What was read before is not read again (`results.kept`).
-    asked: as `rows.possible` takes it."""
-    by_cell: dict[str, Path] = {}
-    below = [_below(root, by_cell, asked) for root in roots]
+    asked: as `rows.possible` takes it. walks: `walked` of each folder, where the caller has it already."""
+    by_cell: dict[str, str] = {}
+    below = [_below(root, walks[root] if walks else walked(root), by_cell, asked) for root in roots]
     recipes = {cell: recipe for _, known in below for cell, recipe in known.items()}
     frames = [frame for frame, _ in below if len(frame)] or [frame for frame, _ in below[:1]]
     return told_apart(pd.concat(frames, ignore_index=True), recipes), recipes
@@ -85,7 +88,7 @@ def results_below(
 class _Met:
     """A record below a folder: where, its files, and its number among what is kept or what its run.json says now."""
 
-    folder: Path
+    folder: str
     place: str
     identity: Identity | None
     number: int | None
@@ -93,16 +96,16 @@ class _Met:
 
 
 def _below(
-    root: Path, by_cell: dict[str, Path], asked: Collection[Path] | None
+    root: Path, walk: Walk, by_cell: dict[str, str], asked: Collection[Path] | None
 ) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """The lines of the records below a folder, in the order of their folders, and how each cell was made."""
     kept, began = kept_of(root), time.time()
     met: list[_Met] = []
     fresh: list[Read] = []
     with possible(asked) as possible_rows:
-        for own in _met(root, kept, by_cell):
+        for own in _met(root, walk, kept, by_cell):
             if own.run is not None:
-                if (rows := possible_rows(own.folder, own.run)) is None:
+                if (rows := possible_rows(Path(own.folder), own.run)) is None:
                     continue
                 fresh.append((own.run, rows))
             met.append(own)
@@ -128,61 +131,66 @@ def _below(
     return frame, {own.cell: own.recipe for own in known}
 
 
-def _met(root: Path, kept: Kept, by_cell: dict[str, Path]) -> Iterator[_Met]:
+def _met(root: Path, walk: Walk, kept: Kept, by_cell: dict[str, str]) -> Iterator[_Met]:
     """The records below a folder; of those that are not kept as they are now run.json is read."""
-    for folder, files in record_folders([root]):
+    top = str(root)
+    for folder, files in _with_records(walk):
         if RUN not in files:
-            raise unsealed(folder)
-        place, identity = str(folder).removeprefix(str(root)).lstrip(os.sep), identity_of(str(folder))
+            raise unsealed(Path(folder))
+        place, identity = folder.removeprefix(top).lstrip(os.sep), identity_of(folder)
         number = kept.number(place, identity)
-        run = read_manifest(folder / RUN) if number is None else None
+        run = read_manifest(Path(folder, RUN)) if number is None else None
         if _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
             yield _Met(folder, place, identity, number, run)
 
 
-def _is_first(folder: Path, cell: str, by_cell: dict[str, Path]) -> bool:
+def _is_first(folder: str, cell: str, by_cell: dict[str, str]) -> bool:
     """Whether the record of a cell was not met before; `InputError` where another one of it was."""
     twin = by_cell.setdefault(cell, folder)
     if twin is not folder and os.path.realpath(twin) != os.path.realpath(folder):
-        raise twice(twin, folder)
+        raise twice(Path(twin), Path(folder))
     return twin is folder
 
 
 def _lines_of(found: Sequence[Read]) -> tuple[pd.DataFrame, list[int]]:
     """The lines of records before those of one label are told apart, and how many each has."""
-    facts = {run.cell: facts_of(run) for run, _ in found}
-    frame = _with_facts(completed(to_frame([row for _, rows in found for row in rows])), facts)
-    return frame, [len(rows) for _, rows in found]
+    counts = [len(rows) for _, rows in found]
+    lines = completed(to_frame([row for _, rows in found for row in rows]))
+    return _with_facts(lines, [facts_of(run) for run, _ in found], counts), counts
 
 
-def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The table with the columns of `FACTS`."""
-    own = [facts[cell] for cell in frame["cell"]]
-    columns: dict[str, Any] = {name: [fact[name] for fact in own] for name in FACTS}
-    columns["extractor_weights"] = [
-        None if pd.isna(name) else fact["extractor_weights"].get(name)
-        for fact, name in zip(own, frame["extractor"], strict=True)
-    ]
-    columns["machine"] = [
-        machine if depends else None
-        for machine, depends in zip(columns["machine"], measured(frame), strict=True)
-    ]
-    # What was measured while a task was timed counts before the load that older records state.
-    timed = frame[(frame["metric"] == "machine_busy") & (frame["status"] == "ok")]
-    measured_busy = {
-        what: float(value) / facts[what[0]]["cores"]
-        for what, value in zip(_timed(timed), timed["value"], strict=True)
-        if facts[what[0]]["cores"]
+def _with_facts(
+    frame: pd.DataFrame, facts: Sequence[Mapping[str, Any]], counts: Sequence[int]
+) -> pd.DataFrame:
+    """The table with the columns of `FACTS`. facts: of each record; counts: how many lines it has."""
+    place = np.repeat(np.arange(len(facts)), counts)
+    columns = {
+        name: pd.array([fact[name] for fact in facts], dtype=dtype).take(place)
+        for name, dtype in FACTS.items()
+        if name != "extractor_weights"
     }
-    columns["busy"] = [
-        measured_busy.get(what, before) for what, before in zip(_timed(frame), columns["busy"], strict=True)
-    ]
-    return frame.assign(**{name: pd.array(columns[name], dtype=dtype) for name, dtype in FACTS.items()})
-
-
-def _timed(frame: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Of each row what it was timed with: cell, task and direction."""
-    return zip(frame["cell"], frame["task"], frame["direction"], strict=True)
+    columns["extractor_weights"] = pd.array(
+        [
+            None if pd.isna(name) else facts[own]["extractor_weights"].get(name)
+            for own, name in zip(place.tolist(), frame["extractor"].to_numpy(object), strict=True)
+        ],
+        dtype=FACTS["extractor_weights"],
+    )
+    columns["machine"][~measured(frame).to_numpy(bool)] = pd.NA
+    # What was measured while a task was timed counts before the load that older records state.
+    timed = ((frame["metric"] == "machine_busy") & (frame["status"] == "ok")).to_numpy(bool).nonzero()[0]
+    if len(timed):
+        who = list(zip(place.tolist(), frame["task"], frame["direction"], strict=True))
+        busy = {
+            who[line]: float(frame["value"].iloc[line]) / cores
+            for line in timed.tolist()
+            if (cores := facts[place[line]]["cores"])
+        }
+        columns["busy"] = pd.array(
+            [busy.get(what, before) for what, before in zip(who, columns["busy"], strict=True)],
+            dtype=FACTS["busy"],
+        )
+    return frame.assign(**{name: columns[name] for name in FACTS})
 
 
 def runs_of(found: Iterable[Record]) -> pd.DataFrame:
@@ -198,11 +206,12 @@ def _in_order(run: RunManifest) -> dict[str, Any]:
     return ordered
 
 
-def load_failures(path: Path | str) -> pd.DataFrame:
+def load_failures(path: Path | str, walk: Walk | None = None) -> pd.DataFrame:
     """One line a cell below `path` that could not be carried out. A cell that succeeded later is not among them.
 
     Args:
         path: A folder; cells are found whatever the depth.
+        walk: `walked` of it, where the caller has it already.
 
     Returns:
         The columns `cell`, `dataset`, `model`, `seed`, `reason`, `when`, and the cell's folder as `path`.
@@ -211,8 +220,9 @@ def load_failures(path: Path | str) -> pd.DataFrame:
         InputError: A folder cannot be read.
     """
     lines = []
-    for folder, files in _folders(Path(path)):
+    for where, files in _folders(Path(path)) if walk is None else walk:
         if FAILED in files and RUN not in files:
+            folder = Path(where)
             failure = _failure(folder / FAILED)
             if failure.cell is None and not is_cell(folder):
                 words = f"skipped: {folder / FAILED} names no cell, so that nobody knows what failed"
@@ -285,11 +295,19 @@ def records(root: Path) -> Iterator[Record]:
 def records_below(roots: Iterable[Path]) -> Iterator[Record]:
     """`records` of several folders, one after the other; a record that lies in two of them, since one folder is within
     the other, comes once. What was read before is not read again (`results.kept`)."""
-    by_cell: dict[str, Path] = {}
+    by_cell: dict[str, str] = {}
     for root in roots:
-        kept = kept_of(root)
-        for own in _met(root, kept, by_cell):
-            yield own.folder, kept.run(own.number) if own.run is None else own.run
+        walk, kept = walked(root), kept_of(root)
+        for own in _met(root, walk, kept, by_cell):
+            yield Path(own.folder), kept.run(own.number) if own.run is None else own.run
+
+
+def walked(root: Path) -> Walk:
+    """Every folder below `root`, for who reads records and failures from one walk. `InputError` where it is no folder
+    or cannot be read."""
+    if not root.is_dir():
+        raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
+    return list(_folders(root))
 
 
 def record_folders(roots: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
@@ -298,13 +316,19 @@ def record_folders(roots: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
     for root in roots:
         if not root.is_dir():
             raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
-        for folder, files in _folders(root):
-            if RUN not in files and METRICS not in files:
-                continue
-            if (why := foreign(folder, files)) is not None:
-                warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
-                continue
-            yield folder, files
+        yield from ((Path(folder), files) for folder, files in _with_records(_folders(root)))
+
+
+def _with_records(folders: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
+    """As `record_folders`, of a walk."""
+    for folder, files in folders:
+        if RUN not in files and METRICS not in files:
+            continue
+        is_record = names_cell(os.path.basename(folder))  # seen at once, as of nearly all
+        if not is_record and (why := foreign(Path(folder), files)) is not None:
+            warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
+            continue
+        yield folder, files
 
 
 def unsealed(folder: Path) -> InputError:
@@ -319,7 +343,7 @@ def twice(one: Path, other: Path) -> InputError:
     )
 
 
-def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Every folder below `root` with the names of its files, sorted; hidden ones are skipped."""
     # Links are followed, as clusters keep results behind them; `visited` guards against circles.
     visited: set[str] = set()
@@ -339,7 +363,7 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
             raise InputError(
                 f"cannot read the folder {here}: {error.strerror}; grant the right or move it"
             ) from error
-        yield Path(here), [entry.name for entry in files]
+        yield here, [entry.name for entry in files]
         for entry in sorted(
             folders, key=lambda entry: entry.name, reverse=True
         ):  # the first one is taken first

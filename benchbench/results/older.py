@@ -62,13 +62,16 @@ def completed(rows: pd.DataFrame) -> pd.DataFrame:
     that lack them."""
     rows = directed(rows)
     restated = {name: _is_any_of(name, _RESTATED) for name in rows["metric"].unique()}
-    by_name = [not restated[name] for name in rows["metric"]]
+    by_name = [not restated[name] for name in rows["metric"].to_numpy(object)]
     rows = rows.assign(gated=rows["gated"].fillna(pd.Series(by_name, rows.index, dtype="boolean")))
     silent = rows["scale"].isna()
     if not silent.any():
         return rows
     known = {name: _known(str(name)) for name in rows.loc[silent, "metric"].unique()}
-    told = [known.get(name) if lacks else None for name, lacks in zip(rows["metric"], silent, strict=True)]
+    told = [
+        known.get(name) if lacks else None
+        for name, lacks in zip(rows["metric"].to_numpy(object), silent, strict=True)
+    ]
     found = rows.assign(
         scale=rows["scale"].fillna(pd.Series([t and t[0] for t in told], rows.index, dtype="string")),
         minimum=rows["minimum"].fillna(pd.Series([t and t[1][0] for t in told], rows.index, dtype="Float64")),
@@ -97,9 +100,7 @@ def _is_any_of(name: str, patterns: Iterable[str]) -> bool:
 def _headlines(rows: pd.DataFrame, silent: pd.Series) -> pd.Series:
     """Of each cell, task and direction whose rows say nothing, the first Fréchet or Gram distance."""
     leads = [
-        name
-        for name in rows["metric"].unique()
-        if "infinity" not in name and _is_any_of(name, _HEADLINES)
+        name for name in rows["metric"].unique() if "infinity" not in name and _is_any_of(name, _HEADLINES)
     ]
     chosen = rows[silent & rows["metric"].isin(leads)].drop_duplicates(["cell", "task", "direction"]).index
     return pd.Series(rows.index.isin(chosen), rows.index, dtype="boolean")

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
+import pyarrow as pa
+from pandas.api.extensions import ExtensionArray
 from pandas.api.types import pandas_dtype
 
 from benchbench.core.files import atomic_write
@@ -116,11 +118,14 @@ def read_rows(path: Path | str, content: bytes | None = None) -> list[Row]:
 def to_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row, `COLUMNS` in order, nullable dtypes (`DTYPES`)."""
     return pd.DataFrame(
-        {
-            name: pd.Series(list(map(attrgetter(name), rows)), dtype=pandas_dtype(dtype))
-            for name, dtype in DTYPES.items()
-        }
+        {name: _column(list(map(attrgetter(name), rows)), dtype) for name, dtype in DTYPES.items()}
     )
+
+
+def _column(values: list[Any], dtype: str) -> ExtensionArray:
+    if dtype == "string":  # what pandas makes of a list of texts, without a look at the kind of each
+        return pandas_dtype(dtype).__from_arrow__(pa.array(values, pa.large_string()))
+    return pd.array(values, dtype=dtype)
 
 
 def _to_text(value: Any, column: str) -> str:

@@ -264,9 +264,7 @@ def _refuse_options(spec: CellSpec) -> None:
             )
 
 
-def make_plans(
-    spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes | None = None
-) -> list[Plan]:
+def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes | None = None) -> list[Plan]:
     """What a run will do, decided and checked. Everything that can be refused is refused here, cheapest first.
 
     The extractors that metrics read are `spec.extractors`; None is the one that the dataset names and

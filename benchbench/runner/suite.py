@@ -238,7 +238,10 @@ def plan_suite(
     settle_in(progress)
     past, desk, probes = _Past(store), Desk(Runtime(device)), Probes()
     cells: list[SuiteCell] = []
-    with progress.stage("planning", len(pairs), "combination") as stage, PlannedApart(device, progress) as apart:
+    with (
+        progress.stage("planning", len(pairs), "combination") as stage,
+        PlannedApart(device, progress) as apart,
+    ):
         for model, dataset in pairs:
             for swept, seeds in _alike(suite, model, dataset):
                 try:

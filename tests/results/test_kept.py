@@ -45,12 +45,22 @@ def store(
             ]
             facts = {
                 "settings": {"lr": 10.0**-n, "width": seed // 2},
-                "data": {"fingerprint": f"{n}" * 64, "train": {"n": 898}, "held_out": {"n": 899}, "notes": []},
+                "data": {
+                    "fingerprint": f"{n}" * 64,
+                    "train": {"n": 898},
+                    "held_out": {"n": 899},
+                    "notes": [],
+                },
                 "seed": seed,
                 "variant": "",
                 "extractors": {},
                 "machine": {"device_name": "a processor", "cores": 2, "device": "cpu"},
-                "provenance": {"benchbench": "0.1.0", "code_revision": None, "python": "3.11", "packages": {}},
+                "provenance": {
+                    "benchbench": "0.1.0",
+                    "code_revision": None,
+                    "python": "3.11",
+                    "packages": {},
+                },
             }
             land(tmp_path / "store", rows, facts | ({"name": "mine"} if n else {}))
     return tmp_path / "store"

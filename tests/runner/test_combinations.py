@@ -155,12 +155,18 @@ def test_a_model_is_built_once_for_settings_that_do_not_change_it(
     own. The keys are those of cells that are planned one by one."""
     looked: list[Any] = []
     build = probe.built
-    monkeypatch.setattr(probe, "built", lambda recipe, *more: looked.append(recipe.hyper) or build(recipe, *more))
-    asked = CellSpec.of(model="flow-matching", dataset="digits", samples=16, metrics=["swd"], overrides={"width": 16})
+    monkeypatch.setattr(
+        probe, "built", lambda recipe, *more: looked.append(recipe.hyper) or build(recipe, *more)
+    )
+    asked = CellSpec.of(
+        model="flow-matching", dataset="digits", samples=16, metrics=["swd"], overrides={"width": 16}
+    )
     desk, probes = Desk(Runtime()), probe.Probes()
 
     def keys(sweep: dict[str, list[Any]], *shared: probe.Probes) -> list[str]:
-        swept = combinations(asked if "width" not in sweep else asked.model_copy(update={"overrides": {}}), sweep)
+        swept = combinations(
+            asked if "width" not in sweep else asked.model_copy(update={"overrides": {}}), sweep
+        )
         return [make_plans(own.spec, [0], desk, *shared)[0].key for own in swept]
 
     sweep = {"lr": [1e-3, 2e-3, 3e-3, 4e-3], "sampling.steps": [5, 10]}

@@ -207,7 +207,9 @@ def test_why_a_job_ended_is_said_as_by_every_verb(
     assert ends(KeyboardInterrupt()) == "benchbench: asked to end; the same suite goes on from here"
     assert ends(CellFailed("a\x1b[2Jb")) == "benchbench: a\\x1b[2Jb"
     with Store(asked.out).leases.held(KEY):
-        assert ends(AssertionError()).startswith(f"benchbench: the cell {KEY} is being carried out by process ")
+        assert ends(AssertionError()).startswith(
+            f"benchbench: the cell {KEY} is being carried out by process "
+        )
     log = asked.out / "log"
     log.write_text("step 3\nbenchbench: it diverged\n")
     assert last_line(log) == "it diverged"

@@ -124,9 +124,13 @@ def main() -> int:
 class _Server:
     def __init__(self) -> None:
         import torch
+        import torch._dynamo  # eight hundred modules, which torch imports with the first operation that is counted
 
-        import benchbench.runner.cell
-        import benchbench.runner.plan  # noqa: F401  # what children would import one by one
+        import benchbench.runner.cell  # noqa: F401  # what children would import one by one
+        from benchbench.core.runtime import Runtime
+        from benchbench.runner.describe import before
+
+        before(Runtime())  # what is looked up once a process: versions of packages, the platform
 
         self.random, self.threads = torch.get_rng_state(), torch.get_num_threads()
         torch.set_num_threads(1)
