@@ -34,7 +34,7 @@ from benchbench.results.recipes import Recipe, recipe_of, told_apart
 from benchbench.results.record import Row
 from benchbench.results.rows import possible
 from benchbench.results.store import FAILED, METRICS, RUN
-from benchbench.results.tables import DTYPES, to_frame
+from benchbench.results.tables import DTYPES, column, to_frame
 from benchbench.results.touched import damaged, foreign, is_cell, names_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
@@ -165,16 +165,16 @@ def _with_facts(
     """The table with the columns of `FACTS`. facts: of each record; counts: how many lines it has."""
     place = np.repeat(np.arange(len(facts)), counts)
     columns = {
-        name: pd.array([fact[name] for fact in facts], dtype=dtype).take(place)
+        name: column([fact[name] for fact in facts], dtype).take(place)
         for name, dtype in FACTS.items()
         if name != "extractor_weights"
     }
-    columns["extractor_weights"] = pd.array(
+    columns["extractor_weights"] = column(
         [
             None if pd.isna(name) else facts[own]["extractor_weights"].get(name)
             for own, name in zip(place.tolist(), frame["extractor"].to_numpy(object), strict=True)
         ],
-        dtype=FACTS["extractor_weights"],
+        FACTS["extractor_weights"],
     )
     columns["machine"][~measured(frame).to_numpy(bool)] = pd.NA
     # What was measured while a task was timed counts before the load that older records state.
@@ -186,10 +186,8 @@ def _with_facts(
             for line in timed.tolist()
             if (cores := facts[place[line]]["cores"])
         }
-        columns["busy"] = pd.array(
-            [busy.get(what, before) for what, before in zip(who, columns["busy"], strict=True)],
-            dtype=FACTS["busy"],
-        )
+        load = zip(who, columns["busy"], strict=True)
+        columns["busy"] = column([busy.get(what, before) for what, before in load], FACTS["busy"])
     return frame.assign(**{name: columns[name] for name in FACTS})
 
 
