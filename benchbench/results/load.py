@@ -8,11 +8,13 @@ silently lacks a run is worse than none.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 import warnings
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,20 @@ def results_of(found: Iterable[Record]) -> pd.DataFrame:
     return told_apart(_lines_of(read)[0], {run.cell: recipe_of(run) for run, _ in read})
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """What is read of records stays, and is a million objects: looking for garbage among them takes a good part of the
+    time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_without_collection()
 def results_below(
     roots: Iterable[Path],
     asked: Collection[Path] | None = None,
