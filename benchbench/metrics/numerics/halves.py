@@ -199,12 +199,14 @@ class HalvedOverlap:
         """Precision, recall, density, coverage, clipped density and unnormalised clipped coverage of each half of each
         cut, float64 6×C×2. Of clipped density before it is cut at 1."""
         k = self.k
+        # Of a half of one image nothing is known, and its quotient is as large as can be.
+        real = self.real.share(self.clipped.own.clamp(max=k)).clamp(min=1e-9)
         found = (
             self.fake.share(self._balls > 0),
             self.real.share(self._recalled > 0),
             self.fake.share(self._balls) / k,
             self.real.share(self._filled > 0),
-            self.fake.share(self._clipped.clamp(max=k)) / self.real.share(self.clipped.own.clamp(max=k)),
+            self.fake.share(self._clipped.clamp(max=k)) / real,
             self.real.share(self._filled.clamp(max=k)) / k,
         )
         return torch.stack(found).view(len(found), CUTS, 2).cpu()
