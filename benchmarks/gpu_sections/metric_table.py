@@ -268,7 +268,9 @@ CALLS: dict[str, Call] = {
     "frechet_ratio.fd_ratio": lambda i: frechet_ratio.fd_ratio(i.x, i.y, i.z),
     "frechet_ratio.fd_ratio_standard_error": lambda i: frechet_ratio.fd_ratio_standard_error(i.x, i.y, i.z),
     "real_side.effective_rank": lambda i: real_side.effective_rank(i.x),
-    "real_side.effective_rank_of_moments": lambda i: real_side.effective_rank_of_moments(frechet.moments_of(i.x)),
+    "real_side.effective_rank_of_moments": lambda i: real_side.effective_rank_of_moments(
+        frechet.moments_of(i.x)
+    ),
     "rke.rke": lambda i: [rke.rke(i.x), rke.rke(i.x, 3.0)],
     "kernel.centred_square": lambda i: kernel.centred_square(
         1e9, *(i.x.double().abs().sum(axis) for axis in (1, 0)), i.x.shape[1], len(i.x)
@@ -287,8 +289,12 @@ CALLS: dict[str, Call] = {
     "ssim.ssim_map": lambda i: ssim.ssim_map(i.images, i.partners),
     "ssim.ssim_planes": lambda i: ssim.ssim_planes(i.images, i.partners),
     "ssim.ms_ssim_planes": lambda i: ssim.ms_ssim_planes(i.large, i.large_partners),
-    "vendi.vendi_score": lambda i: [vendi.vendi_score(i.x, q, t) for q, t in ((1.0, None), (2.0, None), (1.0, 9))],
-    "vendi.score_of_eigenvalues": lambda i: vendi.score_of_eigenvalues(i.x[:, 0].double().square().sort().values, 2),
+    "vendi.vendi_score": lambda i: [
+        vendi.vendi_score(i.x, q, t) for q, t in ((1.0, None), (2.0, None), (1.0, 9))
+    ],
+    "vendi.score_of_eigenvalues": lambda i: vendi.score_of_eigenvalues(
+        i.x[:, 0].double().square().sort().values, 2
+    ),
     "vendi.vendi_standard_error": lambda i: vendi.vendi_standard_error(i.x),
     "vendi.vendi_estimate": lambda i: vendi.vendi_estimate(i.x, 2.0, 9),
 }

@@ -16,7 +16,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence
 from benchbench.metrics.numerics import neighbours
 from benchbench.metrics.numerics.neighbours import Candidates, Merged, kth_neighbour
 from benchbench.metrics.numerics.own_balls import balls_of_others, middle
@@ -29,8 +29,8 @@ def gaussian(seed: int, n: int, d: int, scale: float = 1.0, offset: float = 0.0)
 
 
 def by_definition(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
-    """The paper's sums written out on SciPy's distances; the calibration by bisection between whole numbers of images, on
-    the closed form of `exactly`."""
+    """The paper's sums written out on SciPy's distances; the calibration by bisection between whole numbers of images,
+    on the closed form of `exactly`."""
     a, b = real.double().numpy(), fake.double().numpy()
     n, m = len(a), len(b)
     own, between = cdist(a, a), cdist(a, b)
@@ -86,13 +86,18 @@ def test_equals_the_definition(seed: int, n: int, m: int, d: int, k: int, scale:
     real, fake = gaussian(seed, n, d), gaussian(seed + 1, m, d, scale, 0.2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbours, "_TILE", tile)
-        assert clipped_density_coverage(real, fake, k) == pytest.approx(by_definition(real, fake, k), abs=1e-9)
+        assert clipped_density_coverage(real, fake, k) == pytest.approx(
+            by_definition(real, fake, k), abs=1e-9
+        )
 
 
 CASES = {
     "copies": (gaussian(0, 60, 8), torch.cat([gaussian(0, 60, 8)[:30], gaussian(1, 30, 8)])),
     "copies of one": (gaussian(0, 60, 8), gaussian(0, 60, 8)[:1].repeat(40, 1)),
-    "equal real images": (torch.cat([gaussian(0, 40, 8), gaussian(2, 1, 8).repeat(20, 1)]), gaussian(1, 50, 8)),
+    "equal real images": (
+        torch.cat([gaussian(0, 40, 8), gaussian(2, 1, 8).repeat(20, 1)]),
+        gaussian(1, 50, 8),
+    ),
     "all equal": (torch.ones(20, 4), torch.ones(30, 4)),
     # A corner of the grid has 3 neighbours at 1, an inner point 6: ties at every radius.
     "grid": (torch.cartesian_prod(*[torch.arange(4.0)] * 3), torch.cartesian_prod(*[torch.arange(3.0)] * 3)),
@@ -111,8 +116,8 @@ def test_equals_the_definition_with_ties(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_own_balls_are_leaving_out(name: str) -> None:
-    """Oracle: each point really left out, the radii of the others taken anew without it, and the balls counted that hold
-    it. Points on boundaries of equal width tie in both; hence whole numbers that are equal."""
+    """Oracle: each point really left out, the radii of the others taken anew without it, and the balls counted that
+    hold it. Points on boundaries of equal width tie in both; hence whole numbers that are equal."""
     x = CASES[name][0].double()
     merged = Merged.of(x)
     limits = kth_neighbour(x, 3)[0].square()[merged.first]
@@ -135,9 +140,9 @@ def test_the_expectation_is_the_closed_form(k: int, spare: int, good: int) -> No
 
 @pytest.mark.parametrize("d", [1, 3])
 def test_the_expectation_is_the_mean_over_draws(d: int) -> None:
-    """Oracle: simulation, whatever the distribution and its dimensions: 300 draws of 60 and 40 exponential images. Their
-    mean is known to its own standard error, of which four pass: a false expectation (N − 1 for N) is off by 1.5%, eight
-    of them."""
+    """Oracle: simulation, whatever the distribution and its dimensions: 300 draws of 60 and 40 exponential images.
+    Their mean is known to its own standard error, of which four pass: a false expectation (N − 1 for N) is off by 1.5%,
+    eight of them."""
     rng = torch.Generator().manual_seed(d)
     draws = []
     for _ in range(300):
@@ -151,7 +156,9 @@ def test_the_expectation_is_the_mean_over_draws(d: int) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(k=st.integers(1, 6), spare=st.integers(1, 40), n_fake=st.integers(1, 50), data=st.data())
-def test_the_calibration_inverts_the_expectation(k: int, spare: int, n_fake: int, data: st.DataObject) -> None:
+def test_the_calibration_inverts_the_expectation(
+    k: int, spare: int, n_fake: int, data: st.DataObject
+) -> None:
     """By definition: what m of M good images are expected to cover is m/M; more than all of them is more than 1. Where
     the expectation is nearly flat its rounding, 1e-16, is divided by the slope: 1e-6."""
     good = data.draw(st.integers(0, n_fake))
@@ -162,18 +169,18 @@ def test_the_calibration_inverts_the_expectation(k: int, spare: int, n_fake: int
 
 @pytest.mark.parametrize("name", ["copies", "equal real images", "all equal", "grid", "far from the origin"])
 def test_identical_sets_give_one(name: str) -> None:
-    """Closed form: a ball holds its own image and k others, and an image lies in one ball more than when it is left out;
-    in any order."""
+    """Closed form: a ball holds its own image and k others, and an image lies in one ball more than when it is left
+    out; in any order."""
     real = CASES[name][0]
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
     assert clipped_density_coverage(real, real[order]) == {"clipped_density": 1.0, "clipped_coverage": 1.0}
 
 
 def test_one_outlier_changes_nothing() -> None:
-    """Half of the generated images are bad: a cloud 30 away. A real outlier in that cloud has a ball that holds all of them
-    and lifts plain density's fidelity of them, precision from 0.5 to 1; clipped, it is cut. Closed form of how far one
-    image in N moves a mean of numbers in [0, 1]: 1/N, and the median and the normaliser by about as much: 5/N. A generated
-    outlier takes 1/M away, of which one more is let pass for the calibration."""
+    """Half of the generated images are bad: a cloud 30 away. A real outlier in that cloud has a ball that holds all of
+    them and lifts plain density's fidelity of them, precision from 0.5 to 1; clipped, it is cut. Closed form of how far
+    one image in N moves a mean of numbers in [0, 1]: 1/N, and the median and the normaliser by about as much: 5/N. A
+    generated outlier takes 1/M away, of which one more is let pass for the calibration."""
     n = 300
     real, good = gaussian(0, n, 4), gaussian(1, n // 2, 4)
     fake = torch.cat([good, gaussian(2, n // 2, 4) + torch.tensor([30.0, 0, 0, 0])])
@@ -206,8 +213,8 @@ def test_bad_images_take_their_share() -> None:
 
 
 def test_metrics_are_the_functions() -> None:
-    """The class gives the functions' numbers with intervals that hold them and stay in [0, 1]; of images that are all far
-    away both are 0, with Wilson's width of a share of 0: [0, z²/(n + z²)]."""
+    """The class gives the functions' numbers with intervals that hold them and stay in [0, 1]; of images that are all
+    far away both are 0, with Wilson's width of a share of 0: [0, z²/(n + z²)]."""
     real, fake = gaussian(0, 90, 5), gaussian(1, 80, 5, 0.8)
 
     def evidence(rows: Tensor) -> Evidence:
@@ -241,7 +248,9 @@ def coverage_of(shift: float, scale: float, draws: int, n: int = 300) -> tuple[l
         fake = torch.randn(n, 6, generator=rng) * scale + shift / 6**0.5
         sides = [{"net": FeatureEvidence(Moments.zeros(6), x)} for x in (fake, real)]
         found = PRDC("net").numbers(Evidence(dict(zip(("generated", "reference"), sides, strict=True))))
-        rows.append([(found[name].value, found[name].low, found[name].high) for name in CLIPPED])  # type: ignore[union-attr]
+        estimates = [found[name] for name in CLIPPED]
+        assert all(isinstance(estimate, Estimate) for estimate in estimates)
+        rows.append([(e.value, e.low, e.high) for e in estimates if isinstance(e, Estimate)])
     value, low, high = torch.tensor(rows, dtype=torch.float64).unbind(-1)
     mean = value.mean(0)
     return mean.tolist(), ((low <= mean) & (mean <= high)).double().mean(0).tolist()
@@ -272,9 +281,7 @@ def test_halves_are_what_the_function_says_of_them() -> None:
     found = overlap(real, fake, halves=True).halves
     assert found is not None
     for cut in (0, 13, 39):
-        orders = [
-            torch.from_numpy(permutation(seed, len(x))) for seed, x in ((cut, real), (40 + cut, fake))
-        ]
+        orders = [torch.from_numpy(permutation(seed, len(x))) for seed, x in ((cut, real), (40 + cut, fake))]
         for half in range(2):
             parts = [
                 x[order[: len(x) // 2] if half == 0 else order[len(x) // 2 :]]

@@ -40,12 +40,17 @@ def evidence(fake: Tensor, real: Tensor, held_out: Tensor | None) -> Evidence:
 
 @pytest.mark.parametrize("d", [3, 40])
 def test_fresh_real_images_have_one(d: int) -> None:
-    """By construction, whatever the dimensions and however few the images (at d = 40 fewer than dimensions): generated and
-    held-out images of one distribution may change places, so log ratio has mean 0. 60 draws; four of its standard errors.
-    With all 300 held-out images against 30 generated ones it would be far above 1: FD falls with the number of images."""
+    """By construction, whatever the dimensions and however few the images (at d = 40 fewer than dimensions): generated
+    and held-out images of one distribution may change places, so log ratio has mean 0. 60 draws; four of its standard
+    errors. With all 300 held-out images against 30 generated ones it would be far above 1: FD falls with the number of
+    images."""
     logs, unequal = [], []
     for seed in range(60):
-        real, held_out, fake = gaussian(seed, 200, d), gaussian(seed + 100, 300, d), gaussian(seed + 200, 30, d)
+        real, held_out, fake = (
+            gaussian(seed, 200, d),
+            gaussian(seed + 100, 300, d),
+            gaussian(seed + 200, 30, d),
+        )
         logs.append(math.log(fd_ratio(fake, real, held_out)))
         below = frechet_distance_from_features(held_out, real)
         unequal.append(math.log(frechet_distance_from_features(fake, real) / below))
@@ -69,9 +74,9 @@ def test_is_the_quotient() -> None:
 @pytest.mark.costly
 @pytest.mark.parametrize("scale", [1.0, 1.3])
 def test_interval_covers(scale: float) -> None:
-    """Simulation: 120 draws of 80 generated and held-out images against 200 of one Gaussian in 4 dimensions. The mean of log
-    ratio lies in at least 86% of the 95% intervals (three standard errors of such a share are 6%). Where both have one
-    distribution the delta method is up to √2 too wide, and all may cover."""
+    """Simulation: 120 draws of 80 generated and held-out images against 200 of one Gaussian in 4 dimensions. The mean
+    of log ratio lies in at least 86% of the 95% intervals (three standard errors of such a share are 6%). Where both
+    have one distribution the delta method is up to √2 too wide, and all may cover."""
     rng = torch.Generator().manual_seed(0)
     found = []
     for _ in range(120):
@@ -87,8 +92,8 @@ def test_interval_covers(scale: float) -> None:
 
 
 def test_standard_error_of_far_sides() -> None:
-    """Oracle: simulation. Two sides moved from the reference by 2 and by 3: 300 draws know the deviation of log ratio to 4%,
-    and first-order terms rule: 15%."""
+    """Oracle: simulation. Two sides moved from the reference by 2 and by 3: 300 draws know the deviation of log ratio
+    to 4%, and first-order terms rule: 15%."""
     rng = torch.Generator().manual_seed(1)
     logs, errors = [], []
     for draw in range(300):
@@ -101,8 +106,8 @@ def test_standard_error_of_far_sides() -> None:
 
 
 def test_metric_is_the_function() -> None:
-    """The class gives the function's number inside its interval, says where N ≤ D, and fails without held-out images or where
-    they are the reference."""
+    """The class gives the function's number inside its interval, says where N ≤ D, and fails without held-out images or
+    where they are the reference."""
     fake, real, held_out = gaussian(0, 60, scale=1.4), gaussian(1, 100), gaussian(2, 90)
     estimate = FrechetRatio("net").compute(evidence(fake, real, held_out))
     assert estimate.value == fd_ratio(fake, real, held_out)
@@ -115,7 +120,7 @@ def test_metric_is_the_function() -> None:
     with pytest.raises(MetricFailed, match="no model saw"):
         FrechetRatio("net").compute(evidence(fake, real, None))
     with pytest.raises(MetricFailed, match="have to be others"):
-        fd_ratio(fake, real, real)
+        fd_ratio(gaussian(3, 100), real, real)
     assert FrechetRatio("net").compute(evidence(real[:90], real[:90], held_out)).value == 0
 
 
@@ -137,7 +142,7 @@ def network(seed: int, channels: int, kernel: int) -> nn.Module:
             nn.Conv2d(1, 2 * channels, kernel, padding="same"),
             nn.ReLU(),
             nn.AvgPool2d(2),
-            nn.Conv2d(2 * channels, channels, kernel),
+            nn.Conv2d(2 * channels, channels, 3),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
@@ -148,30 +153,37 @@ def differentiable_fd(x: Tensor, mean: Tensor, root: Tensor) -> Tensor:
     """FD of features to N(mean, root rootᵀ), by the eigenvalues of rootᵀ Σ root, as a loss."""
     centred = x - x.mean(0)
     cov = centred.T @ centred / (len(x) - 1)
-    inner = root.T @ cov @ root + 1e-10 * torch.eye(len(root), dtype=x.dtype)
-    return (x.mean(0) - mean).square().sum() + cov.trace() + root.square().sum() - 2 * torch.linalg.eigvalsh(
-        inner
-    ).clamp(min=1e-12).sqrt().sum()
+    inner = root.T @ cov @ root
+    inner = inner + 1e-9 * inner.trace().detach() * torch.eye(
+        len(root), dtype=x.dtype
+    )  # a root has a slope at 0
+    return (
+        (x.mean(0) - mean).square().sum()
+        + cov.trace()
+        + root.square().sum()
+        - 2 * torch.linalg.eigvalsh(inner).sqrt().sum()
+    )
 
 
 @pytest.mark.costly
 def test_images_made_against_one_network_move_the_others_little() -> None:
-    """The attack: noise that gradient descent moves until FD on one network is small. Oracle: digits of scikit-learn as real
-    images, 8 bits in the end. On the network that was descended on the ratio falls from hundreds below 3, near what fresh
-    digits have; on another one, with other weights and kernels, it stays at more than 20 times that, and so does the mean
-    over both: it gives the attack away. Deterministic, with wide room on either side."""
+    """The attack: noise that gradient descent moves until FD on one network is small. Digits of scikit-learn are the real
+    images, and all are judged in 8 bits. Before, noise has hundreds of times the FD of fresh digits on either network. On
+    the one that was descended on it falls below 1, lower than real images have it; on the other, with other weights and
+    kernels, it keeps most of what it was, and the mean over both gives the attack away. Measured: 400 to 0.3, 760 to 650;
+    deterministic but for the rounding of convolutions, with wide room on either side."""
     digits = torch.from_numpy(load_digits().images).float()[:, None] / 16
     order = torch.from_numpy(permutation(0, len(digits)))
     real, held_out = digits[order[:1200]], digits[order[1200:1500]]
-    attacked, other = network(0, 8, 3), network(1, 8, 5)
+    attacked, other = network(0, 4, 3), network(1, 4, 5)
     features = attacked(real).double()
     centred = features - features.mean(0)
     values, vectors = torch.linalg.eigh(centred.T @ centred / (len(features) - 1))
     root = vectors * values.clamp(min=0).sqrt()
     noise = torch.randn(300, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     pixels = noise.clone().requires_grad_()
-    optimiser = torch.optim.Adam([pixels], lr=0.05)
-    for _ in range(300):
+    optimiser = torch.optim.Adam([pixels], lr=0.1)
+    for _ in range(100):
         optimiser.zero_grad()
         loss = differentiable_fd(attacked(pixels.sigmoid()).double(), features.mean(0), root)
         (loss / root.square().sum()).backward()
@@ -185,6 +197,6 @@ def test_images_made_against_one_network_move_the_others_little() -> None:
     made = pixels.detach().sigmoid()
     after = {"attacked": ratio(attacked, made), "other": ratio(other, made)}
     assert min(before.values()) > 100
-    assert after["attacked"] < 3
-    assert after["other"] > 20 * after["attacked"]
-    assert fd_ratio_mean(after)[1] > 10 * after["attacked"]
+    assert after["attacked"] < 1
+    assert after["other"] > before["other"] / 2
+    assert fd_ratio_mean(after)[1] > 50

@@ -26,8 +26,8 @@ def gaussian(seed: int, n: int, d: int, offset: float = 0.0) -> Tensor:
 
 
 def test_effective_rank_by_hand() -> None:
-    """D equal singular values: D. One: 1. σ = 3 and 1: exp of the entropy of ¾ and ¼. Rounding: 1e-9, of squares that are
-    0 nothing."""
+    """D equal singular values: D. One: 1. σ = 3 and 1: exp of the entropy of ¾ and ¼. Rounding: 1e-9, of squares that
+    are 0 nothing."""
     assert effective_rank(torch.eye(5).repeat(4, 1)) == pytest.approx(5, abs=1e-9)
     assert effective_rank(torch.ones(30, 4)) == pytest.approx(1, abs=1e-9)
     two = torch.diag(torch.tensor([3.0, 1.0]))
@@ -39,8 +39,8 @@ def test_effective_rank_by_hand() -> None:
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 60), d=st.integers(1, 40))
 def test_effective_rank_is_of_the_singular_values(seed: int, n: int, d: int) -> None:
-    """Oracle: NumPy's singular values of the features as they are. Those of squares lose half of the digits of the smallest:
-    1e-6. No unit of the features, and from their moments the same."""
+    """Oracle: NumPy's singular values of the features as they are. Those of squares lose half of the digits of the
+    smallest: 1e-6. No unit of the features, and from their moments the same."""
     x = gaussian(seed, n, d, 1.5)
     values = np.linalg.svd(x.double().numpy(), compute_uv=False)
     shares = values[values > 0] / values.sum()
@@ -53,8 +53,8 @@ def test_effective_rank_is_of_the_singular_values(seed: int, n: int, d: int) -> 
 
 
 def test_metrics_read_the_reference() -> None:
-    """Vendi and RKE of as many real images as were generated, the first ones of the fixed order; the rank of all of them,
-    which statistics of a reference know too."""
+    """Vendi and RKE of as many real images as were generated, the first ones of the fixed order; the rank of all of
+    them, which statistics of a reference know too."""
     fake, real = gaussian(0, 30, 6), gaussian(1, 80, 6, 0.7)
     sides = {"generated": fake, "reference": real}
     evidence = Evidence(

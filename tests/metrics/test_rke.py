@@ -25,8 +25,9 @@ def gaussian(seed: int, n: int, d: int, offset: float = 0.0) -> Tensor:
 
 
 def test_small_cases_by_hand() -> None:
-    """K = I of n images: ‖I/n‖² = 1/n. All ones: 1. Groups of 3 and 1 orthogonal images: λ = ¾, ¼, 1/Σλ² = 1.6. Two images
-    at 60°: K has ½ beside 1, ‖K/2‖² = (2 + 2/4)/4, so 1.6 as well. Lengths do not matter. float64 rounding: 1e-12."""
+    """K = I of n images: ‖I/n‖² = 1/n. All ones: 1. Groups of 3 and 1 orthogonal images: λ = ¾, ¼, 1/Σλ² = 1.6. Two
+    images at 60°: K has ½ beside 1, ‖K/2‖² = (2 + 2/4)/4, so 1.6 as well. Lengths do not matter. float64 rounding:
+    1e-12."""
     lengths = torch.arange(1.0, 8.0, dtype=torch.float64)[:, None]
     assert rke(lengths * torch.eye(7, 12)) == pytest.approx(7, abs=1e-12)
     assert rke(torch.ones(9, 4).double()) == pytest.approx(1, abs=1e-12)
@@ -37,9 +38,7 @@ def test_small_cases_by_hand() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(
-    seed=st.integers(0, 10**6), n=st.integers(1, 90), d=st.integers(1, 60), tile=st.sampled_from([7, 256])
-)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 90), d=st.integers(1, 60), tile=st.sampled_from([7, 256]))
 def test_is_the_vendi_score_of_order_2(seed: int, n: int, d: int, tile: int) -> None:
     """Oracle: the eigenvalues, Σλ² = ‖K/n‖². float64 1e-10; float32 products of rows of length 1 err by 1e-7 each."""
     x = gaussian(seed, n, d, 0.3).double()
@@ -64,9 +63,9 @@ def test_the_gaussian_kernel() -> None:
 @pytest.mark.costly
 @pytest.mark.parametrize(("n", "offset"), [(200, 0.7), (60, 0.7), (100, 0.0)])
 def test_standard_error_is_the_spread_over_draws(n: int, offset: float) -> None:
-    """Oracle: simulation. The deviation of log RKE over 400 draws is known to 3.5%, the mean of 50 errors better; 20% pass.
-    At offset 0 all images have the same mean similarity and the first-order term vanishes: the estimate there may be up to
-    √2 too wide, as a jackknife of a quadratic form is (Efron & Stein 1981)."""
+    """Oracle: simulation. The deviation of log RKE over 400 draws is known to 3.5%, the mean of 50 errors better; 20%
+    pass. At offset 0 all images have the same mean similarity and the first-order term vanishes: the estimate there may
+    be up to √2 too wide, as a jackknife of a quadratic form is (Efron & Stein 1981)."""
     draws = [gaussian(seed, n, 6, offset) for seed in range(400)]
     spread = float(np.std([math.log(rke(x)) for x in draws], ddof=1))
     mean = float(np.mean([rke_with_error(x)[1] for x in draws[:50]]))

@@ -247,7 +247,18 @@ def test_the_larger_side_does_not_help() -> None:
 def test_exclusions_of_extractors() -> None:
     """What looks at single distances says nothing on the judges of dots: a set leaves it out, a name is refused with
     those that can, a full name is a row with a reason. What counts modes stays."""
-    families = ["density", "coverage", "clipped_density", "clipped_coverage", "kd", "is", "precision", "recall", "precision_k3", "recall_k3"]
+    families = [
+        "density",
+        "coverage",
+        "clipped_density",
+        "clipped_coverage",
+        "kd",
+        "is",
+        "precision",
+        "recall",
+        "precision_k3",
+        "recall_k3",
+    ]
     for judge in ("modes_ring8", "modes_grid25"):
         found = {m.family for m in select_metrics(["all"], [judge])}
         assert not found & {*families, "duplicate_excess"}
@@ -321,7 +332,16 @@ def test_a_family_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return overlap(*arguments, **options)
 
     monkeypatch.setattr(prdc_module, "overlap", counting)
-    names = ["coverage", "density", "precision", "precision_k3", "recall", "recall_k3", "clipped_density", "clipped_coverage"]
+    names = [
+        "coverage",
+        "density",
+        "precision",
+        "precision_k3",
+        "recall",
+        "recall_k3",
+        "clipped_density",
+        "clipped_coverage",
+    ]
     metrics = [build_metric(name, "net") for name in names]
     assert [outcome.status for outcome in score(metrics, evidence(20, 20))] == ["ok"] * 8
     assert sorted(calls) == [3, 5]

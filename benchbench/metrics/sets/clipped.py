@@ -16,8 +16,8 @@ Clipped coverage. No ball counts for more than 1, and the mean is calibrated by 
     unnormalised = 1/N Σᵢ min(1/k Σ_j 1[y_j ∈ B(xᵢ, NNDₖ(xᵢ))], 1),    clipped coverage = g(unnormalised),
 
 with g(f(x)) = 1 − x, f(x) being what is expected where ⌊M(1 − x)⌋ of the generated images come from the real
-distribution and the others lie in no ball. Of m such images the number in a ball is beta-binomial: the ball has the mass
-of the k-th of N − 1 order statistics, Beta(k, N − k), whatever the distribution. So
+distribution and the others lie in no ball. Of m such images the number in a ball is beta-binomial: the ball has the
+mass of the k-th of N − 1 order statistics, Beta(k, N − k), whatever the distribution. So
 
     f = 1 − 1/k Σ_{c<k} (k − c) P(C = c),    C ~ BetaBinomial(m, k, N − k)    (their lemma 1).
 
@@ -59,8 +59,8 @@ def good_share(unnormalised: float, n_real: int, n_fake: int, k: int = 5) -> flo
     """g: the share of good images among `n_fake` of which such a coverage is expected, by a line between whole numbers
     of images.
 
-    Above what is expected of as many good images as there are it goes on along the last piece, to more than 1: halves of
-    the images are compared there (`prdc`); clipped coverage itself is cut at 1. `InputError` as in
+    Above what is expected of as many good images as there are it goes on along the last piece, to more than 1: halves
+    of the images are compared there (`prdc`); clipped coverage itself is cut at 1. `InputError` as in
     `expected_clipped_coverage`.
     """
     k = check_whole(k, "k", 1)

@@ -2,18 +2,20 @@
 
     FD ratio = FD(generated, reference) / FD(held-out, reference),
 
-with as many generated as held-out images, for FD of finite samples is too large and by the more the fewer there are. Real
-images that no model saw have 1 by construction, whatever the network, its number of dimensions and the number of images;
-FD itself has no such mark.
+with as many generated as held-out images, for FD of finite samples is too large and by the more the fewer there are.
+Real images that no model saw have 1 by construction, whatever the network, its number of dimensions and the number of
+images; FD itself has no such mark.
 
-In the spirit of Yang et al. 2026, "Representation Fréchet Loss for Visual Generation" (arXiv:2604.28190), whose FDr is the
-FD of generated images to training images over that of the validation set to them, and FDr^k its mean over k
-representations. Theirs compares all validation images with as many generated ones as there are; here the counts are equal.
+In the spirit of Yang et al. 2026, "Representation Fréchet Loss for Visual Generation" (arXiv:2604.28190), whose FDr is
+the FD of generated images to training images over that of the validation set to them, and FDr^k its mean over k
+representations. Theirs compares all validation images with as many generated ones as there are; here the counts are
+equal.
 
-An FD can be trained on, and then says nothing. A mean over networks of other kinds is harder to train on, and the ratio on
-a network that was not trained on gives it away.
+An FD can be trained on, and then says nothing. A mean over networks of other kinds is harder to train on, and the ratio
+on a network that was not trained on gives it away.
 
-Interval: log FD₁ − log FD₂ by the delta method (`frechet.frechet_influence`), with what the shared reference adds to both.
+Interval: log FD₁ − log FD₂ by the delta method (`frechet.frechet_influence`), with what the shared reference adds to
+both.
 """
 
 from __future__ import annotations
@@ -75,8 +77,8 @@ def _equal(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> tuple[
 
 
 def fd_ratio_standard_error(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> float:
-    """Standard error of the logarithm of `fd_ratio`: each image adds its influence on one distance over that distance, an
-    image of the reference the difference of two such shares.
+    """Standard error of the logarithm of `fd_ratio`: each image adds its influence on one distance over that distance,
+    an image of the reference the difference of two such shares.
     """
     fake, reference, held_out = _equal(fake, reference, held_out)
     parts, shares = [], []

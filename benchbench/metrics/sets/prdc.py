@@ -7,8 +7,8 @@ generated image in them. k = 5, as Naeem et al. have it; Kynkäänniemi et al. p
 which are the families `precision_k3` and `recall_k3`.
 
 All four come from one pass over the real-generated distances (`neighbours`), equal to the `prdc` package of
-Naeem et al.; boundaries do not count as inside, as there. Clipped density and clipped coverage (`clipped`) are counted in
-the same pass.
+Naeem et al.; boundaries do not count as inside, as there. Clipped density and clipped coverage (`clipped`) are counted
+in the same pass.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class Overlap:
     """What each image says. balls: int64 (n_fake,), real balls that a generated image lies in. recalled,
     covered: bool (n_real,), the real image lies in some generated ball; its own ball holds a generated image.
     clipped: int64 (n_fake,), real balls cut at the median radius that a generated image lies in; own: int64 (n_real,),
-    those of other real images that a real one lies in; filled: int64 (n_real,), generated images in its own ball. In these
-    three boundaries are inside.
-    halves: float64 6×C×2, the numbers of the two halves of each of C cuts, in the order of `NAMES` and of `CLIPPED`, the
-    last two before they are cut at 1 and before calibration; None where nobody asked.
+    those of other real images that a real one lies in; filled: int64 (n_real,), generated images in its own ball. In
+    these three boundaries are inside.
+    halves: float64 6×C×2, the numbers of the two halves of each of C cuts, in the order of `NAMES` and of `CLIPPED`,
+    the last two before they are cut at 1 and before calibration; None where nobody asked.
     """
 
     k: int
@@ -109,7 +109,11 @@ def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) 
         for i in comm.dealt(row_tiles(inner.rows)):
             for j in row_tiles(outer.rows):
                 low = lower_bounds(a[i], b[j])
-                limits = [real_limit[i, None], fake_limit[None, j], *(limit[i, None] for limit in closed_limits)]
+                limits = [
+                    real_limit[i, None],
+                    fake_limit[None, j],
+                    *(limit[i, None] for limit in closed_limits),
+                ]
                 in_real, in_fake, in_closed, in_cut = closer_than(
                     inner.rows[i], outer.rows[j], a[i], b[j], centre, limits, low
                 )
@@ -242,8 +246,8 @@ def estimates(found: Overlap) -> dict[str, Estimate]:
 
 
 def _clipped_estimates(found: Overlap, halves: dict[str, Tensor]) -> dict[str, Estimate]:
-    """The clipped two. Halves vary about values above 1 too, so they are compared before the cut; where no image counts
-    for anything the width is Wilson's of a share of 0."""
+    """The clipped two. Halves vary about values above 1 too, so they are compared before the cut; at 0 and from 1 on the
+    width is at least Wilson's of such a share."""
     n, m, k = len(found.filled), len(found.clipped), found.k
     sizes = [(max(n // 2, k + 1), m // 2), (max(n - n // 2, k + 1), m - m // 2)]
     shares = [
@@ -253,8 +257,9 @@ def _clipped_estimates(found: Overlap, halves: dict[str, Tensor]) -> dict[str, E
     halves = {**halves, "clipped_coverage": torch.tensor(shares, dtype=torch.float64)}
     said = {}
     for name, value in clipped_numbers(found).items():
-        nothing = wilson_interval(0, m) if value == 0 else (value, value)
-        estimate = half_sample_estimate(value, halves[name], *_COUNTS, Estimate(value, *nothing))
+        low, high = wilson_interval(m * min(value, 1.0), m) if value == 0 or value >= 1 else (value, value)
+        least = Estimate(value, low, max(value, high))
+        estimate = half_sample_estimate(value, halves[name], *_COUNTS, least)
         said[name] = within(estimate, (0.0, 1.0))
     return said
 

@@ -1,8 +1,9 @@
-"""What the real images are, beside what is said of the generated ones: their diversity and how many dimensions they fill.
+"""What the real images are, beside what is said of the generated ones: their diversity and how many dimensions they
+fill.
 
-A Vendi score of 40 says nothing by itself. Beside the 60 of as many real images it says that a third of the diversity is
-missing; and where the features of the real images fill 12 of 2,048 dimensions, a distance of covariances on them is a
-distance in 12.
+A Vendi score of 40 says nothing by itself. Beside the 60 of as many real images it says that a third of the diversity
+is missing; and where the features of the real images fill 12 of 2,048 dimensions, a distance of covariances on them is
+a distance in 12.
 
 No number here depends on the model: none is better higher or lower.
 """

@@ -5,8 +5,8 @@ Distributions": the exponential of the Rényi entropy of order 2 of the kernel m
 
     RKE = 1 / ‖K/n‖_F² = n² / Σᵢⱼ k(xᵢ, xⱼ)²,
 
-which is the Vendi score of order 2 with the same kernel, since ‖K/n‖_F² is the sum of its squared eigenvalues. So tiles of
-K are squared, summed and dropped (`gram`): it costs no eigenproblem, and a 20th of Vendi's interval.
+which is the Vendi score of order 2 with the same kernel, since ‖K/n‖_F² is the sum of its squared eigenvalues. So tiles
+of K are squared, summed and dropped (`gram`): it costs no eigenproblem, and a 20th of Vendi's interval.
 
 Kernel: the cosine, as Vendi has it and without a width to choose. The paper's experiments take a Gaussian one,
 exp(−‖x − y‖²/2σ²): `sigma` of the function.
@@ -56,8 +56,8 @@ def rke(features: ArrayLike, sigma: float | None = None) -> float:
 def rke_with_error(features: ArrayLike, sigma: float | None = None) -> tuple[float, float | None]:
     """`rke`, and the standard error of its logarithm, None of a single image.
 
-    The mean of k² over pairs is a U-statistic: its variance is 4σ²/n + 2ζ/n(n − 1) by Hoeffding's decomposition, estimated
-    as in `kernel.kernel_distance`; the logarithm follows by the delta method.
+    The mean of k² over pairs is a U-statistic: its variance is 4σ²/n + 2ζ/n(n − 1) by Hoeffding's decomposition,
+    estimated as in `kernel.kernel_distance`; the logarithm follows by the delta method.
     """
     rows = check_features(features, "the features", 1)
     if sigma is None:

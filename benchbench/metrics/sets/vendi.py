@@ -6,9 +6,9 @@ all are orthogonal and 1 when all are equal. Order q (Pasarkar & Dieng 2024, "Co
 takes Rényi's entropy instead: small q counts rare images in full, q = ∞ looks at the largest cluster alone, q = 2
 is the score RKE (`rke`).
 
-Truncation t (Ospanov & Farnia 2025, "Do Vendi Scores Converge with Finite Samples?") keeps the t largest eigenvalues and
-adds to each the same share of what the others held, (1 − Σ_{i≤t} λᵢ)/t, so that they sum to 1 again: the score settles with
-O(t) images, where the plain one may still grow with 20,000. t = n is the plain one.
+Truncation t (Ospanov & Farnia 2025, "Do Vendi Scores Converge with Finite Samples?") keeps the t largest eigenvalues
+and adds to each the same share of what the others held, (1 − Σ_{i≤t} λᵢ)/t, so that they sum to 1 again: the score
+settles with O(t) images, where the plain one may still grow with 20,000. t = n is the plain one.
 
 Pattern: XXᵀ/n and XᵀX/n share their nonzero eigenvalues, so the smaller of the two is decomposed; XᵀX is
 summed a slice at a time. Float64 throughout: eigenvalues that should be zero come out near 1e-16 and are dropped.
@@ -66,9 +66,7 @@ def vendi_score(features: ArrayLike, q: float = 1.0, t: int | None = None) -> fl
     return score_of_eigenvalues(torch.linalg.eigvalsh(_small_matrix(_checked(features, 1))[0]), q, t)
 
 
-def vendi_standard_error(
-    features: ArrayLike, seed: int = 0, q: float = 1.0, t: int | None = None
-) -> float:
+def vendi_standard_error(features: ArrayLike, seed: int = 0, q: float = 1.0, t: int | None = None) -> float:
     """Standard error of log Vendi by the delete-a-group jackknife over 20 groups (all of N, if fewer).
 
     The images are shuffled by `seed` and dealt into G groups and the score is taken without each in turn, in the
@@ -133,8 +131,8 @@ def _small_matrix(features: Tensor) -> tuple[Tensor, bool]:
 
 
 def score_of_eigenvalues(values: Tensor, q: float, t: int | None = None) -> float:
-    """The score of order q of eigenvalues (N,), ascending, but for those that are rounding: they are brought to the sum 1,
-    cut to the t largest."""
+    """The score of order q of eigenvalues (N,), ascending, but for those that are rounding: they are brought to the sum
+    1, cut to the t largest."""
     p = values[values > len(values) * EPS]
     p = p / p.sum()
     if t is not None and t < len(p):
