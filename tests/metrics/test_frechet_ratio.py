@@ -167,11 +167,11 @@ def differentiable_fd(x: Tensor, mean: Tensor, root: Tensor) -> Tensor:
 
 @pytest.mark.costly
 def test_images_made_against_one_network_move_the_others_little() -> None:
-    """The attack: noise that gradient descent moves until FD on one network is small. Digits of scikit-learn are the real
-    images, and all are judged in 8 bits. Before, noise has hundreds of times the FD of fresh digits on either network. On
-    the one that was descended on it falls below 1, lower than real images have it; on the other, with other weights and
-    kernels, it keeps most of what it was, and the mean over both gives the attack away. Measured: 400 to 0.3, 760 to 650;
-    deterministic but for the rounding of convolutions, with wide room on either side."""
+    """The attack: noise that gradient descent moves until FD on one network is small. Digits of scikit-learn are the
+    real images, and all are judged in 8 bits. Before, noise has hundreds of times the FD of fresh digits on either
+    network. On the one that was descended on it falls below 1, lower than real images have it; on the other, with other
+    weights and kernels, it keeps most of what it was, and the mean over both gives the attack away. Measured: 400 to
+    0.3, 760 to 650; deterministic but for the rounding of convolutions, with wide room on either side."""
     digits = torch.from_numpy(load_digits().images).float()[:, None] / 16
     order = torch.from_numpy(permutation(0, len(digits)))
     real, held_out = digits[order[:1200]], digits[order[1200:1500]]

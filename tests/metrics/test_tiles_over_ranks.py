@@ -18,8 +18,8 @@ from benchbench.metrics.sets.rke import rke
 
 def sets() -> tuple[torch.Tensor, torch.Tensor]:
     """Of two Gaussians, with rows that are twice in a set and rows that are in both."""
-    torch.manual_seed(0)
-    x, y = torch.randn(90, 5), torch.randn(70, 5) + 0.3
+    rng = torch.Generator().manual_seed(0)  # ranks are threads here, which share torch's own
+    x, y = torch.randn(90, 5, generator=rng), torch.randn(70, 5, generator=rng) + 0.3
     x[:3], y[:4], y[10] = x[50], x[4:8], y[11]
     return x, y
 

@@ -246,8 +246,8 @@ def estimates(found: Overlap) -> dict[str, Estimate]:
 
 
 def _clipped_estimates(found: Overlap, halves: dict[str, Tensor]) -> dict[str, Estimate]:
-    """The clipped two. Halves vary about values above 1 too, so they are compared before the cut; at 0 and from 1 on the
-    width is at least Wilson's of such a share."""
+    """The clipped two. Halves vary about values above 1 too, so they are compared before the cut; at 0 and from 1 on
+    the width is at least Wilson's of such a share."""
     n, m, k = len(found.filled), len(found.clipped), found.k
     sizes = [(max(n // 2, k + 1), m // 2), (max(n - n // 2, k + 1), m - m // 2)]
     shares = [

@@ -26,7 +26,7 @@ from benchbench.core.arrays import ArrayLike
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.numerics.arguments import check_directions, check_features, check_number, near_one
-from benchbench.metrics.numerics.gram import Side, Sums, sums_within
+from benchbench.metrics.numerics.gram import Kernel, Side, Sums, sums_within
 from benchbench.metrics.numerics.intervals import positive_estimate, within
 from benchbench.metrics.numerics.linalg import unit_rows
 from benchbench.metrics.numerics.neighbours import mean_row
@@ -60,9 +60,10 @@ def rke_with_error(features: ArrayLike, sigma: float | None = None) -> tuple[flo
     estimated as in `kernel.kernel_distance`; the logarithm follows by the delta method.
     """
     rows = check_features(features, "the features", 1)
+    kernel: Kernel = _squared_product
     if sigma is None:
         check_directions(rows)
-        rows, kernel = unit_rows(rows).to(rows.dtype), _squared_product
+        rows = unit_rows(rows).to(rows.dtype)
     else:
         sigma = check_number(sigma, "the width of a kernel", 0, open_end=True)
         rows, _, unit = near_one(rows, rows)
