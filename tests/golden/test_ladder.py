@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import ladder
@@ -178,11 +179,11 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     class Stopping(ladder.Ladder):
         asked = 0
 
-        def rows(self, edit: str, strength: float) -> list[dict[str, object]]:
+        def rows(self, edit: str, strength: float, known: Collection[str] = ()) -> list[dict[str, object]]:
             if Stopping.asked == 7:
                 raise KeyboardInterrupt
             Stopping.asked += 1
-            return super().rows(edit, strength)
+            return super().rows(edit, strength, known)
 
     real = ladder.openmoji(6, 20)
     own = Stopping(real, extractor, select_metrics(["mse", "content_distance"], ["cnn_digits"]))
@@ -199,4 +200,9 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     assert mse["none", 0] == 0
     wrong = (real.edited.double() - real.edited.flip(-1).double()).square().mean() / 255**2
     assert mse["flip", 1] == pytest.approx(float(wrong), rel=1e-5)
+    later = Stopping(real, extractor, select_metrics(["mse", "mae"], ["cnn_digits"]))
+    ladder.measure(later, path)  # a metric that came later is added, and what is there stays
+    more = pd.read_csv(path)
+    pd.testing.assert_frame_equal(more[more.metric != "mae"], table, check_dtype=False)
+    assert len(more[more.metric == "mae"]) == len(more[more.metric == "mse"])
     assert torch.equal(real.alpha, ladder.openmoji(6, 20).alpha)
