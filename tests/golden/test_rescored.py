@@ -49,6 +49,12 @@ LATER = {
     "duplicate_excess",  # duplicates beyond those among real images (2733358)
     "precision_k3",  # k = 3 as it was published, beside our k = 5 (2733358)
     "recall_k3",
+    "sym_precision",  # and these, against outliers and what many dimensions do to balls
+    "sym_recall",
+    "p_precision",
+    "p_recall",
+    "fld",  # held-out images under a density around generated ones
+    "fld_gap",
     "parameters_sampling",  # see RENAMED
     "network_evaluations",  # b4bfe4a
 }

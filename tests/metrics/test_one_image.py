@@ -64,6 +64,7 @@ HELD_OUT = torch.cat([images(2, 80), REAL[:10], images(2, 5)])
 METRICS = (
     "precision", "recall", "density", "coverage", "precision_k3", "recall_k3", "authenticity", "nn_distance_ratio",
     "ct", "duplicate_rate", "duplicate_excess", "birthday_support",
+    "sym_precision", "sym_recall", "p_precision", "p_recall", "fld", "fld_gap",
 )  # fmt: skip
 
 

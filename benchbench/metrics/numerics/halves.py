@@ -96,8 +96,9 @@ class HalvedOverlap:
 
     def __init__(self, real: Halves, fake: Halves, k: int, copies: tuple[Tensor, Tensor]) -> None:
         self.real, self.fake, self.k, self.copies = real, fake, k, copies
-        # Real balls around each generated row; whether each real one is in a generated ball, holds a generated one.
-        self._balls = torch.zeros_like(fake.weights)
+        # Real balls around each generated row; whether each real one is in a generated ball, holds a generated one;
+        # whether each generated ball holds a real one.
+        self._balls, self._holding = (torch.zeros_like(fake.weights) for _ in range(2))
         self._recalled, self._covered = (torch.zeros_like(real.weights) for _ in range(2))
 
     def add(self, low: Tensor, a: Side, b: Side, i: slice, j: slice) -> None:
@@ -126,7 +127,9 @@ class HalvedOverlap:
             self._balls.index_add_(0, j, inside * self.real.weights[i])
             self._covered.index_add_(0, i, (inside & (self.fake.weights[j] > 0)).int())
         else:
-            self._recalled.index_add_(0, i, (squares < self.fake.limits[j]).int())
+            inside = squares < self.fake.limits[j]
+            self._recalled.index_add_(0, i, inside.int())
+            self._holding.index_add_(0, j, (inside & (self.real.weights[i] > 0)).int())
 
     def _add_all(self, tile: Tensor, i: slice, j: slice, of_real: bool) -> None:
         """Pairs that lie in such a ball in every half that has its centre, as 1 in a tile of 0."""
@@ -136,20 +139,22 @@ class HalvedOverlap:
             self._covered[i] += there.int()
         else:
             self._recalled[i] += there.int()
+            self._holding[j] += (tile.T @ (self.real.weights[i] > 0).float()).int()
 
     def of_all(self, comm: Comm) -> HalvedOverlap:
         """With what the other ranks found in their tiles."""
-        self._balls, self._recalled, self._covered = map(
-            comm.total, (self._balls, self._recalled, self._covered)
+        self._balls, self._recalled, self._covered, self._holding = map(
+            comm.total, (self._balls, self._recalled, self._covered, self._holding)
         )
         return self
 
     def values(self) -> Tensor:
-        """Precision, recall, density, coverage of each half of each cut, float64 4×C×2."""
+        """Precision, recall, density, coverage and complement precision of each half of each cut, float64 5×C×2."""
         found = (
             self.fake.share(self._balls > 0),
             self.real.share(self._recalled > 0),
             self.fake.share(self._balls) / self.k,
             self.real.share(self._covered > 0),
+            self.fake.share(self._holding > 0),
         )
         return torch.stack(found).view(len(found), CUTS, 2).cpu()
