@@ -194,7 +194,9 @@ CALLS: dict[str, Call] = {
     "linalg.trace_sqrt_product": lambda i: linalg.trace_sqrt_product(*i.covariances),
     "halved_supports.log_radius": lambda i: halved_supports.log_radius(i.x.abs(), i.y.abs(), 1.2),
     "log_squares.squares": lambda i: log_squares.squares(i.x, i.y, *_sides(i), neighbours.mean_row(i.y)),
-    "log_squares.log_squares": lambda i: log_squares.log_squares(i.x, i.y, *_sides(i), neighbours.mean_row(i.y)),
+    "log_squares.log_squares": lambda i: log_squares.log_squares(
+        i.x, i.y, *_sides(i), neighbours.mean_row(i.y)
+    ),
     "lpips.lpips": lambda i: lpips.lpips(i.images, i.partners),
     "memorization.nn_distance_ratio": lambda i: memorization.nn_distance_ratio(i.x, i.y, i.z),
     "memorization.ratio_of_medians": lambda i: memorization.ratio_of_medians(*_nearest(i)),

@@ -61,7 +61,9 @@ def test_halves_are_what_the_function_says_of_them(name: str) -> None:
             # Complement precision is coverage with the sides swapped.
             expected = [*prdc(*parts).values(), prdc(parts[1], parts[0])["coverage"]]
             expected = torch.tensor(expected, dtype=torch.float64)
-            tolerance = torch.tensor([3 / 200, 3 / 200, 0.01 * max(1.0, float(expected[2])), 3 / 200, 3 / 200])
+            tolerance = torch.tensor(
+                [3 / 200, 3 / 200, 0.01 * max(1.0, float(expected[2])), 3 / 200, 3 / 200]
+            )
             assert bool(((found[:, cut, half] - expected).abs() <= tolerance).all())
 
 

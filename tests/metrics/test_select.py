@@ -313,7 +313,7 @@ def test_what_stands_beside_a_metric_comes_with_it_or_is_asked_for() -> None:
 
 
 def test_a_family_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Precision, recall, density, coverage and the symmetric ones come from one overlap, those with k = 3 from another."""
+    """Those with k = 5 come from one overlap, those with k = 3 from another."""
     calls = []
     overlap = prdc_module.overlap
 
@@ -322,7 +322,16 @@ def test_a_family_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return overlap(*arguments, **options)
 
     monkeypatch.setattr(prdc_module, "overlap", counting)
-    names = ["coverage", "density", "precision", "precision_k3", "recall", "recall_k3", "sym_precision", "sym_recall"]
+    names = [
+        "coverage",
+        "density",
+        "precision",
+        "precision_k3",
+        "recall",
+        "recall_k3",
+        "sym_precision",
+        "sym_recall",
+    ]
     metrics = [build_metric(name, "net") for name in names]
     assert [outcome.status for outcome in score(metrics, evidence(20, 20))] == ["ok"] * 8
     assert sorted(calls) == [3, 5]

@@ -1,5 +1,5 @@
-"""Feature likelihood divergence: the density against SciPy, its fit against the conditions of a maximum, and what the number
-is for.
+"""Feature likelihood divergence: the density against SciPy, its fit against the conditions of a maximum, its authors'
+code, and what the number is for.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
 from benchbench.metrics.numerics import centred_mixture
-from benchbench.metrics.numerics.centred_mixture import NARROWEST, Mixture, fit
+from benchbench.metrics.numerics.centred_mixture import NARROWEST, Mixture, Nearest, fit
 from benchbench.metrics.sets.feature_likelihood import (
     FeatureLikelihood,
+    Likelihoods,
     feature_likelihood_divergence,
     generalization_gap,
     likelihoods,
@@ -54,17 +55,23 @@ def mean_log_density(squares: Tensor, log_variances: Tensor, dim: int) -> Tensor
     return terms.logsumexp(1).mean()
 
 
+@pytest.mark.costly
 @settings(deadline=None, max_examples=15)
 @given(
-    seed=st.integers(0, 10**6), n=st.integers(5, 60), m=st.integers(2, 40), scale=st.sampled_from([0.3, 1.0, 2.0])
+    seed=st.integers(0, 10**6),
+    n=st.integers(5, 60),
+    m=st.integers(2, 40),
+    scale=st.sampled_from([0.3, 1.0, 2.0]),
 )
 def test_the_fit_is_a_maximum(seed: int, n: int, m: int, scale: float) -> None:
-    """By definition: at the widths the mean log density of the points has no slope in any log width, but for centres
-    at the smallest width and those that no point needs. EM stops where a width moves by 1e-5 a step; slopes are below
-    D/2 shares of that. And no other start that was tried is better than the start of the paper's authors by accident:
-    the density is at least that of the start."""
+    """By definition: at the widths the mean log density of the points has no slope in any log width, but for centres at
+    the smallest width and those that no point needs. Steps go on here until one gains 1e-12; a slope g gains about
+    g²/D. The density is at least that of the start."""
     x, centres = gaussian(seed, n, 5).float(), gaussian(seed + 1, m, 5, scale).float()
-    mixture, near = fit(centres, x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(centred_mixture, "_SETTLED", 1e-13)
+        patch.setattr(centred_mixture, "_STEPS", 5000)
+        mixture, near = fit(centres, x)
     squares = torch.cdist(x.double(), centres.double()).square()
     logs = mixture.variances.log().requires_grad_()
     value = mean_log_density(squares, logs, 5)
@@ -72,7 +79,8 @@ def test_the_fit_is_a_maximum(seed: int, n: int, m: int, scale: float) -> None:
     free = mixture.variances > 2 * NARROWEST
     assert float(slope[free].abs().max() if free.any() else 0.0) < 1e-4
     start = (squares.amin(0) / 5).clamp(min=NARROWEST).log()
-    assert float(value) >= float(mean_log_density(squares, start, 5)) - 1e-6
+    reached = float(value.detach())
+    assert reached >= float(mean_log_density(squares, start, 5)) - 1e-6
     dense = mixture.log_parts(x, 1)[:, 0]
     assert mixture.near_terms(near).logsumexp(1).tolist() == pytest.approx(dense.tolist(), abs=1e-3)
 
@@ -93,10 +101,14 @@ def by_definition(train: Tensor, held_out: Tensor, fake: Tensor) -> tuple[float,
     mean, spread = held_out.mean(0), held_out.std(0)
     train, held_out, fake = (((side - mean) / spread).float() for side in (train, held_out, fake))
     order = torch.from_numpy(permutation(0, len(train)))
-    half = len(train) // 2
+    half = min(len(fake), len(train) // 2)
 
     def nll(centres: Tensor, fitted_to: Tensor, x: Tensor) -> float:
-        return -float(log_density(x.double(), centres, fit(centres, fitted_to)[0].variances).mean()) * 100 / x.shape[1]
+        return (
+            -float(log_density(x.double(), centres, fit(centres, fitted_to)[0].variances).mean())
+            * 100
+            / x.shape[1]
+        )
 
     own = nll(fake, train, held_out)
     baseline = nll(train[order[:half]], train[order[half:]], held_out)
@@ -111,29 +123,65 @@ def test_equals_the_definition() -> None:
     assert generalization_gap(*sides) == pytest.approx(expected[1], abs=1e-3)
 
 
-TRAIN, HELD_OUT = gaussian(0, 600, 16), gaussian(1, 300, 16)
+TRAIN, HELD_OUT = gaussian(0, 400, 16), gaussian(1, 200, 16)
 SAMPLES = {
-    "fresh": gaussian(2, 300, 16),
-    "copies": TRAIN[:300],
-    "near copies": TRAIN[:300] + gaussian(3, 300, 16, 0.02),
-    "half copies": torch.cat([TRAIN[:150], gaussian(2, 150, 16)]),
-    "moved": gaussian(2, 300, 16, 1.0, 1.0),
-    "dull": gaussian(2, 300, 16, 0.3),
-    "one image": gaussian(2, 1, 16).repeat(300, 1),
+    "fresh": gaussian(2, 200, 16),
+    "copies": TRAIN[:200],
+    "near copies": TRAIN[:200] + gaussian(3, 200, 16, 0.02),
+    "half copies": torch.cat([TRAIN[:100], gaussian(2, 100, 16)]),
+    "moved": gaussian(2, 200, 16, 1.0, 1.0),
+    "dull": gaussian(2, 200, 16, 0.3),
+    "one image": gaussian(2, 1, 16).repeat(200, 1),
 }
 
 
+@pytest.mark.costly
 def test_what_it_is_for() -> None:
-    """FLD of fresh draws is 0 but for their number; it rises where images are copied, moved, dull or one; the gap of what
-    was not copied is 0 but for the fit to the training images, and far below that where it was."""
-    fld, gap = ({name: f(TRAIN, HELD_OUT, x) for name, x in SAMPLES.items()} for f in (
-        feature_likelihood_divergence, generalization_gap))
+    """FLD of fresh draws is 0 but for their number; it rises where images are copied, moved or one. The gap of what was
+    not copied is 0 but for the fit to the training images, and far below that where it was."""
+    found = {name: likelihoods(TRAIN, HELD_OUT, x) for name, x in SAMPLES.items()}
+    fld, gap = (
+        {name: of(own).value for name, own in found.items()} for of in (Likelihoods.fld, Likelihoods.gap)
+    )
     assert abs(fld["fresh"]) < 1
-    for name in SAMPLES.keys() - {"fresh"}:
+    for name in SAMPLES.keys() - {"fresh", "dull"}:
         assert fld[name] > fld["fresh"] + 1, name
-    assert gap["copies"] < gap["near copies"] < gap["half copies"] * 1.0 < gap["fresh"] - 5
-    for name in ("moved", "dull", "one image"):
+    assert gap["copies"] < gap["half copies"] < gap["fresh"] - 50
+    assert gap["near copies"] < gap["fresh"] - 5
+    for name in ("fresh", "moved", "dull", "one image"):
         assert gap[name] > -5, name
+
+
+# What the authors' code (github.com/marcojira/fld, ffbbf20) says, run as it is: 100/D times the mean −log p of held-out
+# and of training images under samples of N(0, I) (fresh) or of N(0, I/4) (dull): n training, m generated, h held-out
+# images.
+PACKAGE = {
+    (16, 300, 200, 150, 1.0): (154.336, 153.642),
+    (16, 300, 200, 150, 0.5): (143.52, 143.687),
+    (64, 400, 300, 200, 1.0): (162.173, 162.748),
+    (64, 400, 300, 200, 0.5): (153.366, 154.219),
+    (64, 400, 100, 200, 1.0): (164.68, 165.309),
+    (64, 400, 100, 200, 0.5): (156.075, 156.853),
+    (256, 500, 400, 300, 1.0): (166.909, 167.189),
+    (256, 500, 400, 300, 0.5): (147.373, 148.048),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGE, ids=str)
+def test_against_the_authors_code(case: tuple[int, int, int, int, float]) -> None:
+    """Frozen numbers, rounded to 1e-3. Its fit stops after 50 gradient steps or fewer and starts where ours does; in
+    256 dimensions it stays there, and so density, standardisation and start are held to be the same. Ours goes to a
+    maximum: training images are at least as likely in every case."""
+    d, n, m, h, scale = case
+    train, held_out, fake = gaussian(0, n, d), gaussian(1, h, d), gaussian(2, m, d, scale)
+    found = likelihoods(train, held_out, fake)
+    assert -100 / d * float(found.train.logsumexp(1).mean()) <= PACKAGE[case][1] + 1e-3
+    if d == 256:
+        mean, spread = held_out.mean(0), held_out.std(0)
+        real, other, sample = (((side - mean) / spread).float() for side in (train, held_out, fake))
+        start = Nearest.find(real, sample, 1)[1] / d
+        said = [-100 / d * float(Mixture(sample, start).log_parts(x, 1).mean()) for x in (other, real)]
+        assert said == pytest.approx(PACKAGE[case], abs=2e-3)
 
 
 def evidence(train: Tensor, held_out: Tensor | None, fake: Tensor) -> Evidence:
@@ -147,10 +195,14 @@ def evidence(train: Tensor, held_out: Tensor | None, fake: Tensor) -> Evidence:
     )
 
 
+@pytest.mark.costly
 def test_the_metrics_are_the_functions() -> None:
-    """The classes give the functions' numbers within intervals that have a width; without held-out images a sentence."""
-    sides = TRAIN[:200], HELD_OUT[:100], SAMPLES["dull"][:90]
-    expected = (f(*(side.float() for side in sides)) for f in (feature_likelihood_divergence, generalization_gap))
+    """The classes give the functions' numbers within intervals that have a width; without held-out images a
+    sentence."""
+    sides = TRAIN[:200], HELD_OUT[:90], SAMPLES["dull"][:90]
+    expected = (
+        f(*(side.float() for side in sides)) for f in (feature_likelihood_divergence, generalization_gap)
+    )
     for name, value in zip(("fld", "fld_gap"), expected, strict=True):
         found = FeatureLikelihood("net", name).compute(evidence(*sides))
         assert found.value == value
@@ -161,6 +213,7 @@ def test_the_metrics_are_the_functions() -> None:
         FeatureLikelihood("net", "fld").compute(evidence(sides[0], None, sides[2]))
 
 
+@pytest.mark.costly
 def test_units_and_order_change_nothing() -> None:
     """Features are standardised, so that no shift and no factor of a feature counts; no order of held-out or generated
     images does. Float32 distances: 1e-3 of a hundredth of a nat per dimension."""
@@ -172,22 +225,27 @@ def test_units_and_order_change_nothing() -> None:
     assert turned == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.costly
 def test_a_feature_that_does_not_vary_is_left_out() -> None:
     """By definition: held-out images say nothing of a feature that all have alike, as of a dead unit of a network."""
-    dead = [torch.cat([side, torch.full((len(side), 1), 7.0, dtype=torch.float64)], 1) for side in (TRAIN, HELD_OUT)]
-    fake = torch.cat([SAMPLES["fresh"], gaussian(5, 300, 1)], 1)
+    dead = [
+        torch.cat([side, torch.full((len(side), 1), 7.0, dtype=torch.float64)], 1)
+        for side in (TRAIN, HELD_OUT)
+    ]
+    fake = torch.cat([SAMPLES["fresh"], gaussian(5, 200, 1)], 1)
     assert feature_likelihood_divergence(*dead, fake) == pytest.approx(
         feature_likelihood_divergence(TRAIN, HELD_OUT, SAMPLES["fresh"]), abs=1e-9
     )
     assert likelihoods(*dead, fake).dim == 16
 
 
+@pytest.mark.costly
 def test_held_out_images_that_are_generated_ones_too_are_left_out() -> None:
     """The control `real` hands out held-out images: each would lie at distance 0 of itself. Equal to the number of the
     held-out images that are left."""
-    control = HELD_OUT[:200]
+    control = HELD_OUT[:120]
     assert feature_likelihood_divergence(TRAIN, HELD_OUT, control) == feature_likelihood_divergence(
-        TRAIN, HELD_OUT[200:], control
+        TRAIN, HELD_OUT[120:], control
     )
     with pytest.raises(MetricFailed, match="among the generated ones"):
         feature_likelihood_divergence(TRAIN, HELD_OUT, HELD_OUT)

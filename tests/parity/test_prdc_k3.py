@@ -1,4 +1,5 @@
-"""Precision and recall as Kynkäänniemi et al. 2019 published them, k = 3: torch-fidelity, and the convention by meaning."""
+"""Precision and recall as Kynkäänniemi et al. 2019 published them, k = 3: torch-fidelity, and the convention by
+meaning."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ prc = pytest.importorskip("torch_fidelity.metric_prc")
 
 def published(real: Tensor, fake: Tensor) -> dict[str, float]:
     sets = {"generated": fake, "reference": real}
-    evidence = Evidence({role: {"net": FeatureEvidence(Moments.zeros(x.shape[1]), x)} for role, x in sets.items()})
+    evidence = Evidence(
+        {role: {"net": FeatureEvidence(Moments.zeros(x.shape[1]), x)} for role, x in sets.items()}
+    )
     return {name: PRDCK3("net", name).compute(evidence).value for name in ("precision_k3", "recall_k3")}
 
 
@@ -31,8 +34,8 @@ def test_equals_torch_fidelity(name: str) -> None:
 
 
 def test_the_convention_by_meaning() -> None:
-    """A tight cluster of images amid the real ones is precise and recalls next to nothing; images all over the place and
-    beyond are imprecise and reach around every real one."""
+    """A tight cluster of images amid the real ones is precise and recalls next to nothing; images all over the place
+    and beyond are imprecise and reach around every real one."""
     real = gaussian(0, 200, 4)
     tight, wide = published(real, gaussian(1, 200, 4, 0.05)), published(real, gaussian(1, 200, 4, 4.0))
     assert tight["precision_k3"] > 0.95

@@ -51,7 +51,9 @@ def test_equals_the_definition(seed: int, n: int, m: int, k: int, a: float, tile
     real, fake = gaussian(seed, n, 7), gaussian(seed + 1, m, 7, 0.8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbours, "_TILE", tile)
-        assert p_precision_recall(real, fake, k, a) == pytest.approx(by_definition(real, fake, k, a), abs=2e-5)
+        assert p_precision_recall(real, fake, k, a) == pytest.approx(
+            by_definition(real, fake, k, a), abs=2e-5
+        )
 
 
 # What the authors' package (github.com/kdst-team/Probablistic_precision_recall, 7e15c91, MIT) says of `CASES`:
@@ -73,19 +75,22 @@ def test_equals_the_authors_package(name: str) -> None:
 
 
 def test_an_outlier_changes_little() -> None:
-    """What the metric is for: one real image far away, with a generated one beside it, lifts precision by 1/m with a ball
-    as wide as all the space; a common radius grows by less than a tenth, and what stands beside the outlier is 1 of 100."""
+    """What the metric is for: one real image far away, with a generated one beside it, lifts precision by 1/m with a
+    ball as wide as all the space; a common radius grows by less than a tenth, and what stands beside the outlier is 1
+    of 100."""
     real, fake = gaussian(0, 200, 16), gaussian(1, 100, 16, 1.0, 1.5)
     far = torch.full((1, 16), 40.0, dtype=torch.float64)
     with_outlier = torch.cat([real[:-1], far])
     assert prdc(with_outlier, fake)["precision"] == 1
-    moved = p_precision_recall(with_outlier, fake)["p_precision"] - p_precision_recall(real, fake)["p_precision"]
+    moved = (
+        p_precision_recall(with_outlier, fake)["p_precision"] - p_precision_recall(real, fake)["p_precision"]
+    )
     assert abs(moved) < 0.2
 
 
 def test_copies_and_strangers() -> None:
-    """Closed forms: a copy lies at 0 of its image and belongs for certain; what is farther than the radius from all does
-    not at all; of one real image at distance R/4 and the others far, 3/4 belongs."""
+    """Closed forms: a copy lies at 0 of its image and belongs for certain; what is farther than the radius from all
+    does not at all; of one real image at distance R/4 and the others far, 3/4 belongs."""
     real = gaussian(0, 60, 6)
     assert p_precision_recall(real, real.clone()) == {"p_precision": 1, "p_recall": 1}
     assert p_precision_recall(real, real + 1e4) == {"p_precision": 0, "p_recall": 0}
@@ -101,15 +106,17 @@ def test_copies_and_strangers() -> None:
 
 @pytest.mark.parametrize("shift", [0.0, 2.0])
 def test_halves_are_what_the_function_says_of_them(shift: float) -> None:
-    """Oracle: the function on the rows of each half, cut by the same permutations. Lists of 22 neighbours rarely lack the
-    fourth of a half, and the own radius of a half is counted to first order: up to 8e-3, a
+    """Oracle: the function on the rows of each half, cut by the same permutations. Lists of 22 neighbours rarely lack
+    the fourth of a half, and the own radius of a half is counted to first order: up to 8e-3, a
     quarter of what halves of 150 images differ by."""
     real, fake = gaussian(0, 300, 6).float(), (gaussian(1, 261, 6, 0.9) + shift / 6**0.5).float()
     found = supports(real, fake, halves=True).halves
     assert found is not None
     assert found.shape == (2, CUTS, 2)
     for cut in range(0, CUTS, 7):
-        orders = [torch.from_numpy(permutation(seed, len(x))) for seed, x in ((cut, real), (CUTS + cut, fake))]
+        orders = [
+            torch.from_numpy(permutation(seed, len(x))) for seed, x in ((cut, real), (CUTS + cut, fake))
+        ]
         for half in range(2):
             parts = [
                 x[order[: len(x) // 2] if half == 0 else order[len(x) // 2 :]]
@@ -121,7 +128,9 @@ def test_halves_are_what_the_function_says_of_them(shift: float) -> None:
 
 def evidence(real: Tensor, fake: Tensor) -> Evidence:
     sets = {"generated": fake, "reference": real}
-    return Evidence({role: {"net": FeatureEvidence(Moments.zeros(x.shape[1]), x)} for role, x in sets.items()})
+    return Evidence(
+        {role: {"net": FeatureEvidence(Moments.zeros(x.shape[1]), x)} for role, x in sets.items()}
+    )
 
 
 def test_the_metrics_are_the_function() -> None:
@@ -139,8 +148,8 @@ def test_the_metrics_are_the_function() -> None:
 
 
 def coverage_of(shift: float, scale: float, draws: int, n: int = 200) -> tuple[list[float], list[float]]:
-    """Mean of both numbers over draws of n Gaussian images a side in six dimensions, and the share of 95% intervals that
-    hold it."""
+    """Mean of both numbers over draws of n Gaussian images a side in six dimensions, and the share of 95% intervals
+    that hold it."""
     rng = torch.Generator().manual_seed(0)
     rows = []
     for _ in range(draws):
@@ -156,7 +165,8 @@ def coverage_of(shift: float, scale: float, draws: int, n: int = 200) -> tuple[l
 @pytest.mark.slow
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1.5, 1.0), (0.0, 0.5), (0.0, 1.8)])
 def test_intervals_cover_the_mean(shift: float, scale: float) -> None:
-    """The mean of 400 draws of 200 images a side lies in 91 to 99% of the intervals; 400 draws know such a share to 1%."""
+    """The mean of 400 draws of 200 images a side lies in 91 to 99% of the intervals; 400 draws know such a share to
+    1%."""
     _, held = coverage_of(shift, scale, 400)
     assert min(held) >= 0.91
     assert max(held) <= 0.995

@@ -61,8 +61,8 @@ def test_equals_the_authors_package(name: str) -> None:
 
 
 def test_inside_and_outside_are_told_apart_alike() -> None:
-    """Khayatkhoei & AbdAlmageed 2023: on spheres in many dimensions, images a fifth too far inside have full precision and
-    images as far outside hardly any. Symmetric precision refuses both."""
+    """Khayatkhoei & AbdAlmageed 2023: on spheres in many dimensions, images a fifth too far inside have full precision
+    and images as far outside hardly any. Symmetric precision refuses both."""
     inside, outside = (prdc(*CASES[name])["precision"] for name in ("inside", "outside"))
     assert inside > 0.95
     assert outside < 0.15

@@ -2,14 +2,14 @@
 
     p(x) = 1/m Σ_j N(x | c_j, s_j I)
 
-The centres stay, the variances s_j are what makes the data x_1 … x_n likeliest, found by expectation maximisation: with r
-the share that centre j has in the density at x_i, s_j = Σ_i r_ij |x_i − c_j|² / (D Σ_i r_ij). It starts where each centre
-makes its nearest point likeliest, s_j = min_i |x_i − c_j|²/D, and no step makes the data less likely. A centre that has no
-share in any point keeps its width.
+The centres stay, the variances s_j are what makes the data x_1 … x_n likeliest, found by expectation maximisation: with
+r the share that centre j has in the density at x_i, s_j = Σ_i r_ij |x_i − c_j|² / (D Σ_i r_ij). It starts where each
+centre makes its nearest point likeliest, s_j = min_i |x_i − c_j|²/D, and no step makes the data less likely. A centre
+that has no share in any point keeps its width.
 
 Pattern: at distance d no Gaussian of any width is denser than one of variance d²/D. So what all centres but the nearest
-`_NEAREST` of a point can add to the density there is bounded, and a step looks at n × `_NEAREST` distances and not at n × m;
-where the bound is not small, more of the nearest are taken, all of them at last. The distances are computed once.
+`_NEAREST` of a point can add to the density there is bounded, and a step looks at n × `_NEAREST` distances and not at n
+× m; where the bound is not small, more of the nearest are taken, all of them at last. The distances are computed once.
 
 Scope: features N×D, centres by the thousands; memory a strip of distances and the nearest of each point.
 """
@@ -33,7 +33,7 @@ NARROWEST = 2.0**-32
 _NEAREST = 64
 _LEFT_OUT = 1e-4  # of the density, mean over points, that centres may have which nobody looked at
 _STEPS = 200
-_SETTLED = 1e-5  # of a variance
+_SETTLED = 1e-6  # nats per dimension and point that a step gains
 _SHARE = 1e-6  # of a point: a centre with less of all of them says nothing of its width
 _STRIP = 2**22  # distances at once: 16 MiB
 
@@ -118,23 +118,27 @@ def fit(centres: Tensor, x: Tensor) -> tuple[Mixture, Nearest]:
     width = _NEAREST
     while True:
         near, least = Nearest.find(x, centres, width)
-        mixture = Mixture(centres, (least / near.dim).clamp_(min=NARROWEST))
-        for _ in range(_STEPS):
-            before, mixture = mixture, _step(mixture, near)
-            if float((mixture.variances / before.variances).log().abs().max()) < _SETTLED:
-                break
-        if near.left_out(mixture.near_terms(near).logsumexp(1)) <= _LEFT_OUT:
+        mixture, log_density = _climb(Mixture(centres, (least / near.dim).clamp_(min=NARROWEST)), near)
+        if near.left_out(log_density) <= _LEFT_OUT:
             return mixture, near
         width *= 8
 
 
-def _step(mixture: Mixture, near: Nearest) -> Mixture:
-    """One step of expectation maximisation."""
-    shares = mixture.near_terms(near).softmax(1)
+def _climb(mixture: Mixture, near: Nearest) -> tuple[Mixture, Tensor]:
+    """Expectation maximisation until a step gains next to nothing, and the log densities of the points then, (n,)."""
+    before = -math.inf
     index = near.index.flatten()
-    total, moment = (
-        torch.zeros_like(mixture.variances).index_add_(0, index, own.flatten())
-        for own in (shares, shares * near.squares)
-    )
-    fitted = (moment / (near.dim * total.clamp(min=_SHARE))).clamp_(min=NARROWEST)
-    return replace(mixture, variances=torch.where(total > _SHARE, fitted, mixture.variances))
+    for _ in range(_STEPS):
+        terms = mixture.near_terms(near)
+        log_density = terms.logsumexp(1)
+        if float(log_density.mean()) - before < _SETTLED * near.dim:
+            break
+        before = float(log_density.mean())
+        shares = terms.sub_(log_density[:, None]).exp_()
+        total, moment = (
+            torch.zeros_like(mixture.variances).index_add_(0, index, own.flatten())
+            for own in (shares, shares * near.squares)
+        )
+        fitted = (moment / (near.dim * total.clamp(min=_SHARE))).clamp_(min=NARROWEST)
+        mixture = replace(mixture, variances=torch.where(total > _SHARE, fitted, mixture.variances))
+    return mixture, log_density

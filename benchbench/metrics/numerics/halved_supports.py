@@ -2,9 +2,9 @@
 
 The probability that an image belongs to the support of the other set is 1 − Π min(d/R, 1) over the images of that set,
 so its logarithm is a sum over images, and the sums over all halves are one product of a tile with the weights of the
-halves. R is a mean distance and differs a little from half to half: the sums are taken at one R for all halves, and what
-the own R of a half changes is added to first order (the derivative of the sum by log R is the number of images nearer
-than R).
+halves. R is a mean distance and differs a little from half to half: the sums are taken at one R for all halves, and
+what the own R of a half changes is added to first order (the derivative of the sum by log R is the number of images
+nearer than R).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class HalvedSupports:
 
     def __init__(self, sides: tuple[Halves, Halves], wide: float) -> None:
         self.sides = sides
-        radii = [log_radius(own.limits.double().clamp(min=0).sqrt(), own.weights.double(), wide) for own in sides]
+        radii = [
+            log_radius(own.limits.double().clamp(min=0).sqrt(), own.weights.double(), wide) for own in sides
+        ]
         self._common = [float(own.mean()) for own in radii]
         self._beyond = [(own - own.mean()) / 2 for own in radii]  # log R of each half less the common one
         self._weights = [own.weights.float() for own in sides]

@@ -1,7 +1,8 @@
 """Logarithms of squared distances, for what takes products of distances or Gaussians of them.
 
 Near pairs matter there, and are what |x|² + |y|² − 2x·y in float32 knows least: what its rounding may move by more than
-a 64th is computed again from differences (`neighbours`), so that copies are at distance 0 and their logarithm at `LEAST`.
+a 64th is computed again from differences (`neighbours`), so that copies are at distance 0 and their logarithm at
+`LEAST`.
 """
 
 from __future__ import annotations

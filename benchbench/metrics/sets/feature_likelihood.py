@@ -1,15 +1,17 @@
 """Feature likelihood divergence: how likely does a model's sample make real images that no model saw?
 
 Jiralerspong et al. 2023, "Feature likelihood divergence: evaluating the generalization of generative models using
-samples". Around each generated image, in features, lies a Gaussian of its own width; the widths make the training images
-likeliest. What that density says of held-out images asks for three things at once: a dull or a broken sample leaves
-real images far from all centres, and a copy of a training image gets a Gaussian so narrow that it says nothing of others.
+samples". Around each generated image, in features, lies a Gaussian of its own width; the widths make the training
+images likeliest. What that density says of held-out images asks for three things at once: a sample that is broken or one-sided
+leaves real images far from all centres, and a copy of a training image gets a Gaussian so narrow that it says nothing
+of others.
 
-    FLD = 100/D · (mean over held-out images of −log p, less the same around half of the training images)
+    FLD = 100/D · (mean over held-out images of −log p, less the same around training images)
     gap = 100/D · (mean over training images of −log p, less that over held-out images)
 
-Features are standardised by the held-out images' means and standard deviations first. FLD is about 0 for fresh real
-images and larger for worse; the gap is about 0 too, and far below for copies.
+What is subtracted is the density around as many training images as were generated, at most half of them, fitted to the
+others. Features are standardised by the held-out images' means and standard deviations first. FLD is about 0 for fresh
+real images and larger for worse; the gap is about 0 too, and far below for copies.
 
 Pattern: the widths are fitted by expectation maximisation on the nearest centres alone (`numerics.centred_mixture`).
 """
@@ -67,7 +69,9 @@ class Likelihoods:
         """The mean of `each` (H,); `without`: the same without each group of generated images, (groups,)."""
         value = float(each.mean())
         groups, n = len(without), len(each)
-        error = float(each.var()) / n + (groups - 1) / groups * float((without - without.mean()).square().sum())
+        error = float(each.var()) / n + (groups - 1) / groups * float(
+            (without - without.mean()).square().sum()
+        )
         per_dim = 100 / self.dim
         finite_result(value, "the likelihood")
         return normal_estimate(
@@ -77,13 +81,16 @@ class Likelihoods:
     def _without(self, parts: Tensor) -> Tensor:
         """Mean log density without each group in turn, its widths kept, (groups,)."""
         groups = len(self.sizes)
-        left = [parts[:, torch.arange(groups, device=parts.device) != g].logsumexp(1).mean() for g in range(groups)]
+        left = [
+            parts[:, torch.arange(groups, device=parts.device) != g].logsumexp(1).mean()
+            for g in range(groups)
+        ]
         return torch.stack(left) - (1 - self.sizes / self.sizes.sum()).log()
 
 
 def likelihoods(train: ArrayLike, held_out: ArrayLike, fake: ArrayLike) -> Likelihoods:
-    """Fit the density around features of generated images, M×D, to those of training images, N×D, and read it there and at
-    held-out ones, H×D. Arguments and errors as of `feature_likelihood_divergence`."""
+    """Fit the density around features of generated images, M×D, to those of training images, N×D, and read it there and
+    at held-out ones, H×D. Arguments and errors as of `feature_likelihood_divergence`."""
     fake, train = check_pair(fake, train)
     held_out, _ = check_pair(held_out, train)
     check_features(train, "the training features", _LEAST)
@@ -94,16 +101,16 @@ def likelihoods(train: ArrayLike, held_out: ArrayLike, fake: ArrayLike) -> Likel
     groups = min(GROUPS, len(fake))
     sizes = torch.bincount(torch.arange(len(fake), device=fake.device) % groups).double()
     order = torch.from_numpy(permutation(0, len(train))).to(train.device)
-    half = len(train) // 2
-    baseline = fit(train[order[:half]], train[order[half:]])[0].log_parts(held_out, 1)[:, 0]
+    as_many = min(len(fake), len(train) // 2)
+    baseline = fit(train[order[:as_many]], train[order[as_many:]])[0].log_parts(held_out, 1)[:, 0]
     return Likelihoods(
         mixture.log_parts(held_out, groups), mixture.near_parts(near, groups), baseline, sizes, train.shape[1]
     )
 
 
 def _not_among(held_out: Tensor, fake: Tensor) -> Tensor:
-    """The held-out images that are not generated ones too, as those of the control `real` are: at distance 0 of itself an
-    image tells nothing of the density around it."""
+    """The held-out images that are not generated ones too, as those of the control `real` are: at distance 0 of itself
+    an image tells nothing of the density around it."""
     rest = held_out[~shared_rows(held_out, fake)[0]]
     if len(rest) < 2:
         raise MetricFailed("all but one of the held-out images are among the generated ones; generate fewer")
@@ -135,8 +142,8 @@ def feature_likelihood_divergence(train: ArrayLike, held_out: ArrayLike, fake: A
         fake: Features of generated images, M×D, M ≥ 2.
 
     Returns:
-        0 for fresh real images as many as half the training images, larger for worse ones, in hundredths of a nat per
-        dimension. It falls with M, so only equal numbers of images compare.
+        About 0 for fresh real images, larger for worse ones, in hundredths of a nat per dimension. Beyond half as many
+        images as there are for training it falls with M: only equal numbers of images compare.
 
     Raises:
         InputError: A side is no array of real numbers, or the lengths of the feature vectors differ.
@@ -171,7 +178,7 @@ class FeatureLikelihood(Family):
             "fld",
             "quality",
             False,
-            "How unlikely a model's sample makes real images that it did not see: quality, diversity and novelty at once.",
+            "How unlikely a sample makes real images that its model did not see: quality, diversity and novelty.",
         ),
         Output(
             "fld_gap",

@@ -6,8 +6,8 @@ in some generated ball. Density: real balls a generated image lies in, over k. C
 generated image in them. k = 5, as Naeem et al. have it; Kynkäänniemi et al. published precision and recall with k = 3,
 which are the families `precision_k3` and `recall_k3`.
 
-Khayatkhoei & AbdAlmageed 2023: in many dimensions precision alone can't tell images that lie inside the real ones' sphere
-from real ones, and recall those that lie outside it. Symmetric precision is the smaller of precision and its
+Khayatkhoei & AbdAlmageed 2023: in many dimensions precision alone can't tell images that lie inside the real ones'
+sphere from real ones, and recall those that lie outside it. Symmetric precision is the smaller of precision and its
 complement, the share of generated balls that hold a real image; symmetric recall that of recall and coverage.
 
 All come from one pass over the real-generated distances (`neighbours`), the four equal to the `prdc` package of

@@ -1,19 +1,20 @@
 """P-precision and P-recall: how probable is it that an image belongs to the support of the other set?
 
-Park & Kim 2023, "Probabilistic precision and recall towards reliable evaluation of generative models". Around each image
-of a set lies a ball of radius R, the same for all: a times the mean distance of the images to their k-th nearest
+Park & Kim 2023, "Probabilistic precision and recall towards reliable evaluation of generative models". Around each
+image of a set lies a ball of radius R, the same for all: a times the mean distance of the images to their k-th nearest
 neighbour. At distance d from its centre a point belongs to it with probability 1 − d/R, beyond R not at all, and to the
 support of the set with what is left after all balls have missed it:
 
     P(y ∈ supp X) = 1 − Π_i min(d(x_i, y)/R_X, 1)
 
-P-precision is its mean over generated images and the support of the real ones, P-recall the reverse. k = 4, a = 1.2. One
-outlying image has a ball no wider than others, so it counts for little, unlike in precision and recall.
+P-precision is its mean over generated images and the support of the real ones, P-recall the reverse. k = 4, a = 1.2.
+One outlying image has a ball no wider than others, so it counts for little, unlike in precision and recall.
 
-Pattern: the logarithm of the product is a sum over images, gathered tile by tile, and both directions come from one tile.
+Pattern: the logarithm of the product is a sum over images, gathered tile by tile, and both directions come from one
+tile.
 
-Scope: features N×D, memory one tile; distances as float32 has them but for near pairs (`numerics.log_squares`), the mean
-distances to the k-th neighbour exact.
+Scope: features N×D, memory one tile; distances as float32 has them but for near pairs (`numerics.log_squares`), the
+mean distances to the k-th neighbour exact.
 """
 
 from __future__ import annotations
@@ -54,17 +55,16 @@ NAMES = ("p_precision", "p_recall")
 
 @dataclass(frozen=True)
 class Supports:
-    """How probably each image belongs to the support of the other set. fake: float64 (n_fake,), real: float64 (n_real,).
-    halves: float64 2×C×2, the two numbers of the two halves of each of C cuts, by `NAMES`; None where nobody asked."""
+    """How probably each image belongs to the support of the other set. fake: float64 (n_fake,), real: float64
+    (n_real,). halves: float64 2×C×2, the two numbers of the two halves of each of C cuts, by `NAMES`; None where nobody
+    asked."""
 
     fake: Tensor
     real: Tensor
     halves: Tensor | None = None
 
 
-def supports(
-    real: ArrayLike, fake: ArrayLike, k: int = K, a: float = WIDE, halves: bool = False
-) -> Supports:
+def supports(real: ArrayLike, fake: ArrayLike, k: int = K, a: float = WIDE, halves: bool = False) -> Supports:
     """Compare two sets of features, N×D and M×D. halves: also compare halves of them, for the intervals. Arguments and
     errors as of `p_precision_recall`."""
     k = check_whole(k, "k", 1)
@@ -83,9 +83,7 @@ def supports(
         gather = HalvedSupports(cut, a)
     logs = _log_products(sides, radius, gather)
     found = None if gather is None else gather.values(sharing())
-    of_real, of_fake = (
-        -torch.expm1(own / 2)[side.inverse] for own, side in zip(logs, sides, strict=True)
-    )
+    of_real, of_fake = (-torch.expm1(own / 2)[side.inverse] for own, side in zip(logs, sides, strict=True))
     return Supports(of_fake, of_real, found)
 
 
