@@ -239,6 +239,17 @@ def test_a_feature_that_does_not_vary_is_left_out() -> None:
     assert likelihoods(*dead, fake).dim == 16
 
 
+def test_the_training_set_itself_is_infinitely_bad() -> None:
+    """By definition: with a copy of each training image there is no width that is too narrow, and fresh images have no
+    density: no number, and the reason. With images besides there is one."""
+    with pytest.raises(MetricFailed, match="is infinite"):
+        feature_likelihood_divergence(TRAIN[:60], HELD_OUT, TRAIN[:60])
+    more = torch.cat([TRAIN[:60], SAMPLES["fresh"][:20]])
+    assert feature_likelihood_divergence(TRAIN[:60], HELD_OUT, more) < 1e9
+    with pytest.raises(MetricFailed, match="copies of each other"):
+        feature_likelihood_divergence(TRAIN[:1].repeat(20, 1), HELD_OUT, SAMPLES["fresh"])
+
+
 @pytest.mark.costly
 def test_held_out_images_that_are_generated_ones_too_are_left_out() -> None:
     """The control `real` hands out held-out images: each would lie at distance 0 of itself. Equal to the number of the

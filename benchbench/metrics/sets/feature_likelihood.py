@@ -2,9 +2,9 @@
 
 Jiralerspong et al. 2023, "Feature likelihood divergence: evaluating the generalization of generative models using
 samples". Around each generated image, in features, lies a Gaussian of its own width; the widths make the training
-images likeliest. What that density says of held-out images asks for three things at once: a sample that is broken or one-sided
-leaves real images far from all centres, and a copy of a training image gets a Gaussian so narrow that it says nothing
-of others.
+images likeliest. What that density says of held-out images asks for three things at once: a sample that is broken or
+one-sided leaves real images far from all centres, and a copy of a training image gets a Gaussian so narrow that it says
+nothing of others.
 
     FLD = 100/D · (mean over held-out images of −log p, less the same around training images)
     gap = 100/D · (mean over training images of −log p, less that over held-out images)
@@ -31,7 +31,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, Family, Output
 from benchbench.metrics.numerics.arguments import check_features, check_pair, finite_result, near_one
-from benchbench.metrics.numerics.centred_mixture import fit
+from benchbench.metrics.numerics.centred_mixture import NARROWEST, fit
 from benchbench.metrics.numerics.intervals import normal_estimate
 from benchbench.metrics.numerics.neighbours import mean_row, shared_rows
 from benchbench.metrics.numerics.one_image import one_image
@@ -98,11 +98,21 @@ def likelihoods(train: ArrayLike, held_out: ArrayLike, fake: ArrayLike) -> Likel
     train, held_out, fake = one_image(*(own.to(held_out.dtype) / unit for own in (train, held_out, fake)))
     train, held_out, fake = _standardised(train, _not_among(held_out, fake), fake)
     mixture, near = fit(fake, train)
+    if bool((mixture.variances <= NARROWEST).all()):
+        raise MetricFailed(
+            "every generated image is a copy of a training image and every training image has one: the density around "
+            "them knows no other image, and the divergence is infinite"
+        )
     groups = min(GROUPS, len(fake))
     sizes = torch.bincount(torch.arange(len(fake), device=fake.device) % groups).double()
     order = torch.from_numpy(permutation(0, len(train))).to(train.device)
     as_many = min(len(fake), len(train) // 2)
-    baseline = fit(train[order[:as_many]], train[order[as_many:]])[0].log_parts(held_out, 1)[:, 0]
+    real, _ = fit(train[order[:as_many]], train[order[as_many:]])
+    if bool((real.variances <= NARROWEST).all()):
+        raise MetricFailed(
+            "the training images are copies of each other, and no density around them can be fitted"
+        )
+    baseline = real.log_parts(held_out, 1)[:, 0]
     return Likelihoods(
         mixture.log_parts(held_out, groups), mixture.near_parts(near, groups), baseline, sizes, train.shape[1]
     )
@@ -147,7 +157,9 @@ def feature_likelihood_divergence(train: ArrayLike, held_out: ArrayLike, fake: A
 
     Raises:
         InputError: A side is no array of real numbers, or the lengths of the feature vectors differ.
-        MetricFailed: A side has too few images or holds a value that is not finite, or held-out images are all alike.
+        MetricFailed: A side has too few images or holds a value that is not finite, held-out images are all alike or
+        all
+            among the generated ones, or the generated images are the training images, where it is infinite.
     """
     return likelihoods(train, held_out, fake).fld().value
 
