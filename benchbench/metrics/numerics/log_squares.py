@@ -26,8 +26,8 @@ def squares(x: Tensor, y: Tensor, a: Side, b: Side, centre: Tensor) -> Tensor:
     found = lower_bounds(a, b).add_(a.slack[:, None] / 2).add_(b.slack / 2)
     i, j = below(found, ((a.slack + b.slack.max()) / _MOVED)[:, None])
     if found.dtype == torch.float32 and len(i) > _OPEN_SHARE * found.numel():
-        exact = (Side.of(rows, centre, torch.float64) for rows in (x, y))
-        return squares(x, y, *exact, centre).to(found.dtype)
+        left, right = (Side.of(rows, centre, torch.float64) for rows in (x, y))
+        return squares(x, y, left, right, centre).to(found.dtype)
     found[i, j] = pair_distances(x, y, i, j).to(found.dtype)
     return found.clamp_(min=0)
 
