@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import ladder
 import numpy as np
@@ -170,7 +171,8 @@ def test_moves_by_hand() -> None:
 
 @pytest.mark.costly
 def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Six small emoji, two metrics: every edit is measured once, whatever stops the script. Without an edit pairs are
+    """Six small emoji, two metrics: every edit is measured once, whatever stops the script, and a metric that comes
+    later is added beside the others, which stay as they are. Without an edit pairs are
     equal; the mean squared error of a mirrored set is that of the mirrored pixels."""
     extractor = load_extractor("cnn_digits")
     path = tmp_path / "ladder.csv"
@@ -178,11 +180,11 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     class Stopping(ladder.Ladder):
         asked = 0
 
-        def rows(self, edit: str, strength: float) -> list[dict[str, object]]:
+        def rows(self, *asked: Any) -> list[dict[str, object]]:
             if Stopping.asked == 7:
                 raise KeyboardInterrupt
             Stopping.asked += 1
-            return super().rows(edit, strength)
+            return super().rows(*asked)
 
     real = ladder.openmoji(6, 20)
     own = Stopping(real, extractor, select_metrics(["mse", "content_distance"], ["cnn_digits"]))
@@ -200,3 +202,9 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     wrong = (real.edited.double() - real.edited.flip(-1).double()).square().mean() / 255**2
     assert mse["flip", 1] == pytest.approx(float(wrong), rel=1e-5)
     assert torch.equal(real.alpha, ladder.openmoji(6, 20).alpha)
+    more = select_metrics(["mse", "mae", "content_distance"], ["cnn_digits"])
+    ladder.measure(ladder.Ladder(real, extractor, more), path)
+    grown = pd.read_csv(path)
+    assert list(grown.metric[:3]) == ["content_distance", "mae", "mse"]
+    assert set(grown.metric[grown.edit == "noise"]) == {"content_distance", "mae", "mse"}
+    pd.testing.assert_frame_equal(grown[grown.metric != "mae"].reset_index(drop=True), table)

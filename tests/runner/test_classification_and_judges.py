@@ -72,7 +72,16 @@ def controls(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Metric by control row, 300 images each, judged by the shipped classifier."""
     out = tmp_path_factory.mktemp("controls")
     options: dict[str, Any] = {
-        "metrics": ["modes", "class_kl", "class_tv", "nn_distance_ratio", "ct", "authenticity", "fld", "fld_gap"],
+        "metrics": [
+            "modes",
+            "class_kl",
+            "class_tv",
+            "nn_distance_ratio",
+            "ct",
+            "authenticity",
+            "fld",
+            "fld_gap",
+        ],
         "extractors": ["cnn_digits"],
         "samples": 300,
         "device": "cpu",
