@@ -4,8 +4,8 @@
 
 Real images are edited in thirteen ways (`data/edits`), each at five strengths, and scored as a generator's: sets
 against other real images, pairs against themselves unedited. What is measured already is read from the table, which is
-written anew after each edit: stopped and started again, the script goes on, and a metric that came later is measured by
-itself. At the end the pictures and the page's tables are made of it.
+written anew after each edit: stopped and started again, the script goes on. At the end the pictures and the page's
+tables are made of it.
 
 A metric's move is scaled to its own range: 0 is what it says of unedited images, 1 or −1 the farthest from that which
 it says of any edit at any strength. PSNR has no value where images are equal; its range begins at one grey level in
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +108,11 @@ class Ladder:
         """The names of those that these images can be given."""
         return (name for name in EDITS if self.real.alpha is not None or name not in NEEDS_ALPHA)
 
-    def rows(self, edit: str, strength: float, known: Collection[str] = ()) -> list[dict[str, object]]:
-        """What every metric but those that are `known` says of the images after an edit, `NONE` for none."""
-        metrics = [metric for metric in self.metrics if metric.output.name not in known]
-        real = self.real
+    def rows(
+        self, edit: str, strength: float, metrics: Sequence[Metric] | None = None
+    ) -> list[dict[str, object]]:
+        """What every metric, or each of `metrics`, says of the images after an edit, `NONE` for none."""
+        real, metrics = self.real, self.metrics if metrics is None else metrics
         images = real.edited if edit == NONE else apply(real.edited, edit, strength, alpha=real.alpha)
         sets = {**self._sets, "generated": Look(images, self.extractor).side(self.extractor.name)}
         evidence = Evidence(sets, {role: self._pairs(images, role, metrics) for role in ("truth", "style")})
@@ -139,27 +140,28 @@ class Ladder:
 
 
 def measure(ladder: Ladder, path: Path) -> None:
-    """Add to the table what it lacks of these images, edit by edit."""
+    """Add to the table what it lacks of these images and metrics, edit by edit."""
     steps = {NONE: (0.0,), **{name: EDITS[name].strengths for name in ladder.edits()}}
-    asked = {metric.output.name for metric in ladder.metrics}
+    group = ["dataset", "edit", "strength"]
     for edit, strengths in steps.items():
-        table = (
-            pd.read_csv(path)
-            if path.exists()
-            else pd.DataFrame(columns=["dataset", "edit", "strength", "metric"])
-        )
+        table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[*group, "metric"])
         own = table[(table.dataset == ladder.real.name) & (table.edit == edit)]
-        known = {strength: set(own[own.strength == strength].metric) for strength in strengths}
-        missing = [strength for strength in strengths if asked - known[strength]]
-        if not missing:
+        new = []
+        for strength in strengths:
+            known = set(own.metric[own.strength == strength])
+            missing = [metric for metric in ladder.metrics if metric.output.name not in known]
+            new += ladder.rows(edit, strength, missing) if missing else []
+        if not new:
             continue
-        new = pd.DataFrame(
-            [row for strength in missing for row in ladder.rows(edit, strength, known[strength])]
+        whole = pd.concat(
+            [table, pd.DataFrame(new)] if len(table) else [pd.DataFrame(new)], ignore_index=True
+        )
+        place = whole.groupby(group, sort=False).ngroup()
+        whole = (
+            whole.assign(place=place).sort_values(["place", "metric"], kind="stable").drop(columns="place")
         )
         with atomic_path(path) as temporary:
-            pd.concat([table, new] if len(table) else [new]).to_csv(
-                temporary, index=False, float_format="%.6g"
-            )
+            whole.to_csv(temporary, index=False, float_format="%.6g")
         print(f"{ladder.real.name} {edit}", flush=True)
 
 
