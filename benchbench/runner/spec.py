@@ -72,7 +72,7 @@ SHORT: Mapping[str, str] = {
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Several names; also as one types them, with commas between."""
 
-Metrics = Annotated[Names, Field(description="Names, 'standard' or 'all'; comma-separated.")]
+Metrics = Annotated[Names, Field(description="Names, 'standard', 'adm' or 'all'; comma-separated.")]
 Computed = Annotated[Precision, Field(description="What the extractors compute in; the record names it.")]
 Label = Annotated[
     str | None, Field(description="What tables call these rows, in place of the model and its variant.")
