@@ -2,9 +2,10 @@
 
 Layout: an .npz with `mu` float64 (D,) and `sigma` float64 (D, D), the unbiased covariance, as pytorch-fid,
 clean-fid and the reference batches of ADM's evaluator have it (the latter with `mu_s` and `sigma_s` of its
-sFID beside them, statistics of another layer). Each may have `ref_` before its name. Ours hold one more text, `benchbench`: a JSON object that says how
-many images they are of, of which pixels and by which network. So our files serve those tools, and theirs serve
-us; but of theirs nobody knows the number of images, the network or its resize, and a record must say so.
+sFID beside them, statistics of another layer). Each may have `ref_` before its name. Ours hold one more text,
+`benchbench`: a JSON object that says how many images they are of, of which pixels and by which network. So our files
+serve those tools, and theirs serve us; but of theirs nobody knows the number of images, the network or its resize,
+and a record must say so.
 
 Scope: what is in the file, checked. An .npz that holds images under one of the names for them is images; where
 statistics lie beside them, as in ADM's reference batches, they are of more images than these, and whoever takes the

@@ -1,8 +1,8 @@
 """From names to metrics, and from evidence to outcomes.
 
 Names are families ("fd"), full names ("fd_efficientnet_lite0", "fid", "psnr_y_crop4") or sets: `standard`, `all`, and
-those of a published protocol (`SETS`). A family that reads an extractor stands for one metric per extractor asked for; one on pairs takes a border
-to be cut off first.
+those of a published protocol (`SETS`). A family that reads an extractor stands for one metric per extractor asked
+for; one on pairs takes a border to be cut off first.
 """
 
 from __future__ import annotations

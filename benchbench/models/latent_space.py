@@ -1,8 +1,9 @@
 """Whose images are a function of a latent, and how it is asked without rounding: from outside the model.
 
-A model that has `latents` and `paint` does it itself. For ours, classes by name, as in `models.inversion.inverter`; they
-stand for their subclasses too, and the nearest one counts. Images are what the network makes, before they become 8 bits;
-batch norms are those of evaluation, and the noise of StyleGAN2's layers is none: an image depends on its latent alone.
+A model that has `latents` and `paint` does it itself. For ours, classes by name, as in `models.inversion.inverter`;
+they stand for their subclasses too, and the nearest one counts. Images are what the network makes, before they
+become 8 bits; batch norms are those of evaluation, and the noise of StyleGAN2's layers is none: an image depends on
+its latent alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Small steps of a generator's latent, for the path lengths (`metrics.pairs.path_length`).
 
-Path i draws its two latents, and the place on it, from image i's own stream in a seed of its own: so the same paths come
-out whatever the batch or the ranks, and no path begins where a sample of the run lies.
+Path i draws its two latents, and the place on it, from image i's own stream in a seed of its own: so the same paths
+come out whatever the batch or the ranks, and no path begins where a sample of the run lies.
 """
 
 from __future__ import annotations
@@ -95,5 +95,7 @@ def _of_one_batch(
 def _levels(images: Tensor, n: int) -> Tensor:
     """Images in [-1, 1], N×C×H×W, as grey levels 0..255 of RGB."""
     if len(images) != n or images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise CellFailed(f"of {n} latents the model paints {tuple(images.shape)}, and no N×C×H×W of 1 or 3 channels")
+        raise CellFailed(
+            f"of {n} latents the model paints {tuple(images.shape)}, and no N×C×H×W of 1 or 3 channels"
+        )
     return images.float().add(1).mul(127.5).expand(-1, 3, -1, -1)

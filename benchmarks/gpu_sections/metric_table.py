@@ -161,7 +161,9 @@ def _grey_pair(i: Inputs) -> Any:
 def _niqe(i: Inputs) -> Tensor:
     images = torch.nn.functional.interpolate(i.large.double(), size=(192, 288)).to(torch.uint8)
     noisy = torch.where(torch.arange(288, device=images.device) % 2 == 0, images, images // 2)
-    return niqe.niqe(noisy, niqe.Pristine(torch.zeros(niqe.NUMBERS).double(), torch.eye(niqe.NUMBERS).double()))
+    return niqe.niqe(
+        noisy, niqe.Pristine(torch.zeros(niqe.NUMBERS).double(), torch.eye(niqe.NUMBERS).double())
+    )
 
 
 CALLS: dict[str, Call] = {
@@ -189,9 +191,7 @@ CALLS: dict[str, Call] = {
     "fsim.fsim": lambda i: fsim.fsim(i.images, i.partners),
     "gmsd.gmsd": lambda i: gmsd.gmsd(i.images, i.partners),
     "gmsd.similarity": lambda i: gmsd.similarity(i.x.double(), i.y.double(), 1.0),
-    "gmsd.gradient_length": lambda i: gmsd.gradient_length(
-        greys.grey(i.images), ((1.0, 0.0, -1.0),) * 3, 3
-    ),
+    "gmsd.gradient_length": lambda i: gmsd.gradient_length(greys.grey(i.images), ((1.0, 0.0, -1.0),) * 3, 3),
     "greys.grey_pair": _grey_pair,
     "greys.grey": lambda i: greys.grey(i.images),
     "greys.of_some": lambda i: greys.of_some(

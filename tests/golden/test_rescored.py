@@ -49,6 +49,7 @@ LATER = {
     "duplicate_excess",  # duplicates beyond those among real images (2733358)
     "precision_k3",  # k = 3 as it was published, beside our k = 5 (2733358)
     "recall_k3",
+    *("vif", "gmsd", "fsim", "dists", "niqe"),  # measures of image quality (issue 19)
     "parameters_sampling",  # see RENAMED
     "network_evaluations",  # b4bfe4a
 }

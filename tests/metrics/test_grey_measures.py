@@ -1,5 +1,5 @@
-"""VIF, GMSD and FSIM: what they say of equal, flat and unrelated images, and of which images they say nothing. What they
-compute is held to others in tests/parity."""
+"""VIF, GMSD and FSIM: what they say of equal, flat and unrelated images, and of which images they say nothing. What
+they compute is held to others in tests/parity."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_vif_of_another_contrast() -> None:
 
 def test_gmsd_of_an_edge_and_of_none() -> None:
     """Closed form: between two flat images the interior has no gradient on either side, so that GMS is 1 but for the
-    border, where the black beyond makes one: the ring of an n×n map is 4(n − 1) positions. At an edge of it Prewitt's length
-    is the level L itself, at a corner √2 · 2/3 of it."""
+    border, where the black beyond makes one: the ring of an n×n map is 4(n − 1) positions. At an edge of it
+    Prewitt's length is the level L itself, at a corner √2 · 2/3 of it."""
     a, b, n = 60.0, 120.0, 24
 
     def gms(factor: float) -> float:
@@ -160,7 +160,9 @@ def test_the_class_streams_pairs_through_its_function(metric: Callable[..., Tens
     assert reader.compute().of(own.name).tolist() == metric(x.double() + 0.25, y, levels=True).tolist()
 
 
-@pytest.mark.parametrize(("metric", "words"), [(vif, "originals are flat"), (fsim, "neither image has a line")])
+@pytest.mark.parametrize(
+    ("metric", "words"), [(vif, "originals are flat"), (fsim, "neither image has a line")]
+)
 def test_pairs_without_a_number_fail_and_say_why(metric: Callable[..., Tensor], words: str) -> None:
     """NaN is never averaged: the sentence counts the pairs and says what they lack."""
     own = CLASSES[metric]()

@@ -32,7 +32,15 @@ from benchbench.metrics.pairs.niqe import (
 )
 from benchbench.metrics.pairs.paired import PairReader
 
-PHOTOGRAPHS = ("camera.png", "coffee.png", "chelsea.png", "rocket.jpg", "grass.png", "brick.png", "motorcycle_left.png")
+PHOTOGRAPHS = (
+    "camera.png",
+    "coffee.png",
+    "chelsea.png",
+    "rocket.jpg",
+    "grass.png",
+    "brick.png",
+    "motorcycle_left.png",
+)
 
 
 def photograph(name: str) -> Tensor:
@@ -49,7 +57,8 @@ def pristine() -> Pristine:
 
 
 def aggd(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """The asymmetric generalised Gaussian whose moments these are: every shape from 0.2 to 10 in thousandths is tried."""
+    """The asymmetric generalised Gaussian whose moments these are: every shape from 0.2 to 10 in thousandths is
+    tried."""
     shapes = np.arange(0.2, 10.0005, 0.001)
     left, right = np.sqrt((values[values < 0] ** 2).mean()), np.sqrt((values[values > 0] ** 2).mean())
     ratio = left / right
@@ -126,8 +135,8 @@ def test_what_was_done_to_a_photograph_is_seen(pristine: Pristine) -> None:
 
 @pytest.mark.parametrize(("shape", "draw"), [(1.0, "laplace"), (2.0, "normal")])
 def test_the_fit_finds_what_was_drawn(shape: float, draw: str) -> None:
-    """A Laplace distribution has shape 1 and width its scale, a normal one shape 2 and width σ√2; that of one side twice
-    as wide says so. 4% is three standard errors of 40,000 draws."""
+    """A Laplace distribution has shape 1 and width its scale, a normal one shape 2 and width σ√2; that of one side
+    twice as wide says so. 4% is three standard errors of 40,000 draws."""
     rng = np.random.default_rng(0)
     values = torch.from_numpy(getattr(rng, draw)(size=(2, 200, 200)))
     found = module._fit(torch.where(values > 0, 2 * values, values))
@@ -143,7 +152,9 @@ def test_each_image_alone_in_grey_and_in_levels(pristine: Pristine) -> None:
     assert niqe(x[1:], pristine).tolist() == together[1:].tolist()
     assert niqe(x.double(), pristine, levels=True).tolist() == together.tolist()
     grey = x[:, :1]
-    torch.testing.assert_close(niqe(grey, pristine), niqe(grey.expand(-1, 3, -1, -1), pristine), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        niqe(grey, pristine), niqe(grey.expand(-1, 3, -1, -1), pristine), rtol=1e-6, atol=0
+    )
 
 
 def test_images_of_which_nothing_can_be_said(pristine: Pristine) -> None:
@@ -188,7 +199,16 @@ def test_files_that_hold_none(tmp_path: Path, pristine: Pristine) -> None:
     np.savez(tmp_path / "broken.npz", mu=np.full(36, np.nan), sigma=np.eye(36))
     np.savez(tmp_path / "text.npz", mu=np.array("a"), sigma=np.array("b"))
     os.mkfifo(tmp_path / "pipe.npz")
-    names = ("half.npz", "half.mat", "text.mat", "other.npz", "small.npz", "broken.npz", "text.npz", "pipe.npz")
+    names = (
+        "half.npz",
+        "half.mat",
+        "text.mat",
+        "other.npz",
+        "small.npz",
+        "broken.npz",
+        "text.npz",
+        "pipe.npz",
+    )
     for name in (*names, "nowhere.npz", "nowhere.mat"):
         with pytest.raises(InputError) as caught:
             load_pristine(tmp_path / name)
@@ -197,8 +217,8 @@ def test_files_that_hold_none(tmp_path: Path, pristine: Pristine) -> None:
 
 
 def test_as_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pristine: Pristine) -> None:
-    """Of outputs alone, whatever the right answers are; without a model it is unavailable with the way to get one, and a
-    model that cannot be read says so."""
+    """Of outputs alone, whatever the right answers are; without a model it is unavailable with the way to get one,
+    and a model that cannot be read says so."""
     x = photograph("astronaut.png")[..., :96, :192]
 
     def scored(truth: Tensor) -> float:

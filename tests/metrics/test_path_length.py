@@ -81,9 +81,7 @@ def of_values(metric: PPL, values: Tensor) -> Evidence:
 def test_the_estimate_is_the_trimmed_mean() -> None:
     """1,000 paths, ten of which move wildly and ten not at all, which are left out; no interval of one."""
     rng = torch.Generator().manual_seed(0)
-    values = torch.cat(
-        [torch.full((10,), 1e9), torch.zeros(10), 5 + torch.rand(980, generator=rng)]
-    ).double()
+    values = torch.cat([torch.full((10,), 1e9), torch.zeros(10), 5 + torch.rand(980, generator=rng)]).double()
     found = PPL().compute(of_values(PPL(), values))
     kept = trimmed(values)
     assert found.value == pytest.approx(float(kept.mean()), rel=1e-12)
@@ -124,8 +122,8 @@ def squared(x: Tensor, y: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("interpolation", ["linear", "spherical"])
 def test_is_torch_fidelitys_number(interpolation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its perceptual path length of a toy generator with the same distance, latents and step, trimmed likewise, beside ours.
-    ε = 0.01, so that float32 latents, which both have, resolve the step to 1e-5."""
+    """Its perceptual path length of a toy generator with the same distance, latents and step, trimmed likewise,
+    beside ours. ε = 0.01, so that float32 latents, which both have, resolve the step to 1e-5."""
     from torch_fidelity import metric_ppl
     from torch_fidelity.generative_model_modulewrapper import GenerativeModelModuleWrapper
 

@@ -1,5 +1,5 @@
-"""ADM's evaluator: its five numbers of a pair of .npz files, against its definition written out in NumPy on the activations
-of torch-fidelity's network. Random weights: no download; the same test holds with real ones."""
+"""ADM's evaluator: its five numbers of a pair of .npz files, against its definition written out in NumPy on the
+activations of torch-fidelity's network. Random weights: no download; the same test holds with real ones."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def pictures(n: int, seed: int) -> NDArray[np.uint8]:
 
 
 def activations(oracle: FeatureExtractorInceptionV3, images: NDArray[np.uint8]) -> tuple[Array, Array, Array]:
-    """`pool_3`, the first 7 channels of `mixed_6/conv` as TensorFlow lays them out (places first, then channels), and the
-    logits without a bias: torch-fidelity's pass with a hook where its converter puts that layer."""
+    """`pool_3`, the first 7 channels of `mixed_6/conv` as TensorFlow lays them out (places first, then channels),
+    and the logits without a bias: torch-fidelity's pass with a hook where its converter puts that layer."""
     seen: list[Tensor] = []
     hook = oracle.Mixed_6d.branch1x1.register_forward_hook(lambda *call: seen.append(call[2]))
     with torch.inference_mode():
@@ -79,8 +79,8 @@ def precision_recall(reference: Array, made: Array) -> tuple[float, float]:
 
 @pytest.fixture
 def files(tmp_path: Path, oracle: FeatureExtractorInceptionV3, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """made.npz; reference.npz, which holds images and, beside them, the statistics of more; respelled.npz, the same with
-    `ref_` before the names of these; weights."""
+    """made.npz; reference.npz, which holds images and, beside them, the statistics of more; respelled.npz, the same
+    with `ref_` before the names of these; weights."""
     torch.save(oracle.state_dict(), tmp_path / "inception.pth")
     monkeypatch.setenv(WEIGHTS.env, str(tmp_path / "inception.pth"))
     pool, spatial, _ = activations(oracle, pictures(WHOLE, 0))
@@ -103,7 +103,9 @@ def test_the_five_numbers_of_the_evaluator(files: Path, oracle: FeatureExtractor
     """FID and sFID against the statistics, precision and recall against the images, all of either side; the Inception
     Score in the order of the file. 1e-4 is what folding batch norms leaves of float32 features
     (tests/parity/test_networks.py); shares of images are equal."""
-    found = benchbench.evaluate(files / "made.npz", files / "reference.npz", "adm", device="cpu").set_index("metric")
+    found = benchbench.evaluate(files / "made.npz", files / "reference.npz", "adm", device="cpu").set_index(
+        "metric"
+    )
     assert sorted(found.index) == FIVE
     whole = activations(oracle, pictures(WHOLE, 0))
     made, real = (activations(oracle, pictures(n, seed)) for n, seed in ((MADE, 2), (REFERENCE, 1)))

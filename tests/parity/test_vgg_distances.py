@@ -1,4 +1,5 @@
-"""DISTS and LPIPS on a VGG16 beside torchmetrics' and torch-fidelity's networks, on one seeded random VGG16: no download."""
+"""DISTS and LPIPS on a VGG16 beside torchmetrics' and torch-fidelity's networks, on one seeded random VGG16: no
+download."""
 
 from __future__ import annotations
 
@@ -54,8 +55,8 @@ def pair(side: int = 64) -> tuple[Tensor, Tensor]:
 def test_dists_is_that_of_torchmetrics(
     features: tuple[nn.Sequential, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The authors' network as torchmetrics has it, with the same weights α and β. It sums products of float32 variances:
-    1e-4 of the distance is that rounding. Equal images are at distance 0 to the last digit."""
+    """The authors' network as torchmetrics has it, with the same weights α and β. It sums products of float32
+    variances: 1e-4 of the distance is that rounding. Equal images are at distance 0 to the last digit."""
     from torchmetrics.functional.image import dists as module
 
     layers, path = features
@@ -77,8 +78,8 @@ def test_lpips_is_that_of_torchmetrics_and_of_torch_fidelity(
     features: tuple[nn.Sequential, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three networks after the authors' with one backbone and the same learned weights, which torchmetrics ships and
-    torch-fidelity is handed here. torchmetrics adds 1e-8 under the root of a norm: 1e-4; torch-fidelity 1e-10 to the norm, as
-    the authors and we do: 1e-5, float32. Levels that are not rounded are read as they are."""
+    torch-fidelity is handed here. torchmetrics adds 1e-8 under the root of a norm: 1e-4; torch-fidelity 1e-10 to the
+    norm, as the authors and we do: 1e-5, float32. Levels that are not rounded are read as they are."""
     from torch_fidelity import sample_similarity_lpips as fidelity
     from torchmetrics.functional.image import lpips as metrics
 

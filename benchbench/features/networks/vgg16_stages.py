@@ -17,13 +17,16 @@ SMALLEST = 32  # the last stage is 1/16 of the sides, and of one place there is 
 
 
 def vgg16_stages(weights: WeightsFile, device: torch.device) -> list[nn.Sequential]:
-    """The stages, frozen; `MetricFailed(status="unavailable")` where the weights are not at hand or another network's."""
+    """The stages, frozen; `MetricFailed(status="unavailable")` where the weights are not at hand or another
+    network's."""
     import torchvision
 
     backbone, _, _ = weights.read()
     with torch.device("meta"), default_float32():  # its classifier, nine tenths of it, is never made
         layers: nn.Sequential = torchvision.models.vgg16(weights=None).features
-    own = {name: backbone[f"features.{name}"] for name in layers.state_dict() if f"features.{name}" in backbone}
+    own = {
+        name: backbone[f"features.{name}"] for name in layers.state_dict() if f"features.{name}" in backbone
+    }
     try:
         layers.load_state_dict(own, assign=True)
     except RuntimeError as error:

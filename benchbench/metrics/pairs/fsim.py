@@ -5,11 +5,11 @@ PC and the length G of the gradient:
 
     FSIM = Σ S_PC S_G PCₘ / Σ PCₘ,    S = (2ab + T) / (a² + b² + T),    T = 0.85 for PC, 160 for G (levels 0..255)
 
-Phase congruency is Kovesi's, in the form of the paper's section II-A and of the authors' script, which says what the paper
-leaves open: log-Gabor wavelets at 4 orientations and 4 scales, wavelengths 6 to 48 pixels, σ_f = 0.55, angular spread
-π/4/1.2; a threshold for noise of k = 2 deviations above its mean, estimated at the smallest scale from the median and
-divided by 1.7. The gradient is Scharr's, over 16. An image is first averaged over blocks of F×F pixels, F the shorter
-side over 256, rounded: below 384 pixels it is taken as it is.
+Phase congruency is Kovesi's, in the form of the paper's section II-A and of the authors' script, which says what the
+paper leaves open: log-Gabor wavelets at 4 orientations and 4 scales, wavelengths 6 to 48 pixels, σ_f = 0.55, angular
+spread π/4/1.2; a threshold for noise of k = 2 deviations above its mean, estimated at the smallest scale from the
+median and divided by 1.7. The gradient is Scharr's, over 16. An image is first averaged over blocks of F×F pixels, F
+the shorter side over 256, rounded: below 384 pixels it is taken as it is.
 
 Scope: FSIM on the luma. The paper's FSIMc for colour is another number.
 """
@@ -52,8 +52,8 @@ def fsim(x: ArrayLike, y: ArrayLike, *, levels: bool = False) -> Tensor:
         levels: As in `paired.ssim`.
 
     Returns:
-        One value a pair, float64 (N,) in [0, 1]; 1 for equal images. NaN where neither image has a line or an edge above
-        its noise, for then no pixel counts.
+        One value a pair, float64 (N,) in [0, 1]; 1 for equal images. NaN where neither image has a line or an edge
+        above its noise, for then no pixel counts.
 
     Raises:
         InputError: The images cannot be paired.
@@ -75,8 +75,8 @@ def _fsim(x: Tensor, y: Tensor, bank: tuple[Orientation, ...]) -> Tensor:
 
 
 class Orientation(NamedTuple):
-    """The wavelets of one orientation. filters: their spectra, float64 4×H×W, each on one half of the plane. power: Σ of
-    the first one's squares. spread: Σ over pixels of (Σ over scales of the even wavelets)², times H·W."""
+    """The wavelets of one orientation. filters: their spectra, float64 4×H×W, each on one half of the plane. power:
+    Σ of the first one's squares. spread: Σ over pixels of (Σ over scales of the even wavelets)², times H·W."""
 
     filters: Tensor
     power: float
@@ -89,7 +89,9 @@ def _phase_congruency(planes: Tensor, bank: tuple[Orientation, ...]) -> Tensor:
     spectrum = torch.fft.fft2(planes)[:, None]
     energy, amplitude = torch.zeros_like(planes), torch.full_like(planes, _EPS)
     for own in bank:
-        responses = torch.fft.ifft2(spectrum * own.filters)  # even and odd wavelets as real and imaginary parts
+        responses = torch.fft.ifft2(
+            spectrum * own.filters
+        )  # even and odd wavelets as real and imaginary parts
         together = responses.sum(1, keepdim=True)
         turned = responses * (together / (together.abs() + _EPS)).conj()  # against the mean phase
         in_phase = (turned.real - turned.imag.abs()).sum(1)
@@ -156,7 +158,5 @@ class FSIM(PairedMetric):
     ends = (0.0, 1.0)
     source = "Zhang et al. 2011, eq. 9"
     per_image = staticmethod(fsim)
-    why_infinite = (
-        ": neither image has a line or an edge, so no pixel of theirs counts and their FSIM is undefined; leave these out"
-    )
+    why_infinite = ": neither image has a line or an edge, so their FSIM is undefined; leave these out"
     reads_levels = True

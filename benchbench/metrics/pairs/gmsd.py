@@ -1,10 +1,11 @@
-"""Gradient magnitude similarity deviation of Xue et al. 2014: how unevenly an output's edges depart from the original's.
+"""Gradient magnitude similarity deviation of Xue et al. 2014: how unevenly an output's edges depart from the
+original's.
 
     GMS = (2 mᵣ m_d + c) / (mᵣ² + m_d² + c),    GMSD = standard deviation of GMS over positions
 
 with m the length of the gradient by Prewitt's operator, over 3, of the luma averaged over 2×2 pixels and halved, and
-c = 170 on levels 0..255 (the paper's 0.0026 on [0, 1]). The deviation is the paper's, divided by the number of positions;
-the authors' script divides by one fewer. Beyond the border the image is black, as in that script.
+c = 170 on levels 0..255 (the paper's 0.0026 on [0, 1]). The deviation is the paper's, divided by the number of
+positions; the authors' script divides by one fewer. Beyond the border the image is black, as in that script.
 """
 
 from __future__ import annotations

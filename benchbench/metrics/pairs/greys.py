@@ -19,9 +19,7 @@ from benchbench.metrics.pairs.paired import checked_pair
 _PIXELS = 2**18  # of one side worked on at once: in float64 2 MiB a map
 
 
-def grey_pair(
-    x: ArrayLike, y: ArrayLike, *, levels: bool, smallest: int, name: str
-) -> tuple[Tensor, Tensor]:
+def grey_pair(x: ArrayLike, y: ArrayLike, *, levels: bool, smallest: int, name: str) -> tuple[Tensor, Tensor]:
     """The luma of both sides of pairs.
 
     Args:

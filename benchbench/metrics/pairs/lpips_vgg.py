@@ -30,7 +30,9 @@ _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _EPS = 1e-10
 
 
-def lpips_vgg(x: ArrayLike, y: ArrayLike, weights: WeightsFile = VGG16.weights, *, levels: bool = False) -> Tensor:
+def lpips_vgg(
+    x: ArrayLike, y: ArrayLike, weights: WeightsFile = VGG16.weights, *, levels: bool = False
+) -> Tensor:
     """Learned perceptual distance of each pair, 0 for equal images (Zhang et al. 2018, eq. 1, "lin", VGG16).
 
     x, y: uint8 N×3×H×W; with `levels` also float32 grey levels 0..255, as in `paired.ssim`. weights: of the VGG16.

@@ -3,10 +3,11 @@ right answer is looked at.
 
     NIQE = √( (ν₁ − ν₂)ᵀ ((Σ₁ + Σ₂)/2)⁺ (ν₁ − ν₂) )
 
-ν and Σ are mean and covariance over patches of 96×96 pixels of 36 numbers: at full and at half size (bicubic, as MATLAB's
-`imresize`) the parameters of generalised Gaussians fitted to the luma less its local mean, over its local deviation plus 1
-(window 7×7, σ = 7/6), and to the products of neighbours in four directions. Of the image all whole patches count; of
-pristine ones those whose mean local deviation exceeds 0.75 of the sharpest of their image (the paper's section 2).
+ν and Σ are mean and covariance over patches of 96×96 pixels of 36 numbers: at full and at half size (bicubic, as
+MATLAB's `imresize`) the parameters of generalised Gaussians fitted to the luma less its local mean, over its local
+deviation plus 1 (window 7×7, σ = 7/6), and to the products of neighbours in four directions. Of the image all whole
+patches count; of pristine ones those whose mean local deviation exceeds 0.75 of the sharpest of their image (the
+paper's section 2).
 
 Pattern: a number without its pristine model says nothing, so there is none by default. The published model was fitted
 to 125 photographs that are no longer all to be had; whoever has its file (`modelparameters.mat` of the authors, or
@@ -88,8 +89,8 @@ def niqe(images: ArrayLike, pristine: Pristine, *, levels: bool = False) -> Tens
     height, width = images.shape[2:]
     if (height // PATCH) * (width // PATCH) < 2:
         raise MetricFailed(
-            f"NIQE needs images of two whole patches, {PATCH}×{2 * PATCH} pixels, but has {height}×{width}; leave it out, "
-            "or give larger images"
+            f"NIQE needs images of two whole patches, {PATCH}×{2 * PATCH} pixels, but has {height}×{width}; leave it "
+            "out, or give larger images"
         )
     return torch.stack([_distance(grey(image[None]), pristine) for image in images])
 
@@ -130,7 +131,7 @@ def save_pristine(path: Path | str, pristine: Pristine) -> None:
 
 
 def load_pristine(path: Path | str) -> Pristine:
-    """Read a model: one of ours, the authors' `modelparameters.mat`, or BasicSR's .npz. `InputError` for anything else."""
+    """Read a model: ours, the authors' `modelparameters.mat`, or BasicSR's .npz. `InputError` for anything else."""
     try:
         arrays: dict[str, NDArray[Any]]
         if str(path).lower().endswith(".mat"):
@@ -140,7 +141,12 @@ def load_pristine(path: Path | str) -> Pristine:
             arrays = read_arrays(path)
         mean, covariance = next((arrays[a], arrays[b]) for a, b in _KEYS if a in arrays and b in arrays)
         return Pristine(*(torch.from_numpy(np.array(own, np.float64)) for own in (mean.ravel(), covariance)))
-    except (*DAMAGE, StopIteration, TypeError, AttributeError) as error:  # what loadmat raises beside `DAMAGE`
+    except (
+        *DAMAGE,
+        StopIteration,
+        TypeError,
+        AttributeError,
+    ) as error:  # what loadmat raises beside `DAMAGE`
         raise InputError(
             f"{path} holds no pristine model of NIQE: it has no mean and covariance that can be read; give "
             "modelparameters.mat, or what save_pristine wrote"
@@ -213,7 +219,8 @@ def _fit(patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     values = patches.flatten(1)
     squares = values.square()
     left, right = (
-        ((squares * side).sum(1) / side.sum(1)).sqrt() for side in ((values < 0).double(), (values > 0).double())
+        ((squares * side).sum(1) / side.sum(1)).sqrt()
+        for side in ((values < 0).double(), (values > 0).double())
     )
     ratio = left / right
     moment = values.abs().mean(1).square() / squares.mean(1)
@@ -246,8 +253,8 @@ def given_pristine() -> Pristine:
     path = os.environ.get(ENV)
     if not path:
         raise MetricFailed(
-            f"niqe needs the model of pristine photographs: point {ENV} to the authors' modelparameters.mat, or fit one "
-            "with benchbench.metrics.pairs.niqe.fit_pristine",
+            f"niqe needs the model of pristine photographs: point {ENV} to the authors' modelparameters.mat, or fit "
+            "one with benchbench.metrics.pairs.niqe.fit_pristine",
             status="unavailable",
         )
     try:
@@ -257,7 +264,7 @@ def given_pristine() -> Pristine:
 
 
 class NIQE(PairedMetric):
-    """Natural image quality evaluator (Mittal et al. 2013) of the outputs' luma; the right answers are not looked at."""
+    """Natural image quality evaluator (Mittal et al. 2013) of the outputs' luma; right answers are not looked at."""
 
     family = "niqe"
     smallest = PATCH

@@ -4,8 +4,8 @@ latent.
     PPL = E[ d(G(p(t)), G(p(t + ε))) / ε² ],    ε = 1e-4
 
 where p is the path between two latents, d the LPIPS of a VGG16, and images are as the generator makes them, neither
-rounded nor clipped: a step of ε moves most pixels by far less than a level. Four numbers by four names, after the space in
-which the path lies and the places on it:
+rounded nor clipped: a step of ε moves most pixels by far less than a level. Four numbers by four names, after the
+space in which the path lies and the places on it:
 
 - `ppl`, `ppl_full`: between two latents z, as images are drawn, along the arc (`spherical`).
 - `ppl_w`, `ppl_w_full`: between the styles w of two latents, straight (`linear`); of StyleGANs alone.
@@ -13,8 +13,8 @@ which the path lies and the places on it:
 
 Of the paths the 1% with the shortest and the 1% with the longest steps are left out, as in the authors' code.
 
-Pattern: whoever has a generator paints both ends of each step and hands them to the reader of pairs under the role "path"
-(`tasks.paths`); what is computed of them is here.
+Pattern: whoever has a generator paints both ends of each step and hands them to the reader of pairs under the role
+"path" (`tasks.paths`); what is computed of them is here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,12 @@ Space = Literal["z", "w"]
 
 
 def step_ends(
-    first: ArrayLike, second: ArrayLike, t: ArrayLike, *, epsilon: float = EPSILON, interpolation: Interpolation
+    first: ArrayLike,
+    second: ArrayLike,
+    t: ArrayLike,
+    *,
+    epsilon: float = EPSILON,
+    interpolation: Interpolation,
 ) -> tuple[Tensor, Tensor]:
     """The two ends of a small step on the path between two latents.
 

@@ -1,14 +1,15 @@
 """Visual information fidelity of Sheikh & Bovik 2006, in the pixel domain: which share of what an eye could learn from
 the original it still learns from the output.
 
-The original is a Gaussian scale mixture seen through noise of variance σₙ²; the output is taken for g times the original
-plus noise of variance σᵥ², with g and σᵥ² fitted in each window. With σ² the variance of the original there
+The original is a Gaussian scale mixture seen through noise of variance σₙ²; the output is taken for g times the
+original plus noise of variance σᵥ², with g and σᵥ² fitted in each window. With σ² the variance of the original there
 
     VIF = Σ log(1 + g² σ² / (σᵥ² + σₙ²)) / Σ log(1 + σ² / σₙ²)
 
 over windows and four scales. The paper has wavelet subbands; what is in use, and what torchmetrics and piq compute, is
 the form in the pixel domain that the authors released beside it (`vifp_mscale`): Gaussian windows of 17, 9, 5 and 3
-pixels with σ a fifth of that, the image filtered by the next window and halved between scales, σₙ² = 2 on levels 0..255.
+pixels with σ a fifth of that, the image filtered by the next window and halved between scales, σₙ² = 2 on levels
+0..255.
 
 Not symmetric: the original is the second argument.
 """
@@ -42,7 +43,8 @@ def vif(x: ArrayLike, y: ArrayLike, *, levels: bool = False) -> Tensor:
 
     Returns:
         One value a pair, float64 (N,): 1 for equal images (to 1e-9), 0 for an output that says nothing of the original,
-        above 1 for one that has more contrast than it. NaN where the original is flat, for then there is nothing to say.
+        above 1 for one that has more contrast than it. NaN where the original is flat, for then there is nothing to
+        say.
 
     Raises:
         InputError: The images cannot be paired.
@@ -78,7 +80,7 @@ def _vif(x: Tensor, y: Tensor) -> Tensor:
 def _filtered(images: Tensor, taps: int) -> Tensor:
     """The Gaussian of so many taps at each position where it lies within the image."""
     window = _window(taps, images.device)
-    return F.conv2d(F.conv2d(images, window[:, None]), window[None])
+    return F.conv2d(F.conv2d(images, window[:, :, None]), window[..., None])
 
 
 @lru_cache(maxsize=16)
@@ -99,5 +101,7 @@ class VIF(PairedMetric):
     ends = (0.0, None)
     source = "Sheikh & Bovik 2006, eq. 13; pixel domain"
     per_image = staticmethod(vif)
-    why_infinite = ": their originals are flat and hold no information, so their VIF is undefined; leave these out"
+    why_infinite = (
+        ": their originals are flat and hold no information, so their VIF is undefined; leave these out"
+    )
     reads_levels = True

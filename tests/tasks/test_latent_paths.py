@@ -1,4 +1,5 @@
-"""Path lengths of generators: whom they have a meaning for, that a path belongs to its number, and a cell that has them."""
+"""Path lengths of generators: whom they have a meaning for, that a path belongs to its number, and a cell that has
+them."""
 
 from __future__ import annotations
 
@@ -75,8 +76,8 @@ def expected(metric: PPL, n: int, seed: int, labels: Tensor | None = None) -> Te
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
 @pytest.mark.parametrize("labels", [None, torch.arange(40) % 3])
 def test_a_linear_generator(metric: PPL, labels: Tensor | None, measured: None) -> None:
-    """Closed form, but for latents and levels in float32: a step of 1e-4 of latents near 1 is rounded to 1e-3 of itself,
-    at random in each of 5 numbers and 48 pixels."""
+    """Closed form, but for latents and levels in float32: a step of 1e-4 of latents near 1 is rounded to 1e-3 of
+    itself, at random in each of 5 numbers and 48 pixels."""
     found = path_lengths(Toy(), [metric], 40, 3, HERE, labels).of(metric.name)
     torch.testing.assert_close(found, expected(metric, 40, 3, labels), rtol=0.05, atol=0)
 
@@ -104,7 +105,14 @@ def test_what_paints_something_else_is_named(measured: None, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("model", "spaces"),
-    [("dcgan", ("z",)), ("sngan", ("z",)), ("cgan", ("z",)), ("stylegan2", ("z", "w")), ("vae", None), ("noise", None)],
+    [
+        ("dcgan", ("z",)),
+        ("sngan", ("z",)),
+        ("cgan", ("z",)),
+        ("stylegan2", ("z", "w")),
+        ("vae", None),
+        ("noise", None),
+    ],
 )
 def test_whom_they_have_a_meaning_for(model: str, spaces: tuple[str, ...] | None) -> None:
     """GANs in z, StyleGAN2 in w too; for any other model the row says what it would take."""
