@@ -36,7 +36,8 @@ from benchbench.core.arrays import ArrayLike, shape_text
 from benchbench.core.colour import grey
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.files import atomic_path
-from benchbench.core.numpy_files import DAMAGE, read_arrays
+from benchbench.core.numpy_files import read_arrays
+from benchbench.core.paths import printable
 from benchbench.core.reading import open_regular
 from benchbench.data.degrade.resize import imresize
 from benchbench.metrics.pairs.paired import PairedMetric, checked_pair
@@ -132,24 +133,34 @@ def save_pristine(path: Path | str, pristine: Pristine) -> None:
 
 def load_pristine(path: Path | str) -> Pristine:
     """Read a model: ours, the authors' `modelparameters.mat`, or BasicSR's .npz. `InputError` for anything else."""
+    arrays = _arrays_of(path)
+    for mean, covariance in _KEYS:
+        if mean in arrays and covariance in arrays:
+            try:
+                own = [torch.from_numpy(np.array(arrays[key], np.float64)) for key in (mean, covariance)]
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"{mean} and {covariance} in {path} are no numbers; give the right file"
+                ) from error
+            return Pristine(own[0].flatten(), own[1])
+    raise InputError(
+        f"{path} holds no pristine model of NIQE: it has neither {' nor '.join(f'{a} and {b}' for a, b in _KEYS)}"
+    )
+
+
+def _arrays_of(path: Path | str) -> dict[str, NDArray[Any]]:
+    """What lies in a file of either kind, by name; `InputError` for one that cannot be read."""
     try:
-        arrays: dict[str, NDArray[Any]]
-        if str(path).lower().endswith(".mat"):
-            with open_regular(path) as file:
-                arrays = loadmat(file)
-        else:
-            arrays = read_arrays(path)
-        mean, covariance = next((arrays[a], arrays[b]) for a, b in _KEYS if a in arrays and b in arrays)
-        return Pristine(*(torch.from_numpy(np.array(own, np.float64)) for own in (mean.ravel(), covariance)))
-    except (
-        *DAMAGE,
-        StopIteration,
-        TypeError,
-        AttributeError,
-    ) as error:  # what loadmat raises beside `DAMAGE`
+        if not str(path).lower().endswith(".mat"):
+            return read_arrays(path)
+        with open_regular(path) as file:
+            return dict(loadmat(file))
+    except InputError:
+        raise
+    except Exception as error:  # SciPy's reader fails in many ways
+        reason = printable(str(error).strip() or type(error).__name__)
         raise InputError(
-            f"{path} holds no pristine model of NIQE: it has no mean and covariance that can be read; give "
-            "modelparameters.mat, or what save_pristine wrote"
+            f"cannot read {path}: {reason}; it may be truncated, make or fetch it again"
         ) from error
 
 

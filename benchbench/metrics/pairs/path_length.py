@@ -129,8 +129,10 @@ class PPL(PairedMetric):
         """The trimmed mean over paths with Student's t over those that are left."""
         if self.role not in evidence.pairs:
             raise MetricFailed(f"{self.name} asks a generator for images of latents; this task has none")
-        kept = trimmed(evidence.pairs[self.role].of(self.name))
-        return super().compute(Evidence(pairs={self.role: PairEvidence({self.name: kept})}))
+        values = evidence.pairs[self.role].of(self.name)
+        if torch.isfinite(values).all():  # else the sentence counts those that are not
+            values = trimmed(values)
+        return super().compute(Evidence(pairs={self.role: PairEvidence({self.name: values})}))
 
 
 class PPLFull(PPL):
