@@ -67,10 +67,10 @@ def fsim(x: ArrayLike, y: ArrayLike, *, levels: bool = False) -> Tensor:
 
 
 def _fsim(x: Tensor, y: Tensor, bank: tuple[Orientation, ...]) -> Tensor:
-    congruent = [_phase_congruency(images[:, 0], bank) for images in (x, y)]
-    gradients = [gradient_length(images, _SCHARR, 16)[:, 0] for images in (x, y)]
-    alike = similarity(*congruent, _T_PC) * similarity(*gradients, _T_G)
-    weight = torch.maximum(*congruent)
+    congruent_x, congruent_y = (_phase_congruency(images[:, 0], bank) for images in (x, y))
+    length_x, length_y = (gradient_length(images, _SCHARR, 16)[:, 0] for images in (x, y))
+    alike = similarity(congruent_x, congruent_y, _T_PC) * similarity(length_x, length_y, _T_G)
+    weight = torch.maximum(congruent_x, congruent_y)
     return (alike * weight).sum((1, 2)) / weight.sum((1, 2))
 
 
@@ -144,7 +144,7 @@ def _bank(height: int, width: int, device: torch.device) -> tuple[Orientation, .
 
 def _frequencies(n: int) -> Tensor:
     """Cycles a pixel along n pixels, in the order of an FFT; of an odd n over n − 1, as in the authors' script."""
-    frequencies = torch.fft.fftfreq(n, dtype=torch.float64)
+    frequencies: Tensor = torch.fft.fftfreq(n, dtype=torch.float64)
     return frequencies * n / (n - 1) if n % 2 else frequencies
 
 

@@ -171,7 +171,8 @@ def _distance(image: Tensor, pristine: Pristine) -> Tensor:
         return torch.full((), torch.nan, dtype=torch.float64, device=image.device)
     away = rows.mean(0) - pristine.mean.to(image.device)
     pooled = (rows.T.cov() + pristine.covariance.to(image.device)) / 2
-    return (away @ torch.linalg.pinv(pooled, hermitian=True) @ away).clamp(min=0).sqrt()
+    square: Tensor = away @ torch.linalg.pinv(pooled, hermitian=True) @ away
+    return square.clamp(min=0).sqrt()
 
 
 def _defined(rows: Tensor) -> Tensor:
