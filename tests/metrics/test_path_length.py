@@ -57,7 +57,7 @@ def test_the_same_and_opposite_directions_are_joined_straight() -> None:
 def test_what_is_no_path() -> None:
     """Latents of two sizes, places for others, a step that goes nowhere."""
     a, b = latents()
-    with pytest.raises(InputError, match="6 and 5 dimensions"):
+    with pytest.raises(InputError, match="one shape; these are 50×6 and 50×5"):
         step_ends(a, b[:, :5], torch.zeros(50), interpolation="linear")
     with pytest.raises(InputError, match="50 paths need a place on each"):
         step_ends(a, b, torch.zeros(3), interpolation="linear")

@@ -30,7 +30,7 @@ from benchbench.core.arrays import ArrayLike, shape_text
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.networks.torch_fidelity_nets import VGG16
 from benchbench.metrics.metric import Estimate, Evidence, PairEvidence
-from benchbench.metrics.numerics.arguments import check_number, check_pair, real_numbers
+from benchbench.metrics.numerics.arguments import check_features, check_number, real_numbers
 from benchbench.metrics.pairs.lpips_vgg import lpips_vgg
 from benchbench.metrics.pairs.paired import PairedMetric
 
@@ -66,8 +66,14 @@ def step_ends(
 
     Raises:
         InputError: Shapes do not fit, or epsilon is not above 0.
+        MetricFailed: A latent is not finite, or too large for a path between two of them.
     """
-    first, second = check_pair(first, second, 1)
+    first = check_features(first, "the latents at which paths begin", 1)
+    second = check_features(second, "the latents at which paths end", 1).to(first)
+    if first.shape != second.shape:
+        raise InputError(
+            f"paths join latents of one shape; these are {shape_text(first)} and {shape_text(second)}"
+        )
     t = real_numbers(t, "the places on paths")
     if t.shape != (len(first),):
         raise InputError(f"{len(first)} paths need a place on each, (N,), but these are {shape_text(t)}")
@@ -76,7 +82,12 @@ def step_ends(
     a, b, begin = first.double(), second.double(), t.double()[:, None]
     # In float64: a step of 1e-4 that was rounded in float32 would be off by a thousandth.
     start, end = between(a, b, begin), between(a, b, begin + epsilon)
-    return start.to(first.dtype), end.to(first.dtype)
+    start, end = start.to(first.dtype), end.to(first.dtype)
+    if not bool(torch.isfinite(torch.stack([start, end])).all()):
+        raise MetricFailed(
+            "a path between these latents leaves the range of floats: they are too large; rescale them"
+        )
+    return start, end
 
 
 def _straight(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
