@@ -93,7 +93,7 @@ def _phase_congruency(planes: Tensor, bank: tuple[Orientation, ...]) -> Tensor:
             spectrum * own.filters
         )  # even and odd wavelets as real and imaginary parts
         together = responses.sum(1, keepdim=True)
-        turned = responses * (together / (together.abs() + _EPS)).conj()  # against the mean phase
+        turned = responses * (together / (together.abs() + _EPS)).conj_physical()  # against the mean phase
         in_phase = (turned.real - turned.imag.abs()).sum(1)
         energy += (in_phase - _noise(responses[:, 0], own)).clamp(min=0)
         amplitude += responses.abs().sum(1)
