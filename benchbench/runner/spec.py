@@ -134,7 +134,7 @@ class CellSpec(Spec, frozen=True):
         pretrained: Whether the published weights of this model on this dataset are loaded.
         weights: Weights that are loaded instead of training.
         allow_pickle: Whether `weights` may run code; only for files you trust.
-        metrics: Names, "standard" or "all"; text with commas is understood too.
+        metrics: Names, "standard", "adm" or "all"; text with commas is understood too.
         extractors: Networks that metrics read, likewise; None for the dataset's own and efficientnet_lite0.
         precision: What the extractors compute in: "float32", "bfloat16" or "float16".
         name: What tables call these rows; None for the model and its variant.
