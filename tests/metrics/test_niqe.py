@@ -149,6 +149,7 @@ def test_the_fit_finds_what_was_drawn(shape: float, draw: str) -> None:
         torch.testing.assert_close(own, torch.full((2,), expected, dtype=torch.float64), rtol=0.04, atol=0)
 
 
+@pytest.mark.costly
 def test_each_image_alone_in_grey_and_in_levels() -> None:
     """An image's number does not depend on its batch; one channel is R = G = B; whole levels are the image."""
     x = torch.cat([photograph("astronaut.png")[..., a : a + 96, :200] for a in (0, 96)])

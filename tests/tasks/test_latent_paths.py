@@ -184,6 +184,7 @@ def test_a_cell_of_a_gan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (row["n_images"], row["higher_is_better"]) == (12, False)
 
 
+@pytest.mark.costly
 def test_images_alone_have_no_latents() -> None:
     """`evaluate` says what it would take."""
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
