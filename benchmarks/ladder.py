@@ -4,8 +4,8 @@
 
 Real images are edited in thirteen ways (`data/edits`), each at five strengths, and scored as a generator's: sets
 against other real images, pairs against themselves unedited. What is measured already is read from the table, which is
-written anew after each edit: stopped and started again, the script goes on. At the end the pictures and the page's
-tables are made of it.
+written anew after each edit: stopped and started again, the script goes on, and a metric that is new is measured alone.
+At the end the pictures and the page's tables are made of it.
 
 A metric's move is scaled to its own range: 0 is what it says of unedited images, 1 or −1 the farthest from that which
 it says of any edit at any strength. PSNR has no value where images are equal; its range begins at one grey level in
@@ -108,13 +108,18 @@ class Ladder:
         """The names of those that these images can be given."""
         return (name for name in EDITS if self.real.alpha is not None or name not in NEEDS_ALPHA)
 
-    def rows(
-        self, edit: str, strength: float, metrics: Sequence[Metric] | None = None
-    ) -> list[dict[str, object]]:
-        """What every metric, or each of `metrics`, says of the images after an edit, `NONE` for none."""
-        real, metrics = self.real, self.metrics if metrics is None else metrics
+    def lacking(self, rows: pd.DataFrame) -> list[Metric]:
+        """The metrics of which these rows have none."""
+        known = set(rows.metric) if len(rows) else set()
+        return [metric for metric in self.metrics if metric.output.name not in known]
+
+    def rows(self, edit: str, strength: float, metrics: Sequence[Metric]) -> list[dict[str, object]]:
+        """What these metrics say of the images after an edit, `NONE` for none."""
+        real = self.real
         images = real.edited if edit == NONE else apply(real.edited, edit, strength, alpha=real.alpha)
-        sets = {**self._sets, "generated": Look(images, self.extractor).side(self.extractor.name)}
+        sets = dict(self._sets)
+        if any(metric.uses_extractor for metric in metrics):
+            sets["generated"] = Look(images, self.extractor).side(self.extractor.name)
         evidence = Evidence(sets, {role: self._pairs(images, role, metrics) for role in ("truth", "style")})
         rows = []
         for outcome in score(metrics, evidence):
@@ -148,9 +153,8 @@ def measure(ladder: Ladder, path: Path) -> None:
         own = table[(table.dataset == ladder.real.name) & (table.edit == edit)]
         new = []
         for strength in strengths:
-            known = set(own.metric[own.strength == strength])
-            missing = [metric for metric in ladder.metrics if metric.output.name not in known]
-            new += ladder.rows(edit, strength, missing) if missing else []
+            if missing := ladder.lacking(own[own.strength == strength]):
+                new += ladder.rows(edit, strength, missing)
         if not new:
             continue
         whole = pd.concat(

@@ -71,7 +71,7 @@ def run(
         pretrained: Load the published weights of this model on this dataset instead of training.
         weights: Load these weights instead of training.
         allow_pickle: Let `weights` run code; only for files you trust.
-        metrics: Names, "standard" or "all".
+        metrics: Names, "standard", "adm" or "all".
         extractors: Networks that metrics read; None for the dataset's own and efficientnet_lite0.
         precision: What the extractors compute in.
         name: What tables call these rows, in place of the model and its variant.

@@ -79,7 +79,7 @@ SHORT: Mapping[str, str] = {
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Several names; also as one types them, with commas between."""
 
-Metrics = Annotated[Names, Field(description="Names, 'standard' or 'all'; comma-separated.")]
+Metrics = Annotated[Names, Field(description="Names, 'standard', 'adm' or 'all'; comma-separated.")]
 Computed = Annotated[Precision, Field(description="What the extractors compute in; the record names it.")]
 Label = Annotated[
     str | None, Field(description="What tables call these rows, in place of the model and its variant.")
@@ -141,7 +141,7 @@ class CellSpec(Spec, frozen=True):
         pretrained: Whether the published weights of this model on this dataset are loaded.
         weights: Weights that are loaded instead of training.
         allow_pickle: Whether `weights` may run code; only for files you trust.
-        metrics: Names, "standard" or "all"; text with commas is understood too.
+        metrics: Names, "standard", "adm" or "all"; text with commas is understood too.
         extractors: Networks that metrics read, likewise; None for the dataset's own and efficientnet_lite0.
         precision: What the extractors compute in: "float32", "bfloat16" or "float16".
         name: What tables call these rows; None for the model and its variant.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import ladder
 import numpy as np
@@ -16,6 +16,7 @@ from PIL import Image
 from benchbench.core.registry import METRICS
 from benchbench.data.edits.edit import EDITS, NEEDS_ALPHA
 from benchbench.features.extractor import load_extractor
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import select_metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -183,11 +184,11 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     class Stopping(ladder.Ladder):
         asked = 0
 
-        def rows(self, *asked: Any) -> list[dict[str, object]]:
+        def rows(self, edit: str, strength: float, metrics: Sequence[Metric]) -> list[dict[str, object]]:
             if Stopping.asked == 7:
                 raise KeyboardInterrupt
             Stopping.asked += 1
-            return super().rows(*asked)
+            return super().rows(edit, strength, metrics)
 
     real = ladder.openmoji(6, 20)
     own = Stopping(real, extractor, select_metrics(["mse", "content_distance"], ["cnn_digits"]))
@@ -198,7 +199,12 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     Stopping.asked = -1000
     ladder.measure(own, path)
     assert Stopping.asked == -1000 + 12 * 5  # thirteen, and crop was there
+    Stopping.asked = -1000
+    more = Stopping(real, extractor, select_metrics(["mse", "content_distance", "mae"], ["cnn_digits"]))
+    ladder.measure(more, path)  # of a metric that is new only its own rows are made
+    assert Stopping.asked == -1000 + 13 * 5 + 1
     table = pd.read_csv(path)
+    assert set(table.metric) == {"mse", "content_distance", "mae"}
     assert not table.duplicated(["edit", "strength", "metric"]).any()
     mse = table[table.metric == "mse"].set_index(["edit", "strength"]).value
     assert mse["none", 0] == 0
