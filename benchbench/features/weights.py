@@ -1,7 +1,7 @@
 """Weights of extractors: found, checked by sha256, loaded without running pickled code.
 
-A file is looked for in this order: where an environment variable points, in the torch hub cache, and, only if
-the caller says so, at its address. Where it is nowhere, the error says what to put where. A file that the
+A file is looked for where an environment variable points and then in the torch hub cache, into which `benchbench fetch`
+puts it (`features.fetch`); nothing is fetched here. Where it is nowhere, the error says that command. A file that the
 user names is taken as it is; its sha256 goes into the record, so that numbers made with others never compare.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,8 @@ class WeightsFile:
     """A published file of weights.
 
     extractor: whose. file: its name in the torch hub cache. url: its address. sha256: how its digest begins,
-    as far as it was published; "" where it was not. env: the variable that may point to a file.
+    as far as it was published; "" where it was not. env: the variable that may point to a file. megabytes: about how
+    large it is; 0 where nobody said.
     """
 
     extractor: str
@@ -34,46 +34,42 @@ class WeightsFile:
     url: str
     sha256: str
     env: str
+    megabytes: int = 0
 
     @property
     def cached(self) -> Path:
         """Where the torch hub cache has it or would have it."""
         return Path(torch.hub.get_dir()) / "checkpoints" / self.file
 
-    def locate(self, download: bool = False) -> tuple[Path, str]:
+    def locate(self) -> tuple[Path, str]:
         """The file and how its sha256 must begin; `MetricFailed(status="unavailable")` says how to get it."""
         if given := os.environ.get(self.env):
             if not Path(given).is_file():
                 raise MetricFailed(f"{self.env} names {given}, which is not a file", status="unavailable")
             return Path(given), ""
         if not self.cached.is_file():
-            if not download:
-                raise MetricFailed(
-                    f"{self.extractor} needs {self.file}: get it from {self.url} and put it into "
-                    f"{self.cached.parent}, or point {self.env} to it",
-                    status="unavailable",
-                )
-            self.cached.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(
-                    self.url, str(self.cached), self.sha256 or None, progress=False
-                )
-            except (urllib.error.URLError, OSError, RuntimeError) as error:
-                raise MetricFailed(
-                    f"{self.url} cannot be downloaded: {error}", status="unavailable"
-                ) from error
+            raise MetricFailed(
+                f"{self.extractor} needs {self.file}, which is not in {self.cached.parent}: run "
+                f"{fetching(self.extractor)}, or point {self.env} to it",
+                status="unavailable",
+            )
         return self.cached, self.sha256
 
-    def checked(self, download: bool = False) -> tuple[Path, str, str]:
+    def checked(self) -> tuple[Path, str, str]:
         """The file, its sha256 and where it came from in words fit for a record."""
-        path, expected = self.locate(download)
+        path, expected = self.locate()
         source = self.url if path == self.cached else f"a file named by {self.env}"
         return path, check_sha256(path, self.extractor, expected), source
 
-    def read(self, download: bool = False) -> tuple[dict[str, Tensor], str, str]:
+    def read(self) -> tuple[dict[str, Tensor], str, str]:
         """The state dict in the file, the file's sha256 and where it came from."""
-        path, sha256, source = self.checked(download)
+        path, sha256, source = self.checked()
         return read_state_dict(path, self.extractor), sha256, source
+
+
+def fetching(name: str) -> str:
+    """The command that gets what is published under a name."""
+    return f"benchbench fetch {name}"
 
 
 def check_sha256(path: Path, extractor: str, expected: str, what: str = "weights") -> str:
