@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,20 +48,18 @@ def fetch(names: tuple[str, ...], list_: bool, source: Path | None, to: Path | N
             raise InputError("--list shows all there is; leave the names out")
         out = console()
         for name, files in get().groupby("name", sort=False):
-            lines = [
-                (str(row.file), f"{row.state}{_size(row.megabytes)}: {row.path}, from {row.url}")
-                for row in files.itertuples(index=False)
-            ]
-            print_entries(out, str(name), lines)
+            print_entries(out, str(name), [_entry(row) for row in files.to_dict("records")])
         return
     if not names:
         raise InputError(
             "name what to fetch, such as inception_v3; benchbench fetch --list shows what there is"
         )
-    for row in get(names, source=source, to=to, progress=RichProgress()).itertuples(index=False):
-        sha256 = f" (sha256 {row.sha256})" if row.sha256 else ""
-        say(f"{row.name}: {row.state}: {row.path}{sha256}")
+    for row in get(names, source=source, to=to, progress=RichProgress()).to_dict("records"):
+        sha256 = f" (sha256 {row['sha256']})" if row["sha256"] else ""
+        say(f"{row['name']}: {row['state']}: {row['path']}{sha256}")
 
 
-def _size(megabytes: float) -> str:
-    return f", {megabytes:.0f} MB" if megabytes > 0 else ""
+def _entry(row: dict[Any, Any]) -> tuple[str, str]:
+    """A file, and what is said of it."""
+    size = f", {row['megabytes']} MB" if row["megabytes"] else ""
+    return row["file"], f"{row['state']}{size}: {row['path']}, from {row['url']}"
