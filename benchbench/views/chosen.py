@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 
 import pandas as pd
 
+from benchbench.core.errors import short
 from benchbench.results.chosen import LAST
 from benchbench.views.text import model_name, plain
 
@@ -38,7 +39,7 @@ def checkpoint_notes(trained: pd.DataFrame, metrics: Collection[str]) -> Iterato
         return
     chosen = chosen_by(trained)
     said = [
-        f"best {by} for {', '.join(_with_steps(trained, by, name) for name in sorted(names))}"
+        f"best {short(by, 80)} for {', '.join(_with_steps(trained, by, name) for name in sorted(names))}"
         for by, names in sorted(chosen.items())
     ]
     last = [LAST] if (trained["chosen_by"] == LAST).any() else []
