@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from benchbench.cli.answers import ANSWERS
 from benchbench.cli.console import console, say
 
 
 @click.command(short_help="Download weights of networks, once.")
-@click.argument("names", nargs=-1, metavar="NAME…")
+@click.argument("names", nargs=-1, metavar="NAME…", shell_complete=ANSWERS["extractor"])
 @click.option("--list", "list_", is_flag=True, help="Show what there is, and where it goes.")
 @click.option(
     "--from",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -87,9 +88,11 @@ def fetch(what: Published, origin: Origin, to: Path | None, progress: Progress) 
         return Fetched(what.folder, "", False)
     archive = what.folder.parent / what.file
     got = _fetch_file(what, archive, origin, progress)
-    if not what.is_there:  # another process may have been faster
+    with suppress(FileNotFoundError):  # another process may have unpacked it and taken it away
         what.unpack(archive)
     archive.unlink(missing_ok=True)
+    if not what.is_there:
+        raise InputError(f"{printable(archive)} vanished before it was unpacked; try again")
     return Fetched(what.folder, got.sha256, True)
 
 

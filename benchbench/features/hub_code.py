@@ -54,7 +54,7 @@ class HubCode:
 
     def unpack(self, archive: Path) -> None:
         """Put what is in the archive into the folder, whole or not at all; `InputError` where that cannot be."""
-        if kind_of(self.folder):
+        if kind_of(self.folder) and not self.is_there:
             raise InputError(
                 f"{self.folder} is there and has no {ENTRY}; take it away, the code belongs there"
             )

@@ -24,9 +24,13 @@ from benchbench.core.weights_file import plain, read_weights
 class WeightsFile:
     """A published file of weights.
 
-    extractor: whose. file: its name in the torch hub cache. url: its address. sha256: how its digest begins,
-    as far as it was published; "" where it was not. env: the variable that may point to a file. megabytes: about how
-    large it is; 0 where nobody said.
+    Attributes:
+        extractor: Whose, as `benchbench fetch` is told.
+        file: Its name in the torch hub cache, and in a mirror.
+        url: Its address.
+        sha256: How its digest begins, as far as it was published; "" where it was not.
+        env: The variable that may point to a file.
+        megabytes: About how large it is; 0 where nobody said.
     """
 
     extractor: str
@@ -42,7 +46,14 @@ class WeightsFile:
         return Path(torch.hub.get_dir()) / "checkpoints" / self.file
 
     def locate(self) -> tuple[Path, str]:
-        """The file and how its sha256 must begin; `MetricFailed(status="unavailable")` says how to get it."""
+        """Find the file.
+
+        Returns:
+            Its path, and how its sha256 must begin; "" for one that the variable names.
+
+        Raises:
+            MetricFailed: With the status "unavailable", where there is none; it says how to get it.
+        """
         if given := os.environ.get(self.env):
             if not Path(given).is_file():
                 raise MetricFailed(f"{self.env} names {given}, which is not a file", status="unavailable")
@@ -56,13 +67,28 @@ class WeightsFile:
         return self.cached, self.sha256
 
     def checked(self) -> tuple[Path, str, str]:
-        """The file, its sha256 and where it came from in words fit for a record."""
+        """Find the file and look at its digest.
+
+        Returns:
+            Its path, its sha256 (hex), and where it came from in words fit for a record.
+
+        Raises:
+            MetricFailed: As `locate`, and where it is damaged or another file.
+        """
         path, expected = self.locate()
         source = self.url if path == self.cached else f"a file named by {self.env}"
-        return path, check_sha256(path, self.extractor, expected), source
+        way_out = f"run {fetching(self.extractor)}, which gets it again"
+        return path, check_sha256(path, self.extractor, expected, way_out=way_out), source
 
     def read(self) -> tuple[dict[str, Tensor], str, str]:
-        """The state dict in the file, the file's sha256 and where it came from."""
+        """Load the file.
+
+        Returns:
+            The state dict in it, its sha256 (hex) and where it came from.
+
+        Raises:
+            MetricFailed: As `checked`, and where it holds anything but tensors of finite numbers.
+        """
         path, sha256, source = self.checked()
         return read_state_dict(path, self.extractor), sha256, source
 
@@ -72,14 +98,20 @@ def fetching(name: str) -> str:
     return f"benchbench fetch {name}"
 
 
-def check_sha256(path: Path, extractor: str, expected: str, what: str = "weights") -> str:
+def check_sha256(
+    path: Path,
+    extractor: str,
+    expected: str,
+    what: str = "weights",
+    way_out: str = "delete it and get it again",
+) -> str:
     """The file's sha256 (hex); `MetricFailed(status="unavailable")` if it does not begin with `expected`. what: of the
-    extractor is in the file."""
+    extractor is in the file. way_out: what to do then."""
     sha256 = file_sha256(path)
     if not sha256.startswith(expected):
         raise MetricFailed(
             f"{path}, the {what} of {extractor}, has sha256 {sha256[:16]} and not {expected[:16]}: it is "
-            "damaged or another file; delete it and get it again",
+            f"damaged or another file; {way_out}",
             status="unavailable",
         )
     return sha256

@@ -44,8 +44,8 @@ def fetch(
         progress: Who is told how far it is.
 
     Returns:
-        One line a file: name, file, megabytes (about; 0 where nobody knows), url (where it is published), state
-        ("there", "fetched" or "not there"), sha256 (of what was asked for) and path.
+        One line a file, with its name, file, megabytes (about; 0 where nobody knows), url (where it is published),
+        state ("there", "fetched" or "not there"), sha256 (of what was asked for) and path.
 
     Raises:
         InputError: A name is unknown, or a file cannot be had, is not the right one, or cannot be written.

@@ -27,7 +27,8 @@ def agreement_notes(lead: Column, columns: Sequence[Column], controls: Collectio
     """One line with Kendall's τ-b for each two networks that have the metric of `lead`, over the models that have it on
     both, controls apart; none where there is one network alone."""
     metric = _family(lead)
-    on = {str(column[0]["extractor"]): column for column in columns if _family(column) == metric}
+    known = [column for column in columns if not all(pd.isna(line["value"]) for line in column)]
+    on = {str(column[0]["extractor"]): column for column in known if _family(column) == metric}
     if metric is None or len(on) < 2 or pd.isna(lead[0]["higher_is_better"]):
         return
     said = [

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchbench.core.download import Wanted, download
 from benchbench.core.errors import InputError
-from benchbench.core.progress import SILENT
+from benchbench.core.progress import SILENT, Progress
 from benchbench.features.fetch import MIRROR, Fetched, Origin, Published, fetch
 from benchbench.features.hub_code import HubCode
 from benchbench.features.weights import WeightsFile
@@ -160,3 +162,26 @@ def test_into_a_copy(weights: WeightsFile, copy: Path, tmp_path: Path) -> None:
     assert not CODE.is_there
     assert got(CODE, usb).new
     assert got(weights, usb).new
+
+
+def test_code_that_another_process_unpacked(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While this one was getting it: theirs stays, whether their archive is still there or was taken away; where it is
+    gone and nothing was unpacked, that is said."""
+    for left in (True, False):
+        with monkeypatch.context() as patched:
+
+            def got_by_others(wanted: Wanted, progress: Progress, left: bool = left) -> str:
+                sha256 = download(wanted, progress)
+                CODE.unpack(wanted.target)
+                (CODE.folder / "theirs").touch()
+                if not left:
+                    wanted.target.unlink()
+                return sha256
+
+            patched.setattr("benchbench.features.fetch.download", got_by_others)
+            assert got(CODE, copy).new
+        assert (CODE.folder / "theirs").exists()
+        assert [path.name for path in CODE.folder.parent.iterdir()] == ["acme_nets_main"]
+        shutil.rmtree(CODE.folder)
+    monkeypatch.setattr("benchbench.features.fetch.download", lambda wanted, progress: "")
+    assert "vanished before it was unpacked" in refused(CODE, copy)

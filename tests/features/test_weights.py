@@ -59,7 +59,7 @@ def test_cached_file_must_have_the_right_digest(published: WeightsFile, tmp_path
     """A truncated download under the right name is named, not loaded."""
     in_cache(published, tmp_path)
     published.cached.write_bytes(published.cached.read_bytes()[:-10])
-    assert "damaged or another file" in reason(published)
+    assert "damaged or another file; run benchbench fetch toy, which gets it again" in reason(published)
 
 
 def test_given_file_is_recorded(

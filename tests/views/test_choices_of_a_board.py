@@ -34,7 +34,7 @@ LEAD = "fd_efficientnet_lite0"
 def store(tmp_path: Path, make_row: MakeRow, land: Land) -> Callable[..., None]:
     """Write the record of a model with distances on several networks, and what its run.json says."""
 
-    def write(model: str, values: Mapping[str, float], seed: int = 0, **run: Any) -> None:
+    def write(model: str, values: Mapping[str, float | None], seed: int = 0, **run: Any) -> None:
         cell = digest([model, seed])[:16]
         rows = [
             make_row(
@@ -104,9 +104,9 @@ def test_nothing_can_be_said(store: Callable[..., None], tmp_path: Path, b: list
 
 
 def test_one_network_needs_no_agreement(store: Callable[..., None], tmp_path: Path) -> None:
-    """Nothing is said."""
+    """Nothing is said, of one that is not at hand neither."""
     for model, a in zip("abcdef", A, strict=True):
-        store(model, {LEAD: a})
+        store(model, {LEAD: a, "fid": None})
     assert notes(tmp_path, "agreement") == []
 
 
