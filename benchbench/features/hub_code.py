@@ -6,9 +6,12 @@ name, never through a link, and refused where it is larger than code is.
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import torch
 
@@ -22,10 +25,12 @@ ENTRY = "hubconf.py"  # what torch.hub asks of a repository
 
 @dataclass(frozen=True)
 class HubCode:
-    """A repository with an entry for torch.hub. repository: "owner/name" on GitHub. commit: 40 digits."""
+    """A repository with an entry for torch.hub. repository: "owner/name" on GitHub. commit: 40 digits. sha256: of what
+    its files are (`contents_sha256`); archives of one commit are not always the same bytes. "" for any."""
 
     repository: str
     commit: str
+    sha256: str = ""
 
     @property
     def folder(self) -> Path:
@@ -50,7 +55,7 @@ class HubCode:
     def look(self, archive: Path) -> None:
         """`InputError` for an archive that is damaged or not such a repository."""
         with open_regular(archive) as file:
-            _members(file, self.repository)
+            self._members(file)
 
     def unpack(self, archive: Path) -> None:
         """Put what is in the archive into the folder, whole or not at all; `InputError` where that cannot be."""
@@ -59,17 +64,37 @@ class HubCode:
                 f"{self.folder} is there and has no {ENTRY}; take it away, the code belongs there"
             )
         with open_regular(archive) as file, atomic_folder(self.folder) as temporary:
-            for name, content in _members(file, self.repository).items():
+            for name, content in self._members(file).items():
                 place = temporary / name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
 
+    def _members(self, file: BinaryIO) -> dict[str, bytes]:
+        """The files in an archive, by their names in its one folder."""
+        found = _unpacked(file, self.repository)
+        if ENTRY not in found:
+            raise _no_archive(self.repository, f"it has no {ENTRY}")
+        if self.sha256 and contents_sha256(found) != self.sha256:
+            raise _no_archive(self.repository, f"its files are not those of the commit {self.commit[:12]}")
+        return found
 
-def _members(file: object, repository: str) -> dict[str, bytes]:
-    """The files in an archive of one folder, by their names in it."""
+
+def contents_sha256(files: Mapping[str, bytes]) -> str:
+    """sha256 (hex) over names, sizes and contents of files, sorted by name."""
+    hasher = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        hasher.update(f"{name}\0{len(content)}\0".encode() + content)
+    return hasher.hexdigest()
+
+
+def _no_archive(repository: str, why: object) -> InputError:
+    return InputError(f"what should be the code of {repository} is no archive of it: {why}")
+
+
+def _unpacked(file: BinaryIO, repository: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
-        with zipfile.ZipFile(file) as archive:  # type: ignore[call-overload]
+        with zipfile.ZipFile(file) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             if sum(member.file_size for member in members) > MOST:
                 raise ValueError(f"it would unpack to more than {MOST:,} bytes")
@@ -79,7 +104,5 @@ def _members(file: object, repository: str) -> dict[str, bytes]:
                     raise ValueError(f"{member.filename[:80]!r} is no file in a folder of it")
                 found["/".join(inner)] = archive.read(member)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise InputError(f"what should be the code of {repository} is no archive of it: {error}") from error
-    if ENTRY not in found:
-        raise InputError(f"what should be the code of {repository} is no archive of it: it has no {ENTRY}")
+        raise _no_archive(repository, error) from error
     return found

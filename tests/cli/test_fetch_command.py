@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for name in (MIRROR, DINO.weights.env, "BENCHBENCH_LPIPS_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(nets._DinoV2, "code", replace(nets.DINOV2, sha256=""))
     (tmp_path / "code" / "dinov2-1").mkdir(parents=True)
     (tmp_path / "code" / "dinov2-1" / "hubconf.py").write_text(HUBCONF)
     folder = tmp_path / "copy"

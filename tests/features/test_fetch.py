@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,16 @@ def test_code_that_another_process_unpacked(copy: Path, monkeypatch: pytest.Monk
         shutil.rmtree(CODE.folder)
     monkeypatch.setattr("benchbench.features.fetch.download", lambda wanted, progress: "")
     assert "vanished before it was unpacked" in refused(CODE, copy)
+
+
+def test_code_is_that_of_the_commit(copy: Path) -> None:
+    """Where its digest is known: names, sizes and contents, sorted, written out here. The archive itself may be packed
+    otherwise; another content is refused, and so is a file more."""
+    files = {"hubconf.py": b"def net(): pass", "nets/one.py": b"x = 1"}
+    told = b"".join(f"{name}\0{len(text)}\0".encode() + text for name, text in sorted(files.items()))
+    code = replace(CODE, sha256=hashlib.sha256(told).hexdigest())
+    for other in (archive(**{"nets-0123/nets/two.py": ""}), archive(**{"nets-0123/nets/one.py": "x = 2"})):
+        (copy / CODE.file).write_bytes(other)
+        assert "its files are not those of the commit 0123456789ab" in refused(code, copy)
+    (copy / CODE.file).write_bytes(archive())
+    assert got(code, copy).new

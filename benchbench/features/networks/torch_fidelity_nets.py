@@ -123,7 +123,11 @@ class ClipViTL14(_Clip):
     )
 
 
-DINOV2 = HubCode("facebookresearch/dinov2", "12592a9bdfea0a6e4ee4767cd5a8d3195c0e3509")
+DINOV2 = HubCode(
+    "facebookresearch/dinov2",
+    "12592a9bdfea0a6e4ee4767cd5a8d3195c0e3509",  # of the branch main, June 2025
+    "df2677f6eb4cacccfc53f21d6c0d7a805c522b996101ee0e256af6e1fe19834a",
+)
 
 
 def _dino_weights(name: str, theirs: str, megabytes: int) -> WeightsFile:
