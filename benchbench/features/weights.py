@@ -25,12 +25,13 @@ class WeightsFile:
     """A published file of weights.
 
     Attributes:
-        extractor: Whose, as `benchbench fetch` is told.
+        extractor: Whose.
         file: Its name in the torch hub cache, and in a mirror.
         url: Its address.
         sha256: How its digest begins, as far as it was published; "" where it was not.
         env: The variable that may point to a file.
         megabytes: About how large it is; 0 where nobody said.
+        fetched_as: What `benchbench fetch` knows it by, whoever asks for the file; "" for `extractor`.
     """
 
     extractor: str
@@ -39,6 +40,12 @@ class WeightsFile:
     sha256: str
     env: str
     megabytes: int = 0
+    fetched_as: str = ""
+
+    @property
+    def command(self) -> str:
+        """What gets it."""
+        return fetching(self.fetched_as or self.extractor)
 
     @property
     def cached(self) -> Path:
@@ -61,7 +68,7 @@ class WeightsFile:
         if not self.cached.is_file():
             raise MetricFailed(
                 f"{self.extractor} needs {self.file}, which is not in {self.cached.parent}: run "
-                f"{fetching(self.extractor)}, or point {self.env} to it",
+                f"{self.command}, or point {self.env} to it",
                 status="unavailable",
             )
         return self.cached, self.sha256
@@ -77,7 +84,7 @@ class WeightsFile:
         """
         path, expected = self.locate()
         source = self.url if path == self.cached else f"a file named by {self.env}"
-        way_out = f"run {fetching(self.extractor)}, which gets it again"
+        way_out = f"run {self.command}, which gets it again"
         return path, check_sha256(path, self.extractor, expected, way_out=way_out), source
 
     def read(self) -> tuple[dict[str, Tensor], str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,13 @@ def test_absent_says_what_to_get_and_where_to_put_it(published: WeightsFile, tmp
     for part in ("toy.pth", folder, "run benchbench fetch toy", "BENCHBENCH_TOY_WEIGHTS"):
         assert part in said
     assert not (tmp_path / "torch").exists()
+
+
+def test_another_that_asks_for_it(published: WeightsFile) -> None:
+    """It is named, and the command is of the name under which the file is known."""
+    said = reason(replace(published, extractor="dists", fetched_as="toy"))
+    assert said.startswith("dists needs toy.pth")
+    assert "run benchbench fetch toy," in said
 
 
 def test_from_the_cache(published: WeightsFile, tmp_path: Path) -> None:

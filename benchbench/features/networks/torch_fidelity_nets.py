@@ -58,6 +58,7 @@ class VGG16(_At224):
         sha256="397923af",
         env="BENCHBENCH_VGG16_WEIGHTS",
         megabytes=553,
+        fetched_as="vgg16",
     )
 
     def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
