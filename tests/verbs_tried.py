@@ -37,6 +37,7 @@ VERBS = {
     "verify": ["verify"],
     "list": ["list", "models"],
     "completion": ["completion", "bash"],
+    "fetch": ["fetch", "--list"],
     "doctor": ["doctor"],
     "migrate": ["migrate", "runs"],
 }
