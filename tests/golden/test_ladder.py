@@ -139,8 +139,8 @@ def test_what_the_page_says_without_numbers(moved: dict[str, pd.DataFrame], publ
 
 def test_who_over_reacts_and_who_stays(moved: dict[str, pd.DataFrame], published: pd.DataFrame) -> None:
     """The two words of the page, by their thresholds: on photographs PSNR and VIF alone are taken through half of their
-    ranges by a mildest strength, but for `fld_gap`, whose whole range is narrower than its mean interval, and the metrics on sets
-    that it names are invariant to brightness."""
+    ranges by a mildest strength, but for `fld_gap`, whose whole range is narrower than its mean interval, and the
+    metrics on sets that it names are invariant to brightness."""
     own = moved["photographs"]
     assert {metric for metric, _ in ladder.over_reacts(own)} - {"fld_gap"} == {"psnr", "psnr_y", "vif"}
     gap = published[(published.dataset == "photographs") & (published.metric == "fld_gap")]
