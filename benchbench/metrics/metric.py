@@ -353,6 +353,8 @@ class Metric:
             are not at hand, a run that nobody told otherwise has no such row.
         balanced: Whether it is only fair between sets of one size; the reference is then cut to as many images as were
             generated (`metrics.select.balanced`).
+        settings: What may stand between the family and the extractor in a name, a regular expression with a group a
+            setting (`vendi_q2_t100`); "" for nothing.
         source: Paper and equation.
 
     Args:
@@ -376,6 +378,7 @@ class Metric:
     extractors: ClassVar[str] = "*"
     own_extractor: ClassVar[str] = ""
     balanced: ClassVar[bool] = False
+    settings: ClassVar[str] = ""
     source: ClassVar[str]
 
     def __init__(self, extractor: str | None = None) -> None:
@@ -385,6 +388,22 @@ class Metric:
     def name(self) -> str:
         """The full name, as records have it."""
         return full_name(self.family, self.extractor)
+
+    @classmethod
+    def of_settings(cls, settings: Mapping[str, str | None], extractor: str | None) -> Metric:
+        """The metric with what its name says.
+
+        Args:
+            settings: The groups of `settings`, as they are written; None for those that are not.
+            extractor: As in the constructor.
+
+        Returns:
+            The metric; its `family` has the settings in it.
+
+        Raises:
+            InputError: A setting is out of its bounds.
+        """
+        raise NotImplementedError
 
     @classmethod
     def defined_on(cls, extractor: str) -> bool:

@@ -2,7 +2,7 @@
 
 Names are families ("fd"), full names ("fd_efficientnet_lite0", "fid", "psnr_y_crop4") or the sets `standard` and
 `all`. A family that reads an extractor stands for one metric per extractor asked for; one on pairs takes a border
-to be cut off first.
+to be cut off first; one with settings has them behind its name ("vendi_q2").
 """
 
 from __future__ import annotations
@@ -176,6 +176,8 @@ def _build(
             for extractor in extractors
             if family.defined_on(extractor) and besides <= traits_of(extractor).words
         ]
+    if (with_settings := _with_settings(name, known, extractors)) is not None:
+        return with_settings
     suffixed = _SUFFIXED.fullmatch(name)
     if suffixed and suffixed[1] in known:
         family = metric_class(suffixed[1])
@@ -189,6 +191,28 @@ def _build(
             return [family(crop_border=crop, hints=hints)]
     usable = _usable(known)
     return [_of_full_name(name, [family for family in usable if usable[family].uses_extractor])]
+
+
+def _with_settings(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric] | None:
+    """The metrics of a name with settings in it, "vendi_q2" or "vendi_q2_cnn_digits"; None for one without."""
+    for own in known:
+        family = metric_class(own) if name.startswith(f"{own}_") else None
+        if family is None or not family.settings:
+            continue
+        found = re.match(re.escape(own) + family.settings + r"(?=_|$)", name)
+        if found is None or found[0] == own:
+            continue
+        behind = name.removeprefix(found[0]).removeprefix("_")
+        if behind:
+            EXTRACTORS.get(behind)
+        readers = [behind] if behind else [one for one in extractors if family.defined_on(one)]
+        if not readers:
+            raise _wrong_extractors(own, extractors)
+        canonical = family.of_settings(found.groupdict(), None).family
+        if canonical != found[0]:
+            raise InputError(f"{found[0]} is written {canonical}{'_' * bool(behind)}{behind}")
+        return [family.of_settings(found.groupdict(), reader) for reader in readers]
+    return None
 
 
 def _of_full_name(name: str, families: Sequence[str]) -> Metric:

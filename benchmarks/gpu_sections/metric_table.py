@@ -13,12 +13,22 @@ import torch
 from torch import Tensor
 
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.numerics import arguments, gram, grouped, linalg, neighbours, one_image, products
+from benchbench.metrics.numerics import (
+    arguments,
+    gram,
+    grouped,
+    linalg,
+    neighbours,
+    one_image,
+    own_balls,
+    products,
+)
 from benchbench.metrics.pairs import captions, cycle, hole, lpips, paired, pose, preservation, ssim
 from benchbench.metrics.sets import (
     class_wise,
     cmmd,
     frechet,
+    frechet_ratio,
     inception_score,
     intra_class,
     kernel,
@@ -26,7 +36,9 @@ from benchbench.metrics.sets import (
     mode_collapse,
     modes,
     prdc,
+    real_side,
     retrieval,
+    rke,
     sliced,
     vendi,
 )
@@ -129,6 +141,12 @@ def _closer(i: Inputs) -> Any:
     centre = neighbours.mean_row(i.y)
     limit = torch.full((len(i.x), 1), _close(i) ** 2, dtype=torch.float64, device=i.x.device)
     return neighbours.closer_than(i.x, i.y, a, b, centre, [limit])[0]
+
+
+def _own_balls(i: Inputs) -> Tensor:
+    merged = neighbours.Merged.of(i.x)
+    limits = neighbours.merged_kth_neighbour(merged, 4)[0]
+    return own_balls.balls_of_others(merged, limits, neighbours.Candidates.of(merged, 9))
 
 
 def _kd(i: Inputs) -> Any:
@@ -242,6 +260,23 @@ CALLS: dict[str, Call] = {
     "pose.pose_error": lambda i: pose.pose_error(i.images, i.partners),
     "prdc.overlap": lambda i: prdc.overlap(i.y, i.x),
     "prdc.prdc": lambda i: prdc.prdc(i.y, i.x),
+    "prdc.clipped_density_coverage": lambda i: prdc.clipped_density_coverage(i.y, i.x),
+    "prdc.clipped_numbers": lambda i: prdc.clipped_numbers(prdc.overlap(i.y, i.x)),
+    "own_balls.closed": lambda i: own_balls.closed(i.x.double().square()[:, 0]),
+    "own_balls.middle": lambda i: own_balls.middle(i.x[:, 0]),
+    "own_balls.balls_of_others": _own_balls,
+    "frechet_ratio.fd_ratio": lambda i: frechet_ratio.fd_ratio(i.x, i.y, i.z),
+    "frechet_ratio.fd_ratio_standard_error": lambda i: frechet_ratio.fd_ratio_standard_error(i.x, i.y, i.z),
+    "real_side.effective_rank": lambda i: real_side.effective_rank(i.x),
+    "real_side.effective_rank_of_moments": lambda i: real_side.effective_rank_of_moments(
+        frechet.moments_of(i.x)
+    ),
+    "rke.rke": lambda i: [rke.rke(i.x), rke.rke(i.x, 3.0)],
+    "kernel.centred_square": lambda i: kernel.centred_square(
+        1e9, *(i.x.double().abs().sum(axis) for axis in (1, 0)), i.x.shape[1], len(i.x)
+    ),
+    "rke.rke_estimate": lambda i: rke.rke_estimate(i.x),
+    "rke.rke_with_error": lambda i: list(rke.rke_with_error(i.x)),
     "prdc.share_estimate": lambda i: prdc.share_estimate(i.labels > 1, "images"),
     "preservation.cosine_distance": lambda i: preservation.cosine_distance(i.x, i.y),
     "preservation.input_diversity": lambda i: preservation.input_diversity(torch.stack([i.x, i.y, i.z], 1)),
@@ -254,8 +289,14 @@ CALLS: dict[str, Call] = {
     "ssim.ssim_map": lambda i: ssim.ssim_map(i.images, i.partners),
     "ssim.ssim_planes": lambda i: ssim.ssim_planes(i.images, i.partners),
     "ssim.ms_ssim_planes": lambda i: ssim.ms_ssim_planes(i.large, i.large_partners),
-    "vendi.vendi_score": lambda i: [vendi.vendi_score(i.x, q) for q in (1.0, 2.0)],
+    "vendi.vendi_score": lambda i: [
+        vendi.vendi_score(i.x, q, t) for q, t in ((1.0, None), (2.0, None), (1.0, 9))
+    ],
+    "vendi.score_of_eigenvalues": lambda i: vendi.score_of_eigenvalues(
+        i.x[:, 0].double().square().sort().values, 2
+    ),
     "vendi.vendi_standard_error": lambda i: vendi.vendi_standard_error(i.x),
+    "vendi.vendi_estimate": lambda i: vendi.vendi_estimate(i.x, 2.0, 9),
 }
 
 LEFT_OUT = {

@@ -49,6 +49,13 @@ LATER = {
     "duplicate_excess",  # duplicates beyond those among real images (2733358)
     "precision_k3",  # k = 3 as it was published, beside our k = 5 (2733358)
     "recall_k3",
+    "clipped_density",  # beside density and coverage, RKE, the real side and the ratio: metrics that came later
+    "clipped_coverage",
+    "rke",
+    "vendi_real",
+    "rke_real",
+    "effective_rank",
+    "fd_ratio",
     "parameters_sampling",  # see RENAMED
     "network_evaluations",  # b4bfe4a
 }

@@ -32,6 +32,7 @@ from benchbench.metrics.sets.frechet import (
     frechet_distance_from_features,
     frechet_standard_error,
 )
+from benchbench.metrics.sets.frechet_ratio import fd_ratio, fd_ratio_standard_error
 from benchbench.metrics.sets.inception_score import inception_score
 from benchbench.metrics.sets.intra_class import intra_class_ms_ssim
 from benchbench.metrics.sets.kernel import Subsets, kernel_distance
@@ -47,7 +48,9 @@ from benchbench.metrics.sets.mode_collapse import (
     ndb,
     typical_distance,
 )
-from benchbench.metrics.sets.prdc import prdc
+from benchbench.metrics.sets.prdc import clipped_density_coverage, prdc
+from benchbench.metrics.sets.real_side import effective_rank
+from benchbench.metrics.sets.rke import rke
 from benchbench.metrics.sets.sliced import sliced_wasserstein
 from benchbench.metrics.sets.vendi import vendi_score, vendi_standard_error
 
@@ -65,6 +68,10 @@ OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
     "fd_infinity": lambda x, y: fd_infinity(x, y).value,
     "kernel_distance": lambda x, y: kernel_distance(x, y).value,
     "prdc": lambda x, y: prdc(x, y)["density"],
+    "clipped_density_coverage": lambda x, y: sum(clipped_density_coverage(x, y).values()),
+    "fd_ratio": lambda x, y: fd_ratio(x, y, Z),
+    "fd_ratio, held out": lambda x, y: fd_ratio(Z, y, x),
+    "fd_ratio_standard_error": lambda x, y: fd_ratio_standard_error(x, y, Z),
     "cmmd": cmmd,
     "sliced_wasserstein": lambda x, y: sliced_wasserstein(x, y, projections=8).value,
     "ndb": lambda x, y: ndb(x, y, bins=3).different,
@@ -79,6 +86,10 @@ OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
 OF_ONE: dict[str, Callable[[Any], Any]] = {
     "vendi_score": vendi_score,
     "vendi_standard_error": vendi_standard_error,
+    "vendi_score, truncated": lambda x: vendi_score(x, 2, 3),
+    "rke": rke,
+    "rke, gaussian": lambda x: rke(x, 1.0),
+    "effective_rank": effective_rank,
     "typical_distance": typical_distance,
     "has_twin": lambda x: has_twin(x, 0.1).sum(),
     "birthday_support": lambda x: birthday_support(x, 1.0),
@@ -300,6 +311,9 @@ def test_scale_changes_what_it_must() -> None:
     is exact, at the ends of float64 as well."""
     for unit in (2.0**-900, 2.0**-80, 1.0, 2.0**80, 2.0**400):
         assert prdc(X * unit, Y * unit) == prdc(X, Y)
+        assert clipped_density_coverage(X * unit, Y * unit) == clipped_density_coverage(X, Y)
+        assert rke(X * unit) == pytest.approx(rke(X), rel=1e-12)
+        assert effective_rank(X * unit) == pytest.approx(effective_rank(X), rel=1e-12)
         assert vendi_score(X * unit) == pytest.approx(vendi_score(X), rel=1e-12)
         assert typical_distance(X * unit) == pytest.approx(typical_distance(X) * unit, rel=1e-12)
         assert cmmd(X * unit, Y * unit) == pytest.approx(cmmd(X, Y), rel=1e-9)
@@ -347,6 +361,9 @@ def test_scale_changes_what_it_must() -> None:
         (lambda: vendi_score(X, q=-1), "must be a number of 0 or more"),
         (lambda: vendi_score(X, q=math.nan), "must be a number of 0 or more"),
         (lambda: vendi_score(X, q="many"), "must be a number of 0 or more"),  # type: ignore[arg-type]
+        (lambda: vendi_score(X, t=0), "eigenvalues that are kept must be at least 1, not 0"),
+        (lambda: vendi_score(X, t=2.5), "must be a whole number, not 2.5"),  # type: ignore[arg-type]
+        (lambda: rke(X, -1), "width of a kernel must be a number above 0"),
         (lambda: ssim(IMAGES, OTHERS, crop_border=-1), "at least 0"),
         (lambda: ssim(IMAGES, OTHERS, crop_border=10**30), "at most 9999"),
         (lambda: psnr(IMAGES, OTHERS, crop_border=6), "cannot cut a border of 6"),

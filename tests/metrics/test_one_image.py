@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Tensor, Tensor]] = {
 HELD_OUT = torch.cat([images(2, 80), REAL[:10], images(2, 5)])
 METRICS = (
     "precision", "recall", "density", "coverage", "precision_k3", "recall_k3", "authenticity", "nn_distance_ratio",
-    "ct", "duplicate_rate", "duplicate_excess", "birthday_support",
+    "ct", "duplicate_rate", "duplicate_excess", "birthday_support", "clipped_density", "clipped_coverage",
 )  # fmt: skip
 
 

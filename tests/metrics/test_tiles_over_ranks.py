@@ -13,12 +13,13 @@ from benchbench.metrics.numerics import gram, neighbours
 from benchbench.metrics.numerics.neighbours import count_within, kth_neighbour
 from benchbench.metrics.sets.kernel import Subsets, kernel_distance
 from benchbench.metrics.sets.prdc import overlap
+from benchbench.metrics.sets.rke import rke
 
 
 def sets() -> tuple[torch.Tensor, torch.Tensor]:
     """Of two Gaussians, with rows that are twice in a set and rows that are in both."""
-    torch.manual_seed(0)
-    x, y = torch.randn(90, 5), torch.randn(70, 5) + 0.3
+    rng = torch.Generator().manual_seed(0)  # ranks are threads here, which share torch's own
+    x, y = torch.randn(90, 5, generator=rng), torch.randn(70, 5, generator=rng) + 0.3
     x[:3], y[:4], y[10] = x[50], x[4:8], y[11]
     return x, y
 
@@ -35,6 +36,8 @@ def found() -> dict[str, Any]:
         "halves": near.halves.flatten().tolist(),
         "balls": near.balls.tolist(),
         "sides": near.recalled.tolist() + near.covered.tolist(),
+        "clipped": near.clipped.tolist() + near.own.tolist() + near.filled.tolist(),
+        "rke": rke(x),
         "own": kth_neighbour(x, 2)[0].tolist(),
         "other": kth_neighbour(x, 1, y)[0].tolist(),
         "within": count_within(x, 0.5).tolist(),
@@ -59,7 +62,7 @@ def test_tiles_of_several_ranks(size: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert all(other == first for other in others)
     for name, value in expected.items():
         assert first[name] == (
-            pytest.approx(value, rel=1e-12, abs=1e-14) if name in ("mmd", "float64") else value
+            pytest.approx(value, rel=1e-12, abs=1e-14) if name in ("mmd", "float64", "rke") else value
         )
 
 

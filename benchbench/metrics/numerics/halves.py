@@ -1,4 +1,4 @@
-"""How much precision, recall, density and coverage vary from draw to draw, from halves of the images.
+"""How much precision, recall, density, coverage and the clipped two vary from draw to draw, from halves of the images.
 
 Both sets of images are cut in two by chance, and each half of one is compared with a half of the other. The two
 comparisons share no image, so half their squared difference is, on average, exactly the variance of the number at half
@@ -18,6 +18,7 @@ Scope: distances here are float32, which moves an interval by nothing that can b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,9 +26,12 @@ from torch import Tensor
 from benchbench.core.comm import Comm
 from benchbench.core.seeds import permutation
 from benchbench.metrics.numerics.neighbours import Candidates, Merged, Side, below, tiles
+from benchbench.metrics.numerics.own_balls import middle
 from benchbench.metrics.numerics.products import at_once
 
 CUTS = 40
+Ball = Literal["real", "fake", "clipped"]
+"""Around a real image, a generated one, or a real one with its radius cut at the median."""
 _PAIRS = 8192  # pairs looked at together: 2 MiB of float32 a look at all halves
 _DENSE = 0.02  # of a tile's pairs in a ball of every half, beyond which a matrix product counts them
 _PAIRS_ON_DEVICE = 2**18
@@ -87,18 +91,47 @@ def _cut(merged: Merged, seed: int) -> Tensor:
     return weights.to(merged.inverse.device)
 
 
+@dataclass(frozen=True)
+class ClippedHalves:
+    """The real side's balls of each half cut at the median radius of that half. limits, reach, least: as of `Halves`.
+    own: int32 U×2C, how many of them hold each row, that of the image itself left out and boundaries inside."""
+
+    limits: Tensor
+    reach: Tensor
+    least: Tensor
+    own: Tensor
+
+    @classmethod
+    def of(cls, halves: Halves, near: Candidates) -> ClippedHalves:
+        """From the balls of each half and the neighbours that they were made of."""
+        limits = halves.limits.clone()
+        for half, counts in zip(limits.T, halves.weights.T, strict=True):
+            half.clamp_(max=float(middle(half.repeat_interleave(counts).double().sqrt()).square()))
+        own = (halves.weights - 1).clamp_(min=0)
+        rows = torch.arange(len(limits), device=limits.device)
+        for index, squares in zip(near.index.T, near.squares.T, strict=True):
+            inside = (squares[:, None] <= limits) & (index != rows)[:, None]
+            own.index_add_(0, index, inside * halves.weights)
+        least = limits.masked_fill(halves.weights == 0, torch.inf).amin(1)
+        return cls(limits, limits.amax(1), least, own)
+
+
 class HalvedOverlap:
     """Gathers what each half says from the pairs that the pass over all distances meets, tile by tile.
 
     copies: bool (U,) of each side, its rows that the other side has too. A copy of a neighbour lies on the boundary of
-    the ball but for the rounding of float32, which must not put it inside.
+    the ball but for the rounding of float32, which must not put it inside. (The clipped two count the boundary as
+    inside; a copy more or less in both halves says nothing of how they differ.)
     """
 
-    def __init__(self, real: Halves, fake: Halves, k: int, copies: tuple[Tensor, Tensor]) -> None:
-        self.real, self.fake, self.k, self.copies = real, fake, k, copies
-        # Real balls around each generated row; whether each real one is in a generated ball, holds a generated one.
-        self._balls = torch.zeros_like(fake.weights)
-        self._recalled, self._covered = (torch.zeros_like(real.weights) for _ in range(2))
+    def __init__(
+        self, real: Halves, fake: Halves, clipped: ClippedHalves, k: int, copies: tuple[Tensor, Tensor]
+    ) -> None:
+        self.real, self.fake, self.clipped, self.k, self.copies = real, fake, clipped, k, copies
+        # Real balls around each generated row, of their full and of their clipped radius; whether each real one is in a
+        # generated ball; how many generated images its own holds.
+        self._balls, self._clipped = (torch.zeros_like(fake.weights) for _ in range(2))
+        self._recalled, self._filled = (torch.zeros_like(real.weights) for _ in range(2))
 
     def add(self, low: Tensor, a: Side, b: Side, i: slice, j: slice) -> None:
         """Count the pairs of one tile, real rows `i` and generated rows `j`; a, b: their sides; low: `lower_bounds`."""
@@ -111,45 +144,69 @@ class HalvedOverlap:
             )
             squares += copied * _TIE * (centre.low + centre.slack / 2)
             least = self.real.least[i][rows] if of_real else self.fake.least[j][columns]
-            if float((sure := squares < least).sum()) > _DENSE * low.numel():
-                tile = torch.zeros_like(low)
-                tile[rows[sure], columns[sure]] = 1
-                self._add_all(tile, i, j, of_real)
-                rows, columns, squares = rows[~sure], columns[~sure], squares[~sure]
-            for part in tiles(len(rows), at_once(low, _PAIRS, _PAIRS_ON_DEVICE)):
-                self._add_pairs(rows[part] + i.start, columns[part] + j.start, squares[part, None], of_real)
+            self._add(low, (rows, columns, squares), least, i, j, "real" if of_real else "fake")
+            if of_real:
+                some = squares < self.clipped.reach[i][rows]
+                pairs = rows[some], columns[some], squares[some]
+                self._add(low, pairs, self.clipped.least[i][pairs[0]], i, j, "clipped")
 
-    def _add_pairs(self, i: Tensor, j: Tensor, squares: Tensor, of_real: bool) -> None:
-        """Pairs of rows, int64 (P,), that may lie in a real ball (`of_real`) or a generated one."""
-        if of_real:
+    def _add(
+        self, low: Tensor, pairs: tuple[Tensor, ...], least: Tensor, i: slice, j: slice, ball: Ball
+    ) -> None:
+        """Count such pairs of rows of a tile and their squared distances; least: below it they lie in the ball of every
+        half."""
+        rows, columns, squares = pairs
+        if float((sure := squares < least).sum()) > _DENSE * low.numel():
+            tile = torch.zeros_like(low)
+            tile[rows[sure], columns[sure]] = 1
+            self._add_all(tile, i, j, ball)
+            rows, columns, squares = rows[~sure], columns[~sure], squares[~sure]
+        for part in tiles(len(rows), at_once(low, _PAIRS, _PAIRS_ON_DEVICE)):
+            self._add_pairs(rows[part] + i.start, columns[part] + j.start, squares[part, None], ball)
+
+    def _add_pairs(self, i: Tensor, j: Tensor, squares: Tensor, ball: Ball) -> None:
+        """Pairs of rows, int64 (P,), that may lie in such a ball."""
+        if ball == "real":
             inside = squares < self.real.limits[i]
             self._balls.index_add_(0, j, inside * self.real.weights[i])
-            self._covered.index_add_(0, i, (inside & (self.fake.weights[j] > 0)).int())
+            self._filled.index_add_(0, i, inside * self.fake.weights[j])
+        elif ball == "clipped":
+            inside = squares < self.clipped.limits[i]
+            self._clipped.index_add_(0, j, inside * self.real.weights[i])
         else:
             self._recalled.index_add_(0, i, (squares < self.fake.limits[j]).int())
 
-    def _add_all(self, tile: Tensor, i: slice, j: slice, of_real: bool) -> None:
+    def _add_all(self, tile: Tensor, i: slice, j: slice, ball: Ball) -> None:
         """Pairs that lie in such a ball in every half that has its centre, as 1 in a tile of 0."""
-        there = tile @ (self.fake.weights[j] > 0).float()
-        if of_real:
-            self._balls[j] += (tile.T @ self.real.weights[i].float()).int()
-            self._covered[i] += there.int()
+        if ball == "fake":
+            self._recalled[i] += (tile @ (self.fake.weights[j] > 0).float()).int()
+            return
+        around = (tile.T @ self.real.weights[i].float()).int()
+        if ball == "clipped":
+            self._clipped[j] += around
         else:
-            self._recalled[i] += there.int()
+            self._balls[j] += around
+            self._filled[i] += (tile @ self.fake.weights[j].float()).int()
 
     def of_all(self, comm: Comm) -> HalvedOverlap:
         """With what the other ranks found in their tiles."""
-        self._balls, self._recalled, self._covered = map(
-            comm.total, (self._balls, self._recalled, self._covered)
+        self._balls, self._clipped, self._recalled, self._filled = map(
+            comm.total, (self._balls, self._clipped, self._recalled, self._filled)
         )
         return self
 
     def values(self) -> Tensor:
-        """Precision, recall, density, coverage of each half of each cut, float64 4×C×2."""
+        """Precision, recall, density, coverage, clipped density and unnormalised clipped coverage of each half of each
+        cut, float64 6×C×2. Of clipped density before it is cut at 1."""
+        k = self.k
+        # Of a half of one image nothing is known, and its quotient is as large as can be.
+        real = self.real.share(self.clipped.own.clamp(max=k)).clamp(min=1e-9)
         found = (
             self.fake.share(self._balls > 0),
             self.real.share(self._recalled > 0),
-            self.fake.share(self._balls) / self.k,
-            self.real.share(self._covered > 0),
+            self.fake.share(self._balls) / k,
+            self.real.share(self._filled > 0),
+            self.fake.share(self._clipped.clamp(max=k)) / real,
+            self.real.share(self._filled.clamp(max=k)) / k,
         )
         return torch.stack(found).view(len(found), CUTS, 2).cpu()

@@ -35,7 +35,8 @@ _TILE = 768  # rows and columns of a tile: 2 MiB of float32, so that the passes 
 # Of one in which the nearest are sought: torch's topk only sorts part of a row with 64 columns for each one asked for.
 _WIDE = 2048
 _TILE_ON_DEVICE = 4096  # both, where there is no such cache: 64 MiB
-_SPARE = 4  # candidates kept beyond k: more of them, fewer rows that need the float64 product
+SPARE = 5
+"""Candidates kept beyond k, the row itself among them: more of them, fewer rows that need the float64 product."""
 _PAIRS = 32  # pairs computed at once: half a MiB of differences at D = 2048, which stays in cache
 _PAIRS_ON_DEVICE = 4096  # 64 MiB
 _TIE = 1e-12  # squared distances that agree to this are equal: a few times the float64 rounding of a sum
@@ -200,7 +201,7 @@ def merged_kth_neighbour(
         side = Side.of(target.rows, centre, dtype)
         symmetric = own and len(open_rows) == len(x.rows)
         queries = side if symmetric else Side.of(x.rows[open_rows], centre, dtype)
-        width = min(k + own + _SPARE, len(target.rows))
+        width = min(k + own + SPARE - 1, len(target.rows))
         with full_float32():
             if near is not None and dtype == torch.float32:
                 low, candidates = near.low, near.index

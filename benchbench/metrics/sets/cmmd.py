@@ -26,10 +26,12 @@ SCALE = 1000.0
 def rbf_kernel(sigma: float) -> Kernel:
     """exp(−‖x − y‖²/2σ²), σ above 0."""
     sigma = check_number(sigma, "the width of a kernel", 0, open_end=True)
+    square = sigma * sigma
+    slope = -0.5 / square if square > 1e-300 else -5e299  # of so narrow a kernel all that differs is at 0
 
     def kernel(inner: Tensor, x_squares: Tensor, y_squares: Tensor) -> Tensor:
         squares = inner.mul_(-2).add_(x_squares[:, None]).add_(y_squares)
-        return squares.clamp_(min=0).mul_(-0.5 / sigma**2).exp_()
+        return squares.clamp_(min=0).mul_(slope).exp_()
 
     return kernel
 

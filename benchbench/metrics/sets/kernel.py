@@ -242,9 +242,9 @@ def _mmd(a: Side, b: Side, subsets: Subsets | None, kernel: Kernel) -> MMD:
     n, m = len(a), len(b)
     mean_xx, mean_yy, mean_xy = xx.total / (n * (n - 1)), yy.total / (m * (m - 1)), xy.total / (n * m)
     zeta = (
-        2 * _centred_square(xx.squares, xx.rows, xx.rows, n - 1, n - 1) / (n * (n - 1)),
-        2 * _centred_square(yy.squares, yy.rows, yy.rows, m - 1, m - 1) / (m * (m - 1)),
-        4 * _centred_square(xy.squares, xy.rows, xy.columns, m, n) / (n * m),
+        2 * centred_square(xx.squares, xx.rows, xx.rows, n - 1, n - 1) / (n * (n - 1)),
+        2 * centred_square(yy.squares, yy.rows, yy.rows, m - 1, m - 1) / (m * (m - 1)),
+        4 * centred_square(xy.squares, xy.rows, xy.columns, m, n) / (n * m),
     )
     influence_x = xx.rows / (n - 1) - xy.rows / m
     influence_y = yy.rows / (m - 1) - xy.columns / n
@@ -266,7 +266,7 @@ def _marks(rows: Tensor, side: Side) -> Tensor:
     return marks.scatter_(1, rows.to(device), 1).T.contiguous()
 
 
-def _centred_square(squares: float, rows: Tensor, columns: Tensor, width: int, height: int) -> float:
+def centred_square(squares: float, rows: Tensor, columns: Tensor, width: int, height: int) -> float:
     """Mean square of the doubly centred kernel over the pairs that were summed: Σ k² less what row and column
     means explain. `rows` are sums of `width` values each, `columns` of `height`; never negative."""
     n_pairs = len(rows) * width

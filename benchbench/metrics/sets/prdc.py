@@ -7,7 +7,8 @@ generated image in them. k = 5, as Naeem et al. have it; Kynkäänniemi et al. p
 which are the families `precision_k3` and `recall_k3`.
 
 All four come from one pass over the real-generated distances (`neighbours`), equal to the `prdc` package of
-Naeem et al.; boundaries do not count as inside, as there.
+Naeem et al.; boundaries do not count as inside, as there. Clipped density and clipped coverage (`clipped`) are counted
+in the same pass.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Family, Output
 from benchbench.metrics.numerics.arguments import check_pair, check_whole, near_one
-from benchbench.metrics.numerics.halves import CUTS, HalvedOverlap, Halves, width_for
-from benchbench.metrics.numerics.intervals import wilson_interval
+from benchbench.metrics.numerics.halves import CUTS, ClippedHalves, HalvedOverlap, Halves, width_for
+from benchbench.metrics.numerics.intervals import wilson_interval, within
 from benchbench.metrics.numerics.neighbours import (
+    SPARE,
     Candidates,
     Merged,
     Side,
@@ -42,8 +44,11 @@ from benchbench.metrics.numerics.neighbours import (
     shared_rows,
 )
 from benchbench.metrics.numerics.one_image import one_image
+from benchbench.metrics.numerics.own_balls import balls_of_others, closed, middle
+from benchbench.metrics.sets.clipped import good_share
 
 NAMES = ("precision", "recall", "density", "coverage")
+CLIPPED = ("clipped_density", "clipped_coverage")
 # n times the variance of such a number grows with n, since balls shrink: from 150 to 300 images a side by 0 to 45%, by
 # a tenth in the middle of a dozen pairs of Gaussians. What halves say is taken times this.
 _GROWTH = 1.15
@@ -54,14 +59,20 @@ _HALF_SAMPLES = "95% half-samples of both sides"
 class Overlap:
     """What each image says. balls: int64 (n_fake,), real balls that a generated image lies in. recalled,
     covered: bool (n_real,), the real image lies in some generated ball; its own ball holds a generated image.
-    halves: float64 4×C×2, the four numbers of the two halves of each of C cuts, in the order of `NAMES`; None where
-    nobody asked.
+    clipped: int64 (n_fake,), real balls cut at the median radius that a generated image lies in; own: int64 (n_real,),
+    those of other real images that a real one lies in; filled: int64 (n_real,), generated images in its own ball. In
+    these three boundaries are inside.
+    halves: float64 6×C×2, the numbers of the two halves of each of C cuts, in the order of `NAMES` and of `CLIPPED`,
+    the last two before they are cut at 1 and before calibration; None where nobody asked.
     """
 
     k: int
     balls: Tensor
     recalled: Tensor
     covered: Tensor
+    clipped: Tensor
+    own: Tensor
+    filled: Tensor
     halves: Tensor | None = None
 
     @property
@@ -81,34 +92,53 @@ def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) 
     fake, real = check_pair(fake, real, k + 1)
     real, fake = one_image(*near_one(real, fake)[:2])
     inner, outer = Merged.of(real), Merged.of(fake)
-    near = [Candidates.of(side, width_for(k)) if halves else None for side in (inner, outer)]
+    near = [Candidates.of(side, width_for(k) if halves else k + SPARE) for side in (inner, outer)]
     real_limit, fake_limit = (
         merged_kth_neighbour(side, k, near=some)[0] for side, some in zip((inner, outer), near, strict=True)
     )
-    gather = None
-    if near[0] is not None and near[1] is not None:
-        halved = Halves.of(inner, near[0], k, seed=0), Halves.of(outer, near[1], k, seed=1)
-        gather = HalvedOverlap(*halved, k, shared_rows(inner.rows, outer.rows))
+    cut = real_limit.clamp(max=middle(real_limit[inner.inverse].sqrt()).square())
+    own = balls_of_others(inner, cut, near[0])
+    gather = _halved((inner, outer), (near[0], near[1]), k) if halves else None
     centre = mean_row(inner.rows)
     a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
-    balls = torch.zeros_like(outer.counts)
+    balls, clipped = (torch.zeros_like(outer.counts) for _ in range(2))
     recalled, covered = (torch.zeros(len(inner.rows), dtype=torch.bool, device=real.device) for _ in range(2))
-    comm = sharing()
+    filled, comm = torch.zeros_like(inner.counts), sharing()
+    closed_limits = closed(real_limit), closed(cut)
     with full_float32():
         for i in comm.dealt(row_tiles(inner.rows)):
             for j in row_tiles(outer.rows):
                 low = lower_bounds(a[i], b[j])
-                limits = real_limit[i, None], fake_limit[None, j]
-                in_real, in_fake = closer_than(inner.rows[i], outer.rows[j], a[i], b[j], centre, limits, low)
+                limits = [
+                    real_limit[i, None],
+                    fake_limit[None, j],
+                    *(limit[i, None] for limit in closed_limits),
+                ]
+                in_real, in_fake, in_closed, in_cut = closer_than(
+                    inner.rows[i], outer.rows[j], a[i], b[j], centre, limits, low
+                )
+                filled[i].index_add_(0, in_closed[0], outer.counts[j][in_closed[1]])
+                clipped[j].index_add_(0, in_cut[1], inner.counts[i][in_cut[0]])
                 balls[j].index_add_(0, in_real[1], inner.counts[i][in_real[0]])
                 covered[i][in_real[0]] = True
                 recalled[i][in_fake[0]] = True
                 if gather is not None:
                     gather.add(low, a[i], b[j], i, j)
-    balls = comm.total(balls)
-    recalled, covered = (comm.total(own.int()) > 0 for own in (recalled, covered))
+    balls, clipped, filled = map(comm.total, (balls, clipped, filled))
+    recalled, covered = (comm.total(hits.int()) > 0 for hits in (recalled, covered))
     found = None if gather is None else gather.of_all(comm).values()
-    return Overlap(k, balls[outer.inverse], recalled[inner.inverse], covered[inner.inverse], found)
+    balls, clipped = balls[outer.inverse], clipped[outer.inverse]
+    recalled, covered, own, filled = (counts[inner.inverse] for counts in (recalled, covered, own, filled))
+    return Overlap(k, balls, recalled, covered, clipped, own, filled, found)
+
+
+def _halved(sides: tuple[Merged, Merged], near: tuple[Candidates, Candidates], k: int) -> HalvedOverlap:
+    """What gathers the numbers of halves of the real and the generated images."""
+    real, fake = (
+        Halves.of(side, some, k, seed) for seed, (side, some) in enumerate(zip(sides, near, strict=True))
+    )
+    shared = shared_rows(sides[0].rows, sides[1].rows)
+    return HalvedOverlap(real, fake, ClippedHalves.of(real, near[0]), k, shared)
 
 
 def prdc(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
@@ -134,6 +164,37 @@ def prdc(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
         "recall": float(result.recalled.double().mean()),
         "density": float(result.balls.double().mean()) / k,
         "coverage": float(result.covered.double().mean()),
+    }
+
+
+def clipped_density_coverage(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
+    """Clipped density and clipped coverage (Salvy, Talbot & Thirion 2026; see `metrics.sets.clipped`).
+
+    Args:
+        real: Features of real images, N×D, N > k: a tensor or any array of real numbers.
+        fake: Features of generated images, M×D, M > k.
+        k: The neighbour that sets the radius of a ball; 5 in the paper.
+
+    Returns:
+        The two numbers by the names "clipped_density" and "clipped_coverage", in [0, 1]: the share of images as good as
+        real ones, and the share of good images of which as much would be covered.
+
+    Raises:
+        InputError: As for `prdc`.
+        MetricFailed: As for `prdc`.
+    """
+    found = overlap(real, fake, k)
+    return {name: min(value, 1.0) for name, value in clipped_numbers(found).items()}
+
+
+def clipped_numbers(found: Overlap) -> dict[str, float]:
+    """The same two before they are cut at 1."""
+    k = found.k
+    density, real = (float(counts.clamp(max=k).double().mean()) for counts in (found.clipped, found.own))
+    unnormalised = float(found.filled.clamp(max=k).double().mean()) / k
+    return {
+        "clipped_density": density / real,
+        "clipped_coverage": good_share(unnormalised, len(found.filled), len(found.clipped), k),
     }
 
 
@@ -165,9 +226,9 @@ def half_sample_estimate(
 
 
 def estimates(found: Overlap) -> dict[str, Estimate]:
-    """The four numbers, by `NAMES`, with intervals from both sides; `found` was computed with halves."""
+    """The numbers, by `NAMES` and `CLIPPED`, with intervals from both sides; `found` was computed with halves."""
     assert found.halves is not None
-    halves = dict(zip(NAMES, found.halves, strict=True))
+    halves = dict(zip((*NAMES, *CLIPPED), found.halves, strict=True))
     shares = {"precision": found.inside, "recall": found.recalled, "coverage": found.covered}
     said = {}
     for name, hits in shares.items():
@@ -181,11 +242,31 @@ def estimates(found: Overlap) -> dict[str, Estimate]:
     assert share.high is not None
     least = Estimate(value, share.low * around, share.high * around)
     said["density"] = half_sample_estimate(value, halves["density"], *_COUNTS, least)
+    return said | _clipped_estimates(found, halves)
+
+
+def _clipped_estimates(found: Overlap, halves: dict[str, Tensor]) -> dict[str, Estimate]:
+    """The clipped two. Halves vary about values above 1 too, so they are compared before the cut; at 0 and from 1 on
+    the width is at least Wilson's of such a share."""
+    n, m, k = len(found.filled), len(found.clipped), found.k
+    sizes = [(max(n // 2, k + 1), m // 2), (max(n - n // 2, k + 1), m - m // 2)]
+    shares = [
+        [good_share(covered, *size, k) for covered, size in zip(cut, sizes, strict=True)]
+        for cut in halves["clipped_coverage"].tolist()
+    ]
+    halves = {**halves, "clipped_coverage": torch.tensor(shares, dtype=torch.float64)}
+    said = {}
+    for name, value in clipped_numbers(found).items():
+        low, high = wilson_interval(m * min(value, 1.0), m) if value == 0 or value >= 1 else (value, value)
+        least = Estimate(value, low, max(value, high))
+        estimate = half_sample_estimate(value, halves[name], *_COUNTS, least)
+        said[name] = within(estimate, (0.0, 1.0))
     return said
 
 
 _SHARE: tuple[Scale, Range] = ("arcsine", (0.0, 1.0))
 _COUNTS: tuple[Scale, Range] = ("sqrt", (0.0, None))  # a mean of counts, and 0 where no ball holds anything
+_CLIPPED = "Salvy et al. 2026"
 _PUBLISHED = "Kynkäänniemi et al. 2019, eqs. 1-2"
 
 
@@ -194,7 +275,7 @@ def _output(name: str, aspect: Aspect, about: str, source: str, on: tuple[Scale,
 
 
 class PRDC(Family):
-    """Precision, recall, density and coverage, k = 5."""
+    """Precision, recall, density, coverage and the clipped two, k = 5."""
 
     outputs: ClassVar[Sequence[Output]] = (
         _output(
@@ -221,6 +302,18 @@ class PRDC(Family):
             "diversity",
             "Share of real balls with a generated image in them, k = 5.",
             "Naeem et al. 2020, section 3.2",
+        ),
+        _output(
+            "clipped_density",
+            "quality",
+            "Share of generated images that lie as densely among real ones as real ones do, outliers cut, k = 5.",
+            f"{_CLIPPED}, eq. 7",
+        ),
+        _output(
+            "clipped_coverage",
+            "diversity",
+            "Share of good images among as many generated ones that would fill the real balls as far, k = 5.",
+            f"{_CLIPPED}, lemma 1",
         ),
     )
     needs = frozenset({"features"})

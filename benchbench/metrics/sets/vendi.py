@@ -3,7 +3,12 @@
 Friedman & Dieng 2023, "The Vendi Score: a diversity evaluation metric for machine learning", def. 3.1: the
 exponential of the entropy of the eigenvalues λ of K/n, where K is the cosine kernel of n images. It is n when
 all are orthogonal and 1 when all are equal. Order q (Pasarkar & Dieng 2024, "Cousins of the Vendi score")
-takes Rényi's entropy instead: small q counts rare images in full, q = ∞ looks at the largest cluster alone.
+takes Rényi's entropy instead: small q counts rare images in full, q = ∞ looks at the largest cluster alone, q = 2
+is the score RKE (`rke`).
+
+Truncation t (Ospanov & Farnia 2025, "Do Vendi Scores Converge with Finite Samples?") keeps the t largest eigenvalues
+and adds to each the same share of what the others held, (1 − Σ_{i≤t} λᵢ)/t, so that they sum to 1 again: the score
+settles with O(t) images, where the plain one may still grow with 20,000. t = n is the plain one.
 
 Pattern: XXᵀ/n and XᵀX/n share their nonzero eigenvalues, so the smaller of the two is decomposed; XᵀX is
 summed a slice at a time. Float64 throughout: eigenvalues that should be zero come out near 1e-16 and are dropped.
@@ -15,16 +20,23 @@ compare.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
+from benchbench.core.errors import InputError
 from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, Metric
-from benchbench.metrics.numerics.arguments import check_directions, check_features, check_number, check_seed
+from benchbench.metrics.numerics.arguments import (
+    check_directions,
+    check_features,
+    check_number,
+    check_seed,
+    check_whole,
+)
 from benchbench.metrics.numerics.intervals import positive_estimate, within
 from benchbench.metrics.numerics.linalg import EPS, unit_rows
 
@@ -33,27 +45,29 @@ _COLUMNS = 256  # columns of the symmetric XᵀX summed at a time, and only from
 GROUPS = 20
 
 
-def vendi_score(features: ArrayLike, q: float = 1.0) -> float:
+def vendi_score(features: ArrayLike, q: float = 1.0, t: int | None = None) -> float:
     """How many distinct images the features amount to under the cosine kernel (Friedman & Dieng 2023, def. 3.1).
 
     Args:
         features: N×D, N ≥ 1: a tensor or any array of real numbers.
         q: The order, in [0, ∞]: 0 is the rank, small ones count rare images in full, ∞ looks at the largest cluster
             alone (Pasarkar & Dieng 2024).
+        t: How many eigenvalues are kept, 1 and more; None for all (Ospanov & Farnia 2025).
 
     Returns:
-        Between 1 and min(N, D). It grows with N, so only equal numbers of images compare.
+        Between 1 and min(N, D, t). It grows with N, so only equal numbers of images compare.
 
     Raises:
-        InputError: The features are no array of real numbers N×D, or q is no number of 0 or more.
+        InputError: The features are no array of real numbers N×D, q is no number of 0 or more, or t no whole number of
+            1 or more.
         MetricFailed: There are no rows, a value is not finite, or a row is all zeros and has no direction.
     """
-    q = check_number(q, "the order q of a Vendi score", 0)
-    return _of_eigenvalues(torch.linalg.eigvalsh(_small_matrix(_checked(features, 1))[0]), q)
+    q, t = _checked_order(q, t)
+    return score_of_eigenvalues(torch.linalg.eigvalsh(_small_matrix(_checked(features, 1))[0]), q, t)
 
 
-def vendi_standard_error(features: ArrayLike, seed: int = 0) -> float:
-    """Standard error of log Vendi (q = 1) by the delete-a-group jackknife over 20 groups (all of N, if fewer).
+def vendi_standard_error(features: ArrayLike, seed: int = 0, q: float = 1.0, t: int | None = None) -> float:
+    """Standard error of log Vendi by the delete-a-group jackknife over 20 groups (all of N, if fewer).
 
     The images are shuffled by `seed` and dealt into G groups and the score is taken without each in turn, in the
     form for groups of unequal size (Busing, Meijer & van der Leeden 1999, "Delete-m jackknife for unequal m"):
@@ -61,12 +75,12 @@ def vendi_standard_error(features: ArrayLike, seed: int = 0) -> float:
     method is cheaper but up to a third too small where N is not many times D: an image is part of the
     covariance that it is compared with.
     """
-    features, seed = _checked(features, 2), check_seed(seed)
+    features, seed, (q, t) = _checked(features, 2), check_seed(seed), _checked_order(q, t)
     n = len(features)
     groups = min(GROUPS, n)
     group = torch.from_numpy(permutation(seed, n)).to(features.device) % groups
     matrix, dual = _small_matrix(features)
-    whole = math.log(_of_eigenvalues(torch.linalg.eigvalsh(matrix), 1))
+    whole = math.log(score_of_eigenvalues(torch.linalg.eigvalsh(matrix), q, t))
     ratios, pseudo_values = [], []
     for left_out in range(groups):
         kept = group != left_out
@@ -78,12 +92,16 @@ def vendi_standard_error(features: ArrayLike, seed: int = 0) -> float:
             smaller = matrix[kept][:, kept] * n / n_kept
         h = n / (n - n_kept)
         ratios.append(h)
-        pseudo_values.append(
-            h * whole - (h - 1) * math.log(_of_eigenvalues(torch.linalg.eigvalsh(smaller), 1))
-        )
+        part = math.log(score_of_eigenvalues(torch.linalg.eigvalsh(smaller), q, t))
+        pseudo_values.append(h * whole - (h - 1) * part)
     mean = sum(value / h for value, h in zip(pseudo_values, ratios, strict=True))
     squares = ((value - mean) ** 2 / (h - 1) for value, h in zip(pseudo_values, ratios, strict=True))
     return math.sqrt(sum(squares) / groups)
+
+
+def _checked_order(q: float, t: int | None) -> tuple[float, int | None]:
+    q = check_number(q, "the order q of a Vendi score", 0)
+    return q, None if t is None else check_whole(t, "the number t of eigenvalues that are kept", 1)
 
 
 def _slices(n: int) -> Iterator[slice]:
@@ -112,18 +130,44 @@ def _small_matrix(features: Tensor) -> tuple[Tensor, bool]:
     return upper + upper.triu(1).T, True
 
 
-def _of_eigenvalues(values: Tensor, q: float) -> float:
+def score_of_eigenvalues(values: Tensor, q: float, t: int | None = None) -> float:
+    """The score of order q of eigenvalues (N,), ascending, but for those that are rounding: they are brought to the sum
+    1, cut to the t largest."""
     p = values[values > len(values) * EPS]
     p = p / p.sum()
-    if q == 1:
+    if t is not None and t < len(p):
+        p = p[-t:]
+        p = p + (1 - p.sum()) / t
+    if abs(q - 1) < 1e-8:  # nearer than that the quotient below is all rounding
         return float(torch.exp(-(p * p.log()).sum()))
     if math.isinf(q):
         return float(1 / p.max())
-    return float(p.pow(q).sum().pow(1 / (1 - q)))
+    # Relative to the largest term, so that high powers never underflow.
+    largest = p.max()
+    return float((((p / largest).pow(q).sum().log() + q * largest.log()) / (1 - q)).exp())
+
+
+def vendi_estimate(features: Tensor, q: float = 1.0, t: int | None = None) -> Estimate:
+    """The score with its interval on the log scale, within the range that it has; of order 0, a count, and of a single
+    image without."""
+    least = min(*features.shape, *(() if t is None else (t,)))
+    estimate = Estimate(vendi_score(features, q, t))
+    if len(features) > 1 and q > 0:
+        error = estimate.value * vendi_standard_error(features, q=q, t=t)
+        estimate = positive_estimate(estimate.value, error, "jackknife over 20 groups")
+    ends = (1.0, float(least))
+    return within(replace(estimate, ends=ends), ends)
+
+
+MOST_ORDER, MOST_EIGENVALUES = 100, 10**6
 
 
 class Vendi(Metric):
-    """How many distinct images the set amounts to (order 1, cosine kernel)."""
+    """How many distinct images the set amounts to (order 1, cosine kernel).
+
+    Other orders and truncations have names of their own: `vendi_q2`, `vendi_q0p5`, `vendi_qinf`, `vendi_t1000`,
+    `vendi_q2_t1000`.
+    """
 
     family = "vendi"
     aspect = "diversity"
@@ -133,13 +177,28 @@ class Vendi(Metric):
     ends = (1.0, None)
     needs = frozenset({"features"})
     needs_reference = False
+    settings = r"(?:_q(?P<q>inf|[0-9]{1,3}(?:p[0-9]{1,3})?))?(?:_t(?P<t>[0-9]{1,7}))?"
     source = "Friedman & Dieng 2023, def. 3.1"
 
+    def __init__(self, extractor: str | None = None, q: float = 1.0, t: int | None = None) -> None:
+        super().__init__(extractor)
+        self.q, self.t = _checked_order(q, t)
+        if not math.isinf(self.q) and self.q > MOST_ORDER:
+            raise InputError(f"the order of a Vendi score goes from 0 to {MOST_ORDER}, or is inf; not {q:g}")
+        if self.t is not None and self.t > MOST_EIGENVALUES:
+            raise InputError(f"a Vendi score keeps at most {MOST_EIGENVALUES:,} eigenvalues, not {self.t:,}")
+        order = "" if self.q == 1 else f"_q{self.q:g}".replace(".", "p")
+        kept = "" if self.t is None else f"_t{self.t}"
+        self.family = f"vendi{order}{kept}"  # type: ignore[misc]  # of the plain one it is the class's
+
+    @classmethod
+    def of_settings(cls, settings: Mapping[str, str | None], extractor: str | None) -> Vendi:
+        q, t = settings["q"], settings["t"]
+        return cls(
+            extractor,
+            1.0 if q is None else float(q.replace("p", ".")),
+            None if t is None else int(t),
+        )
+
     def compute(self, evidence: Evidence) -> Estimate:
-        features = evidence.features("generated", self.extractor)
-        ends = (1.0, float(min(features.shape)))
-        estimate = Estimate(vendi_score(features))
-        if len(features) > 1:
-            error = estimate.value * vendi_standard_error(features)
-            estimate = positive_estimate(estimate.value, error, "jackknife over 20 groups")
-        return within(replace(estimate, ends=ends), ends)
+        return vendi_estimate(evidence.features("generated", self.extractor), self.q, self.t)

@@ -1,0 +1,140 @@
+"""The Fréchet distance in units of what fresh real images have: one scale for every network.
+
+    FD ratio = FD(generated, reference) / FD(held-out, reference),
+
+with as many generated as held-out images, for FD of finite samples is too large and by the more the fewer there are.
+Real images that no model saw have 1 by construction, whatever the network, its number of dimensions and the number of
+images; FD itself has no such mark.
+
+In the spirit of Yang et al. 2026, "Representation Fréchet Loss for Visual Generation" (arXiv:2604.28190), whose FDr is
+the FD of generated images to training images over that of the validation set to them, and FDr^k its mean over k
+representations. Theirs compares all validation images with as many generated ones as there are; here the counts are
+equal.
+
+An FD can be trained on, and then says nothing. A mean over networks of other kinds is harder to train on, and the ratio
+on a network that was not trained on gives it away.
+
+Interval: log FD₁ − log FD₂ by the delta method (`frechet.frechet_influence`), with what the shared reference adds to
+both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from benchbench.core.arrays import ArrayLike
+from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.seeds import permutation
+from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.numerics.arguments import check_number, check_pair, finite_result, near_one
+from benchbench.metrics.numerics.intervals import positive_estimate
+from benchbench.metrics.sets.frechet import frechet_distance_from_features, frechet_influence
+
+
+def fd_ratio(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> float:
+    """FD of generated images to the reference over that of as many held-out real images (in the spirit of FDr).
+
+    Args:
+        fake: Features of generated images, M×D, M ≥ 2: a tensor or any array of real numbers.
+        reference: Features of the reference, N×D, N ≥ 2.
+        held_out: Features of real images that no model saw, H×D, H ≥ 2. Of the larger of these and `fake` as many are
+            taken as the smaller has, by a fixed choice.
+
+    Returns:
+        The ratio, 0 and more: about 1 for fresh real images, 0 for copies of the reference.
+
+    Raises:
+        InputError: A side is no array of real numbers N×D, or the lengths of the feature vectors differ.
+        MetricFailed: A side has fewer than 2 images, holds a value that is not finite, or the held-out images are the
+            reference.
+    """
+    return _ratio(*_equal(fake, reference, held_out))
+
+
+def _ratio(fake: Tensor, reference: Tensor, held_out: Tensor) -> float:
+    below = frechet_distance_from_features(held_out, reference)
+    if below == 0:
+        raise MetricFailed("the held-out images are at distance 0 from the reference; they have to be others")
+    return finite_result(frechet_distance_from_features(fake, reference) / below, "the ratio of distances")
+
+
+def _equal(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> tuple[Tensor, Tensor, Tensor]:
+    """The three in one dtype and unit, and as many generated as held-out images."""
+    fake, reference = check_pair(fake, reference)
+    held_out, reference = check_pair(held_out, reference)
+    fake, reference = check_pair(fake, reference)
+    n = min(len(fake), len(held_out))
+    fake, held_out = (
+        side if len(side) == n else side[torch.from_numpy(permutation(0, len(side))[:n]).to(side.device)]
+        for side in (fake, held_out)
+    )
+    both, reference, _ = near_one(torch.cat([fake, held_out.to(fake.dtype)]), reference)
+    return both[:n], reference, both[n:]
+
+
+def fd_ratio_standard_error(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> float:
+    """Standard error of the logarithm of `fd_ratio`: each image adds its influence on one distance over that distance,
+    an image of the reference the difference of two such shares.
+    """
+    fake, reference, held_out = _equal(fake, reference, held_out)
+    parts, shares = [], []
+    for side in (fake, held_out):
+        distance = frechet_distance_from_features(side, reference)
+        if distance == 0:
+            raise MetricFailed("a distance of 0 has no logarithm")
+        own, theirs = frechet_influence(side, reference)
+        assert theirs is not None  # the reference is features
+        parts.append(float((own / distance).var()) / len(side))
+        shares.append(theirs / distance)
+    shared = float((shares[0] - shares[1]).var()) / len(reference)
+    return finite_result(math.sqrt(sum(parts) + shared), "the standard error of the ratio")
+
+
+def fd_ratio_mean(ratios: Mapping[str, float]) -> tuple[str, float]:
+    """The mean of `fd_ratio` over networks, and its name, which says of how many: ("fd_ratio_mean_2", 1.3).
+
+    Args:
+        ratios: The ratio on each network, by the network's name; two or more.
+
+    Returns:
+        The name and the arithmetic mean, as FDr^k is one. Means over other networks do not compare, be they as many.
+
+    Raises:
+        InputError: There are fewer than two networks, or a ratio is no number of 0 or more.
+    """
+    if len(ratios) < 2:
+        raise InputError(f"a mean over networks needs the ratios on two or more, not on {len(ratios)}")
+    values = [check_number(value, f"the ratio on {name}", 0) for name, value in ratios.items()]
+    return f"fd_ratio_mean_{len(values)}", finite_result(sum(values) / len(values), "the mean of ratios")
+
+
+class FrechetRatio(Metric):
+    """The Fréchet distance over that of as many held-out real images: 1 for fresh real ones, on every network."""
+
+    family = "fd_ratio"
+    aspect = "quality"
+    higher_is_better = False
+    scale = "log"  # a ratio
+    ends = (0.0, None)
+    needs = frozenset({"features"})
+    needs_held_out = True
+    source = "in the spirit of FDr, Yang et al. 2026"
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        if self.extractor not in evidence.sets.get("held_out", {}):
+            raise MetricFailed(
+                "this holds generated images against real ones that no model saw, and there are none here; benchbench "
+                "run on a dataset has them"
+            )
+        roles = ("generated", "reference", "held_out")
+        sides = [evidence.features(role, self.extractor) for role in roles]
+        value = fd_ratio(*sides)
+        if value == 0:
+            return Estimate(value)
+        few = min(map(len, sides)) <= sides[0].shape[1]
+        error = value * fd_ratio_standard_error(*sides)
+        return positive_estimate(value, error, "delta, rank-deficient (N <= D)" if few else "delta")
