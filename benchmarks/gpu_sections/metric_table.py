@@ -15,9 +15,12 @@ from torch import Tensor
 from benchbench.core.seeds import ImageRng
 from benchbench.metrics.numerics import (
     arguments,
+    centred_mixture,
     gram,
     grouped,
+    halved_supports,
     linalg,
+    log_squares,
     neighbours,
     one_image,
     own_balls,
@@ -27,6 +30,7 @@ from benchbench.metrics.pairs import captions, cycle, hole, lpips, paired, pose,
 from benchbench.metrics.sets import (
     class_wise,
     cmmd,
+    feature_likelihood,
     frechet,
     frechet_ratio,
     inception_score,
@@ -36,6 +40,7 @@ from benchbench.metrics.sets import (
     mode_collapse,
     modes,
     prdc,
+    probabilistic,
     real_side,
     retrieval,
     rke,
@@ -177,6 +182,13 @@ CALLS: dict[str, Call] = {
     "gram.sums_within": lambda i: gram.sums_within(
         _grams(i)[0], kernel.cubic_kernel(i.x.shape[1]), torch.eye(len(i.x), 3).double().to(i.x.device)
     ),
+    "centred_mixture.distances": lambda i: torch.cat([d for _, d in centred_mixture.distances(i.x, i.y)]),
+    "centred_mixture.fit": lambda i: centred_mixture.fit(i.x.float(), i.y.float())[0].variances,
+    "feature_likelihood.likelihoods": lambda i: feature_likelihood.likelihoods(i.y, i.z, i.x).held_out,
+    "feature_likelihood.feature_likelihood_divergence": lambda i: (
+        feature_likelihood.feature_likelihood_divergence(i.y, i.z, i.x)
+    ),
+    "feature_likelihood.generalization_gap": lambda i: feature_likelihood.generalization_gap(i.y, i.z, i.x),
     "gram.sums_across": lambda i: gram.sums_across(*_grams(i), kernel.cubic_kernel(i.x.shape[1]), None, None),
     "inception_score.inception_score": lambda i: [
         inception_score.inception_score(i.logits, splits) for splits in (1, 10)
@@ -190,6 +202,11 @@ CALLS: dict[str, Call] = {
     "linalg.nuclear_norm": lambda i: linalg.nuclear_norm(i.x.double()),
     "linalg.root": lambda i: (lambda f: f @ f.T)(linalg.root(i.covariances[0])),  # any root is as good
     "linalg.trace_sqrt_product": lambda i: linalg.trace_sqrt_product(*i.covariances),
+    "halved_supports.log_radius": lambda i: halved_supports.log_radius(i.x.abs(), i.y.abs(), 1.2),
+    "log_squares.squares": lambda i: log_squares.squares(i.x, i.y, *_sides(i), neighbours.mean_row(i.y)),
+    "log_squares.log_squares": lambda i: log_squares.log_squares(
+        i.x, i.y, *_sides(i), neighbours.mean_row(i.y)
+    ),
     "lpips.lpips": lambda i: lpips.lpips(i.images, i.partners),
     "memorization.nn_distance_ratio": lambda i: memorization.nn_distance_ratio(i.x, i.y, i.z),
     "memorization.ratio_of_medians": lambda i: memorization.ratio_of_medians(*_nearest(i)),
@@ -278,6 +295,9 @@ CALLS: dict[str, Call] = {
     "rke.rke_estimate": lambda i: rke.rke_estimate(i.x),
     "rke.rke_with_error": lambda i: list(rke.rke_with_error(i.x)),
     "prdc.share_estimate": lambda i: prdc.share_estimate(i.labels > 1, "images"),
+    "prdc.symmetric_precision_recall": lambda i: prdc.symmetric_precision_recall(i.y, i.x),
+    "probabilistic.supports": lambda i: probabilistic.supports(i.y, i.x, halves=True),
+    "probabilistic.p_precision_recall": lambda i: probabilistic.p_precision_recall(i.y, i.x),
     "preservation.cosine_distance": lambda i: preservation.cosine_distance(i.x, i.y),
     "preservation.input_diversity": lambda i: preservation.input_diversity(torch.stack([i.x, i.y, i.z], 1)),
     "products.product": lambda i: products.product(i.x.double(), i.y.double()),

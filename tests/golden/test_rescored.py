@@ -56,6 +56,12 @@ LATER = {
     "rke_real",
     "effective_rank",
     "fd_ratio",
+    "sym_precision",  # and these, against outliers and what many dimensions do to balls
+    "sym_recall",
+    "p_precision",
+    "p_recall",
+    "fld",  # held-out images under a density around generated ones
+    "fld_gap",
     "parameters_sampling",  # see RENAMED
     "network_evaluations",  # b4bfe4a
 }

@@ -26,6 +26,7 @@ from benchbench.metrics.pairs.pose import pose_error
 from benchbench.metrics.pairs.preservation import cosine_distance, input_diversity
 from benchbench.metrics.sets.class_wise import diversity_by_class, frechet_distance_by_class
 from benchbench.metrics.sets.cmmd import cmmd
+from benchbench.metrics.sets.feature_likelihood import feature_likelihood_divergence, generalization_gap
 from benchbench.metrics.sets.frechet import (
     fd_infinity,
     frechet_distance,
@@ -48,7 +49,8 @@ from benchbench.metrics.sets.mode_collapse import (
     ndb,
     typical_distance,
 )
-from benchbench.metrics.sets.prdc import clipped_density_coverage, prdc
+from benchbench.metrics.sets.prdc import clipped_density_coverage, prdc, symmetric_precision_recall
+from benchbench.metrics.sets.probabilistic import p_precision_recall
 from benchbench.metrics.sets.real_side import effective_rank
 from benchbench.metrics.sets.rke import rke
 from benchbench.metrics.sets.sliced import sliced_wasserstein
@@ -81,6 +83,10 @@ OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
     "frechet_distance_by_class": lambda x, y: sum(frechet_distance_by_class(x, HALVES, y, HALVES).values()),
     "diversity_by_class": lambda x, y: sum(diversity_by_class(x, HALVES, y, HALVES).values()),
     "cosine_distance": lambda x, y: cosine_distance(x, y).sum(),
+    "symmetric_precision_recall": lambda x, y: symmetric_precision_recall(x, y)["sym_recall"],
+    "p_precision_recall": lambda x, y: p_precision_recall(x, y)["p_precision"],
+    "feature_likelihood_divergence": lambda x, y: feature_likelihood_divergence(x, Z, y),
+    "generalization_gap": lambda x, y: generalization_gap(Z, x, y),
 }
 # Of one.
 OF_ONE: dict[str, Callable[[Any], Any]] = {

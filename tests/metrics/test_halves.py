@@ -10,7 +10,9 @@ from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
 from benchbench.metrics.metric import Evidence, FeatureEvidence
 from benchbench.metrics.numerics.halves import CUTS
-from benchbench.metrics.sets.prdc import CLIPPED, NAMES, PRDC, overlap, prdc
+from benchbench.metrics.sets.prdc import NAMES, OF_HALVES, PRDC, SYMMETRIC, overlap, prdc
+
+ALL = (*NAMES, *SYMMETRIC)
 
 
 def gaussian(seed: int, n: int, d: int = 6, scale: float = 1.0) -> Tensor:
@@ -43,8 +45,10 @@ def test_halves_are_what_the_function_says_of_them(name: str) -> None:
     real, fake = SETS[name]
     found = overlap(real, fake, halves=True).halves
     assert found is not None
-    assert found.shape == (len(NAMES) + len(CLIPPED), CUTS, 2)
-    found = found[: len(NAMES)]  # the others: tests/metrics/test_clipped.py
+    assert found.shape == (len(OF_HALVES), CUTS, 2)
+    found = found[
+        [OF_HALVES.index(one) for one in (*NAMES, "complement")]
+    ]  # the clipped two: test_clipped.py
     if name == "few":
         assert bool(((found >= 0) & torch.isfinite(found)).all())
         return
@@ -57,8 +61,12 @@ def test_halves_are_what_the_function_says_of_them(name: str) -> None:
                 x[order[: len(x) // 2] if half == 0 else order[len(x) // 2 :]]
                 for x, order in zip((real, fake), orders, strict=True)
             ]
-            expected = torch.tensor(list(prdc(*parts).values()), dtype=torch.float64)
-            tolerance = torch.tensor([3 / 200, 3 / 200, 0.01 * max(1.0, float(expected[2])), 3 / 200])
+            # Complement precision is coverage with the sides swapped.
+            expected = [*prdc(*parts).values(), prdc(parts[1], parts[0])["coverage"]]
+            expected = torch.tensor(expected, dtype=torch.float64)
+            tolerance = torch.tensor(
+                [3 / 200, 3 / 200, 0.01 * max(1.0, float(expected[2])), 3 / 200, 3 / 200]
+            )
             assert bool(((found[:, cut, half] - expected).abs() <= tolerance).all())
 
 
@@ -67,12 +75,12 @@ def test_the_values_do_not_depend_on_the_halves() -> None:
     real, fake = SETS["copies"]
     plain, gathered = overlap(real, fake), overlap(real, fake, halves=True)
     assert plain.halves is None
-    for name in ("balls", "recalled", "covered", "clipped", "own", "filled"):
+    for name in ("balls", "recalled", "covered", "holding", "clipped", "own", "filled"):
         assert torch.equal(getattr(plain, name), getattr(gathered, name))
 
 
 def coverage_of(shift: float, scale: float, draws: int, n: int = 300) -> tuple[list[float], list[float]]:
-    """Mean of the four numbers over draws of n Gaussian images a side in six dimensions, and the share of 95%
+    """Mean of the numbers over draws of n Gaussian images a side in six dimensions, and the share of 95%
     intervals that hold it."""
     rng = torch.Generator().manual_seed(0)
     rows = []
@@ -81,7 +89,7 @@ def coverage_of(shift: float, scale: float, draws: int, n: int = 300) -> tuple[l
         fake = torch.randn(n, 6, generator=rng) * scale + shift / 6**0.5
         sides = [{"net": FeatureEvidence(Moments.zeros(6), x)} for x in (fake, real)]
         found = PRDC("net").numbers(Evidence(dict(zip(("generated", "reference"), sides, strict=True))))
-        estimates = [found[name] for name in NAMES]
+        estimates = [found[name] for name in ALL]
         rows.append([(e.value, e.low, e.high) for e in estimates])
     value, low, high = torch.tensor(rows, dtype=torch.float64).unbind(-1)
     mean = value.mean(0)
@@ -91,7 +99,7 @@ def coverage_of(shift: float, scale: float, draws: int, n: int = 300) -> tuple[l
 @pytest.mark.costly
 def test_intervals_cover_the_mean_fast() -> None:
     """A small one of the simulation below: of 80 intervals at a true 95% fewer than 70 hold the mean with probability
-    0.3%; Wilson's, which held 82 to 84%, would fail for at least one of the four in nine cases of ten."""
+    0.3%; Wilson's, which held 82 to 84%, would fail for at least one of them in nine cases of ten."""
     _, held = coverage_of(1.5, 1.0, 80)
     assert min(held) >= 70 / 80
 
@@ -103,6 +111,6 @@ def test_intervals_cover_the_mean(shift: float, scale: float) -> None:
     from 0.24 to 0.97; 400 draws know such a share to 1%, so that 1% is let pass either way. Near 1 Wilson's width
     is the floor, and covers more: above 0.985 there is no upper bound."""
     means, held = coverage_of(shift, scale, 400)
-    for name, mean, share in zip(NAMES, means, held, strict=True):
+    for name, mean, share in zip(ALL, means, held, strict=True):
         assert share >= 0.91, f"{name} {mean:.3f}: {share:.3f}"
         assert share <= 0.99 or (name != "density" and mean > 0.985), f"{name} {mean:.3f}: {share:.3f}"

@@ -247,18 +247,9 @@ def test_the_larger_side_does_not_help() -> None:
 def test_exclusions_of_extractors() -> None:
     """What looks at single distances says nothing on the judges of dots: a set leaves it out, a name is refused with
     those that can, a full name is a row with a reason. What counts modes stays."""
-    families = [
-        "density",
-        "coverage",
-        "clipped_density",
-        "clipped_coverage",
-        "kd",
-        "is",
-        "precision",
-        "recall",
-        "precision_k3",
-        "recall_k3",
-    ]
+    families = ["density", "coverage", "kd", "is", "precision", "recall", "precision_k3", "recall_k3"]
+    families += ["clipped_density", "clipped_coverage"]
+    families += ["sym_precision", "sym_recall", "p_precision", "p_recall", "fld", "fld_gap"]
     for judge in ("modes_ring8", "modes_grid25"):
         found = {m.family for m in select_metrics(["all"], [judge])}
         assert not found & {*families, "duplicate_excess"}
@@ -323,7 +314,7 @@ def test_what_stands_beside_a_metric_comes_with_it_or_is_asked_for() -> None:
 
 
 def test_a_family_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Precision, recall, density, coverage and the clipped two come from one overlap, those with k = 3 from another."""
+    """Those with k = 5 come from one overlap, those with k = 3 from another."""
     calls = []
     overlap = prdc_module.overlap
 
@@ -341,9 +332,11 @@ def test_a_family_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "recall_k3",
         "clipped_density",
         "clipped_coverage",
+        "sym_precision",
+        "sym_recall",
     ]
     metrics = [build_metric(name, "net") for name in names]
-    assert [outcome.status for outcome in score(metrics, evidence(20, 20))] == ["ok"] * 8
+    assert [outcome.status for outcome in score(metrics, evidence(20, 20))] == ["ok"] * len(names)
     assert sorted(calls) == [3, 5]
     with pytest.raises(InputError, match="PRDC is registered as 'fd' but yields precision, recall"):
         PRDC("net", "fd")

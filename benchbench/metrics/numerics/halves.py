@@ -128,9 +128,9 @@ class HalvedOverlap:
         self, real: Halves, fake: Halves, clipped: ClippedHalves, k: int, copies: tuple[Tensor, Tensor]
     ) -> None:
         self.real, self.fake, self.clipped, self.k, self.copies = real, fake, clipped, k, copies
-        # Real balls around each generated row, of their full and of their clipped radius; whether each real one is in a
-        # generated ball; how many generated images its own holds.
-        self._balls, self._clipped = (torch.zeros_like(fake.weights) for _ in range(2))
+        # Real balls around each generated row, of their full and of their clipped radius, and whether its own holds a
+        # real one; whether each real one is in a generated ball; how many generated images its own holds.
+        self._balls, self._clipped, self._holding = (torch.zeros_like(fake.weights) for _ in range(3))
         self._recalled, self._filled = (torch.zeros_like(real.weights) for _ in range(2))
 
     def add(self, low: Tensor, a: Side, b: Side, i: slice, j: slice) -> None:
@@ -174,12 +174,15 @@ class HalvedOverlap:
             inside = squares < self.clipped.limits[i]
             self._clipped.index_add_(0, j, inside * self.real.weights[i])
         else:
-            self._recalled.index_add_(0, i, (squares < self.fake.limits[j]).int())
+            inside = squares < self.fake.limits[j]
+            self._recalled.index_add_(0, i, inside.int())
+            self._holding.index_add_(0, j, (inside & (self.real.weights[i] > 0)).int())
 
     def _add_all(self, tile: Tensor, i: slice, j: slice, ball: Ball) -> None:
         """Pairs that lie in such a ball in every half that has its centre, as 1 in a tile of 0."""
         if ball == "fake":
             self._recalled[i] += (tile @ (self.fake.weights[j] > 0).float()).int()
+            self._holding[j] += (tile.T @ (self.real.weights[i] > 0).float()).int()
             return
         around = (tile.T @ self.real.weights[i].float()).int()
         if ball == "clipped":
@@ -190,14 +193,14 @@ class HalvedOverlap:
 
     def of_all(self, comm: Comm) -> HalvedOverlap:
         """With what the other ranks found in their tiles."""
-        self._balls, self._clipped, self._recalled, self._filled = map(
-            comm.total, (self._balls, self._clipped, self._recalled, self._filled)
+        self._balls, self._clipped, self._holding, self._recalled, self._filled = map(
+            comm.total, (self._balls, self._clipped, self._holding, self._recalled, self._filled)
         )
         return self
 
     def values(self) -> Tensor:
-        """Precision, recall, density, coverage, clipped density and unnormalised clipped coverage of each half of each
-        cut, float64 6×C×2. Of clipped density before it is cut at 1."""
+        """Precision, recall, density, coverage, clipped density, unnormalised clipped coverage and complement precision
+        of each half of each cut, float64 7×C×2. Of clipped density before it is cut at 1."""
         k = self.k
         # Of a half of one image nothing is known, and its quotient is as large as can be.
         real = self.real.share(self.clipped.own.clamp(max=k)).clamp(min=1e-9)
@@ -208,5 +211,6 @@ class HalvedOverlap:
             self.real.share(self._filled > 0),
             self.fake.share(self._clipped.clamp(max=k)) / real,
             self.real.share(self._filled.clamp(max=k)) / k,
+            self.fake.share(self._holding > 0),
         )
         return torch.stack(found).view(len(found), CUTS, 2).cpu()

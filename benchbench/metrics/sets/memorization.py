@@ -188,6 +188,15 @@ def _null_deviation(a: Tensor, b: Tensor) -> float:
     return math.sqrt(max(variance, 0.0))
 
 
+def check_held_out(evidence: Evidence, extractor: str | None) -> None:
+    """`MetricFailed` where the evidence has no held-out images that the extractor has seen."""
+    if extractor not in evidence.sets.get("held_out", {}):
+        raise MetricFailed(
+            "this holds generated images against real ones that no model saw, and there are none here; benchbench "
+            "run on a dataset has them"
+        )
+
+
 class Authenticity(Metric):
     """Share of generated images that are no near-copies of a training image (the reference split)."""
 
@@ -233,11 +242,7 @@ class AgainstHeldOut(Family):
 
     def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
         """From the distances to the nearest training image, of the generated and of the held-out images."""
-        if self.extractor not in evidence.sets.get("held_out", {}):
-            raise MetricFailed(
-                "this holds generated images against real ones that no model saw, and there are none here; benchbench "
-                "run on a dataset has them"
-            )
+        check_held_out(evidence, self.extractor)
         roles = ("generated", "held_out", "reference")
         fake, held_out, train = (evidence.features(role, self.extractor) for role in roles)
         distances = _to_training(fake, train, held_out)

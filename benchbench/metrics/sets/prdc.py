@@ -6,7 +6,11 @@ in some generated ball. Density: real balls a generated image lies in, over k. C
 generated image in them. k = 5, as Naeem et al. have it; Kynkäänniemi et al. published precision and recall with k = 3,
 which are the families `precision_k3` and `recall_k3`.
 
-All four come from one pass over the real-generated distances (`neighbours`), equal to the `prdc` package of
+Khayatkhoei & AbdAlmageed 2023: in many dimensions precision alone can't tell images that lie inside the real ones'
+sphere from real ones, and recall those that lie outside it. Symmetric precision is the smaller of precision and its
+complement, the share of generated balls that hold a real image; symmetric recall that of recall and coverage.
+
+All come from one pass over the real-generated distances (`neighbours`), the four equal to the `prdc` package of
 Naeem et al.; boundaries do not count as inside, as there. Clipped density and clipped coverage (`clipped`) are counted
 in the same pass.
 """
@@ -49,6 +53,8 @@ from benchbench.metrics.sets.clipped import good_share
 
 NAMES = ("precision", "recall", "density", "coverage")
 CLIPPED = ("clipped_density", "clipped_coverage")
+OF_HALVES = (*NAMES, *CLIPPED, "complement")
+"""What the pass says of each half: complement precision is no metric of its own."""
 # n times the variance of such a number grows with n, since balls shrink: from 150 to 300 images a side by 0 to 45%, by
 # a tenth in the middle of a dozen pairs of Gaussians. What halves say is taken times this.
 _GROWTH = 1.15
@@ -59,17 +65,19 @@ _HALF_SAMPLES = "95% half-samples of both sides"
 class Overlap:
     """What each image says. balls: int64 (n_fake,), real balls that a generated image lies in. recalled,
     covered: bool (n_real,), the real image lies in some generated ball; its own ball holds a generated image.
+    holding: bool (n_fake,), the generated image's own ball holds a real one.
     clipped: int64 (n_fake,), real balls cut at the median radius that a generated image lies in; own: int64 (n_real,),
     those of other real images that a real one lies in; filled: int64 (n_real,), generated images in its own ball. In
     these three boundaries are inside.
-    halves: float64 6×C×2, the numbers of the two halves of each of C cuts, in the order of `NAMES` and of `CLIPPED`,
-    the last two before they are cut at 1 and before calibration; None where nobody asked.
+    halves: float64 7×C×2, the numbers of the two halves of each of C cuts, in the order of `OF_HALVES`, the clipped
+    two before they are cut at 1 and before calibration; None where nobody asked.
     """
 
     k: int
     balls: Tensor
     recalled: Tensor
     covered: Tensor
+    holding: Tensor
     clipped: Tensor
     own: Tensor
     filled: Tensor
@@ -102,7 +110,10 @@ def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) 
     centre = mean_row(inner.rows)
     a, b = (Side.of(side.rows, centre, torch.float32) for side in (inner, outer))
     balls, clipped = (torch.zeros_like(outer.counts) for _ in range(2))
-    recalled, covered = (torch.zeros(len(inner.rows), dtype=torch.bool, device=real.device) for _ in range(2))
+    recalled, covered, holding = (
+        torch.zeros(len(rows), dtype=torch.bool, device=real.device)
+        for rows in (inner.rows, inner.rows, outer.rows)
+    )
     filled, comm = torch.zeros_like(inner.counts), sharing()
     closed_limits = closed(real_limit), closed(cut)
     with full_float32():
@@ -122,14 +133,15 @@ def overlap(real: ArrayLike, fake: ArrayLike, k: int = 5, halves: bool = False) 
                 balls[j].index_add_(0, in_real[1], inner.counts[i][in_real[0]])
                 covered[i][in_real[0]] = True
                 recalled[i][in_fake[0]] = True
+                holding[j][in_fake[1]] = True
                 if gather is not None:
                     gather.add(low, a[i], b[j], i, j)
     balls, clipped, filled = map(comm.total, (balls, clipped, filled))
-    recalled, covered = (comm.total(hits.int()) > 0 for hits in (recalled, covered))
+    recalled, covered, holding = (comm.total(hits.int()) > 0 for hits in (recalled, covered, holding))
     found = None if gather is None else gather.of_all(comm).values()
-    balls, clipped = balls[outer.inverse], clipped[outer.inverse]
+    balls, clipped, holding = (counts[outer.inverse] for counts in (balls, clipped, holding))
     recalled, covered, own, filled = (counts[inner.inverse] for counts in (recalled, covered, own, filled))
-    return Overlap(k, balls, recalled, covered, clipped, own, filled, found)
+    return Overlap(k, balls, recalled, covered, holding, clipped, own, filled, found)
 
 
 def _halved(sides: tuple[Merged, Merged], near: tuple[Candidates, Candidates], k: int) -> HalvedOverlap:
@@ -198,6 +210,37 @@ def clipped_numbers(found: Overlap) -> dict[str, float]:
     }
 
 
+def symmetric_precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 5) -> dict[str, float]:
+    """Symmetric precision and recall (Khayatkhoei & AbdAlmageed 2023).
+
+    Args:
+        real: Features of real images, N×D, N > k: a tensor or any array of real numbers.
+        fake: Features of generated images, M×D, M > k.
+        k: The neighbour that sets the radius of a ball: 5 as in the paper's code.
+
+    Returns:
+        "sym_precision", the smaller of precision and the share of generated balls that hold a real image, and
+        "sym_recall", the smaller of recall and coverage. Both are in [0, 1].
+
+    Raises:
+        InputError: As `prdc`.
+        MetricFailed: As `prdc`.
+    """
+    result = overlap(real, fake, k)
+    shares = {name: float(hits.double().mean()) for name, hits in _shares(result).items()}
+    return {name: min(shares[one] for one in both) for name, both in SYMMETRIC.items()}
+
+
+def _shares(found: Overlap) -> dict[str, Tensor]:
+    """What of each image is true or not, by `OF_HALVES`."""
+    return {
+        "precision": found.inside,
+        "recall": found.recalled,
+        "coverage": found.covered,
+        "complement": found.holding,
+    }
+
+
 def share_estimate(hits: Tensor, of: str) -> Estimate:
     """The share of True in bool (N,) with its Wilson interval, which stays within [0, 1] and has a width at 0
     and 1.
@@ -226,17 +269,21 @@ def half_sample_estimate(
 
 
 def estimates(found: Overlap) -> dict[str, Estimate]:
-    """The numbers, by `NAMES` and `CLIPPED`, with intervals from both sides; `found` was computed with halves."""
+    """The numbers, by `NAMES`, `CLIPPED` and `SYMMETRIC`, with intervals from both sides; `found` was computed with
+    halves."""
     assert found.halves is not None
-    halves = dict(zip((*NAMES, *CLIPPED), found.halves, strict=True))
-    shares = {"precision": found.inside, "recall": found.recalled, "coverage": found.covered}
+    halves = dict(zip(OF_HALVES, found.halves, strict=True))
+    least_of = {name: share_estimate(hits, "images") for name, hits in _shares(found).items()}
     said = {}
-    for name, hits in shares.items():
-        least = share_estimate(hits, "images")
-        said[name] = half_sample_estimate(least.value, halves[name], *_SHARE, least)
+    for name in ("precision", "recall", "coverage"):
+        said[name] = half_sample_estimate(least_of[name].value, halves[name], *_SHARE, least_of[name])
+    for name, both in SYMMETRIC.items():
+        least = min((least_of[one] for one in both), key=lambda own: own.value)
+        smaller = torch.minimum(*(halves[one] for one in both))
+        said[name] = half_sample_estimate(least.value, smaller, *_SHARE, least)
     value = float(found.balls.double().mean()) / found.k
     # Density is precision times the balls around those inside: with these fixed, Wilson's width is that of a share.
-    share = share_estimate(found.inside, "images")
+    share = least_of["precision"]
     around = value / share.value if share.value else 1.0
     assert share.low is not None
     assert share.high is not None
@@ -264,9 +311,11 @@ def _clipped_estimates(found: Overlap, halves: dict[str, Tensor]) -> dict[str, E
     return said
 
 
+SYMMETRIC = {"sym_precision": ("precision", "complement"), "sym_recall": ("recall", "coverage")}
 _SHARE: tuple[Scale, Range] = ("arcsine", (0.0, 1.0))
 _COUNTS: tuple[Scale, Range] = ("sqrt", (0.0, None))  # a mean of counts, and 0 where no ball holds anything
 _CLIPPED = "Salvy et al. 2026"
+_SYMMETRIC_SOURCE = "Khayatkhoei & AbdAlmageed 2023"
 _PUBLISHED = "Kynkäänniemi et al. 2019, eqs. 1-2"
 
 
@@ -275,7 +324,7 @@ def _output(name: str, aspect: Aspect, about: str, source: str, on: tuple[Scale,
 
 
 class PRDC(Family):
-    """Precision, recall, density, coverage and the clipped two, k = 5."""
+    """Precision, recall, density and coverage, the clipped two and the symmetric two, k = 5."""
 
     outputs: ClassVar[Sequence[Output]] = (
         _output(
@@ -314,6 +363,18 @@ class PRDC(Family):
             "diversity",
             "Share of good images among as many generated ones that would fill the real balls as far, k = 5.",
             f"{_CLIPPED}, lemma 1",
+        ),
+        _output(
+            "sym_precision",
+            "quality",
+            "The smaller of precision and the share of generated balls with a real image in them, k = 5.",
+            _SYMMETRIC_SOURCE,
+        ),
+        _output(
+            "sym_recall",
+            "diversity",
+            "The smaller of recall and coverage, k = 5.",
+            _SYMMETRIC_SOURCE,
         ),
     )
     needs = frozenset({"features"})
