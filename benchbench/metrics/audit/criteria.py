@@ -56,6 +56,9 @@ class Criterion(Protocol):
         """It in a sentence that begins with the metric's verb."""
 
 
+_ROUNDING = 1e-9  # 1 − 0.95 is more than 0.05 by the last bit
+
+
 def _holds(conditions: Sequence[tuple[str, float, str, float]]) -> Judged:
     """Whether all of (what, number, "≥" or "≤", bound) hold; the detail is of those that do not, else of all."""
     if any(math.isnan(number) for _, number, _, _ in conditions):
@@ -63,7 +66,7 @@ def _holds(conditions: Sequence[tuple[str, float, str, float]]) -> Judged:
     wrong = [
         (what, number, sign, bound)
         for what, number, sign, bound in conditions
-        if not (number >= bound if sign == "≥" else number <= bound)
+        if not (number >= bound - _ROUNDING if sign == "≥" else number <= bound + _ROUNDING)
     ]
     said = "; ".join(
         f"{what} {number:.3f}, to be {sign} {bound:g}" for what, number, sign, bound in wrong or conditions

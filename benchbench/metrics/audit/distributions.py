@@ -35,7 +35,8 @@ def cube(rng: Generator, n: int, dim: int, start: float = 0) -> Points:
 def sphere(rng: Generator, n: int, dim: int, radius: float = 1) -> Points:
     """Uniform on the surface of a sphere."""
     points = rng.standard_normal((n, dim))
-    return radius * points / np.linalg.norm(points, axis=1, keepdims=True)
+    lengths: Points = np.linalg.norm(points, axis=1, keepdims=True)
+    return radius * points / lengths
 
 
 def ball(rng: Generator, n: int, dim: int, radius: float) -> Points:

@@ -10,14 +10,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Final, Literal
 
 from benchbench.metrics.audit.criteria import Bell, Criterion, Falls, Level, LowOrHigh, Near, Rises
 from benchbench.metrics.metric import Claim
 
 Desideratum = Literal["purpose", "hyperparameters", "data", "bounds", "invariance"]
-PURPOSE, SETTINGS, DATA, BOUNDS, INVARIANCE = "purpose", "hyperparameters", "data", "bounds", "invariance"
-FIDELITY, DIVERSITY, BOTH = "fidelity", "diversity", None
+PURPOSE: Final = "purpose"
+SETTINGS: Final = "hyperparameters"
+DATA: Final = "data"
+BOUNDS: Final = "bounds"
+INVARIANCE: Final = "invariance"
+COLUMNS = (
+    "experiment",
+    "case",
+    "title",
+    "desideratum",
+    "check",
+    "expected",
+    "metric",
+    "claim",
+    "verdict",
+    "detail",
+)
+"""Of a table of checks: the experiment by its name and its title, what is expected in words, and what was seen."""
+FIDELITY: Final = "fidelity"
+DIVERSITY: Final = "diversity"
+BOTH: Final = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -26,9 +27,9 @@ from benchbench.features.moments import Moments
 from benchbench.metrics.audit.claims import SPACE
 from benchbench.metrics.audit.criteria import Curve
 from benchbench.metrics.audit.distributions import Points
-from benchbench.metrics.audit.expectations import EXPECTATIONS
+from benchbench.metrics.audit.expectations import COLUMNS, EXPECTATIONS
 from benchbench.metrics.audit.experiments import EXPERIMENTS, Pair
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
+from benchbench.metrics.metric import Claim, Evidence, FeatureEvidence, Metric
 from benchbench.metrics.select import score
 
 LEAST_POINTS, MOST_POINTS = 20, 100_000
@@ -191,33 +192,24 @@ def judged(frame: pd.DataFrame, metrics: Sequence[Metric] = ()) -> pd.DataFrame:
         metrics: In whose order rows stand; by default as they are met.
 
     Returns:
-        A row a check and metric: experiment, case, desideratum, check, expected (in words), metric, claim, verdict and
-        detail, what was seen.
+        A row a check and metric, with the columns of `expectations.COLUMNS`.
     """
     order: Mapping[str, int] = {own.family: i for i, own in enumerate(metrics)}
     rows = []
-    for (experiment, case, metric, claim), own in frame.groupby(
-        ["experiment", "case", "metric", "claim"], sort=False
-    ):
+    for keys, own in frame.groupby(["experiment", "case", "metric", "claim"], sort=False):
+        experiment, case, metric, claim = (str(key) for key in cast(tuple[str, ...], keys))
         curve = Curve(own.parameter.to_numpy(float), own.value.to_numpy(float))
         reason = next((text for text in own.reason if text), "")
         for row in EXPECTATIONS:
-            if not row.is_of(experiment, case, claim):
+            if not row.is_of(experiment, case, cast(Claim, claim)):
                 continue
             verdict, detail = row.criterion.judge(curve)
             if verdict == "no number":
                 detail = reason or detail
-            rows.append(
-                {
-                    "experiment": experiment, "case": case, "desideratum": row.desideratum, "check": row.check,
-                    "expected": row.criterion.words(), "metric": metric, "claim": claim, "verdict": verdict,
-                    "detail": detail,
-                }
-            )  # fmt: skip
-    columns = [
-        "experiment", "case", "desideratum", "check", "expected", "metric", "claim", "verdict", "detail",
-    ]  # fmt: skip
-    found = pd.DataFrame(rows, columns=columns)
+            title, words = EXPERIMENTS[experiment].title, row.criterion.words()
+            about = (experiment, case, title, row.desideratum, row.check, words)
+            rows.append((*about, metric, claim, verdict, detail))
+    found = pd.DataFrame(rows, columns=list(COLUMNS))
     if order:
         found = found.iloc[np.argsort(found.metric.map(order), kind="stable")]
     return found.reset_index(drop=True)
