@@ -25,7 +25,7 @@ from benchbench.core.files import atomic_path, atomic_write
 from benchbench.views.audit import LETTERS, combined, markdown
 
 ON = ["experiment", "case", "check", "metric"]
-EXTRACTORS = ("cnn_digits", "efficientnet_lite0")
+EXTRACTORS = ("cnn_digits", "cnn_mnist")
 PAGE, CHECKS, IMAGES, AUTHORS = "audit.md", "audit.csv", "audit_images.csv", "audit_authors.csv"
 
 
