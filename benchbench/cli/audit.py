@@ -77,7 +77,7 @@ def metrics(
       benchbench audit metrics --checks --format csv --output audit.csv
       benchbench audit metrics --dataset digits --extractor cnn_digits
 
-    As in the paper it takes about an hour of one core; --small takes a minute.
+    As in the paper it takes three quarters of an hour of one core; --small takes a minute.
     """
     from typing import cast
 
