@@ -64,8 +64,8 @@ def metrics(
         progress: Who is told how far it is.
 
     Returns:
-        A row a check: experiment, case, title, desideratum, check, expected, metric, claim, verdict ("pass", "fail",
-        "low", "high" or "no number") and detail.
+        A row a check, with the columns experiment, case, title, desideratum, check, expected, metric, claim, verdict
+        ("pass", "fail", "low", "high" or "no number") and detail.
 
     Raises:
         InputError: A name means nothing, a metric claims neither, a number is out of its bounds, or the file cannot be

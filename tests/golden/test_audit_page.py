@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import audit as script
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchbench import audit
 from benchbench.metrics.audit.claims import audited
 from benchbench.metrics.audit.experiments import EXPERIMENTS
+from benchbench.metrics.audit.suite import Extent, asked, drawn, evidence_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 KEYS = ["experiment", "case", "check", "metric"]
@@ -72,3 +74,22 @@ def test_real_images_come_out_again() -> None:
     published = script.read(DOCS / script.IMAGES)
     found = audit.metrics(dataset="digits", extractor="cnn_digits")
     same(found, published)
+
+
+@pytest.mark.slow
+def test_draws_differ_as_the_page_says() -> None:
+    """Standard deviations over 20 draws, as the page has them. 20 draws tell a Gaussian's to a sixth; these are wider
+    spread, so a factor of 1.5 either way."""
+    chosen = audited(["density", "precision_k3"])
+
+    def spread(experiment: str, case: str, place: int, value: float, metric: str) -> float:
+        sets = (drawn(experiment, case, place, value, repeat, Extent()) for repeat in range(20))
+        return float(np.std([asked(chosen, evidence_of(*both))[metric][0] for both in sets], ddof=1))
+
+    said = {
+        ("gaussian-mean-difference", "64", 25, 0.0, "density"): 0.08,
+        ("gaussian-std-difference", "1", 0, 0.001, "density"): 0.22,
+        ("gaussian-mean-difference", "1", 0, -6.0, "precision_k3"): 0.18,
+    }
+    for one, number in said.items():
+        assert number / 1.5 < spread(*one) < number * 1.5

@@ -160,8 +160,8 @@ def measured(
         progress: Who is told how far it is.
 
     Returns:
-        A row a metric, case and value: experiment, case, parameter (the value), metric, claim, value (mean over
-        repeats, NaN where one of them has none), and reason.
+        A row a metric, case and value, with the columns experiment, case, parameter (the value), metric, claim, value
+        (mean over repeats, NaN where one of them has none) and reason.
 
     Raises:
         InputError: There is no such experiment.
