@@ -125,7 +125,9 @@ def on_images(
     """The checks of what is seen on the images of a dataset."""
     n = N if points is None else points
     if isinstance(n, bool) or not isinstance(n, int) or not LEAST_POINTS <= n <= MOST_POINTS:
-        raise InputError(f"points of an audit go from {LEAST_POINTS:,} to {MOST_POINTS:,}; not {n!r}")
+        raise InputError(
+            f"the points of an audit must be from {LEAST_POINTS:,} to {MOST_POINTS:,}; not {n!r}"
+        )
     dataset = load_dataset(name, progress=progress)
     frames = []
     for one in extractors or (dataset.extractor or "efficientnet_lite0",):

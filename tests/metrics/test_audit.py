@@ -29,6 +29,7 @@ from benchbench.metrics.audit.suite import (
     measured,
     thinned,
 )
+from benchbench.metrics.checked import check_declared
 from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.select import select_metrics
 from benchbench.metrics.sets.prdc import prdc
@@ -274,6 +275,16 @@ class NeverSays(AlwaysOne):
 
     def compute(self, evidence: Evidence) -> Estimate:
         raise ValueError("no idea")
+
+
+def test_a_claim_that_there_is_not_is_refused() -> None:
+    """Before anything is computed, with those that there are."""
+
+    class Wrong(AlwaysOne):
+        claims = "beauty"  # type: ignore[assignment]
+
+    with pytest.raises(InputError, match="claims 'beauty'; there are fidelity, diversity, or None"):
+        check_declared("wrong", Wrong)
 
 
 @pytest.fixture

@@ -62,10 +62,10 @@ class Extent:
         ):  # fmt: skip
             given = getattr(self, name)
             if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-                raise InputError(f"{name} of an audit goes from {least:,} to {most:,}; not {given!r}")
+                raise InputError(f"the {name} of an audit must be from {least:,} to {most:,}; not {given!r}")
         if not self.values % 2:
             raise InputError(
-                f"values of an audit must be odd, so that there is one in the middle; not {self.values}"
+                f"the values of an audit must be odd, so that there is one in the middle; not {self.values}"
             )
 
 
