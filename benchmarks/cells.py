@@ -11,12 +11,12 @@ On two cores of an EPYC on which a dozen programs wanted to run, torch 2.14, one
 read. What is beyond a cell's own work is pages that a child touches for the first time (a half), the fork and the end
 of a process of 560 MB (a third), the plan and the lease:
 
-    own work of a cell                                 426 ms
-    a cell, forked from one process                    609 ms
-        beyond its own work                            183 ms
-        once                                           6.4 s
-    planning 1,000 cells, models × datasets × seeds      1.1 s
-    planning 1,000 cells, a sweep of one model          12.9 s
+    own work of a cell                                 373 ms
+    a cell, forked from one process                    598 ms
+        beyond its own work                            225 ms
+        once                                           5.5 s
+    planning 1,000 cells, models × datasets × seeds      0.7 s
+    planning 1,000 cells, a sweep of one model           5.0 s
 """
 
 from __future__ import annotations

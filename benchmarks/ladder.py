@@ -4,8 +4,8 @@
 
 Real images are edited in thirteen ways (`data/edits`), each at five strengths, and scored as a generator's: sets
 against other real images, pairs against themselves unedited. What is measured already is read from the table, which is
-written anew after each edit: stopped and started again, the script goes on. At the end the pictures and the page's
-tables are made of it.
+written anew after each edit: stopped and started again, the script goes on, and a metric that is new is measured alone.
+At the end the pictures and the page's tables are made of it.
 
 A metric's move is scaled to its own range: 0 is what it says of unedited images, 1 or −1 the farthest from that which
 it says of any edit at any strength. PSNR has no value where images are equal; its range begins at one grey level in
@@ -108,14 +108,21 @@ class Ladder:
         """The names of those that these images can be given."""
         return (name for name in EDITS if self.real.alpha is not None or name not in NEEDS_ALPHA)
 
-    def rows(self, edit: str, strength: float) -> list[dict[str, object]]:
-        """What every metric says of the images after an edit, `NONE` for none."""
+    def lacking(self, rows: pd.DataFrame) -> list[Metric]:
+        """The metrics of which these rows have none."""
+        known = set(rows.metric) if len(rows) else set()
+        return [metric for metric in self.metrics if metric.output.name not in known]
+
+    def rows(self, edit: str, strength: float, metrics: Sequence[Metric]) -> list[dict[str, object]]:
+        """What these metrics say of the images after an edit, `NONE` for none."""
         real = self.real
         images = real.edited if edit == NONE else apply(real.edited, edit, strength, alpha=real.alpha)
-        sets = {**self._sets, "generated": Look(images, self.extractor).side(self.extractor.name)}
-        evidence = Evidence(sets, {role: self._pairs(images, role) for role in ("truth", "style")})
+        sets = dict(self._sets)
+        if any(metric.uses_extractor for metric in metrics):
+            sets["generated"] = Look(images, self.extractor).side(self.extractor.name)
+        evidence = Evidence(sets, {role: self._pairs(images, role, metrics) for role in ("truth", "style")})
         rows = []
-        for outcome in score(self.metrics, evidence):
+        for outcome in score(metrics, evidence):
             if not outcome.metric.output.gated:
                 continue
             found, metric = outcome.estimate, outcome.metric
@@ -128,9 +135,9 @@ class Ladder:
             })  # fmt: skip
         return rows
 
-    def _pairs(self, images: Tensor, role: str) -> PairEvidence:
+    def _pairs(self, images: Tensor, role: str, metrics: Sequence[Metric]) -> PairEvidence:
         reader = PairReader(
-            {m.name: m.of_pairs for m in self.metrics if isinstance(m, PairedMetric) and m.role == role}
+            {m.name: m.of_pairs for m in metrics if isinstance(m, PairedMetric) and m.role == role}
         )
         for some, before in zip(images.split(8), self.real.edited.split(8), strict=True):
             reader.update(some, before)
@@ -138,19 +145,27 @@ class Ladder:
 
 
 def measure(ladder: Ladder, path: Path) -> None:
-    """Add to the table what it lacks of these images, edit by edit."""
+    """Add to the table what it lacks of these images and metrics, edit by edit."""
     steps = {NONE: (0.0,), **{name: EDITS[name].strengths for name in ladder.edits()}}
+    group = ["dataset", "edit", "strength"]
     for edit, strengths in steps.items():
-        table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["dataset", "edit", "strength"])
+        table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[*group, "metric"])
         own = table[(table.dataset == ladder.real.name) & (table.edit == edit)]
-        missing = [strength for strength in strengths if strength not in set(own.strength)]
-        if not missing:
+        new = []
+        for strength in strengths:
+            if missing := ladder.lacking(own[own.strength == strength]):
+                new += ladder.rows(edit, strength, missing)
+        if not new:
             continue
-        new = pd.DataFrame([row for strength in missing for row in ladder.rows(edit, strength)])
+        whole = pd.concat(
+            [table, pd.DataFrame(new)] if len(table) else [pd.DataFrame(new)], ignore_index=True
+        )
+        place = whole.groupby(group, sort=False).ngroup()
+        whole = (
+            whole.assign(place=place).sort_values(["place", "metric"], kind="stable").drop(columns="place")
+        )
         with atomic_path(path) as temporary:
-            pd.concat([table, new] if len(table) else [new]).to_csv(
-                temporary, index=False, float_format="%.6g"
-            )
+            whole.to_csv(temporary, index=False, float_format="%.6g")
         print(f"{ladder.real.name} {edit}", flush=True)
 
 

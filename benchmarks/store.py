@@ -14,13 +14,13 @@ ratio to ten million additions in a loop of the same interpreter, a moment befor
 machine, quiet, the first line took 8.3 s, and before readings were kept and boards were made by columns every
 load did; the boards took 8.8 s and a check, beside its loads, 6.5 s.
 
-    load_results, for the first time                14.3 s    53.0
-    load_results, again                              0.7 s     2.2
-    load_runs                                        5.2 s    15.6
-    boards as markdown, of the table                 1.5 s     5.2
+    load_results, for the first time                13.0 s    49.0    (10.2 s since no garbage is looked for)
+    load_results, again                              0.7 s     2.3
+    load_runs                                        2.3 s     8.5
+    boards as markdown, of the table                 1.6 s     6.1
     an interpreter that imports benchbench.cli       0.1 s     0.3
-    benchbench leaderboard                           3.9 s    13.3
-    benchbench check, both sides this large          5.7 s    19.3
+    benchbench leaderboard                           3.2 s    11.6
+    benchbench check, both sides this large          4.8 s    17.6
 """
 
 from __future__ import annotations

@@ -106,10 +106,10 @@ def check_default_folder(folder: Path, verb: str) -> None:
 
 def _holds_records(root: Path) -> bool:
     from benchbench.core.errors import InputError
-    from benchbench.results.load import records
+    from benchbench.results.load import record_folders
 
     try:
-        return root.is_dir() and next(records(root), None) is not None
+        return root.is_dir() and next(record_folders([root]), None) is not None
     except InputError:
         return True
 

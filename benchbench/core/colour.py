@@ -1,4 +1,5 @@
-"""ITU-R BT.601 in studio range, the YCbCr of super-resolution papers: Y in 16..235, Cb and Cr in 16..240."""
+"""ITU-R BT.601 in studio range, the YCbCr of super-resolution papers: Y in 16..235, Cb and Cr in 16..240. And its luma
+in full range, 0..255, which quality measures call the grey image."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ _TO_YCBCR = (
     (112.0, -93.786, -18.214),
 )
 _OFFSET = (16.0, 128.0, 128.0)
+_GREY = (0.299, 0.587, 0.114)
 
 
 def luma(images: Tensor) -> Tensor:
@@ -24,6 +26,24 @@ def luma(images: Tensor) -> Tensor:
     """
     weights = torch.tensor(_TO_YCBCR[0], dtype=torch.float64, device=images.device) / 255
     return (images.double() * weights[:, None, None]).sum(1, keepdim=True) + _OFFSET[0]
+
+
+def grey(images: Tensor) -> Tensor:
+    """The luma in full range, not rounded: the grey image of MATLAB's `rgb2gray` and of Pillow, which round it.
+
+    Args:
+        images: Grey levels of RGB, N×3×H×W, or of one channel, N×1×H×W, of any dtype.
+
+    Returns:
+        float64 N×1×H×W, 0..255 where the levels are; one channel as it is.
+
+    >>> grey(torch.full((1, 3, 1, 1), 255)).item()
+    255.0
+    """
+    if images.shape[1] == 1:
+        return images.double()
+    weights = torch.tensor(_GREY, dtype=torch.float64, device=images.device)
+    return (images.double() * weights[:, None, None]).sum(1, keepdim=True)
 
 
 def ycbcr(levels: Tensor) -> Tensor:

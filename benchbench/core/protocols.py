@@ -231,6 +231,54 @@ class Invertible(Protocol):
         """
 
 
+@runtime_checkable
+class Navigable(Protocol):
+    """A generator whose images are a function of a latent alone, which may be moved by any small step.
+
+    A model may be one itself; ours are made so from outside (`models.latent_space`).
+
+    Attributes:
+        spaces: In which latents lie: "z", from which images are drawn, and "w", of which a StyleGAN's layers are told.
+    """
+
+    @property
+    def spaces(self) -> Sequence[str]: ...
+
+    def latents(self, rng: ImageRng, labels: Tensor | None = None) -> Tensor:
+        """Draw latents z, two of each image.
+
+        Args:
+            rng: All randomness comes from here; its length is N.
+            labels: The classes of the images, int64 (N,), where the model is told classes.
+
+        Returns:
+            float32 N×2×D.
+        """
+
+    def styles(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents in the space "w"; asked only of a model that has it.
+
+        Args:
+            latents: z, N×D.
+            labels: As in `latents`.
+
+        Returns:
+            w, float32 N×D'.
+        """
+
+    def paint(self, latents: Tensor, space: str, labels: Tensor | None = None) -> Tensor:
+        """Images of latents, the same for the same latents whatever was drawn before.
+
+        Args:
+            latents: N×D, of this space.
+            space: One of `spaces`.
+            labels: As in `latents`.
+
+        Returns:
+            float32 in [-1, 1] and a little beyond, N×C×H×W with C of 1 or 3; neither rounded nor clipped.
+        """
+
+
 @dataclass(frozen=True)
 class LikelihoodEstimate:
     """One way in which a model says how probable images are.

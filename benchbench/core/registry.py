@@ -170,6 +170,17 @@ class Registry:
             raise unknown_name(self.kind, name, self.names())
         return self._load(entries[name])
 
+    def is_of_open_family(self, name: str) -> bool:
+        """Whether a name is one of those that nobody can list, behind which somebody's own file lies.
+
+        Args:
+            name: Any name.
+
+        Returns:
+            False too for what nothing is registered as.
+        """
+        return self._open_family(name) is not None
+
     def _open_family(self, name: str) -> Any | None:
         """The open family of which this is a member."""
         head, colon, what = name.partition(":")

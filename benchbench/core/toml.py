@@ -19,6 +19,29 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"the {what} {path} {short(str(fault))}") from fault
 
 
+SECTIONS = ("model", "sampling", "training")
+"""Of a recipe, and before the dot in the name of a setting."""
+
+
+def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their names where a section of a recipe may be a table of them, as TOML makes one of
+    `set = { training.lr = 0.1 }`. `ValueError` for a setting that is there both ways.
+
+    >>> dotted({"training": {"lr": 0.1}, "width": 32, "args": {"nz": 5}})
+    {'training.lr': 0.1, 'width': 32, 'args': {'nz': 5}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        inside = name in SECTIONS and isinstance(value, Mapping)
+        for own, said in (
+            {f"{name}.{key}": one for key, one in value.items()}.items() if inside else [(name, value)]
+        ):
+            if own in found:
+                raise ValueError(f"{own} is there twice, by its name and in a table; leave one of them out")
+            found[own] = said
+    return found
+
+
 def settings_of(
     overrides: Mapping[str, Any] | Sequence[str], option: str = "--set", example: str = "lr=1e-3"
 ) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 Layout: an .npz with `mu` float64 (D,) and `sigma` float64 (D, D), the unbiased covariance, as pytorch-fid,
 clean-fid and the reference batches of ADM's evaluator have it (the latter with `mu_s` and `sigma_s` of its
-sFID beside them, statistics of another layer). Ours hold one more text, `benchbench`: a JSON object that says how
-many images they are of, of which pixels and by which network. So our files serve those tools, and theirs serve
-us; but of theirs nobody knows the number of images, the network or its resize, and a record must say so.
+sFID beside them, statistics of another layer). Each may have `ref_` before its name. Ours hold one more text,
+`benchbench`: a JSON object that says how many images they are of, of which pixels and by which network. So our files
+serve those tools, and theirs serve us; but of theirs nobody knows the number of images, the network or its resize,
+and a record must say so.
 
 Scope: what is in the file, checked. An .npz that holds images under one of the names for them is images; where
 statistics lie beside them, as in ADM's reference batches, they are of more images than these, and whoever takes the
@@ -38,6 +39,8 @@ SYMMETRY = (
     1e-6  # |σᵢⱼ − σⱼᵢ| over the largest |σ|: files in float32 differ by 1e-7, another matrix by far more
 )
 _OF_LAYERS = ("mu", "sigma", "mu_s", "sigma_s")
+_SPELLED = {**{key: key for key in _OF_LAYERS}, **{f"ref_{key}": key for key in _OF_LAYERS}}
+"""Under which names files have them, and what they are."""
 LARGEST = 1e100
 """Of a mean or a covariance; their squares must be numbers too."""
 
@@ -135,12 +138,13 @@ def statistics_beside_images(path: Path) -> bool:
 
 
 def _keys(path: Path) -> set[str]:
-    """The names of the arrays in an .npz; none for what is no such file."""
+    """The names of the arrays in an .npz, statistics without `ref_`; none for what is no such file."""
     if path.suffix.lower() != ".npz":
         return set()
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            return {_SPELLED.get(name, name) for name in names}
     except (*DAMAGE, InputError):
         return set()  # whoever reads it as images says what is wrong
 
@@ -165,7 +169,7 @@ def save_statistics(
 def load_statistics(path: Path) -> Statistics:
     """Read and check a file; `InputError` says what is wrong with it."""
     try:
-        found = read_arrays(path, (*_OF_LAYERS, "benchbench"))
+        found = _unspelled(path, read_arrays(path, (*_SPELLED, "benchbench")))
     except DAMAGE as error:
         raise InputError(f"cannot read the statistics in {path} ({error}); make the file again") from error
     about = _about(path, found["benchbench"]) if "benchbench" in found else None
@@ -180,6 +184,14 @@ def load_statistics(path: Path) -> Statistics:
         sha256=file_sha256(path),
         spatial=_moments(path, found, "mu_s", "sigma_s", n) if {"mu_s", "sigma_s"} <= found.keys() else None,
     )
+
+
+def _unspelled(path: Path, found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays by the names that they have here."""
+    for name, key in _SPELLED.items():
+        if name != key and name in found and key in found:
+            raise InputError(f"{path} has both {key} and {name}, and nobody can tell which counts; keep one")
+    return {_SPELLED.get(name, name): array for name, array in found.items()}
 
 
 def _moments(path: Path, found: dict[str, NDArray[Any]], mu: str, sigma: str, n: int | None) -> Moments:

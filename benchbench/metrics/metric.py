@@ -37,6 +37,7 @@ Need = Literal[
     "identity",
     "style",
     "hole",
+    "path",
     "sources",
     "variants",
     "captions",
@@ -45,13 +46,16 @@ Need = Literal[
 """What a metric reads. Of each extractor: moments, features, logits. Values of pairs of images: `truth` (an output and
 its right answer), `hints` (the same, made with hints), `cycle` (an image and what came back), `identity` (an image
 of the target domain and its translation), `style` (an output and the style asked for), `hole` (an output and its right
-answer, where pixels were missing). `sources`: features of what was translated; `variants`: features of several outputs
+answer, where pixels were missing), `path` (what a generator makes of two latents that a small step is between).
+`sources`: features of what was translated; `variants`: features of several outputs
 of one source; `captions`: what an extractor that reads texts says of what each image was to show.
 `classes`: of which class each image is, of both sides."""
 OF_EXTRACTORS: frozenset[Need] = frozenset({"moments", "features", "logits"})
 """What an extractor says of images."""
-OF_MODELS: frozenset[Need] = frozenset({"hints", "cycle", "identity", "style", "hole", "sources", "variants"})
-"""What only a model that turns images into others can be asked for; images alone do not have it."""
+OF_MODELS: frozenset[Need] = frozenset(
+    {"hints", "cycle", "identity", "style", "hole", "path", "sources", "variants"}
+)
+"""What only a model can be asked for, most of it one that turns images into others; images alone do not have it."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ class Evidence:
             run has them; of a translation "sources", what each generated image was made from, in their order, and
             "variants", several outputs of each of some sources.
         pairs: What paired metrics said of pairs of images, by role: "truth" (an output and its right answer), "cycle",
-            "identity", "style", "hole".
+            "identity", "style", "hole", "path".
         labels: The class that each generated image was asked to be, int64 (N,); None where nobody asked.
         reference_labels: The class of each real image of the reference, int64 (M,), in the same numbers; None where
             nobody says.

@@ -1,15 +1,15 @@
 """From names to metrics, and from evidence to outcomes.
 
-Names are families ("fd"), full names ("fd_efficientnet_lite0", "fid", "psnr_y_crop4") or the sets `standard` and
-`all`. A family that reads an extractor stands for one metric per extractor asked for; one on pairs takes a border
-to be cut off first; one with settings has them behind its name ("vendi_q2").
+Names are families ("fd"), full names ("fd_efficientnet_lite0", "fid", "psnr_y_crop4") or sets: `standard`, `all`, and
+those of a published protocol (`SETS`). A family that reads an extractor stands for one metric per extractor asked
+for; one on pairs takes a border to be cut off first; one with settings has them behind its name ("vendi_q2").
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -52,6 +52,12 @@ TRANSLATION = (
 )  # fmt: skip
 # Not `artfd`: it puts doing nothing before every stylization that was tried (docs/metrics/style.md).
 STYLIZATION = ("gram_distance", "content_distance")
+SETS: Mapping[str, Sequence[str]] = {
+    "adm": ("fid", "sfid", "is_adm_inception_v3", "precision_adm_inception_v3", "recall_adm_inception_v3"),
+}
+"""Sets of metrics that a published protocol reports together, by what one asks for."""
+OF_SETS = frozenset({"standard", "all", *SETS})
+"""What stands for several metrics where names are asked for."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def select_metrics(
 
 def spelled_metric(name: str) -> str:
     """The name of a metric or of a set of them as it is known, where only its capitals were others: "fid" for "FID"."""
-    known = {*METRICS.names(), "standard", "all"}
+    known = {*METRICS.names(), *OF_SETS}
     if name in known:
         return name
     if (found := spelled(name, known)) != name or name == name.lower():
@@ -118,6 +124,8 @@ def spelled_metric(name: str) -> str:
 def _expand(asked: str, known: set[str], standard: Sequence[str]) -> Sequence[str]:
     if asked == "standard":
         return standard
+    if asked in SETS:
+        return SETS[asked]
     if asked == "all":  # what stands beside another comes with it
         return [name for name, family in _usable(known).items() if not output_of(family, name).beside]
     return (asked,)
@@ -241,7 +249,7 @@ def _of_full_name(name: str, families: Sequence[str]) -> Metric:
     everything = [full_name(family, extractor) for family in families for extractor in EXTRACTORS.names()]
     # Every family on every network would be a list that nobody reads.
     near = get_close_matches(name, everything, n=1)
-    raise unknown_name("metric", name, {*METRICS.names(), *near, "standard", "all"})
+    raise unknown_name("metric", name, {*METRICS.names(), *near, *OF_SETS})
 
 
 def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:

@@ -83,7 +83,7 @@ def build_model(
     Raises `InputError` for an unknown name, an unknown or impossible setting, images it cannot do, one whose weights
     do not fit into memory, or one that cannot draw so.
     """
-    drawn = configure_sampling(name, sampling or {})
+    configure_sampling(name, sampling or {})  # refused before anything is built
     config = configure(name, overrides)
     what = f"the model {name} with {_settings(overrides)} for {spec.width}×{spec.height} pixels"
     if any(isinstance(size, int) and abs(size) > LARGE for size in config.model_dump().values()):
@@ -93,11 +93,20 @@ def build_model(
             MODELS.get(name)(config, spec)
     with _within_memory(what):
         model: nn.Module = MODELS.get(name)(config, spec)
+    draw_as(model, name, sampling or {})
+    return model
+
+
+def draw_as(model: nn.Module, name: str, sampling: Mapping[str, Any]) -> None:
+    """Have a model draw as settings over its defaults say; `InputError` for an impossible one, or where it cannot.
+
+    name: that of the model.
+    """
+    drawn = configure_sampling(name, sampling)
     if isinstance(model, Sampled):
         model.sampling = drawn
     if isinstance(model, Choosy):
         model.check_sampling()
-    return model
 
 
 def _settings(overrides: Mapping[str, Any]) -> str:

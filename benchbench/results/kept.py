@@ -2,7 +2,7 @@
 
 Reading ten thousand records takes many seconds: each is parsed, held to its types and to its sha256. What came of it
 is kept in one file for each folder of records, in `CACHE/records/`, as Arrow tables: a line a record, with the identity
-of its two files, and the lines of all of them as tables show them.
+of its two files and what its run.json says, and the lines of all of them as tables show them.
 
 Whether a record is still the one that was read, its files say: inode, size, and the times at which content and inode
 were changed last, to the nanosecond. Nobody can set the last of these. A file that was changed within `SETTLED` seconds
@@ -19,8 +19,9 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
+from itertools import compress
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ from benchbench.core.files import atomic_write
 from benchbench.core.folders import cache_folder
 from benchbench.core.hashing import digest
 from benchbench.core.reading import open_regular
+from benchbench.results.manifest import RunManifest
 from benchbench.results.recipes import Recipe
 from benchbench.results.touched import METRICS, RUN
 
@@ -74,10 +76,12 @@ class Kept:
     Attributes:
         known: In the order of their lines.
         lines: As `results.load` has them of each record; None where there are none.
+        told: A stream with `as_text` of each, which few ask for; None where there are none.
     """
 
     known: Sequence[Known] = ()
     lines: pa.Table | None = None
+    told: pa.Buffer | None = None
     _numbers: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +91,19 @@ class Kept:
         """Which of `known` it is; None where the record was not read before, or is another one now."""
         number = self._numbers.get(place)
         return None if number is None or self.known[number].identity != identity else number
+
+    def text(self, number: int | None) -> str:
+        """`as_text` of one of `known`."""
+        said: str = self._texts[number].as_py()
+        return said
+
+    @cached_property
+    def _texts(self) -> pa.ChunkedArray:
+        return pa.ipc.open_stream(self.told).read_all()["run"]
+
+    def run(self, number: int | None) -> RunManifest:
+        """What the run.json of one of `known` says."""
+        return RunManifest.model_validate_json(self.text(number))
 
     def frame(self, numbers: Sequence[int], dtypes: dict[str, str]) -> pd.DataFrame:
         """The lines of some records, one behind the other."""
@@ -98,6 +115,11 @@ class Kept:
                 ends.append(ends[-1] + own.n)
             lines = lines.take([i for number in numbers for i in range(ends[number], ends[number + 1])])
         return pd.DataFrame({name: _array(lines[name], dtype) for name, dtype in dtypes.items()}, copy=False)
+
+
+def as_text(run: RunManifest) -> str:
+    """All that a run.json says, as `Kept.run` reads it."""
+    return run.model_dump_json(exclude_unset=True)
 
 
 def identity_of(folder: str) -> Identity | None:
@@ -123,6 +145,7 @@ def kept_of(root: Path) -> Kept:
             return Kept()
         source = pa.BufferReader(pa.py_buffer(body))
         records, lines = (pa.ipc.open_stream(source).read_all() for _ in range(2))
+        told = source.read_buffer()
     except (OSError, InputError, pa.ArrowException):
         return Kept()
     columns = records.to_pydict()
@@ -133,17 +156,19 @@ def kept_of(root: Path) -> Kept:
         for text, named in zip(columns["settings"], columns["named"], strict=True)
     ]
     known = zip(columns["place"], identities, columns["cell"], recipes, columns["n"], strict=True)
-    return Kept([Known(*own) for own in known], lines)
+    return Kept([Known(*own) for own in known], lines, told)
 
 
-def keep(root: Path, known: Sequence[Known], frame: pd.DataFrame, began: float) -> None:
+def keep(root: Path, known: Sequence[Known], runs: Sequence[str], frame: pd.DataFrame, began: float) -> None:
     """Keep what was read of the records of a folder, in place of what was kept before.
 
-    known: in the order of their lines. frame: the lines of all of these. began: when the reading did, by the clock.
+    known: in the order of their lines. runs: `as_text` of each. frame: the lines of all of these. began: when the
+    reading did, by the clock.
     """
     settled = [max(own.identity[i] for i in _TIMES) < (began - SETTLED) * 1e9 for own in known]
     frame = frame[np.repeat(settled, [own.n for own in known])]
-    known = [own for own, is_settled in zip(known, settled, strict=True) if is_settled]
+    told = pa.table({"run": pa.array(compress(runs, settled), pa.large_string())})
+    known = list(compress(known, settled))
     if not known:
         return
     marks = list(zip(*(own.identity for own in known), strict=True))
@@ -159,7 +184,7 @@ def keep(root: Path, known: Sequence[Known], frame: pd.DataFrame, began: float) 
     )
     lines = pa.table({name: _encoded(frame[name]) for name in frame.columns})
     sink = pa.BufferOutputStream()
-    for table in (records, lines):
+    for table in (records, lines, told):
         with pa.ipc.new_stream(
             sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
         ) as stream:

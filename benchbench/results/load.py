@@ -8,11 +8,13 @@ silently lacks a run is worse than none.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 import warnings
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,19 +28,20 @@ from benchbench.core.paths import as_path
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
-from benchbench.results.impossible import impossible
-from benchbench.results.kept import FEW, Identity, Kept, Known, identity_of, keep, kept_of
+from benchbench.results.kept import FEW, Identity, Kept, Known, as_text, identity_of, keep, kept_of
 from benchbench.results.manifest import Count, RunManifest
 from benchbench.results.older import completed
 from benchbench.results.provenance import read_manifest
 from benchbench.results.recipes import Recipe, recipe_of, told_apart
-from benchbench.results.record import LARGEST, Row
+from benchbench.results.record import Row
+from benchbench.results.rows import possible
 from benchbench.results.store import FAILED, METRICS, RUN
-from benchbench.results.tables import DTYPES, read_rows, to_frame
-from benchbench.results.touched import altered, as_written, damaged, foreign, is_cell, read
+from benchbench.results.tables import DTYPES, column, to_frame
+from benchbench.results.touched import damaged, foreign, is_cell, names_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
 Read = tuple[RunManifest, list[Row]]
+Walk = list[tuple[str, list[str]]]  # folders with the names of their files, in order
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
@@ -61,152 +64,147 @@ def load_runs(path: Path | str) -> pd.DataFrame:
     return runs_of(records(as_path(path)))
 
 
-def results_of(found: Iterable[Record], asked: Collection[Path] | None = None) -> pd.DataFrame:
-    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk. asked: as
-    `possible_rows` takes it."""
-    read = [(run, rows) for folder, run in found if (rows := possible_rows(folder, run, asked)) is not None]
+def results_of(found: Iterable[Record]) -> pd.DataFrame:
+    """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
+    with possible() as possible_rows:
+        read = [(run, rows) for folder, run in found if (rows := possible_rows(folder, run)) is not None]
     return told_apart(_lines_of(read)[0], {run.cell: recipe_of(run) for run, _ in read})
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """What is read of records stays, and is a million objects: looking for garbage among them takes a good part of the
+    time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_without_collection()
 def results_below(
-    roots: Iterable[Path], asked: Collection[Path] | None = None
+    roots: Iterable[Path],
+    asked: Collection[Path] | None = None,
+    walks: Mapping[Path, Walk] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """`load_results` of several folders, one after the other, and how each cell was made; a record that lies in two of
     them, since one folder is within the other, comes once. What was read before is not read again (`results.kept`).
-    asked: as `possible_rows` takes it."""
-    by_cell: dict[str, Path] = {}
-    below = [_below(root, by_cell, asked) for root in roots]
+    asked: as `rows.possible` takes it. walks: `walked` of each folder, where the caller has it already."""
+    by_cell: dict[str, str] = {}
+    below = [_below(root, walks[root] if walks else walked(root), by_cell, asked) for root in roots]
     recipes = {cell: recipe for _, known in below for cell, recipe in known.items()}
     frames = [frame for frame, _ in below if len(frame)] or [frame for frame, _ in below[:1]]
     return told_apart(pd.concat(frames, ignore_index=True), recipes), recipes
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A record below a folder: where, its files, and its number among what is kept or what was read of it now."""
+class _Met:
+    """A record below a folder: where, its files, and its number among what is kept or what its run.json says now."""
 
+    folder: str
     place: str
     identity: Identity | None
     number: int | None
-    read: Read | None
+    run: RunManifest | None
 
 
 def _below(
-    root: Path, by_cell: dict[str, Path], asked: Collection[Path] | None
+    root: Path, walk: Walk, by_cell: dict[str, str], asked: Collection[Path] | None
 ) -> tuple[pd.DataFrame, dict[str, Recipe]]:
     """The lines of the records below a folder, in the order of their folders, and how each cell was made."""
     kept, began = kept_of(root), time.time()
-    found = list(_looked_at(root, kept, by_cell, asked))
-    again = [own.number for own in found if own.number is not None]
-    fresh = [(own.place, own.identity, own.read) for own in found if own.read is not None]
+    met: list[_Met] = []
+    fresh: list[Read] = []
+    with possible(asked) as possible_rows:
+        for own in _met(root, walk, kept, by_cell):
+            if own.run is not None:
+                if (rows := possible_rows(Path(own.folder), own.run)) is None:
+                    continue
+                fresh.append((own.run, rows))
+            met.append(own)
+    again = [own.number for own in met if own.number is not None]
     known = [kept.known[number] for number in again]
     frame = kept.frame(again, {**DTYPES, **FACTS}) if again else None
     if fresh or frame is None:
-        lines, counts = _lines_of([read for _, _, read in fresh])
+        lines, counts = _lines_of(fresh)
+        read_now = [own for own in met if own.run is not None]
         known += [
-            Known(place, identity or (), run.cell, recipe_of(run), n)
-            for (place, identity, (run, _)), n in zip(fresh, counts, strict=True)
+            Known(own.place, own.identity or (), run.cell, recipe_of(run), n)
+            for own, (run, _), n in zip(read_now, fresh, counts, strict=True)
         ]
         frame = lines if frame is None else pd.concat([frame, lines], ignore_index=True)
         if again:  # back into the order of folders
-            order = np.argsort([own.number is None for own in found], kind="stable")
+            order = np.argsort([own.number is None for own in met], kind="stable")
             by_line = np.argsort(np.repeat(order, [own.n for own in known]), kind="stable")
             frame = frame.iloc[by_line].reset_index(drop=True)
             known = [known[i] for i in np.argsort(order)]
     if len(fresh) >= FEW:
-        keep(root, known, frame, began)
+        runs = [kept.text(own.number) if own.run is None else as_text(own.run) for own in met]
+        keep(root, known, runs, frame, began)
     return frame, {own.cell: own.recipe for own in known}
 
 
-def _looked_at(
-    root: Path, kept: Kept, by_cell: dict[str, Path], asked: Collection[Path] | None
-) -> Iterator[_Found]:
-    """The records below a folder; those that are not kept as they are now are read."""
-    for folder, files in record_folders([root]):
+def _met(root: Path, walk: Walk, kept: Kept, by_cell: dict[str, str]) -> Iterator[_Met]:
+    """The records below a folder; of those that are not kept as they are now run.json is read."""
+    top = str(root)
+    for folder, files in _with_records(walk):
         if RUN not in files:
-            raise unsealed(folder)
-        place, identity = str(folder).removeprefix(str(root)).lstrip(os.sep), identity_of(str(folder))
+            raise unsealed(Path(folder))
+        place, identity = folder.removeprefix(top).lstrip(os.sep), identity_of(folder)
         number = kept.number(place, identity)
-        run = read_manifest(folder / RUN) if number is None else None
-        if not _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
-            continue
-        if run is None:
-            yield _Found(place, identity, number, None)
-        elif (rows := possible_rows(folder, run, asked)) is not None:
-            yield _Found(place, identity, None, (run, rows))
+        run = read_manifest(Path(folder, RUN)) if number is None else None
+        if _is_first(folder, kept.known[number or 0].cell if run is None else run.cell, by_cell):
+            yield _Met(folder, place, identity, number, run)
 
 
-def _is_first(folder: Path, cell: str, by_cell: dict[str, Path]) -> bool:
+def _is_first(folder: str, cell: str, by_cell: dict[str, str]) -> bool:
     """Whether the record of a cell was not met before; `InputError` where another one of it was."""
     twin = by_cell.setdefault(cell, folder)
     if twin is not folder and os.path.realpath(twin) != os.path.realpath(folder):
-        raise twice(twin, folder)
+        raise twice(Path(twin), Path(folder))
     return twin is folder
 
 
 def _lines_of(found: Sequence[Read]) -> tuple[pd.DataFrame, list[int]]:
     """The lines of records before those of one label are told apart, and how many each has."""
-    facts = {run.cell: facts_of(run) for run, _ in found}
-    frame = _with_facts(completed(to_frame([row for _, rows in found for row in rows])), facts)
-    return frame, [len(rows) for _, rows in found]
+    counts = [len(rows) for _, rows in found]
+    lines = completed(to_frame([row for _, rows in found for row in rows]))
+    return _with_facts(lines, [facts_of(run) for run, _ in found], counts), counts
 
 
-def possible_rows(folder: Path, run: RunManifest, asked: Collection[Path] | None) -> list[Row] | None:
-    """The rows of a record, none of which is impossible.
-
-    Args:
-        folder: Where the record lies.
-        run: What its run.json says.
-        asked: The folders that somebody wants to look at as far as they can be trusted, or None where nothing may be
-            left out.
-
-    Returns:
-        The rows; None, with a `SkippedWarning`, where a number in them cannot be and only a folder around the record
-        was asked for.
-
-    Raises:
-        InputError: As `rows_of`, and for such a number in any other case.
-    """
-    rows = rows_of(folder, run)
-    faults = list(impossible(rows, run))
-    if not faults:
-        return rows
-    more = f" (and {len(faults) - 1} more such)" if len(faults) > 1 else ""
-    error = damaged(folder / METRICS, f"{faults[0]}{more}")
-    if asked is None or folder in asked:
-        raise error
-    warnings.warn(f"left out: {error}", SkippedWarning, stacklevel=2)
-    return None
-
-
-def _with_facts(frame: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The table with the columns of `FACTS`."""
-    own = [facts[cell] for cell in frame["cell"]]
-    columns: dict[str, Any] = {name: [fact[name] for fact in own] for name in FACTS}
-    columns["extractor_weights"] = [
-        None if pd.isna(name) else fact["extractor_weights"].get(name)
-        for fact, name in zip(own, frame["extractor"], strict=True)
-    ]
-    columns["machine"] = [
-        machine if depends else None
-        for machine, depends in zip(columns["machine"], measured(frame), strict=True)
-    ]
-    # What was measured while a task was timed counts before the load that older records state.
-    timed = frame[(frame["metric"] == "machine_busy") & (frame["status"] == "ok")]
-    measured_busy = {
-        what: float(value) / facts[what[0]]["cores"]
-        for what, value in zip(_timed(timed), timed["value"], strict=True)
-        if facts[what[0]]["cores"]
+def _with_facts(
+    frame: pd.DataFrame, facts: Sequence[Mapping[str, Any]], counts: Sequence[int]
+) -> pd.DataFrame:
+    """The table with the columns of `FACTS`. facts: of each record; counts: how many lines it has."""
+    place = np.repeat(np.arange(len(facts)), counts)
+    columns = {
+        name: column([fact[name] for fact in facts], dtype).take(place)
+        for name, dtype in FACTS.items()
+        if name != "extractor_weights"
     }
-    columns["busy"] = [
-        measured_busy.get(what, before) for what, before in zip(_timed(frame), columns["busy"], strict=True)
-    ]
-    return frame.assign(**{name: pd.array(columns[name], dtype=dtype) for name, dtype in FACTS.items()})
-
-
-def _timed(frame: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Of each row what it was timed with: cell, task and direction."""
-    return zip(frame["cell"], frame["task"], frame["direction"], strict=True)
+    columns["extractor_weights"] = column(
+        [
+            None if pd.isna(name) else facts[own]["extractor_weights"].get(name)
+            for own, name in zip(place.tolist(), frame["extractor"].to_numpy(object), strict=True)
+        ],
+        FACTS["extractor_weights"],
+    )
+    columns["machine"][~measured(frame).to_numpy(bool)] = pd.NA
+    # What was measured while a task was timed counts before the load that older records state.
+    timed = ((frame["metric"] == "machine_busy") & (frame["status"] == "ok")).to_numpy(bool).nonzero()[0]
+    if len(timed):
+        who = list(zip(place.tolist(), frame["task"], frame["direction"], strict=True))
+        busy = {
+            who[line]: float(frame["value"].iloc[line]) / cores
+            for line in timed.tolist()
+            if (cores := facts[place[line]]["cores"])
+        }
+        load = zip(who, columns["busy"], strict=True)
+        columns["busy"] = column([busy.get(what, before) for what, before in load], FACTS["busy"])
+    return frame.assign(**{name: columns[name] for name in FACTS})
 
 
 def runs_of(found: Iterable[Record]) -> pd.DataFrame:
@@ -222,11 +220,12 @@ def _in_order(run: RunManifest) -> dict[str, Any]:
     return ordered
 
 
-def load_failures(path: Path | str) -> pd.DataFrame:
+def load_failures(path: Path | str, walk: Walk | None = None) -> pd.DataFrame:
     """One line a cell below `path` that could not be carried out. A cell that succeeded later is not among them.
 
     Args:
         path: A folder; cells are found whatever the depth.
+        walk: `walked` of it, where the caller has it already.
 
     Returns:
         The columns `cell`, `dataset`, `model`, `seed`, `reason`, `when`, and the cell's folder as `path`.
@@ -235,8 +234,9 @@ def load_failures(path: Path | str) -> pd.DataFrame:
         InputError: A folder cannot be read.
     """
     lines = []
-    for folder, files in _folders(Path(path)):
+    for where, files in _folders(Path(path)) if walk is None else walk:
         if FAILED in files and RUN not in files:
+            folder = Path(where)
             failure = _failure(folder / FAILED)
             if failure.cell is None and not is_cell(folder):
                 words = f"skipped: {folder / FAILED} names no cell, so that nobody knows what failed"
@@ -308,14 +308,20 @@ def records(root: Path) -> Iterator[Record]:
 
 def records_below(roots: Iterable[Path]) -> Iterator[Record]:
     """`records` of several folders, one after the other; a record that lies in two of them, since one folder is within
-    the other, comes once."""
-    by_cell: dict[str, Path] = {}
-    for folder, files in record_folders(roots):
-        if RUN not in files:
-            raise unsealed(folder)
-        run = read_manifest(folder / RUN)
-        if _is_first(folder, run.cell, by_cell):
-            yield folder, run
+    the other, comes once. What was read before is not read again (`results.kept`)."""
+    by_cell: dict[str, str] = {}
+    for root in roots:
+        walk, kept = walked(root), kept_of(root)
+        for own in _met(root, walk, kept, by_cell):
+            yield Path(own.folder), kept.run(own.number) if own.run is None else own.run
+
+
+def walked(root: Path) -> Walk:
+    """Every folder below `root`, for who reads records and failures from one walk. `InputError` where it is no folder
+    or cannot be read."""
+    if not root.is_dir():
+        raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
+    return list(_folders(root))
 
 
 def record_folders(roots: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
@@ -324,13 +330,19 @@ def record_folders(roots: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
     for root in roots:
         if not root.is_dir():
             raise InputError(f"there is no folder {root}; name one that benchbench wrote results into")
-        for folder, files in _folders(root):
-            if RUN not in files and METRICS not in files:
-                continue
-            if (why := foreign(folder, files)) is not None:
-                warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
-                continue
-            yield folder, files
+        yield from ((Path(folder), files) for folder, files in _with_records(_folders(root)))
+
+
+def _with_records(folders: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
+    """As `record_folders`, of a walk."""
+    for folder, files in folders:
+        if RUN not in files and METRICS not in files:
+            continue
+        is_record = names_cell(os.path.basename(folder))  # seen at once, as of nearly all
+        if not is_record and (why := foreign(Path(folder), files)) is not None:
+            warnings.warn(f"skipped: {why}", SkippedWarning, stacklevel=2)
+            continue
+        yield folder, files
 
 
 def unsealed(folder: Path) -> InputError:
@@ -345,7 +357,7 @@ def twice(one: Path, other: Path) -> InputError:
     )
 
 
-def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Every folder below `root` with the names of its files, sorted; hidden ones are skipped."""
     # Links are followed, as clusters keep results behind them; `visited` guards against circles.
     visited: set[str] = set()
@@ -365,7 +377,7 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
             raise InputError(
                 f"cannot read the folder {here}: {error.strerror}; grant the right or move it"
             ) from error
-        yield Path(here), [entry.name for entry in files]
+        yield here, [entry.name for entry in files]
         for entry in sorted(
             folders, key=lambda entry: entry.name, reverse=True
         ):  # the first one is taken first
@@ -384,33 +396,3 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 
 
 _OF_THE_DISK = "lost+found"  # at the top of a file system; nobody but root may look into it
-
-
-def read_file(folder: Path, run: RunManifest, name: str) -> bytes:
-    """A file of a record, as it was written; `InputError` where it is gone or its sha256 is another."""
-    content = read(folder / name)
-    written = as_written(name, content, run.files.get(name))
-    if written is None:
-        raise damaged(folder / name, altered(content))
-    return written
-
-
-def rows_of(folder: Path, run: RunManifest) -> list[Row]:
-    """The rows of a record; `InputError` where its table is not what was written, or says what no table can hold."""
-    path = folder / METRICS
-    content = read(path)
-    written = as_written(METRICS, content, run.files.get(METRICS))
-    rows = read_rows(
-        path, content if written is None else written
-    )  # it says best what is wrong with an edited table
-    if written is None:
-        raise damaged(path, altered(content))
-    for number, row in enumerate(rows, start=2):
-        for name in ("value", "low", "high", "minimum", "maximum"):
-            if (stated := getattr(row, name)) is not None and not abs(stated) <= LARGEST:
-                raise damaged(
-                    path, f"row {number} has {stated:g} as its {name}, more than any number is ({LARGEST:g})"
-                )
-    if any(row.cell != run.cell for row in rows):
-        raise damaged(path, f"holds rows of another cell than {run.cell}")
-    return rows

@@ -16,7 +16,8 @@ from benchbench.core.files import atomic_write
 from benchbench.core.paths import printable
 from benchbench.results.agree import TOLERANCE, disagreements
 from benchbench.results.key import is_key
-from benchbench.results.load import Record, load_failures, rows_of
+from benchbench.results.load import Record, load_failures
+from benchbench.results.rows import rows_of
 from benchbench.results.store import FAILED, RUN, Store
 from benchbench.results.touched import read
 from benchbench.results.verify import verify_records

@@ -6,7 +6,9 @@ Only names that such records can hold are here, and a record that says anything 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import pandas as pd
 
@@ -59,13 +61,17 @@ def completed(rows: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns `direction`, `scale`, `minimum`, `maximum`, `headline` and `gated` filled for records
     that lack them."""
     rows = directed(rows)
-    by_name = [not any(fnmatchcase(name, p) for p in _RESTATED) for name in rows["metric"]]
+    restated = {name: _is_any_of(name, _RESTATED) for name in rows["metric"].unique()}
+    by_name = [not restated[name] for name in rows["metric"].to_numpy(object)]
     rows = rows.assign(gated=rows["gated"].fillna(pd.Series(by_name, rows.index, dtype="boolean")))
     silent = rows["scale"].isna()
     if not silent.any():
         return rows
     known = {name: _known(str(name)) for name in rows.loc[silent, "metric"].unique()}
-    told = [known.get(name) if lacks else None for name, lacks in zip(rows["metric"], silent, strict=True)]
+    told = [
+        known.get(name) if lacks else None
+        for name, lacks in zip(rows["metric"].to_numpy(object), silent, strict=True)
+    ]
     found = rows.assign(
         scale=rows["scale"].fillna(pd.Series([t and t[0] for t in told], rows.index, dtype="string")),
         minimum=rows["minimum"].fillna(pd.Series([t and t[1][0] for t in told], rows.index, dtype="Float64")),
@@ -82,14 +88,19 @@ def ends_of(row: Row) -> Range:
     return (None, None) if told is None else told[1]
 
 
+@lru_cache(4096)  # every line of a table asks
 def _known(metric: str) -> tuple[Scale, Range] | None:
     return next((said for pattern, said in _SCALES if fnmatchcase(metric, pattern)), None)
 
 
+def _is_any_of(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def _headlines(rows: pd.DataFrame, silent: pd.Series) -> pd.Series:
     """Of each cell, task and direction whose rows say nothing, the first Fréchet or Gram distance."""
-    leads = rows["metric"].map(
-        lambda name: "infinity" not in name and any(fnmatchcase(name, pattern) for pattern in _HEADLINES)
-    )
-    chosen = rows[silent & leads].drop_duplicates(["cell", "task", "direction"]).index
+    leads = [
+        name for name in rows["metric"].unique() if "infinity" not in name and _is_any_of(name, _HEADLINES)
+    ]
+    chosen = rows[silent & rows["metric"].isin(leads)].drop_duplicates(["cell", "task", "direction"]).index
     return pd.Series(rows.index.isin(chosen), rows.index, dtype="boolean")

@@ -96,7 +96,11 @@ class Row:
             raise ValueError(f"{self.metric}: a record holds finite numbers or none, not {numbers}")
         counted = (self.seed, self.n_images, self.n_reference, self.metric_version)
         if any(
-            x is not None and not (isinstance(x, Integral) and 0 <= x <= LARGEST_INTEGER) for x in counted
+            x is not None
+            and not (
+                (type(x) is int or isinstance(x, Integral)) and 0 <= x <= LARGEST_INTEGER
+            )  # the first is fast
+            for x in counted
         ):
             raise ValueError(f"{self.metric}: seed, numbers of images and version are counted, not {counted}")
         if (self.status == "ok") != (self.value is not None):

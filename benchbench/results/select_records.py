@@ -32,7 +32,7 @@ from benchbench.core.errors import InputError, listed, no_record, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
-from benchbench.results.load import load_failures, results_below, which_seed
+from benchbench.results.load import load_failures, results_below, walked, which_seed
 from benchbench.results.record import COLUMNS
 from benchbench.results.settings import setting_text
 from benchbench.results.store import FAILED, METRICS, RUN
@@ -118,9 +118,12 @@ def _everything(path: Path) -> Records:
 
 
 def everything_below(paths: Sequence[Path], asked: Collection[Path] | None = None) -> Records:
-    """Rows, failures and settings of all that lies below some folders. asked: as `load.possible_rows` takes it."""
-    frame, recipes = results_below(paths, asked)
-    failures = pd.concat([load_failures(path) for path in paths]).drop_duplicates("path", ignore_index=True)
+    """Rows, failures and settings of all that lies below some folders. asked: as `rows.possible` takes it."""
+    walks = {path: walked(path) for path in paths}
+    frame, recipes = results_below(paths, asked, walks)
+    failures = pd.concat([load_failures(path, walks[path]) for path in paths]).drop_duplicates(
+        "path", ignore_index=True
+    )
     return frame, failures, {cell: recipe.settings for cell, recipe in recipes.items()}
 
 

@@ -46,6 +46,11 @@ def damaged(path: Path, what: str) -> InputError:
 def is_cell(folder: Path) -> bool:
     """Whether a folder is called as that of a cell is, whatever the path to it looks like."""
     name = folder.name if folder.name not in ("", "..") else Path(os.path.abspath(folder)).name
+    return names_cell(name)
+
+
+def names_cell(name: str) -> bool:
+    """Whether the name of a folder is that of a cell."""
     return len(name) == KEY_LENGTH and is_key(name)  # shorter ones are dates too
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from benchbench.core.errors import InputError
 from benchbench.results.impossible import impossible
-from benchbench.results.load import Record, record_folders, rows_of, twice, unsealed
+from benchbench.results.load import Record, record_folders, twice, unsealed
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import read_manifest
+from benchbench.results.rows import rows_of
 from benchbench.results.store import DETACHABLE, check_file
 from benchbench.results.touched import METRICS, RUN, damaged, is_cell
 

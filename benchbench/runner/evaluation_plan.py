@@ -46,6 +46,7 @@ from benchbench.runner.restored import Undoing, asked_task, fingerprint, inappli
 from benchbench.runner.sources import InMemory, Reference, Samples, open_reference, open_samples
 from benchbench.runner.spec import EvaluationSpec
 from benchbench.tasks.generation import OF_TRANSLATORS
+from benchbench.tasks.paths import NO_LATENT
 
 INCEPTION_DIM = 2048
 
@@ -339,6 +340,8 @@ def lacking(metric: Metric, reference: Reference, prompted: bool = False) -> str
     is known what the images were to show."""
     if "hole" in metric.needs:
         return NO_HOLES
+    if "path" in metric.needs:
+        return NO_LATENT
     if metric.needs & OF_MODELS:
         return OF_TRANSLATORS
     if "captions" in metric.needs and not prompted:

@@ -6,7 +6,6 @@ which its record is stored. Runtime knobs (device, batch sizes) are not part of 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -27,15 +26,9 @@ from benchbench.data.sources.spec import dataset_name
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, Outcome, is_named, select_metrics
-from benchbench.models.build import build_model, configure_sampling, sampling_class
+from benchbench.models.build import configure_sampling, sampling_class
 from benchbench.models.identity import code_hash
-from benchbench.models.variants.technique import (
-    Technique,
-    accelerated,
-    rebuilt,
-    techniques_of,
-    written,
-)
+from benchbench.models.variants.technique import Technique, accelerated, techniques_of, written
 from benchbench.results.key import cell_key
 from benchbench.results.settings import setting_text
 from benchbench.runner.extractors import (
@@ -53,7 +46,8 @@ from benchbench.runner.extractors import (
 from benchbench.runner.failures import failing_alone
 from benchbench.runner.labels import checked_name, settings, variant
 from benchbench.runner.monitor import choose_watcher, describe_panel
-from benchbench.runner.shown import CALIBRATION, FEW, showing
+from benchbench.runner.probe import Probes, built, check_techniques, no_weights
+from benchbench.runner.shown import CALIBRATION, showing
 from benchbench.runner.spec import SHORT, CellSpec
 from benchbench.tasks.base import Request, Task, TaskData
 from benchbench.tasks.choose import Shelf, load_for, task_with_option, tasks_of
@@ -152,7 +146,7 @@ class Plan:
         """The model, freshly initialised from the seed."""
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            return _built(self.recipe, self.dataset, self.techniques)
+            return built(self.recipe, self.dataset, self.techniques)
 
     def accelerated(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The trained model as it is scored.
@@ -171,17 +165,6 @@ class Plan:
             return model
         show = showing(self.recipe.model, model, self.dataset, CALIBRATION, device)
         return accelerated(model, self.techniques, show, device)
-
-
-def _built(recipe: Recipe, data: TaskData, techniques: Sequence[Technique]) -> nn.Module:
-    """The model of a recipe on the CPU, its layers as techniques have them."""
-    model = build_model(recipe.model, recipe.hyper, data.spec, recipe.sampling)
-    if any(own.before_training for own in techniques):
-        rebuilt(model, techniques, showing(recipe.model, model, data, FEW, _CPU), _CPU)
-    return model
-
-
-_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -234,7 +217,7 @@ def resolve(spec: CellSpec) -> Resolved:
     if weights is not None and hasattr(
         MODELS.get(spec.model), "fit"
     ):  # it learns from the data, each time anew
-        raise _no_weights(spec.model)
+        raise no_weights(spec.model)
     if getattr(MODELS.get(spec.model), "program", False) and not spec.allow_pickle:
         raise InputError(
             f"{spec.model.partition(':')[2]} may run what its author wrote as soon as it is read; if that is somebody "
@@ -281,7 +264,7 @@ def _refuse_options(spec: CellSpec) -> None:
             )
 
 
-def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
+def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes | None = None) -> list[Plan]:
     """What a run will do, decided and checked. Everything that can be refused is refused here, cheapest first.
 
     The extractors that metrics read are `spec.extractors`; None is the one that the dataset names and
@@ -292,6 +275,8 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         spec: What is asked for; its `seed` is not read.
         seeds: One cell each.
         desk: Where cells are planned, with the data and extractors that other plans needed.
+        probes: Whose models a request may share with the one before; None where there is none before. Not of the
+            desk, which may live on while a model is trained: memory is measured there.
 
     Returns:
         One plan a seed, in their order.
@@ -301,7 +286,7 @@ def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
         CellFailed: The model is somebody else's and failed before anything was asked of it.
     """
     with failing_alone(_made_of(spec.model)):
-        return _planned(spec, seeds, desk)
+        return _planned(spec, seeds, desk, probes or Probes())
 
 
 @cache  # what was imported stays what it was, and a suite asks for it once a cell
@@ -314,17 +299,16 @@ def _made_of(model: str) -> dict[str, Any]:
     return {f"the model {model!r}": MODELS.get(model)}
 
 
-def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk) -> list[Plan]:
+def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes) -> list[Plan]:
     """As `make_plans`."""
     resolved = resolve(spec)
     spec = resolved.spec
     task, data = load_for(spec.model, spec.dataset, spec.size, desk.shelf, spec.task, spec.task_options)
-    probe = _built(resolved.recipe, data, resolved.techniques)
+    probe = probes.of(resolved.recipe, data, resolved.techniques, resolved.weights)
     if not isinstance(config := probe.config, BaseModel):
         raise TypeError(f"the model {spec.model!r} must keep its configuration in `config`")
     trained = isinstance(probe, Trainable) and resolved.weights is None
-    _check_start(resolved, probe, data)
-    _check_techniques(resolved, probe, data, desk.runtime.device)
+    check_techniques(resolved.recipe, probe, data, resolved.techniques, desk.runtime.device)
     scoring = _scoring(spec, task, probe, data, desk)
     training, watcher = None, None
     if trained:
@@ -459,18 +443,6 @@ def specified(techniques: Sequence[Technique]) -> list[list[str]]:
     return [[own.text, code_hash(type(own))] for own in techniques if not own.settings()]
 
 
-def _check_techniques(resolved: Resolved, probe: nn.Module, data: TaskData, device: torch.device) -> None:
-    """`InputError` where the model has nothing for a technique: seen on a copy, before anything is trained."""
-    if written(resolved.techniques):
-        name = resolved.spec.model
-        accelerated(
-            copy.deepcopy(probe).to(device),
-            resolved.techniques,
-            showing(name, probe, data, FEW, device),
-            device,
-        )
-
-
 def _label(resolved: Resolved, trained: bool) -> str:
     """The variant of a cell: what was set, where its owner gave it no name, and what was done to the model. One name
     does not make the same of a model and what it became."""
@@ -538,37 +510,6 @@ def _watcher(spec: CellSpec, dataset: str, probe: nn.Module, scoring: _Scoring, 
             "leave monitor_every at 0"
         )
     return choose_watcher(dataset, scoring.extractors.names, scoring.loaded, desk.load, spec.precision)
-
-
-def _check_start(resolved: Resolved, probe: nn.Module, data: TaskData) -> None:
-    """`InputError` for weights that are given to a model without any, and where nobody says what those of a model are
-    that cannot be trained: a constructor that draws them at random makes noise, and no number says so."""
-    spec = resolved.spec
-    if resolved.weights is not None:
-        if not probe.state_dict():
-            raise _no_weights(spec.model)
-        return
-    if isinstance(probe, Trainable | Fittable) or getattr(probe, "control", False):
-        return
-    if getattr(probe, "stored", False):
-        return
-    starts = []
-    for seed in (0, 1):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            built = build_model(spec.model, resolved.recipe.hyper, data.spec)
-            starts.append(dict(built.named_parameters()))
-    drawn = [name for name in starts[0] if not torch.equal(starts[0][name], starts[1][name])]
-    if drawn:
-        raise InputError(
-            f"the model {spec.model!r} cannot be trained here and starts from random weights ({drawn[0]}, …): give "
-            "those that it was trained to with --weights, or load them in its constructor; a class that is meant to "
-            "stay random says control = True"
-        )
-
-
-def _no_weights(model: str) -> InputError:
-    return InputError(f"the model {model!r} has no weights to load; leave --weights out")
 
 
 def _sha256_of(path: Path) -> str:

@@ -30,10 +30,11 @@ from benchbench.core.runtime import Runtime
 from benchbench.metrics.select import select_metrics
 from benchbench.results.agree import TOLERANCE, Key, comparable, difference, keyed
 from benchbench.results.claims.conditions import full_task
-from benchbench.results.load import Record, rows_of
+from benchbench.results.load import Record
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import read_manifest
 from benchbench.results.record import Row
+from benchbench.results.rows import rows_of
 from benchbench.results.settings import TECHNIQUE
 from benchbench.results.store import RUN
 from benchbench.results.touched import damaged

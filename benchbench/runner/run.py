@@ -24,7 +24,8 @@ from benchbench.results.load import load_results
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.failures import failing_alone
-from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.plan import Desk, Plan, make_plans
+from benchbench.runner.probe import Probes
 from benchbench.runner.spec import CellOptions, CellSpec, seed_list
 from benchbench.runner.sweep import Swept, combinations
 from benchbench.views.notebook import NumbersFrame
@@ -70,7 +71,7 @@ def run(
         pretrained: Load the published weights of this model on this dataset instead of training.
         weights: Load these weights instead of training.
         allow_pickle: Let `weights` run code; only for files you trust.
-        metrics: Names, "standard" or "all".
+        metrics: Names, "standard", "adm" or "all".
         extractors: Networks that metrics read; None for the dataset's own and efficientnet_lite0.
         precision: What the extractors compute in.
         name: What tables call these rows, in place of the model and its variant.
@@ -166,10 +167,7 @@ def _carried_out(
     store, comm = Store(out), runtime.comm
     comm.first(store.prepare)
     outcomes, failures = [], []
-    desk = Desk(runtime)
-    plans = comm.first_alone(
-        lambda: [(plan, told) for spec, told in swept for plan in make_plans(spec, seeds, desk)]
-    )
+    plans = comm.first_alone(lambda: _planned(swept, seeds, runtime))
     comm.agree([plan.key for plan, _ in plans])
     for plan, told in plans:
         try:
@@ -181,3 +179,9 @@ def _carried_out(
     if failures:
         raise CellFailed(f"{len(failures)} of {len(plans)} cells failed. " + "; ".join(failures))
     return outcomes
+
+
+def _planned(swept: Sequence[Swept], seeds: Sequence[int], runtime: Runtime) -> list[tuple[Plan, str]]:
+    """All plans, each with its combination of the sweep in words."""
+    desk, probes = Desk(runtime), Probes()
+    return [(plan, told) for spec, told in swept for plan in make_plans(spec, seeds, desk, probes)]

@@ -40,7 +40,7 @@ class Scorer:
 
     Args:
         reference: What `evaluate` takes: "cifar10:train", a folder, tensors, or an .npz of statistics.
-        metrics: Names, "standard" or "all", in a list or with commas.
+        metrics: Names, "standard", "adm" or "all", in a list or with commas.
         samples: How many images are drawn a call; None for as many as the reference, at most 10,000.
         extractors: Networks that metrics read; None for those of `run` on the reference's dataset.
         precision: What the extractors compute in.

@@ -31,7 +31,7 @@ from benchbench.core.errors import InputError, unknown_name
 from benchbench.core.names import split_names
 from benchbench.core.paths import as_path
 from benchbench.core.precision import Precision
-from benchbench.core.toml import settings_of
+from benchbench.core.toml import dotted, settings_of
 from benchbench.core.validation import first_fault, shown
 
 
@@ -53,7 +53,14 @@ def _names(given: Any) -> Any:
     return tuple(dict.fromkeys(split_names(given))) if isinstance(given, Iterable) else given
 
 
-Settings = Annotated[dict[str, Any], BeforeValidator(_settings)]
+def _of_sections(given: Any) -> Any:
+    return dotted(given) if isinstance(given, Mapping) else given
+
+
+BySection = BeforeValidator(_of_sections)
+"""Of settings by name: those of a section may be a table."""
+
+Settings = Annotated[dict[str, Any], BySection, BeforeValidator(_settings)]  # the last one is asked first
 """Settings by name; also what one types after `--set`, in a list."""
 
 TaskSettings = Annotated[
@@ -72,7 +79,7 @@ SHORT: Mapping[str, str] = {
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Several names; also as one types them, with commas between."""
 
-Metrics = Annotated[Names, Field(description="Names, 'standard' or 'all'; comma-separated.")]
+Metrics = Annotated[Names, Field(description="Names, 'standard', 'adm' or 'all'; comma-separated.")]
 Computed = Annotated[Precision, Field(description="What the extractors compute in; the record names it.")]
 Label = Annotated[
     str | None, Field(description="What tables call these rows, in place of the model and its variant.")
@@ -134,7 +141,7 @@ class CellSpec(Spec, frozen=True):
         pretrained: Whether the published weights of this model on this dataset are loaded.
         weights: Weights that are loaded instead of training.
         allow_pickle: Whether `weights` may run code; only for files you trust.
-        metrics: Names, "standard" or "all"; text with commas is understood too.
+        metrics: Names, "standard", "adm" or "all"; text with commas is understood too.
         extractors: Networks that metrics read, likewise; None for the dataset's own and efficientnet_lite0.
         precision: What the extractors compute in: "float32", "bfloat16" or "float16".
         name: What tables call these rows; None for the model and its variant.

@@ -33,9 +33,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any, Literal, TypeVar
 
-import pandas as pd
 import torch
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -51,8 +51,10 @@ from benchbench.core.validation import first_fault
 from benchbench.data.sources.spec import dataset_name, from_folder
 from benchbench.results.load import records
 from benchbench.results.store import Store
-from benchbench.runner.plan import Desk, Plan, make_plans
-from benchbench.runner.spec import CellSpec, Images, Location, Names, Side, Whole, seed_list
+from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.plan_apart import Planned, PlannedApart
+from benchbench.runner.probe import Probes
+from benchbench.runner.spec import BySection, CellSpec, Images, Location, Names, Side, Whole, seed_list
 from benchbench.runner.sweep import Swept, combinations
 from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
@@ -69,7 +71,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     samples: Images = None
     size: Side = None
     recipe: Location | None = None
-    set: dict[str, Any] = Field(default_factory=dict)
+    set: Annotated[dict[str, Any], BySection] = Field(default_factory=dict)
     pretrained: bool | None = None
     weights: Location | None = None
     allow_pickle: bool | None = None
@@ -81,7 +83,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     task_options: dict[str, Any] = Field(default_factory=dict)
     variant: str | None = None
     log: Names | None = None
-    sweep: dict[str, list[Any]] = Field(default_factory=dict)
+    sweep: Annotated[dict[str, list[Any]], BySection] = Field(default_factory=dict)
 
     def over(self, other: Settings) -> Settings:
         """These settings, and `other`'s where these say nothing; settings by name are merged key by key."""
@@ -234,13 +236,19 @@ def plan_suite(
     # Dataset by dataset, so that each is read once; then in the order of the file.
     pairs = [(model, dataset) for dataset in suite.datasets for model in suite.models]
     settle_in(progress)
-    past, desk = _past(store), Desk(Runtime(device))
+    past, desk, probes = _Past(store), Desk(Runtime(device)), Probes()
     cells: list[SuiteCell] = []
-    with progress.stage("planning", len(pairs), "combination") as stage:
+    with (
+        progress.stage("planning", len(pairs), "combination") as stage,
+        PlannedApart(device, progress) as apart,
+    ):
         for model, dataset in pairs:
             for swept, seeds in _alike(suite, model, dataset):
                 try:
-                    plans = make_plans(swept.spec, seeds, desk)
+                    if MODELS.is_of_open_family(model):
+                        plans = apart.plan(swept.spec, seeds)
+                    else:
+                        plans = [Planned.of(plan) for plan in make_plans(swept.spec, seeds, desk, probes)]
                 except InputError as error:
                     raise InputError(
                         f"{model} on {short(dataset)}: {short(str(error), 1000)} "
@@ -259,19 +267,19 @@ def plan_suite(
     return cells
 
 
-def _cell(plan: Plan, swept: Swept, store: Store, past: pd.DataFrame) -> SuiteCell:
+def _cell(plan: Planned, swept: Swept, store: Store, past: _Past) -> SuiteCell:
     """The cell of a plan, and what the store has of it."""
     spec, told = swept
     state: State = "new"
-    if store.find(plan.dataset.name, plan.kept_as, plan.key) is not None:
+    if store.find(plan.dataset, plan.kept_as, plan.key) is not None:
         state = "done"
     elif store.leases.holder(plan.key) is not None:
         state = "taken"
     elif has_checkpoint(store.work_path(plan.training_key)):
         state = "begun"
-    seconds = _estimate(past, plan.kept_as, plan.dataset.name)
+    seconds = past.of(plan.kept_as, plan.dataset)
     asked = spec.model_copy(update={"seed": plan.seed})
-    return SuiteCell(asked, told, plan.dataset.name, plan.key, state, seconds)
+    return SuiteCell(asked, told, plan.dataset, plan.key, state, seconds)
 
 
 def _broken(swept: Swept, seed: int, reason: str) -> SuiteCell:
@@ -310,24 +318,21 @@ def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[Swept, Sequ
     yield from groups.values()
 
 
-def _past(store: Store) -> pd.DataFrame:
-    """Seconds a cell took, with its model and dataset."""
-    found = records(store.root) if store.root.is_dir() else ()
-    took = [
-        (run.model, run.dataset, run.seconds.training + run.seconds.evaluation)
-        for _, run in found
-        if run.seconds and run.seconds.training is not None and run.seconds.evaluation is not None
-    ]
-    return pd.DataFrame(took, columns=["model", "dataset", "seconds"])
+class _Past:
+    """What cells of a store took, in seconds."""
 
+    def __init__(self, store: Store) -> None:
+        took: dict[tuple[str, str], list[float]] = {}
+        for _, run in records(store.root) if store.root.is_dir() else ():
+            known = run.seconds
+            if known is not None and known.training is not None and known.evaluation is not None:
+                for where in (run.dataset, ""):
+                    took.setdefault((run.model, where), []).append(known.training + known.evaluation)
+        self._medians = {cells: median(seconds) for cells, seconds in took.items()}
 
-def _estimate(past: pd.DataFrame, model: str, dataset: str) -> float | None:
-    """Median of the same pair's past cells, else of the model's on other datasets, else None."""
-    same_model = past[past["model"] == model]
-    for known in (same_model[same_model["dataset"] == dataset], same_model):
-        if len(known):
-            return float(known["seconds"].median())
-    return None
+    def of(self, model: str, dataset: str) -> float | None:
+        """Median of the same pair's past cells, else of the model's on other datasets, else None."""
+        return self._medians.get((model, dataset), self._medians.get((model, "")))
 
 
 def _located(settings: _S, base: Path) -> _S:

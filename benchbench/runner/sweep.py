@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchbench.core.errors import InputError
+from benchbench.core.toml import SECTIONS
 from benchbench.core.validation import shown
 from benchbench.runner.spec import CellSpec
-from benchbench.training.recipe import SECTIONS
 
 MOST_COMBINATIONS = 1000
 

@@ -19,9 +19,10 @@ from benchbench import __version__
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
 from benchbench.core.hashing import file_sha256
-from benchbench.results.load import Record, read_file
+from benchbench.results.load import Record
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import Row
+from benchbench.results.rows import read_file
 from benchbench.results.touched import damaged
 from benchbench.sinks.over_seeds import mean_rows
 from benchbench.sinks.replay import pictures_of

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from benchbench.core.errors import InputError
-from benchbench.results.load import Record, results_of, rows_of
+from benchbench.results.load import Record, results_of
 from benchbench.results.record import Row
+from benchbench.results.rows import rows_of
 from benchbench.results.summary import summarise
 from benchbench.views.text import model_name
 

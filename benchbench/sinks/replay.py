@@ -14,7 +14,8 @@ import pandas as pd
 from benchbench.core.errors import CellFailed, InputError, because
 from benchbench.core.files import cannot_write
 from benchbench.core.registry import SINKS
-from benchbench.results.load import Record, read_file, rows_of
+from benchbench.results.load import Record
+from benchbench.results.rows import read_file, rows_of
 from benchbench.results.store import folder_name
 from benchbench.results.touched import damaged
 from benchbench.sinks.feed import Feed

@@ -42,6 +42,7 @@ from benchbench.tasks.base import (
 from benchbench.tasks.evidence import gather, placed, reference
 from benchbench.tasks.likelihood import TASK as LIKELIHOOD
 from benchbench.tasks.likelihood import affordable, likelihood_beside
+from benchbench.tasks.paths import lacks_paths, path_lengths
 from benchbench.tasks.pictures import (
     Neighbours,
     Picture,
@@ -96,6 +97,8 @@ class Generation(OneDataset):
             return NO_HOLES
         if "captions" in metric.needs:
             return NO_CAPTIONS
+        if "path" in metric.needs:
+            return lacks_paths(metric, model)
         if metric.needs & OF_MODELS:
             return OF_TRANSLATORS
         if "truth" in metric.needs and not isinstance(model, Autoencoder):
@@ -113,13 +116,15 @@ class Generation(OneDataset):
         assert isinstance(model, Generator)
         asked = labels_for(model, own.train.labels, request.seed, request.n_samples)
         evidence, samples = _evidence(model, own, request, asked, runtime)
-        pairs, shown = None, None
+        pairs, shown = {}, None
         if isinstance(model, Autoencoder):
-            pairs, shown = _reconstructions(model, own.held_out.images, request.metrics, runtime)
-        with runtime.progress.stage("computing metrics", len(request.metrics), "metric") as stage:
-            evidence = placed(
-                evidence if pairs is None else replace(evidence, pairs={"truth": pairs}), runtime
+            pairs["truth"], shown = _reconstructions(model, own.held_out.images, request.metrics, runtime)
+        if any("path" in metric.needs for metric in request.metrics):
+            pairs["path"] = path_lengths(
+                model, request.metrics, request.n_samples, request.seed, runtime, asked
             )
+        with runtime.progress.stage("computing metrics", len(request.metrics), "metric") as stage:
+            evidence = placed(replace(evidence, pairs=pairs), runtime)
             outcomes = score(request.metrics, evidence, runtime.comm)
             real_twins = duplicates_among_real(evidence, outcomes)
             stage.advance(len(request.metrics))
@@ -195,13 +200,19 @@ def _number(outcome: Outcome, data: Dataset, request: Request) -> Number:
     """What went into it: held-out images and their reconstructions, or samples against `train`."""
     if "truth" in outcome.metric.needs:
         return Number(outcome, "reconstruction", len(data.held_out))
+    if "path" in outcome.metric.needs:
+        return Number(outcome, "generation", request.n_samples)
     return Number(outcome, "generation", request.n_samples, len(data.train))
 
 
 def _reconstructions(
     model: Autoencoder, held_out: Images, metrics: Iterable[Metric], runtime: Runtime
 ) -> tuple[PairEvidence, Reconstructions]:
-    per_image = {metric.name: metric.of_pairs for metric in metrics if isinstance(metric, PairedMetric)}
+    per_image = {
+        metric.name: metric.of_pairs
+        for metric in metrics
+        if isinstance(metric, PairedMetric) and metric.role == "truth"
+    }
     pairs = reconstruct(model, held_out, per_image, runtime)
     originals = take(held_out, torch.from_numpy(permutation(0, len(held_out))[:PAIRS]))
     with torch.inference_mode():

@@ -45,6 +45,7 @@ from benchbench.tasks.evidence import (
     sources,
     variants,
 )
+from benchbench.tasks.paths import NO_LATENT
 from benchbench.tasks.pictures import Columns, Section
 from benchbench.tasks.speed import measure_cost, measure_rates
 from benchbench.tasks.translate import (
@@ -117,6 +118,8 @@ class Translation(TwoDomains):
             return NO_CAPTIONS
         if "classes" in missing:
             return "a translation is asked to be of one domain, and there is no class beside"
+        if "path" in missing:
+            return NO_LATENT
         if "style" in missing:
             return "this needs a style that was asked for; see benchbench run --model nst"
         # Only an extractor of these very domains knows the class that was asked for.

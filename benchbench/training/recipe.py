@@ -34,12 +34,11 @@ from benchbench.core.baselines import baselines_folder
 from benchbench.core.bounds import MOST_STEPS
 from benchbench.core.errors import InputError, short, unknown_name
 from benchbench.core.registry import MODELS
-from benchbench.core.toml import read_toml, settings_of
+from benchbench.core.toml import SECTIONS, read_toml, settings_of
 from benchbench.models.build import configure, configure_sampling, sampling_class, validated
 from benchbench.training.config import TrainingConfig
 
 FILE = "recipe.toml"
-SECTIONS = ("model", "sampling", "training")
 
 
 class Recipe(BaseModel, extra="forbid", frozen=True):

@@ -11,7 +11,11 @@ from benchbench.core.folders import cache_folder
 from benchbench.core.registry import DATASETS, EXTRACTORS
 from benchbench.data.builtin.photo_sets import PhotoSet
 from benchbench.data.builtin.torchvision_sets import archive_folder, holds_jpeg, local_folder
+from benchbench.metrics.pairs.dists import VGG as DISTS_VGG
 from benchbench.metrics.pairs.lpips import ALEXNET
+from benchbench.metrics.pairs.niqe import ENV as NIQE_MODEL
+from benchbench.metrics.pairs.niqe import given_pristine
+from benchbench.metrics.pairs.path_length import VGG as PPL_VGG
 from benchbench.results.provenance import collect_provenance
 
 JPEG = "as JPEG: its pixels are not canonical, numbers on it do not compare with published ones"
@@ -47,10 +51,16 @@ def _networks() -> Iterator[tuple[str, str]]:
             yield name, f"there, sha256 {extractor('cpu').weights_sha256[:12]}"
         except MetricFailed as failure:
             yield name, failure.reason
+    for weights in (ALEXNET, DISTS_VGG, PPL_VGG):
+        try:
+            yield weights.extractor, f"there, in {weights.locate()[0]}"
+        except MetricFailed as failure:
+            yield weights.extractor, failure.reason
     try:
-        yield "lpips", f"there, in {ALEXNET.locate()[0]}"
+        given_pristine()
+        yield "niqe", f"there, named by {NIQE_MODEL}"
     except MetricFailed as failure:
-        yield "lpips", failure.reason
+        yield "niqe", failure.reason
 
 
 def _data() -> Iterator[tuple[str, str]]:

@@ -13,7 +13,8 @@ from benchbench.core.files import cannot_write
 from benchbench.core.paths import as_path, printable
 from benchbench.core.progress import SILENT, Progress, Stage
 from benchbench.core.registry import SINKS
-from benchbench.results.load import Record, possible_rows, records
+from benchbench.results.load import Record, records
+from benchbench.results.rows import possible
 from benchbench.results.store import METRICS, RUN, folder_name
 from benchbench.results.touched import foreign
 from benchbench.sinks.card import Weights, checked_dataset, write_card
@@ -96,7 +97,7 @@ def export(
 
 
 def _found(given: Sequence[Path | str]) -> list[Record]:
-    """The records of folders, each once; what `possible_rows` refuses is left out where others are there."""
+    """The records of folders, each once; what `rows.possible` refuses is left out where others are there."""
     by_cell: dict[str, Record] = {}
     folders = [as_path(own) for own in given]
     for folder in folders:
@@ -109,7 +110,8 @@ def _found(given: Sequence[Path | str]) -> list[Record]:
             by_cell.setdefault(one[1].cell, one)
     if not by_cell:
         raise InputError("name at least one record")
-    sound = [own for own in by_cell.values() if possible_rows(*own, folders) is not None]
+    with possible(folders) as possible_rows:
+        sound = [own for own in by_cell.values() if possible_rows(*own) is not None]
     if not sound:
         raise InputError(f"no record in {listed(list(map(printable, folders)))} is left; restore one")
     return sound

@@ -15,8 +15,9 @@ from benchbench.core.folders import OUTPUT
 from benchbench.core.hashing import file_sha256
 from benchbench.core.numpy_files import DAMAGE, read_arrays
 from benchbench.core.validation import is_number, shown
-from benchbench.results.load import Record, read_file, records_below
+from benchbench.results.load import Record, records_below
 from benchbench.results.manifest import RunManifest
+from benchbench.results.rows import read_file
 from benchbench.results.summary import MODEL, summarise
 from benchbench.results.touched import damaged
 from benchbench.verbs.leaderboard import Folders, folders_in, rows_below

@@ -22,7 +22,7 @@ from benchbench.core.errors import InputError
 from benchbench.results.claims.conditions import BUSY, CONDITIONS, PROTOCOL, WORDS, of_family, short
 from benchbench.results.claims.numbers import Asked
 from benchbench.results.claims.ranks import told_apart
-from benchbench.results.load import load_failures, records, results_of, which_seed
+from benchbench.results.load import load_failures, records, results_below, which_seed
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.apart import apart
 from benchbench.views.board import DAGGER, RATE, dead_median, is_busy, numbers_by_name
@@ -76,8 +76,8 @@ class _Section:
 def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
     """The page, as text. Raises `InputError` as `load_results` does, and for a folder without records."""
     root = Path(root)
+    frame, _ = results_below([root], [root])
     runs = [page_of(found) for found in records(root)]
-    frame = results_of(runs, [root])
     if frame.empty:
         raise InputError(f"there are no records below {root}; run something with --out {root} first")
     summary = summarise(frame)

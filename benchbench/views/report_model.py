@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from markupsafe import Markup
 
-from benchbench.results.load import Record, read_file
+from benchbench.results.load import Record
 from benchbench.results.manifest import (
     Artefact,
     Data,
@@ -23,6 +23,7 @@ from benchbench.results.manifest import (
     RunManifest,
     demand,
 )
+from benchbench.results.rows import read_file
 from benchbench.results.store import RUN
 from benchbench.results.touched import damaged
 from benchbench.results.words import mode_words

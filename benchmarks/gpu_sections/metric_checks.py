@@ -28,12 +28,19 @@ LIMIT = 1e-6
 NEEDS = {"ndb": 1000, "kd_subsets": 1000}  # images without which a metric has no value
 ON_IMAGES = (
     "cycle",
+    "dists",
+    "fsim",
+    "gmsd",
+    "greys",
     "hole",
     "intra_class",
     "lpips",
+    "lpips_vgg",
+    "niqe",
     "paired",
     "pose",
     "ssim",
+    "vif",
 )  # modules to which features are nothing
 INTERVAL = 1e-3  # of an interval from halves: their distances are float32, so an image may change its side
 

@@ -26,8 +26,26 @@ from benchbench.metrics.numerics import (
     own_balls,
     products,
 )
-from benchbench.metrics.pairs import captions, cycle, hole, lpips, paired, pose, preservation, ssim
+from benchbench.metrics.pairs import (
+    captions,
+    cycle,
+    dists,
+    fsim,
+    gmsd,
+    greys,
+    hole,
+    lpips,
+    lpips_vgg,
+    niqe,
+    paired,
+    path_length,
+    pose,
+    preservation,
+    ssim,
+    vif,
+)
 from benchbench.metrics.sets import (
+    adm,
     class_wise,
     cmmd,
     feature_likelihood,
@@ -159,7 +177,20 @@ def _kd(i: Inputs) -> Any:
     return kernel.kernel_distance(i.x, i.y, subsets)
 
 
+def _grey_pair(i: Inputs) -> Any:
+    return greys.grey_pair(i.images, i.partners, levels=False, smallest=11, name="a measure")
+
+
+def _niqe(i: Inputs) -> Tensor:
+    images = torch.nn.functional.interpolate(i.large.double(), size=(192, 288)).to(torch.uint8)
+    noisy = torch.where(torch.arange(288, device=images.device) % 2 == 0, images, images // 2)
+    return niqe.niqe(
+        noisy, niqe.Pristine(torch.zeros(niqe.NUMBERS).double(), torch.eye(niqe.NUMBERS).double())
+    )
+
+
 CALLS: dict[str, Call] = {
+    "adm.inception_scores_of_parts": lambda i: adm.inception_scores_of_parts(i.logits, 50),
     "captions.clip_score": lambda i: captions.clip_score(i.x, i.y),
     "class_wise.diversity_by_class": lambda i: class_wise.diversity_by_class(i.x, i.other, i.y, i.other),
     "class_wise.frechet_distance_by_class": lambda i: class_wise.frechet_distance_by_class(
@@ -168,6 +199,7 @@ CALLS: dict[str, Call] = {
     "cmmd.cmmd": lambda i: cmmd.cmmd(i.x, i.y),
     "cycle.round_levels": lambda i: cycle.round_levels(i.signed),
     "cycle.add_noise": lambda i: cycle.add_noise(i.signed, ImageRng(0, range(len(i.signed)))),
+    "dists.dists": lambda i: dists.dists(i.images, i.partners),
     "frechet.frechet_distance": lambda i: frechet.frechet_distance(
         i.x.double().mean(0), i.covariances[0], i.y.double().mean(0), i.covariances[1]
     ),
@@ -179,6 +211,15 @@ CALLS: dict[str, Call] = {
     "frechet.frechet_standard_error": lambda i: frechet.frechet_standard_error(i.x, i.y),
     "frechet.fd_infinity": lambda i: frechet.fd_infinity(i.x, i.y),
     "frechet.moments_of": lambda i: frechet.moments_of(i.x),
+    "fsim.fsim": lambda i: fsim.fsim(i.images, i.partners),
+    "gmsd.gmsd": lambda i: gmsd.gmsd(i.images, i.partners),
+    "gmsd.similarity": lambda i: gmsd.similarity(i.x.double(), i.y.double(), 1.0),
+    "gmsd.gradient_length": lambda i: gmsd.gradient_length(greys.grey(i.images), ((1.0, 0.0, -1.0),) * 3, 3),
+    "greys.grey_pair": _grey_pair,
+    "greys.grey": lambda i: greys.grey(i.images),
+    "greys.of_some": lambda i: greys.of_some(
+        lambda a, b: (a.double() - b.double()).mean((1, 2, 3)), i.images, i.partners
+    ),
     "gram.sums_within": lambda i: gram.sums_within(
         _grams(i)[0], kernel.cubic_kernel(i.x.shape[1]), torch.eye(len(i.x), 3).double().to(i.x.device)
     ),
@@ -208,6 +249,7 @@ CALLS: dict[str, Call] = {
         i.x, i.y, *_sides(i), neighbours.mean_row(i.y)
     ),
     "lpips.lpips": lambda i: lpips.lpips(i.images, i.partners),
+    "lpips_vgg.lpips_vgg": lambda i: lpips_vgg.lpips_vgg(i.images, i.partners),
     "memorization.nn_distance_ratio": lambda i: memorization.nn_distance_ratio(i.x, i.y, i.z),
     "memorization.ratio_of_medians": lambda i: memorization.ratio_of_medians(*_nearest(i)),
     "memorization.authentic": lambda i: memorization.authentic(i.y, i.x),
@@ -238,6 +280,7 @@ CALLS: dict[str, Call] = {
     "modes.kl_error": lambda i: modes.kl_error(i.labels, i.other, CLASSES),
     "modes.tv_standard_error": lambda i: modes.tv_standard_error(i.labels, i.other, CLASSES),
     "neighbours.shared_rows": lambda i: neighbours.shared_rows(i.x, torch.cat([i.y, i.x[:5]])),
+    "niqe.niqe": _niqe,
     "one_image.one_image": lambda i: one_image.one_image(i.x, torch.cat([i.x * (1 + 1e-7), i.y])),
     "arguments.near_one": lambda i: list(arguments.near_one(i.x, i.y)[:2]),
     "neighbours.mean_row": lambda i: neighbours.mean_row(i.x),
@@ -273,6 +316,10 @@ CALLS: dict[str, Call] = {
     "hole.psnr_hole": lambda i: hole.psnr_hole(i.images, i.partners, i.images[:, :1] > 127),
     "hole.mae_hole": lambda i: hole.mae_hole(i.images, i.partners, i.images[:, :1] > 127),
     "hole.ssim_hole": lambda i: hole.ssim_hole(i.images, i.partners, i.images[:, :1] > 127),
+    "path_length.step_ends": lambda i: path_length.step_ends(
+        i.x, i.y, torch.linspace(0, 1, len(i.x)), interpolation="spherical"
+    ),
+    "path_length.trimmed": lambda i: path_length.trimmed(i.x[:, 0]),
     "pose.edges": lambda i: pose.edges(i.images),
     "pose.pose_error": lambda i: pose.pose_error(i.images, i.partners),
     "prdc.overlap": lambda i: prdc.overlap(i.y, i.x),
@@ -315,6 +362,7 @@ CALLS: dict[str, Call] = {
     "vendi.score_of_eigenvalues": lambda i: vendi.score_of_eigenvalues(
         i.x[:, 0].double().square().sort().values, 2
     ),
+    "vif.vif": lambda i: vif.vif(i.images, i.partners),
     "vendi.vendi_standard_error": lambda i: vendi.vendi_standard_error(i.x),
     "vendi.vendi_estimate": lambda i: vendi.vendi_estimate(i.x, 2.0, 9),
 }
@@ -323,6 +371,8 @@ LEFT_OUT = {
     "gram.rounding_error": "it estimates the rounding errors themselves",
     "arguments.check_finite": "it answers with an error or not at all",
     "arguments.check_directions": "it answers with an error or not at all",
+    "greys.check_side": "it answers with an error or not at all",
+    "niqe.fit_pristine": "it puts what it finds on the processor",
     "paired.check_one_shape": "it answers with an error or not at all",
     "neighbours.row_tiles": "it says how rows are cut, which depends on the device",
     "products.at_once": "it says how rows are cut, which depends on the device",

@@ -17,6 +17,9 @@ from benchbench.features.extractor import load_extractor
 from benchbench.features.frozen import BATCH_ON_DEVICE
 from benchbench.features.resize import clean, tf1, torch_bilinear
 from benchbench.metrics.pairs import paired
+from benchbench.metrics.pairs.fsim import fsim
+from benchbench.metrics.pairs.gmsd import gmsd
+from benchbench.metrics.pairs.vif import vif
 
 NUMBERS = "_local_scalar_dense"
 
@@ -58,6 +61,18 @@ def test_every_resize_of_inception_on_the_device(
 def test_every_pair_metric_on_the_device(name: str, cuda: Traffic) -> None:
     """One float64 value a pair, where the pairs are; equal bits."""
     function, (x, y) = getattr(paired, name), (pictures(2, 176), pictures(2, 176, seed=1))
+    found = function(x.to(CUDA), y.to(CUDA))
+    assert isinstance(found, DeviceTensor)
+    assert torch.equal(found.cpu(), function(x, y))
+
+
+@pytest.mark.costly
+@pytest.mark.parametrize("function", [vif, gmsd, fsim])
+def test_every_measure_on_grey_images_on_the_device(
+    function: Callable[[Tensor, Tensor], Tensor], cuda: Traffic
+) -> None:
+    """One float64 value a pair, where the pairs are; equal bits."""
+    x, y = pictures(2, 64), pictures(2, 64, seed=1)
     found = function(x.to(CUDA), y.to(CUDA))
     assert isinstance(found, DeviceTensor)
     assert torch.equal(found.cpu(), function(x, y))

@@ -13,7 +13,12 @@ import torch
 
 from benchbench.core.errors import InputError
 from benchbench.features.moments import Moments
-from benchbench.features.statistics_file import holds_statistics, load_statistics, save_statistics
+from benchbench.features.statistics_file import (
+    holds_statistics,
+    load_statistics,
+    save_statistics,
+    statistics_beside_images,
+)
 
 
 @pytest.fixture
@@ -266,3 +271,30 @@ def test_statistics_that_no_images_have(
     np.savez(tmp_path / "x.npz", mu=mu, sigma=sigma)
     with pytest.raises(InputError, match=sentence):
         load_statistics(tmp_path / "x.npz")
+
+
+def test_names_with_ref_before_them(tmp_path: Path) -> None:
+    """`ref_mu` and its like are mu and its like, alone and beside images; a file with both is refused, since nobody can
+    tell which counts."""
+    rng = np.random.default_rng(0)
+    features, others = rng.normal(size=(50, 5)), rng.normal(size=(50, 7))
+    told = {
+        "mu": features.mean(0),
+        "sigma": np.cov(features, rowvar=False),
+        "mu_s": others.mean(0),
+        "sigma_s": np.cov(others, rowvar=False),
+    }
+    images = np.zeros((3, 8, 8, 3), np.uint8)
+    for beside in ({}, {"arr_0": images}):
+        np.savez(tmp_path / "plain.npz", **told, **beside)  # type: ignore[arg-type]
+        np.savez(tmp_path / "ref.npz", **{f"ref_{key}": own for key, own in told.items()}, **beside)  # type: ignore[arg-type]
+        plain, ref = (load_statistics(tmp_path / f"{name}.npz") for name in ("plain", "ref"))
+        assert torch.equal(plain.moments.covariance, ref.moments.covariance)
+        assert plain.spatial is not None
+        assert ref.spatial is not None
+        assert torch.equal(plain.spatial.mean, ref.spatial.mean)
+        assert holds_statistics(tmp_path / "ref.npz") is not bool(beside)
+        assert statistics_beside_images(tmp_path / "ref.npz") is bool(beside)
+    np.savez(tmp_path / "both.npz", **told, ref_mu=told["mu"])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"both\.npz has both mu and ref_mu"):
+        load_statistics(tmp_path / "both.npz")

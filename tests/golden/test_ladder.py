@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import ladder
@@ -15,6 +16,7 @@ from PIL import Image
 from benchbench.core.registry import METRICS
 from benchbench.data.edits.edit import EDITS, NEEDS_ALPHA
 from benchbench.features.extractor import load_extractor
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import select_metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -135,11 +137,14 @@ def test_what_the_page_says_without_numbers(moved: dict[str, pd.DataFrame], publ
     )
 
 
-def test_who_over_reacts_and_who_stays(moved: dict[str, pd.DataFrame]) -> None:
+def test_who_over_reacts_and_who_stays(moved: dict[str, pd.DataFrame], published: pd.DataFrame) -> None:
     """The two words of the page, by their thresholds: on photographs PSNR alone is taken through half of its range by a
-    mildest strength, and the metrics on sets that it names are invariant to brightness."""
+    mildest strength, but for `fld_gap`, whose whole range is narrower than its mean interval, and the metrics on sets
+    that it names are invariant to brightness."""
     own = moved["photographs"]
-    assert {metric for metric, _ in ladder.over_reacts(own)} == {"psnr", "psnr_y"}
+    assert {metric for metric, _ in ladder.over_reacts(own)} - {"fld_gap"} == {"psnr", "psnr_y"}
+    gap = published[(published.dataset == "photographs") & (published.metric == "fld_gap")]
+    assert gap.value.max() - gap.value.min() < (gap.high - gap.low).mean()
     blind = {metric for metric, edit in ladder.invariant(own) if edit == "brightness"}
     assert {"fd", "kd", "precision", "recall"} <= blind
     assert not {"psnr", "mae", "mse", "ssim"} & blind
@@ -170,7 +175,8 @@ def test_moves_by_hand() -> None:
 
 @pytest.mark.costly
 def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Six small emoji, two metrics: every edit is measured once, whatever stops the script. Without an edit pairs are
+    """Six small emoji, two metrics: every edit is measured once, whatever stops the script, and a metric that comes
+    later is added beside the others, which stay as they are. Without an edit pairs are
     equal; the mean squared error of a mirrored set is that of the mirrored pixels."""
     extractor = load_extractor("cnn_digits")
     path = tmp_path / "ladder.csv"
@@ -178,11 +184,11 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     class Stopping(ladder.Ladder):
         asked = 0
 
-        def rows(self, edit: str, strength: float) -> list[dict[str, object]]:
+        def rows(self, edit: str, strength: float, metrics: Sequence[Metric]) -> list[dict[str, object]]:
             if Stopping.asked == 7:
                 raise KeyboardInterrupt
             Stopping.asked += 1
-            return super().rows(edit, strength)
+            return super().rows(edit, strength, metrics)
 
     real = ladder.openmoji(6, 20)
     own = Stopping(real, extractor, select_metrics(["mse", "content_distance"], ["cnn_digits"]))
@@ -193,8 +199,15 @@ def test_the_script_goes_on_where_it_was(tmp_path: Path) -> None:
     Stopping.asked = -1000
     ladder.measure(own, path)
     assert Stopping.asked == -1000 + 12 * 5  # thirteen, and crop was there
+    Stopping.asked = -1000
+    before = pd.read_csv(path)
+    more = Stopping(real, extractor, select_metrics(["mse", "content_distance", "mae"], ["cnn_digits"]))
+    ladder.measure(more, path)  # of a metric that is new only its own rows are made
+    assert Stopping.asked == -1000 + 13 * 5 + 1
     table = pd.read_csv(path)
-    assert not table.duplicated(["edit", "strength", "metric"]).any()
+    assert list(table.metric[:3]) == ["content_distance", "mae", "mse"]
+    assert set(table.metric[table.edit == "noise"]) == {"content_distance", "mae", "mse"}
+    pd.testing.assert_frame_equal(table[table.metric != "mae"].reset_index(drop=True), before)
     mse = table[table.metric == "mse"].set_index(["edit", "strength"]).value
     assert mse["none", 0] == 0
     wrong = (real.edited.double() - real.edited.flip(-1).double()).square().mean() / 255**2

@@ -62,6 +62,7 @@ LATER = {
     "p_recall",
     "fld",  # held-out images under a density around generated ones
     "fld_gap",
+    *("vif", "gmsd", "fsim", "dists", "niqe"),  # measures of image quality (issue 19)
     "parameters_sampling",  # see RENAMED
     "network_evaluations",  # b4bfe4a
 }

@@ -21,9 +21,16 @@ from hypothesis.extra import numpy as of_numpy
 import benchbench
 from benchbench.cli import cli
 from benchbench.core.errors import InputError, MetricFailed
+from benchbench.metrics.pairs.dists import dists
+from benchbench.metrics.pairs.fsim import fsim
+from benchbench.metrics.pairs.gmsd import gmsd
+from benchbench.metrics.pairs.niqe import NUMBERS, Pristine, niqe
 from benchbench.metrics.pairs.paired import mae, ms_ssim, mse, psnr, ssim
+from benchbench.metrics.pairs.path_length import step_ends
 from benchbench.metrics.pairs.pose import pose_error
 from benchbench.metrics.pairs.preservation import cosine_distance, input_diversity
+from benchbench.metrics.pairs.vif import vif
+from benchbench.metrics.sets.adm import inception_scores_of_parts
 from benchbench.metrics.sets.class_wise import diversity_by_class, frechet_distance_by_class
 from benchbench.metrics.sets.cmmd import cmmd
 from benchbench.metrics.sets.feature_likelihood import feature_likelihood_divergence, generalization_gap
@@ -62,6 +69,7 @@ X, Y, Z = (RNG.normal(size=(40, 3)) + shift for shift in (0.0, 0.3, 0.1))
 IMAGES, OTHERS = (RNG.integers(0, 256, (3, 3, 12, 13), dtype=np.uint8) for _ in range(2))
 HALVES = [0, 1] * 20
 COV = np.cov(X, rowvar=False)
+PRISTINE = Pristine(torch.zeros(NUMBERS).double(), torch.eye(NUMBERS).double())
 
 # Of two sets of features.
 OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
@@ -87,6 +95,7 @@ OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
     "p_precision_recall": lambda x, y: p_precision_recall(x, y)["p_precision"],
     "feature_likelihood_divergence": lambda x, y: feature_likelihood_divergence(x, Z, y),
     "generalization_gap": lambda x, y: generalization_gap(Z, x, y),
+    "step_ends": lambda x, y: step_ends(x, y, np.linspace(0, 1, 40), interpolation="spherical")[1].sum(),
 }
 # Of one.
 OF_ONE: dict[str, Callable[[Any], Any]] = {
@@ -100,6 +109,7 @@ OF_ONE: dict[str, Callable[[Any], Any]] = {
     "has_twin": lambda x: has_twin(x, 0.1).sum(),
     "birthday_support": lambda x: birthday_support(x, 1.0),
     "inception_score": lambda x: inception_score(x, splits=2).value,
+    "inception_scores_of_parts": lambda x: inception_scores_of_parts(x, 15).sum(),
 }
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     **{name: lambda x, call=call: call(x, Y) for name, call in OF_TWO.items()},
@@ -118,6 +128,11 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "mse": lambda x: mse(x, OTHERS).sum(),
     "mae": lambda x: mae(OTHERS, x).sum(),
     "pose_error": lambda x: pose_error(x, OTHERS).sum(),
+    "gmsd": lambda x: gmsd(x, OTHERS).sum(),
+    "fsim": lambda x: fsim(x, OTHERS).sum(),
+    "vif": lambda x: vif(x, OTHERS).sum(),
+    "dists": lambda x: dists(x, OTHERS).sum(),
+    "niqe": lambda x: niqe(x, PRISTINE).sum(),
     "duplicate_rate": duplicate_rate,
     "intra_class_ms_ssim": lambda x: sum(intra_class_ms_ssim(x, [0, 0, 1]).values()),
 }  # fmt: skip
@@ -258,9 +273,9 @@ def _forms(array: np.ndarray) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if not name.startswith(("class", "modes"))])
 def test_one_number_in_every_form(name: str) -> None:
     """Oracle: the same call with an array of NumPy, as it came."""
-    of_images = name in ("psnr", "ssim", "mse", "mae", "pose_error", "duplicate_rate")
-    if name in ("ms_ssim", "intra_class_ms_ssim"):
-        pytest.skip("of images that are 161 pixels wide, with the same door")
+    of_images = name in ("psnr", "ssim", "mse", "mae", "pose_error", "gmsd", "fsim", "duplicate_rate")
+    if name in ("ms_ssim", "intra_class_ms_ssim", "vif", "dists", "niqe"):
+        pytest.skip("of images that are 32 to 161 pixels wide, with the same door")
     given_ = IMAGES if of_images else X[0] if "mean" in name else COV if "covariance" in name else X
     if name == "fd_infinity":
         given_ = np.concatenate([X, Z])

@@ -6,6 +6,7 @@ Cells are written through the store, so that their sums are right; numbers are b
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 import benchbench
 from benchbench.cli import cli
 from benchbench.core.errors import InputError, SkippedWarning
+from benchbench.results import load
 from benchbench.results.record import Row
 
 MakeRow = Callable[..., Row]
@@ -50,6 +52,24 @@ def test_a_board_leaves_it_out(odd: Path, tmp_path: Path, where: str | None) -> 
         page = benchbench.report(tmp_path / "runs", output=tmp_path / "report.html").read_text()
     assert ODD not in page
     assert SOUND in page
+
+
+def test_many_are_said_once(odd: Path, tmp_path: Path, make_row: MakeRow, land: Land) -> None:
+    """Up to three a sentence each; of more how many they are, three folders, and why of the first."""
+    for more in range(2, 6):
+        land(tmp_path / "runs", [make_row(cell=f"{more:016x}", seed=more, model="gan", value=-3.0)])
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            load.results_below([tmp_path / "runs"], [tmp_path / "runs"])
+        texts = [str(own.message) for own in said if own.category is SkippedWarning]
+        if more < 4:
+            assert len(texts) == more
+        else:
+            (text,) = texts
+            assert text.startswith(f"left out: {more} records with a number that cannot be: {tmp_path}")
+            assert text.count("/gan/") == 5  # the first one again, with what is wrong and the way out
+            assert f"and {more - 3} more (benchbench verify names all); of the first, " in text
+            assert "fd_efficientnet_lite0 is -3, and cannot be below 0" in text
 
 
 def test_asked_for_by_name_it_is_refused(odd: Path) -> None:

@@ -17,10 +17,12 @@ import pytest
 
 import benchbench
 from benchbench.core.errors import InputError
-from benchbench.results import kept, load
-from benchbench.results.load import load_results
-from benchbench.results.provenance import sealed, write_run_json
+from benchbench.results import kept, load, rows
+from benchbench.results.load import load_results, load_runs
+from benchbench.results.manifest import RunManifest
+from benchbench.results.provenance import read_manifest, sealed, write_run_json
 from benchbench.results.record import Row
+from benchbench.views.report import render_report
 
 MakeRow = Callable[..., Row]
 Land = Callable[..., Path]
@@ -41,7 +43,25 @@ def store(
                 make_row(**own),
                 make_row(**own, metric="kd", value=None, reason='a "reason", and a comma'),
             ]
-            facts = {"settings": {"lr": 10.0**-n, "width": seed // 2}, "data": {"fingerprint": f"{n}" * 64}}
+            facts = {
+                "settings": {"lr": 10.0**-n, "width": seed // 2},
+                "data": {
+                    "fingerprint": f"{n}" * 64,
+                    "train": {"n": 898},
+                    "held_out": {"n": 899},
+                    "notes": [],
+                },
+                "seed": seed,
+                "variant": "",
+                "extractors": {},
+                "machine": {"device_name": "a processor", "cores": 2, "device": "cpu"},
+                "provenance": {
+                    "benchbench": "0.1.0",
+                    "code_revision": None,
+                    "python": "3.11",
+                    "packages": {},
+                },
+            }
             land(tmp_path / "store", rows, facts | ({"name": "mine"} if n else {}))
     return tmp_path / "store"
 
@@ -53,7 +73,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a record was read again")
 
     monkeypatch.setattr(load, "read_manifest", read)
-    monkeypatch.setattr(load, "rows_of", read)
+    monkeypatch.setattr(rows, "rows_of", read)
 
 
 def without_cache(root: Path, monkeypatch: pytest.MonkeyPatch, empty: Path) -> pd.DataFrame:
@@ -77,6 +97,37 @@ def test_the_same_table_without_reading(store: Path, monkeypatch: pytest.MonkeyP
     pd.testing.assert_frame_equal(load_results("."), first)
     board = benchbench.leaderboard(".")
     assert set(board["model"]) == {"vae", "mine"}
+
+
+def test_runs_without_reading(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What run.json says is kept with the lines: the same table of runs, and a report, without a look into a record."""
+    first, page = load_runs(store), render_report(store)
+    forbid(monkeypatch)
+    pd.testing.assert_frame_equal(load_runs(store), first)
+    assert render_report(store) == page
+
+
+def test_an_edited_manifest_is_seen(store: Path) -> None:
+    """By who reads runs alone as well, with the size as it was."""
+    load_results(store)
+    run = a_metrics(store).with_name("run.json")
+    content = run.read_bytes()
+    assert b'"seed": 1' in content
+    run.write_bytes(content.replace(b'"seed": 1', b'"seed": 2'))
+    for look in (load_runs, render_report, load_results):
+        with pytest.raises(InputError, match="was changed after it was written"):
+            look(store)
+
+
+def test_all_that_a_manifest_says_is_kept() -> None:
+    """Of every published record, field by field: what was said and what was not, and names that nobody here knows."""
+    files = sorted((Path(__file__).parents[2] / "results").rglob("run.json"))
+    assert files
+    for file in files:
+        run = read_manifest(file)
+        again = RunManifest.model_validate_json(kept.as_text(run))
+        assert again == run
+        assert again.as_json() == run.as_json()
 
 
 @pytest.mark.parametrize("restore", [False, True])

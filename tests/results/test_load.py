@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -157,3 +158,17 @@ def test_another_schema_version_is_refused_by_name(tmp_path: Path, make_row: Mak
     with pytest.raises(InputError, match="schema version 3 but this benchbench reads 2") as caught:
         load_results(tmp_path)
     assert str(path) in str(caught.value)
+
+
+def test_garbage_is_looked_for_again(tmp_path: Path) -> None:
+    """Not while records are read, and afterwards as before, whatever came of it."""
+    for enabled in (True, False):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            load_results(tmp_path)
+            assert gc.isenabled() == enabled
+            with pytest.raises(InputError):
+                load_results(tmp_path / "gone")
+            assert gc.isenabled() == enabled
+        finally:
+            gc.enable()

@@ -72,7 +72,16 @@ def controls(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Metric by control row, 300 images each, judged by the shipped classifier."""
     out = tmp_path_factory.mktemp("controls")
     options: dict[str, Any] = {
-        "metrics": ["modes", "class_kl", "class_tv", "nn_distance_ratio", "ct", "authenticity"],
+        "metrics": [
+            "modes",
+            "class_kl",
+            "class_tv",
+            "nn_distance_ratio",
+            "ct",
+            "authenticity",
+            "fld",
+            "fld_gap",
+        ],
         "extractors": ["cnn_digits"],
         "samples": 300,
         "device": "cpu",
@@ -90,7 +99,8 @@ def controls(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def test_copies_are_flagged_and_real_images_are_not(controls: pd.DataFrame) -> None:
     """The memorizer hands out training images: distance 0, so ratio 0, no authentic one, C_T beyond any chance
     (−3 is one in a thousand). `real` is held-out images: their ratio and C_T are 1 and 0 but for the choice of 300
-    of 899, within four standard errors (of about 3% and of 1)."""
+    of 899, within four standard errors (of about 3% and of 1). FLD of real images is 0 and its gap, too, but for the
+    cut of the digits, on whose one side the judge was trained; copies lie above and far below by their intervals."""
     value = controls["value"]
     assert value.loc["nn_distance_ratio", "memorizer"] == 0
     assert value.loc["authenticity", "memorizer"] == 0
@@ -98,6 +108,10 @@ def test_copies_are_flagged_and_real_images_are_not(controls: pd.DataFrame) -> N
     assert value.loc["nn_distance_ratio", "real"] == pytest.approx(1, abs=0.12)
     assert abs(value.loc["ct", "real"]) < 4
     assert value.loc["authenticity", "real"] > 0.4
+    low, high = controls["low"], controls["high"]
+    assert low.loc["fld", "real"] < 0 < high.loc["fld", "real"]
+    assert low.loc["fld", "memorizer"] > high.loc["fld", "real"]
+    assert high.loc["fld_gap", "memorizer"] < low.loc["fld_gap", "real"] - 50
 
 
 @pytest.mark.costly

@@ -16,9 +16,12 @@ from skimage import data
 import benchbench
 from benchbench.cli import cli
 from benchbench.core.errors import InputError
+from benchbench.core.runtime import Runtime
 from benchbench.core.toml import lists_of
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import Store
+from benchbench.runner import probe
+from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.run import run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import load_suite, plan_suite
@@ -142,6 +145,40 @@ def test_a_suite_sweeps(tmp_path: Path) -> None:
         "vae on digits, seed 1, latent=8, lr=0.001",
     ]
     assert len({cell.key for cell in cells}) == 6
+
+
+@pytest.mark.costly
+def test_a_model_is_built_once_for_settings_that_do_not_change_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four values of the learning rate and two of the steps of sampling look at one untrained model; each width has its
+    own. The keys are those of cells that are planned one by one."""
+    looked: list[Any] = []
+    build = probe.built
+    monkeypatch.setattr(
+        probe, "built", lambda recipe, *more: looked.append(recipe.hyper) or build(recipe, *more)
+    )
+    asked = CellSpec.of(
+        model="flow-matching", dataset="digits", samples=16, metrics=["swd"], overrides={"width": 16}
+    )
+    desk, probes = Desk(Runtime()), probe.Probes()
+
+    def keys(sweep: dict[str, list[Any]], *shared: probe.Probes) -> list[str]:
+        swept = combinations(
+            asked if "width" not in sweep else asked.model_copy(update={"overrides": {}}), sweep
+        )
+        return [make_plans(own.spec, [0], desk, *shared)[0].key for own in swept]
+
+    sweep = {"lr": [1e-3, 2e-3, 3e-3, 4e-3], "sampling.steps": [5, 10]}
+    shared = keys(sweep, probes)
+    assert len(looked) == 1
+    assert len(set(shared)) == 8
+    assert shared == keys(sweep)
+    del looked[:]
+    keys({"width": [16, 32]}, probes)
+    assert [hyper["width"] for hyper in looked] == [32]  # the last one was of 16
+    with pytest.raises(InputError, match="steps"):
+        keys({"sampling.steps": [0]}, probes)
 
 
 @pytest.mark.costly

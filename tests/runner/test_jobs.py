@@ -27,7 +27,7 @@ from benchbench.results.lease import Taken
 from benchbench.results.store import FAILED, Store
 from benchbench.runner import cell
 from benchbench.runner.executors import job
-from benchbench.runner.executors.executor import Job, Queue
+from benchbench.runner.executors.executor import Job, Queue, last_line
 from benchbench.runner.executors.job import JobSpec, carry_out, read_job
 from benchbench.runner.plan import Plan
 from benchbench.runner.spec import CellSpec
@@ -190,3 +190,26 @@ def test_whatever_signal_ended_a_cell(tmp_path: Path, code: int, words: str) -> 
     (outcome,) = queue.as_completed()
     assert outcome is not None
     assert (outcome.status, outcome.reason) == ("failed", f"its process was ended by {words}")
+
+
+def test_why_a_job_ended_is_said_as_by_every_verb(
+    asked: JobSpec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line begins as those of other verbs do, whatever the reason; a record and a suite have the reason alone."""
+
+    def ends(error: BaseException) -> str:
+        with monkeypatch.context() as patch:
+            instead(patch, lambda: (_ for _ in ()).throw(error))
+            carry_out(asked)
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert ends(CellFailed("it diverged")) == "benchbench: it diverged"
+    assert ends(KeyboardInterrupt()) == "benchbench: asked to end; the same suite goes on from here"
+    assert ends(CellFailed("a\x1b[2Jb")) == "benchbench: a\\x1b[2Jb"
+    with Store(asked.out).leases.held(KEY):
+        assert ends(AssertionError()).startswith(
+            f"benchbench: the cell {KEY} is being carried out by process "
+        )
+    log = asked.out / "log"
+    log.write_text("step 3\nbenchbench: it diverged\n")
+    assert last_line(log) == "it diverged"

@@ -193,6 +193,10 @@ def test_a_name_reaches_the_rows_and_the_failure(suite_file: Callable[[str], Pat
         ('models = ["real"]\ndatasets = ["digits"]\n[[exclude]]\nmodel = "rael"', "did you mean 'real'"),
         ('models = ["real"]\ndatasets = ["digits"]\nseeds = []', "at least one seed"),
         ('models = ["real"]\ndatasets = ["digits"]\n[settings]\nsampels = 3', "did you mean 'samples'"),
+        (
+            'models = ["vae"]\ndatasets = ["digits"]\n[settings]\nset = { training = { lr = 1 }, "training.lr" = 2 }',
+            "training.lr is there twice, by its name and in a table",
+        ),
     ],
 )
 def test_a_bad_file_is_named(suite_file: Callable[[str], Path], text: str, message: str) -> None:
@@ -244,6 +248,22 @@ def test_settings_reach_the_run_as_toml() -> None:
         suite.settings
     )
     assert merged.asked("vae", "digits")[0].spec.overrides == {"steps": 7, "lr": 1e-3, "schedule": "cosine"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'set = { "training.lr" = 0.5, width = 16 }\nsweep = { "training.steps" = [1, 2] }',
+        "set = { training.lr = 0.5, width = 16 }\nsweep = { training.steps = [1, 2] }",
+        "set = { training = { lr = 0.5 }, width = 16 }\nsweep = { training = { steps = [1, 2] } }",
+        "[settings.set.training]\nlr = 0.5\n[settings.set]\nwidth = 16\n[settings.sweep.training]\nsteps = [1, 2]",
+    ],
+)
+def test_a_section_may_be_a_table(suite_file: Callable[[str], Path], text: str) -> None:
+    """TOML reads `training.lr = 0.5` without quotes as a table in a table: it means what the name in quotes does."""
+    suite = load_suite(suite_file(f'models = ["vae"]\ndatasets = ["digits"]\n[settings]\n{text}\n'))
+    asked = [own.spec.overrides for own in suite.settings.asked("vae", "digits")]
+    assert asked == [{"training.lr": 0.5, "width": 16, "training.steps": steps} for steps in (1, 2)]
 
 
 @pytest.mark.slow

@@ -139,9 +139,10 @@ def check_one_shape(x: Tensor, y: Tensor) -> None:
         raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
 
 
-def checked_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
-    """Both sides of pairs, uint8 N×3×H×W or N×1×H×W of one shape on one device; `InputError` for anything else."""
-    return _pair(x, y, y_channel=False, crop_border=0, levels=False)
+def checked_pair(x: ArrayLike, y: ArrayLike, *, levels: bool = False) -> tuple[Tensor, Tensor]:
+    """Both sides of pairs, uint8 N×3×H×W or N×1×H×W of one shape on one device; `InputError` for anything else. levels:
+    as in `ssim`."""
+    return _pair(x, y, y_channel=False, crop_border=0, levels=levels)
 
 
 def _pair(
@@ -293,8 +294,8 @@ class PairedMetric(Metric):
     A class sets the fields of `Metric` and writes `per_image`.
 
     Attributes:
-        role: Which pairs it is shown: "truth" (an output and its right answer), "cycle", "identity", "style" or "hole",
-            as in `metric.Need`.
+        role: Which pairs it is shown: "truth" (an output and its right answer), "cycle", "identity", "style", "hole" or
+            "path", as in `metric.Need`.
         why_infinite: What a reader is told where a value is not finite, as the end of a sentence.
         smallest: The side in pixels below which it says nothing of an image.
         reads_levels: Whether `per_image` has the keyword `levels` and takes grey levels that are neither clipped nor

@@ -6,7 +6,7 @@ Distributions": the exponential of the Rényi entropy of order 2 of the kernel m
     RKE = 1 / ‖K/n‖_F² = n² / Σᵢⱼ k(xᵢ, xⱼ)²,
 
 which is the Vendi score of order 2 with the same kernel, since ‖K/n‖_F² is the sum of its squared eigenvalues. So tiles
-of K are squared, summed and dropped (`gram`): it costs no eigenproblem, and a 20th of Vendi's interval.
+of K are squared, summed and dropped (`gram`): it costs no eigenproblem.
 
 Kernel: the cosine, as Vendi has it and without a width to choose. The paper's experiments take a Gaussian one,
 exp(−‖x − y‖²/2σ²): `sigma` of the function.

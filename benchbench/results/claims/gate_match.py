@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import pandas as pd
+
 from benchbench.results.claims.conditions import Conditions, differences
 from benchbench.results.claims.numbers import Asked, Number, Numbers, Unit, failures, meet, numbers
-from benchbench.results.load import load_failures, load_results, which_seed
+from benchbench.results.load import load_failures, results_below, walked, which_seed
 
 Left = Literal["failed", "missing", "not run", "not comparable", "new"]
 
@@ -79,10 +81,12 @@ def match(baseline: Path, candidate: Path) -> Matched:
 
     Raises `InputError` for a folder that is not there, a damaged record, and for one seed that has two values.
     """
-    tables = [load_results(folder) for folder in (baseline, candidate)]
+    walks = {folder: walked(folder) for folder in {baseline, candidate}}
+    tables = [results_below([folder], walks=walks)[0] for folder in (baseline, candidate)]
     ours, theirs = (numbers(rows) for rows in tables)
     lost = [failures(rows) for rows in tables]
-    left = list(_failed_cells(candidate, baseline, ours))
+    broken, before = (load_failures(folder, walks[folder]) for folder in (candidate, baseline))
+    left = list(_failed_cells(broken, before, ours))
     absent = {(entry.question.dataset, entry.question.model) for entry in left}
     for unit in sorted(ours.keys() - theirs.keys()):
         if unit[:2] not in absent:
@@ -102,12 +106,11 @@ def match(baseline: Path, candidate: Path) -> Matched:
     return Matched(pairs, left, [ours, theirs])
 
 
-def _failed_cells(candidate: Path, baseline: Path, ours: Numbers) -> Iterator[Leftover]:
+def _failed_cells(failed: pd.DataFrame, before: pd.DataFrame, ours: Numbers) -> Iterator[Leftover]:
     """Cells of the candidate that could not be carried out, of models that the baseline has numbers of."""
-    before = load_failures(baseline)
     known = set(zip(before["dataset"], before["model"], before["seed"], strict=True))
     have = {unit[:2] for unit, held in ours.items() if any(held.values())}
-    for cell in load_failures(candidate).to_dict("records"):
+    for cell in failed.to_dict("records"):
         who = (cell["dataset"], cell["model"])
         if who in have and (*who, cell["seed"]) not in known:
             reason = f"the cell of {which_seed(cell)} failed: {cell['reason']}"

@@ -22,6 +22,8 @@ from benchbench.results.lease import Taken
 
 Status = Literal["done", "failed", "taken"]
 POLL = 0.2  # seconds after which whoever waits for an outcome may draw
+SPEAKER = "benchbench: "
+"""Before the line by which a job says why it ended, as every command of ours says it."""
 Code = int | str
 """How a job ended: the exit code, negative for a signal; or a sentence of the host where there was none."""
 
@@ -138,7 +140,7 @@ def last_line(log: Path) -> str:
             lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
     except OSError:
         return ""
-    return lines[-1] if lines else ""
+    return lines[-1].removeprefix(SPEAKER) if lines else ""
 
 
 def _outcome(job: Job, code: Code, seconds: float) -> Outcome:
@@ -150,10 +152,16 @@ def _outcome(job: Job, code: Code, seconds: float) -> Outcome:
     if isinstance(code, str):
         return Outcome(job, "failed", code, seconds=seconds)
     if code < 0:
-        hint = "; out of memory?" if -code == signal.SIGKILL else ""
-        return Outcome(job, "failed", f"its process was ended by {_signal(-code)}{hint}", seconds=seconds)
-    reason = last_line(job.log) or f"its process ended with exit code {code} and said nothing"
+        return Outcome(job, "failed", f"its process was {ended_by(code)}", seconds=seconds)
+    reason = last_line(job.log) or f"its process {ended_by(code)} and said nothing"
     return Outcome(job, "failed", reason, seconds=seconds)
+
+
+def ended_by(code: int) -> str:
+    """How a process ended, by what `subprocess` says: "ended by SIGABRT", "ended with exit code 3"."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"ended by {_signal(-code)}{'; out of memory?' if -code == signal.SIGKILL else ''}"
 
 
 def _signal(number: int) -> str:

@@ -124,9 +124,13 @@ def main() -> int:
 class _Server:
     def __init__(self) -> None:
         import torch
+        import torch._dynamo  # eight hundred modules, which torch imports with the first operation that is counted
 
-        import benchbench.runner.cell
-        import benchbench.runner.plan  # noqa: F401  # what children would import one by one
+        import benchbench.runner.cell  # noqa: F401  # what children would import one by one
+        from benchbench.core.runtime import Runtime
+        from benchbench.runner.describe import before
+
+        before(Runtime())  # what is looked up once a process: versions of packages, the platform
 
         self.random, self.threads = torch.get_rng_state(), torch.get_num_threads()
         torch.set_num_threads(1)
@@ -189,7 +193,7 @@ class _Server:
         self.children[child] = number
 
     def child(self, spec: Path, log: Path) -> int:
-        from benchbench.runner.executors.job import carry_out, read_job, say, settle
+        from benchbench.runner.executors.job import carry_out, read_job, refuse, settle
 
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -207,7 +211,7 @@ class _Server:
             job, asked = read_job(spec), spec.stat().st_mtime_ns
             settle(job)
         except BenchbenchError as error:
-            say(str(error))
+            refuse(str(error))
             return error.exit_code
         return carry_out(job, self.desk, asked=asked)
 

@@ -22,10 +22,12 @@ from pydantic import BaseModel, ValidationError, field_validator
 
 from benchbench.core.errors import BenchbenchError, CellFailed, InputError, limit_of_machine
 from benchbench.core.interrupts import TERMINATED
+from benchbench.core.paths import printable
 from benchbench.core.reading import open_regular
 from benchbench.core.validation import first_fault, shown
 from benchbench.results.key import is_key
 from benchbench.results.lease import Taken
+from benchbench.runner.executors.executor import SPEAKER
 from benchbench.runner.spec import CellSpec, Location
 
 if TYPE_CHECKING:
@@ -134,14 +136,11 @@ def carry_out(job: JobSpec, desk: Desk | None = None, *, asked: int | None = Non
     try:
         with Store(job.out).leases.held(job.key):
             if (reason := _failed_since(job, asked)) is not None:
-                say(reason)
+                refuse(reason)
                 return CellFailed.exit_code
             return _held(job, desk)
-    except Taken as taken:
-        say(str(taken))
-        return taken.exit_code
-    except InputError as error:  # of the lease, which cannot be written
-        say(str(error))
+    except (Taken, InputError) as error:  # of the lease, which another has, or which cannot be written
+        refuse(str(error))
         return error.exit_code
 
 
@@ -162,14 +161,14 @@ def _held(job: JobSpec, desk: Desk | None) -> int:
     try:
         _carried_out(job, desk)
     except KeyboardInterrupt:
-        say("asked to end; the same suite goes on from here")
+        refuse("asked to end; the same suite goes on from here")
         return TERMINATED
     except (Exception, SystemExit) as error:
         if not isinstance(error, BenchbenchError):
             traceback.print_exc()
         code, reason = _ended(error)
         _write_failure(job, reason)
-        say(reason)
+        refuse(reason)
         return code
     return 0
 
@@ -224,12 +223,17 @@ def _write_failure(job: JobSpec, reason: str) -> None:
     try:
         Store(job.out).record_failure(job.dataset, job.model, job.key, facts_of_failure(job.spec, reason))
     except InputError as error:
-        say(str(error))
+        refuse(str(error))
 
 
 def say(text: str) -> None:
     """A line into the log."""
     print(text, file=sys.stderr, flush=True)
+
+
+def refuse(text: str) -> None:
+    """Why the job ended: as every verb says it, whoever started this one."""
+    say(f"{SPEAKER}{printable(text)}")
 
 
 class Lines:

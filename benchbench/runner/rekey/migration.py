@@ -33,10 +33,10 @@ from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import STANDARD, STYLIZATION, TRANSLATION, select_metrics
 from benchbench.models.build import configure_sampling, sampling_class
 from benchbench.results.key import KEY_LENGTH, metric_specification
-from benchbench.results.load import rows_of
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import sealed, stated_in, whole, write_run_json
 from benchbench.results.record import SCHEMA_VERSION, Row
+from benchbench.results.rows import rows_of
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.results.touched import damaged, foreign
