@@ -118,22 +118,24 @@ def evidence_of(real: Points, generated: Points, standardised: bool = True) -> E
 
 def asked(metrics: Sequence[Metric], evidence: Evidence) -> dict[str, tuple[float, str]]:
     """What each metric says, by family: the number, NaN with the reason where there is none."""
-    real = Evidence({**evidence.sets, "generated": evidence.sets["reference"]}, intervals=False)
     alone = [own for own in metrics if not own.needs_reference]
-    of_real = {own.metric.family: own.estimate for own in score(alone, real)} if alone else {}
+    real = Evidence({**evidence.sets, "generated": evidence.sets["reference"]}, intervals=False)
+    of_real = {own.metric.family: own for own in score(alone, real)} if alone else {}
     said = {}
     for outcome in score(metrics, evidence):
-        family = outcome.metric.family
+        family, whole = outcome.metric.family, of_real.get(outcome.metric.family)
         if not outcome.metric.output.gated:
             continue
-        value = math.nan if outcome.estimate is None else outcome.estimate.value
-        if family in of_real and outcome.estimate is not None:
-            whole = of_real[family]
-            value = math.nan if whole is None or not whole.value else value / whole.value
-        said[family] = (
-            value,
-            outcome.reason or ("" if np.isfinite(value) else "no number of the real points"),
-        )
+        if outcome.estimate is None:
+            said[family] = (math.nan, str(outcome.reason))
+        elif whole is None:
+            said[family] = (outcome.estimate.value, "")
+        elif whole.estimate is None:
+            said[family] = (math.nan, f"of the real points: {whole.reason}")
+        elif not whole.estimate.value:
+            said[family] = (math.nan, "it is 0 of the real points, and nothing can be over that")
+        else:
+            said[family] = (outcome.estimate.value / whole.estimate.value, "")
     return said
 
 
