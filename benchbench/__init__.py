@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.diff import diff
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.export import export
+    from benchbench.verbs.fetch import fetch
     from benchbench.verbs.init import init
     from benchbench.verbs.job import job
     from benchbench.verbs.leaderboard import leaderboard
@@ -51,6 +52,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "fetch",
     "frechet_distance",
     "generator",
     "inception_score",
@@ -88,6 +90,7 @@ _LAZY = {
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
     "export": "benchbench.verbs.export",
+    "fetch": "benchbench.verbs.fetch",
     "frechet_distance": "benchbench.metrics.sets.frechet",
     "generator": "benchbench.models.given.family",
     "inception_score": "benchbench.metrics.sets.inception_score",

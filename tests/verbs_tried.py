@@ -47,6 +47,7 @@ VERBS = {
     ],
     "list": ["list", "models"],
     "completion": ["completion", "bash"],
+    "fetch": ["fetch", "--list"],
     "doctor": ["doctor"],
     "migrate": ["migrate", "runs"],
 }

@@ -22,6 +22,7 @@ from benchbench.cli.diff import diff
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.export import export
+from benchbench.cli.fetch import fetch
 from benchbench.cli.init import init
 from benchbench.cli.job import job
 from benchbench.cli.leaderboard import leaderboard
@@ -112,6 +113,7 @@ for verb in (
     verify,
     audit,
     list_things,
+    fetch,
     doctor,
     completion,
     migrate,
