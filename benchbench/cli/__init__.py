@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 import benchbench
+from benchbench.cli.audit import audit
 from benchbench.cli.check import Verdict, check
 from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
@@ -110,6 +111,7 @@ for verb in (
     merge,
     diff,
     verify,
+    audit,
     list_things,
     fetch,
     doctor,
