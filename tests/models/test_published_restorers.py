@@ -32,6 +32,7 @@ def scored(
         ("espcn", 36.3779, 0.95291),
         ("vdsr", 37.0401, 0.95700),
         ("edsr", 37.3640, 0.95828),
+        ("srgan", 36.1827, 0.95101),
     ],
 )
 def test_set5_at_twice_the_size(
