@@ -15,13 +15,19 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from calibration_rows import on_distances, on_networks, on_pairs, on_supports
+from calibration_rows import on_distances, on_networks, on_pairs, on_perception, on_supports
 from calibration_rows.page import packages, write
 from calibration_rows.row import Cells, Section, contradictions, installed, measure
 
 from benchbench.core.files import atomic_write
 
-SECTIONS = (on_distances.SECTION, on_supports.SECTION, on_pairs.SECTION, on_networks.SECTION)
+SECTIONS = (
+    on_distances.SECTION,
+    on_supports.SECTION,
+    on_pairs.SECTION,
+    on_perception.SECTION,
+    on_networks.SECTION,
+)
 
 
 def measured(sections: Sequence[Section]) -> Cells:

@@ -46,3 +46,26 @@ def with_statistics(network: nn.Module) -> nn.Module:
         network.train()
         network(nn.functional.interpolate(blocks, size=64))
     return network.eval()
+
+
+class Backbone(nn.Module):
+    """What others read of a network of torchvision's: its convolutions, without the half gigabyte behind them."""
+
+    def __init__(self, features: nn.Sequential) -> None:
+        super().__init__()
+        self.features = features
+
+
+def random_features(name: str) -> nn.Sequential:
+    """Seeded random convolutions of torchvision's `vgg16` or `alexnet`. Biases are drawn too, or nobody would miss
+    one."""
+    import torchvision
+
+    with torch.device("meta"):
+        layers: nn.Sequential = getattr(torchvision.models, name)(weights=None).features
+    layers = layers.to_empty(device="cpu").eval()
+    rng = torch.Generator().manual_seed(0)
+    for own in layers.parameters():
+        fan = own[0].numel() if own.ndim == 4 else 400
+        own.data = torch.randn(own.shape, generator=rng) * (2 / fan) ** 0.5
+    return layers

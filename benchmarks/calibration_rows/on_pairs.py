@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchbench.metrics.pairs import paired
 from calibration_rows.inputs import pairs
+from calibration_rows.on_greys import grey_rows
 from calibration_rows.row import Other, Row, Section
 
 SMALL, NEAR, ODD, LARGE, TWO = (
@@ -249,5 +250,5 @@ SECTION = Section(
     "On pairs of images",
     "Parts of scikit-image's photograph `astronaut`: with seeded noise of 12 or 40 grey levels, or under a mean of "
     "5×5. torchmetrics and piq get float64 images in [0, 1], scikit-image the grey levels.",
-    (*ssim_rows(), *error_rows()),
+    (*ssim_rows(), *error_rows(), *grey_rows()),
 )

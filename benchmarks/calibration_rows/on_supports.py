@@ -141,7 +141,7 @@ def vendi_rows() -> tuple[Row, ...]:
 
 SECTION = Section(
     "Supports and diversity on the same features",
-    "Every package gets the same float64 features. Distances between digits are roots of whole numbers and often equal, "
-    "so that images lie on boundaries of balls.",
+    "Every package gets the same float64 features. Distances between digits are roots of whole numbers and often "
+    "equal, so that images lie on boundaries of balls.",
     (*support_rows(), *vendi_rows()),
 )

@@ -48,6 +48,24 @@ ELSEWHERE = (
         "the closed form of the paper",
         "tests/metrics/test_clipped.py",
     ),
+    (
+        "`ppl`, `ppl_full`, `ppl_w`, `ppl_w_full`",
+        "torch-fidelity's asks NumPy's `percentile` for an argument that it no longer has",
+        "torch-fidelity's number of a toy generator, that argument under its new name",
+        "tests/metrics/test_path_length.py",
+    ),
+    (
+        "`sfid`, `is_adm`, `precision_adm`, `recall_adm`",
+        "ADM's evaluator needs TensorFlow 1",
+        "its definition in NumPy on torch-fidelity's network",
+        "tests/parity/test_adm.py",
+    ),
+    (
+        "`niqe`",
+        "the authors' is MATLAB code; none of the packages above has it",
+        "the method step by step in NumPy and SciPy",
+        "tests/metrics/test_niqe.py",
+    ),
 )
 """Metrics without a package that runs here: which, why, and what holds them where."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+
+PASSED_OVER = "another version"
 
 
 class NotHereError(Exception):
@@ -100,9 +102,13 @@ def theirs(other: Other) -> float | str:
         return str(why)
 
 
-def measure(row: Row) -> Cells:
+def measure(row: Row, passed_over: Collection[str] = ()) -> Cells:
+    """The row's cells; packages that are passed over are not asked."""
     ours = float(row.ours())
-    return {key(row, other): Cell(ours, theirs(other)) for other in row.others}
+    return {
+        key(row, other): Cell(ours, PASSED_OVER if other.package in passed_over else theirs(other))
+        for other in row.others
+    }
 
 
 def contradictions(rows: Sequence[Row], cells: Mapping[Key, Cell]) -> Iterator[str]:
@@ -126,16 +132,15 @@ def other_versions(row: Row, published: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def departures(row: Row, cells: Mapping[Key, Cell], published: Mapping[str, str]) -> Iterator[str]:
-    """Where the page does not say what the code and packages say now. A package of another version is passed over."""
-    passed_over = other_versions(row, published)
-    ours = float(row.ours())
+def departures(row: Row, now: Mapping[Key, Cell], page: Mapping[Key, Cell]) -> Iterator[str]:
+    """Where the page does not say what the code and packages say now, a sentence each."""
     for other in row.others:
-        cell = cells[key(row, other)]
-        if not math.isclose(cell.ours, ours, rel_tol=row.within):
-            yield f"{row.name}: ours is {ours!r}, the page has {cell.ours!r}"
-        if other.package not in passed_over:
-            now = theirs(other)
-            numbers = isinstance(now, float) and isinstance(cell.theirs, float)
-            if now != cell.theirs and not (numbers and math.isclose(now, cell.theirs, rel_tol=row.within)):
-                yield f"{row.name}: {other.package} says {now!r}, the page has {cell.theirs!r}"
+        found, said = now[key(row, other)], page[key(row, other)]
+        if not math.isclose(found.ours, said.ours, rel_tol=row.within):
+            yield f"{row.name}: ours is {found.ours!r}, the page has {said.ours!r}"
+        if found.theirs not in (PASSED_OVER, said.theirs) and not (
+            isinstance(found.theirs, float)
+            and isinstance(said.theirs, float)
+            and math.isclose(found.theirs, said.theirs, rel_tol=row.within)
+        ):
+            yield f"{row.name}: {other.package} says {found.theirs!r}, the page has {said.theirs!r}"
