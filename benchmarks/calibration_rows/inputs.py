@@ -100,8 +100,8 @@ def blurred(x: Tensor) -> Tensor:
 @cache
 def pairs() -> dict[str, tuple[Tensor, Tensor]]:
     """Images and what they should be, uint8 N×3×H×W."""
-    small, odd, large = (
-        part("astronaut.png", height, width) for height, width in ((128, 160), (177, 203), (384, 400))
+    small, odd, even, large = (
+        part("astronaut.png", *sides) for sides in ((128, 160), (177, 203), (192, 208), (384, 400))
     )
     one_off = small.clone()
     one_off[0, 0, 0, 0] ^= 1
@@ -109,6 +109,7 @@ def pairs() -> dict[str, tuple[Tensor, Tensor]]:
         "photograph 128×160, noise": (noisy(small, 12), small),
         "photograph 128×160, one level of one pixel": (one_off, small),
         "photograph 177×203, more noise": (noisy(odd, 40), odd),
+        "photograph 192×208, blur": (blurred(even), even),
         "photograph 384×400, blur": (blurred(large), large),
         "two photographs 128×160, noise and more noise": (
             torch.cat([noisy(small, 12), noisy(small, 40)]),

@@ -147,4 +147,5 @@ SECTION = Section(
             NEAR,
         ),
     ),
+    slow=True,
 )
