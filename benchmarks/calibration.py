@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None, sections: Sequence[Section] = S
     parser = argparse.ArgumentParser(description="Our numbers beside other packages'.")
     parser.add_argument("--out", type=Path, help="write the page here, else it is printed")
     out = parser.parse_args(arguments).out
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        parser.error(f"{out} is a folder, or in none that is there; name a file to be written")
     cells = measured(sections)
     wrong = [said for section in sections for said in contradictions(section.rows, cells)]
     if wrong:

@@ -167,6 +167,15 @@ def test_a_missing_package_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureF
     assert write(made, cells, versions) == text
 
 
+def test_where_nothing_can_be_written_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before minutes of measuring: a folder, and a file in a folder that there is not."""
+    made = sections([toy(math.nan, None)])
+    for out in (tmp_path, tmp_path / "no" / "page.md"):
+        with pytest.raises(SystemExit, match="2"):
+            calibration.main(["--out", str(out)], made)
+        assert "name a file to be written" in capsys.readouterr().err
+
+
 def test_a_bar_in_a_sentence_is_refused() -> None:
     """It would end the cell and shift those behind it."""
     row = Row("fd", "toys", lambda: 2.0, (Other("numpy", "call", lambda: 2.0, "a | b", 1e-9),))
