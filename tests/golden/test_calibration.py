@@ -167,7 +167,9 @@ def test_a_missing_package_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureF
     assert write(made, cells, versions) == text
 
 
-def test_where_nothing_can_be_written_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_nothing_can_be_written_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Before minutes of measuring: a folder, and a file in a folder that there is not."""
     made = sections([toy(math.nan, None)])
     for out in (tmp_path, tmp_path / "no" / "page.md"):
