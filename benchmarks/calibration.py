@@ -2,7 +2,7 @@
 
     python benchmarks/calibration.py [--out docs/calibration.md]
 
-Prints the page, or writes it to --out. Nothing is downloaded; two minutes of two cores, most of it Inception-v3. A
+Prints the page, or writes it to --out. Nothing is downloaded; a minute of one core, most of it Inception-v3. A
 package that is not installed has "not installed" in its rows. Exit code 1, and no page, where a package that is said to
 agree does not, or one that is said to differ does.
 """
