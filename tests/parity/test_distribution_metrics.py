@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 
-import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from calibration_rows.inputs import drawn_subsets, logits, rectified, shuffled
 from torch import Tensor
 
 from benchbench.metrics.sets.cmmd import rbf_kernel
 from benchbench.metrics.sets.frechet import frechet_distance, frechet_distance_from_features
 from benchbench.metrics.sets.inception_score import inception_score
-from benchbench.metrics.sets.kernel import Subsets, kernel_distance
+from benchbench.metrics.sets.kernel import kernel_distance
 
 fid = pytest.importorskip("torch_fidelity.metric_fid")
 isc = pytest.importorskip("torch_fidelity.metric_isc")
@@ -22,13 +22,7 @@ kid = pytest.importorskip("torch_fidelity.metric_kid")
 
 @pytest.fixture(scope="module")
 def sides() -> tuple[Tensor, Tensor]:
-    """Rectified, correlated features as a network's last layer has them: 300 and 250 of 64 numbers,
-    float64."""
-    g = torch.Generator().manual_seed(0)
-    mix = torch.randn(64, 64, generator=g, dtype=torch.float64) / 8
-    x = (torch.randn(300, 64, generator=g, dtype=torch.float64) @ mix).relu()
-    y = (torch.randn(250, 64, generator=g, dtype=torch.float64) @ mix * 1.2 + 0.1).relu()
-    return x, y
+    return rectified()
 
 
 def test_fid_of_torch_fidelity(sides: tuple[Tensor, Tensor]) -> None:
@@ -55,13 +49,6 @@ def test_fid_of_pytorch_fid(sides: tuple[Tensor, Tensor]) -> None:
     assert got == pytest.approx(expected, rel=1e-6)
 
 
-def _subsets(n: int, m: int, count: int, size: int, seed: int) -> Subsets:
-    """Draws in torch-fidelity's order: a legacy RandomState, x then y, subset by subset."""
-    rng = np.random.RandomState(seed)
-    pairs = [(rng.choice(n, size, replace=False), rng.choice(m, size, replace=False)) for _ in range(count)]
-    return Subsets(*(torch.from_numpy(np.stack(rows)) for rows in zip(*pairs, strict=True)))
-
-
 @pytest.mark.parametrize("kernel", ["poly", "rbf"])
 def test_kid_of_torch_fidelity(sides: tuple[Tensor, Tensor], kernel: str) -> None:
     """The same 20 subsets of 100: mean and spread agree to 1e-6 relative (ours come from one tiled pass)."""
@@ -70,7 +57,7 @@ def test_kid_of_torch_fidelity(sides: tuple[Tensor, Tensor], kernel: str) -> Non
     options = {"kid_kernel": kernel, "kid_kernel_rbf_sigma": sigma, "kid_kernel_poly_degree": 3}
     options |= {"kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1, "verbose": False}
     expected = kid.kid_features_to_metric(x, y, kid_subsets=20, kid_subset_size=100, rng_seed=7, **options)
-    subsets = _subsets(len(x), len(y), 20, 100, 7)
+    subsets = drawn_subsets(len(x), len(y), 20, 100, 7)
     extra = {"kernel": rbf_kernel(sigma)} if kernel == "rbf" else {}
     each = kernel_distance(x, y, subsets, **extra).subsets
     assert float(each.mean()) == pytest.approx(expected[kid.KEY_METRIC_KID_MEAN], rel=1e-6)
@@ -81,9 +68,7 @@ def test_kid_of_torch_fidelity(sides: tuple[Tensor, Tensor], kernel: str) -> Non
 def test_inception_score_of_torch_fidelity(splits: int) -> None:
     """The same shuffle and the same cuts, 205 images that no number of splits divides: 1e-5 as both are
     float64 and differ in the order of operations alone."""
-    logits = 3 * torch.randn(205, 20, generator=torch.Generator().manual_seed(1))
-    expected = isc.isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=2020)
-    order = torch.from_numpy(np.random.RandomState(2020).permutation(205))
-    got = inception_score(logits, splits=splits, order=order)
+    expected = isc.isc_features_to_metric(logits(), splits=splits, shuffle=True, rng_seed=2020)
+    got = inception_score(logits(), splits=splits, order=shuffled(205))
     assert got.value == pytest.approx(expected[isc.KEY_METRIC_ISC_MEAN], rel=1e-5)
     assert float(got.scores.std(correction=0)) == pytest.approx(expected[isc.KEY_METRIC_ISC_STD], rel=1e-5)

@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from calibration_rows.inputs import gaussian
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pr_cases import gaussian
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from torch import Tensor

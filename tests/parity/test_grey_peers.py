@@ -3,13 +3,11 @@ script."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from calibration_rows.inputs import blurred, noisy, part
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.signal import convolve2d
 from torch import Tensor
 
@@ -22,36 +20,16 @@ pytestmark = pytest.mark.costly
 pytest.importorskip("piq")
 
 
-def photograph(name: str, height: int, width: int) -> Tensor:
-    """A part of one of scikit-image's, uint8 1×3×H×W."""
-    import skimage.data
-
-    with Image.open(Path(skimage.data.__file__).parent / name) as file:
-        array = np.array(file.convert("RGB"))[60 : 60 + height, 90 : 90 + width]
-    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
-
-
-def worse(x: Tensor, sigma: float, seed: int = 0) -> Tensor:
-    noise = sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
-    return (x + noise).round().clamp(0, 255).to(torch.uint8)
-
-
-def blurred(x: Tensor) -> Tensor:
-    return (
-        torch.nn.functional.avg_pool2d(x.double(), 5, 1, 2, count_include_pad=False).round().to(torch.uint8)
-    )
-
-
 def cases() -> dict[str, tuple[Tensor, Tensor]]:
     whole, odd, large = (
-        photograph("astronaut.png", 128, 160),
-        photograph("coffee.png", 65, 91),
-        photograph("astronaut.png", 384, 400),
+        part("astronaut.png", 128, 160),
+        part("coffee.png", 65, 91),
+        part("astronaut.png", 384, 400),
     )
     return {
-        "noise": (worse(whole, 12), whole),
+        "noise": (noisy(whole, 12), whole),
         "blur": (blurred(whole), whole),
-        "odd sides": (worse(odd, 25), odd),
+        "odd sides": (noisy(odd, 25), odd),
         "averaged first": (blurred(large), large),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pr_cases import CASES, gaussian
+from calibration_rows.inputs import CASES, gaussian
 from torch import Tensor
 
 from benchbench.features.moments import Moments

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from calibration_rows.inputs import CASES, gaussian
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pr_cases import CASES, gaussian
 from scipy.spatial.distance import cdist
 from torch import Tensor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import torchvision
+from random_networks import Backbone, random_features
 from torch import Tensor, nn
 
 from benchbench.core.errors import MetricFailed
@@ -21,24 +21,10 @@ from benchbench.metrics.pairs.paired import PairReader
 ENV = "BENCHBENCH_VGG16_WEIGHTS"
 
 
-class Backbone(nn.Module):
-    """What others read of torchvision's VGG16: its convolutions, without the half gigabyte behind them."""
-
-    def __init__(self, features: nn.Sequential) -> None:
-        super().__init__()
-        self.features = features
-
-
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[nn.Sequential, Path]]:
-    """Seeded random convolutions, and the file of them. Biases are drawn too, or nobody would miss one."""
-    with torch.device("meta"):
-        layers = torchvision.models.vgg16(weights=None).features
-    layers = layers.to_empty(device="cpu").eval()
-    rng = torch.Generator().manual_seed(0)
-    for own in layers.parameters():
-        fan = own[0].numel() if own.ndim == 4 else 400
-        own.data = torch.randn(own.shape, generator=rng) * (2 / fan) ** 0.5
+    """Seeded random convolutions, and the file of them."""
+    layers = random_features("vgg16")
     path = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
     torch.save(Backbone(layers).state_dict(), path)
     yield layers, path
