@@ -1,6 +1,6 @@
 """How fast the distribution metrics are, beside what people would use, against stated targets, in one run.
 
-    python benchmarks/targets.py [--images 768] [--features 10000] [--threads 2]
+    python benchmarks/targets.py [--images 384] [--features 10000] [--threads 2]
 
 One process, one machine, one table: the full suite from images (FID, IS, KID, precision, recall, density, coverage,
 Vendi, the clipped two, RKE) against torch-fidelity's FID, IS, KID, precision and recall alone; the same suite on
@@ -12,7 +12,7 @@ Pattern: ours runs before and after each peer and has the median of its runs (`m
 once. In bfloat16 ours is another contestant and its number another one: how far it moved is printed.
 
 Scope: networks on seeded random weights, whose speed is that of the real ones. FLD has no row: its package is not in
-any registry under its name, and is not run here. About ten minutes on two cores; `--only` takes some parts of it.
+any registry under its name, and is not run here. About ten minutes on two quiet cores; `--only` takes some parts of it.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def peaks() -> dict[torch.dtype, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=768, help="images a side that go through a network")
+    parser.add_argument("--images", type=int, default=384, help="images a side that go through a network")
     parser.add_argument(
         "--features", type=int, default=10_000, help="feature vectors a side, for KID and Vendi"
     )
