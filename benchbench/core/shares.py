@@ -101,8 +101,8 @@ def measured() -> Iterator[Shares]:
 
     >>> with measured() as shares, spent_on("a sum"):
     ...     total = sum(range(1000))
-    >>> list(shares.parts)
-    ['everything else', 'a sum']
+    >>> ", ".join(shares.parts)
+    'everything else, a sum'
     """
     if _measuring:
         raise RuntimeError("the shares of this process are being measured already")
