@@ -41,8 +41,8 @@ def test_what_pays_by_the_rates_of_a_processor_with_amx() -> None:
             "float16": Rates(154e9, 68e9),
         }
     )
-    assert said["bfloat16"].endswith("7.0 and 3.3 times as fast as float32")
-    assert said["float16"].endswith("1.1 and 0.7 times as fast as float32")
+    assert said["bfloat16"].endswith("7 and 3.3 times as fast as float32")
+    assert said["float16"].endswith("1.1 and 0.73 times as fast as float32")
     assert said["what pays"].startswith("bfloat16: --precision bfloat16")
 
 

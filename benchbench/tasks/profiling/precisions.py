@@ -83,7 +83,7 @@ def in_words(rates: Mapping[str, Rates]) -> dict[str, str]:
         )
         if name != "float32":
             product, convolution = own.product / plain.product, own.convolution / plain.convolution
-            said[name] += f": {product:.1f} and {convolution:.1f} times as fast as float32"
+            said[name] += f": {product:.2g} and {convolution:.2g} times as fast as float32"
             if convolution >= PAYS:  # which nearly all of the time of most networks goes to
                 paying.append((convolution, name))
     if paying:
