@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
-    from benchbench.verbs import plot
+    from benchbench.verbs import audit, plot
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from benchbench.verbs.diff import diff
     from benchbench.verbs.doctor import doctor
     from benchbench.verbs.export import export
+    from benchbench.verbs.fetch import fetch
     from benchbench.verbs.init import init
     from benchbench.verbs.job import job
     from benchbench.verbs.leaderboard import leaderboard
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Scorer",
     "__version__",
+    "audit",
     "check",
     "cite",
     "compare",
@@ -50,6 +52,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "fetch",
     "frechet_distance",
     "generator",
     "inception_score",
@@ -87,6 +90,7 @@ _LAZY = {
     "doctor": "benchbench.verbs.doctor",
     "evaluate": "benchbench.runner.evaluate",
     "export": "benchbench.verbs.export",
+    "fetch": "benchbench.verbs.fetch",
     "frechet_distance": "benchbench.metrics.sets.frechet",
     "generator": "benchbench.models.given.family",
     "inception_score": "benchbench.metrics.sets.inception_score",
@@ -113,7 +117,7 @@ _LAZY = {
 }
 
 # Verbs of several kinds: functions in a module.
-_MODULES = {"plot": "benchbench.verbs.plot"}
+_MODULES = {"audit": "benchbench.verbs.audit", "plot": "benchbench.verbs.plot"}
 
 # As the verb is called. Not in `__all__`: `from benchbench import *` must not take Python's own `list` away.
 _ALIASES = {"list": "list_things"}

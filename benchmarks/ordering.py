@@ -14,7 +14,6 @@ An extractor looks at each image by itself, so repeated and copied images get th
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 
 from benchbench.core.errors import InputError
@@ -35,6 +33,7 @@ from benchbench.data.edits.pixels import blur, noise
 from benchbench.features.extract import extract
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
+from benchbench.metrics.audit.disturbances import jpeg
 from benchbench.metrics.metric import Evidence, FeatureEvidence
 from benchbench.metrics.select import score, select_metrics
 
@@ -72,23 +71,6 @@ EXCEPTIONS = {
 AS_EXPECTED, UP_TO_INTERVAL, OTHERWISE, NO_CLAIM = (
     "as expected", "as expected up to its interval", "not as expected", "no claim is made",
 )  # fmt: skip
-
-
-def jpeg(images: Tensor, quality: float, subsampling: int = -1) -> Tensor:
-    """Through Pillow's JPEG at `quality`, on a grid of blocks moved by 4 pixels; `subsampling` of the colours as in
-    Pillow, -1 for its default, 0 for none.
-
-    The CIFAR-10 at hand is made of JPEG files of quality 75. On their own grid 75 would change next to nothing, and
-    50, whose steps are exactly twice as wide, would find every odd coefficient half-way between two levels and
-    round all of them one way, which does more harm than 25 does.
-    """
-    worse = torch.empty_like(images)
-    for i, image in enumerate(images):
-        buffer = io.BytesIO()
-        padded = np.pad(image.permute(1, 2, 0).numpy(), ((4, 4), (4, 4), (0, 0)), mode="reflect")
-        Image.fromarray(padded).save(buffer, "jpeg", quality=int(quality), subsampling=subsampling)
-        worse[i] = torch.from_numpy(np.array(Image.open(buffer))[4:-4, 4:-4]).permute(2, 0, 1)
-    return worse
 
 
 @dataclass(frozen=True)

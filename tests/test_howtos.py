@@ -11,7 +11,9 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from PIL import Image
 
 import benchbench
 from benchbench.cli import cli
+from benchbench.features.networks.torch_fidelity_nets import DinoV2Large
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
@@ -121,6 +124,12 @@ def reader_has(page: str, folder: Path) -> dict[str, Any]:
         exec(GENERATOR, space)
         torch.manual_seed(0)
         torch.save(space["Generator"](5).state_dict(), folder / "netG.pth")
+    if page == "air-gapped":
+        mirror = folder / "mirror"
+        mirror.mkdir()
+        torch.save({"w": torch.ones(1)}, mirror / DinoV2Large.weights.file)
+        with zipfile.ZipFile(mirror / DinoV2Large.code.file, "w") as packed:
+            packed.writestr("dinov2/hubconf.py", "")
     if page == "gate-in-ci":
         (folder / ".git").mkdir()
     if page in ("plot", "dashboards", "model-card"):
@@ -157,6 +166,9 @@ def is_there(module: str) -> bool:
 def test_what_a_page_says_works(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No command is refused and no line of Python fails; what a page writes is there."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))  # where nobody has fetched anything
+    monkeypatch.setenv("BENCHBENCH_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setattr(DinoV2Large, "code", replace(DinoV2Large.code, sha256=""))
     space, missing = reader_has(page.stem, tmp_path), set()
     for block in blocks(page):
         lacking = {name for name in block.needs if not is_there(name)}

@@ -35,6 +35,7 @@ ONLY_THERE = {
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
     "leaderboard": {"cite"},  # format="bibtex"
     "diff": {"format_"},  # returned as values
+    "fetch": {"list_"},  # no names
 }
 
 

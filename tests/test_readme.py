@@ -83,6 +83,8 @@ def short(command: list[str]) -> list[str]:
     if command[0] == "profile":
         quick = ["--most-batch", "1", "--samples", "64", "--metrics", "fd", "--extractor", "cnn_digits"]
         return [*command, *quick, "--device", "cpu"]
+    if command[0] == "audit":
+        return [*command, "--metrics", "density", "--experiments", "sphere-torus"]
     if command[0] != "run":
         return command
     fewer = [] if "--pretrained" in command else SHORTER[command[command.index("--model") + 1]]

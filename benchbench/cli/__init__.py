@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 import benchbench
+from benchbench.cli.audit import audit
 from benchbench.cli.check import Verdict, check
 from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
@@ -21,6 +22,7 @@ from benchbench.cli.diff import diff
 from benchbench.cli.doctor import doctor
 from benchbench.cli.evaluate import evaluate
 from benchbench.cli.export import export
+from benchbench.cli.fetch import fetch
 from benchbench.cli.init import init
 from benchbench.cli.job import job
 from benchbench.cli.leaderboard import leaderboard
@@ -109,7 +111,9 @@ for verb in (
     merge,
     diff,
     verify,
+    audit,
     list_things,
+    fetch,
     doctor,
     completion,
     migrate,

@@ -1,7 +1,7 @@
 """Weights of extractors: found, checked by sha256, loaded without running pickled code.
 
-A file is looked for in this order: where an environment variable points, in the torch hub cache, and, only if
-the caller says so, at its address. Where it is nowhere, the error says what to put where. A file that the
+A file is looked for where an environment variable points and then in the torch hub cache, into which `benchbench fetch`
+puts it (`features.fetch`); nothing is fetched here. Where it is nowhere, the error says that command. A file that the
 user names is taken as it is; its sha256 goes into the record, so that numbers made with others never compare.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +24,14 @@ from benchbench.core.weights_file import plain, read_weights
 class WeightsFile:
     """A published file of weights.
 
-    extractor: whose. file: its name in the torch hub cache. url: its address. sha256: how its digest begins,
-    as far as it was published; "" where it was not. env: the variable that may point to a file.
+    Attributes:
+        extractor: Whose.
+        file: Its name in the torch hub cache, and in a mirror.
+        url: Its address.
+        sha256: How its digest begins, as far as it was published; "" where it was not.
+        env: The variable that may point to a file.
+        megabytes: About how large it is; 0 where nobody said.
+        fetched_as: What `benchbench fetch` knows it by, whoever asks for the file; "" for `extractor`.
     """
 
     extractor: str
@@ -34,56 +39,86 @@ class WeightsFile:
     url: str
     sha256: str
     env: str
+    megabytes: int = 0
+    fetched_as: str = ""
+
+    @property
+    def command(self) -> str:
+        """What gets it."""
+        return fetching(self.fetched_as or self.extractor)
 
     @property
     def cached(self) -> Path:
         """Where the torch hub cache has it or would have it."""
         return Path(torch.hub.get_dir()) / "checkpoints" / self.file
 
-    def locate(self, download: bool = False) -> tuple[Path, str]:
-        """The file and how its sha256 must begin; `MetricFailed(status="unavailable")` says how to get it."""
+    def locate(self) -> tuple[Path, str]:
+        """Find the file.
+
+        Returns:
+            Its path, and how its sha256 must begin; "" for one that the variable names.
+
+        Raises:
+            MetricFailed: With the status "unavailable", where there is none; it says how to get it.
+        """
         if given := os.environ.get(self.env):
             if not Path(given).is_file():
                 raise MetricFailed(f"{self.env} names {given}, which is not a file", status="unavailable")
             return Path(given), ""
         if not self.cached.is_file():
-            if not download:
-                raise MetricFailed(
-                    f"{self.extractor} needs {self.file}: get it from {self.url} and put it into "
-                    f"{self.cached.parent}, or point {self.env} to it",
-                    status="unavailable",
-                )
-            self.cached.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(
-                    self.url, str(self.cached), self.sha256 or None, progress=False
-                )
-            except (urllib.error.URLError, OSError, RuntimeError) as error:
-                raise MetricFailed(
-                    f"{self.url} cannot be downloaded: {error}", status="unavailable"
-                ) from error
+            raise MetricFailed(
+                f"{self.extractor} needs {self.file}, which is not in {self.cached.parent}: run "
+                f"{self.command}, or point {self.env} to it",
+                status="unavailable",
+            )
         return self.cached, self.sha256
 
-    def checked(self, download: bool = False) -> tuple[Path, str, str]:
-        """The file, its sha256 and where it came from in words fit for a record."""
-        path, expected = self.locate(download)
-        source = self.url if path == self.cached else f"a file named by {self.env}"
-        return path, check_sha256(path, self.extractor, expected), source
+    def checked(self) -> tuple[Path, str, str]:
+        """Find the file and look at its digest.
 
-    def read(self, download: bool = False) -> tuple[dict[str, Tensor], str, str]:
-        """The state dict in the file, the file's sha256 and where it came from."""
-        path, sha256, source = self.checked(download)
+        Returns:
+            Its path, its sha256 (hex), and where it came from in words fit for a record.
+
+        Raises:
+            MetricFailed: As `locate`, and where it is damaged or another file.
+        """
+        path, expected = self.locate()
+        source = self.url if path == self.cached else f"a file named by {self.env}"
+        way_out = f"run {self.command}, which gets it again"
+        return path, check_sha256(path, self.extractor, expected, way_out=way_out), source
+
+    def read(self) -> tuple[dict[str, Tensor], str, str]:
+        """Load the file.
+
+        Returns:
+            The state dict in it, its sha256 (hex) and where it came from.
+
+        Raises:
+            MetricFailed: As `checked`, and where it holds anything but tensors of finite numbers.
+        """
+        path, sha256, source = self.checked()
         return read_state_dict(path, self.extractor), sha256, source
 
 
-def check_sha256(path: Path, extractor: str, expected: str, what: str = "weights") -> str:
+def fetching(name: str) -> str:
+    """The command that gets what is published under a name."""
+    return f"benchbench fetch {name}"
+
+
+def check_sha256(
+    path: Path,
+    extractor: str,
+    expected: str,
+    what: str = "weights",
+    way_out: str = "delete it and get it again",
+) -> str:
     """The file's sha256 (hex); `MetricFailed(status="unavailable")` if it does not begin with `expected`. what: of the
-    extractor is in the file."""
+    extractor is in the file. way_out: what to do then."""
     sha256 = file_sha256(path)
     if not sha256.startswith(expected):
         raise MetricFailed(
             f"{path}, the {what} of {extractor}, has sha256 {sha256[:16]} and not {expected[:16]}: it is "
-            "damaged or another file; delete it and get it again",
+            f"damaged or another file; {way_out}",
             status="unavailable",
         )
     return sha256

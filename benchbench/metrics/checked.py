@@ -16,7 +16,7 @@ from torch import Tensor
 from benchbench.core.errors import STATUSES, InputError, MetricFailed, contained
 from benchbench.core.scales import Range, Scale
 from benchbench.core.validation import is_number
-from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Output
+from benchbench.metrics.metric import Aspect, Claim, Estimate, Evidence, Metric, Output
 
 Numbers = Mapping[str, Estimate | MetricFailed]
 
@@ -124,5 +124,7 @@ def _wrong(output: Output) -> str | None:
         f"the ends {ends!r}; they are two numbers, or None for an open one": not _are_ends(ends),
         f"higher_is_better {output.higher_is_better!r}; it is True, False or None": output.higher_is_better
         not in (True, False, None),
+        f"claims {output.claims!r}; there are {', '.join(get_args(Claim))}, or None": output.claims
+        not in (*get_args(Claim), None),
     }
     return next((words for words, holds in problems.items() if holds), None)

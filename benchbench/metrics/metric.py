@@ -24,6 +24,9 @@ from benchbench.features.extractor import traits_of
 from benchbench.features.moments import Moments
 
 Aspect = Literal["quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost"]
+Claim = Literal["fidelity", "diversity"]
+"""What a number between 0 and 1, or about 1, is said to tell: whether generated images look like real ones, or whether
+they show all that real ones do. What says so is held to it by `benchbench audit metrics`."""
 Need = Literal[
     "moments",
     "features",
@@ -174,6 +177,7 @@ class Evidence:
         labels: The class that each generated image was asked to be, int64 (N,); None where nobody asked.
         reference_labels: The class of each real image of the reference, int64 (M,), in the same numbers; None where
             nobody says.
+        intervals: Whether anybody asks for intervals; where not, a metric whose interval is dear may leave it out.
         failures: Of extractors that are not at hand or could not read the images, by name.
         captions: What each generated image was to show; None where nobody said.
     """
@@ -184,6 +188,7 @@ class Evidence:
     failures: Mapping[str, MetricFailed] = field(default_factory=dict)
     captions: CaptionEvidence | None = None
     reference_labels: Tensor | None = None
+    intervals: bool = True
 
     def seen(self, role: str, extractor: str | None) -> FeatureEvidence:
         """What an extractor said of a set.
@@ -312,6 +317,7 @@ class Output:
         source: Its own paper and equation; "" for those of the class.
         beside: The output that this one restates, "" for a number of its own. Whoever asks for that one gets this one
             beside it where the evidence allows; it is never ranked or gated.
+        claims: What it is said to tell, "fidelity" or "diversity"; None for what claims neither.
     """
 
     name: str
@@ -323,6 +329,7 @@ class Output:
     ends: Range = (None, None)
     source: str = ""
     beside: str = ""
+    claims: Claim | None = None
 
     @property
     def gated(self) -> bool:
@@ -342,6 +349,8 @@ class Metric:
         higher_is_better: None where the best value lies in between.
         scale: On which its spread is even, whatever its size (`core.scales`).
         ends: The smallest and the largest value it can take; None for an end that is open.
+        claims: What it is said to tell, "fidelity" or "diversity": `benchbench audit metrics` holds it to that. None
+            for what claims neither.
         version: Raised whenever the same images would give another number.
         needs: What it reads, of both sides unless `needs_reference` says otherwise: "moments", "features" and "logits"
             of an extractor, "truth" and its like of pairs of images.
@@ -371,6 +380,7 @@ class Metric:
     higher_is_better: ClassVar[bool | None]
     scale: ClassVar[Scale] = "linear"
     ends: ClassVar[Range] = (None, None)
+    claims: ClassVar[Claim | None] = None
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[Need]]
     needs_reference: ClassVar[bool] = True
@@ -442,7 +452,15 @@ class Metric:
         about = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
         return (
             Output(
-                cls.family, cls.aspect, cls.higher_is_better, about, cls.unit, cls.scale, cls.ends, source
+                cls.family,
+                cls.aspect,
+                cls.higher_is_better,
+                about,
+                cls.unit,
+                cls.scale,
+                cls.ends,
+                source,
+                claims=cls.claims,
             ),
         )
 

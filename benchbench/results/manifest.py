@@ -193,6 +193,7 @@ class Made(Part):
         batch_norm: Whose statistics samples are normalised by: "running" averages of training, or "standing" ones.
         labels: Which classes samples were asked for.
         checkpoint: "last" or "best".
+        chosen_by: By what "best" is meant: the metric that the monitor saw, or "validation_loss"; null for the last.
         precision: Of training.
     """
 
@@ -200,6 +201,7 @@ class Made(Part):
     batch_norm: str | None = None
     labels: str | None = None
     checkpoint: str | None = None
+    chosen_by: str | None = None
     precision: str | None = None
 
 

@@ -16,6 +16,8 @@ from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.data.pipeline.decode import decoder
+from benchbench.metrics.metric import full_name
+from benchbench.results.chosen import VALIDATION_LOSS
 from benchbench.results.manifest import (
     Artefact,
     Collapse,
@@ -128,7 +130,7 @@ def facts_of_run(
         training_key=plan.training_key,
         weights_loaded_sha256=plan.weights_sha256,
         selected_on=None if training is None else training.selected_on,
-        protocol=protocol(plan, model, training, labels=found.facts.get("labels"), device=device),
+        protocol=protocol(plan, prepared, labels=found.facts.get("labels"), device=device),
         monitor=monitor,
         collapse=None if training is None or training.collapse is None else Collapse(**training.collapse),
         training=None if training is None else summary(training),
@@ -155,16 +157,15 @@ def describe_data(data: TaskData, notes: Iterable[str] = ()) -> dict[str, Any]:
     return {**own, "notes": [*own["notes"], *notes]}
 
 
-def protocol(
-    plan: Plan, model: nn.Module, training: TrainingResult | None, *, labels: str | None, device: torch.device
-) -> Made:
+def protocol(plan: Plan, prepared: Prepared, *, labels: str | None, device: torch.device) -> Made:
     """How weights and samples were made; null where it does not apply or, for loaded weights, nobody knows.
 
     ema: decay of a ramp, 0 for none; the setting, of another kind of average. batch_norm: whose statistics samples are
     normalised by, "running" averages of training or "standing" ones taken at the end. labels: which were asked for.
-    checkpoint: "last" or "best" (by the monitor's distance, or by the held-out loss under early stopping). precision:
-    of training.
+    checkpoint: "last" or "best". chosen_by: the monitor's distance, or the validation loss under early stopping.
+    precision: of training.
     """
+    model, training, monitor = prepared
     config = None if training is None else plan.recipe.training
     statistics = None
     if _normalises(model, device):
@@ -174,8 +175,15 @@ def protocol(
         batch_norm=statistics,
         labels=labels,
         checkpoint=None if config is None else "best" if config.patience else config.checkpoint,
+        chosen_by=None if config is None else _chosen_by(config, monitor),
         precision=None if config is None else config.precision,
     )
+
+
+def _chosen_by(config: TrainingConfig, monitor: Mapping[str, Any] | None) -> str | None:
+    if config.patience:
+        return VALIDATION_LOSS
+    return full_name("fd", monitor["judge"]) if config.checkpoint == "best" and monitor is not None else None
 
 
 def _average(config: TrainingConfig) -> float | dict[str, Any]:

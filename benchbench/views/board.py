@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,8 +27,11 @@ from benchbench.results.claims.conditions import (
 from benchbench.results.claims.numbers import Number, numbers
 from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
+from benchbench.views.agreement import agreement_notes
 from benchbench.views.apart import Making, parted
-from benchbench.views.choice import EVERYTHING, Choice, chosen, place_of
+from benchbench.views.choice import EVERYTHING, Choice, place_of
+from benchbench.views.choice import chosen as rows_of_choice
+from benchbench.views.chosen import MARK, checkpoint_notes, chosen_by
 from benchbench.views.text import (
     arrow,
     by_aspect,
@@ -56,13 +59,14 @@ INTERVALS = "intervals: "  # before the methods, in the notes of a board
 @dataclass(frozen=True)
 class Entry:
     """One place on a board. rank: 1 best, 2 second, 0 anything else; bounds: value, low and high as numbers; None where
-    there are none."""
+    there are none; chosen: whether this metric chose the weights."""
 
     text: str
     interval: str = ""
     rank: int = 0
     bounds: tuple[float, float | None, float | None] | None = field(default=None, compare=False)
     busy: bool = field(default=False, compare=False)
+    chosen: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
 
     Raises `InputError` where `choice` names what is not there.
     """
-    frame = complete(chosen(frame, choice)).reset_index(drop=True)
+    frame = complete(rows_of_choice(frame, choice)).reset_index(drop=True)
     table = _Table(frame)
     parts = list(_parts(table, choice))
     # All boards are summed up at once: one by one it takes many times as long.
@@ -159,6 +163,7 @@ class _Table:
         )
         self.copied = ~frame["canonical"].fillna(True).to_numpy(bool)
         self.collapsed = frame["collapse"].notna().to_numpy(bool)
+        self.trained = frame["chosen_by"].notna().to_numpy(bool)
 
 
 class _Part(NamedTuple):
@@ -201,7 +206,9 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
     numbered = {text: n if text else 0 for n, text in enumerate(protocols, start=1)}
     controls = {line["name"] for line in lines if _is_true(line["control"])}
     failures = [line for line in lines if pd.isna(line["value"])]
-    entries = [_entries(column, failures) for column in columns]
+    trained = table.frame.iloc[part.runs[table.trained[part.runs]]]
+    chosen = chosen_by(trained)
+    entries = [_entries(column, failures, chosen.get(column[0]["metric"], set())) for column in columns]
     places = _places(columns[0])
     names = sorted(
         {line["name"] for line in lines},
@@ -222,7 +229,9 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
         [str(ranks.get(name, "")) for name in names] if ranks else [],
         [text for text in protocols if text],
         _methods(lines),
-        marked + list(_notes(lines, table, part, lead[0], ranks, controls)),
+        marked
+        + list(_notes(lines, table, part, lead[0], ranks, controls))
+        + list(_notes_on_choice(trained, lead, columns, controls)),
     )
 
 
@@ -289,6 +298,15 @@ def _notes(
         yield NOT_CANONICAL
     if part.front:
         yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(part.front)}")
+
+
+def _notes_on_choice(
+    trained: pd.DataFrame, lead: Sequence[_Line], columns: Sequence[Sequence[_Line]], controls: set[str]
+) -> Iterator[str]:
+    """What the choice of a network and of weights has to do with the ranking. trained: the runs that were."""
+    if lead[0]["headline"]:
+        yield from agreement_notes(lead, columns, controls)
+        yield from checkpoint_notes(trained, [column[0]["metric"] for column in columns])
 
 
 def _collapses(fired: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -369,8 +387,9 @@ def _places(column: Sequence[_Line]) -> dict[str, float]:
     return found
 
 
-def _entries(column: Sequence[_Line], failures: Sequence[_Line]) -> dict[str, Entry]:
-    """Model name -> what stands in this column. First and second share their rank with equal values."""
+def _entries(column: Sequence[_Line], failures: Sequence[_Line], chosen: Collection[str]) -> dict[str, Entry]:
+    """Model name -> what stands in this column. First and second share their rank with equal values. chosen: the models
+    whose weights this metric chose."""
     metric = column[0]["metric"]
     entries = {line["name"]: Entry("failed") for line in failures if line["metric"] == metric}
     good = [line for line in column if not pd.isna(line["value"])]
@@ -386,10 +405,12 @@ def _entries(column: Sequence[_Line], failures: Sequence[_Line]) -> dict[str, En
         rank = 0 if doubtful or _is_true(line["control"]) else marks.get(float(line["value"]), 0)
         median = f" (median {median})" if (median := dead_median(line)) else ""
         failed = f" ({line['n_failed']} failed)" if line["n_failed"] else ""
-        text = number(line["value"]) + (DAGGER if doubtful else "") + median + failed
+        favoured = line["name"] in chosen
+        marks_of = DAGGER * doubtful + MARK * favoured
+        text = number(line["value"]) + marks_of + median + failed
         ends = [None if pd.isna(line[end]) else float(line[end]) for end in ("low", "high")]
         bounds = (float(line["value"]), ends[0], ends[1])
-        entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful)
+        entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful, favoured)
     return entries
 
 

@@ -16,6 +16,7 @@ from statistics import median
 from typing import Literal
 
 from benchbench.views.board import DAGGER, Board
+from benchbench.views.chosen import MARK
 from benchbench.views.paper_names import escape_tex, paper_name
 from benchbench.views.tex_width import tex_width
 from benchbench.views.text import plain
@@ -149,11 +150,15 @@ def _numbers(board: Board, place: int, interval: Interval) -> Iterator[_Cell]:
             value = _rounded(bounds[0] or 0.0, decimals)
             failed = re.findall(r" (\(\d+ failed\))", entry.text)
             tails = [
-                rf"$^{{{escape_tex(DAGGER).strip('$')}}}$" if entry.busy else "",
+                *(_raised(sign) for sign, holds in ((DAGGER, entry.busy), (MARK, entry.chosen)) if holds),
                 _bounds(bounds, decimals, interval),
                 *failed,
             ]
             yield _Cell(f"\\bfseries {value}" if entry.rank == 1 else value, " ".join(filter(None, tails)))
+
+
+def _raised(sign: str) -> str:
+    return rf"$^{{{escape_tex(sign).strip('$')}}}$"
 
 
 def _decimals(values: Sequence[float]) -> int:
@@ -317,6 +322,8 @@ def _caption(board: Board, interval: Interval, transpose: bool) -> str:
         tex.append(escape_tex(f"landmarks without a rank: {', '.join(controls)}"))
     if any(entry.busy for entry in entries):
         tex.append(rf"{escape_tex(DAGGER)} timed on a busy machine")
+    if any(entry.chosen for entry in entries):
+        tex.append(rf"{escape_tex(MARK)} weights chosen by this metric, on validation images")
     if dead := [run for run in board.runs if run.n_collapsed]:
         of = ", ".join(f"{run.name} in {run.n_collapsed} of {run.n_seeds}" for run in dead)
         tex.append(rf"$^{{\ast}}$ seeds that collapsed count in the mean: {escape_tex(of)}")

@@ -101,6 +101,7 @@ _TEX = {
     "²": r"$^2$",
     "×": r"$\times$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "–": "--",

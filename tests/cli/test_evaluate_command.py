@@ -373,6 +373,7 @@ def test_unavailable_weights_name_the_way_to_get_them(
     stats = run("stats", "real", "--extractor", "inception_v3")
     assert stats.code == 2
     assert "weights-inception-2015-12-05" in stats.err
+    assert "run benchbench fetch inception_v3" in stats.err
     done = run("evaluate", "real", "--reference", "real", "--metrics", "fid")
     assert done.code == 4
     assert "unavailable" in done.out

@@ -26,9 +26,9 @@ def _no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("judge", [InceptionV3, InceptionV3Clean, InceptionV3Torch, InceptionV3Spatial])
 def test_absent_weights(judge: type[InceptionV3]) -> None:
-    """One sentence with the file's name, its address and the variable; the status is "unavailable"."""
+    """One sentence with the file's name, the command that gets it and the variable; the status is "unavailable"."""
     assert EXTRACTORS.get(judge.name) is judge
-    with pytest.raises(MetricFailed, match=r"github\.com/toshas/torch-fidelity/releases") as caught:
+    with pytest.raises(MetricFailed, match="run benchbench fetch inception_v3,") as caught:
         judge()
     assert caught.value.status == "unavailable"
     assert "weights-inception-2015-12-05-6726825d.pth" in caught.value.reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,39 +25,49 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightsFile:
     return WeightsFile("toy", "toy.pth", url, sha256[:8], "BENCHBENCH_TOY_WEIGHTS")
 
 
-def reason(weights: WeightsFile, download: bool = False) -> str:
+def reason(weights: WeightsFile) -> str:
     with pytest.raises(MetricFailed) as caught:
-        weights.read(download)
+        weights.read()
     assert caught.value.status == "unavailable"
     assert "\n" not in caught.value.reason
     return caught.value.reason
 
 
 def test_absent_says_what_to_get_and_where_to_put_it(published: WeightsFile, tmp_path: Path) -> None:
-    """Name, address, folder and variable, all in one sentence; and nothing is fetched or created."""
+    """Name, folder, command and variable, all in one sentence; and nothing is fetched or created."""
     said = reason(published)
-    for part in ("toy.pth", published.url, str(tmp_path / "torch/hub/checkpoints"), "BENCHBENCH_TOY_WEIGHTS"):
+    folder = str(tmp_path / "torch/hub/checkpoints")
+    for part in ("toy.pth", folder, "run benchbench fetch toy", "BENCHBENCH_TOY_WEIGHTS"):
         assert part in said
     assert not (tmp_path / "torch").exists()
 
 
-def test_download_only_if_asked_and_checked(published: WeightsFile) -> None:
-    """A file:// address stands in for the net. The right digest lands in the cache, a wrong one nowhere."""
-    wrong = replace(published, sha256="00000000")
-    assert "cannot be downloaded" in reason(wrong, download=True)
-    assert list(published.cached.parent.iterdir()) == []
-    weights, sha256, source = published.read(download=True)
+def test_another_that_asks_for_it(published: WeightsFile) -> None:
+    """It is named, and the command is of the name under which the file is known."""
+    said = reason(replace(published, extractor="dists", fetched_as="toy"))
+    assert said.startswith("dists needs toy.pth")
+    assert "run benchbench fetch toy," in said
+
+
+def test_from_the_cache(published: WeightsFile, tmp_path: Path) -> None:
+    """What lies there under its name, with the digest that was published; the record gets the address."""
+    in_cache(published, tmp_path)
+    weights, sha256, source = published.read()
     assert torch.equal(weights["w"], torch.arange(3.0))
     assert sha256.startswith(published.sha256)
     assert source == published.url
-    assert published.read()[1] == sha256, "from the cache now"
 
 
-def test_cached_file_must_have_the_right_digest(published: WeightsFile) -> None:
+def in_cache(published: WeightsFile, tmp_path: Path) -> None:
+    published.cached.parent.mkdir(parents=True)
+    shutil.copy(tmp_path / "origin.pth", published.cached)
+
+
+def test_cached_file_must_have_the_right_digest(published: WeightsFile, tmp_path: Path) -> None:
     """A truncated download under the right name is named, not loaded."""
-    published.read(download=True)
+    in_cache(published, tmp_path)
     published.cached.write_bytes(published.cached.read_bytes()[:-10])
-    assert "damaged or another file" in reason(published)
+    assert "damaged or another file; run benchbench fetch toy, which gets it again" in reason(published)
 
 
 def test_given_file_is_recorded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import disturbances
+import disturbances as script
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +14,8 @@ from PIL import Image
 from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
 from benchbench.data.dataset import Dataset
+from benchbench.data.edits.pixels import noise
+from benchbench.metrics.audit import disturbances
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -33,9 +35,9 @@ def test_the_judge_of_digits_knows_them(digits: Dataset) -> None:
     """All disturbances on 400 images a side. The rule itself is the expectation; the page's 898 images have +0.12
     (one pixel) against +0.21 (the square)."""
     assert digits.extractor is not None
-    frame = disturbances.measure(digits, EXTRACTORS.get(digits.extractor)(), 400)
+    frame = script.measure(digits, EXTRACTORS.get(digits.extractor)(), 400)
     shown = set(frame.disturbance) - {"none"}
-    assert shown == {*disturbances.DISTURBANCES, disturbances.MISSING, *disturbances.CONVERSE}
+    assert shown == {*disturbances.DISTURBANCES, disturbances.MISSING, *script.CONVERSE}
     assert disturbances.passes(frame)
 
 
@@ -45,7 +47,7 @@ def test_efficientnet_does_not(digits: Dataset) -> None:
     the rule: with 60 images ±2 grey levels move FD ten times as far as a grey square, and by more than the whole spread
     of models (100 on the board); without what lies above 8×8 noise does a third of the harm (page: 79 of 607)."""
     names = ("checkerboard-2", "square-4", "noise-32", "noise-32-as-digits")
-    frame = disturbances.measure(digits, EXTRACTORS.get("efficientnet_lite0")(), 60, names)
+    frame = script.measure(digits, EXTRACTORS.get("efficientnet_lite0")(), 60, names)
     moved = disturbances.moves(frame)
     assert moved["checkerboard-2"] > 3 * moved["square-4"] > 0
     assert moved["noise-32"] > 3 * moved["noise-32-as-digits"] > 0
@@ -96,18 +98,18 @@ def test_as_digits_gives_digits_back(digits: Dataset) -> None:
     8×8 is taken away: 32×32 has sixteen pixels for each of 8×8, so white noise of 32 falls to a quarter, and more comes
     of what is cut off at black; a half is far from both 1 and nothing."""
     images = digits.held_out.images[:100]
-    back = disturbances.as_digits(images).double() - images.double()
+    back = script.as_digits(images).double() - images.double()
     assert back.square().mean().sqrt() < 16 / 2
-    noisy = disturbances.noise(images, 32)
-    left = disturbances.as_digits(noisy).double() - images.double()
+    noisy = noise(images, 32)
+    left = script.as_digits(noisy).double() - images.double()
     assert left.square().mean().sqrt() < 0.5 * (noisy.double() - images.double()).square().mean().sqrt()
 
 
 def test_the_table_is_on_the_page(published: pd.DataFrame) -> None:
-    """docs/ordering.md holds what `disturbances.table` makes of docs/disturbances.csv, and shows the sheet of images,
+    """docs/ordering.md holds what `script.table` makes of docs/disturbances.csv, and shows the sheet of images,
     which is there."""
     page = (DOCS / "ordering.md").read_text(encoding="utf-8")
-    assert disturbances.table(published) in page
+    assert script.table(published) in page
     assert "(disturbances.png)" in page
     with Image.open(DOCS / "disturbances.png") as picture:
         assert np.asarray(picture).std() > 0

@@ -57,7 +57,7 @@ def test_absent_weights_are_unavailable_with_the_way_to_get_them(hub: Path) -> N
     reader = PairReader({"lpips": LPIPS.per_image})
     reader.update(*pair())
     with pytest.raises(
-        MetricFailed, match=r"lpips needs alexnet-owt.*get it from https.*put it into"
+        MetricFailed, match=r"lpips needs alexnet-owt.*: run benchbench fetch lpips,"
     ) as caught:
         LPIPS().compute(Evidence(pairs={"truth": reader.compute()}))
     assert caught.value.status == "unavailable"

@@ -109,7 +109,7 @@ def test_absent_weights_are_unavailable_with_the_way_to_get_them(
     monkeypatch.delenv(ENV, raising=False)
     reader = PairReader({"dists": DISTS.per_image})
     reader.update(*pair())
-    with pytest.raises(MetricFailed, match=r"dists needs vgg16-.*get it from https.*put it into") as caught:
+    with pytest.raises(MetricFailed, match=r"dists needs vgg16-.*run benchbench fetch vgg16") as caught:
         DISTS().compute(Evidence(pairs={"truth": reader.compute()}))
     assert caught.value.status == "unavailable"
 

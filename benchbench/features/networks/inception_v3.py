@@ -41,6 +41,7 @@ WEIGHTS = WeightsFile(
     url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     sha256="6726825d",
     env="BENCHBENCH_INCEPTION_WEIGHTS",
+    megabytes=96,
 )
 
 
@@ -114,13 +115,12 @@ class InceptionV3(FrozenExtractor):
         "intra_fd": "intra_fid",
     }
 
+    weights: ClassVar[WeightsFile] = WEIGHTS
     network_class: ClassVar[type[nn.Module]] = FoldedInception
 
-    def __init__(
-        self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
-    ) -> None:
-        """`MetricFailed(status="unavailable")` where the weights are not at hand and not to be downloaded."""
-        weights, sha256, source = WEIGHTS.read(download)
+    def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
+        """`MetricFailed(status="unavailable")` where the weights are not at hand."""
+        weights, sha256, source = self.weights.read()
         try:
             network = self.network_class(weights)
         except RuntimeError as error:

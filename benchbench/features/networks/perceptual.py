@@ -40,6 +40,7 @@ VGG19 = WeightsFile(
     url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
     sha256="dcbb9e9d",
     env="BENCHBENCH_VGG19_WEIGHTS",
+    megabytes=575,
 )
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -25,7 +24,8 @@ from benchbench.core.errors import MetricFailed
 from benchbench.features import resize
 from benchbench.features.extractor import Features
 from benchbench.features.frozen import FrozenExtractor
-from benchbench.features.weights import WeightsFile, read_state_dict, wrong_shape
+from benchbench.features.hub_code import HubCode
+from benchbench.features.weights import WeightsFile, fetching, read_state_dict, wrong_shape
 
 
 class _At224(FrozenExtractor):
@@ -57,14 +57,14 @@ class VGG16(_At224):
         url="https://download.pytorch.org/models/vgg16-397923af.pth",
         sha256="397923af",
         env="BENCHBENCH_VGG16_WEIGHTS",
+        megabytes=553,
+        fetched_as="vgg16",
     )
 
-    def __init__(
-        self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
-    ) -> None:
+    def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
-        weights, sha256, source = self.weights.read(download)
+        weights, sha256, source = self.weights.read()
         buffer = (
             io.BytesIO()
         )  # the constructor unpickles without restraint, so it gets what we have read safely
@@ -77,25 +77,23 @@ class VGG16(_At224):
         super().__init__(network, device, sha256, source, precision)
 
 
-def _clip_weights(name: str, file: str, sha256: str) -> WeightsFile:
+def _clip_weights(name: str, file: str, sha256: str, megabytes: int) -> WeightsFile:
     url = f"https://openaipublic.azureedge.net/clip/models/{sha256}/{file}"
     env = f"BENCHBENCH_{name.upper()}_WEIGHTS"
-    return WeightsFile(name, f"{name.replace('_', '-')}-{sha256}.pt", url, sha256, env)
+    return WeightsFile(name, f"{name.replace('_', '-')}-{sha256}.pt", url, sha256, env, megabytes)
 
 
 class _Clip(_At224):
     kind = "clip"
 
-    def __init__(
-        self, device: torch.device | str = "cpu", *, precision: str = "float32", download: bool = False
-    ) -> None:
+    def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
         from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
 
-        path, sha256, source = self.weights.checked(download)
+        path, sha256, source = self.weights.checked()
         if sha256 != self.weights.sha256:  # where the user names the file, nobody looked yet
             raise MetricFailed(
                 f"{path} is not the published {self.name}: its sha256 is {sha256[:16]}. Such a file is TorchScript, a "
-                f"program, and only the published one is run: get {self.weights.url}",
+                f"program, and only the published one is run: unset {self.weights.env} and run {fetching(self.name)}",
                 status="unavailable",
             )
         theirs = self.name.replace("_", "-")
@@ -112,7 +110,7 @@ class ClipViTB32(_Clip):
     name = "clip_vit_b_32"
     dim = 512
     weights = _clip_weights(
-        name, "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+        name, "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 354
     )
 
 
@@ -122,32 +120,40 @@ class ClipViTL14(_Clip):
     name = "clip_vit_l_14"
     dim = 768
     weights = _clip_weights(
-        name, "ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"
+        name, "ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836", 933
     )
 
 
-def _dino_weights(name: str, theirs: str) -> WeightsFile:
+DINOV2 = HubCode(
+    "facebookresearch/dinov2",
+    "12592a9bdfea0a6e4ee4767cd5a8d3195c0e3509",  # of the branch main, June 2025
+    "df2677f6eb4cacccfc53f21d6c0d7a805c522b996101ee0e256af6e1fe19834a",
+)
+
+
+def _dino_weights(name: str, theirs: str, megabytes: int) -> WeightsFile:
     file = f"{theirs}_pretrain.pth"
     url = f"https://dl.fbaipublicfiles.com/dinov2/{theirs}/{file}"
-    return WeightsFile(name, file, url, "", f"BENCHBENCH_{name.upper()}_WEIGHTS")
+    return WeightsFile(name, file, url, "", f"BENCHBENCH_{name.upper()}_WEIGHTS", megabytes)
 
 
 class _DinoV2(_At224):
     hub_name: ClassVar[str]
+    code: ClassVar[HubCode] = DINOV2
 
     def __init__(self, device: torch.device | str = "cpu", *, precision: str = "float32") -> None:
-        code = Path(torch.hub.get_dir()) / "facebookresearch_dinov2_main"
-        if not (code / "hubconf.py").is_file():
+        if not self.code.is_there:
             raise MetricFailed(
-                f"{self.name} needs the code of facebookresearch/dinov2 in {code}: run "
-                f"python -c \"import torch; torch.hub.load('facebookresearch/dinov2', '{self.hub_name}')\" "
-                "where there is a network",
+                f"{self.name} needs the code of {self.code.repository} in {self.code.folder}: run "
+                f"{fetching(self.name)}, which puts it there",
                 status="unavailable",
             )
         path, sha256, source = self.weights.checked()
         # As torch-fidelity: with xFormers the same weights would give other last digits.
         os.environ.setdefault("XFORMERS_DISABLED", "1")
-        network: nn.Module = torch.hub.load(str(code), self.hub_name, source="local", pretrained=False)
+        network: nn.Module = torch.hub.load(
+            str(self.code.folder), self.hub_name, source="local", pretrained=False
+        )
         try:
             network.load_state_dict(read_state_dict(path, self.name))
         except RuntimeError as error:
@@ -167,7 +173,7 @@ class DinoV2Small(_DinoV2):
     name = "dinov2_vit_s_14"
     dim = 384
     hub_name = "dinov2_vits14"
-    weights = _dino_weights(name, hub_name)
+    weights = _dino_weights(name, hub_name, 88)
 
 
 class DinoV2Base(_DinoV2):
@@ -176,7 +182,7 @@ class DinoV2Base(_DinoV2):
     name = "dinov2_vit_b_14"
     dim = 768
     hub_name = "dinov2_vitb14"
-    weights = _dino_weights(name, hub_name)
+    weights = _dino_weights(name, hub_name, 346)
 
 
 class DinoV2Large(_DinoV2):
@@ -185,4 +191,4 @@ class DinoV2Large(_DinoV2):
     name = "dinov2_vit_l_14"
     dim = 1024
     hub_name = "dinov2_vitl14"
-    weights = _dino_weights(name, hub_name)
+    weights = _dino_weights(name, hub_name, 1218)

@@ -24,6 +24,7 @@ ALEXNET = WeightsFile(
     url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     sha256="7be5be79",
     env="BENCHBENCH_LPIPS_WEIGHTS",
+    megabytes=244,
 )
 SMALLEST = 32  # below, AlexNet's last pooling has nothing left to pool
 

@@ -31,7 +31,7 @@ from benchbench.core.comm import sharing
 from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Aspect, Estimate, Evidence, Family, Output
+from benchbench.metrics.metric import Aspect, Claim, Estimate, Evidence, Family, Output
 from benchbench.metrics.numerics.arguments import check_pair, check_whole, near_one
 from benchbench.metrics.numerics.halves import CUTS, ClippedHalves, HalvedOverlap, Halves, width_for
 from benchbench.metrics.numerics.intervals import wilson_interval, within
@@ -268,10 +268,22 @@ def half_sample_estimate(
     return Estimate(value, min(low, value, least.low), max(high, value, least.high), _HALF_SAMPLES)
 
 
+def _values(found: Overlap) -> dict[str, float]:
+    """The numbers, by `NAMES`, `CLIPPED` and `SYMMETRIC`."""
+    shares = {name: float(hits.double().mean()) for name, hits in _shares(found).items()}
+    return {
+        **{name: shares[name] for name in ("precision", "recall", "coverage")},
+        "density": float(found.balls.double().mean()) / found.k,
+        **{name: min(shares[one] for one in both) for name, both in SYMMETRIC.items()},
+        **{name: min(value, 1.0) for name, value in clipped_numbers(found).items()},
+    }
+
+
 def estimates(found: Overlap) -> dict[str, Estimate]:
-    """The numbers, by `NAMES`, `CLIPPED` and `SYMMETRIC`, with intervals from both sides; `found` was computed with
-    halves."""
-    assert found.halves is not None
+    """The numbers, by `NAMES`, `CLIPPED` and `SYMMETRIC`, with intervals from both sides where `found` was computed
+    with halves."""
+    if found.halves is None:
+        return {name: Estimate(value) for name, value in _values(found).items()}
     halves = dict(zip(OF_HALVES, found.halves, strict=True))
     least_of = {name: share_estimate(hits, "images") for name, hits in _shares(found).items()}
     said = {}
@@ -320,7 +332,8 @@ _PUBLISHED = "Kynkäänniemi et al. 2019, eqs. 1-2"
 
 
 def _output(name: str, aspect: Aspect, about: str, source: str, on: tuple[Scale, Range] = _SHARE) -> Output:
-    return Output(name, aspect, True, about, scale=on[0], ends=on[1], source=source)
+    claims: Claim = "fidelity" if aspect == "quality" else "diversity"
+    return Output(name, aspect, True, about, scale=on[0], ends=on[1], source=source, claims=claims)
 
 
 class PRDC(Family):
@@ -387,7 +400,7 @@ class PRDC(Family):
     def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
         self.check_defined()
         real, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
-        found = estimates(overlap(real, fake, self.k, halves=True))
+        found = estimates(overlap(real, fake, self.k, halves=evidence.intervals))
         return {output.name: found[output.name.removesuffix(self.suffix)] for output in self.outputs}
 
 

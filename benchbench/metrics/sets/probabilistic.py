@@ -31,7 +31,7 @@ from benchbench.core.comm import sharing
 from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Aspect, Estimate, Evidence, Family, Output
+from benchbench.metrics.metric import Aspect, Claim, Estimate, Evidence, Family, Output
 from benchbench.metrics.numerics.arguments import check_number, check_pair, check_whole, near_one
 from benchbench.metrics.numerics.halved_supports import HalvedSupports, log_radius
 from benchbench.metrics.numerics.halves import Halves, width_for
@@ -145,7 +145,8 @@ _SHARE: tuple[Scale, Range] = ("arcsine", (0.0, 1.0))
 
 
 def _output(name: str, aspect: Aspect, about: str) -> Output:
-    return Output(name, aspect, True, about, scale=_SHARE[0], ends=_SHARE[1])
+    claims: Claim = "fidelity" if aspect == "quality" else "diversity"
+    return Output(name, aspect, True, about, scale=_SHARE[0], ends=_SHARE[1], claims=claims)
 
 
 class ProbabilisticPR(Family):
@@ -171,8 +172,12 @@ class ProbabilisticPR(Family):
     def numbers(self, evidence: Evidence) -> dict[str, Estimate | MetricFailed]:
         self.check_defined()
         real, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
-        found = supports(real, fake, halves=True)
-        assert found.halves is not None
+        found = supports(real, fake, halves=evidence.intervals)
+        if found.halves is None:
+            return {
+                name: Estimate(float(each.mean()))
+                for name, each in zip(NAMES, (found.fake, found.real), strict=True)
+            }
         return {
             name: _with_interval(each, halves)
             for name, each, halves in zip(NAMES, (found.fake, found.real), found.halves, strict=True)

@@ -100,6 +100,7 @@ class RKE(Metric):
 
     family = "rke"
     aspect = "diversity"
+    claims = "diversity"
     unit = "images"
     higher_is_better = True
     scale = "log"  # the exponential of an entropy, as Vendi

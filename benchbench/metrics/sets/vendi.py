@@ -155,14 +155,14 @@ def score_of_eigenvalues(values: Tensor, q: float, t: int | None = None) -> floa
     return float((((p / largest).pow(q).sum().log() + q * largest.log()) / (1 - q)).exp())
 
 
-def vendi_estimate(features: Tensor, q: float = 1.0, t: int | None = None) -> Estimate:
-    """The score with its interval on the log scale, within the range that it has; of order 0, a count, and of a single
-    image without."""
+def vendi_estimate(features: Tensor, q: float = 1.0, t: int | None = None, interval: bool = True) -> Estimate:
+    """The score, and its interval on the log scale where it is asked for, within the range that it has; of order 0, a
+    count, and of a single image without."""
     least = min(*features.shape, *(() if t is None else (t,)))
     rows, order = _checked(features, 1), _checked_order(q, t)
     small = _small_matrix(rows)
     estimate = Estimate(score_of_eigenvalues(torch.linalg.eigvalsh(small[0]), *order))
-    if len(rows) > 1 and q > 0:
+    if interval and len(rows) > 1 and q > 0:
         error = estimate.value * _jackknifed(rows, small, estimate.value, 0, order)
         estimate = positive_estimate(estimate.value, error, "jackknife over 20 groups")
     ends = (1.0, float(least))
@@ -181,6 +181,7 @@ class Vendi(Metric):
 
     family = "vendi"
     aspect = "diversity"
+    claims = "diversity"
     unit = "images"
     higher_is_better = True
     scale = "log"  # the exponential of an entropy; its upper end is the number of images or of dimensions
@@ -211,4 +212,6 @@ class Vendi(Metric):
         )
 
     def compute(self, evidence: Evidence) -> Estimate:
-        return vendi_estimate(evidence.features("generated", self.extractor), self.q, self.t)
+        return vendi_estimate(
+            evidence.features("generated", self.extractor), self.q, self.t, evidence.intervals
+        )

@@ -18,6 +18,7 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, NothingComparable, listed
 from benchbench.core.errors import short as shortened
+from benchbench.results.chosen import chosen_of
 from benchbench.results.manifest import Data, Machine, RunManifest
 from benchbench.results.older import directed
 
@@ -41,6 +42,8 @@ FACTS = {
     "canonical": "boolean",  # whether the data are the published pixels, null where nobody can say
     "control": "boolean",  # a landmark, whose seeds are no trainings
     "collapse": "string",  # the alarm's words, null where it was silent
+    "chosen_by": "string",  # what chose the weights (`results.chosen`), null where nothing was trained
+    "chosen_step": "Int64",  # optimiser steps done at the weights that a metric chose
 }
 """What run.json adds to a number, with its dtype."""
 
@@ -73,7 +76,7 @@ def full_task(task: str, direction: str) -> str:
 def facts_of(run: RunManifest) -> dict[str, Any]:
     """The `FACTS` that a `run.json` states of all its numbers, and the machine's `cores`; `extractor_weights` by
     extractor."""
-    machine, data = run.machine or Machine(), run.data or Data()
+    machine, data, chosen = run.machine or Machine(), run.data or Data(), chosen_of(run)
     weights = {
         name: told.weights_sha256[:16] for name, told in (run.extractors or {}).items() if told.weights_sha256
     }
@@ -88,6 +91,8 @@ def facts_of(run: RunManifest) -> dict[str, Any]:
         "canonical": data.canonical,
         "control": run.model in _OLDER_CONTROLS if run.control is None else run.control,
         "collapse": None if run.collapse is None else run.collapse.words,
+        "chosen_by": chosen.by,
+        "chosen_step": chosen.step,
     }
 
 
