@@ -9,7 +9,7 @@ from benchbench.cli.console import console
 
 @click.command(short_help="Show the device, versions, weights and data.")
 def doctor() -> None:
-    """Show the device, the versions, and which weights and data are there."""
+    """Show the device and in which precision it is fast, the versions, and which weights and data are there."""
     from contextlib import nullcontext
 
     err = console(stderr=True)

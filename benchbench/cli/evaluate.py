@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from benchbench.cli.answers import ANSWERS
-from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
+from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT, PROFILE
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.errors import CellFailed
 
@@ -18,7 +18,8 @@ from benchbench.core.errors import CellFailed
 @OUT
 @DEVICE
 @BATCH_SIZE
-def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> None:
+@PROFILE
+def evaluate(out: Path, device: str, batch_size: int | None, profile: bool, **asked: Any) -> None:
     """Score IMAGES (a folder, an archive, arrays, shards, a dataset or generator) against a reference.
 
     A name or path is enough where it tells what it is; KIND:PATH says so (folder:, zip:, npz:, npy:, parquet:, pairs:,
@@ -43,13 +44,13 @@ def evaluate(out: Path, device: str, batch_size: int | None, **asked: Any) -> No
     The same call again answers from the record.
     """
     from benchbench.cli.progress import RichProgress
-    from benchbench.cli.show import NONE_COMPUTED, show_record
+    from benchbench.cli.show import NONE_COMPUTED, profiled, show_record
     from benchbench.core.processes import ranks, runtime_of_rank
     from benchbench.runner.evaluate import evaluate_images
     from benchbench.runner.spec import EvaluationSpec
 
     spec = EvaluationSpec.of(**asked)
-    with ranks() as comm:
+    with ranks() as comm, profiled(profile, comm.rank):
         runtime = runtime_of_rank(device, batch_size, RichProgress(), comm)
         rows, notes, path, cached = evaluate_images(spec, out, runtime)
     assert path is not None

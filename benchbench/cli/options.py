@@ -54,6 +54,11 @@ MODELS = click.option(
     shell_complete=ANSWERS["models"],
     help="Only these models; *gan* is a pattern.",
 )
+PROFILE = click.option(
+    "--profile",
+    is_flag=True,
+    help="Say at the end where the time went: each network, each metric, images.",
+)
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(1, MOST_BATCH), help="Images at once when scoring; changes no number."
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from benchbench.cli.answers import ANSWERS
-from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT
+from benchbench.cli.options import BATCH_SIZE, DEVICE, OUT, PROFILE
 from benchbench.cli.spec_options import SpecCommand
 from benchbench.core.bounds import MOST_SEED, MOST_SEEDS, MOST_STEPS
 from benchbench.core.errors import CellFailed, InputError
@@ -54,6 +54,7 @@ from benchbench.core.toml import lists_of, settings_of
 @OUT
 @DEVICE
 @BATCH_SIZE
+@PROFILE
 def run(
     model: str | None,
     generator: str | None,
@@ -65,6 +66,7 @@ def run(
     out: Path,
     device: str,
     batch_size: int | None,
+    profile: bool,
     **asked: Any,
 ) -> None:
     """Train (or load) a model, draw images, score them and leave a tidy record.
@@ -79,7 +81,7 @@ def run(
     The same call again answers from the record; a killed one goes on from its last checkpoint.
     """
     from benchbench.cli.progress import RichProgress
-    from benchbench.cli.show import NONE_COMPUTED, show_record
+    from benchbench.cli.show import NONE_COMPUTED, profiled, show_record
     from benchbench.core.processes import ranks, runtime_of_rank
     from benchbench.results.load import load_results
     from benchbench.runner.run import carry_out
@@ -97,7 +99,7 @@ def run(
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}
     without = []
     swept = combinations(CellSpec.of(**asked), lists_of(sweep))
-    with ranks() as comm:
+    with ranks() as comm, profiled(profile, comm.rank):
         runtime = runtime_of_rank(device, batch_size, RichProgress(), comm)
         outcomes = carry_out(swept, seed_list(range(seed, seed + seeds)), out, runtime)
         tables = comm.first(lambda: [load_results(path) for path, _ in outcomes])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,22 @@ def show_record(path: Path, rows: pd.DataFrame, cached: bool) -> None:
     if words := mode_words(run, rows):
         say(words)
     say(f"{'already done' if cached else 'record'}: {path}")
+
+
+@contextmanager
+def profiled(wanted: bool, rank: int) -> Iterator[None]:
+    """Say on standard error where the time went that is spent inside, if it is `wanted`; of several ranks the first one
+    says where its own went."""
+    from benchbench.core.shares import measured
+    from benchbench.views.shares import shares_table
+
+    if not wanted:
+        yield
+        return
+    with measured() as shares:
+        yield
+    if rank == 0:
+        show(shares_table(shares.parts), stderr=True)
 
 
 def _doubts(run: RunManifest) -> list[str]:

@@ -22,6 +22,7 @@ from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError, MetricFailed, contained
 from benchbench.core.images import check_images
 from benchbench.core.runtime import HERE, Runtime
+from benchbench.core.shares import spent_on, waited_for
 from benchbench.data.pipeline.image_source import between
 from benchbench.features.extractor import Extractor, Features
 from benchbench.features.moments import Moments
@@ -131,6 +132,10 @@ class Reader:
             return
         rows = torch.cat(self._waiting)
         self._waiting.clear()
+        with spent_on(f"moments of {self.extractor.name}"):
+            self._add_moments(rows)
+
+    def _add_moments(self, rows: Tensor) -> None:
         if self._moments is None:
             # MPS has no float64.
             device = "cpu" if rows.device.type == "mps" else rows.device
@@ -148,7 +153,7 @@ def update(readers: Sequence[Reader], images: Tensor, batch_size: int | None = N
     lead: Any = readers[0].extractor
     check_images(images)
     for batch in images.split(batch_size or lead.batch_size):
-        with contained(f"the extractor {lead.name}"):
+        with spent_on(lead.name), contained(f"the extractor {lead.name}"):
             shown = batch.clone()  # whoever changes its input changes no other's
             seen = {lead.name: lead(shown)} if len(readers) == 1 else lead.layers(shown)
         for reader in readers:
@@ -232,7 +237,7 @@ def extract_for(
         if seen:
             runtime.progress.note(f"{title}: the first {seen:,} of {total:,} images were read before")
         with runtime.progress.stage(title, total, "image", done=seen) as stage:
-            for batch in rebatch(_span(share, seen, total) if seen else share, size):
+            for batch in waited_for(rebatch(_span(share, seen, total) if seen else share, size)):
                 update(readers, batch, len(batch))
                 stage.advance(len(batch))
                 seen += len(batch)

@@ -30,6 +30,7 @@ from benchbench.core.hashing import canonical_json, digest, file_sha256
 from benchbench.core.progress import Progress
 from benchbench.core.reading import read_text
 from benchbench.core.runtime import HERE, Runtime
+from benchbench.core.shares import spent_on
 from benchbench.data.pipeline.cache import UNUSABLE, map_array, set_aside
 from benchbench.data.pipeline.fingerprint import combine_in_order
 from benchbench.data.pipeline.image_source import Images
@@ -107,7 +108,8 @@ def reference_features_of(
         found |= {reader.extractor.name: own for reader, own in zip(some, seen, strict=True)}
         for reader in some if comm.rank == 0 else ():
             try:
-                _save(places[reader.extractor.name], found[reader.extractor.name])
+                with spent_on("cache of reference features"):
+                    _save(places[reader.extractor.name], found[reader.extractor.name])
             except InputError as error:
                 progress.note(f"going on without the cache of reference features: {error}")
         parts.clear()
@@ -124,7 +126,8 @@ def _kept(folder: Path, n: int, extractor: Extractor, progress: Progress) -> Ext
     if not folder.is_dir():
         return None
     try:
-        return _load(folder, n, extractor)
+        with spent_on("cache of reference features"):
+            return _load(folder, n, extractor)
     except UNUSABLE as error:
         set_aside(folder, error, progress, "computing it again")
         return None

@@ -21,6 +21,7 @@ from benchbench.core.errors import BenchbenchWarning, InputError, MetricFailed, 
 from benchbench.core.names import spelled
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.core.seeds import permutation
+from benchbench.core.shares import spent_on
 from benchbench.features.extractor import traits_of
 from benchbench.metrics.checked import Numbers, check_declared, numbers_of
 from benchbench.metrics.metric import (
@@ -281,7 +282,9 @@ def score(metrics: Iterable[Metric], evidence: Evidence, comm: Comm = ALONE) -> 
         One outcome a metric, in their order, each followed by what stands beside it; one that fails is an outcome with
         its reason and does not stop the others.
     """
-    metrics, evidence = list(metrics), with_one_image_each(evidence)
+    metrics = list(metrics)
+    with spent_on("images that are equal"):
+        evidence = with_one_image_each(evidence)
     evidence_of = {False: evidence, True: balanced(evidence)}
     names = {metric.name for metric in metrics}
     computed: dict[object, Numbers] = {}
@@ -291,7 +294,7 @@ def score(metrics: Iterable[Metric], evidence: Evidence, comm: Comm = ALONE) -> 
         if which not in computed:
             own = evidence_of[metric.balanced]
             mine = own if _is_ours(metric) else own.copy(metric.extractor)
-            with comm.in_step(), shared_by(comm if _is_ours(metric) else ALONE):
+            with spent_on(_part_of(metric)), comm.in_step(), shared_by(comm if _is_ours(metric) else ALONE):
                 computed[which] = numbers_of(metric, mine)
         found = computed[which]
         outcomes.append(_outcome(metric, found[metric.output.name]))
@@ -300,6 +303,14 @@ def score(metrics: Iterable[Metric], evidence: Evidence, comm: Comm = ALONE) -> 
                 if beside.name not in names and isinstance(found[beside.output.name], Estimate):
                     outcomes.append(_outcome(beside, found[beside.output.name]))
     return outcomes
+
+
+def _part_of(metric: Metric) -> str:
+    """What the computation of a metric is called where its time is measured: a family yields several numbers."""
+    if len(metric.declared()) == 1:
+        return metric.name
+    first = metric.declared()[0].name
+    return f"{full_name(first, metric.extractor)} and {len(metric.declared()) - 1} beside it"
 
 
 def _is_ours(metric: Metric) -> bool:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 
 from benchbench.core.runtime import Runtime
+from benchbench.core.shares import spent_on
 from benchbench.features.frozen import full_float32
 from benchbench.results.lease import Taken
 from benchbench.results.manifest import Seconds
@@ -119,7 +120,8 @@ def _carried_out(plan: Plan, store: Store, runtime: Runtime, feed: Feed, work: W
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
-    prepared = prepare(plan, store, runtime, feed)
+    with spent_on("training or loading the model"):
+        prepared = prepare(plan, store, runtime, feed)
     model, training, _ = prepared
     trained = time.perf_counter()
     try:

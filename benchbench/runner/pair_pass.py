@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
+from benchbench.core.shares import waited_for
 from benchbench.data.pipeline.image_source import within
 from benchbench.data.pipeline.image_stream import Pairs, Size
 from benchbench.metrics.metric import PairEvidence
@@ -60,7 +61,7 @@ class PairPass:
     def outputs(self, runtime: Runtime) -> Iterator[Tensor]:
         """The outputs in their order, in batches of one size, each compared before it is handed on."""
         device = runtime.device
-        for row, x, y in self._pairs.in_step(runtime.batch(BATCH), one_size=self._one_size):
+        for row, x, y in waited_for(self._pairs.in_step(runtime.batch(BATCH), one_size=self._one_size)):
             whole = x
             beside: Sequence[Tensor] = ()
             if self._fitting is not None:

@@ -13,12 +13,14 @@ from benchbench.core.comm import Comm
 from benchbench.core.device import free_bytes
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
+from benchbench.core.shares import waited_for
 from benchbench.data.pipeline.image_source import Images
 from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.features.extract import Extracted, Reader, extract, rebatch, update
 from benchbench.features.extractor import Extractor, passes
 from benchbench.features.moments import Moments
 from benchbench.features.reference_cache import reference_features, reference_features_of
+from benchbench.features.shift import shift_notes
 from benchbench.metrics.metric import CaptionEvidence, Evidence, FeatureEvidence, Metric, Need, PairEvidence
 from benchbench.metrics.pairs.paired import PairReader, PerImage
 from benchbench.metrics.select import needs_of
@@ -49,7 +51,8 @@ def gather(
         metrics: For which they are read: of an extractor features and logits are kept where one of them needs them.
         runtime: How many images at once, and who is told; changes no number.
         title: What is done, for whoever is told.
-        keep: How many images are handed out, for a picture.
+        keep: How many images are handed out, for a picture. By them is said what a lower precision than float32
+            changes, where an extractor computes in one.
 
     Returns:
         The evidence by extractor name; the failures of extractors that could not read the images, by name; and the
@@ -70,7 +73,7 @@ def gather(
 
     def read() -> None:
         with runtime.progress.stage(title, total, "image") as stage:
-            for batch in rebatch(images, chunk):
+            for batch in waited_for(rebatch(images, chunk)):
                 if sum(map(len, kept)) < keep:
                     kept.append(batch.cpu())
                 for names in passes({name: extractors[name] for name in readers if name not in failures}):
@@ -87,8 +90,12 @@ def gather(
         name: _evidence(reader.compute(comm)) for name, reader in readers.items() if name not in everywhere
     }
     # A rank without images knows no size.
-    first = [rows for own in comm.gather(kept) for rows in own] if keep else []
-    return sides, everywhere, torch.cat(first)[:keep] if first else torch.empty(0)
+    rows = [rows for own in comm.gather(kept) for rows in own] if keep else []
+    first = torch.cat(rows)[:keep] if rows else torch.empty(0)
+    lowered = {name: own for name, own in extractors.items() if name in sides and len(first)}
+    for note in comm.first(lambda: shift_notes(lowered, first)):
+        runtime.progress.note(note)
+    return sides, everywhere, first
 
 
 def read_pairs(

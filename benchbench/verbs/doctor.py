@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import torch
+
 from benchbench.core.device import describe_machine, resolve_device
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.folders import cache_folder
@@ -17,6 +19,7 @@ from benchbench.metrics.pairs.niqe import ENV as NIQE_MODEL
 from benchbench.metrics.pairs.niqe import given_pristine
 from benchbench.metrics.pairs.path_length import VGG as PPL_VGG
 from benchbench.results.provenance import collect_provenance
+from benchbench.tasks.profiling.precisions import in_words, precision_rates
 
 JPEG = "as JPEG: its pixels are not canonical, numbers on it do not compare with published ones"
 
@@ -25,17 +28,24 @@ def doctor() -> dict[str, dict[str, str]]:
     """Find the device, the versions, and which weights and data are there.
 
     Returns:
-        By section ("machine", "versions", "feature networks", "data"), what is said of each name.
+        By section ("machine", "precision", "versions", "feature networks", "data"), what is said of each name. Of the
+        precisions how fast the machine is in each, measured for a second.
 
     >>> data = benchbench.doctor()["data"]  # doctest: +SKIP
     """
-    machine = describe_machine(resolve_device("auto"))
+    device = resolve_device("auto")
+    machine = describe_machine(device)
     return {
         "machine": {name: str(value) for name, value in machine.items()},
+        "precision": _precisions(device),
         "versions": _versions(),
         "feature networks": dict(_networks()),
         "data": dict(_data()),
     }
+
+
+def _precisions(device: torch.device) -> dict[str, str]:
+    return in_words(precision_rates(device))
 
 
 def _versions() -> dict[str, str]:

@@ -65,6 +65,7 @@ def test_doctor_says_what_is_there_and_what_is_missing(console: Console) -> None
     assert code == 0
     assert b"579344248a93" in out
     assert b"cifar10" in out
+    assert b"what pays" in out
     assert b"Traceback" not in err
 
 
@@ -73,6 +74,7 @@ def test_doctor_finds_photographs(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     from benchbench.verbs import doctor
 
     monkeypatch.setattr(doctor, "_networks", dict)  # which takes seconds
+    monkeypatch.setattr(doctor, "_precisions", lambda device: {})
     monkeypatch.delenv("BENCHBENCH_DATA", raising=False)
     assert doctor.doctor()["data"]["set5"].startswith("not there: its images belong into a folder set5")
     (tmp_path / "Set5").mkdir()

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.metrics.numerics import neighbours
-from benchbench.metrics.numerics.neighbours import Side, count_within, kth_neighbour, lower_bounds, mean_row
+from benchbench.metrics.numerics.neighbours import (
+    Merged,
+    Side,
+    count_within,
+    kth_neighbour,
+    lower_bounds,
+    mean_row,
+    merged_kth_neighbour,
+)
 
 
 def gaussian(seed: int, n: int, d: int, scale: float = 1.0, offset: float = 0.0) -> Tensor:
@@ -65,6 +73,18 @@ def test_distances_are_the_exact_ones(name: str, k: int, tile: int) -> None:
     np.testing.assert_allclose(named.numpy(), distance.numpy(), rtol=1e-12, atol=0)
     if len(x.unique(dim=0)) == len(x):
         assert (index != torch.arange(len(x))).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_neighbours_of_some_rows(name: str, share: float, tile: int) -> None:
+    """Of a few rows, and of so many that all are sought: what is said of all of them, to the last bit, since both are
+    the same float64 sums."""
+    merged = Merged.of(CASES[name])
+    rows = torch.randperm(len(merged.rows), generator=torch.Generator().manual_seed(1))
+    rows = rows[: max(1, int(share * len(rows)))]
+    of_all, of_some = merged_kth_neighbour(merged, 3), merged_kth_neighbour(merged, 3, rows=rows)
+    assert torch.equal(of_some[0][rows], of_all[0][rows])
 
 
 @pytest.mark.parametrize("name", CASES)

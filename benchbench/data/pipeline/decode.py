@@ -39,6 +39,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.machine import free_memory, usable_cores
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.reading import open_regular
+from benchbench.core.shares import READING, spent_on
 from benchbench.data.pipeline.prefetch import map_ahead
 from benchbench.data.pipeline.signatures import HEAD, image_format
 
@@ -305,6 +306,7 @@ def decode_each(
     refused: list[tuple[str, UnusableError]] = []
     odd: list[tuple[str, tuple[int, ...]]] = []
     with (
+        spent_on(READING),
         _strict_pillow(),
         closing(decode_ahead(items, size=size, cut=cut)) as chunks,
         progress.stage(title, total, "image") as stage,

@@ -25,6 +25,7 @@ from benchbench.core.comm import ALONE, Comm
 from benchbench.core.errors import InputError, listed
 from benchbench.core.hashing import digest
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.shares import waited_for
 from benchbench.data.pipeline.blocks import Block
 from benchbench.data.pipeline.decode import WAY_TO_ONE_SIZE, conversion_notes, size_differs
 from benchbench.data.pipeline.digests import Digests
@@ -193,7 +194,7 @@ class ImageStream:
         if comm.size == 1:
             self._begin()
         with progress.stage(f"reading {self.name}", len(comm.shard(self.n)), "image") as stage:
-            for part in (
+            for part in waited_for(
                 self._checked(one_size) if comm.size == 1 else self.share(READ, comm, one_size=one_size)
             ):
                 stage.advance(len(part))

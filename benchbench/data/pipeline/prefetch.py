@@ -16,6 +16,8 @@ from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
+from benchbench.core.shares import READING, spent_on
+
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -26,7 +28,8 @@ def read_ahead(items: Generator[T, None, None], depth: int) -> Generator[T, None
     """`items`, which a thread of its own computes up to `depth` ahead."""
 
     def step() -> list[T]:
-        return list(islice(items, 1))  # empty at the end
+        with spent_on(READING):
+            return list(islice(items, 1))  # empty at the end
 
     with closing(items), ThreadPoolExecutor(1, THREAD_NAME) as pool:
         pending = deque(pool.submit(step) for _ in range(depth))
@@ -43,11 +46,16 @@ def map_ahead(
     function: Callable[[S], T], items: Generator[S, None, None], workers: int
 ) -> Generator[T, None, None]:
     """`function` of each of `items`, in order, computed by `workers` threads at most workers + 2 ahead."""
+
+    def step(item: S) -> T:
+        with spent_on(READING):
+            return function(item)
+
     pending: deque[Future[T]] = deque()
     with closing(items), ThreadPoolExecutor(workers, THREAD_NAME) as pool:
         try:
             for item in items:
-                pending.append(pool.submit(function, item))
+                pending.append(pool.submit(step, item))
                 if len(pending) == workers + 2:
                     yield pending.popleft().result()
             while pending:

@@ -59,8 +59,11 @@ class Mixture:
 
     def near_terms(self, near: Nearest) -> Tensor:
         """The logarithms of what the nearest centres of each point add to p there, float64 n×K."""
-        scale = self._scale(near.dim)
-        return scale[near.index] - near.squares / (2 * self.variances)[near.index]
+        of = near.index.flatten()
+        # In place: these are hundreds of megabytes, and fresh memory costs as much as the arithmetic.
+        terms = (2 * self.variances).index_select(0, of).view_as(near.squares)
+        torch.div(near.squares, terms, out=terms)
+        return terms.neg_().add_(self._scale(near.dim).index_select(0, of).view_as(terms))
 
     def near_parts(self, near: Nearest, groups: int) -> Tensor:
         """`log_parts` of the points whose nearest centres these are."""

@@ -184,17 +184,23 @@ def kth_neighbour(x: ArrayLike, k: int = 1, y: ArrayLike | None = None) -> tuple
 
 
 def merged_kth_neighbour(
-    x: Merged, k: int, y: Merged | None = None, near: Candidates | None = None
+    x: Merged,
+    k: int,
+    y: Merged | None = None,
+    near: Candidates | None = None,
+    rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`kth_neighbour` of each merged row, as squared distances; the caller has checked the input. near: candidates
-    among `x` itself that were found before, more than k of them where there are."""
+    among `x` itself that were found before, more than k of them where there are. rows: int64, the merged rows of `x`
+    whose neighbours are wanted, each once; what is said of others means nothing."""
     own = y is None
     target = x if y is None else y
     everything = torch.arange(len(x.rows), device=x.rows.device)
     squares = torch.empty(len(x.rows), dtype=torch.float64, device=x.rows.device)
     index = torch.empty_like(everything)
     centre = mean_row(target.rows)
-    open_rows = everything
+    # Of more than half of a set all are sought: then each tile is read both ways.
+    open_rows = everything if rows is None or 2 * len(rows) > len(everything) else rows
     for dtype in (torch.float32, torch.float64):
         if not len(open_rows):
             break

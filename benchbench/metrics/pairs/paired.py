@@ -28,6 +28,7 @@ from benchbench.core.colour import luma
 from benchbench.core.errors import InputError, MetricFailed, NotImagesError, contained
 from benchbench.core.images import check_images
 from benchbench.core.scales import Range
+from benchbench.core.shares import spent_on
 from benchbench.data.degrade.resize import to_uint8
 from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
 from benchbench.metrics.numerics.arguments import check_whole, real_numbers
@@ -255,7 +256,7 @@ class PairReader:
             _check_finite(images)
         for name in self._per_image.keys() - self._failures.keys():
             try:
-                with contained(name):  # and whoever changes its input changes no other's
+                with spent_on(name), contained(name):  # and whoever changes its input changes no other's
                     values = self._per_image[name](*(given.clone() for given in (x, y, *beside)))
                 self._values[name].append(_one_a_pair(values, name, len(x)).clone())
             except MetricFailed as failure:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -118,15 +119,53 @@ def frechet_distance_from_features(x: ArrayLike, y: ArrayLike) -> float:
     if torch.equal(x, y):
         return 0.0
     x, y, unit = near_one(x, y)
-    if min(len(x), len(y)) > x.shape[1]:
-        a, b = moments_of(x), moments_of(y)
-        distance = _distance(a.mean, a.covariance, b.mean, b.covariance)
-    else:
-        root1, root2 = _root_of(x), _root_of(y)
-        shift = (_mean(x) - _mean(y)).square().sum()
-        traces = root1.square().sum() + root2.square().sum()
-        distance = max(float(shift + traces - 2 * nuclear_norm(root1.T @ root2)), 0.0)
-    return finite_result(distance * unit * unit, "the Fréchet distance")
+    return finite_result(fitted_distance(Fitted(x), Fitted(y)) * unit * unit, "the Fréchet distance")
+
+
+class Fitted:
+    """A Gaussian fitted to features, in the forms that distances and influences read, each made once.
+
+    Args:
+        features: N×D that were checked, near 1 in size.
+    """
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features
+
+    @property
+    def deficient(self) -> bool:
+        """Whether the covariance is singular: at most as many images as dimensions."""
+        n, d = self.features.shape
+        return n <= d
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """float64 (D,)."""
+        return self.features.mean(dim=0, dtype=torch.float64)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Of all features."""
+        return moments_of(self.features)
+
+    @cached_property
+    def root(self) -> Tensor:
+        """F with F Fᵀ = the covariance: the features themselves, centred, where they are few."""
+        if not self.deficient:
+            return root(self.moments.covariance)
+        return (self.features.to(torch.float64) - self.mean).T / math.sqrt(len(self.features) - 1)
+
+
+def fitted_distance(x: Fitted, y: Fitted) -> float:
+    """`frechet_distance_from_features` of what was fitted before."""
+    if torch.equal(x.features, y.features):
+        return 0.0
+    if not (x.deficient or y.deficient):
+        a, b = x.moments, y.moments
+        return _distance(a.mean, a.covariance, b.mean, b.covariance)
+    shift = (x.mean - y.mean).square().sum()
+    traces = x.root.square().sum() + y.root.square().sum()
+    return max(float(shift + traces - 2 * nuclear_norm(x.root.T @ y.root)), 0.0)
 
 
 def frechet_influence(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | None]:
@@ -143,12 +182,15 @@ def frechet_influence(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | 
     part.
     """
     x, y = _checked_sides(x, y)
-    mean1, mean2 = _mean(x), y.mean if isinstance(y, Moments) else _mean(y)
-    root1, root2 = _root_of(x), root(y.covariance) if isinstance(y, Moments) else _root_of(y)
-    left, right = _transport(root1, root2)
-    shift = mean1 - mean2
-    influence = _influence(x, mean1, 2 * shift, right)
-    return influence, None if isinstance(y, Moments) else _influence(y, mean2, -2 * shift, left)
+    return fitted_influence(Fitted(x), y if isinstance(y, Moments) else Fitted(y))
+
+
+def fitted_influence(x: Fitted, y: Fitted | Moments) -> tuple[Tensor, Tensor | None]:
+    """`frechet_influence` of what was fitted before."""
+    left, right = _transport(x.root, root(y.covariance) if isinstance(y, Moments) else y.root)
+    shift = x.mean - y.mean
+    influence = _influence(x.features, x.mean, 2 * shift, right)
+    return influence, None if isinstance(y, Moments) else _influence(y.features, y.mean, -2 * shift, left)
 
 
 def frechet_standard_error(x: Tensor, y: Tensor | Moments) -> float:
@@ -307,18 +349,6 @@ def _checked_sides(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | Mom
     if isinstance(y, Moments):
         return check_features(x, "the generated features"), y
     return check_pair(x, y)
-
-
-def _mean(features: Tensor) -> Tensor:
-    return features.mean(dim=0, dtype=torch.float64)
-
-
-def _root_of(features: Tensor) -> Tensor:
-    """F with F Fᵀ = the covariance of `features`: themselves, centred, where they are few."""
-    n, d = features.shape
-    if n > d:
-        return root(moments_of(features).covariance)
-    return (features.to(torch.float64) - _mean(features)).T / math.sqrt(n - 1)
 
 
 def _transport(root1: Tensor, root2: Tensor) -> tuple[Tensor, Tensor]:

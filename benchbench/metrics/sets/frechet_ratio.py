@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
@@ -32,7 +32,7 @@ from benchbench.core.seeds import permutation
 from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.numerics.arguments import check_number, check_pair, finite_result, near_one
 from benchbench.metrics.numerics.intervals import positive_estimate
-from benchbench.metrics.sets.frechet import frechet_distance_from_features, frechet_influence
+from benchbench.metrics.sets.frechet import Fitted, fitted_distance, fitted_influence
 
 
 def fd_ratio(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> float:
@@ -52,17 +52,49 @@ def fd_ratio(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> floa
         MetricFailed: A side has fewer than 2 images, holds a value that is not finite, or the held-out images are the
             reference.
     """
-    return _ratio(*_equal(fake, reference, held_out))
+    return _Ratio.of(*_equal(fake, reference, held_out)).value()
 
 
-def _ratio(fake: Tensor, reference: Tensor, held_out: Tensor) -> float:
-    below = frechet_distance_from_features(held_out, reference)
-    if below == 0:
-        raise MetricFailed("the held-out images are at distance 0 from the reference; they have to be others")
-    return finite_result(frechet_distance_from_features(fake, reference) / below, "the ratio of distances")
+@dataclass(frozen=True)
+class _Ratio:
+    """The three sides, and the two distances from the reference."""
+
+    fake: Fitted
+    reference: Fitted
+    held_out: Fitted
+    above: float
+    below: float
+
+    @classmethod
+    def of(cls, fake: Fitted, reference: Fitted, held_out: Fitted) -> _Ratio:
+        above, below = (
+            finite_result(fitted_distance(side, reference), "the Fréchet distance")
+            for side in (fake, held_out)
+        )
+        return cls(fake, reference, held_out, above, below)
+
+    def value(self) -> float:
+        if self.below == 0:
+            raise MetricFailed(
+                "the held-out images are at distance 0 from the reference; they have to be others"
+            )
+        return finite_result(self.above / self.below, "the ratio of distances")
+
+    def standard_error(self) -> float:
+        """Of the logarithm."""
+        parts, shares = [], []
+        for side, distance in ((self.fake, self.above), (self.held_out, self.below)):
+            if distance == 0:
+                raise MetricFailed("a distance of 0 has no logarithm")
+            own, theirs = fitted_influence(side, self.reference)
+            assert theirs is not None  # the reference is features
+            parts.append(float((own / distance).var()) / len(own))
+            shares.append(theirs / distance)
+        shared = float((shares[0] - shares[1]).var()) / len(shares[0])
+        return finite_result(math.sqrt(sum(parts) + shared), "the standard error of the ratio")
 
 
-def _equal(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> tuple[Tensor, Tensor, Tensor]:
+def _equal(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> tuple[Fitted, Fitted, Fitted]:
     """The three in one dtype and unit, and as many generated as held-out images."""
     fake, reference = check_pair(fake, reference)
     held_out, reference = check_pair(held_out, reference)
@@ -73,25 +105,14 @@ def _equal(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> tuple[
         for side in (fake, held_out)
     )
     both, reference, _ = near_one(torch.cat([fake, held_out.to(fake.dtype)]), reference)
-    return both[:n], reference, both[n:]
+    return Fitted(both[:n]), Fitted(reference), Fitted(both[n:])
 
 
 def fd_ratio_standard_error(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> float:
     """Standard error of the logarithm of `fd_ratio`: each image adds its influence on one distance over that distance,
     an image of the reference the difference of two such shares.
     """
-    fake, reference, held_out = _equal(fake, reference, held_out)
-    parts, shares = [], []
-    for side in (fake, held_out):
-        distance = frechet_distance_from_features(side, reference)
-        if distance == 0:
-            raise MetricFailed("a distance of 0 has no logarithm")
-        own, theirs = frechet_influence(side, reference)
-        assert theirs is not None  # the reference is features
-        parts.append(float((own / distance).var()) / len(side))
-        shares.append(theirs / distance)
-    shared = float((shares[0] - shares[1]).var()) / len(reference)
-    return finite_result(math.sqrt(sum(parts) + shared), "the standard error of the ratio")
+    return _Ratio.of(*_equal(fake, reference, held_out)).standard_error()
 
 
 def fd_ratio_mean(ratios: Mapping[str, float]) -> tuple[str, float]:
@@ -132,9 +153,10 @@ class FrechetRatio(Metric):
             )
         roles = ("generated", "reference", "held_out")
         sides = [evidence.features(role, self.extractor) for role in roles]
-        value = fd_ratio(*sides)
+        ratio = _Ratio.of(*_equal(*sides))
+        value = ratio.value()
         if value == 0:
             return Estimate(value)
         few = min(map(len, sides)) <= sides[0].shape[1]
-        error = value * fd_ratio_standard_error(*sides)
+        error = value * ratio.standard_error()
         return positive_estimate(value, error, "delta, rank-deficient (N <= D)" if few else "delta")

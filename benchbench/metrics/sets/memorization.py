@@ -21,10 +21,12 @@ from benchbench.metrics.metric import Estimate, Evidence, Family, Metric, Output
 from benchbench.metrics.numerics.arguments import check_features, check_labels, check_pair, finite_result
 from benchbench.metrics.numerics.intervals import normal_estimate
 from benchbench.metrics.numerics.neighbours import (
+    Merged,
     Side,
     closer_than,
     kth_neighbour,
     mean_row,
+    merged_kth_neighbour,
     row_tiles,
 )
 from benchbench.metrics.numerics.one_image import one_image
@@ -91,16 +93,22 @@ def authentic(train: ArrayLike, fake: ArrayLike) -> Tensor:
     """
     fake, train = check_pair(fake, train, 1)
     train, fake = one_image(train, fake)
-    spacing = kth_neighbour(train)[0]
+    check_features(train, "the features", 2)
+    merged = Merged.of(train)
     distance = kth_neighbour(fake, 1, train)[0]
-    return distance > _widest_of_nearest(fake, train, distance, spacing) * (1 + _TIE)
+    rows, columns = _nearest_pairs(fake, merged.rows, distance)
+    # Spacings are wanted of the few training images that are nearest to a generated one.
+    wanted, place = columns.unique(return_inverse=True)
+    spacing = merged_kth_neighbour(merged, 1, rows=wanted)[0][wanted].sqrt()
+    widest = torch.zeros_like(distance).scatter_reduce(0, rows, spacing[place], "amax")
+    return distance > widest * (1 + _TIE)
 
 
-def _widest_of_nearest(fake: Tensor, train: Tensor, distance: Tensor, spacing: Tensor) -> Tensor:
-    """Of each generated image the largest spacing among the training images at that distance, float64 (M,)."""
+def _nearest_pairs(fake: Tensor, train: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
+    """Which generated and training images are at the distance of a generated one to the nearest, as two int64 lists."""
     centre = mean_row(train)
     a, b = (Side.of(rows, centre, torch.float32) for rows in (fake, train))
-    widest = torch.zeros_like(distance)
+    pairs = []
     with full_float32():
         for i in row_tiles(fake):
             # Not closer than this is farther than the nearest: a hair beyond it, and above 0 for copies.
@@ -109,8 +117,9 @@ def _widest_of_nearest(fake: Tensor, train: Tensor, distance: Tensor, spacing: T
             ]
             for j in row_tiles(train):
                 rows, columns = closer_than(fake[i], train[j], a[i], b[j], centre, [beyond])[0]
-                widest[i] = widest[i].scatter_reduce(0, rows, spacing[j][columns], "amax")
-    return widest
+                pairs.append((rows + i.start, columns + j.start))
+    found, of = (torch.cat(own) for own in zip(*pairs, strict=True))
+    return found, of
 
 
 def authpct(train: ArrayLike, fake: ArrayLike) -> float:

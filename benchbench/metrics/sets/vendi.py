@@ -76,11 +76,19 @@ def vendi_standard_error(features: ArrayLike, seed: int = 0, q: float = 1.0, t: 
     covariance that it is compared with.
     """
     features, seed, (q, t) = _checked(features, 2), check_seed(seed), _checked_order(q, t)
-    n = len(features)
+    matrix, dual = _small_matrix(features)
+    whole = score_of_eigenvalues(torch.linalg.eigvalsh(matrix), q, t)
+    return _jackknifed(features, (matrix, dual), whole, seed, (q, t))
+
+
+def _jackknifed(
+    features: Tensor, small: tuple[Tensor, bool], score: float, seed: int, order: tuple[float, int | None]
+) -> float:
+    """`vendi_standard_error` of features whose small matrix and score are known."""
+    (matrix, dual), n = small, len(features)
     groups = min(GROUPS, n)
     group = torch.from_numpy(permutation(seed, n)).to(features.device) % groups
-    matrix, dual = _small_matrix(features)
-    whole = math.log(score_of_eigenvalues(torch.linalg.eigvalsh(matrix), q, t))
+    whole = math.log(score)
     ratios, pseudo_values = [], []
     for left_out in range(groups):
         kept = group != left_out
@@ -92,7 +100,7 @@ def vendi_standard_error(features: ArrayLike, seed: int = 0, q: float = 1.0, t: 
             smaller = matrix[kept][:, kept] * n / n_kept
         h = n / (n - n_kept)
         ratios.append(h)
-        part = math.log(score_of_eigenvalues(torch.linalg.eigvalsh(smaller), q, t))
+        part = math.log(score_of_eigenvalues(torch.linalg.eigvalsh(smaller), *order))
         pseudo_values.append(h * whole - (h - 1) * part)
     mean = sum(value / h for value, h in zip(pseudo_values, ratios, strict=True))
     squares = ((value - mean) ** 2 / (h - 1) for value, h in zip(pseudo_values, ratios, strict=True))
@@ -151,9 +159,11 @@ def vendi_estimate(features: Tensor, q: float = 1.0, t: int | None = None, inter
     """The score, and its interval on the log scale where it is asked for, within the range that it has; of order 0, a
     count, and of a single image without."""
     least = min(*features.shape, *(() if t is None else (t,)))
-    estimate = Estimate(vendi_score(features, q, t))
-    if interval and len(features) > 1 and q > 0:
-        error = estimate.value * vendi_standard_error(features, q=q, t=t)
+    rows, order = _checked(features, 1), _checked_order(q, t)
+    small = _small_matrix(rows)
+    estimate = Estimate(score_of_eigenvalues(torch.linalg.eigvalsh(small[0]), *order))
+    if interval and len(rows) > 1 and q > 0:
+        error = estimate.value * _jackknifed(rows, small, estimate.value, 0, order)
         estimate = positive_estimate(estimate.value, error, "jackknife over 20 groups")
     ends = (1.0, float(least))
     return within(replace(estimate, ends=ends), ends)
