@@ -82,12 +82,12 @@ def metrics(
             raise InputError(
                 "an extractor looks at images: name a dataset as well, for example --dataset digits"
             )
-        extent = extent_of(points, repeats, values, seed, small, unscaled)
-        found = on_points(names, some, extent, watching(progress))
+        extent = _extent_of(points, repeats, values, seed, small, unscaled)
+        found = _on_points(names, some, extent, watching(progress))
     else:
         if some or small or unscaled or repeats is not None or values is not None:
             raise InputError("experiments, small, repeats, values and unscaled are of points, not of images")
-        found = on_images(dataset, names, networks, points, watching(progress))
+        found = _on_images(dataset, names, networks, points, watching(progress))
     if path is not None:
         atomic_write(path, written(found, format, checks))
     return found
@@ -102,7 +102,7 @@ def _names(given: str | Iterable[str]) -> tuple[str, ...]:
         raise InputError(f"{given!r} are no names: {error}") from error
 
 
-def extent_of(
+def _extent_of(
     points: int | None, repeats: int | None, values: int | None, seed: int, small: bool, unscaled: bool
 ) -> Extent:
     """How much is drawn: what is said, else what `small` or the paper has."""
@@ -111,7 +111,7 @@ def extent_of(
     return replace(SMALL if small else Extent(), seed=seed, standardised=not unscaled, **asked)
 
 
-def on_points(
+def _on_points(
     names: Sequence[str], experiments: Sequence[str], extent: Extent, progress: Progress
 ) -> pd.DataFrame:
     """The checks of the experiments."""
@@ -119,7 +119,7 @@ def on_points(
     return judged(measured(chosen, experiments, extent, progress), chosen)
 
 
-def on_images(
+def _on_images(
     name: str, names: Sequence[str], extractors: Sequence[str], points: int | None, progress: Progress
 ) -> pd.DataFrame:
     """The checks of what is seen on the images of a dataset."""
