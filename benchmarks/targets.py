@@ -11,8 +11,8 @@ busy machine is no test. Nothing is asserted.
 Pattern: ours runs before and after each peer and has the median of its runs (`metrics.race`); what takes minutes runs
 once. In bfloat16 ours is another contestant and its number another one: how far it moved is printed.
 
-Scope: networks on seeded random weights, whose speed is that of the real ones. FLD has no row: its package is not in
-any registry under its name, and is not run here. About ten minutes on two quiet cores; `--only` takes some parts of it.
+Scope: networks on seeded random weights, whose speed is that of the real ones. FLD has no row: what
+its authors publish is under no stated licence. About ten minutes on two quiet cores; `--only` takes some parts of it.
 """
 
 from __future__ import annotations
