@@ -27,9 +27,10 @@ ONLY_THERE = {
         "monitor_every",
         "on_collapse",
         "generator",
+        "profile",
         *SHORT,
-    },  # seeds is a list, a generator a model, the others are overrides and options
-    "evaluate": {*SHORT},  # task_options has them
+    },  # seeds is a list, a generator a model, the others are overrides and options; a profile is printed
+    "evaluate": {"profile", *SHORT},  # task_options has them
     "profile": {*SHORT},
     "job": {"with_parent"},  # of a process of its own
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function

@@ -9,6 +9,7 @@ import click
 
 from benchbench.cli.answers import ANSWERS
 from benchbench.cli.console import console, say
+from benchbench.cli.options import Location
 
 
 @click.command(short_help="Download weights of networks, once.")
@@ -17,13 +18,13 @@ from benchbench.cli.console import console, say
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
+    type=Location(),
     metavar="FOLDER",
     help="Take the files from there: a copy for a machine without a network.",
 )
 @click.option(
     "--to",
-    type=click.Path(path_type=Path),
+    type=Location(),
     metavar="FOLDER",
     help="Put the files there, as a copy, and not where networks look for them.",
 )
@@ -45,8 +46,8 @@ def fetch(names: tuple[str, ...], list_: bool, source: Path | None, to: Path | N
     from benchbench.views.blocks import print_entries
 
     if list_:
-        if names:
-            raise InputError("--list shows all there is; leave the names out")
+        if names or source is not None or to is not None:
+            raise InputError("--list shows all there is; leave the names, --from and --to out")
         out = console()
         for name, files in get().groupby("name", sort=False):
             print_entries(out, str(name), [_entry(row) for row in files.to_dict("records")])

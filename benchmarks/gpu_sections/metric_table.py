@@ -372,6 +372,10 @@ LEFT_OUT = {
     "arguments.check_finite": "it answers with an error or not at all",
     "arguments.check_directions": "it answers with an error or not at all",
     "greys.check_side": "it answers with an error or not at all",
+    **{
+        f"disturbances.{name}": "it spoils the images of an audit, on the processor"
+        for name in ("checkerboard", "elastic", "gamma", "halves", "jpeg", "of_pixels", "shift", "square")
+    },
     "niqe.fit_pristine": "it puts what it finds on the processor",
     "paired.check_one_shape": "it answers with an error or not at all",
     "neighbours.row_tiles": "it says how rows are cut, which depends on the device",

@@ -119,7 +119,7 @@ def test_what_cannot_be_is_one_sentence(call: Call, sentence: str, copy: Path) -
     ("words", "sentence"),
     [
         ([], "name what to fetch, such as inception_v3"),
-        (["--list", "lpips"], "leave the names out"),
+        (["--list", "lpips"], "leave the names, --from and --to out"),
         (["lpips", "--from", "copy"], "put alexnet-owt-7be5be79.pth there"),
     ],
 )

@@ -130,7 +130,7 @@ def test_without_weights_each_says_what_to_fetch(tmp_path: Path, monkeypatch: py
     found = benchbench.evaluate(tmp_path / "made.npz", tmp_path / "reference.npz", "adm", device="cpu")
     assert sorted(found["metric"]) == FIVE
     assert set(found["status"]) == {"unavailable"}
-    assert found["reason"].str.contains("github.com/toshas/torch-fidelity/releases").all()
+    assert found["reason"].str.contains("run benchbench fetch inception_v3").all()
 
 
 def test_the_set_brings_its_networks_along() -> None:

@@ -69,7 +69,9 @@ def jpeg(images: Tensor, quality: float, subsampling: int = -1) -> Tensor:
         buffer = io.BytesIO()
         padded = np.pad(image.permute(1, 2, 0).numpy(), ((4, 4), (4, 4), (0, 0)), mode="reflect")
         Image.fromarray(padded).save(buffer, "jpeg", quality=int(quality), subsampling=subsampling)
-        worse[i] = torch.from_numpy(np.array(Image.open(buffer))[4:-4, 4:-4]).permute(2, 0, 1)
+        worse[i] = torch.from_numpy(np.array(Image.open(buffer, formats=["JPEG"]))[4:-4, 4:-4]).permute(
+            2, 0, 1
+        )
     return worse
 
 
