@@ -8,23 +8,18 @@ its latent alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from benchbench.core.protocols import Navigable
 from benchbench.core.seeds import ImageRng
-from benchbench.models.gan.adversarial import Adversarial
-from benchbench.models.gan.stylegan2 import StyleGAN2
-from benchbench.models.inversion.descent import Descent
-from benchbench.models.inversion.latents import Styles
+from benchbench.models.by_class import of_nearest_class
 
-SPACES = {
-    "benchbench.models.gan.adversarial:Adversarial": "benchbench.models.latent_space:Latents",
-    "benchbench.models.gan.stylegan2:StyleGAN2": "benchbench.models.latent_space:Mapped",
-}
-_NO_DESCENT = Descent(0, 0.0, 0)  # nothing is looked for here
+if TYPE_CHECKING:
+    from benchbench.models.gan.adversarial import Adversarial
+    from benchbench.models.gan.stylegan2 import StyleGAN2
 
 
 def space_of(model: nn.Module) -> Navigable | None:
@@ -38,12 +33,8 @@ def space_of(model: nn.Module) -> Navigable | None:
     """
     if isinstance(model, Navigable):
         return model
-    for known in type(model).__mro__:
-        if (found := SPACES.get(f"{known.__module__}:{known.__qualname__}")) is not None:
-            module, name = found.split(":")
-            space: Navigable = getattr(import_module(module), name)(model)
-            return space
-    return None
+    found = of_nearest_class(model, SPACES)
+    return None if found is None else found(model)
 
 
 class Latents:
@@ -79,5 +70,14 @@ class Mapped(Latents):
 
     def paint(self, latents: Tensor, space: str, labels: Tensor | None = None) -> Tensor:
         """What the synthesis network makes of styles, or of those of latents."""
+        from benchbench.models.inversion.descent import Descent
+        from benchbench.models.inversion.latents import Styles
+
         w = latents if space == "w" else self.styles(latents, labels)
-        return Styles(self.model, _NO_DESCENT).painter(labels)(w)
+        return Styles(self.model, Descent(0, 0.0, 0)).painter(labels)(w)  # nothing is looked for here
+
+
+SPACES: Mapping[str, Callable[[Any], Navigable]] = {
+    "benchbench.models.gan.adversarial:Adversarial": Latents,
+    "benchbench.models.gan.stylegan2:StyleGAN2": Mapped,
+}

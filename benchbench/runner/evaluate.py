@@ -109,8 +109,7 @@ def evaluate(
             callable, as `benchbench.generator` takes it: then `samples` says how many are drawn.
         reference: Likewise; or an .npz of statistics.
         metrics: Names, "standard", "adm" or "all", in a list or with commas. Those on pairs are computed only if
-            named; then
-            image i is held against the reference image of its name (or place).
+            named; then image i is held against the reference image of its name (or place).
         extractors: Networks that metrics read, likewise; None for those of `run` on the reference's dataset, else
             efficientnet_lite0, or the network of the reference's statistics (inception_v3 where these do not say).
         precision: What the extractors compute in.

@@ -52,12 +52,13 @@ def path_lengths(
     asked = [metric for metric in metrics if isinstance(metric, PPL)]
     for failure in filter(None, runtime.comm.gather(_missing())):
         return PairEvidence({}, {metric.name: failure for metric in asked})
+    if (space := space_of(model)) is None:  # the task says so
+        return found
+    shard = runtime.comm.shard(n)
     for metric in asked:
-        if (space := space_of(model)) is not None:  # of any other model the task says that there is none
-            shard = runtime.comm.shard(n)
-            pairs = _steps(space, metric, shard, seed, runtime, labels)
-            title = f"walking along latents ({metric.name})"
-            found |= read_pairs(pairs, len(shard), {metric.name: metric.of_pairs}, title, runtime)
+        pairs = _steps(space, metric, shard, seed, runtime, labels)
+        title = f"walking along latents ({metric.name})"
+        found |= read_pairs(pairs, len(shard), {metric.name: metric.of_pairs}, title, runtime)
     return found
 
 

@@ -18,7 +18,7 @@ from benchbench.data.catalogue import load_dataset
 from benchbench.features.extractor import load_extractor
 from benchbench.metrics.audit.claims import audited
 from benchbench.metrics.audit.disturbances import N, disturbed, judged_images
-from benchbench.metrics.audit.suite import LEAST_POINTS, MOST_POINTS, SMALL, Extent, judged, measured
+from benchbench.metrics.audit.suite import SMALL, Extent, judged, measured
 from benchbench.metrics.select import select_metrics
 from benchbench.verbs.outputs import checked_outputs
 from benchbench.views.audit import written
@@ -123,11 +123,7 @@ def _on_images(
     name: str, names: Sequence[str], extractors: Sequence[str], points: int | None, progress: Progress
 ) -> pd.DataFrame:
     """The checks of what is seen on the images of a dataset."""
-    n = N if points is None else points
-    if isinstance(n, bool) or not isinstance(n, int) or not LEAST_POINTS <= n <= MOST_POINTS:
-        raise InputError(
-            f"the points of an audit must be from {LEAST_POINTS:,} to {MOST_POINTS:,}; not {n!r}"
-        )
+    n = Extent(points=N if points is None else points).points
     dataset = load_dataset(name, progress=progress)
     frames = []
     for one in extractors or (dataset.extractor or "efficientnet_lite0",):

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from benchbench.cli import cli
 from benchbench.core.errors import InputError
+from benchbench.metrics.audit.expectations import COLUMNS
 from benchbench.verbs import audit
 from benchbench.views.audit import combined, headline, summaries
 
@@ -96,19 +97,7 @@ def test_tables_have_a_column_a_metric() -> None:
         ("e", "", "Title", "purpose", "c", "x", "one", "fidelity", "pass", ""),
         ("e", "", "Title", "purpose", "c", "x", "[red]two|\n", "fidelity", "high", ""),
     ]
-    columns = [
-        "experiment",
-        "case",
-        "title",
-        "desideratum",
-        "check",
-        "expected",
-        "metric",
-        "claim",
-        "verdict",
-        "detail",
-    ]
-    checks = pd.DataFrame(rows, columns=columns)
+    checks = pd.DataFrame(rows, columns=list(COLUMNS))
     ((claim, table),) = summaries(checks)
     assert claim == "fidelity"
     assert table.to_numpy().tolist() == [["F", ""], ["T", "H"]]

@@ -61,8 +61,8 @@ def test_a_part_of_it_comes_out_again(names: Sequence[str], published: pd.DataFr
 
 @pytest.mark.slow
 def test_the_whole_comes_out_again(published: pd.DataFrame) -> None:
-    """All of it, one draw of each instead of the published ones: verdicts near their tolerance differ, few of them. Of
-    the first draw of ten 95% at least are alike (measured where the page was made)."""
+    """All of it, one draw of each instead of the published ones: verdicts near their tolerance differ, few of them.
+    That nine of ten are alike is a bound that was chosen, not measured."""
     found = audit.metrics(repeats=1).merge(published, on=KEYS, suffixes=("", "_then"))
     assert len(found) == len(published)
     assert (found.verdict == found.verdict_then).mean() > 0.9

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError, unknown_name
-from benchbench.features.weights import WeightsFile, wrong_shape
+from benchbench.features.networks.vgg import vgg_layers
+from benchbench.features.weights import WeightsFile
 
 # By the index in torchvision's `features`: the ReLU after the convolution of that name. Content last.
 _VGG_STYLE = {"vgg16": (3, 8, 15, 22), "vgg19": (1, 6, 11, 20, 29)}
@@ -134,20 +135,9 @@ def _lite0(device: torch.device) -> Callable[[Tensor], Maps]:
 
 
 def _vgg(name: str, device: torch.device) -> Callable[[Tensor], Maps]:
-    import torchvision
-
     from benchbench.features.networks.torch_fidelity_nets import VGG16
 
-    weights, _, _ = {"vgg16": VGG16.weights, "vgg19": VGG19}[name].read()
-    with torch.device("meta"):  # its classifier, nine tenths of it, is never made
-        layers: nn.Sequential = getattr(torchvision.models, name)(weights=None).features
-    own = {
-        key.removeprefix("features."): value for key, value in weights.items() if key.startswith("features.")
-    }
-    try:
-        layers.load_state_dict(own, assign=True)
-    except RuntimeError as error:
-        raise wrong_shape(name, error) from error
+    layers = vgg_layers(name, {"vgg16": VGG16.weights, "vgg19": VGG19}[name])
     last = max(*_VGG_STYLE[name], _VGG_CONTENT[name])
     layers = layers[: last + 1].requires_grad_(False).eval().to(device)
     mean, std = (

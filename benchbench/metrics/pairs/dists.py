@@ -26,7 +26,7 @@ from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.features.frozen import full_float32
 from benchbench.features.networks.torch_fidelity_nets import VGG16
-from benchbench.features.networks.vgg16_stages import CHANNELS, SMALLEST, normalised, vgg16_stages
+from benchbench.features.networks.vgg import CHANNELS, SMALLEST, normalised, vgg16_stages
 from benchbench.features.weights import read_state_dict
 from benchbench.metrics.pairs.greys import check_side, of_some
 from benchbench.metrics.pairs.paired import PairedMetric, rgb_pair

@@ -20,7 +20,7 @@ from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.frozen import full_float32
 from benchbench.features.networks.torch_fidelity_nets import VGG16
-from benchbench.features.networks.vgg16_stages import CHANNELS, SMALLEST, vgg16_stages
+from benchbench.features.networks.vgg import CHANNELS, SMALLEST, vgg16_stages
 from benchbench.features.weights import WeightsFile, read_state_dict
 from benchbench.metrics.pairs.greys import check_side, of_some
 from benchbench.metrics.pairs.paired import checked_pair

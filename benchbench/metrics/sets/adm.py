@@ -3,13 +3,11 @@
 Its five numbers are the set `adm` of metrics (`metrics.select`). FID and sFID are `fd` on `inception_v3` and
 `inception_v3_spatial`, which differ from it in nothing; these three do differ from their namesakes here:
 
-- The Inception Score is the mean over parts of 5,000 images in the order of the file, nothing shuffled. The last
-part may
-  be short and counts like the others.
+- The Inception Score is the mean over parts of 5,000 images in the order of the file, nothing shuffled. The last part
+  may be short and counts like the others.
 - Precision and recall are those of Kynkäänniemi et al. 2019 with k = 3 on the pooled Inception features, between all
-images
-  of either side: 10,000 of a reference batch and 50,000 samples. Recall grows with the number of samples, so numbers of
-  sides that are not of these sizes do not compare with published ones; `precision_k3` cuts both to one size.
+  images of either side: 10,000 of a reference batch and 50,000 samples. Recall grows with the number of samples, so
+  numbers of sides that are not of these sizes do not compare with published ones; `precision_k3` cuts both to one size.
 
 Departures: the evaluator measures distances in float16 where they fit, and counts images on the boundary of a ball as
 inside. Here distances are exact to float64 and boundaries are outside, which changes something only for balls of

@@ -158,8 +158,7 @@ def feature_likelihood_divergence(train: ArrayLike, held_out: ArrayLike, fake: A
     Raises:
         InputError: A side is no array of real numbers, or the lengths of the feature vectors differ.
         MetricFailed: A side has too few images or holds a value that is not finite, held-out images are all alike or
-        all
-            among the generated ones, or the generated images are the training images, where it is infinite.
+            all among the generated ones, or the generated images are the training images, where it is infinite.
     """
     return likelihoods(train, held_out, fake).fld().value
 

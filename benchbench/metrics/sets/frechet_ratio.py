@@ -33,6 +33,7 @@ from benchbench.metrics.metric import Estimate, Evidence, Metric
 from benchbench.metrics.numerics.arguments import check_number, check_pair, finite_result, near_one
 from benchbench.metrics.numerics.intervals import positive_estimate
 from benchbench.metrics.sets.frechet import Fitted, fitted_distance, fitted_influence
+from benchbench.metrics.sets.memorization import check_held_out
 
 
 def fd_ratio(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> float:
@@ -146,11 +147,7 @@ class FrechetRatio(Metric):
     source = "in the spirit of FDr, Yang et al. 2026"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        if self.extractor not in evidence.sets.get("held_out", {}):
-            raise MetricFailed(
-                "this holds generated images against real ones that no model saw, and there are none here; benchbench "
-                "run on a dataset has them"
-            )
+        check_held_out(evidence, self.extractor)
         roles = ("generated", "reference", "held_out")
         sides = [evidence.features(role, self.extractor) for role in roles]
         ratio = _Ratio.of(*_equal(*sides))

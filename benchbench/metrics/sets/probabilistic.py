@@ -173,12 +173,10 @@ class ProbabilisticPR(Family):
         self.check_defined()
         real, fake = (evidence.features(role, self.extractor) for role in ("reference", "generated"))
         found = supports(real, fake, halves=evidence.intervals)
+        sides = zip(NAMES, (found.fake, found.real), strict=True)
         if found.halves is None:
-            return {
-                name: Estimate(float(each.mean()))
-                for name, each in zip(NAMES, (found.fake, found.real), strict=True)
-            }
+            return {name: Estimate(float(each.mean())) for name, each in sides}
         return {
             name: _with_interval(each, halves)
-            for name, each, halves in zip(NAMES, (found.fake, found.real), found.halves, strict=True)
+            for (name, each), halves in zip(sides, found.halves, strict=True)
         }

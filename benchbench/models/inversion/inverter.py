@@ -12,6 +12,7 @@ from importlib import import_module
 from torch import nn
 
 from benchbench.core.protocols import Autoencoder, Invertible
+from benchbench.models.by_class import of_nearest_class
 from benchbench.models.inversion.descent import Descent
 from benchbench.models.inversion.encoder import Encoded
 
@@ -40,9 +41,8 @@ def inverter_of(model: nn.Module, descent: Descent) -> Invertible | None:
     """
     if isinstance(model, Invertible):
         return model
-    for known in type(model).__mro__:
-        if (found := INVERTERS.get(f"{known.__module__}:{known.__qualname__}")) is not None:
-            module, name = found.split(":")
-            inverter: Invertible = getattr(import_module(module), name)(model, descent)
-            return inverter
+    if (found := of_nearest_class(model, INVERTERS)) is not None:
+        module, name = found.split(":")
+        inverter: Invertible = getattr(import_module(module), name)(model, descent)
+        return inverter
     return Encoded(model) if isinstance(model, Autoencoder) else None

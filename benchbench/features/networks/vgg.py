@@ -1,4 +1,5 @@
-"""The convolutions of a VGG16 in five stages, each up to the ReLU before a pooling: what perceptual distances read.
+"""The convolutions of a VGG, and those of a VGG16 in five stages, each up to the ReLU before a pooling: what
+perceptual distances read.
 
 Pooling is the distance's own: LPIPS has the network's maximum, DISTS an L2 average.
 """
@@ -16,22 +17,27 @@ CHANNELS = (64, 128, 256, 512, 512)
 SMALLEST = 32  # the last stage is 1/16 of the sides, and of one place there is no variance
 
 
-def vgg16_stages(weights: WeightsFile, device: torch.device) -> list[nn.Sequential]:
-    """The stages, frozen; `MetricFailed(status="unavailable")` where the weights are not at hand or another
-    network's."""
+def vgg_layers(name: str, weights: WeightsFile) -> nn.Sequential:
+    """The convolutions of torchvision's "vgg16" or "vgg19", on the CPU; `MetricFailed(status="unavailable")` where the
+    weights are not at hand or another network's."""
     import torchvision
 
-    backbone, _, _ = weights.read()
+    state, _, _ = weights.read()
     with torch.device("meta"), default_float32():  # its classifier, nine tenths of it, is never made
-        layers: nn.Sequential = torchvision.models.vgg16(weights=None).features
+        layers: nn.Sequential = getattr(torchvision.models, name)(weights=None).features
     own = {
-        name: backbone[f"features.{name}"] for name in layers.state_dict() if f"features.{name}" in backbone
+        key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")
     }
     try:
         layers.load_state_dict(own, assign=True)
     except RuntimeError as error:
         raise wrong_shape(weights.extractor, error) from error
-    layers = layers.requires_grad_(False).eval().to(device)
+    return layers
+
+
+def vgg16_stages(weights: WeightsFile, device: torch.device) -> list[nn.Sequential]:
+    """The stages, frozen; errors as of `vgg_layers`."""
+    layers = vgg_layers("vgg16", weights).requires_grad_(False).eval().to(device)
     starts = (0, *(end + 1 for end in ENDS[:-1]))
     return [layers[start:end] for start, end in zip(starts, ENDS, strict=True)]
 
