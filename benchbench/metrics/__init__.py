@@ -5,6 +5,7 @@ METRICS = {
     "fd": "benchbench.metrics.sets.frechet:FrechetDistance",
     "fd_infinity": "benchbench.metrics.sets.frechet:FrechetDistance",
     "fd_ratio": "benchbench.metrics.sets.frechet_ratio:FrechetRatio",
+    "fd_ratio_mean": "benchbench.metrics.sets.frechet_ratio:FrechetRatioMean",
     "is": "benchbench.metrics.sets.inception_score:InceptionScore",
     "is_one_split": "benchbench.metrics.sets.inception_score:InceptionScore",
     "kd": "benchbench.metrics.sets.kernel:KernelDistance",

@@ -25,8 +25,9 @@ def numbers_of(metric: Metric, evidence: Evidence) -> Numbers:
     """All numbers of the class of `metric`, each checked; where it fails as a whole, that failure for each."""
     outputs = [output.name for output in metric.declared()]
     try:
-        if metric.extractor and metric.extractor in evidence.failures:
-            raise evidence.failures[metric.extractor]
+        for reader in metric.readers:
+            if reader in evidence.failures:
+                raise evidence.failures[reader]
         with contained(metric.name):
             found = metric.numbers(evidence)
             if not isinstance(found, Mapping):

@@ -302,6 +302,11 @@ def full_name(family: str, extractor: str | None) -> str:
     return traits_of(extractor).field_names.get(family, f"{family}_{extractor}")
 
 
+def name_over(family: str, extractors: Sequence[str]) -> str:
+    """The name in records of a number on several extractors: it says how many they are and which."""
+    return f"{family}_{len(extractors)}_{'_and_'.join(extractors)}"
+
+
 @dataclass(frozen=True)
 class Output:
     """One number of a metric class, as it is declared.
@@ -364,6 +369,8 @@ class Metric:
         extractors: The names of the extractors on which it is defined: globs, with spaces between.
         own_extractor: The one that it reads whichever were asked for; "" for one that reads those. Where its weights
             are not at hand, a run that nobody told otherwise has no such row.
+        part: The family whose numbers on several extractors it puts together, which stand beside it; "" for one that
+            reads one extractor. Such a class is made by `over`.
         balanced: Whether it is only fair between sets of one size; the reference is then cut to as many images as were
             generated (`metrics.select.balanced`).
         settings: What may stand between the family and the extractor in a name, a regular expression with a group a
@@ -391,6 +398,7 @@ class Metric:
     standard_on: ClassVar[frozenset[str]] = frozenset()
     extractors: ClassVar[str] = "*"
     own_extractor: ClassVar[str] = ""
+    part: ClassVar[str] = ""
     balanced: ClassVar[bool] = False
     settings: ClassVar[str] = ""
     source: ClassVar[str]
@@ -402,6 +410,11 @@ class Metric:
     def name(self) -> str:
         """The full name, as records have it."""
         return full_name(self.family, self.extractor)
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """The names of the extractors that it reads."""
+        return () if self.extractor is None else (self.extractor,)
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, str | None], extractor: str | None) -> Metric:
@@ -416,6 +429,18 @@ class Metric:
 
         Raises:
             InputError: A setting is out of its bounds.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def over(cls, networks: Sequence[str]) -> Metric:
+        """The metric on several extractors at once, of a class with a `part`.
+
+        Args:
+            networks: Their names, two or more.
+
+        Returns:
+            The metric; its `readers` are these.
         """
         raise NotImplementedError
 

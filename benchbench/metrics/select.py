@@ -171,6 +171,8 @@ _SUFFIXED = re.compile(r"([A-Za-z]\w*?)(?:_crop([1-9][0-9]*))?(?:_hints([1-9][0-
 def _build(
     name: str, known: set[str], extractors: Sequence[str], class_extractor: str | None, standard: bool
 ) -> list[Metric]:
+    if (on_several := _on_several(name, known, extractors)) is not None:
+        return on_several
     if name in known:
         family = metric_class(name)
         if not family.uses_extractor:
@@ -200,6 +202,31 @@ def _build(
             return [family(crop_border=crop, hints=hints)]
     usable = _usable(known)
     return [_of_full_name(name, [family for family in usable if usable[family].uses_extractor])]
+
+
+def _on_several(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric] | None:
+    """The metric on several extractors behind "fd_ratio_mean", "fd_ratio_mean_2" or its full name, and its parts on
+    each of them; none where they are fewer than two. None for the name of something else."""
+    for own in known:
+        family = metric_class(own) if name == own or name.startswith(f"{own}_") else None
+        if family is None or not family.part:
+            continue
+        asked = re.fullmatch(r"(?:_([1-9][0-9]{0,3})(?:_(.+))?)?", name.removeprefix(own))
+        if asked is None:
+            continue
+        given = asked[2].split("_and_") if asked[2] else extractors
+        for one in given:
+            EXTRACTORS.get(one)
+        readers = sorted(set(map(EXTRACTORS.recorded, given)))
+        able = [one for one in readers if metric_class(family.part).defined_on(one)]
+        if asked[1] and len(able) != int(asked[1]):
+            raise InputError(
+                f"{name} is a mean over {asked[1]} networks, and not over {', '.join(able) or 'none'}"
+            )
+        if len(able) < 2:
+            return []
+        return [*(build_metric(family.part, one) for one in able), family.over(able)]
+    return None
 
 
 def _with_settings(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric] | None:
@@ -257,6 +284,8 @@ def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:
     """For a family that is defined on none of `extractors`; raises at once for one of them that there is not."""
     for name in extractors:
         EXTRACTORS.get(name)
+    if metric_class(family).part:
+        return InputError(f"{family} is a mean over two networks or more; name them with --extractor")
     able = [name for name in EXTRACTORS.names() if metric_class(family).defined_on(name)]
     return InputError(
         f"{family} is not defined on {', '.join(extractors) or 'no extractor'}; "
@@ -266,7 +295,7 @@ def _wrong_extractors(family: str, extractors: Sequence[str]) -> InputError:
 
 def needs_of(metrics: Iterable[Metric], extractor: str) -> set[Need]:
     """The union of what these metrics need of one extractor, so that each image goes through it once."""
-    return {need for metric in metrics if metric.extractor == extractor for need in metric.needs}
+    return {need for metric in metrics if extractor in metric.readers for need in metric.needs}
 
 
 def score(metrics: Iterable[Metric], evidence: Evidence, comm: Comm = ALONE) -> list[Outcome]:

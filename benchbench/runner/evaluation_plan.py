@@ -294,7 +294,10 @@ def _check_statistics(reference: Reference, metrics: Sequence[Metric], extractor
     if reference.statistics is None:
         return []
     reading = {
-        metric.extractor for metric in metrics if "moments" in metric.needs or reference.images is None
+        name
+        for metric in metrics
+        for name in metric.readers
+        if "moments" in metric.needs or reference.images is None
     }
     asked = {name: extractor for name, extractor in extractors.loaded.items() if name in reading}
     known = [name for name, extractor in asked.items() if reference.moments(extractor) is not None]

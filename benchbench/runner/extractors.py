@@ -135,24 +135,25 @@ def load_chosen(
     """The metrics and their extractors. `chosen.own`, which nobody named, computes in float32 whatever the others do;
     where its weights are not at hand, or those of an extractor that a metric brings along (`Metric.own_extractor`), of
     its metrics only those that the user `named` stay, as unavailable."""
-    mine = [metric for metric in metrics if metric.extractor == chosen.own]
+    mine = [m for m in metrics if chosen.own is not None and m.extractor == chosen.own]
     own = load_extractors(mine, load, classes=chosen.classes)
     kept = list(metrics)
     if chosen.own in own.failures:
-        kept = [metric for metric in metrics if metric.extractor != chosen.own or metric.name in named]
+        kept = [metric for metric in metrics if chosen.own not in metric.readers or metric.name in named]
         if len(kept) < len(metrics):
             progress.note(f"metrics on classes are left out: {own.failures[chosen.own].reason}")
-        if not any(metric.extractor == chosen.own for metric in kept):
+        if not any(chosen.own in metric.readers for metric in kept):
             own = ExtractorSet({}, {})
-    others = [metric for metric in kept if metric.extractor != chosen.own]
+    others = [metric for metric in kept if metric not in mine]
     rest = load_extractors(others, load, precision, chosen.classes)
     absent = [m for m in others if m.own_extractor in rest.failures and m.name not in named]
     for metric in absent:
         progress.note(f"{metric.name} is left out: {rest.failures[metric.own_extractor].reason}")
     kept = [metric for metric in kept if metric not in absent]
-    read = {metric.extractor for metric in kept}
+    read = {name for metric in kept for name in metric.readers}
     failures = {name: failure for name, failure in rest.failures.items() if name in read}
-    return kept, ExtractorSet(own.loaded | rest.loaded, own.failures | failures)
+    # One that reads several networks, the dataset's own among them, has that one as all others have it.
+    return kept, ExtractorSet(rest.loaded | own.loaded, failures | own.failures)
 
 
 _S = TypeVar("_S", CellSpec, EvaluationSpec)
@@ -199,7 +200,7 @@ def load_extractors(
     `classes` (`Chosen`) that knows another number of them counts as not at hand."""
     extractors: dict[str, Extractor] = {}
     failures: dict[str, MetricFailed] = {}
-    for name in sorted({metric.extractor for metric in metrics if metric.extractor}):
+    for name in sorted({name for metric in metrics for name in metric.readers}):
         try:
             extractors[name] = _load(name, load, classes, precision)
         except MetricFailed as failure:

@@ -187,5 +187,5 @@ def inapplicable(metric: Metric, task: Undoing) -> str | None:
         return None
     if isinstance(task, WithHoles):
         return IN_HOLES
-    of_features = metric.extractor is not None and not metric.needs - {"features", "moments", "logits"}
+    of_features = bool(metric.readers) and not metric.needs - {"features", "moments", "logits"}
     return None if of_features and metric.needs_reference else OTHERWISE

@@ -208,7 +208,7 @@ class Scorer:
         failures = dict(self._extractors.failures)
         of_images = [metric for metric in self._metrics if metric.name not in self._known]
         of_held = [metric for metric in self._metrics if metric.needs_held_out]
-        readers = {metric.extractor for metric in of_held}
+        readers = {name for metric in of_held for name in metric.readers}
         some = {name: own for name, own in loaded.items() if name in readers}
         real = {} if images is None else reference(images, loaded, of_images, self._runtime, failures)
         return real, {} if held is None else reference(held, some, of_held, self._runtime, failures)

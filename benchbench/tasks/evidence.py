@@ -157,7 +157,7 @@ def sources(
 ) -> Sides:
     """The features of what outputs were made from (uint8 RGB N×3×H×W), for the metrics that compare with them; row i
     belongs to image i. failures: as in `reference`."""
-    readers = {metric.extractor for metric in metrics if "sources" in metric.needs}
+    readers = {name for metric in metrics if "sources" in metric.needs for name in metric.readers}
     sides: Sides = {}
     for name, extractor in extractors.items():
         if name in readers and name not in failures:
@@ -170,7 +170,7 @@ def readers_of(
     extractors: Mapping[str, Extractor], metrics: Sequence[Metric], need: Need, failures: Failures
 ) -> dict[str, Extractor]:
     """The extractors that a metric with this need reads, but for those that failed."""
-    readers = {metric.extractor for metric in metrics if need in metric.needs}
+    readers = {name for metric in metrics if need in metric.needs for name in metric.readers}
     return {name: own for name, own in extractors.items() if name in readers and name not in failures}
 
 

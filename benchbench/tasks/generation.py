@@ -177,7 +177,7 @@ def _evidence(
     everything = {**request.failures, **failures}
     real = reference(data.train.images, extractors, metrics, runtime, everything)
     of_held_out = [metric for metric in metrics if metric.needs_held_out]
-    readers = {metric.extractor for metric in of_held_out}
+    readers = {name for metric in of_held_out for name in metric.readers}
     some = {name: extractor for name, extractor in extractors.items() if name in readers}
     fresh = reference(data.held_out.images, some, of_held_out, runtime, everything)
     sets = {"generated": generated, "reference": real, "held_out": fresh}

@@ -55,7 +55,11 @@ def test_names_of_things(words: tuple[str, ...], kind: str) -> None:
 
 def test_lists_and_files() -> None:
     """The last of several names, not one that is there; where no name begins so, a file may."""
-    assert answers("run", "--metrics", "fd,kd,fd") == ["fd,kd,fd_infinity", "fd,kd,fd_ratio"]
+    assert answers("run", "--metrics", "fd,kd,fd") == [
+        "fd,kd,fd_infinity",
+        "fd,kd,fd_ratio",
+        "fd,kd,fd_ratio_mean",
+    ]
     assert answers("run", "--model=vae-m") == ["vae-mlp"]
     assert answers("run", "--dataset", "digi") == ["digits"]
     complete = ShellComplete(cli, {}, "benchbench", "_BENCHBENCH_COMPLETE")

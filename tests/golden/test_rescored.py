@@ -56,6 +56,7 @@ LATER = {
     "rke_real",
     "effective_rank",
     "fd_ratio",
+    "fd_ratio_mean",
     "sym_precision",  # and these, against outliers and what many dimensions do to balls
     "sym_recall",
     "p_precision",

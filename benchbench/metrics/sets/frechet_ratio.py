@@ -21,16 +21,17 @@ both.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
-from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import Estimate, Evidence, Metric
-from benchbench.metrics.numerics.arguments import check_number, check_pair, finite_result, near_one
+from benchbench.metrics.metric import Estimate, Evidence, Metric, name_over
+from benchbench.metrics.numerics.arguments import check_pair, finite_result, near_one
 from benchbench.metrics.numerics.intervals import positive_estimate
 from benchbench.metrics.sets.frechet import Fitted, fitted_distance, fitted_influence
 from benchbench.metrics.sets.memorization import check_held_out
@@ -74,6 +75,10 @@ class _Ratio:
         )
         return cls(fake, reference, held_out, above, below)
 
+    @property
+    def sides(self) -> tuple[Fitted, Fitted, Fitted]:
+        return self.fake, self.reference, self.held_out
+
     def value(self) -> float:
         if self.below == 0:
             raise MetricFailed(
@@ -81,18 +86,28 @@ class _Ratio:
             )
         return finite_result(self.above / self.below, "the ratio of distances")
 
-    def standard_error(self) -> float:
-        """Of the logarithm."""
-        parts, shares = [], []
+    def shares(self) -> list[Tensor]:
+        """What each image adds to the logarithm of the ratio: of the generated, the held-out and the reference images,
+        float64, each of mean 0."""
+        own, of_reference = [], []
         for side, distance in ((self.fake, self.above), (self.held_out, self.below)):
             if distance == 0:
                 raise MetricFailed("a distance of 0 has no logarithm")
-            own, theirs = fitted_influence(side, self.reference)
+            mine, theirs = fitted_influence(side, self.reference)
             assert theirs is not None  # the reference is features
-            parts.append(float((own / distance).var()) / len(own))
-            shares.append(theirs / distance)
-        shared = float((shares[0] - shares[1]).var()) / len(shares[0])
-        return finite_result(math.sqrt(sum(parts) + shared), "the standard error of the ratio")
+            own.append(mine / distance)
+            of_reference.append(theirs / distance)
+        return [own[0], -own[1], of_reference[0] - of_reference[1]]
+
+    def standard_error(self) -> float:
+        """Of the logarithm."""
+        return _error(self.shares())
+
+
+def _error(shares: Iterable[Tensor]) -> float:
+    """The standard error of a number of which each image of some sets adds these shares."""
+    variance = sum(float(one.var()) / len(one) for one in shares)
+    return finite_result(math.sqrt(variance), "the standard error of the ratio")
 
 
 def _equal(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> tuple[Fitted, Fitted, Fitted]:
@@ -116,24 +131,6 @@ def fd_ratio_standard_error(fake: ArrayLike, reference: ArrayLike, held_out: Arr
     return _Ratio.of(*_equal(fake, reference, held_out)).standard_error()
 
 
-def fd_ratio_mean(ratios: Mapping[str, float]) -> tuple[str, float]:
-    """The mean of `fd_ratio` over networks, and its name, which says of how many: ("fd_ratio_mean_2", 1.3).
-
-    Args:
-        ratios: The ratio on each network, by the network's name; two or more.
-
-    Returns:
-        The name and the arithmetic mean, as FDr^k is one. Means over other networks do not compare, be they as many.
-
-    Raises:
-        InputError: There are fewer than two networks, or a ratio is no number of 0 or more.
-    """
-    if len(ratios) < 2:
-        raise InputError(f"a mean over networks needs the ratios on two or more, not on {len(ratios)}")
-    values = [check_number(value, f"the ratio on {name}", 0) for name, value in ratios.items()]
-    return f"fd_ratio_mean_{len(values)}", finite_result(sum(values) / len(values), "the mean of ratios")
-
-
 class FrechetRatio(Metric):
     """The Fréchet distance over that of as many held-out real images: 1 for fresh real ones, on every network."""
 
@@ -147,13 +144,70 @@ class FrechetRatio(Metric):
     source = "in the spirit of FDr, Yang et al. 2026"
 
     def compute(self, evidence: Evidence) -> Estimate:
-        check_held_out(evidence, self.extractor)
-        roles = ("generated", "reference", "held_out")
-        sides = [evidence.features(role, self.extractor) for role in roles]
-        ratio = _Ratio.of(*_equal(*sides))
-        value = ratio.value()
-        if value == 0:
-            return Estimate(value)
-        few = min(map(len, sides)) <= sides[0].shape[1]
-        error = value * ratio.standard_error()
-        return positive_estimate(value, error, "delta, rank-deficient (N <= D)" if few else "delta")
+        assert self.extractor is not None
+        return _mean_of([_seen(evidence, self.extractor)])
+
+
+class FrechetRatioMean(Metric):
+    """The mean of `fd_ratio` over the networks that were asked for: who trained on one of them is given away by others.
+
+    Its name has their number and all of them, `fd_ratio_mean_2_cnn_digits_and_efficientnet_lite0`, since means over
+    other networks do not compare. `fd_ratio` on each stands beside it.
+
+    Args:
+        extractor: None: it reads several.
+        networks: The names of those that it reads, two or more.
+    """
+
+    family = "fd_ratio_mean"
+    aspect = "quality"
+    higher_is_better = False
+    scale = "log"
+    ends = (0.0, None)
+    needs = frozenset({"features"})
+    needs_held_out = True
+    part = "fd_ratio"
+    source = "in the spirit of FDr^k, Yang et al. 2026"
+
+    def __init__(self, extractor: str | None = None, networks: Sequence[str] = ()) -> None:
+        super().__init__(extractor)
+        self._networks = tuple(sorted(networks))
+
+    @classmethod
+    def over(cls, networks: Sequence[str]) -> FrechetRatioMean:
+        return cls(networks=networks)
+
+    @property
+    def name(self) -> str:
+        return name_over(self.family, self._networks)
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        return self._networks
+
+    def compute(self, evidence: Evidence) -> Estimate:
+        if len(self._networks) < 2:
+            raise MetricFailed(f"{self.family} needs two or more networks to be named")
+        return _mean_of([_seen(evidence, network) for network in self._networks])
+
+
+def _seen(evidence: Evidence, network: str) -> _Ratio:
+    """The ratio on what one network saw."""
+    check_held_out(evidence, network)
+    roles = ("generated", "reference", "held_out")
+    return _Ratio.of(*_equal(*(evidence.features(role, network) for role in roles)))
+
+
+def _mean_of(ratios: Sequence[_Ratio]) -> Estimate:
+    """The mean of ratios of the same images on several networks, with an interval that knows that they are the same:
+    what an image adds is the mean of what it adds on each."""
+    values = [ratio.value() for ratio in ratios]
+    value = finite_result(sum(values) / len(values), "the mean of ratios")
+    if value == 0:
+        return Estimate(value)
+    parts = [
+        [own * share for share in ratio.shares()] for own, ratio in zip(values, ratios, strict=True) if own
+    ]
+    error = _error(torch.stack(sides).sum(0) / len(values) for sides in zip(*parts, strict=True))
+    few = any(len(side.features) <= side.features.shape[1] for ratio in ratios for side in ratio.sides)
+    return positive_estimate(value, error, "delta, rank-deficient (N <= D)" if few else "delta")

@@ -35,7 +35,7 @@ def pieces_in(size: tuple[int, int]) -> int:
 
 def on_pieces(metric: Metric) -> bool:
     """Whether a metric can say something of pieces: it compares features of both sides."""
-    of_features = metric.extractor is not None and not metric.needs - {"features", "moments", "logits"}
+    of_features = bool(metric.readers) and not metric.needs - {"features", "moments", "logits"}
     return of_features and metric.needs_reference
 
 

@@ -211,7 +211,7 @@ class Restoration:
         runtime, n = self.runtime, request.n_samples
         shard = runtime.comm.shard(n)
         kept: list[Tensor] = []
-        in_pieces = any(metric.extractor for metric in request.metrics)
+        in_pieces = any(metric.readers for metric in request.metrics)
 
         def each() -> Iterator[tuple[Tensor, Tensor]]:
             for row in shard:
@@ -237,7 +237,7 @@ class Restoration:
 
     def counted(self, metric: Metric, n: int) -> tuple[int, int | None]:
         """How many images went into a metric and how many it held them against: of one on features the pieces."""
-        if metric.extractor is None:
+        if not metric.readers:
             return n, None
         pieces = sum(pieces_in(cut_to(size, self.degradation.scale)) for size in self.photos.sizes[:n])
         return pieces, pieces
