@@ -100,6 +100,8 @@ def built(name: str) -> Metric:
     family = METRICS.get(name)
     if not family.uses_extractor:
         return build_metric(name)
+    if family.part:
+        return family.over(["net", "other"])
     able = ["net", *EXTRACTORS.names()]
     return build_metric(name, next(extractor for extractor in able if family.defined_on(extractor)))
 
@@ -110,12 +112,13 @@ def evidence_for(metric: Metric, n: int, d: int, device: torch.device) -> Eviden
     inputs.x[1::50] = inputs.x[::50] + 1e-3  # near-twins, which some metrics count
     logits = inputs.logits
     i = inputs.to(device)
-    judge = metric.extractor or "net"
+    judge, *others = metric.readers or ("net",)
 
     def side(features: Tensor, order: Tensor) -> dict[str, FeatureEvidence]:
         moments = Moments.zeros(d, device)
         moments.update(features)
-        return {judge: FeatureEvidence(moments, features, logits[order].to(device))}
+        seen = FeatureEvidence(moments, features, logits[order].to(device))
+        return dict.fromkeys([judge, *others], seen)
 
     order = torch.arange(n)
     variants = torch.stack([i.x, i.z], 1)
