@@ -33,7 +33,8 @@ from benchbench.data.builtin.openmoji import alpha, emoji_files, render, svg_tex
 from benchbench.data.catalogue import load_domains
 from benchbench.data.edits.edit import EDITS, NEEDS_ALPHA, apply
 from benchbench.features.extractor import Extractor, load_extractor
-from benchbench.metrics.metric import Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
+from benchbench.metrics.metric import Metric, Need
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import score, select_metrics
 

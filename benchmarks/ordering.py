@@ -34,7 +34,7 @@ from benchbench.features.extract import extract
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
 from benchbench.metrics.audit.disturbances import jpeg
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.select import score, select_metrics
 
 # What a metric has to do by what it is for: + rise, - fall, . no claim, in the order of the degradations below.

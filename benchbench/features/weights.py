@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -140,6 +141,26 @@ def read_state_dict(path: Path, extractor: str) -> dict[str, Tensor]:
                 f"{whose} cannot be used: {name} {reason}; give the right file", status="unavailable"
             )
     return weights
+
+
+def shipped_by_torchmetrics(folder: str, file: str, extractor: str) -> tuple[Path, dict[str, Tensor]]:
+    """Weights of `extractor` that lie in a folder of torchmetrics' own images metrics, and where; `MetricFailed` where
+    this version of it ships none."""
+    path = Path(str(files("torchmetrics").joinpath("functional", "image", folder, file)))
+    if not path.is_file():
+        raise MetricFailed(
+            f"{extractor} needs weights that newer versions of torchmetrics ship: pip install --upgrade torchmetrics",
+            status="unavailable",
+        )
+    return path, read_state_dict(path, extractor)
+
+
+def not_as_shipped(path: Path, extractor: str) -> MetricFailed:
+    """For a file of torchmetrics' that holds something else."""
+    return MetricFailed(
+        f"{path} holds no weights of {extractor}; run pip install --force-reinstall torchmetrics",
+        status="unavailable",
+    )
 
 
 def _no_number(value: Tensor) -> str | None:

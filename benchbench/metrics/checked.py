@@ -16,7 +16,8 @@ from torch import Tensor
 from benchbench.core.errors import STATUSES, InputError, MetricFailed, contained
 from benchbench.core.scales import Range, Scale
 from benchbench.core.validation import is_number
-from benchbench.metrics.metric import Aspect, Claim, Estimate, Evidence, Metric, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Aspect, Claim, Estimate, Metric, Output
 
 Numbers = Mapping[str, Estimate | MetricFailed]
 

@@ -24,16 +24,8 @@ from benchbench.core.seeds import permutation
 from benchbench.core.shares import spent_on
 from benchbench.features.extractor import traits_of
 from benchbench.metrics.checked import Numbers, check_declared, numbers_of
-from benchbench.metrics.metric import (
-    Estimate,
-    Evidence,
-    Family,
-    FeatureEvidence,
-    Metric,
-    Need,
-    full_name,
-    output_of,
-)
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Estimate, Family, Metric, Need, full_name, output_of
 from benchbench.metrics.numerics.one_image import OF_NETWORKS, one_image
 from benchbench.metrics.pairs.paired import MOST, PairedMetric
 

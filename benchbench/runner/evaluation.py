@@ -18,7 +18,8 @@ from benchbench.data.dataset import size_text
 from benchbench.data.pipeline.streams import ImageStream
 from benchbench.features.extract import own_share
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric, PairEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence, PairEvidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import Outcome, score
 from benchbench.results.record import Row

@@ -15,7 +15,7 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.shares import waited_for
 from benchbench.data.pipeline.image_source import within
 from benchbench.data.pipeline.image_stream import Pairs, Size
-from benchbench.metrics.metric import PairEvidence
+from benchbench.metrics.evidence import PairEvidence
 from benchbench.metrics.pairs.hole import beside_holes
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.runner.advice import fits_when_cut

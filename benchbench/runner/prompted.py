@@ -26,7 +26,8 @@ from benchbench.data.pipeline.image_stream import ImageStream
 from benchbench.features.extractor import Extractor
 from benchbench.features.text.captions import encoder_facts
 from benchbench.features.text.matcher import MatcherJudge
-from benchbench.metrics.metric import CaptionEvidence, Metric
+from benchbench.metrics.evidence import CaptionEvidence
+from benchbench.metrics.metric import Metric
 from benchbench.tasks.alignment import alignment, unavailable
 from benchbench.tasks.base import Number
 from benchbench.tasks.captioned import conditions_of

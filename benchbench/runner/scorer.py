@@ -19,7 +19,8 @@ from benchbench.core.progress import SILENT, Progress
 from benchbench.core.runtime import Runtime
 from benchbench.data.sources.options import SourceOptions
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import is_named
 from benchbench.models.given.family import generator as as_generator
 from benchbench.models.given.generator import GivenGenerator

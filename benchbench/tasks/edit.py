@@ -31,7 +31,8 @@ from benchbench.core.seeds import ImageRng, permutation
 from benchbench.data.edits.edit import EDITS, EXACT, GEOMETRIC, averaged, checked, exact, rounded
 from benchbench.data.edits.geometry import MATRICES, Window, kept, largest_window
 from benchbench.data.photos import Photos, described_photos
-from benchbench.metrics.metric import Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, Request, TaskData, TaskResult, WithOptions

@@ -21,7 +21,8 @@ from benchbench.features.extractor import Extractor, passes
 from benchbench.features.moments import Moments
 from benchbench.features.reference_cache import reference_features, reference_features_of
 from benchbench.features.shift import shift_notes
-from benchbench.metrics.metric import CaptionEvidence, Evidence, FeatureEvidence, Metric, Need, PairEvidence
+from benchbench.metrics.evidence import CaptionEvidence, Evidence, FeatureEvidence, PairEvidence
+from benchbench.metrics.metric import Metric, Need
 from benchbench.metrics.pairs.paired import PairReader, PerImage
 from benchbench.metrics.select import needs_of
 

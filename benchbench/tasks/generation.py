@@ -23,7 +23,8 @@ from benchbench.core.runtime import HERE, Runtime
 from benchbench.core.seeds import image_rngs, permutation
 from benchbench.data.dataset import Dataset
 from benchbench.data.pipeline.image_source import Images, take
-from benchbench.metrics.metric import OF_MODELS, Evidence, Metric, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
+from benchbench.metrics.metric import OF_MODELS, Metric
 from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.metrics.pairs.hole import NO_HOLES
 from benchbench.metrics.pairs.paired import PairedMetric

@@ -15,7 +15,8 @@ from benchbench.core.errors import CellFailed, MetricFailed
 from benchbench.core.protocols import Navigable
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng, image_rngs
-from benchbench.metrics.metric import Metric, PairEvidence
+from benchbench.metrics.evidence import PairEvidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.path_length import PPL, VGG, step_ends
 from benchbench.models.latent_space import space_of
 from benchbench.tasks.evidence import read_pairs

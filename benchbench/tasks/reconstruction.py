@@ -11,7 +11,7 @@ from benchbench.core.images import check_images
 from benchbench.core.protocols import Autoencoder
 from benchbench.core.runtime import Runtime
 from benchbench.data.pipeline.image_source import Images, batches_of
-from benchbench.metrics.metric import PairEvidence
+from benchbench.metrics.evidence import PairEvidence
 from benchbench.metrics.pairs.paired import PerImage
 from benchbench.tasks.evidence import read_pairs
 

@@ -24,7 +24,8 @@ from benchbench.core.protocols import Stylizer
 from benchbench.core.runtime import HERE, Runtime
 from benchbench.core.seeds import ImageRng
 from benchbench.data.pipeline.image_source import in_memory
-from benchbench.metrics.metric import OF_EXTRACTORS, Estimate, Evidence, Metric, Need
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import OF_EXTRACTORS, Estimate, Metric, Need
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import STYLIZATION, Outcome, score
 from benchbench.metrics.sets.modes import ConditionalAccuracy

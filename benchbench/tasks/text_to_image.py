@@ -28,7 +28,8 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng, image_rngs, permutation
 from benchbench.data.pipeline.image_source import size_of, take
 from benchbench.features.text.matcher import MatcherJudge
-from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, Metric, Need
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import OF_EXTRACTORS, Metric, Need
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score
 from benchbench.metrics.sets.modes import ConditionalAccuracy

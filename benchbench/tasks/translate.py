@@ -14,7 +14,7 @@ from benchbench.core.images import check_images
 from benchbench.core.protocols import Cyclic, Direction, Hinted, Translator
 from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.metric import PairEvidence
+from benchbench.metrics.evidence import PairEvidence
 from benchbench.metrics.pairs.cycle import CYCLE, CYCLE_EXACT, CYCLE_NOISE, add_noise, round_levels
 from benchbench.metrics.pairs.paired import PairReader, PerImage, mae
 from benchbench.tasks.evidence import read_pairs

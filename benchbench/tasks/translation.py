@@ -18,7 +18,8 @@ from benchbench.core.runtime import Runtime
 from benchbench.core.seeds import permutation
 from benchbench.data.domains import Domains
 from benchbench.data.pipeline.image_source import in_memory, take
-from benchbench.metrics.metric import OF_EXTRACTORS, Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
+from benchbench.metrics.metric import OF_EXTRACTORS, Metric, Need
 from benchbench.metrics.pairs.captions import NO_CAPTIONS
 from benchbench.metrics.pairs.cycle import CYCLE
 from benchbench.metrics.pairs.hole import NO_HOLES

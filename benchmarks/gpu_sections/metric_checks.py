@@ -14,7 +14,8 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import CaptionEvidence, Evidence, FeatureEvidence, Metric, PairEvidence
+from benchbench.metrics.evidence import CaptionEvidence, Evidence, FeatureEvidence, PairEvidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.hole import HoleMetric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import build_metric

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.device import synchronize
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.sets.frechet import (
     FrechetDistance,
     frechet_distance,

@@ -14,7 +14,8 @@ from pretend_cuda import CUDA, DeviceTensor, Traffic
 from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import EXTRACTORS, METRICS
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import CaptionEvidence, Estimate, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.evidence import CaptionEvidence, Evidence, FeatureEvidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import balanced, build_metric
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from benchbench.core.runtime import Runtime
 from benchbench.features.extractor import Features
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Aspect, Estimate, Evidence, FeatureEvidence, Metric, Need, PairEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence, PairEvidence
+from benchbench.metrics.metric import Aspect, Estimate, Metric, Need
 from benchbench.metrics.pairs.paired import PairReader, mse
 from benchbench.metrics.select import score, select_metrics
 from benchbench.tasks.evidence import gather

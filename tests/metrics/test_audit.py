@@ -30,7 +30,8 @@ from benchbench.metrics.audit.suite import (
     thinned,
 )
 from benchbench.metrics.checked import check_declared
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.select import select_metrics
 from benchbench.metrics.sets.prdc import prdc
 from benchbench.metrics.sets.vendi import vendi_score

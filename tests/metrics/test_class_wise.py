@@ -14,7 +14,8 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Estimate
 from benchbench.metrics.select import build_metric, score
 from benchbench.metrics.sets.class_wise import (
     IntraDiversity,

@@ -15,7 +15,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.protocols import ImageSpec
 from benchbench.data.catalogue import load_dataset
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import CaptionEvidence, Evidence, FeatureEvidence
+from benchbench.metrics.evidence import CaptionEvidence, Evidence, FeatureEvidence
 from benchbench.metrics.pairs.captions import NO_CAPTIONS, CLIPScore, clip_score
 from benchbench.metrics.select import score, select_metrics
 from benchbench.models.build import build_model

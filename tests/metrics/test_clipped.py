@@ -16,7 +16,8 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Estimate
 from benchbench.metrics.numerics import neighbours
 from benchbench.metrics.numerics.neighbours import Candidates, Merged, kth_neighbour
 from benchbench.metrics.numerics.own_balls import balls_of_others, middle

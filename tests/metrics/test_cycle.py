@@ -16,7 +16,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import quantize, to_signed
 from benchbench.core.protocols import Direction, ImageSpec
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.metric import Evidence, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
 from benchbench.metrics.pairs.cycle import (
     CYCLE,
     CYCLE_EXACT,

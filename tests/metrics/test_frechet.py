@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.numerics.linalg import nuclear_norm, root, trace_sqrt_product
 from benchbench.metrics.sets.frechet import (
     FrechetDistance,

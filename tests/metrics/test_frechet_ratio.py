@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.select import select_metrics
 from benchbench.metrics.sets.frechet import frechet_distance_from_features
 from benchbench.metrics.sets.frechet_ratio import (

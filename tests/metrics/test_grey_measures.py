@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Evidence
+from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.pairs.fsim import FSIM, fsim
 from benchbench.metrics.pairs.gmsd import GMSD, gmsd
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader

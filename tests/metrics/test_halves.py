@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.numerics.halves import CUTS
 from benchbench.metrics.sets.prdc import NAMES, OF_HALVES, PRDC, SYMMETRIC, overlap, prdc
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.select import score
 from benchbench.metrics.sets import memorization
 from benchbench.metrics.sets.memorization import (

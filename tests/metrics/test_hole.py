@@ -11,7 +11,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Evidence
+from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.pairs.hole import (
     NO_HOLES,
     HoleMetric,

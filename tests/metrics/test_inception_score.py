@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.sets.inception_score import InceptionScore, inception_score
 
 

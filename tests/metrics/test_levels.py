@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Evidence
+from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.pairs.lpips import LPIPS
 from benchbench.metrics.pairs.paired import (
     MAE,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.sets.memorization import Authenticity, authentic, authpct, ct_score, nn_distance_ratio
 
 

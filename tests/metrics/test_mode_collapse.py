@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.sets.mode_collapse import (
     NDB,
     Bins,

@@ -17,7 +17,8 @@ from benchbench.core.registry import EXTRACTORS
 from benchbench.data.builtin.points import GRID25, Grid25, draw_dots
 from benchbench.features.moments import Moments
 from benchbench.features.networks.points import ModesGrid25
-from benchbench.metrics.metric import Estimate, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.sets.mode_collapse import class_kl, class_shares, class_tv
 from benchbench.metrics.sets.modes import (
     ClassKL,

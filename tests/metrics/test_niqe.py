@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.data.degrade.resize import imresize
-from benchbench.metrics.metric import Evidence
+from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.pairs import niqe as module
 from benchbench.metrics.pairs.niqe import (
     ENV,
@@ -201,11 +201,14 @@ def test_files_that_hold_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "small.npz", mu=np.zeros(3), sigma=np.eye(3))
     np.savez(tmp_path / "broken.npz", mu=np.full(36, np.nan), sigma=np.eye(36))
     np.savez(tmp_path / "text.npz", mu=np.array("a"), sigma=np.array("b"))
+    large = {"mu_prisparam": np.zeros((1, 36)), "cov_prisparam": np.zeros((2000, 2000))}
+    savemat(tmp_path / "large.mat", large, do_compression=True)  # 32 MB in 31 kB; never unpacked
     os.mkfifo(tmp_path / "pipe.npz")
     names = (
         "half.npz",
         "half.mat",
         "text.mat",
+        "large.mat",
         "other.npz",
         "small.npz",
         "broken.npz",

@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.numerics import neighbours
 from benchbench.metrics.numerics.one_image import OF_ARRAYS, OF_NETWORKS, one_image
 from benchbench.metrics.select import build_metric, score

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchbench.core.colour import luma
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Evidence, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
 from benchbench.metrics.pairs.paired import (
     MAE,
     MSE,

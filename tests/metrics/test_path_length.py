@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Evidence, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
 from benchbench.metrics.pairs.path_length import EPSILON, PPL, PPLW, PPLFull, step_ends, trimmed
 
 

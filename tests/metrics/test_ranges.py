@@ -17,17 +17,8 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.registry import METRICS
 from benchbench.core.scales import from_scale, to_scale
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import (
-    CaptionEvidence,
-    Estimate,
-    Evidence,
-    Family,
-    FeatureEvidence,
-    Metric,
-    Output,
-    PairEvidence,
-    output_of,
-)
+from benchbench.metrics.evidence import CaptionEvidence, Evidence, FeatureEvidence, PairEvidence
+from benchbench.metrics.metric import Estimate, Family, Metric, Output, output_of
 from benchbench.metrics.pairs.cycle import CYCLE_EXACT
 from benchbench.metrics.select import balanced, build_metric
 

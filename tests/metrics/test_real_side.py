@@ -14,7 +14,7 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.select import build_metric, score
 from benchbench.metrics.sets.real_side import EffectiveRank, effective_rank, effective_rank_of_moments
 from benchbench.metrics.sets.rke import rke

@@ -11,7 +11,8 @@ import torch
 import benchbench.metrics.sets.prdc as prdc_module
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Aspect, Estimate, Evidence, FeatureEvidence, Metric, Need
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Aspect, Estimate, Metric, Need
 from benchbench.metrics.select import (
     STYLIZATION,
     TRANSLATION,

@@ -11,7 +11,7 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import to_signed
 from benchbench.features.moments import Moments
 from benchbench.features.networks.perceptual import load_perceptual
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.pairs.paired import PairReader
 from benchbench.metrics.pairs.style import ArtFD, GramDistance
 from benchbench.metrics.select import STYLIZATION, score, select_metrics

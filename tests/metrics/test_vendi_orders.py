@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.select import is_named, score, select_metrics
 from benchbench.metrics.sets.rke import rke
 from benchbench.metrics.sets.vendi import Vendi, vendi_score, vendi_standard_error

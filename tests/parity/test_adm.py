@@ -16,7 +16,7 @@ import benchbench
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.features.networks.inception_v3 import WEIGHTS
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.select import build_metric, select_metrics
 from benchbench.metrics.sets.adm import inception_scores_of_parts
 from benchbench.metrics.sets.inception_score import inception_score

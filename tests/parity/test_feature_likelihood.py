@@ -17,7 +17,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.numerics import centred_mixture
 from benchbench.metrics.numerics.centred_mixture import NARROWEST, Mixture, Nearest, fit
 from benchbench.metrics.sets.feature_likelihood import (

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchbench.core.errors import MetricFailed
-from benchbench.metrics.metric import Evidence
+from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.pairs.lpips import LPIPS, lpips
 from benchbench.metrics.pairs.paired import PairReader
 

@@ -9,7 +9,7 @@ from calibration_rows.inputs import CASES, gaussian
 from torch import Tensor
 
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.sets.prdc import PRDCK3
 
 prc = pytest.importorskip("torch_fidelity.metric_prc")

@@ -14,7 +14,7 @@ from vendi_score import vendi
 
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.sets.vendi import Vendi, vendi_score, vendi_standard_error
 
 

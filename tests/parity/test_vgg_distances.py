@@ -12,7 +12,7 @@ from random_networks import Backbone, random_features
 from torch import Tensor, nn
 
 from benchbench.core.errors import MetricFailed
-from benchbench.metrics.metric import Evidence
+from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.pairs import dists as of_dists
 from benchbench.metrics.pairs.dists import DISTS, dists
 from benchbench.metrics.pairs.lpips_vgg import lpips_vgg

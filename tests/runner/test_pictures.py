@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Evidence, FeatureEvidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.tasks.generation import COPIED, NEAREST, nearest_training
 
 

@@ -194,7 +194,7 @@ def test_images_alone_have_no_latents() -> None:
 
 def test_a_metric_without_its_pairs() -> None:
     """Evidence of other pairs has none."""
-    from benchbench.metrics.metric import Evidence, PairEvidence
+    from benchbench.metrics.evidence import Evidence, PairEvidence
 
     with pytest.raises(MetricFailed, match="asks a generator"):
         PPLW().compute(Evidence(pairs={"truth": PairEvidence({})}))

@@ -29,7 +29,8 @@ from benchbench.features.extract import extract
 from benchbench.features.extractor import Extractor
 from benchbench.features.moments import Moments
 from benchbench.metrics.audit.expectations import COLUMNS
-from benchbench.metrics.metric import Evidence, FeatureEvidence, Metric
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import score
 
 N = 2000

@@ -29,7 +29,8 @@ from benchbench.metrics.audit.criteria import Curve
 from benchbench.metrics.audit.distributions import Points
 from benchbench.metrics.audit.expectations import COLUMNS, EXPECTATIONS
 from benchbench.metrics.audit.experiments import EXPERIMENTS, Pair
-from benchbench.metrics.metric import Claim, Evidence, FeatureEvidence, Metric
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.metric import Claim, Metric
 from benchbench.metrics.select import score
 
 LEAST_POINTS, MOST_POINTS = 20, 100_000

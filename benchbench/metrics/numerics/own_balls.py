@@ -61,6 +61,6 @@ def balls_of_others(x: Merged, limits: Tensor, near: Candidates) -> Tensor:
 
 
 def middle(values: Tensor) -> Tensor:
-    """The median of (N,), N ≥ 1: of two in the middle their mean."""
-    ordered, n = values.sort().values, len(values)
-    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    """The median along the last axis of (…, N), N ≥ 1: of two in the middle their mean, where torch has the lower."""
+    ordered, n = values.sort().values, values.shape[-1]
+    return (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2

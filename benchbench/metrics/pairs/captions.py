@@ -11,7 +11,8 @@ from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_directions, check_pair
 from benchbench.metrics.numerics.grouped import mean_over_groups
 from benchbench.metrics.numerics.linalg import unit_rows

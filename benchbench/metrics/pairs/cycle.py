@@ -22,7 +22,8 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.images import quantize, to_signed
 from benchbench.core.seeds import ImageRng
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.pairs.paired import MAE, mean_over_images
 
 # Keys of `PairEvidence.values`. On its way back the translation is rounded to 8 bits, is as the model made

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -23,11 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbench.core.arrays import ArrayLike
-from benchbench.core.errors import MetricFailed
 from benchbench.features.frozen import full_float32
 from benchbench.features.networks.torch_fidelity_nets import VGG16
 from benchbench.features.networks.vgg import CHANNELS, SMALLEST, normalised, vgg16_stages
-from benchbench.features.weights import read_state_dict
+from benchbench.features.weights import not_as_shipped, shipped_by_torchmetrics
 from benchbench.metrics.pairs.greys import check_side, of_some
 from benchbench.metrics.pairs.paired import PairedMetric, rgb_pair
 
@@ -93,19 +90,9 @@ def _network(path: str, device: torch.device) -> Network:
 
 def _weights(device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
     """α and β, scaled so that all of them sum to 1, of the image and of each stage."""
-    path = Path(str(files("torchmetrics").joinpath("functional", "image", "dists_models", "weights.pt")))
-    if not path.is_file():
-        raise MetricFailed(
-            "dists needs the authors' weights, which newer versions of torchmetrics ship: pip install --upgrade "
-            "torchmetrics",
-            status="unavailable",
-        )
-    state = read_state_dict(path, "dists")
+    path, state = shipped_by_torchmetrics("dists_models", "weights.pt", "dists")
     if {name: own.numel() for name, own in state.items()} != dict.fromkeys(("alpha", "beta"), sum(_OF_ALL)):
-        raise MetricFailed(
-            f"{path} holds no weights of DISTS; run pip install --force-reinstall torchmetrics",
-            status="unavailable",
-        )
+        raise not_as_shipped(path, "dists")
     alpha, beta = (state[name].double().flatten().to(device) for name in ("alpha", "beta"))
     total = alpha.sum() + beta.sum()
     return list((alpha / total).split(_OF_ALL)), list((beta / total).split(_OF_ALL))

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchbench.core.arrays import ArrayLike
+from benchbench.metrics.numerics.own_balls import middle
 from benchbench.metrics.pairs.gmsd import gradient_length, similarity
 from benchbench.metrics.pairs.greys import grey_pair, of_some
 from benchbench.metrics.pairs.paired import PairedMetric
@@ -106,9 +107,7 @@ def _noise(finest: Tensor, own: Orientation) -> Tensor:
     Their squared length is exponential where they are Gaussian noise, so its mean is the median over ln 2; and the
     energy's length has a Rayleigh distribution.
     """
-    squared = finest.abs().square().flatten(1).sort(1).values
-    n = squared.shape[1]
-    median = (squared[:, (n - 1) // 2] + squared[:, n // 2]) / 2
+    median = middle(finest.abs().square().flatten(1))
     tau = (median / math.log(2) / own.power * own.spread).sqrt()
     threshold = tau * (math.sqrt(math.pi / 2) + _DEVIATIONS * math.sqrt(2 - math.pi / 2)) / _EMPIRICAL
     return threshold[:, None, None]

@@ -8,8 +8,6 @@ that difference is far above the rounding of float32, 1e-7 squared.
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -17,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchbench.core.arrays import ArrayLike
-from benchbench.core.errors import InputError, MetricFailed
+from benchbench.core.errors import InputError
 from benchbench.features.frozen import full_float32
 from benchbench.features.networks.torch_fidelity_nets import VGG16
 from benchbench.features.networks.vgg import CHANNELS, SMALLEST, vgg16_stages
-from benchbench.features.weights import WeightsFile, read_state_dict
+from benchbench.features.weights import WeightsFile, not_as_shipped, shipped_by_torchmetrics
 from benchbench.metrics.pairs.greys import check_side, of_some
 from benchbench.metrics.pairs.paired import checked_pair
 
@@ -74,11 +72,8 @@ def _network(weights: WeightsFile, path: str, device: torch.device) -> Network:
 
 def _lin() -> list[Tensor]:
     """The learned weights of the channels of each stage."""
-    path = Path(str(files("torchmetrics").joinpath("functional", "image", "lpips_models", "vgg.pth")))
-    found = [own.flatten() for _, own in sorted(read_state_dict(path, "lpips_vgg").items())]
+    path, state = shipped_by_torchmetrics("lpips_models", "vgg.pth", "lpips_vgg")
+    found = [own.flatten() for _, own in sorted(state.items())]
     if [own.numel() for own in found] != list(CHANNELS):
-        raise MetricFailed(
-            f"{path} holds no weights of LPIPS; run pip install --force-reinstall torchmetrics",
-            status="unavailable",
-        )
+        raise not_as_shipped(path, "lpips_vgg")
     return found

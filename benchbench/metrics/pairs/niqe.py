@@ -21,13 +21,14 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 from scipy.special import gammaln
 from torch import Tensor
 from torch.nn import functional as F
@@ -154,7 +155,10 @@ def _arrays_of(path: Path | str) -> dict[str, NDArray[Any]]:
         if not str(path).lower().endswith(".mat"):
             return read_arrays(path)
         with open_regular(path) as file:
-            return dict(loadmat(file))
+            sizes = {name: prod(shape) for name, shape, _ in whosmat(file)}
+        known = [key for pair in _KEYS for key in pair if sizes.get(key, NUMBERS**2 + 1) <= NUMBERS**2]
+        with open_regular(path) as file:  # nothing else is unpacked, however large it is
+            return dict(loadmat(file, variable_names=known))
     except InputError:
         raise
     except Exception as error:  # SciPy's reader fails in many ways

@@ -30,7 +30,8 @@ from benchbench.core.images import check_images
 from benchbench.core.scales import Range
 from benchbench.core.shares import spent_on
 from benchbench.data.degrade.resize import to_uint8
-from benchbench.metrics.metric import Aspect, Estimate, Evidence, Metric, Need, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
+from benchbench.metrics.metric import Aspect, Estimate, Metric, Need
 from benchbench.metrics.numerics.arguments import check_whole, real_numbers
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.pairs.ssim import MS_SMALLEST, TAPS, ms_ssim_planes, ssim_planes

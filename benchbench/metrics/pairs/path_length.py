@@ -29,7 +29,8 @@ from torch.nn import functional as F
 from benchbench.core.arrays import ArrayLike, shape_text
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.networks.torch_fidelity_nets import VGG16
-from benchbench.metrics.metric import Estimate, Evidence, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
+from benchbench.metrics.metric import Estimate
 from benchbench.metrics.numerics.arguments import check_features, check_number, real_numbers
 from benchbench.metrics.pairs.lpips_vgg import lpips_vgg
 from benchbench.metrics.pairs.paired import PairedMetric

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_directions, check_pair, real_numbers
 from benchbench.metrics.numerics.linalg import unit_rows
 from benchbench.metrics.pairs.paired import mean_over_images

@@ -26,7 +26,8 @@ from benchbench.features.frozen import full_float32
 from benchbench.features.networks.efficientnet_lite0 import preprocess
 from benchbench.features.networks.perceptual import gram, gram_distance, load_perceptual
 from benchbench.features.resize import tf1
-from benchbench.metrics.metric import Estimate, Evidence, Metric, full_name
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric, full_name
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.pairs.preservation import cosine_distance
 from benchbench.metrics.sets.frechet import frechet_distance_from_features

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
-from benchbench.metrics.metric import Estimate, Evidence, Family, Metric, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Family, Metric, Output
 from benchbench.metrics.numerics.arguments import check_features, finite_result
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.sets.inception_score import inception_score

@@ -24,7 +24,8 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed, listed
 from benchbench.core.scales import Scale
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_labels, check_pair, finite_result, near_one
 from benchbench.metrics.numerics.intervals import positive_estimate
 from benchbench.metrics.sets.frechet import frechet_distance_from_features, frechet_standard_error

@@ -29,7 +29,8 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import Estimate, Evidence, Family, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Family, Output
 from benchbench.metrics.numerics.arguments import check_features, check_pair, finite_result, near_one
 from benchbench.metrics.numerics.centred_mixture import NARROWEST, fit
 from benchbench.metrics.numerics.intervals import normal_estimate

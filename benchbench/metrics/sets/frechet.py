@@ -34,7 +34,8 @@ from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Estimate, Evidence, Family, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Family, Output
 from benchbench.metrics.numerics.arguments import (
     check_features,
     check_finite,

@@ -30,7 +30,8 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
-from benchbench.metrics.metric import Estimate, Evidence, Metric, name_over
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric, name_over
 from benchbench.metrics.numerics.arguments import check_pair, finite_result, near_one
 from benchbench.metrics.numerics.intervals import positive_estimate
 from benchbench.metrics.sets.frechet import Fitted, fitted_distance, fitted_influence

@@ -29,7 +29,8 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Estimate, Evidence, Family, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Family, Output
 from benchbench.metrics.numerics.arguments import (
     check_labels,
     check_pair,

@@ -17,7 +17,8 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Estimate, Evidence, Family, Metric, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Family, Metric, Output
 from benchbench.metrics.numerics.arguments import check_features, check_labels, check_pair, finite_result
 from benchbench.metrics.numerics.intervals import normal_estimate
 from benchbench.metrics.numerics.neighbours import (

@@ -20,7 +20,8 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike, tensor_of
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.images import check_images
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import (
     check_features,
     check_labels,

@@ -31,7 +31,8 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.registry import EXTRACTORS
 from benchbench.core.scales import Range, Scale
 from benchbench.features.extractor import traits_of
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_features
 from benchbench.metrics.numerics.intervals import normal_estimate, positive_estimate, within
 from benchbench.metrics.sets.mode_collapse import class_kl, class_shares, class_tv

@@ -31,7 +31,8 @@ from benchbench.core.comm import sharing
 from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale, from_scale, to_scale
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Aspect, Claim, Estimate, Evidence, Family, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Aspect, Claim, Estimate, Family, Output
 from benchbench.metrics.numerics.arguments import check_pair, check_whole, near_one
 from benchbench.metrics.numerics.halves import CUTS, ClippedHalves, HalvedOverlap, Halves, width_for
 from benchbench.metrics.numerics.intervals import wilson_interval, within

@@ -31,7 +31,8 @@ from benchbench.core.comm import sharing
 from benchbench.core.errors import MetricFailed
 from benchbench.core.scales import Range, Scale
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Aspect, Claim, Estimate, Evidence, Family, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Aspect, Claim, Estimate, Family, Output
 from benchbench.metrics.numerics.arguments import check_number, check_pair, check_whole, near_one
 from benchbench.metrics.numerics.halved_supports import HalvedSupports, log_radius
 from benchbench.metrics.numerics.halves import Halves, width_for

@@ -19,7 +19,8 @@ import torch
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
-from benchbench.metrics.metric import Estimate, Evidence, Family, Metric, Output
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Family, Metric, Output
 from benchbench.metrics.numerics.arguments import check_features, near_one
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.numerics.linalg import EPS

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
 from benchbench.features.frozen import full_float32
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_directions, check_features, check_number, near_one
 from benchbench.metrics.numerics.gram import Kernel, Side, Sums, sums_within
 from benchbench.metrics.numerics.intervals import positive_estimate, within

@@ -28,7 +28,8 @@ import torch
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
-from benchbench.metrics.metric import Estimate, Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_pair, check_seed, check_whole, finite_result
 from benchbench.metrics.numerics.intervals import positive_estimate
 

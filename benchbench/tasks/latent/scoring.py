@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from benchbench.core.runtime import Runtime
-from benchbench.metrics.metric import Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.numerics.intervals import matched_difference
 from benchbench.metrics.pairs.paired import PairedMetric, PairReader
 from benchbench.metrics.select import Outcome, score

@@ -24,7 +24,8 @@ from benchbench.core.protocols import Inpainter
 from benchbench.core.runtime import Runtime
 from benchbench.data.degrade.holes import BINS, Bin, Holed, Kind
 from benchbench.data.pipeline.fingerprint import pixel_digests
-from benchbench.metrics.metric import Evidence, Metric, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.hole import beside_holes
 from benchbench.metrics.select import score
 from benchbench.tasks.base import Number, Request, TaskData, TaskResult

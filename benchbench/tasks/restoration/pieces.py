@@ -9,7 +9,8 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.features.extractor import Extractor
-from benchbench.metrics.metric import Evidence, Metric
+from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.metric import Metric
 from benchbench.tasks.evidence import gather, reference
 
 PIECE = 64

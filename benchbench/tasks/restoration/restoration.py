@@ -24,7 +24,8 @@ from benchbench.core.runtime import Runtime
 from benchbench.data.degrade.degradations import Degrades
 from benchbench.data.degrade.resize import cut_to
 from benchbench.data.photos import Photos, learned_and_left
-from benchbench.metrics.metric import Evidence, Metric, PairEvidence
+from benchbench.metrics.evidence import Evidence, PairEvidence
+from benchbench.metrics.metric import Metric
 from benchbench.metrics.pairs.paired import PairedMetric
 from benchbench.metrics.select import score
 from benchbench.tasks.base import MAX_DEFAULT_SAMPLES, Number, Request, TaskData, TaskResult, WithOptions
