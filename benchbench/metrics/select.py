@@ -27,7 +27,8 @@ from benchbench.metrics.checked import Numbers, check_declared, numbers_of
 from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.metric import Estimate, Family, Metric, Need, full_name, output_of
 from benchbench.metrics.numerics.one_image import OF_NETWORKS, one_image
-from benchbench.metrics.pairs.paired import MOST, PairedMetric
+from benchbench.metrics.pairs.checked_pairs import MOST
+from benchbench.metrics.pairs.paired import PairedMetric
 
 # What a paper would report: of any generator, with whether it collapsed; of any translation; of any stylization.
 # Everything else is asked for by name or with "all".

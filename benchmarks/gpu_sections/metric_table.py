@@ -28,6 +28,7 @@ from benchbench.metrics.numerics import (
 )
 from benchbench.metrics.pairs import (
     captions,
+    checked_pairs,
     cycle,
     dists,
     fsim,
@@ -301,12 +302,16 @@ CALLS: dict[str, Call] = {
     "paired.mse": lambda i: paired.mse(i.images, i.partners),
     "paired.mae": lambda i: paired.mae(i.images, i.partners),
     "paired.psnr": lambda i: paired.psnr(i.images, i.partners, y_channel=True, crop_border=2),
-    "paired.rgb_pair": lambda i: paired.rgb_pair(i.images, i.partners),
-    "paired.luma": lambda i: paired.luma(i.images),
+    "checked_pairs.rgb_pair": lambda i: checked_pairs.rgb_pair(i.images, i.partners),
+    "checked_pairs.luma": lambda i: checked_pairs.luma(i.images),
     "paired.mean_over_images": lambda i: paired.mean_over_images(
         paired.mae(i.images, i.partners), (0.0, 1.0)
     ),
-    "paired.checked_pair": lambda i: paired.checked_pair(i.images, i.partners),
+    "checked_pairs.pair_in_channels": lambda i: checked_pairs.pair_in_channels(
+        i.images, i.partners, True, 2, False
+    ),
+    "checked_pairs.cropped": lambda i: checked_pairs.cropped(i.images, 2),
+    "checked_pairs.checked_pair": lambda i: checked_pairs.checked_pair(i.images, i.partners),
     "grouped.mean_over_groups": lambda i: grouped.mean_over_groups(
         i.x[:, 0], i.labels, (None, None), "classes"
     ),
@@ -377,7 +382,8 @@ LEFT_OUT = {
         for name in ("checkerboard", "elastic", "gamma", "halves", "jpeg", "of_pixels", "shift", "square")
     },
     "niqe.fit_pristine": "it puts what it finds on the processor",
-    "paired.check_one_shape": "it answers with an error or not at all",
+    "checked_pairs.check_one_shape": "it answers with an error or not at all",
+    "checked_pairs.check_levels": "it answers with an error or not at all",
     "neighbours.row_tiles": "it says how rows are cut, which depends on the device",
     "products.at_once": "it says how rows are cut, which depends on the device",
     "prdc.half_sample_estimate": "it reads numbers that are on the processor",

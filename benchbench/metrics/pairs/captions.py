@@ -16,7 +16,7 @@ from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_directions, check_pair
 from benchbench.metrics.numerics.grouped import mean_over_groups
 from benchbench.metrics.numerics.linalg import unit_rows
-from benchbench.metrics.pairs.paired import check_one_shape
+from benchbench.metrics.pairs.checked_pairs import check_one_shape
 
 SCALE = 100.0
 NO_CAPTIONS = (

@@ -25,8 +25,9 @@ from benchbench.features.frozen import full_float32
 from benchbench.features.networks.torch_fidelity_nets import VGG16
 from benchbench.features.networks.vgg import CHANNELS, SMALLEST, normalised, vgg16_stages
 from benchbench.features.weights import not_as_shipped, shipped_by_torchmetrics
+from benchbench.metrics.pairs.checked_pairs import rgb_pair
 from benchbench.metrics.pairs.greys import check_side, of_some
-from benchbench.metrics.pairs.paired import PairedMetric, rgb_pair
+from benchbench.metrics.pairs.paired import PairedMetric
 
 VGG = replace(VGG16.weights, extractor="dists")
 _OF_ALL = [3, *CHANNELS]

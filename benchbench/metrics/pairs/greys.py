@@ -14,7 +14,7 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.colour import grey
 from benchbench.core.errors import MetricFailed
-from benchbench.metrics.pairs.paired import checked_pair
+from benchbench.metrics.pairs.checked_pairs import checked_pair
 
 _PIXELS = 2**18  # of one side worked on at once: in float64 2 MiB a map
 

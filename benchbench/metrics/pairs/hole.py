@@ -26,7 +26,8 @@ from benchbench.core.arrays import ArrayLike, dtype_text, shape_text, tensor_of
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.scales import Range
 from benchbench.metrics.metric import Metric, Need
-from benchbench.metrics.pairs.paired import PSNR, PairedMetric, checked_pair
+from benchbench.metrics.pairs.checked_pairs import checked_pair
+from benchbench.metrics.pairs.paired import PSNR, PairedMetric
 from benchbench.metrics.pairs.ssim import TAPS, ssim_map
 
 NO_HOLES = "this is of the holes of images that a model has filled; see benchbench run --task inpaint"

@@ -16,7 +16,8 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.images import to_signed
 from benchbench.features.frozen import full_float32
 from benchbench.features.weights import WeightsFile
-from benchbench.metrics.pairs.paired import PairedMetric, rgb_pair
+from benchbench.metrics.pairs.checked_pairs import rgb_pair
+from benchbench.metrics.pairs.paired import PairedMetric
 
 ALEXNET = WeightsFile(
     extractor="lpips",

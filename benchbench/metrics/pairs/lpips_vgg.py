@@ -20,8 +20,8 @@ from benchbench.features.frozen import full_float32
 from benchbench.features.networks.torch_fidelity_nets import VGG16
 from benchbench.features.networks.vgg import CHANNELS, SMALLEST, vgg16_stages
 from benchbench.features.weights import WeightsFile, not_as_shipped, shipped_by_torchmetrics
+from benchbench.metrics.pairs.checked_pairs import checked_pair
 from benchbench.metrics.pairs.greys import check_side, of_some
-from benchbench.metrics.pairs.paired import checked_pair
 
 # The scaling of the authors' network, of images in [-1, 1].
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)

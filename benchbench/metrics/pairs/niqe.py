@@ -41,7 +41,8 @@ from benchbench.core.numpy_files import read_arrays
 from benchbench.core.paths import printable
 from benchbench.core.reading import open_regular
 from benchbench.data.degrade.resize import imresize
-from benchbench.metrics.pairs.paired import PairedMetric, checked_pair
+from benchbench.metrics.pairs.checked_pairs import checked_pair
+from benchbench.metrics.pairs.paired import PairedMetric
 
 PATCH = 96
 NUMBERS = 36

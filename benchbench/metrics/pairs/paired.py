@@ -23,10 +23,8 @@ import torch
 from scipy.stats import t as student_t
 from torch import Tensor
 
-from benchbench.core.arrays import ArrayLike, dtype_text, shape_text, tensor_of
-from benchbench.core.colour import luma
-from benchbench.core.errors import InputError, MetricFailed, NotImagesError, contained
-from benchbench.core.images import check_images
+from benchbench.core.arrays import ArrayLike, dtype_text, shape_text
+from benchbench.core.errors import InputError, MetricFailed, contained
 from benchbench.core.scales import Range
 from benchbench.core.shares import spent_on
 from benchbench.data.degrade.resize import to_uint8
@@ -34,15 +32,17 @@ from benchbench.metrics.evidence import Evidence, PairEvidence
 from benchbench.metrics.metric import Aspect, Estimate, Metric, Need
 from benchbench.metrics.numerics.arguments import check_whole, real_numbers
 from benchbench.metrics.numerics.intervals import within
+from benchbench.metrics.pairs.checked_pairs import (
+    LEVELS,
+    MOST,
+    check_levels,
+    check_one_shape,
+    cropped,
+    pair_in_channels,
+)
 from benchbench.metrics.pairs.ssim import MS_SMALLEST, TAPS, ms_ssim_planes, ssim_planes
 
 _VALUES = 2**20  # of images whose squares are counted at once
-MOST = 9999
-"""Pixels of a border that is cut off, and points of the truth that a model is shown: more is a slip."""
-
-
-LEVELS = (torch.float32, torch.float64)
-"""What grey levels may be held in that are neither clipped nor rounded."""
 
 
 def ssim(
@@ -65,21 +65,21 @@ def ssim(
         InputError: The images cannot be paired, luma is asked of images with one channel, or a level is not finite.
         MetricFailed: They are smaller than 11×11 pixels, or the border leaves none.
     """
-    return ssim_planes(*_pair(x, y, y_channel, crop_border, levels))
+    return ssim_planes(*pair_in_channels(x, y, y_channel, crop_border, levels))
 
 
 def ms_ssim(
     x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
 ) -> Tensor:
     """Multi-scale SSIM, in [0, 1] (Wang et al. 2003, eq. 7). Arguments as `ssim`; at least 161×161 pixels."""
-    return ms_ssim_planes(*_pair(x, y, y_channel, crop_border, levels))
+    return ms_ssim_planes(*pair_in_channels(x, y, y_channel, crop_border, levels))
 
 
 def mse(
     x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
 ) -> Tensor:
     """Mean squared error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
-    a, b = _pair(x, y, y_channel, crop_border, levels)
+    a, b = pair_in_channels(x, y, y_channel, crop_border, levels)
     if a.dtype == b.dtype == torch.uint8:
         return _in_cache(lambda a, b: _sum_of_squares(_distance(a, b)), a, b) / a[0].numel() / 255**2
     return (a.double() - b.double()).square_().mean((1, 2, 3)) / 255**2
@@ -89,7 +89,7 @@ def mae(
     x: ArrayLike, y: ArrayLike, *, y_channel: bool = False, crop_border: int = 0, levels: bool = False
 ) -> Tensor:
     """Mean absolute error of intensities in [0, 1] (grey level / 255). Arguments and errors as `ssim`."""
-    a, b = _pair(x, y, y_channel, crop_border, levels)
+    a, b = pair_in_channels(x, y, y_channel, crop_border, levels)
     if a.dtype == b.dtype == torch.uint8:
         return _in_cache(lambda a, b: _distance(a, b).sum((1, 2, 3)), a, b).double() / a[0].numel() / 255
     return (a.double() - b.double()).abs_().mean((1, 2, 3)) / 255
@@ -115,74 +115,6 @@ def psnr(
         MetricFailed: The border leaves no pixels.
     """
     return -10 * mse(x, y, y_channel=y_channel, crop_border=crop_border, levels=levels).log10()
-
-
-def rgb_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
-    """Both sides of pairs, uint8 N×3×H×W of one shape; `InputError` for anything else."""
-    x, y = (check_images(tensor_of(images, "paired images"), "paired images") for images in (x, y))
-    check_one_shape(x, y)
-    return x, y
-
-
-def _check_finite(images: Tensor) -> None:
-    """`NotImagesError` for grey levels some of which are not finite: no mean over them would say anything."""
-    if images.is_floating_point() and not torch.isfinite(images).all():
-        bad = int((~torch.isfinite(images)).sum())
-        raise NotImagesError(
-            f"{bad} of {images.numel()} grey levels to be compared are not finite (NaN or infinite); "
-            "lower the learning rate or clip gradients of the model that made them"
-        )
-
-
-def check_one_shape(x: Tensor, y: Tensor) -> None:
-    """`InputError` for two batches of images that cannot be paired."""
-    if x.shape != y.shape:
-        shapes = " and ".join("×".join(map(str, images.shape)) for images in (x, y))
-        raise InputError(f"images can only be compared in pairs of one shape; these are {shapes}")
-
-
-def checked_pair(x: ArrayLike, y: ArrayLike, *, levels: bool = False) -> tuple[Tensor, Tensor]:
-    """Both sides of pairs, uint8 N×3×H×W or N×1×H×W of one shape on one device; `InputError` for anything else. levels:
-    as in `ssim`."""
-    return _pair(x, y, y_channel=False, crop_border=0, levels=levels)
-
-
-def _pair(
-    x: ArrayLike, y: ArrayLike, y_channel: bool, crop_border: int, levels: bool
-) -> tuple[Tensor, Tensor]:
-    """The two sides, checked, cropped and in the channels asked for."""
-    x, y = (tensor_of(images, "paired images") for images in (x, y))
-    allowed = (torch.uint8, *LEVELS) if levels else (torch.uint8,)
-    for images in (x, y):
-        if images.dtype not in allowed or images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise InputError(
-                f"paired images must be uint8 {'or float32 or float64 levels ' if levels else ''}"
-                f"N×3×H×W or N×1×H×W but are {dtype_text(images)} {shape_text(images)}"
-            )
-        _check_finite(images)
-        if not len(images):
-            raise InputError("there are no paired images to compare: an array of them is empty")
-        if not images.shape[2] or not images.shape[3]:
-            raise InputError(
-                f"paired images of {images.shape[2]}×{images.shape[3]} hold no pixels to compare"
-            )
-    check_one_shape(x, y)
-    if x.device != y.device:
-        raise InputError(f"paired images lie on {x.device} and on {y.device}; bring them to one device")
-    crop_border = check_whole(crop_border, "a border to be cut off", 0, MOST)
-    if y_channel and x.shape[1] != 3:
-        raise InputError("the Y channel is made from RGB; these images have one channel")
-    x, y = _cropped(x, crop_border), _cropped(y, crop_border)
-    return (luma(x), luma(y)) if y_channel else (x, y)
-
-
-def _cropped(images: Tensor, border: int) -> Tensor:
-    h, w = images.shape[2:]
-    if not 0 <= 2 * border < min(h, w):
-        raise MetricFailed(
-            f"cannot cut a border of {border} pixels off images of {w}×{h}; leave such images out"
-        )
-    return images[..., border : h - border, border : w - border]
 
 
 def _in_cache(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
@@ -254,7 +186,7 @@ class PairReader:
                 raise InputError(
                     f"paired images must be uint8, or float32 or float64 levels, but are {dtype_text(images)}"
                 )
-            _check_finite(images)
+            check_levels(images)
         for name in self._per_image.keys() - self._failures.keys():
             try:
                 with spent_on(name), contained(name):  # and whoever changes its input changes no other's
@@ -381,7 +313,7 @@ class PairedMetric(Metric):
         Raises:
             MetricFailed: The crop leaves no pixels, or as `per_image`.
         """
-        x, y = _cropped(x, self.crop_border), _cropped(y, self.crop_border)
+        x, y = cropped(x, self.crop_border), cropped(y, self.crop_border)
         if not (x.is_floating_point() or y.is_floating_point()):
             return self.per_image(x, y)
         per_image: Callable[..., Tensor] = self.per_image

@@ -30,7 +30,8 @@ from torch import Tensor
 from benchbench.core.arrays import ArrayLike
 from benchbench.core.colour import luma
 from benchbench.core.errors import InputError
-from benchbench.metrics.pairs.paired import PairedMetric, rgb_pair
+from benchbench.metrics.pairs.checked_pairs import rgb_pair
+from benchbench.metrics.pairs.paired import PairedMetric
 
 Mask = npt.NDArray[np.bool_]
 
