@@ -207,10 +207,10 @@ def _on_several(name: str, known: set[str], extractors: Sequence[str]) -> list[M
         asked = re.fullmatch(r"(?:_([1-9][0-9]{0,3})(?:_(.+))?)?", name.removeprefix(own))
         if asked is None:
             continue
-        given = asked[2].split("_and_") if asked[2] else extractors
-        for one in given:
+        named = asked[2].split("_and_") if asked[2] else []
+        for one in named:
             EXTRACTORS.get(one)
-        readers = sorted(set(map(EXTRACTORS.recorded, given)))
+        readers = sorted(set(map(EXTRACTORS.recorded, named or extractors)))
         able = [one for one in readers if metric_class(family.part).defined_on(one)]
         if asked[1] and len(able) != int(asked[1]):
             raise InputError(

@@ -11,11 +11,12 @@ import re
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 NARROWEST = 8  # characters of a name, where numbers need all the rest
@@ -39,7 +40,7 @@ class Column:
     cells: Sequence[Text | str]
     right: bool = True
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Of the column and the space on its right, in characters."""
         return max(_cells_wide(cell) for cell in (self.heading, *self.cells)) + 2
@@ -91,19 +92,66 @@ class Blocks:
         for part, some in enumerate(_fitting(columns, width - min(names.width, most + 2))):
             if part:
                 yield Text()
-            yield self._table(names, some)
+            yield from self._table(names, some, console, width)
 
-    def _table(self, names: Column, columns: Sequence[Column]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-        table.add_column(Text(names.heading), overflow="fold")
-        for column in columns:
-            justify = "right" if column.right else "left"
-            table.add_column(Text(column.heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    def _table(
+        self, names: Column, columns: Sequence[Column], console: Console, width: int
+    ) -> Iterator[Segment]:
+        """The lines of one block, `width` characters at most. As rich's Table has them, which takes ten times as long
+        over a table of thousands of rows."""
+        room = max(1, width - sum(column.width for column in columns) - 1)
+        widths = [min(room, names.width - 2), *(column.width - 2 for column in columns)]
+        bold = console.get_style("table.header")
+        headings = [
+            _folded_at(names.heading, widths[0], console),
+            *(column.heading.split("\n") for column in columns),
+        ]
+        deepest = max(map(len, headings))
+        headings = [
+            [""] * (deepest - len(lines)) + [*lines] for lines in headings
+        ]  # they stand on the line below
+        rights = [False, *(column.right for column in columns)]
+        yield from _row(headings, widths, rights, console, bold)
+        across = sum(widths) + 2 * len(widths) - 1
+        yield from (Segment("─" * across), Segment.line())
         for place, name in enumerate(names.cells):
             if place and place in self.rules:
-                table.add_section()
-            table.add_row(name, *(column.cells[place] for column in columns))
-        return table
+                yield from (Segment(" " * across), Segment.line())
+            cells = [_lines(column.cells[place]) for column in columns]
+            yield from _row([_folded_at(name, widths[0], console), *cells], widths, rights, console)
+
+
+def _lines(cell: Text | str) -> Sequence[Text | str]:
+    return cell.split("\n") if isinstance(cell, str) else list(cell.split("\n", allow_blank=True))
+
+
+def _folded_at(name: Text | str, width: int, console: Console) -> Sequence[Text | str]:
+    """The lines of a name, none of them wider."""
+    lines = _lines(name)
+    if all(cell_len(str(line)) <= width for line in lines):
+        return lines
+    return list((Text(name) if isinstance(name, str) else name).wrap(console, width, overflow="fold"))
+
+
+def _row(
+    cells: Sequence[Sequence[Text | str]],
+    widths: Sequence[int],
+    rights: Sequence[bool],
+    console: Console,
+    style: Style | None = None,
+) -> Iterator[Segment]:
+    """A row of cells of some lines each, two characters between them and one at the end."""
+    for n in range(max(map(len, cells))):
+        for place, (lines, width, right) in enumerate(zip(cells, widths, rights, strict=True)):
+            line = lines[n] if n < len(lines) else ""
+            pad = " " * (width - cell_len(str(line)))
+            yield Segment("  " * bool(place) + pad * right)
+            if isinstance(line, Text):
+                yield from line.render(console)
+            else:
+                yield Segment(line, style)
+            yield Segment(pad * (not right))
+        yield from (Segment(" "), Segment.line())
 
 
 def _fitting(columns: Sequence[Column], room: int) -> Iterator[list[Column]]:

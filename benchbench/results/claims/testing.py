@@ -23,7 +23,7 @@ nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -151,11 +151,10 @@ def difference(
         raise InputError("a difference needs finite numbers")
     scale = _scale_of(a, b)
     x, y = (_side(number, scale) for number in (a, b))
-    shared = a.by_seed.keys() & b.by_seed.keys()
     plain = Difference(
         value, value, value, 1.0, "", scale=scale, ends=a.ends, base=y.mean, shift=x.mean - y.mean
     )
-    if a.by_seed.keys() == b.by_seed.keys() and all(_equal(a.by_seed[s], b.by_seed[s]) for s in shared):
+    if a.by_seed.keys() == b.by_seed.keys() and _equal_in_each(a.by_seed, b.by_seed):
         return _equal_difference(plain, x, y, same_model, pool)
     if same_model and not (a.control or b.control) and (paired := _paired(x, y, plain, pool)) is not None:
         return paired
@@ -239,6 +238,12 @@ def _side(number: Number, scale: Scale) -> _Side:
 
 def _equal(a: float, b: float) -> bool:
     return abs(a - b) <= SAME * max(abs(a), abs(b))
+
+
+def _equal_in_each(a: Mapping[int, float], b: Mapping[int, float]) -> bool:
+    """`_equal` of all seeds, which are the same ones."""
+    x, y = (np.array([side[seed] for seed in a]) for side in (a, b))
+    return bool((abs(x - y) <= SAME * np.maximum(abs(x), abs(y))).all())
 
 
 def _equal_difference(
