@@ -11,15 +11,15 @@ demo: install
 
 # All tests but the slow ones, a worker a core; those of seconds are listed, for whoever wants the suite to be shorter.
 test: install
-	$(BIN)/python -m pytest -n auto -m "not slow" --durations 60 --durations-min 2
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" --durations 60 --durations-min 2
 
 # The tests that take less than half a second each; the longest are listed, for whoever should carry the mark.
 test-fast: install
-	$(BIN)/python -m pytest -n auto -m "not slow and not costly" --durations 5 --durations-min 1
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not costly" --durations 5 --durations-min 1
 
 # The tests that take minutes.
 slow: install
-	$(BIN)/python -m pytest -n auto -m slow
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 # What ruff finds, and whether files are formatted as `make format` would.
 lint: install

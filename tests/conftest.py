@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(autouse=True, scope="session")
 def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    os.environ["BENCHBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """One for all workers: what a network says of a dataset is computed once."""
+    of_worker = tmp_path_factory.getbasetemp()
+    root = of_worker.parent if "PYTEST_XDIST_WORKER" in os.environ else of_worker
+    os.environ["BENCHBENCH_CACHE"] = str(root / "cache")
 
 
 @pytest.fixture
@@ -30,6 +34,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("own_cache")
     monkeypatch.setenv("BENCHBENCH_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_speeds() -> Iterator[None]:
+    """Rates of one repeat each in place of fifty and half a second of them, in every run of every test: none asks how
+    fast this machine is. Where nothing that was collected imports torch, nothing is timed."""
+    with pytest.MonkeyPatch.context() as patch:
+        if (speed := sys.modules.get("benchbench.tasks.speed")) is not None:
+            for name, less in (("LATENCY_REPEATS", 1), ("REPEATS", 1), ("SHORTEST", 0.0)):
+                patch.setattr(speed, name, less)
+        yield
 
 
 @pytest.fixture

@@ -395,15 +395,22 @@ class FamilyRegistry(Registry):
 
     def spelled(self, name: str) -> str:
         """As `Registry.spelled`; of a family by either spelling of its members."""
-        if name in self._entries() or (name == name.casefold() and self._registered(name)):
+        if name in self._entries() or (name == name.casefold() and self.registered(name)):
             return name
         if (found := super().spelled(name)) != name:
             return found
         members = [spelling for known in self.names() for spelling in self._spellings(known)]
         return spelled(name, members)
 
-    def _registered(self, name: str) -> bool:
-        """Whether something has that very name, be it as a member of a family."""
+    def registered(self, name: str) -> bool:
+        """Whether something has that very name, be it as a member of a family.
+
+        Args:
+            name: By either spelling.
+
+        Returns:
+            True also for a member that its family does not know, for which `get` says why.
+        """
         return self.split(name)[1] != "" or name in self._entries()
 
     def _spellings(self, name: str) -> list[str]:

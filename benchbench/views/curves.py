@@ -15,6 +15,12 @@ from benchbench.core.files import atomic_path
 from benchbench.views.text import plain
 
 COLUMNS = 3
+PLACE = (4.0, 2.8)
+"""Width and height of a quantity's place, in inches."""
+MARGINS = {"left": 0.9, "right": 0.1, "top": 0.35, "bottom": 0.5}
+"""What of a place is around its axis, in inches: room for numbers of six digits, a title and `step`."""
+LINE = 0.2
+"""Height of a line of an alarm's words, in inches."""
 X = ("epoch", "step")  # what curves may run along; not quantities of their own
 ALARM = "#c0392b"
 
@@ -50,22 +56,39 @@ def plot_curves(curves: Path | str, path: Path | str, alarm: Alarm | None = None
 
     columns = min(COLUMNS, len(quantities))
     lines = -(-len(quantities) // columns)
-    figure = Figure(figsize=(4 * columns, 2.8 * lines), dpi=120, layout="constrained")
-    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
+    words = []
+    if alarm is not None:
+        words = textwrap.wrap(plain(f"alarm at step {alarm.step}: {alarm.words}"), 48 * columns)
+    figure = Figure(figsize=(PLACE[0] * columns, PLACE[1] * lines), dpi=120)
+    spaces = _spaces(columns, lines, LINE * len(words))
+    axes = list(figure.subplots(lines, columns, squeeze=False, gridspec_kw=spaces).flat)
     for axis, name in zip(axes, quantities, strict=False):
         points = numbers[["step", name]].dropna()
         axis.plot(points["step"], points[name], marker=".", linewidth=1.5)
         if alarm is not None:
             axis.axvline(alarm.step, color=ALARM, linewidth=1.2)
-        axis.set_title(plain(name), fontsize=11, parse_math=False)
+        axis.set_title(plain(name), y=1, fontsize=11, parse_math=False)  # looks for no better place
         axis.set_xlabel("step")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     for axis in axes[len(quantities) :]:
         axis.remove()
-    if alarm is not None:
-        words = textwrap.fill(plain(f"alarm at step {alarm.step}: {alarm.words}"), 48 * columns)
-        figure.suptitle(words, fontsize=11, color=ALARM, parse_math=False)
+    figure.suptitle("\n".join(words), y=0.995, fontsize=11, color=ALARM, parse_math=False)
     with atomic_path(path) as temporary:
         # No software tag: the bytes must not change with the version of matplotlib alone.
         figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def _spaces(columns: int, lines: int, head: float) -> dict[str, float]:
+    """Where axes are, as matplotlib says it: each within its place, below `head` inches. Counted, for a layout that
+    looks at what is drawn takes longer than to draw it, and every training ends with this picture."""
+    across, down = (MARGINS["left"] + MARGINS["right"], MARGINS["top"] + MARGINS["bottom"])
+    width, height = PLACE[0] * columns, PLACE[1] * lines
+    return {
+        "left": MARGINS["left"] / width,
+        "right": 1 - MARGINS["right"] / width,
+        "bottom": MARGINS["bottom"] / height,
+        "top": 1 - (head + MARGINS["top"]) / height,
+        "wspace": across / (PLACE[0] - across),
+        "hspace": down / ((height - head) / lines - down),
+    }

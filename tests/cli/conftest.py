@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,17 @@ def records(make_row: Callable[..., Row]) -> Callable[..., Path]:
     return write
 
 
+# What takes seconds of a profile: a process of its own, large products and copies.
+QUICK = {name: lambda *asked: 1e9 for name in ("peak_alone", "product_rate", "copy_rate")}
+
+
+@pytest.fixture
+def quick_profiles() -> Iterator[None]:
+    """Profiles for tests that ask nothing about the speed of this machine."""
+    with mock.patch.multiple("benchbench.runner.profile", **QUICK):
+        yield
+
+
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `world` is a copy of: records of two models, images, a gate and a suite."""
@@ -85,9 +96,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model in ("real", "noise"):
         run(model, "digits", samples=16, metrics=["swd"], device="cpu", out=root / "runs")
     [noise] = (root / "runs" / "digits" / "noise").iterdir()
-    # What takes seconds: a process of its own, large products and copies.
-    quick = {name: lambda *asked: 1e9 for name in ("peak_alone", "product_rate", "copy_rate")}
-    with mock.patch.multiple("benchbench.runner.profile", **quick):
+    with mock.patch.multiple("benchbench.runner.profile", **QUICK):
         profile("noise", samples=16, metrics=["swd"], most_batch=1, device="cpu", out=root / "runs")
     (root / "images").mkdir()
     for i in range(4):

@@ -148,10 +148,10 @@ def test_in_a_shell(world: Path) -> None:
     command = f"{sys.executable} -m benchbench"
     for script, code in {
         f"{command} check runs --baseline base | true; exit ${{PIPESTATUS[0]}}": 0,
-        f"{command} list datasets | head -1; exit ${{PIPESTATUS[0]}}": 0,
+        f"{command} cite | head -1; exit ${{PIPESTATUS[0]}}": 0,
         f"{command} check runs --baseline base >&- 2>&- <&-": 0,
         f"{command} check nowhere --baseline base >&- 2>&-": 2,
-        f"{command} list datasets > /dev/full": 2,
+        f"{command} cite > /dev/full": 2,
         f"ulimit -n 16; {command} check runs --baseline base": 0,
         f"ulimit -v 300000; {command} check runs --baseline base": 2,
         f"PYTHONIOENCODING=ascii {command} leaderboard": 0,

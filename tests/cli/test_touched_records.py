@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,12 @@ def runs(tmp_path: Path, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch) -> 
 
 def ask(name: str) -> Result:
     return CliRunner().invoke(cli, VERBS[name], catch_exceptions=True)
+
+
+@cache
+def untouched(name: str) -> Result:
+    """What a verb answers in the folder of `runs`, which is the same for every test."""
+    return ask(name)
 
 
 def cell(runs: Path) -> Path:
@@ -106,7 +113,7 @@ def test_what_is_no_record_is_skipped_with_a_note(
 ) -> None:
     """Each verb does as without the file; all but `migrate`, which goes by the places of cells, say that it was passed
     over, and none advises to delete anything."""
-    before = ask(name)
+    before = untouched(name)
     leave(runs)
     after = ask(name)
     assert (after.exit_code, after.stdout) == (before.exit_code, before.stdout)
@@ -132,7 +139,7 @@ def junk(runs: Path) -> None:
 @pytest.mark.parametrize("name", VERBS)
 def test_junk_is_passed_over_in_silence(runs: Path, name: str) -> None:
     """The same answer, and no note: such files are everywhere."""
-    before = ask(name)
+    before = untouched(name)
     junk(runs)
     after = ask(name)
     assert (after.exit_code, after.stdout) == (before.exit_code, before.stdout)
@@ -163,7 +170,7 @@ UNCHANGED = {
 @pytest.mark.parametrize("name", VERBS)
 def test_line_ends_change_no_number(runs: Path, name: str, change: Callable[[bytes], bytes]) -> None:
     """What git's autocrlf and editors do to text files: all of a record's are read as they were written."""
-    before = ask(name)
+    before = untouched(name)
     for file in [*runs.rglob("*.csv"), *runs.rglob("*.json")]:
         file.write_bytes(change(file.read_bytes()))
     after = ask(name)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 import torch
+from forked import Script
 from torch import Tensor, nn
 
 from benchbench.core.errors import InputError
@@ -20,7 +23,7 @@ from benchbench.data.pipeline.streams import ImageStream, open_images
 from benchbench.data.sources import torchscript
 from benchbench.data.sources.options import SourceOptions
 
-# Each generator gets a process of its own, which imports torch.
+# Each generator gets a process of its own, which imports torch where that is part of the claim.
 pytestmark = [pytest.mark.costly, pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")]
 
 
@@ -114,6 +117,12 @@ class Three(nn.Module):
 
 
 class TestTorchScript:
+    @pytest.fixture(autouse=True)
+    def _forked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half of these generators are refused after a few numbers; none needs two seconds of imports for them."""
+        known = {"Popen": Script, "PIPE": subprocess.PIPE}
+        monkeypatch.setattr(torchscript, "subprocess", SimpleNamespace(**known))
+
     @staticmethod
     def open(tmp_path: Path, module: nn.Module, **options: object) -> ImageStream:
         torch.jit.script(module).save(str(tmp_path / "gen.ts"))

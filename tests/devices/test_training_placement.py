@@ -82,6 +82,15 @@ SMALL: dict[str, dict[str, Any]] = {
 """Fewer filters and layers of a kind: where a tensor lies does not depend on how many there are."""
 
 
+RELATIVES = {
+    *("beta-vae", "cnn-autoencoder", "dae", "vae-discretized"),  # of vae and vae-mlp
+    *("gan", "sngan"),  # of dcgan and wgan-gp
+    *("dncnn", "dncnn-3", "edsr", "espcn", "vdsr"),  # of dncnn-b and srcnn
+    *("context-encoder", "edm", "lineart-colorizer"),  # of partial-conv, ddpm and pix2pix
+}
+"""Models of the same layers and losses as others, which are tried among the slow tests."""
+
+
 def spec_of(name: str) -> ImageSpec:
     """Of the pictures of a model; a restorer learns pieces of its own size, and is told what it is to undo."""
     kind = MODELS.get(name)
@@ -147,7 +156,9 @@ def made(model: nn.Module, device: torch.device) -> Tensor | None:
         return model.sample(2, rng).cpu() if isinstance(model, Generator) else None
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in RELATIVES else name for name in TRAINABLE]
+)
 def test_every_model_trains_and_samples_on_the_device(name: str, cuda: Traffic) -> None:
     """Weights, buffers and images after two steps, against the CPU's: equal bits (module docstring)."""
     here, there = trained(name, torch.device("cpu")), trained(name, CUDA)

@@ -15,7 +15,6 @@ sentence (`extra` names other exceptions that a caller turns into one). The chil
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import signal
 import traceback
@@ -24,6 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
+from forked import FORKS
 from mutations import Mutation
 
 from benchbench.core.errors import BenchbenchError
@@ -49,10 +49,9 @@ def faults(
     pending = list(damaged)[::EVERY]
     assert pending, "there is nothing to read"
     found: list[str] = []
-    context = multiprocessing.get_context("spawn")  # a fork would inherit the threads of torch, which hang
     while pending:
-        ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(target=_read_all, args=(read, path, pending, extra, seconds, theirs))
+        ours, theirs = FORKS.Pipe(duplex=False)
+        child = FORKS.Process(target=_read_all, args=(read, path, pending, extra, seconds, theirs))
         child.start()
         theirs.close()
         done = _listen(ours, found)

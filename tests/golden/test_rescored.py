@@ -32,8 +32,8 @@ FACTS: dict[str, Any] = json.loads((BEFORE / "facts.json").read_text(encoding="u
 # The records from which the weights of these cells come.
 PUBLISHED = {"vae-digits": "digits/vae/80cf44dd136533e2", "dcgan-digits": "digits/dcgan/f9f32b0e023e3bd3"}
 
-# A minute each; the other cells go through the same code.
-SLOW = ("vae-digits", "lineart-colorizer-openmoji-lines")
+# The long ones; the other cells go through the same code.
+SLOW = ("vae-digits", "dcgan-digits", "lineart-colorizer-openmoji-lines")
 
 # Facts about the clock and the process; not of the images.
 OF_THE_MACHINE = {"machine_load", "machine_busy", "peak_memory_rss"}

@@ -383,7 +383,7 @@ def go(model: PixelModel, folder: Path | None = None, **given: Any) -> None:
 
 
 @pytest.mark.costly
-@every
+@pytest.mark.parametrize("row", [pytest.param("pixelcnn", marks=pytest.mark.slow), "row", "diagonal"])
 def test_two_images_have_one_bit(row: str) -> None:
     """The entropy of a fair choice between two images is 1 bit, and no distribution has a smaller mean -log2 p over
     them (Gibbs' inequality); pixels that know nothing of each other have 8 bits, for 8 of 16 differ. After 180 steps

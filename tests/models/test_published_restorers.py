@@ -10,7 +10,7 @@ import pytest
 from benchbench.results.load import load_results
 from benchbench.runner.run import run_cells
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_speeds")]
 
 X2 = {"dataset": "set5", "task": "super-resolution", "task_options": {"scale": 2}}
 """Of bicubic, which needs no training: 33.68 dB, as docs/restoration.md has it."""

@@ -220,7 +220,7 @@ def test_every_field_is_tried() -> None:
 
 @pytest.mark.parametrize(
     "every",
-    [pytest.param(3, marks=pytest.mark.slow), pytest.param(53, marks=pytest.mark.costly)],
+    [pytest.param(3, marks=pytest.mark.slow), pytest.param(107, marks=pytest.mark.costly)],
     ids=["a third", "some"],
 )
 def test_the_schema_decides_for_all_readers(stores: tuple[Path, Path], every: int) -> None:

@@ -9,21 +9,30 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
 import torch
+from forked import FORKS
 
 import benchbench
 from benchbench.results.provenance import read_run_json
 from benchbench.training.checkpoint import BEFORE, FILE
 
-RUN = """
-import sys, benchbench
-benchbench.run("vae-mlp", "digits", out=sys.argv[1], samples=200, device="cpu", metrics=["fd", "precision", "mse"],
-               overrides=["training.steps=150", "batch_size=32", "latent=4", "checkpoint_every=5", "monitor_every=50"])
-"""
+RUN: dict[str, Any] = {
+    "samples": 200,
+    "device": "cpu",
+    "metrics": ["fd", "precision", "mse"],
+    "overrides": [
+        "training.steps=150",
+        "batch_size=32",
+        "latent=4",
+        "checkpoint_every=5",
+        "monitor_every=50",
+    ],
+}
 SUITE = """
 models = ["vae-mlp", "noise"]
 datasets = ["digits"]
@@ -71,6 +80,37 @@ def steps_kept(out: Path) -> int:
     return 0
 
 
+def run(out: Path, cache: Path) -> None:
+    """The run that is killed, in a process of its own."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.environ["BENCHBENCH_CACHE"] = str(cache)
+    benchbench.run("vae-mlp", "digits", out=out, **RUN)
+
+
+def run_killed(out: Path, cache: Path, delay: float = 600) -> bool:
+    """Start the run, and kill it after `delay` seconds. Returns whether it was still running. It is a fork, so that
+    moments are among those of its work and not of its imports."""
+    process = FORKS.Process(target=run, args=(out, cache))
+    process.start()
+    process.join(delay)
+    if process.exitcode is None:
+        _end(process.pid)
+        process.join()
+        return True
+    assert process.exitcode == 0, "it ended by itself, and not well"
+    return False
+
+
+def _end(pid: int | None) -> None:
+    assert pid is not None
+    children = psutil.Process(pid).children(recursive=True)
+    os.kill(pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive, "a child outlived the command"
+
+
 def killed(command: list[str], delay: float, env: dict[str, str]) -> bool:
     """Start the command and kill it after `delay` seconds, its children with it when they notice. Returns whether it
     was still running."""
@@ -79,11 +119,7 @@ def killed(command: list[str], delay: float, env: dict[str, str]) -> bool:
         try:
             assert process.wait(delay) == 0, "it ended by itself, and not well"
         except subprocess.TimeoutExpired:
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            _, alive = psutil.wait_procs(children, timeout=60)
-            assert not alive, "a child outlived the command"
+            _end(process.pid)
             return True
     return False
 
@@ -93,29 +129,26 @@ def test_25_kills_of_a_run(tmp_path: Path) -> None:
     """SIGKILL at 25 seeded moments between the start and the end of a run, each followed by the same command. No
     checkpoint is ever behind the one before; whenever a run comes to its end its numbers, weights, curves and samples
     equal, to the last bit, those of a run that was never killed; and nothing of the kills is left."""
-    rng, env = random.Random(14), environment(tmp_path / "cache")
-    whole = tmp_path / "whole"
-    command = [sys.executable, "-c", RUN]
-    for out in (
-        whole,
-        tmp_path / "again",
-    ):  # timed when caches are warm, as they are for most that are killed
+    rng, cache = random.Random(14), tmp_path / "cache"
+    whole, outs = tmp_path / "whole", [tmp_path / "0"]
+    # Timed when caches are warm, as they are for most that are killed.
+    for out in (whole, tmp_path / "again"):
         start = time.monotonic()
-        subprocess.run([*command, str(out)], env=environment(tmp_path / "whole-cache"), check=True)
+        assert not run_killed(out, tmp_path / "whole-cache")
         length = time.monotonic() - start
-    kills, outs = 0, [tmp_path / "0"]
+    kills = 0
     while kills < 25:
         before = steps_kept(outs[-1])
-        if killed([*command, str(outs[-1])], rng.uniform(0.2, 1.0) * length, env):
+        if run_killed(outs[-1], cache, rng.uniform(0.05, 1.0) * length):
             kills += 1
             assert steps_kept(outs[-1]) >= before or list(outs[-1].rglob("run.json"))
         else:
             outs.append(tmp_path / str(len(outs)))
     for out in outs:
-        subprocess.run([*command, str(out)], env=env, check=True)
+        assert not run_killed(out, cache)
         pd.testing.assert_frame_equal(numbers(out), numbers(whole), rtol=0, atol=0)
         assert sealed(out) == sealed(whole)
-        assert left_over(out, tmp_path / "cache") == []
+        assert left_over(out, cache) == []
 
 
 @pytest.mark.slow

@@ -17,8 +17,11 @@ import torch
 
 import benchbench
 from benchbench.core.errors import CellFailed, InputError
+from benchbench.core.runtime import Runtime
 from benchbench.results.provenance import read_run_json
+from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.run import run_cells
+from benchbench.runner.spec import CellSpec
 
 pytestmark = pytest.mark.costly
 
@@ -116,7 +119,8 @@ def test_evaluation_batch_size_changes_neither_key_nor_numbers(tmp_path: Path) -
 
 
 def test_what_changes_the_cell(tmp_path: Path) -> None:
-    """Another hyper-parameter, seed, number of samples or metric is another cell, each for itself."""
+    """Another hyper-parameter, seed, number of samples or metric is another cell, each for itself: the key of its plan,
+    by which the folder of a run is called."""
     variations: list[dict[str, Any]] = [
         {},
         {"overrides": [*TINY["overrides"], "latent=5"]},
@@ -125,8 +129,15 @@ def test_what_changes_the_cell(tmp_path: Path) -> None:
         {"samples": 25},
         {"metrics": ["mse"]},
     ]
-    cells = [run_cells("vae-mlp", "digits", out=tmp_path, **{**TINY, **v})[0].path for v in variations]
-    assert len(set(cells)) == len(variations)
+    keys, desk = [], Desk(Runtime())
+    for variation in variations:
+        options = {**TINY, **variation}
+        seeds = options.pop("seeds", [0])
+        del options["device"]
+        (plan,) = make_plans(CellSpec.of(model="vae-mlp", dataset="digits", **options), seeds, desk)
+        keys.append(plan.key)
+    assert len(set(keys)) == len(variations)
+    assert run_cells("vae-mlp", "digits", out=tmp_path, **TINY)[0].path.name == keys[0]
 
 
 def test_one_pixel_of_the_data_changes_the_cell(tmp_path: Path) -> None:

@@ -88,7 +88,13 @@ def test_a_second_interrupt_does_not_wait(tmp_path: Path, monkeypatch: pytest.Mo
     assert torch.load(file, weights_only=True)["state"]["run"]["step"] == 4
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),  # in this process it is tried above
+        (signal.SIGTERM, 143),
+    ],
+)
 def test_the_command_keeps_its_training(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """A real process, stopped after its first row of curves: it ends with 128 and the number of the signal, says that
     the step is kept, and it is; `curves.csv` can be read while it trains."""

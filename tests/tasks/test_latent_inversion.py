@@ -23,7 +23,6 @@ from benchbench.metrics.select import Outcome, select_metrics
 from benchbench.models.build import build_model
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellSpec
-from benchbench.tasks import speed
 from benchbench.tasks.base import Request, TaskResult
 from benchbench.tasks.latent.codes import codes_of, originals
 from benchbench.tasks.latent_edit import LatentEdit
@@ -217,12 +216,10 @@ def test_what_is_refused() -> None:
 
 @pytest.mark.costly
 @pytest.mark.parametrize("model", ["cgan", "dcgan"])
-def test_the_shipped_gans_of_digits(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shipped_gans_of_digits(model: str, tmp_path: Path) -> None:
     """From the command, eight held-out digits. Codes that were looked for are nearer to their images than the images
     that a GAN draws are, 10 dB apart (docs/editing.md); a label under such a code changes most classes; what stays of
     the image is more than of another one, of the control. Without `invert` there are samples alone."""
-    for repeats in ("LATENCY_REPEATS", "REPEATS"):
-        monkeypatch.setattr(speed, repeats, 1)  # a descent takes its time, and how much is not asked here
     few = [word for setting in ("steps=60", "examples=1", "starts=1") for word in ("--task-option", setting)]
     rows, folder = of_shipped(model, tmp_path, "--samples", "8", *few)
     assert rows["latent-edit:inversion", "psnr"] > 16

@@ -7,6 +7,7 @@ out smooth as the pen drew them, where nearest-neighbour would show blocks. Ligh
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -39,14 +40,11 @@ class Digits:
         """Two halves of uint8 32×32 images with labels 0..9; `size` may only be 32."""
         if size not in (None, SIDE):
             raise InputError(f"digits are shown at {SIDE}×{SIDE} only; leave --size out")
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
-        images = render(bunch.images)
+        images, labels = _rendered()
         return assemble(
             "digits",
-            [Decoded(images, pixel_digests(images), {})],
-            [bunch.target.tolist()],
+            [Decoded(images.copy(), pixel_digests(images), {})],
+            [list(labels)],
             classes=[str(i) for i in range(10)],
             notes=[
                 f"8×8 originals with 17 grey levels, enlarged to {SIDE}×{SIDE} by Pillow's bicubic filter"
@@ -55,6 +53,15 @@ class Digits:
             native=NATIVE,
             extractor="cnn_digits",
         )
+
+
+@cache
+def _rendered() -> tuple[NDArray[np.uint8], list[int]]:
+    """All images and their labels; made once a process, where many cells ask for them."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return render(bunch.images), bunch.target.tolist()
 
 
 def render(levels: NDArray[np.float64]) -> NDArray[np.uint8]:
