@@ -1,8 +1,8 @@
 """A real browser in tests: Chromium without a window, driven by the DevTools protocol over two pipes.
 
-The protocol is Chromium's own (`--remote-debugging-pipe`): JSON texts with a zero byte behind each, read from descriptor
-3 and written to descriptor 4. What a person does is done as the browser gets it from the system: keys and touches, no
-calls of the page's functions.
+The protocol is Chromium's own (`--remote-debugging-pipe`): JSON texts with a zero byte behind each, read from
+descriptor 3 and written to descriptor 4. What a person does is done as the browser gets it from the system: keys and
+touches, no calls of the page's functions.
 """
 
 from __future__ import annotations
@@ -64,11 +64,19 @@ class Chromium:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self(f"{domain}.enable")
         if phone:
-            self("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=3, mobile=True)
+            self(
+                "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=3, mobile=True
+            )
             self("Emulation.setTouchEmulationEnabled", enabled=True)
             self("Emulation.setEmitTouchEventsForMouse", enabled=False)
         else:
-            self("Emulation.setDeviceMetricsOverride", width=1280, height=800, deviceScaleFactor=1, mobile=False)
+            self(
+                "Emulation.setDeviceMetricsOverride",
+                width=1280,
+                height=800,
+                deviceScaleFactor=1,
+                mobile=False,
+            )
         if dark:
             self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
 
@@ -159,7 +167,9 @@ class Chromium:
 
     def key(self, key: str, **more: Any) -> None:
         """Press and release a key."""
-        code, number, text = KEYS.get(key, (f"Key{key.upper()}" if key.isalpha() else f"Digit{key}", ord(key.upper()[0]), key))
+        code, number, text = KEYS.get(
+            key, (f"Key{key.upper()}" if key.isalpha() else f"Digit{key}", ord(key.upper()[0]), key)
+        )
         pressed = {"key": key, "code": code, "windowsVirtualKeyCode": number, **more}
         self("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **pressed)
         self("Input.dispatchKeyEvent", type="keyUp", **pressed)
@@ -167,8 +177,9 @@ class Chromium:
     def middle(self, selector: str) -> tuple[float, float]:
         """Where on the screen the middle of an element is."""
         x, y = self.js(
-            f"(() => {{ const element = document.querySelector({json.dumps(selector)}); element.scrollIntoView({{block: 'nearest'}});"
-            "const box = element.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+            f"(() => {{ const element = document.querySelector({json.dumps(selector)});"
+            "element.scrollIntoView({block: 'nearest'}); const box = element.getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )
         return x, y
 

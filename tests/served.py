@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,20 +65,20 @@ class Caller:
         self.told.append(said)
         return said
 
-    def raw(self, request: bytes, more: bytes = b"") -> bytes:
-        """Bytes on a connection, as they are, and what came back until the other side hung up or fell silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+    def raw(self, request: bytes, more: bytes = b"", *, hang_up: bool = False) -> bytes:
+        """Bytes on a connection, as they are, and what comes back until the other side hangs up.
+
+        more: what is sent although an answer may have come. hang_up: say first that nothing more will be sent.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(request)
-            try:
-                connection.sendall(more)
-            except OSError:
-                pass  # it has hung up before all was sent
             found = b""
-            try:
+            with suppress(OSError):  # it may have hung up before all was sent
+                connection.sendall(more)
+                if hang_up:
+                    connection.shutdown(socket.SHUT_WR)
                 while piece := connection.recv(65536):
                     found += piece
-            except OSError:
-                pass
             return found
 
     def begin(self) -> str:

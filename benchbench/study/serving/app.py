@@ -11,8 +11,7 @@ types.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -120,12 +119,12 @@ def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     if error.cause is not None:
         print(f"benchbench: {printable(error.cause)}", file=sys.stderr, flush=True)
-    return JSONResponse({"error": error.words}, error.status)
+    return _closing(error.status, error.words)
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    return _closing(error.status_code, error.detail, error.headers)
 
 
 class Guard:
@@ -162,7 +161,6 @@ class Guard:
         return None
 
 
-def _closing(status: int, words: str) -> Response:
-    """A refusal after which the connection is of no use: the body was not read."""
-    content: dict[str, Any] = {"error": words}
-    return JSONResponse(content, status, headers={"Connection": "close"})
+def _closing(status: int, words: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A refusal; it ends the connection, on which an unread body may still be coming."""
+    return JSONResponse({"error": words}, status, headers={**(headers or {}), "Connection": "close"})

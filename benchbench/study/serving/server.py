@@ -9,8 +9,12 @@ import ipaddress
 import logging
 import socket
 from dataclasses import dataclass
+from typing import Any
 
+from benchbench.core.bounds import whole
 from benchbench.core.errors import InputError
+from benchbench.core.paths import printable
+from benchbench.core.validation import shown
 from benchbench.study.folder import Study
 from benchbench.study.serving.hosts import Hosts
 
@@ -37,9 +41,17 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What a browser is given."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/"
+        """What a browser on this machine is given."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    @property
+    def warning(self) -> str:
+        """What it means where others than this machine reach it."""
+        return (
+            f"the host {printable(self.host)} lets everybody who reaches this machine open the study on port {self.port} "
+            "and answer it; nothing that is sent is encrypted (no TLS)"
+        )
 
 
 class Server:
@@ -64,6 +76,8 @@ class Server:
         from benchbench.study.serving.reception import Reception
 
         _ = study.consent  # before anybody comes
+        if not isinstance(host, str) or not host:
+            raise InputError(f"host={shown(host)} must be a name or an address of this machine")
         self._listener = _listening(host, port)
         bound = self._listener.getsockname()
         self.address = Address(host, bound[1], ipaddress.ip_address(bound[0]).is_loopback)
@@ -87,12 +101,16 @@ class Server:
         with self._listener:
             self._server.run(sockets=[self._listener])
 
+    def close(self) -> None:
+        """Give the address back; `run` has done so when it returns."""
+        self._listener.close()
+
     def end(self) -> None:
         """Let `run` return, from another thread."""
         self._server.should_exit = True
 
 
-def _library():  # type: ignore[no-untyped-def]
+def _library() -> Any:
     try:
         import starlette  # noqa: F401
         import uvicorn
@@ -106,13 +124,18 @@ def _library():  # type: ignore[no-untyped-def]
 def _listening(host: str, port: int) -> socket.socket:
     """A socket that browsers may connect to from now on."""
     try:
+        if (number := whole(port)) is None or not 0 <= number <= MOST_PORT:
+            raise ValueError
+    except ValueError:
+        raise InputError(f"port={shown(port)} must be a whole number from 0 to {MOST_PORT:,}") from None
+    try:
         family, kind, protocol, _, where = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{host!r} is no name or address of this machine ({reason}); give --host one"
+            f"{shown(host)} is no name or address of this machine ({reason}); give --host one"
         ) from error
     listener = socket.socket(family, kind, protocol)
     try:
@@ -124,6 +147,7 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise InputError(
-            f"cannot serve on {host} port {port}: {error.strerror}; give another --port, or --port 0 for a free one"
+            f"cannot serve on {printable(host)} port {number}: {error.strerror}; give another --port, or --port 0 for a "
+            "free one"
         ) from error
     return listener
