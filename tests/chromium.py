@@ -42,6 +42,7 @@ class Chromium:
 
     def __init__(self, profile: Path, *, phone: bool = False, dark: bool = False) -> None:
         assert BROWSER is not None
+        self.phone = phone
         self.console: list[str] = []
         self.requests: list[str] = []
         self._answers: dict[int, dict[str, Any]] = {}
@@ -195,6 +196,10 @@ class Chromium:
         x, y = self.middle(selector)
         for kind in ("mousePressed", "mouseReleased"):
             self("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, selector: str) -> None:
+        """Tap on a phone, click on a desk."""
+        (self.tap if self.phone else self.click)(selector)
 
     def picture(self) -> bytes:
         """A PNG file of the screen."""
