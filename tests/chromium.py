@@ -38,9 +38,18 @@ class Chromium:
         profile: The folder in which it keeps what browsers keep; a second one on it is the same browser started again.
         phone: A screen of 390×844 that is touched, instead of 1280×800 and a mouse.
         dark: Whether the person prefers dark colours.
+        screen: A screen of one's own: width, height and how many dots a CSS pixel has, as the system says it; what the
+            protocol can pretend is drawn otherwise, to the dot.
     """
 
-    def __init__(self, profile: Path, *, phone: bool = False, dark: bool = False) -> None:
+    def __init__(
+        self,
+        profile: Path,
+        *,
+        phone: bool = False,
+        dark: bool = False,
+        screen: tuple[int, int, float] | None = None,
+    ) -> None:
         assert BROWSER is not None
         self.phone = phone
         self.console: list[str] = []
@@ -49,9 +58,11 @@ class Chromium:
         self._number = 0
         self._rest = b""
         self._session: str | None = None
+        width, height, dots = screen or (1280, 800, 1)
+        window = (f"--window-size={width},{height}", f"--force-device-scale-factor={dots}")
         command = [
             BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--window-size=1280,800",
+            "--disable-background-networking", "--disable-component-update", *window,
             f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank",
         ]  # fmt: skip
         # The browser wants descriptors 3 and 4; Popen hands out 0 and 1.
@@ -65,19 +76,12 @@ class Chromium:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self(f"{domain}.enable")
         if phone:
-            self(
-                "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=3, mobile=True
-            )
+            shape = {"width": 390, "height": 844, "deviceScaleFactor": 3, "mobile": True}
+            self("Emulation.setDeviceMetricsOverride", **shape)
             self("Emulation.setTouchEmulationEnabled", enabled=True)
-            self("Emulation.setEmitTouchEventsForMouse", enabled=False)
-        else:
-            self(
-                "Emulation.setDeviceMetricsOverride",
-                width=1280,
-                height=800,
-                deviceScaleFactor=1,
-                mobile=False,
-            )
+        elif screen is None:
+            shape = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+            self("Emulation.setDeviceMetricsOverride", **shape)
         if dark:
             self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
 
