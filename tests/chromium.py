@@ -157,11 +157,13 @@ class Chromium:
         return found["result"].get("value")
 
     def wait(self, expression: str, what: Callable[[Any], bool] = bool) -> Any:
-        """Until an expression in the page is true, or as `what` wants it; returns its value."""
+        """Until an expression in the page is true, or as `what` wants it; returns its value. Where it cannot be had, as
+        while a page loads, it is waited for."""
+        tried = f"(() => {{ try {{ return ({expression}); }} catch {{ return null; }} }})()"
         end = time.monotonic() + PATIENCE
         while True:
-            found = self.js(expression)
-            if what(found):
+            found = self.js(tried)
+            if found is not None and what(found):
                 return found
             assert time.monotonic() < end, f"{expression} stayed {found!r}; the page says {self.text()!r}"
             time.sleep(0.02)

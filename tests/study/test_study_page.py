@@ -46,7 +46,7 @@ PLACE = "document.querySelector('#place').textContent"
 def begin(browser: Chromium, url: str) -> None:
     """Read the consent text and agree, by touch or mouse."""
     browser.open(url)
-    browser.wait("document.querySelector('#consent')?.hidden === false")
+    browser.wait("document.querySelector('#consent').hidden === false")
     browser.press("#begin")
     ready(browser)
 
@@ -89,7 +89,7 @@ def test_by_keyboard(kind: str, tmp_path: Path) -> None:
     seen = []
     with served(study) as caller, Chromium(tmp_path / "profile") as browser:
         browser.open(caller.url)
-        browser.wait("document.querySelector('#consent')?.hidden === false")
+        browser.wait("document.querySelector('#consent').hidden === false")
         browser.key("Tab")
         browser.key("Enter")
         ready(browser)
@@ -142,7 +142,7 @@ def test_by_touch(tmp_path: Path) -> None:
     seen = []
     with served(study) as caller, Chromium(tmp_path / "profile", phone=True) as browser:
         browser.open(caller.url)
-        browser.wait("document.querySelector('#consent')?.hidden === false")
+        browser.wait("document.querySelector('#consent').hidden === false")
         assert min(browser.js(f"{boxes}.map((own) => Math.min(own.width, own.height))")) >= 44
         browser.tap("#begin")
         ready(browser)
@@ -206,7 +206,7 @@ def test_axe_finds_nothing(phone: bool, dark: bool, tmp_path: Path) -> None:
             Chromium(tmp_path / f"{kind}-profile", phone=phone, dark=dark) as browser,
         ):
             browser.open(caller.url)
-            browser.wait("document.querySelector('#consent')?.hidden === false")
+            browser.wait("document.querySelector('#consent').hidden === false")
             assert violations(browser) == []
             browser.press("#begin")
             ready(browser)
@@ -295,7 +295,7 @@ def test_pictures_appear_together_and_before_any_answer(
     visible = f"{PICTURES}.filter((own) => own.checkVisibility({{visibilityProperty: true}})).length"
     with served(study) as caller, Chromium(tmp_path / "profile") as browser:
         browser.open(caller.url)
-        browser.wait("document.querySelector('#consent')?.hidden === false")
+        browser.wait("document.querySelector('#consent').hidden === false")
         browser.click("#begin")
         for shown in (1, 2):
             browser.wait(
@@ -319,13 +319,13 @@ def test_a_study_that_is_another_one(tmp_path: Path) -> None:
     study = make_study(tmp_path / "s", n=1, checks=0)
     with served(study) as caller, Chromium(tmp_path / "profile") as browser:
         browser.open(caller.url)
-        browser.wait("document.querySelector('#consent')?.hidden === false")
+        browser.wait("document.querySelector('#consent').hidden === false")
         browser.js(f"localStorage.setItem('benchbench-study-{study.manifest.id}', '{'0' * 32}')")
         browser.js("localStorage.setItem('benchbench-study-other', 'kept')")
         browser.open(caller.url)
         browser.wait(
-            "document.querySelector('#notice')?.textContent",
-            lambda text: text and "does not know this browser" in text,
+            "document.querySelector('#notice').textContent",
+            lambda text: "does not know this browser" in text,
         )
         browser.click("#begin")
         ready(browser)
@@ -333,7 +333,7 @@ def test_a_study_that_is_another_one(tmp_path: Path) -> None:
         browser.wait(ENDED)
         assert browser.js("localStorage.getItem('benchbench-study-other')") == "kept"
         browser.click("#another")  # somebody else on the same device
-        browser.wait("document.querySelector('#consent')?.hidden === false")
+        browser.wait("document.querySelector('#consent').hidden === false")
         browser.click("#begin")
         ready(browser)
         press(browser, "2")
@@ -404,7 +404,7 @@ def test_a_consent_text_is_text(tmp_path: Path) -> None:
     other = create_folder(tmp_path / "other", facts, images, f"One.\n\n{nasty}\n")
     with served(other) as caller, Chromium(tmp_path / "profile") as browser:
         browser.open(caller.url)
-        browser.wait("document.querySelector('#consent')?.hidden === false")
+        browser.wait("document.querySelector('#consent').hidden === false")
         assert browser.text().count(nasty) == 2
         browser.click("#begin")
         ready(browser)

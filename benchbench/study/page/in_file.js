@@ -29,20 +29,19 @@ const transport = (() => {
   // The file holds many orders; the token says which is this person's.
   const mine = () => data.orders[parseInt(state.token.slice(0, 8), 16) % data.orders.length];
 
-  // Place k of the order: the item, and its pictures as this person sees them.
+  // The k-th of the order: the item, and which of its pictures this person sees at each place.
   const shown = (k) => {
     const [number, places] = mine()[k];
-    const item = data.items[number];
-    return { item, images: places.map((place) => item.images[place]) };
+    return { item: data.items[number], places };
   };
 
   const screen = () => {
     const done = state.answers.length;
     const total = mine().length;
     if (done >= total) return { item: null, done, total, rater: number };
-    const { item, images } = shown(done);
+    const { item, places } = shown(done);
     return {
-      item: item.item, images: images.map((id) => data.images[id]), source: item.source && data.images[item.source],
+      item: item.item, images: places.map((place) => data.images[item.images[place]]), source: item.source && data.images[item.source],
       question: data.question, choices: data.choices, done, total, ahead: [],
     };
   };
@@ -74,9 +73,9 @@ const transport = (() => {
       if (stored !== null) state = stored;
       const done = state.answers.length;
       if (done < mine().length) {
-        const { item, images } = shown(done);
+        const { item, places } = shown(done);
         if (item.item === id) {
-          const answer = { item: id, place, shown: images, ms, at: stamp() };
+          const answer = { item: id, place, shown: places, ms, at: stamp() };
           keep({ token: state.token, answers: [...state.answers, answer] });
         }
       }
