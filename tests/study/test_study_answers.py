@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from studies import answer_next, hex_of, make_study, rater
 
 from benchbench.core.errors import InputError, SkippedWarning
-from benchbench.study import answers as module
+from benchbench.study import rater_file as module
 from benchbench.study.answers import (
     Answer,
     AnswerRefused,
     answers_of,
     append,
-    file_of,
     next_shown,
     rater_of,
     raters,
     read_answers,
 )
 from benchbench.study.folder import Study
+from benchbench.study.rater_file import file_of
 
 
 def answer_file(study: Study, who: str) -> Path:
