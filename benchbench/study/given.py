@@ -127,7 +127,7 @@ def _labels(rows: object) -> set[tuple[str, str, str]]:
 
 
 def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:
-    """Those of some records that keep their images, each with the file; by seed and key. `InputError` where none does."""
+    """Those of some records that keep their images, with the file; by seed and key. `InputError` where none does."""
     found = [own for own in records_below([root]) if own[1].cell in cells]
     if not found:
         raise InputError(
