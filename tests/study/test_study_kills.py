@@ -21,7 +21,8 @@ from chromium import BROWSER, Chromium
 from served import Caller, lines
 from studies import make_study
 
-from benchbench.study.answers import answers_of, rater_of
+from benchbench.study.answer import rater_of
+from benchbench.study.answers import answers_of
 from benchbench.study.folder import Study
 
 pytest.importorskip("starlette")

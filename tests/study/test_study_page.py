@@ -21,7 +21,8 @@ from PIL import Image
 from served import lines, served
 from studies import make_study
 
-from benchbench.study.answers import next_shown, rater_of
+from benchbench.study.answer import rater_of
+from benchbench.study.answers import next_shown
 from benchbench.study.folder import Study, create_folder
 from benchbench.study.manifest import StudyFacts
 from benchbench.study.serving import reception

@@ -20,7 +20,8 @@ from served import Caller, lines, served
 from studies import make_study
 
 from benchbench.core.errors import InputError
-from benchbench.study.answers import answers_of, rater_of
+from benchbench.study.answer import rater_of
+from benchbench.study.answers import answers_of
 from benchbench.study.folder import Study
 from benchbench.study.kinds import KINDS
 from benchbench.study.screen import choices

@@ -20,9 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchbench.core.errors import InputError
 from benchbench.core.text_files import TextFault, parse_json
-from benchbench.study.answers import MOST_MS, Answer, AnswerRefused, append, file_of, rater_of, raters
+from benchbench.study.answer import MOST_MS, Answer, AnswerRefused, rater_of
+from benchbench.study.answers import append, raters
 from benchbench.study.folder import Study
 from benchbench.study.order import Shown, drawn, presented
+from benchbench.study.rater_file import file_of
 from benchbench.study.screen import choices, screen
 
 MOST_RATERS = 10_000
