@@ -49,8 +49,8 @@ class Address:
     def warning(self) -> str:
         """What it means where others than this machine reach it."""
         return (
-            f"the host {printable(self.host)} lets everybody who reaches this machine open the study on port {self.port} "
-            "and answer it; nothing that is sent is encrypted (no TLS)"
+            f"the host {printable(self.host)} lets everybody who reaches this machine open the study on port "
+            f"{self.port} and answer it; nothing that is sent is encrypted (no TLS)"
         )
 
 
@@ -147,7 +147,7 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise InputError(
-            f"cannot serve on {printable(host)} port {number}: {error.strerror}; give another --port, or --port 0 for a "
-            "free one"
+            f"cannot serve on {printable(host)} port {number}: {error.strerror}; give another --port, or --port 0 for "
+            "a free one"
         ) from error
     return listener
