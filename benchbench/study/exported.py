@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
 from benchbench.study.folder import Study
@@ -80,10 +78,10 @@ def exported_page(study: Study) -> str:
         {
             "policy": _policy(allowed),
             "icon": "data:image/svg+xml;base64," + base64.b64encode(part("icon.svg").encode()).decode(),
-            "css": Markup(css),
-            "data": Markup(_for_html(_data(study))),
-            "transport": Markup(transport),
-            "script": Markup(script),
+            "css": css,
+            "data": _for_html(_data(study)),
+            "transport": transport,
+            "script": script,
         },
     )
 

@@ -48,6 +48,7 @@ def page(study: Study, folder: Path) -> Path:
     return benchbench.study.export_html(study.folder, out=folder / "study.html")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_it_holds(kind: str, tmp_path: Path) -> None:
     """Every image once, as it lies in the folder; every item once, sorted by its id, so that check items, which the

@@ -341,6 +341,46 @@ def test_a_study_that_is_another_one(tmp_path: Path) -> None:
     assert [len(answers) for answers in lines(study).values()] == [1, 1]
 
 
+def test_a_browser_that_keeps_nothing(tmp_path: Path) -> None:
+    """Where a page may store nothing, as in some private windows, the person is told before they begin, and can answer
+    to the end in one go."""
+    study = make_study(tmp_path / "s", n=1, checks=1)
+    fault = "new DOMException('no', 'SecurityError')"
+    forbidden = f"Object.defineProperty(window, 'localStorage', {{get() {{ throw {fault}; }}}})"
+    with served(study) as caller, Chromium(tmp_path / "profile") as browser:
+        browser("Page.addScriptToEvaluateOnNewDocument", source=forbidden)
+        browser.open(caller.url)
+        browser.wait("document.querySelector('#notice').textContent", lambda text: "finish in one go" in text)
+        browser.click("#begin")
+        ready(browser)
+        press(browser, "1")
+        press(browser, "2")
+        browser.wait(ENDED)
+        assert browser.console == []
+    ((_, answers),) = lines(study).items()
+    assert [answer["shown"].index(int(answer["choice"])) for answer in answers] == [0, 1]
+
+
+def test_the_smallest_phone(tmp_path: Path) -> None:
+    """320 CSS pixels wide, the least that has to work without scrolling sideways (WCAG 1.4.10), and 568 high: a
+    question stands at its beginning although the consent text was scrolled, and all its buttons are on the screen."""
+    study = make_study(tmp_path / "s", "triplet", n=1, checks=0)
+    with served(study) as caller, Chromium(tmp_path / "profile", phone=True) as browser:
+        shape = {"width": 320, "height": 568, "deviceScaleFactor": 2, "mobile": True}
+        browser("Emulation.setDeviceMetricsOverride", **shape)
+        browser.open(caller.url)
+        browser.wait("document.querySelector('#consent').hidden === false")
+        browser.tap("#begin")
+        ready(browser)
+        assert browser.js("scrollY") == 0
+        assert browser.js("document.documentElement.scrollWidth") == 320
+        bottoms = browser.js(
+            "[...document.querySelectorAll('#choices button')].map((b) => b.getBoundingClientRect().bottom)"
+        )
+        assert len(set(bottoms)) == 1
+        assert bottoms[0] <= 568
+
+
 def facts_of(study: Study) -> StudyFacts:
     """What the study is, without its images."""
     return StudyFacts(**{name: getattr(study.manifest, name) for name in StudyFacts.model_fields})

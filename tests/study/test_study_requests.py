@@ -5,6 +5,7 @@ Statuses are those of HTTP (RFC 9110), by the contract in `study/serving/app.py`
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -25,13 +26,13 @@ from benchbench.study.answers import answers_of
 from benchbench.study.folder import Study
 from benchbench.study.kinds import KINDS
 from benchbench.study.screen import choices
-from benchbench.study.serving.app import HEADERS, MOST_BODY
 from benchbench.study.serving.hosts import Hosts
 from benchbench.study.serving.reception import Reception, Refused
 from benchbench.study.serving.server import Server
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+app = importlib.import_module("benchbench.study.serving.app")  # which needs them
 NAMES = ("stylish-gan", "honest-vae", "old-flow")
 
 
@@ -144,11 +145,11 @@ def test_every_response_is_under_the_policy(study: Study, caller: Caller) -> Non
     caller.ask("POST", "/api/answer", b"x" * 5000, token)
     assert {said.status for said in caller.told} == {200, 400, 401, 404, 405, 413, 421}
     for said in caller.told:
-        for name, value in HEADERS.items():
+        for name, value in app.HEADERS.items():
             assert said.headers[name.lower()] == value
         assert "server" not in said.headers
         assert "last-modified" not in said.headers  # when an image was written might tell which run made it
-    policy = HEADERS["Content-Security-Policy"]
+    policy = app.HEADERS["Content-Security-Policy"]
     assert policy == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -275,7 +276,7 @@ def test_ten_megabytes_are_refused_unread(study: Study, caller: Caller) -> None:
     assert caller.raw(b"POST /api/answer " + head + chunked + piece).startswith(b"HTTP/1.1 413 ")
     caller.raw(b"POST /api/answer " + head + b"Content-Length: 10000000\r\n\r\n", ten)
     caller.raw(b"POST /api/answer " + head + chunked, piece * 1300)
-    assert caller.ask("POST", "/api/answer", b" " * MOST_BODY, token).status == 400
+    assert caller.ask("POST", "/api/answer", b" " * app.MOST_BODY, token).status == 400
     assert kept(study, token) == []
     assert caller.answer(token, caller.next(token)["item"]).status == 200
 

@@ -23,7 +23,10 @@ class Failure extends Error {
   let current = null; // what may be answered now: {screen, since}
 
   const only = (id) => {
-    for (const section of document.querySelectorAll("section")) section.hidden = section.id !== id;
+    for (const section of document.querySelectorAll("section")) {
+      if (section.id === id && section.hidden) window.scrollTo(0, 0);
+      section.hidden = section.id !== id;
+    }
   };
 
   const say = (text) => {
