@@ -29,7 +29,7 @@ def render_page(study: Study, exported: Mapping[str, Any] | None = None) -> str:
 
     Args:
         study: Whose consent text and question it shows.
-        exported: Of a page that is one file what it holds: `policy` and `icon`; `css`, `data`, `transport` and `script`,
+        exported: Of a page that is one file what it holds: `policy`, `icon`; `css`, `data`, `transport` and `script`,
             which stand in it as they are.
 
     Returns:
