@@ -191,11 +191,11 @@ class Chromium:
         return x, y
 
     def tap(self, selector: str, times: int = 1) -> None:
-        """Touch the middle of an element."""
+        """Touch the middle of an element, several times as fast as the browser takes it."""
         x, y = self.middle(selector)
-        for _ in range(times):
-            self("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
-            self("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        for left in reversed(range(times)):
+            self("Input.dispatchTouchEvent", patient=False, type="touchStart", touchPoints=[{"x": x, "y": y}])
+            self("Input.dispatchTouchEvent", patient=left == 0, type="touchEnd", touchPoints=[])
 
     def click(self, selector: str) -> None:
         """Click with the mouse on the middle of an element."""
