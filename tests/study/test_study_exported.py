@@ -8,12 +8,12 @@ import html
 import json
 import re
 import time
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import BROWSER, Chromium
+from answering import PLACE, in_a_browser, stored, violations
+from chromium import Chromium
 from served import lines
 from studies import make_study
 
@@ -24,11 +24,7 @@ from benchbench.study.folder import Study
 from benchbench.study.handed_in import import_answers
 from benchbench.study.kinds import KINDS
 
-in_a_browser = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium or Chrome is installed; the page is checked where one is"
-)
 NAMES = ("stylish-gan", "honest-vae", "old-flow")
-PLACE = "document.querySelector('#place').textContent"
 ASKED = "document.querySelector('#choices button:enabled') !== null"
 
 FILL = """for (let size = 1 << 22; size > 0; size = Math.floor(size / 2)) {
@@ -176,7 +172,7 @@ def test_there_and_back_without_a_network(kind: str, phone: bool, tmp_path: Path
         answer(browser, 2, 1)
         browser.wait(f"{PLACE} === '3 of 5'")
         second = browser.js(f"JSON.parse(localStorage.getItem('{key}')).answers[1].item")
-        kept(tmp_path / "profile", second)
+        stored(tmp_path / "profile", second)
         browser.kill()
     with Chromium(tmp_path / "profile", phone=phone) as browser:
         offline(browser)
@@ -278,23 +274,14 @@ def test_full_storage_loses_nothing(tmp_path: Path) -> None:
             "for (const own of Object.keys(localStorage)) if (own.startsWith('x')) localStorage.removeItem(own)"
         )
         browser.wait(f"{PLACE} === '2 of 2' && {ASKED}")
-        stored = json.loads(browser.js(f"localStorage.getItem('benchbench-study-{study.manifest.id}')"))
-        assert [own["place"] for own in stored["answers"]] == [0]
+        held = json.loads(browser.js(f"localStorage.getItem('benchbench-study-{study.manifest.id}')"))
+        assert [own["place"] for own in held["answers"]] == [0]
 
 
 def offline(browser: Chromium) -> None:
     """Pull the plug."""
     browser(
         "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0
-    )
-
-
-def violations(browser: Chromium) -> Any:
-    """What axe-core finds, all its rules."""
-    axe = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-    browser.js(f"{axe}; true")
-    return browser.js(
-        "axe.run(document).then((found) => found.violations.map((v) => [v.id, v.nodes.length]))"
     )
 
 
@@ -305,13 +292,3 @@ def downloaded(folder: Path) -> list[Path]:
         assert time.monotonic() < end, "nothing was saved"
         time.sleep(0.05)
     return found
-
-
-def kept(profile: Path, text: str) -> None:
-    """Wait until the browser has written what a page told it to keep, which it does within some seconds."""
-    end = time.monotonic() + 60
-    while not any(
-        text.encode() in file.read_bytes() for file in profile.glob("Default/Local Storage/leveldb/*.log")
-    ):
-        assert time.monotonic() < end, "the browser keeps nothing"
-        time.sleep(0.1)

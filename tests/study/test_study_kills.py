@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from chromium import BROWSER, Chromium
+from answering import PLACE, in_a_browser, stored
+from chromium import Chromium
 from served import Caller, lines
 from studies import make_study
 
@@ -195,27 +196,24 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.costly
-@pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium or Chrome is installed; the page is checked where one is"
-)
+@in_a_browser
 def test_a_person_goes_on_after_kills(tmp_path: Path) -> None:
     """Server and browser are killed with signal 9 in the middle: the browser, started again on what it kept, is asked
     the item that was not answered yet and no consent, as the same person. Then the server alone is killed while the
     page is open: it says that the study cannot be reached, and sends its answer when it is there again."""
     study, port = make_study(tmp_path / "s", n=5, checks=1), free_port()
     url, asked = f"http://127.0.0.1:{port}/", "document.querySelector('#choices button:enabled') !== null"
-    place = "document.querySelector('#place').textContent"
     with started(study, port) as process, Chromium(tmp_path / "profile") as browser:
         browser.open(url)
         browser.wait("document.querySelector('#consent').hidden === false")
         browser.click("#begin")
         for number in (1, 2, 3):
-            browser.wait(f"{place} === '{number} of 6' && {asked}")
+            browser.wait(f"{PLACE} === '{number} of 6' && {asked}")
             time.sleep(0.35)
             if number < 3:
                 browser.key("1")
         token = browser.js(f"localStorage.getItem('benchbench-study-{study.manifest.id}')")
-        on_disk(tmp_path / "profile", token)
+        stored(tmp_path / "profile", token)
         process.send_signal(signal.SIGKILL)
         browser.kill()
     before = lines(study)
@@ -223,7 +221,7 @@ def test_a_person_goes_on_after_kills(tmp_path: Path) -> None:
     with Chromium(tmp_path / "profile") as browser:
         with started(study, port):
             browser.open(url)
-            browser.wait(f"{place} === '3 of 6' && {asked}")
+            browser.wait(f"{PLACE} === '3 of 6' && {asked}")
             assert browser.js("document.querySelector('#consent').hidden")
             time.sleep(0.35)
         browser.key("2")
@@ -232,25 +230,15 @@ def test_a_person_goes_on_after_kills(tmp_path: Path) -> None:
         )
         assert lines(study) == before
         with started(study, port):
-            browser.wait(f"{place} === '4 of 6' && {asked}")
+            browser.wait(f"{PLACE} === '4 of 6' && {asked}")
             for number in (4, 5, 6):
                 time.sleep(0.35)
                 browser.key("1")
                 browser.wait(
-                    f"({place} === '{number + 1} of 6' && {asked}) || !document.querySelector('#end').hidden"
+                    f"({PLACE} === '{number + 1} of 6' && {asked}) || !document.querySelector('#end').hidden"
                 )
             browser.wait("!document.querySelector('#end').hidden")
     ((rater, answers),) = lines(study).items()
     assert rater == rater_of(token)
     assert [answer["shown"].index(int(answer["choice"])) for answer in answers] == [0, 0, 1, 0, 0, 0]
     assert len({answer["item"] for answer in answers}) == 6
-
-
-def on_disk(profile: Path, text: str) -> None:
-    """Wait until the browser has written what a page told it to keep, which it does within some seconds."""
-    end = time.monotonic() + PATIENCE
-    while not any(
-        text.encode() in file.read_bytes() for file in profile.glob("Default/Local Storage/leveldb/*.log")
-    ):
-        assert time.monotonic() < end, "the browser keeps nothing"
-        time.sleep(0.1)

@@ -6,42 +6,29 @@ has them; that is held against the file of answers, which the page never sees.
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from chromium import BROWSER, Chromium
-from PIL import Image
+from answering import (
+    ENDED,
+    PLACE,
+    SEEN,
+    begin,
+    damaged,
+    in_a_browser,
+    press,
+    ready,
+    violations,
+    went_on,
+)
+from chromium import Chromium
 from served import lines, served
 from studies import make_study
 
-from benchbench.study.answer import rater_of
-from benchbench.study.answers import next_shown
-from benchbench.study.folder import Study, create_folder
-from benchbench.study.manifest import StudyFacts
-from benchbench.study.serving import reception
-
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
-pytestmark = [
-    pytest.mark.costly,
-    pytest.mark.skipif(
-        BROWSER is None, reason="no Chromium or Chrome is installed; the page is checked where one is"
-    ),
-]
-ASKED = (
-    "!document.querySelector('#item').hidden && document.querySelector('#choices button:enabled') !== null"
-)
-ENDED = "!document.querySelector('#end').hidden"
-PICTURES = "[...document.querySelectorAll('#pictures img')]"
-SEEN = f"{PICTURES}.map((image) => image.src.split('/').pop().replace('.png', ''))"
-PLACE = "document.querySelector('#place').textContent"
+pytestmark = [pytest.mark.costly, in_a_browser]
 
 AT_ONCE = """new Promise((done) => {
   const watch = () => {
@@ -53,34 +40,6 @@ AT_ONCE = """new Promise((done) => {
   watch();
 })"""
 """Press the first button in the moment in which it can be pressed."""
-
-
-def begin(browser: Chromium, url: str) -> None:
-    """Read the consent text and agree, by touch or mouse."""
-    browser.open(url)
-    browser.wait("document.querySelector('#consent').hidden === false")
-    browser.press("#begin")
-    ready(browser)
-
-
-def ready(browser: Chromium) -> None:
-    """Until a question can be answered: the page takes no answer in the first 0.3 seconds."""
-    browser.wait(ASKED)
-    time.sleep(0.35)
-
-
-def went_on(browser: Chromium, place: str) -> None:
-    """Until another question, or the end, is there."""
-    browser.wait(f"({ENDED}) || ({PLACE} !== {place!r} && {ASKED})")
-    time.sleep(0.35)
-
-
-def press(browser: Chromium, key: str) -> list[str]:
-    """Answer by a key; returns the ids of the pictures that were seen."""
-    place, seen = browser.js(PLACE), browser.js(SEEN)
-    browser.key(key)
-    went_on(browser, place)
-    return list(seen)
 
 
 KEYS: dict[str, list[tuple[str, int | str]]] = {
@@ -208,13 +167,6 @@ def test_two_people_at_once(tmp_path: Path) -> None:
 def test_axe_finds_nothing(phone: bool, dark: bool, tmp_path: Path) -> None:
     """axe-core, all its rules, on the consent text, on questions of two kinds, while an answer cannot be kept, and on
     the thanks."""
-    axe = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-
-    def violations(browser: Chromium) -> Any:
-        browser.js(f"{axe}; true")
-        nodes = "found.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 99))])"
-        return browser.js(f"axe.run(document).then((found) => {nodes})")
-
     for kind in ("pairwise", "closer-to-source"):
         study = make_study(tmp_path / kind, kind, n=1, checks=0)
         with (
@@ -235,235 +187,3 @@ def test_axe_finds_nothing(phone: bool, dark: bool, tmp_path: Path) -> None:
                 assert violations(browser) == []
             browser.wait(ENDED)
             assert violations(browser) == []
-
-
-@contextmanager
-def damaged(study: Study) -> Iterator[None]:
-    """No answer of the study can be written meanwhile: where its answers should lie is a file."""
-    folder, aside = study.folder / "answers", study.folder / "aside"
-    folder.rename(aside)
-    folder.write_text("in the way")
-    try:
-        yield
-    finally:
-        folder.unlink()
-        aside.rename(folder)
-
-
-def test_what_cannot_be_kept_is_tried_again(tmp_path: Path) -> None:
-    """The page says so, shows nothing new, takes no other answer meanwhile, and goes on by itself when it can: the
-    answer that was given stands on disk once."""
-    study = make_study(tmp_path / "s", n=2, checks=0)
-    with served(study) as caller, Chromium(tmp_path / "profile") as browser:
-        begin(browser, caller.url)
-        with damaged(study):
-            ids = browser.js(SEEN)
-            browser.key("2")
-            said = browser.wait("document.querySelector('#notice').textContent")
-            assert "Your answer is not kept yet; please leave this page open." in said
-            browser.key("1")
-            assert browser.js(PLACE) == "1 of 2"
-            assert str(study.folder) not in browser.js("document.documentElement.outerHTML")
-        went_on(browser, "1 of 2")
-        assert browser.js("document.querySelector('#notice').textContent") == ""
-    ((answer,),) = lines(study).values()
-    assert answer["choice"] == str(study.item(answer["item"]).images.index(ids[1]))
-
-
-def test_a_response_that_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer is on disk and whoever sent it was not told: the page sends it again, learns that it is there, and
-    goes on. Each item stands on disk once."""
-    study = make_study(tmp_path / "s", n=3, checks=0)
-    take, lost = reception.Reception.take, []
-
-    def forgetful(self: reception.Reception, rater: str, body: bytes) -> dict[str, Any]:
-        found = take(self, rater, body)
-        lost.append(rater)
-        if len(lost) < 3:
-            raise reception.Refused(503, "lost", None)
-        return found
-
-    monkeypatch.setattr(reception.Reception, "take", forgetful)
-    with served(study) as caller, Chromium(tmp_path / "profile") as browser:
-        begin(browser, caller.url)
-        for _ in range(3):
-            press(browser, "1")
-        browser.wait(ENDED)
-    (answers,) = lines(study).values()
-    assert len(answers) == len({answer["item"] for answer in answers}) == 3
-
-
-def test_pictures_appear_together_and_before_any_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One picture of each item comes only when it is let go, after the other has long been there: until then neither is
-    seen, and keys answer nothing."""
-    study = make_study(tmp_path / "s", n=2, checks=0)
-    held = {item.images[0] for item in study.manifest.items}
-    image = reception.Reception.image
-
-    def slow(self: reception.Reception, own: str) -> bytes:
-        if own in held:
-            raise reception.Refused(503, "not yet")
-        return image(self, own)
-
-    monkeypatch.setattr(reception.Reception, "image", slow)
-    visible = f"{PICTURES}.filter((own) => own.checkVisibility({{visibilityProperty: true}})).length"
-    with served(study) as caller, Chromium(tmp_path / "profile") as browser:
-        browser.open(caller.url)
-        browser.wait("document.querySelector('#consent').hidden === false")
-        browser.click("#begin")
-        for shown in (1, 2):
-            browser.wait(
-                "document.querySelector('#notice').textContent", lambda text: "could not be loaded" in text
-            )
-            browser.key("1")
-            assert browser.js(visible) == 0
-            assert sum(map(len, lines(study).values())) == shown - 1
-            token = browser.js(f"localStorage.getItem('benchbench-study-{study.manifest.id}')")
-            due = next_shown(study, rater_of(token))
-            assert due is not None
-            held.difference_update(due.item.images)
-            ready(browser)
-            assert browser.js(visible) == 2
-            browser.key("1")
-
-
-def test_a_study_that_is_another_one(tmp_path: Path) -> None:
-    """A browser whose token the study does not know is told so, and may begin again; the token of another study is not
-    lost by it, as it has a name of its own."""
-    study = make_study(tmp_path / "s", n=1, checks=0)
-    with served(study) as caller, Chromium(tmp_path / "profile") as browser:
-        browser.open(caller.url)
-        browser.wait("document.querySelector('#consent').hidden === false")
-        browser.js(f"localStorage.setItem('benchbench-study-{study.manifest.id}', '{'0' * 32}')")
-        browser.js("localStorage.setItem('benchbench-study-other', 'kept')")
-        browser.open(caller.url)
-        browser.wait(
-            "document.querySelector('#notice').textContent",
-            lambda text: "does not know this browser" in text,
-        )
-        browser.click("#begin")
-        ready(browser)
-        press(browser, "1")
-        browser.wait(ENDED)
-        assert browser.js("localStorage.getItem('benchbench-study-other')") == "kept"
-        browser.click("#another")  # somebody else on the same device
-        browser.wait("document.querySelector('#consent').hidden === false")
-        browser.click("#begin")
-        ready(browser)
-        press(browser, "2")
-    assert [len(answers) for answers in lines(study).values()] == [1, 1]
-
-
-def test_a_browser_that_keeps_nothing(tmp_path: Path) -> None:
-    """Where a page may store nothing, as in some private windows, the person is told before they begin, and can answer
-    to the end in one go."""
-    study = make_study(tmp_path / "s", n=1, checks=1)
-    fault = "new DOMException('no', 'SecurityError')"
-    forbidden = f"Object.defineProperty(window, 'localStorage', {{get() {{ throw {fault}; }}}})"
-    with served(study) as caller, Chromium(tmp_path / "profile") as browser:
-        browser("Page.addScriptToEvaluateOnNewDocument", source=forbidden)
-        browser.open(caller.url)
-        browser.wait("document.querySelector('#notice').textContent", lambda text: "finish in one go" in text)
-        browser.click("#begin")
-        ready(browser)
-        press(browser, "1")
-        press(browser, "2")
-        browser.wait(ENDED)
-        assert browser.console == []
-    ((_, answers),) = lines(study).items()
-    assert [answer["shown"].index(int(answer["choice"])) for answer in answers] == [0, 1]
-
-
-def test_the_smallest_phone(tmp_path: Path) -> None:
-    """320 CSS pixels wide, the least that has to work without scrolling sideways (WCAG 1.4.10), and 568 high: a
-    question stands at its beginning although the consent text was scrolled, and all its buttons are on the screen."""
-    study = make_study(tmp_path / "s", "triplet", n=1, checks=0)
-    with served(study) as caller, Chromium(tmp_path / "profile", phone=True) as browser:
-        shape = {"width": 320, "height": 568, "deviceScaleFactor": 2, "mobile": True}
-        browser("Emulation.setDeviceMetricsOverride", **shape)
-        browser.open(caller.url)
-        browser.wait("document.querySelector('#consent').hidden === false")
-        browser.tap("#begin")
-        ready(browser)
-        assert browser.js("scrollY") == 0
-        assert browser.js("document.documentElement.scrollWidth") == 320
-        bottoms = browser.js(
-            "[...document.querySelectorAll('#choices button')].map((b) => b.getBoundingClientRect().bottom)"
-        )
-        assert len(set(bottoms)) == 1
-        assert bottoms[0] <= 568
-
-
-def facts_of(study: Study) -> StudyFacts:
-    """What the study is, without its images."""
-    return StudyFacts(**{name: getattr(study.manifest, name) for name in StudyFacts.model_fields})
-
-
-def noisy(study: Study, folder: Path, side: int) -> Study:
-    """The same study with noise as its images, in which every pixel tells."""
-    facts = StudyFacts(**{name: getattr(study.manifest, name) for name in StudyFacts.model_fields})
-    images = (
-        (own, np.random.default_rng(int(own, 16)).integers(0, 256, (side, side, 3), np.uint8))
-        for own in sorted(facts.image_ids)
-    )
-    return create_folder(folder, facts, images)
-
-
-@pytest.mark.parametrize(
-    ("side", "kind", "dots"),
-    [(8, "pairwise", 1), (28, "triplet", 3), (100, "closer-to-source", 1.5), (500, "real-or-fake", 2)],
-)
-def test_pictures_are_magnified_whole(side: int, kind: str, dots: float, tmp_path: Path) -> None:
-    """On a desk, and on screens with several dots to a CSS pixel: what is seen is the image with every pixel k times k
-    dots, to the last dot, and k is the same for all pictures of a question."""
-    study = noisy(make_study(tmp_path / "s", kind, n=1, checks=0), tmp_path / "noise", side)
-    boxes = f"{PICTURES}.map((own) => own.getBoundingClientRect()).map((b) => [b.x, b.y, b.width])"
-    with served(study) as caller, Chromium(tmp_path / "profile", screen=(640, 800, dots)) as browser:
-        begin(browser, caller.url)
-        assert browser.js("devicePixelRatio") == dots
-        screen = np.asarray(Image.open(io.BytesIO(browser.picture())).convert("RGB"))
-        found = list(zip(browser.js(SEEN), browser.js(boxes), strict=True))
-    (scale,) = {round(wide * dots / side, 4) for _, (_, _, wide) in found}
-    k = int(scale)
-    assert k == scale >= 1
-    for own, (x, y, _) in found:
-        pixels = np.asarray(Image.open(io.BytesIO(study.png(own))))
-        left, top = round(x * dots), round(y * dots)
-        seen = screen[top : top + k * side, left : left + k * side]
-        assert (seen == np.kron(pixels, np.ones((k, k, 1), np.uint8))).all()
-
-
-def test_a_picture_larger_than_the_screen(tmp_path: Path) -> None:
-    """It is shown smaller, whole, and without stairs."""
-    study = make_study(tmp_path / "s", n=1, checks=0, side=900)
-    with served(study) as caller, Chromium(tmp_path / "profile") as browser:
-        begin(browser, caller.url)
-        assert browser.js("[...document.images].every((own) => own.getBoundingClientRect().width < 900)")
-        assert browser.js(
-            "[...document.images].every((own) => getComputedStyle(own).imageRendering === 'auto')"
-        )
-        assert browser.js(
-            "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
-        )
-
-
-def test_a_consent_text_is_text(tmp_path: Path) -> None:
-    """Markup in it, and in the question, is shown as it was written and does nothing."""
-    study = make_study(tmp_path / "s", n=1, checks=0)
-    nasty = "<img src=x onerror=\"document.title='got'\"> {{ 7 * 7 }} & <script>document.title='got'</script>"
-    facts = StudyFacts(
-        **{name: getattr(study.manifest, name) for name in StudyFacts.model_fields} | {"question": nasty}
-    )
-    images = ((own, np.zeros((4, 4, 3), np.uint8)) for own in sorted(facts.image_ids))
-    other = create_folder(tmp_path / "other", facts, images, f"One.\n\n{nasty}\n")
-    with served(other) as caller, Chromium(tmp_path / "profile") as browser:
-        browser.open(caller.url)
-        browser.wait("document.querySelector('#consent').hidden === false")
-        assert browser.text().count(nasty) == 2
-        browser.click("#begin")
-        ready(browser)
-        assert browser.js("document.querySelector('#question').textContent") == nasty
-        assert browser.js("document.title") == "A study of pictures"
-        assert browser.console == []
