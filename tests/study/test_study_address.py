@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +18,6 @@ from benchbench.study.serving.server import Server
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
-app = importlib.import_module("benchbench.study.serving.app")  # which needs them
 
 
 @pytest.fixture
