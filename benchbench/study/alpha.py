@@ -1,13 +1,13 @@
 """How far raters agree: Krippendorff's α for answers that are names.
 
-α = 1 − D_o/D_e (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C; 2004): the observed disagreement of
-answers about one item over what would be expected if the same answers were dealt out to items by chance. 1 is perfect
-agreement, 0 what chance gives, below 0 systematic disagreement. Missing answers are no trouble; items with fewer than two
-say nothing and are left out.
+α = 1 − D_o/D_e (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C; 2004): the observed
+disagreement of answers about one item over what would be expected if the same answers were dealt out to items by
+chance. 1 is perfect agreement, 0 what chance gives, below 0 systematic disagreement. Missing answers are no trouble;
+items with fewer than two say nothing and are left out.
 
-The interval is the percentile bootstrap over items: all answers about an item are drawn together. (Hayes & Krippendorff 2007
-draw pairs of answers against an expectation that is held fixed, as if pairs of one item were independent.) It speaks of other
-items judged by these raters.
+The interval is the percentile bootstrap over items: all answers about an item are drawn together. (Hayes &
+Krippendorff 2007 draw pairs of answers against an expectation that is held fixed, as if pairs of one item were
+independent.) It speaks of other items judged by these raters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ METHOD = "95% percentile bootstrap over items"
 @dataclass(frozen=True)
 class Agreed:
     """value: α, None where it is not defined, and then `why`. low, high: None where one item tells nothing of others.
-    n_items: with two answers or more. n: answers about these. low_overlap: whether there are too few of them to lean on."""
+    n_items: with two answers or more. n: answers about these. low_overlap: whether there are too few of them to lean
+    on."""
 
     value: float | None
     low: float | None
@@ -46,8 +47,8 @@ class Agreed:
 def alpha(items: ArrayLike, answers: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> Agreed:
     """Krippendorff's α of nominal answers.
 
-    items, answers: (N,), about what each answer is and what it says, in any words or numbers; of one rater there is no
-    more than one an item. Raises `InputError` for arrays of other shapes.
+    items, answers: (N,), about what each answer is and what it says, in any words or numbers; of one rater there is
+    no more than one an item. Raises `InputError` for arrays of other shapes.
     """
     about, said = np.asarray(items), np.asarray(answers)
     if about.ndim != 1 or about.shape != said.shape:
@@ -84,7 +85,8 @@ def _counts(items: Floats, answers: Floats) -> Floats:
     names, answer = np.unique(answers, return_inverse=True)
     counts = np.zeros((int(item.max()) + 1, len(names)))
     np.add.at(counts, (item, answer), 1)
-    return counts[counts.sum(axis=1) > 1]
+    overlapping: Floats = counts[counts.sum(axis=1) > 1]
+    return overlapping
 
 
 def _alpha(counts: Floats) -> Floats:

@@ -5,8 +5,8 @@ before `append` returns. So a kill leaves a whole line, or a line that is cut of
 is left out when the file is read, and taken away by the next append. The first line of a file says of which study it
 is, and to which text the rater agreed.
 
-Scope: the lock is that of the system (`flock`): several processes of one machine, and of several where the file system
-passes locks on. Two raters never wait for each other.
+Scope: the lock is that of the system (`flock`): several processes of one machine, and of several where the file
+system passes locks on. Two raters never wait for each other.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """How sure sums over answers are, where both raters and items repeat.
 
-Answers of one rater go together, for raters have habits; answers about one item go together, for some images are good. A
-study that counted all of them as independent would promise too much. The covariance of a sum of scores over answers is
-therefore taken over clusters of raters and over clusters of items at once (Cameron, Gelbach & Miller 2011, equation
-2.11): V = V_raters + V_items − V_both, where each sums the scores within its clusters first, and the last takes each
-meeting of a rater with an item as a cluster. Each term is worth G/(G − 1) of itself for its G clusters.
+Answers of one rater go together, for raters have habits; answers about one item go together, for some images are
+good. A study that counted all of them as independent would promise too much. The covariance of a sum of scores over
+answers is therefore taken over clusters of raters and over clusters of items at once (Cameron, Gelbach & Miller 2011,
+equation 2.11): V = V_raters + V_items − V_both, where each sums the scores within its clusters first, and the last
+takes each meeting of a rater with an item as a cluster. Each term is worth G/(G − 1) of itself for its G clusters.
 
-The difference can come out too small, by chance even below 0; so the variance of what is asked is never taken to be less
-than over raters alone or over items alone. What is held against it is Student's t with one degree of freedom less than
-there are raters or items, whichever are fewer. Tests hold the coverage by simulation.
+The difference can come out too small, by chance even below 0; so the variance of what is asked is never taken to be
+less than over raters alone or over items alone. What is held against it is Student's t with one degree of freedom
+less than there are raters or items, whichever are fewer. Tests hold the coverage by simulation.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Crossed:
 def crossed(scores: ArrayLike, raters: ArrayLike, items: ArrayLike) -> Crossed:
     """The covariance of the sums of `scores` over answers.
 
-    scores: (N, P), what each answer adds, summing to about 0. raters, items: (N,), whose answer and about what, numbers
-    from 0.
+    scores: (N, P), what each answer adds, summing to about 0. raters, items: (N,), whose answer and about what,
+    numbers from 0.
     """
     g, who, what = np.asarray(scores, dtype=float), *(np.asarray(x, dtype=np.int64) for x in (raters, items))
     n_items = int(what.max()) + 1

@@ -1,17 +1,19 @@
 """How often people take made images for real ones.
 
-Real or fake (Zhou et al. 2019, "HYPE: A Benchmark for Human eYe Perceptual Evaluation of Generative Models"): a rater sees one
-image and says which it is. The **error rate** of a system is the share of its images that are called real. By itself it
-rises with a rater's liking for the answer "real", so that **HYPE∞** counts errors over both: the share of the system's images
-called real and the share of the real ones called fake, at equal weight, as there are as many of either in the paper. Whoever
-can't tell the two apart errs in 50%, whatever answer they like. More than 50% is possible: hyperrealism.
+Real or fake (Zhou et al. 2019, "HYPE: A Benchmark for Human eYe Perceptual Evaluation of Generative Models"): a rater
+sees one image and says which it is. The **error rate** of a system is the share of its images that are called real.
+By itself it rises with a rater's liking for the answer "real", so that **HYPE∞** counts errors over both: the share
+of the system's images called real and the share of the real ones called fake, at equal weight, as there are as many
+of either in the paper. Whoever can't tell the two apart errs in 50%, whatever answer they like. More than 50% is
+possible: hyperrealism.
 
-Three images, of which one is made, and the question which: the **miss rate** is the share of answers that name a real one;
-guessing misses two thirds. No liking for an answer plays a part.
+Three images, of which one is made, and the question which: the **miss rate** is the share of answers that name a real
+one; guessing misses two thirds. No liking for an answer plays a part.
 
-Intervals are Wilson's (1927) on Student's t, with the answers counted for as many independent ones as give the variance over
-raters and items (`study.crossed`); for no fewer than the raters or the items, whichever are fewer, and for no more than there
-are. So where all answers are alike an interval is as wide as so few raters or items warrant, and never a point.
+Intervals are Wilson's (1927) on Student's t, with the answers counted for as many independent ones as give the
+variance over raters and items (`study.crossed`); for no fewer than the raters or the items, whichever are fewer, and
+for no more than there are. So where all answers are alike an interval is as wide as so few raters or items warrant,
+and never a point.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from numpy.typing import ArrayLike
 from scipy import special
 
@@ -26,6 +29,8 @@ from benchbench.core.errors import InputError
 from benchbench.results.claims.statistics import wilson_interval
 from benchbench.results.claims.testing import CONFIDENCE
 from benchbench.study.crossed import METHOD, Crossed, Floats, Places, crossed
+
+Bools = npt.NDArray[np.bool_]
 
 CHANCE = {"error_rate": 0.5, "hype_infinity": 0.5, "miss_rate": 2 / 3}
 """What guessing gives."""
@@ -35,8 +40,9 @@ CHANCE = {"error_rate": 0.5, "hype_infinity": 0.5, "miss_rate": 2 / 3}
 class Judged:
     """Answers about images that are of one system or of none.
 
-    systems: (N,), the number of the system that an answer is about, −1 for real images. wrong: (N,), whether it was: a made
-    image called real, a real one called made, a triplet's made image missed. raters, items: (N,), numbers from 0.
+    systems: (N,), the number of the system that an answer is about, −1 for real images. wrong: (N,), whether it was:
+    a made image called real, a real one called made, a triplet's made image missed. raters, items: (N,), numbers from
+    0.
     """
 
     systems: Places
@@ -66,8 +72,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of errors. value: None where nobody answered, and then `why`. low, high: of 95%, None where one rater or one
-    item tells nothing of others. n: answers. method: of the interval."""
+    """A share of errors. value: None where nobody answered, and then `why`. low, high: of 95%, None where one rater
+    or one item tells nothing of others. n: answers. method: of the interval."""
 
     value: float | None
     low: float | None
@@ -97,7 +103,7 @@ def hype_infinity(answers: Judged, system: int | None = None) -> Rate:
     return _rate(answers, [made, real], "nobody judged an image of it")
 
 
-def _rate(answers: Judged, groups: list[Floats], nothing: str) -> Rate:
+def _rate(answers: Judged, groups: list[Bools], nothing: str) -> Rate:
     """The mean over groups of answers of the shares that are wrong."""
     n = int(sum(int(group.sum()) for group in groups))
     if not all(group.any() for group in groups):
@@ -112,7 +118,7 @@ def _rate(answers: Judged, groups: list[Floats], nothing: str) -> Rate:
     return Rate(share, low, high, n, method)
 
 
-def _influence(answers: Judged, groups: list[Floats]) -> tuple[float, Floats]:
+def _influence(answers: Judged, groups: list[Bools]) -> tuple[float, Floats]:
     """The mean of the groups' shares, and what each answer adds to it beyond its expectation, (N,)."""
     scores = np.zeros(len(answers))
     shares = []

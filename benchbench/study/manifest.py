@@ -1,7 +1,7 @@
 """What `study.json` says, as types: whose images a study shows, in which items, and how they are answered.
 
-No browser ever gets it: it holds the names of the systems, the right answers of the check items and the secret by which
-raters are dealt their order.
+No browser ever gets it: it holds the names of the systems, the right answers of the check items and the secret by
+which raters are dealt their order.
 """
 
 from __future__ import annotations

@@ -1,19 +1,20 @@
 """How many raters and items a stated difference takes, planned before anybody answers.
 
-Every rater is taken to answer every item. An answer that decides varies for three reasons: raters differ in taste, items differ,
-and the rest is chance. Of its variance the first is worth ρ_r (`rater_spread`) and the second ρ_i (`item_spread`), correlations
-of two answers of one rater, and about one item. With R raters, I items and a share t of ties the mean of the answers that decide
-has σ² times
+Every rater is taken to answer every item. An answer that decides varies for three reasons: raters differ in taste,
+items differ, and the rest is chance. Of its variance the first is worth ρ_r (`rater_spread`) and the second ρ_i
+(`item_spread`), correlations of two answers of one rater, and about one item. With R raters, I items and a share t of
+ties the mean of the answers that decide has σ² times
 
     D = ρ_r/R + ρ_i/I + (1/(1 − t) − ρ_r − ρ_i)/(R I)
 
-(ties carry nothing about who is preferred). The design effect is D over what it would be without either spread. Where ρ_r/R alone is too much, no number of items
-is enough.
+(ties carry nothing about who is preferred). The design effect is D over what it would be without either spread. Where
+ρ_r/R alone is too much, no number of items is enough.
 
-Of K systems, each pair with I items, their strengths are compared by way of third ones too: the last two terms shrink by 2/K, and
-the level is that of the first step of Holm's correction over all K(K − 1)/2 pairs. The difference of two strengths is tested on
-its own scale, the log odds, by Student's t with as many degrees of freedom as the analysis will have. A share (of errors or misses) is held against that of chance by
-the interval that the analysis uses, Wilson's, whose variance is that of chance.
+Of K systems, each pair with I items, their strengths are compared by way of third ones too: the last two terms shrink
+by 2/K, and the level is that of the first step of Holm's correction over all K(K − 1)/2 pairs. The difference of two
+strengths is tested on its own scale, the log odds, by Student's t with as many degrees of freedom as the analysis
+will have. A share (of errors or misses) is held against that of chance by the interval that the analysis uses,
+Wilson's, whose variance is that of chance.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Plan:
     """What is to be found, and in what answers.
 
     Attributes:
-        share: Of two systems in how large a share of the answers that decide one is preferred; of one system how large a
-            share of answers is wrong.
+        share: Of two systems in how large a share of the answers that decide one is preferred; of one system how
+            large a share of answers is wrong.
         kind: One of `KINDS`.
         systems: How many are compared pair by pair; for shares how many are held against chance.
         power: The odds of finding it.
@@ -112,9 +113,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Needed:
-    """raters: so many. items: a pair of systems, or a system; None where no number is enough. all_items: of all pairs or systems
-    together, which is what each rater answers, check items apart. answers: of all raters together. effect: how many answers
-    are worth one of raters and items that are all alike (the design effect)."""
+    """raters: so many. items: a pair of systems, or a system; None where no number is enough. all_items: of all pairs
+    or systems together, which is what each rater answers, check items apart. answers: of all raters together. effect:
+    how many answers are worth one of raters and items that are all alike (the design effect)."""
 
     raters: int
     items: int | None

@@ -1,14 +1,16 @@
 """Who is left out: the stated rule for careless raters, and what else is seen of raters and only reported.
 
-**The rule.** Check items have an answer that nobody who looks can miss. A careful rater gets a share of `pass_checks` of them
-right, at least; a slip is human. A rater is left out where so few right answers would come from a careful one in less than 5%
-of cases: P(X ≤ right) < 0.05 for X binomial of as many check items as were answered, with `pass_checks` (exact, one-sided; the
-upper Clopper–Pearson bound of 95% lies below `pass_checks`). So one slip never costs anybody their answers once two check items
-were answered, and a rater who stopped early is not left out for what was not seen. All or none of a rater's answers count.
+**The rule.** Check items have an answer that nobody who looks can miss. A careful rater gets a share of `pass_checks`
+of them right, at least; a slip is human. A rater is left out where so few right answers would come from a careful one
+in less than 5% of cases: P(X ≤ right) < 0.05 for X binomial of as many check items as were answered, with
+`pass_checks` (exact, one-sided; the upper Clopper–Pearson bound of 95% lies below `pass_checks`). So one slip never
+costs anybody their answers once two check items were answered, and a rater who stopped early is not left out for what
+was not seen. All or none of a rater's answers count.
 
-**Reported, not excluded**: one place pressed nearly always, though sides are dealt anew for every rater and item; one answer
-nearly always, where answers are no places; answers faster than anybody can look. People differ, and a rule made after seeing
-the answers could be bent until they please; whoever wants to leave such raters out takes their files away and says so.
+**Reported, not excluded**: one place pressed nearly always, though sides are dealt anew for every rater and item; one
+answer nearly always, where answers are no places; answers faster than anybody can look. People differ, and a rule
+made after seeing the answers could be bent until they please; whoever wants to leave such raters out takes their
+files away and says so.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ ALWAYS, ENOUGH = 0.9, 20
 class Rater:
     """What is known of a rater.
 
-    rater: the id. answers: to items that are no check items. checks, passed: check items answered, and rightly. chance: of so
-    few right ones or fewer from a careful rater. median_ms: of all answers. left_out: why, None for one who counts. remarks:
-    what else is seen, a sentence each.
+    rater: the id. answers: to items that are no check items. checks, passed: check items answered, and rightly.
+    chance: of so few right ones or fewer from a careful rater. median_ms: of all answers. left_out: why, None for one
+    who counts. remarks: what else is seen, a sentence each.
     """
 
     rater: str
@@ -48,8 +50,8 @@ class Rater:
 
 @dataclass(frozen=True)
 class Given:
-    """The answers of one rater, in their order. right: of each whether it was right, None for an item that is no check item.
-    pressed: the place or the word that was pressed. ms: how long each took."""
+    """The answers of one rater, in their order. right: of each whether it was right, None for an item that is no
+    check item. pressed: the place or the word that was pressed. ms: how long each took."""
 
     rater: str
     right: Sequence[bool | None]

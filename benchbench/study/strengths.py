@@ -2,18 +2,18 @@
 
 The model (Davidson 1970, equations 2.2 and 2.3; without ties Bradley & Terry 1952): of systems i and j with strengths
 πᵢ = exp λᵢ, a rater prefers i with a chance in proportion to πᵢ, j to πⱼ, and neither to ν√(πᵢπⱼ). So λᵢ − λⱼ is the
-logarithm of the odds of i against j among those answers that decide. Strengths are stated as λ, whose mean is 0, for only
-their differences mean anything. ν is one number of the study; where nobody answered "tie" it is 0.
+logarithm of the odds of i against j among those answers that decide. Strengths are stated as λ, whose mean is 0, for
+only their differences mean anything. ν is one number of the study; where nobody answered "tie" it is 0.
 
 Estimates are of maximum likelihood, found by Newton's method: the likelihood is that of a multinomial logit, which is
-concave in λ and log ν. **Nothing is regularised**: where the likelihood has no maximum, there is no strength, and `why` of
-the system says so. That is the case for a system that was never preferred to one of the others nor tied with it, or the
-other way round (Ford 1957: λ could be as large as one likes), and for systems that were never compared with the others,
-even by way of third ones. What is left, if it is the larger part, has its strengths among itself.
+concave in λ and log ν. **Nothing is regularised**: where the likelihood has no maximum, there is no strength, and
+`why` of the system says so. That is the case for a system that was never preferred to one of the others nor tied with
+it, or the other way round (Ford 1957: λ could be as large as one likes), and for systems that were never compared
+with the others, even by way of third ones. What is left, if it is the larger part, has its strengths among itself.
 
-Intervals and differences are from the sandwich covariance over raters and items (`study.crossed`): the model need not hold
-for every rater and every image, only on average. Differences are tested by the engine of claims, Holm's correction over
-all pairs of systems.
+Intervals and differences are from the sandwich covariance over raters and items (`study.crossed`): the model need not
+hold for every rater and every image, only on average. Differences are tested by the engine of claims, Holm's
+correction over all pairs of systems.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ PRECISE = 1e-10  # of the gradient an answer
 class Compared:
     """Answers to "which of the two".
 
-    first, second: (N,), numbers of two different systems. outcome: (N,), 1 where the first was preferred, −1 where the
-    second was, 0 for a tie. raters, items: (N,), numbers from 0 of who answered and about which pair of images.
+    first, second: (N,), numbers of two different systems. outcome: (N,), 1 where the first was preferred, −1 where
+    the second was, 0 for a tie. raters, items: (N,), numbers from 0 of who answered and about which pair of images.
     n_systems: how many systems there are, with or without answers.
     """
 
@@ -84,8 +84,8 @@ class Compared:
         place[list(systems)] = range(len(systems))
         a, b = place[self.first], place[self.second]
         kept = (a >= 0) & (b >= 0)
-        rest = (x[kept] for x in (self.outcome, self.raters, self.items))
-        return Compared(a[kept], b[kept], *rest, len(systems))
+        outcome, raters, items = (x[kept] for x in (self.outcome, self.raters, self.items))
+        return Compared(a[kept], b[kept], outcome, raters, items, len(systems))
 
     def __len__(self) -> int:
         return len(self.first)
@@ -93,8 +93,8 @@ class Compared:
 
 @dataclass(frozen=True)
 class Strength:
-    """Of one system. value: λ, None where it has none, and then `why`. low, high: of 95%, None where nothing tells how
-    sure it is. n: comparisons. wins, ties: of these."""
+    """Of one system. value: λ, None where it has none, and then `why`. low, high: of 95%, None where nothing tells
+    how sure it is. n: comparisons. wins, ties: of these."""
 
     value: float | None
     low: float | None
@@ -169,7 +169,7 @@ def _pairs(kept: Sequence[int], lam: Floats, spread: Crossed) -> list[Apart]:
         estimated(float(lam[a] - lam[b]), float(error), spread.degrees, said)
         for (a, b), error in zip(both, errors, strict=True)
     ]
-    adjusted = holm([own.p for own in found]) if found else []
+    adjusted = holm([own.p for own in found])
     return [
         Apart(kept[a], kept[b], own, float(p)) for (a, b), own, p in zip(both, found, adjusted, strict=True)
     ]
@@ -241,9 +241,9 @@ def _why(answers: Compared, system: int, kept: Sequence[int], part: Places, side
 
 
 def _runs_off(answers: Compared) -> bool:
-    """Whether the likelihood grows without end in some direction of λ and log ν, though wins and ties connect all systems:
-    every win would have to be a drop of at least twice the step of log ν, every tie a step within it. A linear
-    programme decides (Konis 2007)."""
+    """Whether the likelihood grows without end in some direction of λ and log ν, though wins and ties connect all
+    systems: every win would have to be a drop of at least twice the step of log ν, every tie a step within it. A
+    linear programme decides (Konis 2007)."""
     if not (answers.outcome == 0).any():
         return False
     k = answers.n_systems

@@ -1,8 +1,8 @@
 """Which automatic metrics rank systems as people do: Kendall's τ-b of each with the people's number.
 
-A metric for which less is better is turned round first, so that 1 is always full agreement with people. The interval is over
-systems (`results.claims.agreement`): it says what other systems of their kind would show. Only numbers that were made under
-equal conditions are ranked together, and controls, which are landmarks, take no part.
+A metric for which less is better is turned round first, so that 1 is always full agreement with people. The interval
+is over systems (`results.claims.agreement`): it says what other systems of their kind would show. Only numbers that
+were made under equal conditions are ranked together, and controls, which are landmarks, take no part.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ ASPECT = "human"
 
 @dataclass(frozen=True)
 class WithPeople:
-    """metric: as records have it. n: systems that have both numbers. tau, low, high: of 95%; None where there are too few
-    systems, or one side ties all of them. task, direction: of the metric's rows."""
+    """metric: as records have it. n: systems that have both numbers. tau, low, high: of 95%; None where there are too
+    few systems, or one side ties all of them. task, direction: of the metric's rows."""
 
     metric: str
     task: str
@@ -34,7 +34,8 @@ class WithPeople:
 
 
 def with_people(rows: pd.DataFrame, people: Mapping[str, float]) -> list[WithPeople]:
-    """Each metric that has a better direction, by how far it agrees with people; those of which nothing can be said last.
+    """Each metric that has a better direction, by how far it agrees with people; those of which nothing can be said
+    last.
 
     rows: a table from `load_results` that has the cells. people: the number of each cell, where more is better.
     """

@@ -32,8 +32,9 @@ def compared(
     rater_spread: float = 0.0,
     item_spread: float = 0.0,
 ) -> Compared:
-    """Every rater answers every item. Each answer alone has exactly the chances of Davidson's model; answers of one rater
-    and about one item go together by a normal copula of these correlations, so that the strengths stay what they are."""
+    """Every rater answers every item. Each answer alone has exactly the chances of Davidson's model; answers of one
+    rater and about one item go together by a normal copula of these correlations, so that the strengths stay what
+    they are."""
     pairs = np.array([*itertools.combinations(range(len(strengths)), 2)])
     first, second = np.repeat(pairs, per_pair, axis=0).T
     n = len(first)
@@ -53,9 +54,9 @@ def compared(
 def alike(
     rng: np.random.Generator, share: float, raters: int, items: int, rater_spread: float, item_spread: float
 ) -> npt.NDArray[np.bool_]:
-    """(raters, items) answers, each right with a chance of `share`, where two of one rater are correlated by `rater_spread`
-    and two about one item by `item_spread`, exactly: with a chance of the root of it an answer repeats the rater's own draw,
-    or the item's."""
+    """(raters, items) answers, each right with a chance of `share`, where two of one rater are correlated by
+    `rater_spread` and two about one item by `item_spread`, exactly: with a chance of the root of it an answer repeats
+    the rater's own draw, or the item's."""
     fresh, own, its = (rng.random(size) < share for size in ((raters, items), (raters, 1), (1, items)))
     which = rng.random((raters, items))
     a, b = np.sqrt(rater_spread), np.sqrt(item_spread)

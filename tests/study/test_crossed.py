@@ -10,8 +10,8 @@ from benchbench.study.crossed import crossed
 
 
 def test_against_sums_over_pairs_of_answers() -> None:
-    """Another way to write Cameron, Gelbach & Miller's (2011) equation 2.11: the sum over all pairs of answers of the product
-    of their scores, where they share a rater, or an item, or both, each with its factor G/(G − 1)."""
+    """Another way to write Cameron, Gelbach & Miller's (2011) equation 2.11: the sum over all pairs of answers of the
+    product of their scores, where they share a rater, or an item, or both, each with its factor G/(G − 1)."""
     rng = np.random.default_rng(0)
     who, what = rng.integers(0, 5, 60), rng.integers(0, 7, 60)
     g = rng.normal(size=(60, 2))
@@ -37,9 +37,9 @@ def test_never_less_than_either_alone() -> None:
 
 @pytest.mark.costly
 def test_the_variance_of_a_mean() -> None:
-    """Of the mean of 12 × 15 answers of a share of 0.4 with correlations of 0.1 within raters and within items the variance
-    is 0.24 (ρ_r/R + ρ_i/I + (1 − ρ_r − ρ_i)/(R I)). The mean estimate over 400 studies is that, within 10%: its own
-    standard error is some 2%, and the maximum over three estimates pushes it up by a few per cent."""
+    """Of the mean of 12 × 15 answers of a share of 0.4 with correlations of 0.1 within raters and within items the
+    variance is 0.24 (ρ_r/R + ρ_i/I + (1 − ρ_r − ρ_i)/(R I)). The mean estimate over 400 studies is that, within 10%:
+    its own standard error is some 2%, and the maximum over three estimates pushes it up by a few per cent."""
     rng, raters, items = np.random.default_rng(1), 12, 15
     who, what = np.divmod(np.arange(raters * items), items)
     found = []

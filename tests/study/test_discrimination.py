@@ -28,22 +28,23 @@ def test_shares_of_both_sides() -> None:
 
 
 def test_liking_for_an_answer_cancels() -> None:
-    """Raters who call 80% of everything real, whatever it is, err in 80% of made images and 20% of real ones: they can't
-    tell, and HYPE∞ says 50%."""
+    """Raters who call 80% of everything real, whatever it is, err in 80% of made images and 20% of real ones: they
+    can't tell, and HYPE∞ says 50%."""
     found = hype_infinity(judged((0, 100, 80), (-1, 100, 20)))
     assert found.value == pytest.approx(0.5)
 
 
 def test_interval_of_independent_answers() -> None:
-    """Where each answer has a rater and an item of its own all count: Wilson's with 100 and t(0.975, 99) = 1.984217."""
+    """Where each answer has a rater and an item of its own all count: Wilson's with 100 and t(0.975, 99) =
+    1.984217."""
     found = error_rate(judged((0, 100, 30)), 0)
     low, high = wilson_interval(0.3, 100, 1.9842169515)
     assert [found.low, found.high] == pytest.approx([low, high], rel=1e-6)
 
 
 def test_all_alike_is_no_point() -> None:
-    """Nobody was fooled by 5 items in 20 raters: the interval is that of no error in 5, 0 to t²/(5 + t²) with t(0.975, 4) =
-    2.776."""
+    """Nobody was fooled by 5 items in 20 raters: the interval is that of no error in 5, 0 to t²/(5 + t²) with
+    t(0.975, 4) = 2.776."""
     who, what = np.divmod(np.arange(100), 5)
     found = error_rate(Judged.of([0] * 100, [False] * 100, who, what), 0)
     assert found.value == 0.0
@@ -79,9 +80,9 @@ def test_what_means_nothing() -> None:
     ("share", "spread", "least"), [(0.3, 0.1, 0.91), (0.5, 0.05, 0.91), (0.06, 0.05, 0.87)]
 )
 def test_coverage(share: float, spread: float, least: float) -> None:
-    """Intervals of 95% hold the share that answers were drawn with. Over 300 studies the standard error of that is 1.3%:
-    from 91% on. Near an end, where of 15 raters about one is of those who err always alike, fewer: docs/human-study.md says
-    so."""
+    """Intervals of 95% hold the share that answers were drawn with. Over 300 studies the standard error of that is
+    1.3%: from 91% on. Near an end, where of 15 raters about one is of those who err always alike, fewer:
+    docs/human-study.md says so."""
     rng, raters, items = np.random.default_rng(3), 15, 30
     who, what = np.divmod(np.arange(raters * items), items)
     held = []
@@ -96,7 +97,8 @@ def test_coverage(share: float, spread: float, least: float) -> None:
 
 @pytest.mark.costly
 def test_coverage_of_both_sides() -> None:
-    """The same of HYPE∞, of 20 made images of which 40% are called real and 20 real ones of which 25% are called fake."""
+    """The same of HYPE∞, of 20 made images of which 40% are called real and 20 real ones of which 25% are called
+    fake."""
     rng, raters = np.random.default_rng(5), 15
     who, what = np.divmod(np.arange(raters * 40), 40)
     systems = np.where(what < 20, 0, -1)

@@ -38,8 +38,8 @@ def test_two_systems_without_ties() -> None:
 
 
 def test_two_systems_with_ties() -> None:
-    """With ties the model of two systems is saturated too: λ₀ − λ₁ = ln(w/l) and ν = t/√(w l) (Davidson 1970, from 2.2 and
-    2.3)."""
+    """With ties the model of two systems is saturated too: λ₀ − λ₁ = ln(w/l) and ν = t/√(w l) (Davidson 1970, from
+    2.2 and 2.3)."""
     found = strengths(answered(*[(0, 1, 1)] * 4, (0, 1, -1), *[(1, 0, 0)] * 3, times=5))
     assert found.pairs[0].difference.value == pytest.approx(np.log(4), abs=1e-9)
     assert found.ties == pytest.approx(3 / np.sqrt(4 * 1), abs=1e-9)
@@ -60,8 +60,8 @@ def test_baseball() -> None:
 
 
 def test_against_logistic_regression() -> None:
-    """Without ties the model is a logistic regression on differences of indicators: scikit-learn's without a penalty, whose
-    own tolerance is 1e-8, gives the same strengths once their mean is taken off."""
+    """Without ties the model is a logistic regression on differences of indicators: scikit-learn's without a penalty,
+    whose own tolerance is 1e-8, gives the same strengths once their mean is taken off."""
     answers = compared(np.random.default_rng(5), 4, 6, ties=0.0)
     design = np.eye(6)[answers.first] - np.eye(6)[answers.second]
     fitted = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-8, max_iter=1000)
@@ -71,8 +71,8 @@ def test_against_logistic_regression() -> None:
 
 
 def test_against_a_likelihood_written_out() -> None:
-    """With ties: the log-likelihood from Davidson's three chances, maximised by SciPy without derivatives of ours; it stops
-    within 1e-4 of the maximum."""
+    """With ties: the log-likelihood from Davidson's three chances, maximised by SciPy without derivatives of ours; it
+    stops within 1e-4 of the maximum."""
     answers = compared(np.random.default_rng(6), 5, 4, ties=0.7)
 
     def loss(theta: np.ndarray) -> float:
@@ -89,8 +89,8 @@ def test_against_a_likelihood_written_out() -> None:
 
 
 def test_interval_of_two_systems_by_hand() -> None:
-    """With one item a rater's answer is a cluster of its own and an item's answers are one, so that only raters tell: for
-    w of n answers on as many items each by one rater, the variance of the log odds is (Σ (y − w/n)² n/(n − 1)) /
+    """With one item a rater's answer is a cluster of its own and an item's answers are one, so that only raters tell:
+    for w of n answers on as many items each by one rater, the variance of the log odds is (Σ (y − w/n)² n/(n − 1)) /
     (n (w/n)(1 − w/n))², which is n/(n − 1) times the textbook's 1/w + 1/(n − w); Student's t has n − 1 degrees."""
     n, w = 40, 26
     outcome = np.where(np.arange(n) < w, 1, -1)
@@ -101,8 +101,8 @@ def test_interval_of_two_systems_by_hand() -> None:
 
 
 def test_repeats_of_a_rater_are_not_independent() -> None:
-    """Twenty raters who each say one thing about 50 items have said 20 things: the error is that of 20 answers, not of 1,000,
-    which were √50 less. Exactly: sums of a rater are 50 times an answer's."""
+    """Twenty raters who each say one thing about 50 items have said 20 things: the error is that of 20 answers, not
+    of 1,000, which were √50 less. Exactly: sums of a rater are 50 times an answer's."""
     said = np.where(np.arange(20) < 13, 1, -1)
     who, what = np.divmod(np.arange(1000), 50)
     found = strengths(Compared.of([0] * 1000, [1] * 1000, said[who], who, what, 2)).pairs[0].difference
@@ -112,8 +112,8 @@ def test_repeats_of_a_rater_are_not_independent() -> None:
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=15, deadline=None)
 def test_names_and_sides_mean_nothing(seed: int) -> None:
-    """The likelihood does not know which system has which number, nor which of two is called the first: strengths go along,
-    up to the rounding of Newton's last step."""
+    """The likelihood does not know which system has which number, nor which of two is called the first: strengths go
+    along, up to the rounding of Newton's last step."""
     rng = np.random.default_rng(seed)
     answers = compared(rng, 4, 3, strengths=np.array([0.5, 0.1, -0.6]))
     new = rng.permutation(3)
@@ -138,8 +138,8 @@ def test_names_and_sides_mean_nothing(seed: int) -> None:
 
 
 def test_one_that_always_wins_gets_no_number() -> None:
-    """The likelihood grows with λ₀ without end. The others keep the strengths that they have among themselves: λ₁ − λ₂ =
-    ln 2, as of two systems."""
+    """The likelihood grows with λ₀ without end. The others keep the strengths that they have among themselves: λ₁ −
+    λ₂ = ln 2, as of two systems."""
     lines = [(0, 1, 1), (0, 2, 1), (1, 2, 1), (1, 2, 1), (2, 1, 1)]
     found = strengths(answered(*lines, times=6))
     assert found.systems[0].value is None
@@ -195,9 +195,9 @@ def test_all_ties() -> None:
 
 
 def test_ties_and_wins_that_run_off_together() -> None:
-    """A over B, and C tied with both: each is bounded against each, but with d = (1, −1, 0) and log ν rising by 1 every
-    answer gets likelier for ever. SciPy's search on the likelihood itself shows it: it rises along that line towards 2 ln ½,
-    which nothing reaches."""
+    """A over B, and C tied with both: each is bounded against each, but with d = (1, −1, 0) and log ν rising by 1
+    every answer gets likelier for ever. SciPy's search on the likelihood itself shows it: it rises along that line
+    towards 2 ln ½, which nothing reaches."""
     lines = [(0, 1, 1), (1, 2, 0), (2, 0, 0)]
     found = strengths(answered(*lines, times=4))
     assert [own.value for own in found.systems] == [None] * 3
@@ -254,9 +254,10 @@ def test_what_means_nothing(first: list[int], second: list[int], outcome: list[i
     [(17, 13, (0.1, 0.1), 100), (8, 8, (0.05, 0.2), 100), (17, 6, (0.0, 0.0), 60)],
 )
 def test_coverage(raters: int, per_pair: int, spreads: tuple[float, float], studies: int) -> None:
-    """Intervals of 95% hold the strengths that answers were drawn from, and so do those of differences. Six strengths of one
-    study go together, so that the standard error of the share over 100 studies is at most √(0.05 × 0.95/100) = 2.2%: from
-    90% on, more than two of these below. Where raters and items are all alike the intervals are wide by design."""
+    """Intervals of 95% hold the strengths that answers were drawn from, and so do those of differences. Six strengths
+    of one study go together, so that the standard error of the share over 100 studies is at most √(0.05 × 0.95/100) =
+    2.2%: from 90% on, more than two of these below. Where raters and items are all alike the intervals are wide by
+    design."""
     rng = np.random.default_rng(20)
     held, apart = [], []
     for _ in range(studies):
@@ -269,17 +270,17 @@ def test_coverage(raters: int, per_pair: int, spreads: tuple[float, float], stud
         for pair in found.pairs:
             true = STRENGTHS[pair.a] - STRENGTHS[pair.b]
             apart.append(pair.difference.low <= true <= pair.difference.high)
-    assert 0.90 <= np.mean(held)
-    assert 0.90 <= np.mean(apart)
+    assert np.mean(held) >= 0.90
+    assert np.mean(apart) >= 0.90
     if any(spreads):
         assert np.mean(held) <= 0.985
 
 
 @pytest.mark.costly
 def test_independent_answers_would_promise_too_much() -> None:
-    """Why it is clustered: with spreads of 0.1 the intervals that take all 15 × 8 × 17 answers as independent, from the
-    inverse of the information, hold the true strengths in far less than 95%. One over each rater and item alone, which is
-    what `of_both` sums, is the same to first order."""
+    """Why it is clustered: with spreads of 0.1 the intervals that take all 15 × 8 × 17 answers as independent, from
+    the inverse of the information, hold the true strengths in far less than 95%. One over each rater and item alone,
+    which is what `of_both` sums, is the same to first order."""
     from benchbench.study import strengths as own
 
     rng = np.random.default_rng(2)
@@ -295,8 +296,8 @@ def test_independent_answers_would_promise_too_much() -> None:
 
 @pytest.mark.costly
 def test_the_family_of_pairs_errs_in_one_study_of_twenty_at_most() -> None:
-    """Six equal systems, all fifteen pairs tested in each of 100 studies: some pair is told apart in 5% of the studies or
-    fewer; of 100, 10 or fewer with a chance of 99% (binomial of 100 and 0.05)."""
+    """Six equal systems, all fifteen pairs tested in each of 100 studies: some pair is told apart in 5% of the
+    studies or fewer; of 100, 10 or fewer with a chance of 99% (binomial of 100 and 0.05)."""
     rng = np.random.default_rng(4)
     wrong = 0
     for _ in range(100):

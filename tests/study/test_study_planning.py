@@ -15,13 +15,14 @@ from benchbench.study.strengths import Compared, strengths
 
 
 def textbook(share: float) -> float:
-    """Independent answers that decide until `share` against the rest is found at 5% with odds of 80%, on the log odds."""
+    """Independent answers that decide until `share` against the rest is found at 5% with odds of 80%, on the log
+    odds."""
     return float((1.959964 + 0.841621) ** 2 / (share * (1 - share) * np.log(share / (1 - share)) ** 2))
 
 
 def test_the_textbook_number() -> None:
-    """60% against 40%: (1.96 + 0.8416)²/(0.24 ln²(1.5)) = 199 independent answers. With 117 raters and as many items, whose
-    degrees of freedom move nothing by more than a per cent, the power of so many answers is 80%."""
+    """60% against 40%: (1.96 + 0.8416)²/(0.24 ln²(1.5)) = 199 independent answers. With 117 raters and as many items,
+    whose degrees of freedom move nothing by more than a per cent, the power of so many answers is 80%."""
     assert round(textbook(0.6)) == 199
     share = 0.512
     items = round(textbook(share) / 117)
@@ -44,8 +45,9 @@ def test_more_items_do_not_replace_raters() -> None:
 
 
 def test_systems_help_each_other_and_cost_tests() -> None:
-    """In a balanced study of K systems with n answers a pair the information is n/4 (K·1 − J), so that λᵢ − λⱼ has the variance
-    8/(n K): a third for six systems of what it is for two. What is left is the level, 0.05 over 15 pairs."""
+    """In a balanced study of K systems with n answers a pair the information is n/4 (K·1 − J), so that λᵢ − λⱼ has
+    the variance 8/(n K): a third for six systems of what it is for two. What is left is the level, 0.05 over 15
+    pairs."""
     two, six = (Plan(0.6, systems=k, rater_spread=0, item_spread=0) for k in (2, 6))
     assert (two.tests, six.tests) == (1, 15)
     assert power(two, 21, 30) > power(six, 21, 10)
@@ -87,8 +89,8 @@ def test_one_rater_says_nothing_of_others() -> None:
 @pytest.mark.costly
 @pytest.mark.parametrize(("raters", "ties"), [(20, 0.2), (10, 0.0)])
 def test_the_stated_power_of_a_comparison(raters: int, ties: float) -> None:
-    """In studies of the planned size, scored as `study score` scores them, the difference is found in 80%: over 200 studies
-    within 9%, three standard errors."""
+    """In studies of the planned size, scored as `study score` scores them, the difference is found in 80%: over 200
+    studies within 9%, three standard errors."""
     rng, plan = np.random.default_rng(8), Plan(0.6, ties=ties)
     items = needed(plan, raters).items
     assert items is not None

@@ -18,8 +18,8 @@ def given(right: list[bool | None], pressed: list[str] | None = None, ms: list[f
 
 @pytest.mark.parametrize("n", [*range(2, 31)])
 def test_one_slip_costs_nobody_their_answers(n: int) -> None:
-    """Of two check items or more one wrong answer is never too few, and of one none is: P(X ≤ n − 1) = 1 − 0.9ⁿ ≥ 19%, and
-    P(X = 0) = 10%."""
+    """Of two check items or more one wrong answer is never too few, and of one none is: P(X ≤ n − 1) = 1 − 0.9ⁿ ≥
+    19%, and P(X = 0) = 10%."""
     assert looked_at(given([False] + [True] * (n - 1)), 0.9).left_out is None
     assert looked_at(given([False]), 0.9).left_out is None
 
@@ -27,8 +27,8 @@ def test_one_slip_costs_nobody_their_answers(n: int) -> None:
 @pytest.mark.parametrize("share", [0.6, 0.75, 0.9, 1.0])
 @pytest.mark.parametrize("n", [1, 5, 10, 20, 40])
 def test_the_bound_is_the_exact_one(n: int, share: float) -> None:
-    """A rater is left out exactly where the upper Clopper–Pearson bound of the share right (95%, one-sided; the beta quantile)
-    lies below `pass_checks`."""
+    """A rater is left out exactly where the upper Clopper–Pearson bound of the share right (95%, one-sided; the beta
+    quantile) lies below `pass_checks`."""
     for k in range(n + 1):
         bound = 1.0 if k == n else float(stats.beta.ppf(1 - LEVEL, k + 1, n - k))
         found = looked_at(given([True] * k + [False] * (n - k)), share)
@@ -46,8 +46,8 @@ def test_what_it_says() -> None:
 
 
 def test_who_is_found() -> None:
-    """With 20 check items of two choices, and a rater who guesses: P(X ≤ 15) of a fair coin is 99.4%; of one who gets 97%
-    right it is 0.03%. Exact tails of the binomial; simulated in `test_scored_study`."""
+    """With 20 check items of two choices, and a rater who guesses: P(X ≤ 15) of a fair coin is 99.4%; of one who gets
+    97% right it is 0.03%. Exact tails of the binomial; simulated in `test_scored_study`."""
     needed = fewest_right(20, 0.9)
     assert stats.binom.cdf(needed - 1, 20, 0.5) == pytest.approx(0.994, abs=5e-4)
     assert stats.binom.cdf(needed - 1, 20, 0.97) < 0.0005
@@ -69,8 +69,8 @@ def test_nothing_answered() -> None:
 
 
 def test_fair_sides_are_seldom_remarked() -> None:
-    """Of 20 answers by a fair coin 18 or more on one side have a chance of 2 × 211/2²⁰ = 0.04%: of 1,000 raters fewer than 5,
-    with a chance of 99.99%."""
+    """Of 20 answers by a fair coin 18 or more on one side have a chance of 2 × 211/2²⁰ = 0.04%: of 1,000 raters fewer
+    than 5, with a chance of 99.99%."""
     rng = np.random.default_rng(0)
     sides = np.where(rng.random((1000, 20)) < 0.5, "left", "right").tolist()
     assert sum(len(looked_at(given([True, *[None] * 19], own), 0.9).remarks) for own in sides) < 5
