@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchbench.core.errors import InputError
+from benchbench.results.claims.people import FEW_ITEMS
 from benchbench.results.claims.statistics import RESAMPLES
 from benchbench.study.crossed import Floats
 
-FEW = 30
-"""Items with two answers or more; with fewer the overlap is said to be low."""
 METHOD = "95% percentile bootstrap over items"
 
 
@@ -41,7 +40,7 @@ class Agreed:
 
     @property
     def low_overlap(self) -> bool:
-        return self.n_items < FEW
+        return self.n_items < FEW_ITEMS
 
 
 def alpha(items: ArrayLike, answers: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> Agreed:

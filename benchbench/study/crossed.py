@@ -6,9 +6,9 @@ answers is therefore taken over clusters of raters and over clusters of items at
 equation 2.11): V = V_raters + V_items − V_both, where each sums the scores within its clusters first, and the last
 takes each meeting of a rater with an item as a cluster. Each term is worth G/(G − 1) of itself for its G clusters.
 
-The difference can come out too small, by chance even below 0; so the variance of what is asked is never taken to be
-less than over raters alone or over items alone. What is held against it is Student's t with one degree of freedom
-less than there are raters or items, whichever are fewer. Tests hold the coverage by simulation.
+That can come out too small, by chance even below 0; so the variance of what is asked is never taken to be less than
+over raters alone, over items alone, or of independent answers. What is held against it is Student's t with one degree
+of freedom less than there are raters or items, whichever are fewer. Tests hold the coverage by simulation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
-METHOD = "raters and items both clustered"
+METHOD = "over raters and items (clustered by both)"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Crossed:
         raters, items, both = (
             np.einsum("mp,pq,mq->m", c, v, c) for v in (self.of_raters, self.of_items, self.of_both)
         )
-        most: Floats = np.maximum.reduce([raters + items - both, raters, items])
+        most: Floats = np.maximum.reduce([raters + items - both, raters, items, both])
         return most
 
 

@@ -114,8 +114,7 @@ def _rate(answers: Judged, groups: list[Bools], nothing: str) -> Rate:
     if spread.degrees < 1:
         return Rate(share, None, None, n)
     low, high = _interval(share, spread, n)
-    method = f"95% Wilson, t over {spread.n_raters} raters and {spread.n_items} items, {METHOD}"
-    return Rate(share, low, high, n, method)
+    return Rate(share, low, high, n, f"95% Wilson {METHOD}")
 
 
 def _influence(answers: Judged, groups: list[Bools]) -> tuple[float, Floats]:

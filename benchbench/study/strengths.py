@@ -107,12 +107,14 @@ class Strength:
 
 @dataclass(frozen=True)
 class Apart:
-    """Two systems a and b, by number: λa − λb, tested. p: after Holm's correction over all pairs of the study."""
+    """Two systems a and b, by number: λa − λb, tested. p: after Holm's correction over all pairs of the study.
+    detectable: the smallest difference that its strictest step would have found with odds of 80%."""
 
     a: int
     b: int
     difference: Difference
     p: float
+    detectable: float | None
 
     @property
     def preferred(self) -> float:
@@ -154,7 +156,7 @@ def strengths(answers: Compared) -> Strengths:
     half = _t(spread.degrees) * np.sqrt(spread.variance(centred))
     for place, system in enumerate(kept):
         found[system] = _strength(answers, system, float(lam[place]), float(half[place]))
-    method = f"95% t over {spread.n_raters} raters and {spread.n_items} items, {METHOD}"
+    method = f"95% t {METHOD}"
     return Strengths(tuple(found), ties, tuple(_pairs(kept, lam, spread)), method)
 
 
@@ -164,14 +166,16 @@ def _pairs(kept: Sequence[int], lam: Floats, spread: Crossed) -> list[Apart]:
     for line, (a, b) in enumerate(both):
         contrasts[line, [a, b]] = 1, -1
     errors = np.sqrt(spread.variance(contrasts))
-    said = f"t over {spread.n_raters} raters and {spread.n_items} items, {METHOD}"
+    said = f"t over {spread.n_raters} raters and {spread.n_items} items"
     found = [
         estimated(float(lam[a] - lam[b]), float(error), spread.degrees, said)
         for (a, b), error in zip(both, errors, strict=True)
     ]
     adjusted = holm([own.p for own in found])
+    level = (1 - CONFIDENCE) / len(found) / 2
     return [
-        Apart(kept[a], kept[b], own, float(p)) for (a, b), own, p in zip(both, found, adjusted, strict=True)
+        Apart(kept[a], kept[b], own, float(p), own.detectable(level, higher=True))
+        for (a, b), own, p in zip(both, found, adjusted, strict=True)
     ]
 
 

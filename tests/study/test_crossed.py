@@ -27,11 +27,12 @@ def test_against_sums_over_pairs_of_answers() -> None:
     assert found.of_both == pytest.approx(summed(rater & item, both))
 
 
-def test_never_less_than_either_alone() -> None:
-    """Of answers that go against each other within raters V can be below that of items alone; it is not let."""
-    scores = np.array([[1.0], [-1.0], [1.0], [-1.0]])
-    found = crossed(scores, [0, 0, 1, 1], [0, 1, 2, 3])
-    assert found.variance([[1.0]])[0] == pytest.approx(4 * 4 / 3)  # of items: four clusters, each squared
+def test_never_less_than_any_of_them() -> None:
+    """Of two raters who say opposite things of either item all sums within raters and within items are 0, and
+    V = −V_both: it is taken to be that of four independent answers, 4 × 4/3."""
+    found = crossed([[1.0], [-1.0], [-1.0], [1.0]], [0, 0, 1, 1], [0, 1, 0, 1])
+    assert found.of_raters == found.of_items == 0
+    assert found.variance([[1.0]])[0] == pytest.approx(16 / 3)
     assert found.degrees == 1
 
 

@@ -17,6 +17,9 @@ from benchbench.results.claims.conditions import MEASURED, conditions_of
 from benchbench.results.summary import complete
 
 ASPECT = "human"
+"""Of numbers that are people's."""
+FEW_ITEMS = 30
+"""Items that two raters or more answered; with fewer their agreement says little."""
 
 
 @dataclass(frozen=True)
