@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchbench.verbs.study.create import create
     from benchbench.verbs.study.hand_in import import_answers
+    from benchbench.verbs.study.plan import plan
+    from benchbench.verbs.study.score import score
     from benchbench.verbs.study.status import status
 
-__all__ = ["create", "import_answers", "status"]
+__all__ = ["create", "import_answers", "plan", "score", "status"]
 
 _LAZY = {
     "create": "benchbench.verbs.study.create",
     "import_answers": "benchbench.verbs.study.hand_in",
+    "plan": "benchbench.verbs.study.plan",
+    "score": "benchbench.verbs.study.score",
     "status": "benchbench.verbs.study.status",
 }
 

@@ -1,8 +1,9 @@
-"""What people said in a study, as a terminal and the report show it: numbers, how surely systems are told apart, who is
-left out and why, and which automatic metrics rank systems as people do."""
+"""What people said in a study, as a terminal and the report show it: numbers, how surely systems are told apart, who
+is left out and why, and which automatic metrics rank systems as people do."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from rich.text import Text
 from benchbench.results.claims.people import FEW_ITEMS, WithPeople, too_few, with_people
 from benchbench.results.manifest import People, RunManifest
 from benchbench.views.blocks import Blocks, Column, folded
-from benchbench.views.text import direction_words, number, plain
+from benchbench.views.text import direction_words, number, percent, plain
 
 LEVEL = 0.05
 MAIN = ("human_strength", "human_error_rate", "human_miss_rate")
@@ -24,20 +25,28 @@ CHANCE = {
 }
 
 
+APART = (
+    "difference: of strengths, the log odds of being preferred; preferred: in so many of the answers that decide. p is "
+    "corrected over all pairs (Holm); “from”: the smallest difference that would have been found with odds of 80%."
+)
+
+
 @dataclass(frozen=True)
 class PagePeople:
-    """A study in the report. lines: sentences; apart, metrics: rows of cells, the first its heading; left_out: sentences."""
+    """A study in the report. lines: sentences; apart, metrics: rows of cells, the first its heading; left_out:
+    sentences."""
 
     title: str
     lines: list[str]
     apart: list[list[str]]
     metrics: list[list[str]]
     left_out: list[str]
+    apart_words: str = APART
 
 
 def terminal(numbers: pd.DataFrame, people: Sequence[People], agreed: Sequence[WithPeople]) -> Group:
-    """For a terminal of any width. numbers: the columns system, metric, value, low, high and reason; people: what each
-    system's record says of the study, one at least; agreed: of the automatic metrics."""
+    """For a terminal of any width. numbers: the columns system, metric, value, low, high and reason; people: what
+    each system's record says of the study, one at least; agreed: of the automatic metrics."""
     parts: list[Any] = [Text(line) for line in about(people[0])]
     parts += [Text(), *_numbers(numbers)]
     for title, rows in (
@@ -51,6 +60,7 @@ def terminal(numbers: pd.DataFrame, people: Sequence[People], agreed: Sequence[W
                 for place, name in enumerate(head[1:], start=1)
             ]
             parts += [Text(), Blocks(title, Column(head[0], [row[0] for row in body]), columns)]
+            parts += [Text(APART)] if title == "apart" else []
     parts += [Text(), *(Text(line) for line in excluded(people[0]))] if excluded(people[0]) else []
     return Group(*parts)
 
@@ -60,7 +70,9 @@ def about(people: People) -> Iterator[str]:
     yield plain(people.words)
     own = people.agreement
     if own.alpha is not None:
-        low = f"; only {own.items} items have two answers, so this says little" if own.items < FEW_ITEMS else ""
+        low = (
+            f"; only {own.items} items have two answers, so this says little" if own.items < FEW_ITEMS else ""
+        )
         yield f"agreement of raters (Krippendorff's α): {_bounded(own.alpha, own.low, own.high)}{low}"
     overall = people.hype_infinity
     if overall is not None and overall.value is not None:
@@ -71,7 +83,7 @@ def about(people: People) -> Iterator[str]:
 
 def apart(people: Sequence[People]) -> list[list[str]]:
     """A row a pair of systems, each once, the first its heading; with no pair nothing else."""
-    rows = [["systems", "difference", "p", "told apart"]]
+    rows = [["systems", "difference", "preferred", "p", "told apart"]]
     for own in people:
         for other in own.apart:
             if other.value > 0 or (other.value == 0 and own.name < other.other):
@@ -80,6 +92,7 @@ def apart(people: Sequence[People]) -> list[list[str]]:
                     [
                         plain(f"{own.name} over {other.other}"),
                         _bounded(other.value, other.low, other.high),
+                        percent(1 / (1 + math.exp(-other.value))),
                         _p(other.p),
                         said,
                     ]
@@ -115,9 +128,12 @@ def _bounded(value: float, low: float | None, high: float | None) -> str:
 
 
 def _numbers(numbers: pd.DataFrame) -> Iterator[Any]:
-    """The table, a system a row, best first, and why a number is missing. Agreement is of the study, and said above it."""
+    """The table, a system a row, best first, and why a number is missing. Agreement is of the study, and said above
+    it."""
     shown = numbers[numbers["metric"] != "human_alpha"]
-    main = shown[shown["metric"].isin(MAIN)].sort_values("value", ascending=False, na_position="last", kind="stable")
+    main = shown[shown["metric"].isin(MAIN)].sort_values(
+        "value", ascending=False, na_position="last", kind="stable"
+    )
     names = list(main["system"])
     columns = []
     for metric, own in shown.groupby("metric", sort=False):
@@ -163,13 +179,27 @@ def _page(runs: Sequence[tuple[RunManifest, People]], frame: pd.DataFrame) -> Pa
 def planned(needed: pd.DataFrame, compared: bool) -> Group:
     """How many items so many raters have to answer, for a terminal. compared: whether systems are, pair by pair."""
     of = "pair" if compared else "system"
-    heads = {"items": f"items a {of}", "all_items": "items a rater", "answers": "answers", "effect": "design effect"}
+    heads = {
+        "items": f"items a {of}",
+        "all_items": "items a rater",
+        "answers": "answers",
+        "effect": "design effect",
+    }
     columns = [
-        Column(folded(head, 8), ["–" if pd.isna(x) else f"{x:,.1f}" if name == "effect" else f"{x:,}" for x in needed[name]])
+        Column(
+            folded(head, 8),
+            ["–" if pd.isna(x) else f"{x:,.1f}" if name == "effect" else f"{x:,}" for x in needed[name]],
+        )
         for name, head in heads.items()
     ]
     parts: list[Any] = [Blocks("", Column("raters", [f"{x:,}" for x in needed["raters"]]), columns)]
     if needed["items"].isna().any():
         parts.append(Text("–: so few raters differ too much among themselves, whatever the number of items."))
-    parts.append(Text("Check items come on top: a tenth of the items where study create is not told otherwise."))
+    parts.append(
+        Text("Check items come on top: a tenth of the items where study create is not told otherwise.")
+    )
     return Group(*parts)
+
+
+def _counted(number: Any, tenths: bool) -> str:
+    return "–" if pd.isna(number) else f"{number:,.1f}" if tenths else f"{number:,}"

@@ -6,6 +6,8 @@ import click
 
 from benchbench.cli.study.create import create
 from benchbench.cli.study.hand_in import hand_in
+from benchbench.cli.study.plan import plan
+from benchbench.cli.study.score import score
 from benchbench.cli.study.status import status
 
 
@@ -16,8 +18,9 @@ def study() -> None:
     \b
       benchbench study create model=vae model=dcgan --out my-study
       benchbench study status my-study
+      benchbench study score my-study
     """
 
 
-for verb in (create, status, hand_in):
+for verb in (plan, create, status, hand_in, score):
     study.add_command(verb)
