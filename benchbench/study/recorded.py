@@ -17,7 +17,7 @@ from typing import Any
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
 from benchbench.core.paths import printable
-from benchbench.results.claims.people import ASPECT
+from benchbench.results.claims.conditions import PEOPLE
 from benchbench.results.key import KEY_LENGTH
 from benchbench.results.load import Record, records
 from benchbench.results.manifest import (
@@ -170,7 +170,7 @@ def _row(own: Measured, extractor: str, who: Mapping[str, Any]) -> Row:
     return Row(
         **who,
         metric=f"{own.metric}_{extractor}",
-        aspect=ASPECT,
+        aspect=PEOPLE,
         value=own.value,
         low=own.low,
         high=own.high,

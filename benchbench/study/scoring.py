@@ -166,9 +166,8 @@ def _is_wrong(item: Item, choice: str) -> bool:
 def _of_strengths(found: Strengths) -> Iterator[Measured]:
     for system, own in enumerate(found.systems):
         method = found.method if own.low is not None else None
-        # Strengths of a study go together, for their mean is 0: two are told apart in it, not by their rows.
         yield Measured(
-            system, "human_strength", own.value, own.low, own.high, method, own.why, True, gated=False
+            system, "human_strength", own.value, own.low, own.high, method, own.why, True, gated=True
         )
 
 

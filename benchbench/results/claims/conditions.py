@@ -48,6 +48,8 @@ FACTS = {
 }
 """What run.json adds to a number, with its dtype."""
 
+PEOPLE = "human"
+"""The aspect of what people said."""
 MEASURED = ("throughput", "cost")  # aspects that depend on the machine, `COUNTED` apart
 COUNTED = (
     "parameters",

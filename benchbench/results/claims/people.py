@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchbench.results.claims.agreement import FEWEST, agreement
-from benchbench.results.claims.conditions import MEASURED, conditions_of
+from benchbench.results.claims.conditions import MEASURED, PEOPLE, conditions_of
 from benchbench.results.summary import complete
 
-ASPECT = "human"
-"""Of numbers that are people's."""
 FEW_ITEMS = 30
 """Items that two raters or more answered; with fewer their agreement says little."""
 
@@ -46,7 +44,7 @@ def with_people(rows: pd.DataFrame, people: Mapping[str, float]) -> list[WithPeo
     known = whole[
         (whole["status"] == "ok")
         & whole["higher_is_better"].notna()
-        & ~whole["aspect"].isin([*MEASURED, ASPECT])
+        & ~whole["aspect"].isin([*MEASURED, PEOPLE])
         & ~whole["control"].astype(bool)
     ].reset_index(drop=True)
     return sorted(_each(known, people), key=lambda own: (own.tau is None, -(own.tau or 0.0), own.metric))
