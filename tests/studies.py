@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from benchbench.study.answers import Answer, append, next_shown, rater_of
 from benchbench.study.folder import Study, create_folder
@@ -14,6 +17,27 @@ from benchbench.study.kinds import KINDS
 from benchbench.study.manifest import DESTROYED, REAL, Item, StudyFacts, System
 
 SECRET = "5" * 64
+Make = Callable[..., Path]
+
+
+def noise(seed: int, n: int, side: int = 8) -> NDArray[np.uint8]:
+    """`n` images of noise, uint8 N×side×side×3."""
+    return np.random.default_rng(seed).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """As a file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_folder(folder: Path, images: NDArray[np.uint8], names: Sequence[str] = ()) -> Path:
+    """As PNG files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, own in enumerate(images):
+        (folder / (names[i] if names else f"{i}.png")).write_bytes(png(own))
+    return folder
 
 
 def hex_of(text: str, digits: int = 16) -> str:

@@ -51,7 +51,7 @@ def _closer(table: Table, version: int) -> Drawn:
     other = _unlike(table.reference, row, table.rng)
     beside = Ref(DESTROYED, row, version) if other is None else Ref(REAL, other)
     found = _asking(table, [Ref(REAL, row), beside], 0)
-    return Drawn(found.images, source=Ref(REAL, row), check=found.check)
+    return Drawn(found.images, source=Ref(REAL, row, above=table.reference.sizes[row]), check=found.check)
 
 
 def _triplet(table: Table, version: int) -> Drawn:

@@ -164,7 +164,7 @@ def _pixels(table: Table, ref: Ref, seed: int) -> NDArray[np.uint8]:
         return table.sets[ref.maker].pixels(ref.row)
     pixels = table.reference.pixels(ref.row)
     if ref.maker == REAL:
-        return pixels
+        return pixels if ref.above is None else pixels[: ref.above[0], : ref.above[1]]
     assert ref.maker == DESTROYED
     return destroyed(pixels, np.random.Generator(np.random.Philox(key=[seed, 2**62 + 1 + ref.version])))
 
@@ -178,6 +178,8 @@ def _notes(table: Table, items: Sequence[Drawn]) -> Iterator[str]:
             + "; ".join(f"{name}: {_sizes(own)}" for name, own in zip(table.names, sizes, strict=True))
             + "), by which raters can tell them apart"
         )
+    if any(own.source and own.source.above != table.reference.sizes[own.source.row] for own in items):
+        yield "sources are cut at the bottom and at the right to the size of what was made of them"
     used = Counter(ref for own in items for ref in own.images)
     for maker, name in enumerate(table.names):
         most = max((times for ref, times in used.items() if ref.maker == maker), default=0)

@@ -22,6 +22,9 @@ from benchbench.study.matching import Index, indices_of
 
 Size = tuple[int, int]
 
+LARGEST_SCALE = 8
+"""Of super-resolution: as much as its originals are cut by, and a pixel more."""
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -31,11 +34,14 @@ class Ref:
         maker: An index of a system, `REAL` or `DESTROYED`.
         row: Its number among the maker's images; of a destroyed one among the reference's.
         version: Which of several destroyed ones of one image.
+        above: The size to which it is cut as a source; None where it stands in another place. A source has another id
+            than the same image below it, or ids would say which items are check items.
     """
 
     maker: int
     row: int
     version: int = 0
+    above: Size | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,11 @@ class Table:
 
     def too_few(self, n: int, drawn: int, what: str) -> InputError:
         """For images that do not suffice."""
-        way = f"use --n {drawn} or less" if drawn else "name others"
-        return InputError(f"{what} suffice for {drawn:,} different items, not for {n:,}; {way}")
+        if not drawn:
+            return InputError(f"of {what} there are none; name others")
+        return InputError(
+            f"{what} suffice for {drawn:,} different items, not for {n:,}; use --n {drawn} or less"
+        )
 
 
 class _Pair:
@@ -157,18 +166,18 @@ def closer(table: Table, n: int) -> Iterator[Drawn]:
             )
         index = common[number]
         images = table.shuffled([Ref(a, index.rows[0]), Ref(b, index.rows[1])])
-        yield Drawn(images, source=Ref(REAL, index.source))
+        yield Drawn(images, source=Ref(REAL, index.source, above=table.sets[a].sizes[index.rows[0]]))
 
 
 def _common(table: Table, a: int, b: int) -> list[Index]:
-    """What both made of one source, at one size."""
+    """What both made of one source, at its size."""
     found = indices_of(table.sets[a], table.sets[b], table.reference)
+    sizes = table.sets[a].sizes, table.sets[b].sizes, table.reference.sizes
     same = [
         own
         for own in found
-        if table.sets[a].sizes[own.rows[0]]
-        == table.sets[b].sizes[own.rows[1]]
-        == table.reference.sizes[own.source]
+        if sizes[0][own.rows[0]] == sizes[1][own.rows[1]]
+        and _cut(sizes[2][own.source], sizes[0][own.rows[0]])
     ]
     if same:
         return same
@@ -183,26 +192,28 @@ def _common(table: Table, a: int, b: int) -> list[Index]:
     )
 
 
+def _cut(source: Size, made: Size) -> bool:
+    """Whether a source has the size of what was made of it, or is larger by what is cut off at the bottom and at the
+    right, so that a scale divides its sides."""
+    return all(0 <= own - other < LARGEST_SCALE for own, other in zip(source, made, strict=True))
+
+
 def real_or_fake(table: Table, n: int) -> Iterator[Drawn]:
     """One image: half of them real, the others of each system equally often; none comes twice."""
-    fakes = (n + 1) // 2
-    sizes: set[Size] = set()
-    made: list[Ref] = []
-    for k in range(fakes):
-        maker = k % len(table.sets)
-        row = _unused(table, maker)
-        if row is None:
-            raise table.too_few(
-                n, 2 * k, f"the images of {table.names[maker]} and the real ones of their size"
+    sizes = {size for own in table.sets for size in own.sizes}
+    for k in range(n):
+        maker = REAL if k % 2 else k // 2 % len(table.sets)
+        if maker == REAL:
+            row = table.real.take(
+                lambda own: table.real.used[own] == 0 and table.reference.sizes[own] in sizes
             )
-        sizes.add(table.sets[maker].sizes[row])
-        made.append(Ref(maker, row))
-    for k in range(n - fakes):
-        row = table.real.take(lambda own: table.real.used[own] == 0 and table.reference.sizes[own] in sizes)
+            what = "the real images of their size"
+        else:
+            row = _unused(table, maker)
+            what = f"the images of {table.names[maker]} that have real ones of their size"
         if row is None:
-            raise table.too_few(n, 2 * k, "the real images")
-        made.append(Ref(REAL, row))
-    yield from (Drawn((own,)) for own in made)
+            raise table.too_few(n, k, what)
+        yield Drawn((Ref(maker, row),))
 
 
 def triplet(table: Table, n: int) -> Iterator[Drawn]:

@@ -13,7 +13,7 @@ from benchbench.core.hashing import digest
 from benchbench.core.paths import as_path, printable
 from benchbench.core.progress import Progress
 from benchbench.data.sources.spec import KINDS
-from benchbench.results.load import Record, records_below
+from benchbench.results.load import records_below
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import COLUMNS
 from benchbench.results.select_records import Hand, at_hand, select
@@ -100,51 +100,57 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
             f"{text} names records of {listed(who)}; a system is one model on one dataset: name each by its key or as "
             "model=NAME,dataset=NAME"
         )
-    first = rows.sort_values(["seed", "cell"]).iloc[0]
     here = os.path.expanduser(text)
-    folder, run = _record(str(first["cell"]), Path(here) if os.path.isdir(here) else results, text)
-    of_cell = rows[rows["cell"] == first["cell"]]
-    leading = of_cell.sort_values("headline", ascending=False, kind="stable").iloc[0]
-    file = _kept(folder, run, who[0])
+    kept = _keeping(set(rows["cell"]), Path(here) if os.path.isdir(here) else results, text, who[0])
+    folder, run, file = kept[0]
+    check_file(folder / file, run.files[file])
     images = _in_groups(images_in(folder / file, progress), run)
-    seeds = rows["seed"].nunique()
-    notes = (f"of {seeds} seeds of {who[0]} seed {first['seed']} is shown",) if seeds > 1 else ()
+    own = rows[rows["cell"] == run.cell].sort_values("headline", ascending=False, kind="stable").iloc[0]
+    more = f"of {len(kept)} records of {who[0]} that of seed {run.seed or 0}, {run.cell}, is shown"
     system = System(
-        name=model_name(str(first["model"]), str(first["variant"])),
+        name=model_name(str(own["model"]), str(own["variant"])),
         cell=run.cell,
-        model=str(first["model"]),
-        dataset=str(first["dataset"]),
-        task=str(leading["task"]),
-        direction=str(leading["direction"]),
-        variant=str(first["variant"]),
-        seed=int(first["seed"]),
+        model=str(own["model"]),
+        dataset=str(own["dataset"]),
+        task=str(own["task"]),
+        direction=str(own["direction"]),
+        variant=str(own["variant"]),
+        seed=run.seed or 0,
         n=len(images),
         source=Path(file).stem,
     )
-    return Given(system, images, notes)
+    return Given(system, images, (more,) if len(kept) > 1 else ())
 
 
 def _labels(rows: object) -> set[tuple[str, str, str]]:
     return set(rows[["model", "variant", "dataset"]].itertuples(index=False, name=None))  # type: ignore[index]
 
 
-def _record(cell: str, root: Path, text: str) -> Record:
-    for folder, run in records_below([root]):
-        if run.cell == cell:
-            return folder, run
-    raise InputError(f"{text} is not in a folder here, and images are kept in folders alone; name a folder")
+def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:
+    """Those of some records that keep their images, with the file; by seed and key. `InputError` where none does."""
+    found = [own for own in records_below([root]) if own[1].cell in cells]
+    if not found:
+        raise InputError(
+            f"{text} is not in a folder here, and images are kept in folders alone; name a folder"
+        )
+    found.sort(key=lambda own: (own[1].seed or 0, own[1].cell))
+    kept = [(folder, run, file) for folder, run in found if (file := _kept(folder, run)) is not None]
+    if not kept:
+        folder, run = found[0]
+        gone = _files(run)
+        what = f"{gone[0]} was taken away from" if gone else "no images are kept one by one in"
+        raise InputError(f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run)}")
+    return kept
 
 
-def _kept(folder: Path, run: RunManifest, who: str) -> str:
-    """The file of a record with its single images, as it was written; `InputError` where there is none."""
+def _files(run: RunManifest) -> list[str]:
+    """The files of a record that hold single images, whether they are there or not."""
     files = [file for file in run.files if file.endswith((".npz", ".zip"))]
-    files.sort(key=lambda file: (FIRST.index(file) if file in FIRST else len(FIRST), file))
-    for file in files:
-        if (folder / file).exists():
-            check_file(folder / file, run.files[file])
-            return file
-    what = f"{files[0]} was taken away from" if files else "no images are kept one by one in"
-    raise InputError(f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run)}")
+    return sorted(files, key=lambda file: (FIRST.index(file) if file in FIRST else len(FIRST), file))
+
+
+def _kept(folder: Path, run: RunManifest) -> str | None:
+    return next((file for file in _files(run) if (folder / file).exists()), None)
 
 
 def _way_out(folder: Path, run: RunManifest) -> str:

@@ -13,10 +13,11 @@ from benchbench.core.paths import as_path, printable
 from benchbench.core.reading import read_bytes
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
-from benchbench.study.answers import MOST_MS, Answer, AnswerRefused, adding, fault_of, rater_of
+from benchbench.study.answer import MOST_MS, Answer, AnswerRefused, fault_of, rater_of
 from benchbench.study.folder import Study
 from benchbench.study.manifest import MOST_CHECKS, MOST_ITEMS
 from benchbench.study.order import canonical
+from benchbench.study.rater_file import adding
 
 FORMAT, VERSION = "benchbench-study-answers", 1
 MOST_FILE = 2**24

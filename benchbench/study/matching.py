@@ -32,7 +32,7 @@ def indices_of(one: ImageSet, other: ImageSet, reference: ImageSet) -> list[Inde
     if one.matched == other.matched == reference.matched == "numbers":
         n = len(reference)
         return [Index(i, (i, i)) for i in range(n)] if len(one) == len(other) == n else []
-    if not one.matched == other.matched == "names":
+    if not one.matched == other.matched == reference.matched == "names":
         return []
     found = [_sources(own.names, reference.names) for own in (one, other)]
     common = sorted(found[0].keys() & found[1].keys(), key=lambda key: (found[0][key][1], key))

@@ -7,8 +7,9 @@ from statistics import median
 
 import pandas as pd
 
-from benchbench.study.answers import Answer, answers_of, file_of, raters
+from benchbench.study.answers import Answer, answers_of, raters
 from benchbench.study.folder import Study
+from benchbench.study.rater_file import file_of
 
 COLUMNS = {
     "rater": "string", "answered": "Int64", "items": "Int64", "checks_right": "Int64", "checks": "Int64",

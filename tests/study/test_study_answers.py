@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,19 +16,19 @@ from hypothesis import strategies as st
 from studies import answer_next, hex_of, make_study, rater
 
 from benchbench.core.errors import InputError, SkippedWarning
-from benchbench.study import answers as module
+from benchbench.study import rater_file as module
 from benchbench.study.answers import (
     Answer,
     AnswerRefused,
     answers_of,
     append,
-    file_of,
     next_shown,
     rater_of,
     raters,
     read_answers,
 )
 from benchbench.study.folder import Study
+from benchbench.study.rater_file import file_of
 
 
 def answer_file(study: Study, who: str) -> Path:
@@ -306,3 +308,40 @@ def _in_order(study: Study, who: str) -> list[str]:
     from benchbench.study.order import presented
 
     return [shown.item.id for shown in presented(study, who)]
+
+
+ANSWERS_AND_SAYS = """
+import sys
+from pathlib import Path
+from studies import answer_next
+from benchbench.study.folder import load
+study = load(sys.argv[1])
+print("ready", flush=True)
+while (answer := answer_next(study, sys.argv[2])) is not None:
+    print(answer.item, flush=True)
+"""
+
+
+@pytest.mark.costly
+def test_no_answer_is_lost_where_its_process_is_killed(tmp_path: Path) -> None:
+    """Six processes, one after the other, each killed at another moment: what it said was taken is on disk, in the
+    order of the rater, and the next one goes on from there."""
+    study = make_study(tmp_path / "s", n=120, side=1)
+    taken: list[str] = []
+    for kill in range(6):
+        command = [sys.executable, "-c", ANSWERS_AND_SAYS, str(study.folder), rater(1)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        said = [process.stdout.readline().strip() for _ in range(2 + 3 * kill)]
+        process.kill()
+        said += process.stdout.read().split()
+        process.wait()
+        process.stdout.close()
+        taken += said
+        found = [own.item for own in file_of(study, rater(1)).answers]
+        assert found[: len(taken)] == taken
+        assert len(found) <= len(taken) + 1  # one may be on disk that nobody was told of
+        taken = found
+    assert taken == _in_order(study, rater(1))[: len(taken)]

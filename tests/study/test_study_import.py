@@ -11,9 +11,10 @@ import pytest
 from studies import answer_next, hex_of, make_study, rater
 
 from benchbench.core.errors import InputError
-from benchbench.study.answers import answers_of, file_of, raters
+from benchbench.study.answers import answers_of, raters
 from benchbench.study.folder import Study
 from benchbench.study.handed_in import Imported, import_answers
+from benchbench.study.rater_file import file_of
 
 TOKEN = hex_of("token 1", 32)
 
