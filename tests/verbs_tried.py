@@ -48,6 +48,8 @@ VERBS = {
     "study create": ["study", "create", "model=noise", "model=real", "--n", "2", "--out", "another"],
     "study status": ["study", "status", "study"],
     "study import": ["study", "import", "study", "answers.json"],
+    "study score": ["study", "score", "study"],
+    "study plan": ["study", "plan", "--share", "0.6"],
     "list": ["list", "models"],
     "completion": ["completion", "bash"],
     "fetch": ["fetch", "--list"],

@@ -8,10 +8,11 @@ import numpy as np
 from studies import rater
 from study_simulated import STRENGTHS, davidson
 
-from benchbench.study.answers import Answer, adding
+from benchbench.study.answer import Answer
 from benchbench.study.folder import Study
 from benchbench.study.manifest import Item
 from benchbench.study.order import Shown, presented
+from benchbench.study.rater_file import adding
 
 Choose = Callable[[Item, np.random.Generator], str]
 """What a rater answers to an item, canonically."""
