@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchbench.core.errors import InputError, listed
+from benchbench.core.errors import InputError, listed, short
 from benchbench.core.hashing import digest
 from benchbench.core.paths import as_path, printable
 from benchbench.core.progress import Progress
@@ -108,7 +108,7 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
     own = rows[rows["cell"] == run.cell].sort_values("headline", ascending=False, kind="stable").iloc[0]
     more = f"of {len(kept)} records of {who[0]} that of seed {run.seed or 0}, {run.cell}, is shown"
     system = System(
-        name=model_name(str(own["model"]), str(own["variant"])),
+        name=short(model_name(str(own["model"]), str(own["variant"])), LONGEST_NAME),
         cell=run.cell,
         model=str(own["model"]),
         dataset=str(own["dataset"]),

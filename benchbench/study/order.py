@@ -64,7 +64,7 @@ def drawn(secret: str, *what: str) -> int:
     return int.from_bytes(found[:16], "big")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def presented(study: Study, rater: str) -> tuple[Shown, ...]:
     """All items as a rater sees them, first to last: check items spread over the whole, none among the first two.
 

@@ -14,6 +14,7 @@ from PIL import Image
 from studies import Make, noise, png, write_folder
 
 from benchbench.core.errors import InputError
+from benchbench.study import folder as folder_module
 from benchbench.study import status
 from benchbench.study.folder import Study, load
 from benchbench.study.kinds import KINDS
@@ -204,6 +205,7 @@ def test_fewer_items_than_pairs_are_said(keep: Make, real: Path) -> None:
     assert [note for note in study.manifest.notes if "fewer items than pairs" in note]
 
 
+@pytest.mark.costly
 def test_the_reference_is_that_of_the_records(keep: Make) -> None:
     """The held-out split of their dataset where nothing else is said; digits are 32×32."""
     keep("vae", side=32)
@@ -329,6 +331,41 @@ def test_nothing_is_left_where_the_disk_is_full(
     with pytest.raises(InputError, match=r"cannot write .*No space left"):
         made("model=vae", "model=dcgan", real=real)
     assert sorted(os.listdir()) == before
+
+
+def test_a_study_in_a_record_would_damage_it(keep: Make, real: Path) -> None:
+    """However deep."""
+    folder = keep("vae")
+    with pytest.raises(InputError, match="lies in a record"):
+        create(["model=vae"], out=folder / "a" / "b", reference=str(real), kind="triplet", n=2)
+
+
+def test_of_two_that_make_one_folder_one_does(
+    keep: Make, real: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other is told so, and the study that is there is whole."""
+    keep("vae")
+    asked = {"reference": str(real), "kind": "triplet", "n": 2}
+    slow = folder_module.encoded
+
+    def meanwhile(pixels: np.ndarray) -> bytes:
+        monkeypatch.setattr(folder_module, "encoded", slow)
+        create(["model=vae"], out="s", **asked)  # type: ignore[arg-type]
+        return slow(pixels)
+
+    monkeypatch.setattr(folder_module, "encoded", meanwhile)
+    with pytest.raises(InputError, match="there already"):
+        create(["model=vae"], out="s", **asked)  # type: ignore[arg-type]
+    assert len(status("s")) == 0
+    assert sorted(os.listdir()) == ["real", "runs", "s"]
+
+
+def test_a_long_name_is_cut(keep: Make, real: Path) -> None:
+    """A variant may have any length, a name on a board has not."""
+    keep("vae", variant="x" * 400)
+    study = made("model=vae", real=real, kind="triplet", n=2)
+    assert study.manifest.systems[0].name.startswith("vae xxx")
+    assert len(study.manifest.systems[0].name) < 100
 
 
 def test_status_looks_at_every_image(keep: Make, real: Path) -> None:

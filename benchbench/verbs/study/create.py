@@ -16,6 +16,7 @@ from benchbench.study.creation import create as draw
 from benchbench.study.folder import refuse_taken
 from benchbench.study.given import Given, given_systems
 from benchbench.study.image_sets import reference_of
+from benchbench.verbs.outputs import refuse_in_record
 
 
 def create(
@@ -62,6 +63,7 @@ def create(
     folder = as_path(out)
     asked = Asked(kind, n, checks, question, ties, seed)
     refuse_taken(folder)
+    refuse_in_record(folder)
     watched = watching(progress)
     texts = [systems] if isinstance(systems, str) else list(systems)
     given = given_systems(texts, as_path(results), watched)
