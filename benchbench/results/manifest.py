@@ -562,12 +562,6 @@ class ImagesEvaluated(Stated):
     request: str
 
 
-class ImagesJudged(Stated):
-    """What `study score` states of a system: what its own record says of how its images were made, and the study."""
-
-    people: People
-
-
 class RunManifest(RunFacts):
     """A `run.json`: what a record says of itself, its cell, and the sha256 of every other file.
 

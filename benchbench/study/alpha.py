@@ -56,7 +56,8 @@ def alpha(items: ArrayLike, answers: ArrayLike, *, seed: int = 0, resamples: int
     n = int(counts.sum())
     if not len(counts):
         return Agreed(None, None, None, 0, 0, why="no item was answered by two raters")
-    value = float(_alpha(counts[None])[0])
+    own = np.column_stack([_alike(counts), counts])  # of each item: equal answers, then how many gave each
+    value = float(_from_tallies(own.sum(axis=0)[None])[0])
     if np.isnan(value):
         return Agreed(
             None,
@@ -69,8 +70,7 @@ def alpha(items: ArrayLike, answers: ArrayLike, *, seed: int = 0, resamples: int
     if len(counts) < 2:
         return Agreed(value, None, None, 1, n)
     rng = np.random.default_rng(seed)
-    drawn = np.stack([_tallied(counts, rng) for _ in range(resamples)])
-    found = _from_tallies(drawn)
+    found = _from_tallies(np.stack([_drawn_anew(own, rng) for _ in range(resamples)]))
     # A draw in which all answers are the same has no disagreement to explain.
     low, high = np.quantile(np.where(np.isnan(found), 1.0, found), [0.025, 0.975])
     return Agreed(value, min(float(low), value), max(float(high), value), len(counts), n)
@@ -88,11 +88,6 @@ def _counts(items: Floats, answers: Floats) -> Floats:
     return overlapping
 
 
-def _alpha(counts: Floats) -> Floats:
-    """Of several sets of items, (B, items, answers)."""
-    return _from_tallies(np.concatenate([_alike(counts).sum(axis=1)[:, None], counts.sum(axis=1)], axis=1))
-
-
 def _alike(counts: Floats) -> Floats:
     """Of each item the coincidences of equal answers: Σ_c n_c (n_c − 1)/(m − 1), of m answers in all."""
     m = counts.sum(axis=-1)
@@ -100,10 +95,11 @@ def _alike(counts: Floats) -> Floats:
     return alike
 
 
-def _tallied(counts: Floats, rng: np.random.Generator) -> Floats:
-    """Of items drawn anew: the coincidences of equal answers, then how many gave each answer."""
-    times = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)))
-    return np.concatenate([[times @ _alike(counts)], times @ counts])
+def _drawn_anew(items: Floats, rng: np.random.Generator) -> Floats:
+    """The sum over as many items (I, P), each drawn by chance."""
+    times = rng.multinomial(len(items), np.full(len(items), 1 / len(items)))
+    total: Floats = times @ items
+    return total
 
 
 def _from_tallies(tallies: Floats) -> Floats:

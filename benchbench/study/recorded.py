@@ -25,13 +25,11 @@ from benchbench.results.manifest import (
     Bounded,
     ExtractorFacts,
     FromOther,
-    ImagesJudged,
     LeftOut,
     Machine,
     People,
     Provenance,
     RunFacts,
-    Seconds,
 )
 from benchbench.results.provenance import collect_provenance, read_manifest, utc_now
 from benchbench.results.record import SCHEMA_VERSION, Row
@@ -201,27 +199,16 @@ def _facts(scored: Scored, place: int, source: Record, answers: str) -> RunFacts
 
     before = source[1].stated()
     made = {name: before[name] for name in MADE_BY if name in before}
-    known: dict[str, Any] = {
-        "name": None,
-        "variant": "",
-        "settings": {},
-        "control": False,
-        "status": "finished",
-    }
     sha256 = digest([scored.study.manifest.content_sha256, answers])
-    today = {
-        "provenance": Provenance(**collect_provenance()),
-        "machine": Machine(**describe_machine(torch.device("cpu"))),
-        "extractors": {extractor_of(scored): ExtractorFacts(weights_sha256=sha256)},
-        "finished": utc_now(),
-        "seconds": Seconds(evaluation=None),
-        "artefacts": [],
-        "people": people_of(scored, place, answers),
-    }
-    if source[1].settings is None:  # an older record, whose recipe is read from the rest of it
-        known.pop("settings")
-        return RunFacts(**{**known, **made, **today})
-    return ImagesJudged(**{**known, **made, **today})
+    return RunFacts(
+        **made,
+        provenance=Provenance(**collect_provenance()),
+        machine=Machine(**describe_machine(torch.device("cpu"))),
+        extractors={extractor_of(scored): ExtractorFacts(weights_sha256=sha256)},
+        finished=utc_now(),
+        artefacts=[],
+        people=people_of(scored, place, answers),
+    )
 
 
 def people_of(scored: Scored, place: int, answers: str) -> People:

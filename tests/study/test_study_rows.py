@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from studies import hex_of, make_study
 from studies_answered import answer, careful
 from study_simulated import STRENGTHS
@@ -26,7 +28,10 @@ from benchbench.verbs.study.score import score, scored
 from benchbench.views.board import boards
 from benchbench.views.choice import Choice
 from benchbench.views.leaderboard import leaderboard
+from benchbench.views.people import terminal
 from benchbench.views.report import render_report
+
+pytestmark = pytest.mark.costly
 
 MakeRow = Callable[..., Row]
 FACTS: dict[str, Any] = {
@@ -195,7 +200,6 @@ def test_agreement_by_hand(joined: pd.DataFrame) -> None:
     assert with_people(joined, {}) == []
 
 
-@pytest.mark.costly
 def test_the_report_tells_it(records: Path, joined: pd.DataFrame) -> None:
     page = render_report(records)
     assert "What people said (pairwise)" in page
@@ -255,3 +259,64 @@ def test_json_has_everything(records: Path, joined: pd.DataFrame, study: Study) 
     assert said["records"] == []
     strengths = [own["value"] for own in said["numbers"] if own["metric"] == "human_strength"]
     assert np.argsort(strengths)[-1] == np.argmax(STRENGTHS)
+
+
+def test_two_studies_two_columns(tmp_path: Path, records: Path, joined: pd.DataFrame) -> None:
+    """Another question to the same records has columns of its own, and a note of its own, on the same board."""
+    other = make_study(tmp_path / "study", kind="real-or-fake", systems=6, n=48, checks=4)
+    rng = np.random.default_rng(5)
+    for who in range(6):
+        answer(other, who, lambda item, rng: item.check or str(rng.choice(["real", "fake"])), rng)
+    score(other.folder, results=records, out=tmp_path / "out")
+    both = pd.concat([joined, load_results(tmp_path / "out")], ignore_index=True)
+    (board,) = [board for board in boards(both) if board.aspect == "human"]
+    assert [measure.short for measure in board.measures] == [
+        "human_error_rate", "human_hype_infinity", "human_strength", "human_alpha", "human_alpha",
+    ]  # fmt: skip
+    assert sum(note.startswith("people, ") for note in board.notes) == 2
+    assert all(name.startswith("model") and len([*filter(None, own)]) == 5 for name, own in board.rows)
+
+
+def test_an_older_record_says_less(tmp_path: Path, make_row: MakeRow, land: Callable[..., Path]) -> None:
+    """Of a run.json that states next to nothing the rows still join its label."""
+    for i in range(2):
+        land(tmp_path / "runs", [make_row(cell=hex_of(f"cell {i}"), model=f"model{i}")], {})
+    own = make_study(tmp_path / "study", systems=2, n=10, checks=4)
+    rng = np.random.default_rng(6)
+    for who in range(4):
+        answer(own, who, careful, rng)
+    score(own.folder, results=tmp_path / "runs")
+    rows = load_results(tmp_path / "runs")
+    assert set(rows["variant"]) == {""}
+    assert (rows["aspect"] == "human").sum() == 4
+
+
+def test_hostile_names_are_text(tmp_path: Path, make_row: MakeRow, land: Callable[..., Path]) -> None:
+    """Whatever a system is called, nothing of it becomes markup of the page or moves a terminal's cursor."""
+    names = ["<script>alert(1)</script>", "a\x1b[2J{{ 7 * 7 }}", "[bold]x[/bold]"]
+    for i in range(3):
+        land(tmp_path / "runs", [make_row(cell=hex_of(f"cell {i}"), model=f"model{i}")], FACTS)
+    own = make_study(tmp_path / "study", systems=3, n=30, checks=4, names=names)
+    rng = np.random.default_rng(7)
+    for who in range(4):
+        answer(own, who, careful, rng)
+    found = scored(own.folder, tmp_path / "runs", None, True)
+    page = render_report(tmp_path / "runs")
+    assert "<script>alert" not in page
+    console = Console(width=100, record=True, markup=False, file=io.StringIO())
+    console.print(terminal(found.numbers, found.people, found.agreed))
+    text = console.export_text()
+    assert "\x1b" not in text
+    assert "[bold]x[/bold]" in text
+
+
+def test_a_damaged_record_is_named(tmp_path: Path, make_row: MakeRow, land: Callable[..., Path]) -> None:
+    """Its table was edited: one sentence, and no rows."""
+    for i in range(2):
+        folder = land(tmp_path / "runs", [make_row(cell=hex_of(f"cell {i}"), model=f"model{i}")], FACTS)
+    (folder / "metrics.csv").write_bytes((folder / "metrics.csv").read_bytes().replace(b"12.5", b"1.5"))
+    own = make_study(tmp_path / "study", systems=2, n=10, checks=4)
+    answer(own, 0, careful, np.random.default_rng(0))
+    with pytest.raises(InputError, match=r"metrics\.csv"):
+        score(own.folder, results=tmp_path / "runs", out=tmp_path / "out")
+    assert not (tmp_path / "out" / "digits").exists()
