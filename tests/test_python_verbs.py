@@ -39,6 +39,7 @@ ONLY_THERE = {
     "study score": {"format_"},
     "study plan": {"format_"},
     "fetch": {"list_"},  # no names
+    "study status": {"format_"},  # returned as values
 }
 
 

@@ -82,6 +82,13 @@ def check_systems(asked: Asked, given: Sequence[Given]) -> None:
         raise InputError(
             f"these systems made images of {listed(datasets)}, which nobody can compare; name records of one dataset"
         )
+    if (
+        len(tasks := sorted({f"{own.system.task} {own.system.direction}".strip() for own in given} - {""}))
+        > 1
+    ):
+        raise InputError(
+            f"these images were made for {listed(tasks)}, which nobody can compare; name records of one task"
+        )
     for own in given:
         if max(map(max, own.images.sizes)) > MOST_SIDE:
             raise InputError(

@@ -24,6 +24,8 @@ from benchbench.views.text import model_name
 
 FIRST = ("samples.npz", "outputs.zip")
 """The artefacts that are looked for before others."""
+BESIDE = ("reconstruction", "likelihood", "training", "profile")
+"""Tasks of which a record has numbers and whose images it does not keep."""
 WEIGHTS = "weights.safetensors"
 LONGEST_NAME = 80
 
@@ -105,7 +107,12 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
     folder, run, file = kept[0]
     check_file(folder / file, run.files[file])
     images = _in_groups(images_in(folder / file, progress), run)
-    own = rows[rows["cell"] == run.cell].sort_values("headline", ascending=False, kind="stable").iloc[0]
+    own = rows[rows["cell"] == run.cell]
+    own = (
+        own.assign(beside=own["task"].isin(BESIDE))
+        .sort_values(["beside", "headline"], ascending=[True, False])
+        .iloc[0]
+    )
     more = f"of {len(kept)} records of {who[0]} that of seed {run.seed or 0}, {run.cell}, is shown"
     system = System(
         name=short(model_name(str(own["model"]), str(own["variant"])), LONGEST_NAME),

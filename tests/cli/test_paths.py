@@ -65,6 +65,7 @@ def command(name: str, parameter: str, value: str) -> list[str]:
         order = [str(p.name) for p in verb.params if isinstance(p, click.Argument)]
         given = {"compare": ["model=noise", "model=real"], "evaluate": ["images"], "check": ["runs"]}
         given["diff"] = ["runs", "base"]
+        given["study import"] = ["study", "answers.json"]
         before = given.get(name, [word for word in words[typed : typed + 1] if not word.startswith("--")])
         values = list(before) or [""]
         values[order.index(parameter)] = value

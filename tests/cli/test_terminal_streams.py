@@ -30,6 +30,12 @@ def test_every_verb_is_tried() -> None:
     assert {name.split()[0] for name in VERBS} == set(cli.commands)
 
 
+def _take_away(world: Path) -> None:
+    """What is made as a new folder, and never added to."""
+    for name in ("tables", "another"):
+        shutil.rmtree(world / name, ignore_errors=True)
+
+
 @pytest.mark.costly
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_encoding_stops_a_verb(verb: str, world: Path, console: Console) -> None:
@@ -39,7 +45,7 @@ def test_no_encoding_stops_a_verb(verb: str, world: Path, console: Console) -> N
         assert code == 0, (encoding, err)
         assert (out + err).decode(encoding).strip()
         assert b"Traceback" not in err
-        shutil.rmtree(world / "tables", ignore_errors=True)  # an export makes a new folder
+        _take_away(world)
 
 
 def test_what_cannot_be_written_looks_alike(world: Path, console: Console) -> None:
@@ -65,7 +71,7 @@ def test_no_stream_changes_what_a_verb_does(verb: str, how: str, world: Path, co
     lost = how != "gone" and verb != "migrate"  # which has nothing to print here
     assert (b"benchbench: cannot write to standard output: " in err) == lost
     assert b"Traceback" not in err
-    shutil.rmtree(world / "tables", ignore_errors=True)  # an export makes a new folder
+    _take_away(world)
     code, _, _ = console(*VERBS[verb], err=DEAD[how]())
     assert code == 0
 

@@ -31,13 +31,17 @@ def keep(make_row: Callable[..., Row], tmp_path: Path) -> Make:
         side: int = 8,
         labels: Sequence[int] | None = None,
         names: Sequence[str] = (),
+        task: str = "generation",
         **facts: object,
     ) -> Path:
         key = digest([model, variant, seed, dataset])[:16]
-        row = make_row(model=model, variant=variant, seed=seed, cell=key, dataset=dataset)
+        row = make_row(model=model, variant=variant, seed=seed, cell=key, dataset=dataset, task=task)
+        beside = make_row(
+            model=model, variant=variant, seed=seed, cell=key, dataset=dataset, task="reconstruction"
+        )
         images = noise(int(key[:6], 16), n, side)
         with Store(tmp_path / "runs").write(dataset, model, key, RunFacts(seed=seed, **facts)) as folder:  # type: ignore[arg-type]
-            write_rows(folder / "metrics.csv", [row])
+            write_rows(folder / "metrics.csv", [beside, row])
             if names:
                 with zipfile.ZipFile(folder / "outputs.zip", "w") as archive:
                     for name, own in zip(names, images, strict=True):

@@ -257,10 +257,12 @@ def test_what_cannot_be_meant_is_said(keep: Make, real: Path, tmp_path: Path) ->
     keep("dcgan")
     keep("vae", dataset="mnist")
     keep("gan", dataset="mnist")
+    keep("sr", task="super-resolution:x2")
     write_folder(tmp_path / "empty", noise(0, 0))
     systems = {
         "names records of vae on digits, vae on mnist": ["model=vae", "model=dcgan"],
         "made images of digits, mnist": ["model=dcgan", "model=gan"],
+        "made for generation, super-resolution:x2": ["model=dcgan", "model=sr"],
         "a second time": ["model=dcgan", "model=dcgan"],
         "compares 2 systems": ["model=dcgan"],
         "no record here has model=nobody": ["model=nobody", "model=dcgan"],
