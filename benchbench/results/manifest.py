@@ -1,13 +1,13 @@
 """What `run.json` says, as types: the facts that whoever made a record states, and the manifest that seals it.
 
-Pattern: nested models by concern. `ModelRun` and `ImagesEvaluated` are what `run` and `evaluate` state, all of it;
-the store seals them (`RunManifest.seal`) with the cell, the files and their sha256. `RunManifest` is what is read:
-fields that came later, or that a reader can do without, are optional in it. A reader that cannot do without says so
-by a class of its own that requires them (`demand`), and a record which lacks one is refused in a sentence that names
-the file and the field.
+Pattern: nested models by concern. `ModelRun` and `ImagesEvaluated` are what `run` and `evaluate` state, all of it; the
+store seals them (`RunManifest.seal`) with the cell, the files and their sha256. `RunManifest` is what is read: fields
+that came later, or that a reader can do without, are optional in it. A reader that cannot do without says so by a class
+of its own that requires them (`demand`), and a record which lacks one is refused in a sentence that names the file and
+the field.
 
-Scope: fields that nobody here has a name for are kept as they are, for tasks of other packages add facts of their
-own. What is absent stays absent when it is written again, and null stays null.
+Scope: fields that nobody here has a name for are kept as they are, for tasks of other packages add facts of their own.
+What is absent stays absent when it is written again, and null stays null.
 """
 
 from __future__ import annotations

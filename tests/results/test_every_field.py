@@ -243,8 +243,8 @@ def test_every_field_is_tried() -> None:
 )
 def test_the_schema_decides_for_all_readers(stores: tuple[Path, Path], every: int) -> None:
     """What the schema refuses, each reader refuses in one sentence with the file, the field and the way out; what it
-    takes, each reads, or refuses in such a sentence too (a report needs more). There are sixteen values: of every
-    third pair of field and value each field has five or six, and each value a third of the fields."""
+    takes, each reads, or refuses in such a sentence too (a report needs more). There are sixteen values: of every third
+    pair of field and value each field has five or six, and each value a third of the fields."""
     root, good = stores
     (file,) = root.rglob("run.json")
     whole = json.loads(file.read_text())

@@ -57,8 +57,8 @@ def test_seeds_needed_at_the_ends() -> None:
 
 
 def test_the_power_is_what_is_promised() -> None:
-    """SciPy's t test finds the difference in the promised share of 1,000 draws, at the seeds that are asked for and
-    at one fewer: within binomial error."""
+    """SciPy's t test finds the difference in the promised share of 1,000 draws, at the seeds that are asked for and at
+    one fewer: within binomial error."""
     n = seeds_needed(1.0)
     assert n is not None
     x, y = np.random.default_rng(5).normal(size=(2, DRAWS, n))

@@ -77,8 +77,7 @@ def test_a_side_may_not_need_the_pool() -> None:
 
 
 def smyth(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """(s0², d0) of Smyth 2004, section 6.2, from logarithms of `groups`, by root finding in place of Newton's
-    steps."""
+    """(s0², d0) of Smyth 2004, section 6.2, from logarithms of `groups`, by root finding in place of Newton's steps."""
     variances = np.array([np.var(np.log(group), ddof=1) for group in groups])
     degrees = np.array([len(group) - 1.0 for group in groups])
     variances = np.maximum(variances, LEAST * variances.mean())
@@ -112,8 +111,8 @@ def test_few_seeds_are_pooled_with_four_other_models(scatter: float) -> None:
 
 
 def test_models_that_scatter_alike_are_worth_all_their_degrees_and_others_fewer() -> None:
-    """Four models of one variance say 8 degrees of freedom, the most they can; four whose variances differ by ten
-    times a step say less than the two of a single one."""
+    """Four models of one variance say 8 degrees of freedom, the most they can; four whose variances differ by ten times
+    a step say less than the two of a single one."""
     alike = Pool.of([number([x, x * 1.1, x * 1.2]) for x in (1, 2, 3, 4)]).prior("log", (0.0, None))
     apart = Pool.of([number([1, 1 + 10.0**-k, 1 - 10.0**-k]) for k in (1, 2, 3, 4)]).prior("log", (0.0, None))
     assert alike is not None
@@ -185,8 +184,8 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.4])
 def test_seeds_that_agree_do_not_show_that_there_is_no_noise(share: float) -> None:
     """Three runs at the very same share, three at another: the spread is that within a run. On the arcsine scale half
-    of Wilson's interval over Z, and that is near 1/(2√n), the standard error of a share there, also at 0 and 1 (its
-    one side there is (asin √(Z²/(n + Z²)))/2 ≈ Z/(2√n); 5% at n = 200)."""
+    of Wilson's interval over Z, and that is near 1/(2√n), the standard error of a share there, also at 0 and 1 (its one
+    side there is (asin √(Z²/(n + Z²)))/2 ≈ Z/(2√n); 5% at n = 200)."""
     n, other = 200, 0.5
     a, b = (number([x] * 3, intervals=dict.fromkeys(range(3), wilson(x, n)), **SHARE) for x in (share, other))
     widths = [np.ptp(np.arcsin(np.sqrt(wilson(x, n)))) / 2 / Z for x in (share, other)]
@@ -237,8 +236,8 @@ def test_a_control_is_as_sure_as_one_of_its_runs() -> None:
 
 
 def test_two_controls_go_by_their_intervals() -> None:
-    """`real` at a precision of 0.90 and `noise` at 0, three equal runs each: decided, by the normal distribution on
-    the scale; without any interval what they say is certain, and without any difference it is none."""
+    """`real` at a precision of 0.90 and `noise` at 0, three equal runs each: decided, by the normal distribution on the
+    scale; without any interval what they say is certain, and without any difference it is none."""
     real = number([0.9] * 3, control=True, intervals=dict.fromkeys(range(3), wilson(0.9, 500)), **SHARE)
     noise = number([0.0] * 3, control=True, intervals=dict.fromkeys(range(3), wilson(0.0, 500)), **SHARE)
     one = found(real, noise)
@@ -277,8 +276,7 @@ def test_one_run_each_speaks_of_images() -> None:
 
 @pytest.mark.parametrize("same_model", [True, False])
 def test_one_run_without_an_interval_says_nothing(same_model: bool) -> None:
-    """Far apart, close, or equal: nothing tells how sure that is. A re-run of one model with equal numbers is
-    equal."""
+    """Far apart, close, or equal: nothing tells how sure that is. A re-run of one model with equal numbers is equal."""
     for b in (99.0, 12.5):
         assert difference(number([12.6]), number([b]), same_model=same_model) is None
     again = difference(number([12.5]), number([12.5]), same_model=same_model)
@@ -287,8 +285,8 @@ def test_one_run_without_an_interval_says_nothing(same_model: bool) -> None:
 
 
 def test_one_run_before_and_after_by_the_spread_of_other_models() -> None:
-    """Two other models tell how seeds scatter: a change of one run a side is tested with their mean variance, which
-    is worth what Smyth's prior is, and 3 degrees of freedom at least."""
+    """Two other models tell how seeds scatter: a change of one run a side is tested with their mean variance, which is
+    worth what Smyth's prior is, and 3 degrees of freedom at least."""
     others = [[100.0, 120.0, 110.0], [50.0, 61.0, 55.0]]
     pool = Pool.of(map(number, others))
     one = found(number([15.0]), number([10.0]), same_model=True, pool=pool)
@@ -451,8 +449,8 @@ KINDS: list[tuple[Scale, Range]] = [
 
 @st.composite
 def sides(draw: st.DrawFn) -> tuple[Number, Number]:
-    """Two numbers of one metric: any scale, one to six seeds, at the ends of the range too, with or without
-    intervals, trained or control."""
+    """Two numbers of one metric: any scale, one to six seeds, at the ends of the range too, with or without intervals,
+    trained or control."""
     scale, ends = draw(st.sampled_from(KINDS))
     low, high = (-50.0 if ends[0] is None else ends[0]), (50.0 if ends[1] is None else ends[1])
     value = st.one_of(st.floats(low, high), st.sampled_from([low, high]))
@@ -536,9 +534,8 @@ def test_within_is_two_one_sided_tests(pair: tuple[Number, Number], margin: floa
 @pytest.mark.parametrize("degrees", [0.5, 1, 2, 4, 8, 20.5, 1e6, math.inf])
 @pytest.mark.parametrize("level", [0.025, 0.005, 0.0005])
 def test_the_detectable_difference_has_the_power_that_is_said(degrees: float, level: float) -> None:
-    """At that shift the odds are 80%. Given the sample variance s² the statistic is normal: P(Z + shift > c s),
-    summed over 20,000 quantiles of s from the χ² distribution. 2e-3 is what that sum is off by in its last
-    quantiles."""
+    """At that shift the odds are 80%. Given the sample variance s² the statistic is normal: P(Z + shift > c s), summed
+    over 20,000 quantiles of s from the χ² distribution. 2e-3 is what that sum is off by in its last quantiles."""
     one = Difference(0, 0, 0, 1, "", error=1e-3, degrees=degrees, base=50.0)
     quantiles = (np.arange(20_000) + 0.5) / 20_000
     s = np.ones(1) if math.isinf(degrees) else np.sqrt(stats.chi2.ppf(quantiles, degrees) / degrees)
@@ -564,8 +561,7 @@ def test_what_is_detectable_is_detected() -> None:
 
 
 def test_no_room_for_a_change() -> None:
-    """A precision of 0.99 that is known to ±0.05 cannot rise detectably, nor can an inception score of 1.05 fall
-    so."""
+    """A precision of 0.99 that is known to ±0.05 cannot rise detectably, nor can an inception score of 1.05 fall so."""
     share = found(number([0.98], half=0.05, **SHARE), number([0.985], half=0.05, **SHARE))
     assert share.detectable(0.025, True) is None
     assert share.detectable(0.025, False) is not None
@@ -619,8 +615,8 @@ def test_holm_rejects_what_stepping_down_rejects(p: list[float]) -> None:
 
 
 def test_holm_holds_the_level_of_the_family() -> None:
-    """Ten true nulls, independent: at least one false rejection in 1 − (1 − 0.005)^10 = 4.9% of 1,000 families, to
-    3.5 binomial standard errors."""
+    """Ten true nulls, independent: at least one false rejection in 1 − (1 − 0.005)^10 = 4.9% of 1,000 families, to 3.5
+    binomial standard errors."""
     p = np.random.default_rng(3).uniform(size=(1000, 10))
     rate = 1 - 0.995**10
     hits = sum((holm(family) <= 0.05).any() for family in p)
@@ -676,8 +672,8 @@ def rejected(rng: np.random.Generator, n: int, others: int, first: int, same_mod
     ],
 )
 def test_nothing_is_found_between_equals(n: int, others: int, first: int, same_model: bool) -> None:
-    """Log values of one normal distribution: at most 5% are found, and 3 binomial standard errors (1.7 points) for
-    the luck of the draw. Where seeds are the same, those that seem to go together are paired at most once in 100
-    pairs, which may add a third of a point."""
+    """Log values of one normal distribution: at most 5% are found, and 3 binomial standard errors (1.7 points) for the
+    luck of the draw. Where seeds are the same, those that seem to go together are paired at most once in 100 pairs,
+    which may add a third of a point."""
     share = rejected(np.random.default_rng(n + others), n, others, first, same_model)
     assert share <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / DRAWS) + (0.004 if first == 0 and same_model else 0)

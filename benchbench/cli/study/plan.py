@@ -14,9 +14,13 @@ from benchbench.study.kinds import KINDS
     required=True,
     help="Of answers that decide: how often one system is preferred. Else of wrong ones.",
 )
-@click.option("--kind", type=click.Choice([*KINDS]), default="pairwise", show_default=True, help="What is asked.")
+@click.option(
+    "--kind", type=click.Choice([*KINDS]), default="pairwise", show_default=True, help="What is asked."
+)
 @click.option("--systems", type=int, default=2, show_default=True, help="How many there are.")
-@click.option("--raters", type=int, multiple=True, help="How many raters; again for more.  [default: 5 to 50]")
+@click.option(
+    "--raters", type=int, multiple=True, help="How many raters; again for more.  [default: 5 to 50]"
+)
 @click.option("--power", type=float, default=0.8, show_default=True, help="The odds of finding it.")
 @click.option("--ties", type=float, default=0.0, show_default=True, help="The share of ties.")
 @click.option(

@@ -13,7 +13,9 @@ from benchbench.cli.options import RESULTS, Location
 @click.argument("folder", type=Location())
 @RESULTS
 @click.option("--out", type=Location(), help="Where the rows go.  [default: where the systems' records lie]")
-@click.option("--no-rows", "rows", flag_value=False, is_flag=True, default=True, help="Say the numbers, write none.")
+@click.option(
+    "--no-rows", "rows", flag_value=False, is_flag=True, default=True, help="Say the numbers, write none."
+)
 @click.option(
     "--format",
     "format_",

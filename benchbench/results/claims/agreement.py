@@ -51,7 +51,8 @@ def agreement(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = 0.95) -> A
     tau = tau_b(x, y)
     if n < FEWEST or tau is None:
         return Agreement(n)
-    low, high = wilson_interval((1 + tau) / 2, _pairs(x, y, tau), float(special.stdtrit(n - 2, (1 + confidence) / 2)))
+    t = float(special.stdtrit(n - 2, (1 + confidence) / 2))
+    low, high = wilson_interval((1 + tau) / 2, _pairs(x, y, tau), t)
     return Agreement(n, tau, min(tau, 2 * low - 1), max(tau, 2 * high - 1))  # min and max: of a rounding
 
 

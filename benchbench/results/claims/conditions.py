@@ -1,8 +1,8 @@
 """Under which conditions a number was made. Two numbers stand beside each other where all of them are equal.
 
 Every view asks this one tuple: rows that differ in it are never averaged, ranked or tested together, and whoever
-refuses says which field differs. What was measured by the clock or took memory is also a property of the machine;
-what is counted is the same on every one.
+refuses says which field differs. What was measured by the clock or took memory is also a property of the machine; what
+is counted is the same on every one.
 
 Beside its own columns a table from `load_results` has what `run.json` says of each number (`FACTS`).
 """
@@ -145,8 +145,7 @@ def distinct_conditions(rows: pd.DataFrame) -> tuple[Places, list[Conditions]]:
 def distinct_lines(columns: Iterable[pd.Series]) -> tuple[Places, list[tuple[str, ...]]]:
     """The lines that some columns make, as texts, a null as "none".
 
-    columns: one at least, all of one length. Returns the place of each line among the distinct ones, and these,
-    sorted.
+    columns: one at least, all of one length. Returns the place of each line among the distinct ones, and these, sorted.
     """
     places: Places = np.zeros(0, np.int64)
     lines: list[tuple[str, ...]] = [()]
@@ -201,11 +200,10 @@ def together(refused: Iterable[str]) -> list[str]:
 
 
 def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Question]:
-    """The (dataset, task, direction, metric) that both tables answer, sorted, after checking that they may be
-    compared.
+    """The (dataset, task, direction, metric) that both tables answer, sorted, after checking that they may be compared.
 
-    Failed rows hold no number and are left out. Raises `NothingComparable` when the tables share no question, or when
-    a condition differs within a shared one; the message names metric, field and both values. Raises `InputError` for
+    Failed rows hold no number and are left out. Raises `NothingComparable` when the tables share no question, or when a
+    condition differs within a shared one; the message names metric, field and both values. Raises `InputError` for
     a table that lacks a column.
     """
     a, b = _by_question(a_rows), _by_question(b_rows)

@@ -38,10 +38,11 @@ def t_power(effect: float, n: int, paired: bool, alpha: float = 0.05) -> float:
 
 
 def shift_power(shift: float, degrees: int, alpha: float = 0.05) -> float:
-    """The odds that a two-sided t test at level `alpha` finds what is `shift` standard errors away, whose size is known by
-    so many degrees of freedom; 0 with none.
+    """The odds that a two-sided t test at level `alpha` finds what is `shift` standard errors away, whose size is known
+    by so many degrees of freedom; 0 with none.
 
-    The noncentral t distribution, integrated here because SciPy's has no value for large shifts of few degrees of freedom.
+    The noncentral t distribution, integrated here because SciPy's has no value for large shifts of few degrees of
+    freedom.
     """
     if degrees < 1:
         return 0.0

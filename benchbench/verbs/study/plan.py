@@ -25,8 +25,9 @@ def plan(
     """Say how many items so many raters have to answer until a stated difference is found.
 
     Args:
-        share: Where systems are compared the share of the answers that decide in which one is preferred to another, 0.6
-            for instance; else the share of answers about a system that are wrong, which is held against that of chance.
+        share: Where systems are compared the share of the answers that decide in which one is preferred to another,
+            0.6 for instance; else the share of answers about a system that are wrong, which is held against that of
+            chance.
         kind: "pairwise", "closer-to-source", "real-or-fake" or "triplet".
         systems: How many there are.
         raters: How many raters, or several numbers of them.
@@ -36,9 +37,9 @@ def plan(
         item_spread: The correlation of two answers about one item.
 
     Returns:
-        A line a number of raters, with the columns raters, items (of each pair of systems, or of each system), all_items
-        (which every rater answers, beside check items), answers and effect (the design effect); null where no number of
-        items is enough.
+        A line a number of raters, with the columns raters, items (of each pair of systems, or of each system),
+        all_items (which every rater answers, beside check items), answers and effect (the design effect); null where
+        no number of items is enough.
 
     Raises:
         InputError: A number is out of its bounds.

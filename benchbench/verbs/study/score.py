@@ -93,12 +93,12 @@ def score(
         rows: Whether any are written. With False nothing but the study has to be there.
 
     Returns:
-        A line a system and metric, with the columns system, metric, value, low, high, interval and reason. What a reader
-        should know is in `.attrs["notes"]`.
+        A line a system and metric, with the columns system, metric, value, low, high, interval and reason. What a
+        reader should know is in `.attrs["notes"]`.
 
     Raises:
-        InputError: There is no study or it was damaged, a record is damaged, or the rows cannot be written; rows of this
-            study from other answers are never written over.
+        InputError: There is no study or it was damaged, a record is damaged, or the rows cannot be written; rows of
+            this study from other answers are never written over.
 
     >>> benchbench.study.score("my-study")  # doctest: +SKIP
     """
@@ -121,8 +121,8 @@ def scored(folder: Path, results: Path, out: Path | None, rows: bool) -> StudySc
         agreed = _agreed(own, results) if there else []
     elif rows and any(system.cell for system in study.manifest.systems):
         raise InputError(
-            f"there is no folder {printable(results)} with the records whose images were shown; name it with --results, or "
-            "write no rows with --no-rows"
+            f"there is no folder {printable(results)} of the records whose images were shown; name it with --results, "
+            "or write no rows with --no-rows"
         )
     recorded = record(own, there, Store(results if out is None else out)) if rows and own.answers else None
     return StudyScored(own, people, recorded, agreed, list(_notes(own, recorded, rows)))
