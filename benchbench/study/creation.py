@@ -185,6 +185,10 @@ def _notes(table: Table, items: Sequence[Drawn]) -> Iterator[str]:
             + "; ".join(f"{name}: {_sizes(own)}" for name, own in zip(table.names, sizes, strict=True))
             + "), by which raters can tell them apart"
         )
+    shown_beside = {ref.maker for own in items for ref in own.images if own.check is None}
+    lossy = {own.lossy for own in table.sets} | ({table.reference.lossy} if REAL in shown_beside else set())
+    if len(lossy) > 1:
+        yield "some images came out of JPEG files and others did not, by which raters may tell them apart"
     if any(own.source and own.source.above != table.reference.sizes[own.source.row] for own in items):
         yield "sources are cut at the bottom and at the right to the size of what was made of them"
     used = Counter(ref for own in items for ref in own.images)

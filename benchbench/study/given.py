@@ -96,7 +96,11 @@ def _named_images(name: str, where: str, progress: Progress) -> Given:
 
 def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Given:
     rows = select([text], results, hand)[0].rows
-    who = sorted({model_name(*own) + f" on {dataset}" for *own, dataset in _labels(rows)})
+    labels = rows[["model", "variant", "dataset"]].drop_duplicates()
+    who = sorted(
+        f"{model_name(model, variant)} on {dataset}"
+        for model, variant, dataset in labels.itertuples(index=False)
+    )
     if len(who) > 1:
         raise InputError(
             f"{text} names records of {listed(who)}; a system is one model on one dataset: name each by its key or as "
@@ -107,12 +111,9 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
     folder, run, file = kept[0]
     check_file(folder / file, run.files[file])
     images = _in_groups(images_in(folder / file, progress), run)
-    own = rows[rows["cell"] == run.cell]
-    own = (
-        own.assign(beside=own["task"].isin(BESIDE))
-        .sort_values(["beside", "headline"], ascending=[True, False])
-        .iloc[0]
-    )
+    numbers = rows[rows["cell"] == run.cell]
+    numbers = numbers.assign(beside=numbers["task"].isin(BESIDE))
+    own = numbers.sort_values(["beside", "headline"], ascending=[True, False]).iloc[0]
     more = f"of {len(kept)} records of {who[0]} that of seed {run.seed or 0}, {run.cell}, is shown"
     system = System(
         name=short(model_name(str(own["model"]), str(own["variant"])), LONGEST_NAME),
@@ -127,10 +128,6 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
         source=Path(file).stem,
     )
     return Given(system, images, (more,) if len(kept) > 1 else ())
-
-
-def _labels(rows: object) -> set[tuple[str, str, str]]:
-    return set(rows[["model", "variant", "dataset"]].itertuples(index=False, name=None))  # type: ignore[index]
 
 
 def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:

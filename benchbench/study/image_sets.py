@@ -16,6 +16,7 @@ from torch import Tensor
 from benchbench.core.progress import Progress
 from benchbench.data.catalogue import load_photos, load_split, open_files
 from benchbench.data.photos import Photos, photos_of_part
+from benchbench.data.pipeline.decode import CONVERSIONS
 from benchbench.data.pipeline.image_source import size_of, take
 from benchbench.data.pipeline.streams import is_photos, is_split
 from benchbench.data.sources.options import SourceOptions
@@ -36,6 +37,7 @@ class ImageSet:
             "" where they do not, as samples that a model drew.
         groups: What each was asked to be, a number; None where nobody says.
         grouping: What these numbers mean; sets of the same meaning are compared within groups.
+        lossy: Whether some came out of JPEG files, whose blocks can be seen.
     """
 
     names: Sequence[str]
@@ -44,6 +46,7 @@ class ImageSet:
     matched: Matched
     groups: Sequence[int] | None = None
     grouping: str = ""
+    lossy: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -111,6 +114,7 @@ def reference_of(text: str, any_size: bool, progress: Progress) -> ImageSet:
         sizes=[size_of(images)] * len(part),
         read=lambda row: take(images, torch.tensor([row])),
         matched="numbers" if part.names is None else "names",
+        lossy=_lossy(data.notes),
     )
 
 
@@ -124,7 +128,11 @@ def _of_files(spec: SourceSpec, progress: Progress) -> ImageSet:
 
 
 def _of_photos(photos: Photos, matched: Matched) -> ImageSet:
-    return ImageSet(photos.names, photos.sizes, photos.image, matched)
+    return ImageSet(photos.names, photos.sizes, photos.image, matched, lossy=_lossy(photos.notes))
+
+
+def _lossy(notes: Sequence[str]) -> bool:
+    return any(CONVERSIONS["jpeg"] in note for note in notes)
 
 
 def _numbers(n: int) -> list[str]:

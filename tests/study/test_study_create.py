@@ -179,6 +179,26 @@ def test_sizes_that_differ_are_said(keep: Make, real: Path) -> None:
     assert not Path("t").exists()
 
 
+def test_what_jpeg_left_is_said(real: Path, tmp_path: Path) -> None:
+    """Its blocks tell makers apart where some have them: of two systems one, or a system and not what is real."""
+    write_folder(tmp_path / "png", noise(1, 8))
+    (tmp_path / "jpeg").mkdir()
+    for i, own in enumerate(noise(2, 8)):
+        Image.fromarray(own).save(tmp_path / "jpeg" / f"{i}.jpg")
+
+    def said(*systems: str, **asked: str) -> bool:
+        study = load(
+            create(systems, out=f"s{len(list(Path().glob('s*')))}", reference=str(real), n=4, **asked)
+        )  # type: ignore[arg-type]
+        return any("JPEG" in note for note in study.manifest.notes)
+
+    assert said("a=png", "b=jpeg")
+    assert not said("a=png", "b=png")
+    assert not said("a=jpeg", "b=jpeg")
+    assert said("a=jpeg", "b=jpeg", kind="real-or-fake")
+    assert not said("a=png", kind="triplet")
+
+
 def test_images_that_come_again_are_said(keep: Make, real: Path) -> None:
     """Fewer images than items: pairs differ, images come again, and the manifest says how often."""
     keep("vae", 2)
