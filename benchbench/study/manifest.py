@@ -1,7 +1,7 @@
 """What `study.json` says, as types: whose images a study shows, in which items, and how they are answered.
 
-No browser ever gets it: it holds the names of the systems, the right answers of the check items and the secret by
-which raters are dealt their order.
+No browser ever gets it: it holds the names of the systems, the right answers of the check items and the secret by which
+raters are dealt their order.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ class StudyFacts(_Part):
         items: All of them, check items among them.
         created: When, UTC.
         benchbench: The version.
-        pass_checks: The share of check items that a careful rater answers rightly; who counts, `study.raters` decides
-            by it.
+        pass_checks: The share of check items that a careful rater answers rightly, by which `study.raters` decides who
+            counts.
         notes: What a reader of the numbers should know.
     """
 
