@@ -16,38 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from benchbench.core.validation import first_fault
 from benchbench.results.key import is_key
-from benchbench.results.record import LARGEST_INTEGER, SCHEMA_VERSION
+from benchbench.results.part import Count, Part
+from benchbench.results.people import People
+from benchbench.results.record import SCHEMA_VERSION
 from benchbench.results.touched import damaged
-
-Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
-"""A number of things. No table takes a larger one."""
-
-
-class Part(BaseModel):
-    """A part of a manifest: frozen, of the types that it states, and with what it has no name for."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
-
-    def stated(self) -> dict[str, Any]:
-        """What was said.
-
-        Returns:
-            Values by name, and nothing that was not said; parts stay parts.
-        """
-        own = {name: said for name, said in vars(self).items() if name in self.model_fields_set}
-        return own | (self.__pydantic_extra__ or {})
-
-    def as_json(self) -> dict[str, Any]:
-        """The same for `json.dumps`.
-
-        Returns:
-            Values by name; parts are mappings.
-        """
-        return self.model_dump(exclude_unset=True)
 
 
 class Provenance(Part):
@@ -285,122 +261,6 @@ class SampleFacts(Part):
     size: str | None = None
     options: dict[str, Any] | None = None
     generator_sha256: str | None = None
-
-
-class LeftOut(Part):
-    """A rater who does not count.
-
-    Attributes:
-        rater: Who, 16 hexadecimal digits.
-        why: By which rule.
-    """
-
-    rater: str
-    why: str
-
-
-class FromOther(Part):
-    """How far a system is from another one of its study, as people judged both.
-
-    Attributes:
-        other: What the study calls it.
-        value: This one's strength less that one's.
-        low: The lower end of its interval.
-        high: The upper end.
-        p: Of no difference, corrected over all pairs of the study.
-        detectable: The smallest difference that the study would have found with odds of 80%.
-    """
-
-    other: str
-    value: float
-    low: float
-    high: float
-    p: float
-    detectable: float | None
-
-
-class Bounded(Part):
-    """A number with its interval.
-
-    Attributes:
-        value: Null where there is none.
-        low: The lower end of its interval; null where nothing tells how sure it is.
-        high: The upper end.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-class Agreement(Part):
-    """How far raters agree.
-
-    Attributes:
-        alpha: Krippendorff's; null where it is not defined.
-        low: The lower end of its interval.
-        high: The upper end.
-        items: That two raters or more answered.
-    """
-
-    alpha: float | None
-    low: float | None
-    high: float | None
-    items: Count
-
-
-class People(Part):
-    """The human study that numbers are from.
-
-    Attributes:
-        study: Its id, 16 hexadecimal digits.
-        name: What it calls this system.
-        kind: Of study.
-        question: What was asked.
-        ties: Whether "tie" could be answered.
-        cell: The record whose images were shown.
-        raters: Who count.
-        left_out: Who do not.
-        remarks: What else is seen of raters, a sentence each.
-        pass_checks: The share of check items that a careful rater gets right.
-        answers: That count.
-        items: Which these are about.
-        answers_sha256: Of all answers, counted or not.
-        agreement: Of the raters.
-        hype_infinity: Errors over all systems' images and real ones; null where nobody was asked which are real.
-        apart: From the other systems.
-    """
-
-    study: str
-    name: str
-    kind: str
-    question: str
-    ties: bool
-    cell: str
-    raters: Count
-    left_out: list[LeftOut]
-    remarks: list[str]
-    pass_checks: float
-    answers: Count
-    items: Count
-    answers_sha256: str
-    agreement: Agreement
-    hype_infinity: Bounded | None
-    apart: list[FromOther]
-
-    @property
-    def words(self) -> str:
-        """What was asked, and of how many.
-
-        Returns:
-            One sentence without its full stop.
-        """
-        ties = ", ties allowed" if self.ties else ""
-        gone = f", {len(self.left_out)} left out" if self.left_out else ""
-        return (
-            f"“{self.question}” ({self.kind}{ties}), {self.raters:,} raters{gone}, {self.answers:,} answers about "
-            f"{self.items:,} items"
-        )
 
 
 class Seconds(Part):

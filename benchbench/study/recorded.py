@@ -20,17 +20,8 @@ from benchbench.core.paths import printable
 from benchbench.results.claims.conditions import PEOPLE
 from benchbench.results.key import KEY_LENGTH
 from benchbench.results.load import Record, records
-from benchbench.results.manifest import (
-    Agreement,
-    Bounded,
-    ExtractorFacts,
-    FromOther,
-    LeftOut,
-    Machine,
-    People,
-    Provenance,
-    RunFacts,
-)
+from benchbench.results.manifest import ExtractorFacts, Machine, Provenance, RunFacts
+from benchbench.results.people import Agreement, Bounded, FromOther, LeftOut, People
 from benchbench.results.provenance import collect_provenance, read_manifest, utc_now
 from benchbench.results.record import SCHEMA_VERSION, Row
 from benchbench.results.rows import rows_of

@@ -13,7 +13,8 @@ from rich.console import Group
 from rich.text import Text
 
 from benchbench.results.claims.people import FEW_ITEMS, WithPeople, too_few, with_people
-from benchbench.results.manifest import People, RunManifest
+from benchbench.results.manifest import RunManifest
+from benchbench.results.people import People
 from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.text import direction_words, number, percent, plain
 

@@ -224,3 +224,23 @@ def test_presses_are_places_and_not_choices(six: Study) -> None:
         "left in 80 of 80 answers",
         "80 of 80 answers within 300 ms, faster than people look",
     )
+
+
+def test_closer_to_source(tmp_path: Path) -> None:
+    """Scored as a comparison: raters who always find the first system closer leave it without a bound, and the other
+    two with their own strengths; its check items, two real images, compare no systems."""
+    study = make_study(tmp_path / "study", kind="closer-to-source", systems=3, n=36, checks=6)
+
+    def choose(item: Item, rng: np.random.Generator) -> str:
+        if item.check is not None:
+            return item.check
+        return str(item.systems.index(0)) if 0 in item.systems else str(rng.integers(2))
+
+    for who in range(6):
+        answer(study, who, choose, np.random.default_rng(who))
+    found = score(study)
+    assert found.answers == 6 * 36
+    assert found.strengths is not None
+    first, *others = found.strengths.systems
+    assert first.why == f"it won all its {first.n} comparisons: its strength has no upper bound"
+    assert [own.value is not None for own in others] == [True, True]

@@ -174,7 +174,7 @@ def family(asked: Asked, number: Number) -> str | None:
     "headline"; "quality" for what else is said of the images; "cost" for what the clock and the memory say. None for
     what is no claim of its own: counted, restated, or without a better direction. None for what people said as well:
     the numbers of one study go together, for the same raters judged all systems, and their intervals do not say how
-    surely two are told apart; the study does (`manifest.People.apart`).
+    surely two are told apart; the study does (`results.people`).
     """
     if (
         asked.metric in COUNTED

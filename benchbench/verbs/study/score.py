@@ -15,7 +15,7 @@ from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path, printable
 from benchbench.results.claims.people import WithPeople, with_people
 from benchbench.results.load import Record, results_below
-from benchbench.results.manifest import People
+from benchbench.results.people import People
 from benchbench.results.store import Store
 from benchbench.study.folder import load
 from benchbench.study.recorded import Recorded, answers_sha256, people_of, record, sources
