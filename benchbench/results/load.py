@@ -29,8 +29,9 @@ from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
 from benchbench.results.kept import FEW, Identity, Kept, Known, as_text, identity_of, keep, kept_of
-from benchbench.results.manifest import Count, RunManifest
+from benchbench.results.manifest import RunManifest
 from benchbench.results.older import completed
+from benchbench.results.part import Count
 from benchbench.results.provenance import read_manifest
 from benchbench.results.recipes import Recipe, recipe_of, told_apart
 from benchbench.results.record import Row

@@ -16,38 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from benchbench.core.validation import first_fault
 from benchbench.results.key import is_key
-from benchbench.results.record import LARGEST_INTEGER, SCHEMA_VERSION
+from benchbench.results.part import Count, Part
+from benchbench.results.people import People
+from benchbench.results.record import SCHEMA_VERSION
 from benchbench.results.touched import damaged
-
-Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
-"""A number of things. No table takes a larger one."""
-
-
-class Part(BaseModel):
-    """A part of a manifest: frozen, of the types that it states, and with what it has no name for."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
-
-    def stated(self) -> dict[str, Any]:
-        """What was said.
-
-        Returns:
-            Values by name, and nothing that was not said; parts stay parts.
-        """
-        own = {name: said for name, said in vars(self).items() if name in self.model_fields_set}
-        return own | (self.__pydantic_extra__ or {})
-
-    def as_json(self) -> dict[str, Any]:
-        """The same for `json.dumps`.
-
-        Returns:
-            Values by name; parts are mappings.
-        """
-        return self.model_dump(exclude_unset=True)
 
 
 class Provenance(Part):
@@ -361,6 +337,7 @@ class RunFacts(Part):
         duplicates_among_real: By extractor, the share of duplicates among as many real images.
         samples: The images that were evaluated.
         request: Digest of what an evaluation was asked.
+        people: The human study whose numbers these are.
     """
 
     provenance: Provenance | None = None
@@ -396,6 +373,7 @@ class RunFacts(Part):
 
     samples: SampleFacts | None = None
     request: str | None = None
+    people: People | None = None
 
 
 OF_TASKS = frozenset({"classes", "duplicates_among_real"})

@@ -114,6 +114,8 @@ def rescore(record: Record, runtime: Runtime, tolerance: float = TOLERANCE) -> R
         NotScored: It cannot be scored again here; the reason says why.
     """
     folder, run = record
+    if run.people is not None:
+        raise NotScored("people said these numbers, and are not asked again")
     rows = rows_of(folder, run)
     before = comparable(rows)
     said = keyed(rows)

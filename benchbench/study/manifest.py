@@ -108,7 +108,8 @@ class StudyFacts(_Part):
         items: All of them, check items among them.
         created: When, UTC.
         benchbench: The version.
-        pass_checks: The share of check items that a rater must answer rightly to be counted.
+        pass_checks: The share of check items that a careful rater answers rightly, by which `study.raters` decides who
+            counts.
         notes: What a reader of the numbers should know.
     """
 
@@ -124,7 +125,7 @@ class StudyFacts(_Part):
     items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=MOST_ITEMS + MOST_CHECKS)]
     created: str
     benchbench: str
-    pass_checks: Annotated[float, Field(ge=0, le=1)] = 0.75
+    pass_checks: Annotated[float, Field(ge=0, le=1)] = 0.9
     notes: tuple[str, ...] = ()
 
     @property

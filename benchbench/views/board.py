@@ -164,6 +164,7 @@ class _Table:
         self.copied = ~frame["canonical"].fillna(True).to_numpy(bool)
         self.collapsed = frame["collapse"].notna().to_numpy(bool)
         self.trained = frame["chosen_by"].notna().to_numpy(bool)
+        self.human = frame["asked"].notna().to_numpy(bool)
 
 
 class _Part(NamedTuple):
@@ -294,6 +295,9 @@ def _notes(
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
+    asked = table.frame.iloc[runs[table.human[runs]]]
+    for extractor, words in sorted(set(asked[["extractor", "asked"]].itertuples(index=False, name=None))):
+        yield plain(f"people, {extractor}: {words}")
     if table.copied[runs].any():
         yield NOT_CANONICAL
     if part.front:

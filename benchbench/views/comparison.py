@@ -330,7 +330,10 @@ def _explained(compared: Compared) -> list[str]:
             "One run a side compares two sets of images; another seed of either model is another model."
         )
     if "not tested" in verdicts:
-        said.append("Not tested: restates the number beside it, or has no better direction.")
+        said.append(
+            "Not tested: restates the number beside it, has no better direction, or is what people said: their study "
+            "tells systems apart."
+        )
     if compared.across:
         said.append(
             "Over models and datasets: the mean of the middle half of the differences (of all, below four), and the "

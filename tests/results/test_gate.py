@@ -329,6 +329,15 @@ def test_a_doublet_is_gated_where_the_gate_names_it() -> None:
     assert named.verdict == "regression"
 
 
+def test_what_people_said_is_not_gated() -> None:
+    """Its intervals do not say how surely two systems are told apart; the study does."""
+    (finding,) = judged([raised(9.0, "human_strength_study_1a2b3c4d", aspect="human")], Gate(default=ALPHA))
+    assert (finding.verdict, finding.reason) == (
+        "not gated",
+        "people said it, and their study tells systems apart",
+    )
+
+
 def test_a_collapse_of_a_share_is_caught_with_three_seeds() -> None:
     """Precision 0.39 in three seeds, and 0 in all three of the branch: no spread of its own, but Wilson's intervals
     of 500 images (0.349 to 0.433, and 0 to 0.0076) say what there is. It fails beside seven other metrics that

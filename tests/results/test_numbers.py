@@ -184,10 +184,12 @@ def test_alarms_controls_and_load_are_known(tmp_path: Path, make_row: MakeRow, l
         ("parameters", {"aspect": "cost"}, None),
         ("flops_per_image", {"aspect": "cost"}, None),
         ("machine_load", {"aspect": "cost", "higher_is_better": None}, None),
+        ("human_strength_study_1a2b3c4d", {"aspect": "human", "higher_is_better": True}, None),
     ],
 )
 def test_families(metric: str, facts: dict[str, Any], expected: str | None) -> None:
-    """What one decision hangs on; doublets count once, what is counted or has no better direction in none."""
+    """What one decision hangs on; doublets count once, what is counted or has no better direction in none, nor
+    what people said, whose study tells systems apart."""
     one = Number({0: 1.0}, **({"aspect": "quality", "higher_is_better": False} | facts))
     assert family(Asked("generation", "", metric), one) == expected
 

@@ -14,8 +14,10 @@ from benchbench.results.claims.statistics import (
     middle_mean_difference,
     probability_of_improvement,
     seeds_needed,
+    shift_power,
     stratified_bootstrap,
     t_power,
+    wilson_interval,
 )
 
 DRAWS = 1_000
@@ -127,3 +129,22 @@ def test_the_stratified_bootstrap_covers(paired: bool) -> None:
             low, high = stratified_bootstrap(statistic, a + 0.5, b, [paired] * 6, resamples=300, seed=draw)
             hits[statistic] += low <= true <= high
     assert all(within_binomial_error(count, 0.95) for count in hits.values()), hits
+
+
+@pytest.mark.parametrize("degrees", [3, 12, 200])
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 15])
+def test_power_of_a_shift_is_the_noncentral_t(degrees: int, alpha: float) -> None:
+    """SciPy's, where it has a value: both tails beyond the critical one. The integral over 512 quantiles is within
+    1e-3."""
+    critical = stats.t.isf(alpha / 2, degrees)
+    expected = stats.nct.sf(critical, degrees, 2.5) + stats.nct.cdf(-critical, degrees, 2.5)
+    assert shift_power(-2.5, degrees, alpha) == pytest.approx(expected, abs=1e-3)
+    assert shift_power(2.5, 0, alpha) == 0.0
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (3, 10), (10, 10), (500, 1000)])
+def test_wilson(hits: int, n: int) -> None:
+    """SciPy's own, from `binomtest`, at 95%."""
+    theirs = stats.binomtest(hits, n).proportion_ci(method="wilson")
+    ours = wilson_interval(hits / n, n, float(stats.norm.isf(0.025)))
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=1e-12)

@@ -21,6 +21,7 @@ from benchbench.results.claims.testing import (
     Difference,
     counted,
     difference,
+    estimated,
     holm,
     over_seeds,
     seeds_interval,
@@ -573,6 +574,23 @@ def test_no_room_for_a_change() -> None:
 
 
 # -- families and intervals ------------------------------------------------------------------------------------
+
+
+def test_a_difference_with_its_error() -> None:
+    """The t test by hand: 1.2 with an error of 0.5 and 9 degrees has p = 2 P(t > 2.4) = 0.0399 and the bounds
+    1.2 ± 2.2622 × 0.5; it speaks of images, and so shows no equivalence."""
+    found = estimated(1.2, 0.5, 9, "by hand")
+    assert found.p == pytest.approx(2 * stats.t.sf(2.4, 9))
+    assert (found.low, found.high) == pytest.approx((1.2 - 2.2621572 * 0.5, 1.2 + 2.2621572 * 0.5))
+    assert found.kind == "images"
+    assert not found.within(100.0)
+    found_with = stats.nct.sf(stats.t.isf(0.025, 9), 9, (found.detectable(0.025, higher=True) or 0) / 0.5)
+    assert found_with == pytest.approx(0.8, abs=1e-6)
+    assert (estimated(0.0, 0.5, 9, "").p, estimated(0.0, 0.0, 9, "").p, estimated(1.0, 0.0, 9, "").p) == (
+        1,
+        1,
+        0,
+    )
 
 
 def test_holm_by_hand() -> None:

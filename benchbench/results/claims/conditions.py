@@ -44,9 +44,12 @@ FACTS = {
     "collapse": "string",  # the alarm's words, null where it was silent
     "chosen_by": "string",  # what chose the weights (`results.chosen`), null where nothing was trained
     "chosen_step": "Int64",  # optimiser steps done at the weights that a metric chose
+    "asked": "string",  # what people were asked, and how many, null where nobody was
 }
 """What run.json adds to a number, with its dtype."""
 
+PEOPLE = "human"
+"""The aspect of what people said."""
 MEASURED = ("throughput", "cost")  # aspects that depend on the machine, `COUNTED` apart
 COUNTED = (
     "parameters",
@@ -93,6 +96,7 @@ def facts_of(run: RunManifest) -> dict[str, Any]:
         "collapse": None if run.collapse is None else run.collapse.words,
         "chosen_by": chosen.by,
         "chosen_step": chosen.step,
+        "asked": None if run.people is None else run.people.words,
     }
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchbench.results.claims.conditions import BUSY, COUNTED, MEASURED, SAME
+from benchbench.results.claims.conditions import BUSY, COUNTED, MEASURED, PEOPLE, SAME
 from benchbench.results.claims.findings import COMPARED, Finding, Report, Verdict
 from benchbench.results.claims.gate_config import Gate, Rule
 from benchbench.results.claims.gate_match import Leftover, Matched, Pair, match
@@ -206,6 +206,8 @@ def _not_gated(pair: Pair, rule: Rule, gate: Gate) -> tuple[str, str] | None:
             rule
         ), f"{_movement(old.mean, pair.candidate.mean, old.higher_is_better)}; ignored by the gate"
     if family(pair.question.asked, old) is None and metric not in COUNTED and not gate.names(metric):
+        if old.aspect == PEOPLE:
+            return "", "people said it, and their study tells systems apart"
         return "", "restates the number beside it"
     return None
 

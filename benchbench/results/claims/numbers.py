@@ -19,6 +19,7 @@ from benchbench.core.scales import Range, Scale
 from benchbench.results.claims.conditions import (
     COUNTED,
     MEASURED,
+    PEOPLE,
     PROTOCOL,
     SAME,
     Conditions,
@@ -171,9 +172,16 @@ def family(asked: Asked, number: Number) -> str | None:
     """With which numbers of its unit one is tested: those that one decision hangs on.
 
     "headline"; "quality" for what else is said of the images; "cost" for what the clock and the memory say. None for
-    what is no claim of its own: counted, restated, or without a better direction.
+    what is no claim of its own: counted, restated, or without a better direction. None for what people said as well:
+    the numbers of one study go together, for the same raters judged all systems, and their intervals do not say how
+    surely two are told apart; the study does (`results.people`).
     """
-    if asked.metric in COUNTED or not number.gated or number.higher_is_better is None:
+    if (
+        asked.metric in COUNTED
+        or not number.gated
+        or number.higher_is_better is None
+        or number.aspect == PEOPLE
+    ):
         return None
     if number.headline:
         return "headline"
