@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
-    from benchbench.verbs import audit, plot
+    from benchbench.verbs import audit, baselines, plot
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
@@ -44,6 +44,7 @@ __all__ = [
     "Scorer",
     "__version__",
     "audit",
+    "baselines",
     "check",
     "cite",
     "compare",
@@ -117,7 +118,11 @@ _LAZY = {
 }
 
 # Verbs of several kinds: functions in a module.
-_MODULES = {"audit": "benchbench.verbs.audit", "plot": "benchbench.verbs.plot"}
+_MODULES = {
+    "audit": "benchbench.verbs.audit",
+    "baselines": "benchbench.verbs.baselines",
+    "plot": "benchbench.verbs.plot",
+}
 
 # As the verb is called. Not in `__all__`: `from benchbench import *` must not take Python's own `list` away.
 _ALIASES = {"list": "list_things"}
