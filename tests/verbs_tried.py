@@ -45,6 +45,8 @@ VERBS = {
         "--points",
         "20",
     ],
+    "baselines list": ["baselines", "list"],
+    "baselines render": ["baselines", "render", "--results", "runs"],
     "list": ["list", "models"],
     "completion": ["completion", "bash"],
     "fetch": ["fetch", "--list"],

@@ -227,14 +227,16 @@ def render(
         baselines: The folder of baselines; by default that beside the package.
 
     Returns:
-        The files that are another now: none where all were up to date.
+        The files that are another now; none where all were up to date.
 
     Raises:
         InputError: A record is damaged, or a file cannot be written.
     """
-    root = _records(results)
+    root, place = _records(results), baselines_folder() if baselines is None else as_path(baselines)
+    if not place.is_dir():
+        raise InputError(f"there is no folder {place}; name the one with the baselines")
     stale = []
-    for file, text in rendered(root, baselines_folder() if baselines is None else as_path(baselines)):
+    for file, text in _pages(root, place):
         if not file.is_file() or file.read_bytes() != text.encode("utf-8"):
             stale.append(file)
             if not check:
@@ -242,7 +244,7 @@ def render(
     return stale
 
 
-def rendered(root: Path, baselines: Path) -> list[tuple[Path, str]]:
+def _pages(root: Path, baselines: Path) -> list[tuple[Path, str]]:
     """Every page that is made from the published records, with what it ought to say."""
     found = [*records(root)]
     pairs = [(own, record_of(own, found)) for own in shipped_baselines(baselines)]

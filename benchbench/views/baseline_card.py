@@ -161,16 +161,15 @@ def _of_seeds(seeds: Sequence[Seed]) -> Iterator[str]:
 
 
 def _verdict(ended: Ended | None) -> str:
-    return "not trained here" if ended is None else escape_markdown(f"{ended.verdict}: {ended.words}")
+    if ended is None:
+        return "not trained here"
+    by = "" if ended.watched is None else f", by {ended.watched}"
+    return escape_markdown(f"{ended.verdict}{by}: {ended.words}")
 
 
 def _training(facts: CardFacts) -> Iterator[tuple[str, str]]:
     run, ended = facts.shipped.run, facts.shipped.ended
-    command = None if run.provenance is None else run.provenance.command
-    if command and command.startswith("benchbench "):
-        yield "made by", f"`{' '.join(command.replace('`', '').replace('|', ' ').split())}`"
-    else:
-        yield "made by", f"`benchbench suite`, model {escape_markdown(run.model)}, seed {run.seed}"
+    yield "made by", f"`{_command(run)}`"
     if run.training is not None:
         yield "budget", f"{run.training.n_steps:,} steps, {run.training.seconds:,.0f} s of them"
     yield "had it stopped improving?", _verdict(ended)
@@ -181,6 +180,16 @@ def _training(facts: CardFacts) -> Iterator[tuple[str, str]]:
     if run.provenance is not None:
         version, commit = run.provenance.benchbench or "?", run.provenance.code_revision
         yield "code", escape_markdown(f"benchbench {version}" + (f", commit {commit[:12]}" if commit else ""))
+
+
+def _command(run: RunManifest) -> str:
+    """What was typed; of a cell of a suite what makes the same."""
+    typed = None if run.provenance is None else run.provenance.command
+    if not typed or not typed.startswith("benchbench "):
+        every = (run.monitor or {}).get("every")
+        watched = f" --monitor-every {every}" if every else ""
+        typed = f"benchbench run --model {run.model} --dataset {run.dataset} --seed {run.seed}{watched}"
+    return " ".join(typed.replace("`", "").replace("|", " ").split())
 
 
 def _curve(curves: str) -> Iterator[str]:
@@ -211,12 +220,12 @@ def _data(run: RunManifest, licence: str) -> Iterator[tuple[str, str]]:
     data = run.data
     if data is None:
         return
-    size = f", {data.size} pixels" if isinstance(data.size, str) else ""
+    size = f", {data.size}" if isinstance(data.size, str) else ""
     for what, split in (("training images", data.train), ("held-out images", data.held_out)):
         if split is not None:
-            yield what, escape_markdown(f"{split.n:,}{size}, fingerprint {str(split.fingerprint)[:12]}…")
+            yield what, escape_markdown(f"{split.n:,}, fingerprint {str(split.fingerprint)[:12]}…")
     if data.fingerprint is not None:
-        yield "data", escape_markdown(f"{run.dataset}, fingerprint {data.fingerprint[:12]}…")
+        yield "data", escape_markdown(f"{run.dataset}{size}, fingerprint {data.fingerprint[:12]}…")
     if data.canonical is not None:
         yield "published pixels", "yes" if data.canonical else "no"
     yield "licence of the data", escape_markdown(licence)
