@@ -46,8 +46,8 @@ def shipped() -> pd.DataFrame:
     """The baselines whose weights ship.
 
     Returns:
-        One line a baseline: `name`, `size` in bytes, `sha256`, the `record` that its numbers are in (null where none is
-        published), and how its training ended (`budget`).
+        A table with one line a baseline, `name`, `size` in bytes, `sha256`, the `record` that its numbers are in (null
+        where none is published), and how its training ended (`budget`).
 
     Raises:
         InputError: A checksum or a record is damaged.

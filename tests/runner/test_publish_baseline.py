@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from benchbench.core.hashing import canonical_json, file_sha256
 from benchbench.results.load import load_results, records
 from benchbench.results.verify import verify_records
 from benchbench.runner.baselines import publish as publishing
-from benchbench.runner.baselines.records import Rounded, rounded_of
+from benchbench.runner.baselines.records import Rounded, record_of, rounded_of
 from benchbench.runner.baselines.reproduce import Held
 from benchbench.runner.baselines.rounded import rounded_to_float16
 from benchbench.training.weights import METADATA_KEY
@@ -494,3 +496,44 @@ def test_every_number_of_a_paper_stands_in_its_page() -> None:
         assert year is None or year in page, own
     assert [own.value for own in of_papers("dncnn", "bsd68", {"denoise:sigma25", "training"})] == ["29.23"]
     assert of_papers("dncnn", "bsd68", {"denoise:sigma50"}) == []
+
+
+def test_two_at_once_leave_one_whole_baseline(checkout: Path) -> None:
+    """Two processes publish two seeds under one name, ten times: the weights that lie there in the end fit their
+    checksum and belong to a record, and who came too late was told so."""
+    code = (
+        "import sys, benchbench; benchbench.__file__ = sys.argv[1]\n"
+        "from benchbench.core.errors import InputError\n"
+        "for _ in range(10):\n"
+        "    try: benchbench.baselines.publish(sys.argv[2], exact=True, device='cpu')\n"
+        "    except InputError as error: assert 'is being published by' in str(error), error\n"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, benchbench.__file__ or "", str(folder)])
+        for folder in cells(checkout / "runs")
+    ]
+    assert [one.wait(timeout=300) for one in both] == [0, 0]
+    shipped = Shipped(checkout / "baselines" / NAME)
+    shipped.checked()
+    assert record_of(shipped, list(records(checkout / "results"))) is not None
+    assert {file.name for file in shipped.folder.iterdir()} == {"recipe.toml", WEIGHTS, CHECKSUM, CARD}
+
+
+def test_one_training_behind_several_records(published: Path) -> None:
+    """The same weights scored with other metrics, drawn otherwise, or loaded again: the record is that of the recipe,
+    and of several such the first by its key, whatever the order in which they are met."""
+    shipped = Shipped(published / "baselines" / NAME)
+    own = next(found for found in records(published / "results") if found[1].model == "vae-mlp")
+    sha256 = shipped.sha256
+
+    def like(**other: Any) -> Any:
+        files = {"metrics.csv": "0", WEIGHTS: sha256}
+        told = {**own[1].as_json(), "artefacts": [], "files": files, **other}
+        return own[0], type(own[1]).model_validate(told)
+
+    drawn, first, second = like(cell="a" * 16, variant="steps=3"), like(cell="b" * 16), like(cell="c" * 16)
+    loaded = like(cell="0" * 16, weights_loaded_sha256=sha256)
+    for found in ([drawn, second, first, loaded], [loaded, first, drawn, second]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("benchbench.runner.baselines.records.rounded_of", lambda weights: None)
+            assert record_of(shipped, found) == first

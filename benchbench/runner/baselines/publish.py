@@ -12,7 +12,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from typing import Any
 from benchbench.core.baselines import CARD, CHECKSUM, MOST, WEIGHTS, Shipped, shipped_baselines
 from benchbench.core.errors import InputError, listed
 from benchbench.core.files import atomic_path, cannot_write
-from benchbench.core.hashing import file_sha256
+from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.runtime import Runtime
 from benchbench.models.build import validated
+from benchbench.results.lease import Leases, Taken
 from benchbench.results.load import Record, failure_of, records
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import sealed
@@ -167,9 +169,10 @@ def publish(
             raise InputError(
                 f"with {called} the weights that ship would be {_mb(total)}, more than {_mb(MOST)}; take others away"
             )
-        placed = [publish_record(own, results, pictures=own is record) for own in found]
         folder = baselines / called
-        _write_baseline(folder, weights, results)
+        with _alone(results, called):
+            placed = [publish_record(own, results, pictures=own is record) for own in found]
+            _write_baseline(folder, weights, results)
     return Published(folder, placed, size, total, rounded, held, why_not)
 
 
@@ -216,6 +219,18 @@ def _without_places(said: Any) -> Any:
     if isinstance(said, list):
         return [_without_places(own) for own in said]
     return _ABSOLUTE.sub(r"\1", said) if isinstance(said, str) else said
+
+
+@contextmanager
+def _alone(results: Path, name: str) -> Iterator[None]:
+    """Two who publish one baseline at once would leave the weights of one and the checksum of the other."""
+    try:
+        with Leases(results).held(digest(["baseline", name])[:16]):
+            yield
+    except Taken as taken:
+        raise InputError(
+            f"{name} is being published by {taken.holder.words}; run the same command again"
+        ) from taken
 
 
 def _write_baseline(folder: Path, weights: Path, results: Path) -> None:

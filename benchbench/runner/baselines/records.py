@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchbench.core.baselines import WEIGHTS, Shipped
-from benchbench.core.errors import InputError
 from benchbench.core.weights_file import read_weights
 from benchbench.results.load import Record
 from benchbench.training.weights import METADATA_KEY
@@ -44,17 +43,16 @@ def rounded_of(weights: Path) -> Rounded | None:
 def record_of(shipped: Shipped, found: Sequence[Record]) -> Record | None:
     """The record of a baseline among `found`; None where it is not there.
 
-    Raises `InputError` where several are.
+    One training may be behind several, with other metrics or drawn otherwise: then it is the one that was drawn as the
+    recipe has it, and of several such the first by its key.
     """
     rounded = rounded_of(shipped.folder / WEIGHTS)
     sha256 = shipped.sha256 if rounded is None else rounded.sha256
     own = [
         record
         for record in found
-        if record[1].files.get(WEIGHTS) == sha256 and (rounded is None or record[1].cell == rounded.cell)
+        if record[1].files.get(WEIGHTS) == sha256
+        and record[1].weights_loaded_sha256 is None
+        and (rounded is None or record[1].cell == rounded.cell)
     ]
-    if len(own) > 1:
-        raise InputError(
-            f"the weights of {shipped.name} are those of several records: {', '.join(run.cell for _, run in own)}"
-        )
-    return own[0] if own else None
+    return min(own, key=lambda record: (bool(record[1].variant), record[1].cell), default=None)

@@ -64,7 +64,7 @@ def verified(
         One entry each, in their order.
 
     Raises:
-        InputError: A record is damaged, or weights are those of several.
+        InputError: A record is damaged.
     """
     done = {own.name: own for own in _looked_at(shipped, found, runtime, FAST if fast else len(shipped))}
     return [done[own.name] for own in shipped]
