@@ -2,7 +2,8 @@
 
 A benchmark row is trained until what was watched of its headline has not improved by `LEAST`, 2%, over the last third
 of its training. What is watched is a column of `curves.csv`: the distance that the monitor saw; of restorers, which
-have none, the PSNR of held-out images, as the mean squared error that it states (0.088 dB are 2% of it).
+have none, the PSNR of held-out pieces or of their holes, as the mean squared error that it states (0.088 dB are 2% of
+it).
 
 The rule, a pure function of that column. Its logarithm is fitted by a line over the scans of the last third of the
 steps. The fall of the line over this third, 1 − exp(slope · third), is the improvement. Its bounds, one-sided 95% each
@@ -41,7 +42,9 @@ CONFIDENCE = 0.95
 MOST_ALIKE = 0.9
 """Of the autocorrelation of residuals, which few scans may show as 1."""
 DISTANCE = "monitor_distance"
-PSNR = "held_out_psnr"
+PSNR, PSNR_HOLE = "held_out_psnr", "held_out_psnr_hole"
+WATCHED = (DISTANCE, PSNR, PSNR_HOLE)
+"""Columns that tell the headline; the first that is there is looked at."""
 
 Verdict = Literal["converged", "stopped by budget", "rising", "undecided", "unknown"]
 
@@ -148,11 +151,11 @@ def ended_by(rows: Iterable[Mapping[str, str | None]]) -> Ended:
     """The budget rule on the rows of a `curves.csv`, texts by column; "unknown" where no column tells the headline."""
     rows = list(rows)
     steps = [_number(row.get("step")) for row in rows]
-    for column in (DISTANCE, PSNR):
+    for column in WATCHED:
         values = [_number(row.get(column)) for row in rows]
         if not any(math.isfinite(value) for value in values):
             continue
-        if column == PSNR:
+        if column != DISTANCE:
             values = [math.exp(-math.log(10) / 10 * min(max(x, -1e3), 1e3)) for x in values]
         kept = [(step, value) for step, value in zip(steps, values, strict=True) if math.isfinite(step)]
         return ended([step for step, _ in kept], [value for _, value in kept], column)

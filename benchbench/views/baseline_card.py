@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchbench.core.baselines import WEIGHTS
-from benchbench.results.budget import DISTANCE, PSNR, Ended
+from benchbench.results.budget import WATCHED, Ended
 from benchbench.results.chosen import LAST, chosen_of
 from benchbench.results.claims.conditions import MEASURED
 from benchbench.results.manifest import RunManifest
@@ -195,7 +195,7 @@ def _command(run: RunManifest) -> str:
 def _curve(curves: str) -> Iterator[str]:
     """What was watched, at a few steps."""
     rows = list(csv.DictReader(io.StringIO(curves)))
-    for column in (DISTANCE, PSNR):
+    for column in WATCHED:
         seen = [row for row in rows if row.get(column) and row.get("step")]
         if not seen:
             continue

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchbench.results.budget import DISTANCE, LEAST, PSNR, Ended, ended, ended_by
+from benchbench.results.budget import DISTANCE, LEAST, PSNR, PSNR_HOLE, Ended, ended, ended_by
 from benchbench.results.endings import ended_of
 from benchbench.results.load import load_results, records
 from benchbench.results.manifest import RunFacts
@@ -171,12 +171,15 @@ class TestColumns:
 
     def test_a_psnr_is_its_mean_squared_error(self) -> None:
         """PSNR = −10·log10(mse): 0.1 dB over the last third are 1 − 10^−0.01 = 2.28% of it, and 0.08 dB 1.83%."""
-        for gained, verdict in ((0.1, "stopped by budget"), (0.08, "converged")):
+        for column, gained, verdict in (
+            (PSNR, 0.1, "stopped by budget"),
+            (PSNR_HOLE, 0.08, "converged"),
+        ):
             rows: list[dict[str, str | None]] = [
-                {"step": str(s), PSNR: str(30 + gained * s / 1000)} for s in STEPS
+                {"step": str(s), column: str(30 + gained * s / 1000)} for s in STEPS
             ]
             found = ended_by(rows)
-            assert (found.watched, found.verdict) == (PSNR, verdict)
+            assert (found.watched, found.verdict) == (column, verdict)
             assert found.improvement == pytest.approx(1 - 10 ** (-gained / 10), rel=1e-9)
 
     @pytest.mark.parametrize(

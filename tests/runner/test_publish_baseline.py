@@ -25,7 +25,7 @@ from benchbench.cli import cli
 from benchbench.core.baselines import CARD, CHECKSUM, WEIGHTS, Shipped
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import canonical_json, file_sha256
-from benchbench.results.load import load_results, records
+from benchbench.results.load import load_failures, load_results, records
 from benchbench.results.verify import verify_records
 from benchbench.runner.baselines import publish as publishing
 from benchbench.runner.baselines.records import Rounded, record_of, rounded_of
@@ -438,6 +438,23 @@ def test_exact_weights_stay_what_they_are(checkout: Path) -> None:
     assert "as they were trained" in card
     assert "One seed: what another one would give is not known." in card
     assert benchbench.baselines.verify(NAME, device="cpu").exit_code == 0
+
+
+def test_a_seed_that_left_no_record_is_published_too(checkout: Path) -> None:
+    """Beside those that did, with the reason and without the folders of the machine."""
+    lost = checkout / "runs" / "digits" / "vae-mlp" / ("d" * 16)
+    lost.mkdir()
+    facts = {
+        "cell": lost.name,
+        "dataset": "digits",
+        "model": "vae-mlp",
+        "seed": 2,
+        "reason": f"no room in {checkout}",
+    }
+    (lost / "failed.json").write_text(json.dumps(facts))
+    benchbench.baselines.publish("runs/digits/vae-mlp", exact=True, device="cpu")
+    (failed,) = load_failures(checkout / "results").to_dict("records")
+    assert (failed["cell"], failed["seed"], failed["reason"]) == (lost.name, 2, "no room in checkout")
 
 
 def test_the_first_seed_that_lives_ships(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

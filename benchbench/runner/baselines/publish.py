@@ -24,8 +24,9 @@ from benchbench.core.files import atomic_path, cannot_write
 from benchbench.core.hashing import digest, file_sha256
 from benchbench.core.runtime import Runtime
 from benchbench.models.build import validated
+from benchbench.results.key import is_key
 from benchbench.results.lease import Leases, Taken
-from benchbench.results.load import Record, failure_of, records
+from benchbench.results.load import Record, failure_of, load_failures, records
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import sealed
 from benchbench.results.rows import rows_of
@@ -172,6 +173,7 @@ def publish(
         folder = baselines / called
         with _alone(results, called):
             placed = [publish_record(own, results, pictures=own is record) for own in found]
+            _publish_failures(path, record[1], results)
             _write_baseline(folder, weights, results)
     return Published(folder, placed, size, total, rounded, held, why_not)
 
@@ -210,6 +212,15 @@ def publish_record(record: Record, results: Path, *, pictures: bool) -> Path:
     if place.exists() and folder.resolve() == place.resolve():
         return place
     return store.adopt(folder, run, without=without, run_json=text.encode("utf-8"))
+
+
+def _publish_failures(path: Path, run: RunManifest, results: Path) -> None:
+    """Seeds of the model that left no record: they are results, too."""
+    for lost in load_failures(path).to_dict("records"):
+        if (lost["dataset"], lost["model"]) != (run.dataset, run.model) or not is_key(str(lost["cell"])):
+            continue
+        facts = {name: lost[name] for name in ("seed", "reason", "when")}
+        Store(results).record_failure(run.dataset, run.model, str(lost["cell"]), _without_places(facts))
 
 
 def _without_places(said: Any) -> Any:
