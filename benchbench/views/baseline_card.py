@@ -127,18 +127,21 @@ def _numbers(seed: Seed) -> str:
     """All but what the clock, memory and the training say, in the order of the record, the headline first and bold."""
     shown = [row for row in seed.rows if row.aspect not in MEASURED and row.task != "training"]
     lines = ["| number | value | interval | of |", "|---|---:|---|---|"]
-    for row in sorted(shown, key=lambda own: not own.headline):
+    for row in sorted((own for own in shown if own.value is not None), key=lambda own: not own.headline):
         name = escape_markdown(row.metric if row.task == "generation" else f"{row.metric}, {row.task}")
         bold = "**" if row.headline else ""
-        if row.value is None:
-            lines.append(f"| {name} | none | | {escape_markdown(row.reason or '')} |")
-            continue
+        assert row.value is not None
         held = "" if row.low is None or row.high is None else f"\\[{number(row.low)}, {number(row.high)}\\]"
         unit = f" {escape_markdown(row.unit)}" if row.unit else ""
         of = " against ".join(f"{n:,}" for n in (row.n_images, row.n_reference) if n is not None)
         said = " ".join(filter(None, [f"{bold}{name}{bold}", arrow(row.higher_is_better)]))
         how = escape_markdown(", ".join(filter(None, [of, row.interval])))
         lines.append(f"| {said} | {number(row.value)}{unit} | {held} | {how} |")
+    if lost := {f"{row.metric} ({row.status})" for row in shown if row.value is None}:
+        lines += [
+            "",
+            f"Without a value, for the reason in the record: {escape_markdown(', '.join(sorted(lost)))}.",
+        ]
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ seeds. Expected numbers are those of its records, which the same code on the sam
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from benchbench.core.baselines import CARD, CHECKSUM, WEIGHTS, Shipped
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import canonical_json, file_sha256
 from benchbench.results.load import load_failures, load_results, records
+from benchbench.results.provenance import sealed
 from benchbench.results.verify import verify_records
 from benchbench.runner.baselines import publish as publishing
 from benchbench.runner.baselines.records import Rounded, record_of, rounded_of
@@ -145,6 +147,31 @@ class TestPublished:
         said = "".join(file.read_text() for file in (published / "results").rglob("run.json"))
         assert str(published.parent) not in said
         assert str(published) not in (published / "baselines" / NAME / CARD).read_text()
+
+    def test_reasons_name_no_folder_either(self, checkout: Path) -> None:
+        """Why a number is not there may name where weights were looked for: cut to the last name, in a record that is
+        whole; everything else of its numbers is what it was."""
+        folder = cells(checkout / "runs")[0]
+        table = (folder / "metrics.csv").read_text().splitlines()
+        columns = table[0].split(",")
+        lost = next(csv.DictReader(table))
+        lost |= dict.fromkeys(("value", "low", "high", "interval"), "")
+        lost |= {
+            "metric": "lpips",
+            "status": "unavailable",
+            "reason": "lpips is not in /root/.cache/torch/hub",
+        }
+        line = ",".join(lost[name] for name in columns)
+        (folder / "metrics.csv").write_text("\n".join([*table, line, ""]))
+        run = json.loads((folder / "run.json").read_text())
+        run["files"]["metrics.csv"] = file_sha256(folder / "metrics.csv")
+        (folder / "run.json").write_text(json.dumps(sealed(run)))
+        benchbench.baselines.publish(folder, exact=True, device="cpu")
+        assert not verify_records([checkout / "results"]).faults
+        (there,) = cells(checkout / "results")
+        *before, last = (there / "metrics.csv").read_text().splitlines()
+        assert before == table
+        assert last == line.replace("/root/.cache/torch/hub", "hub")
 
     def test_the_card_has_the_numbers(self, published: Path) -> None:
         """Those of the record, its interval, data, budget and licence; both seeds; a picture that is there."""

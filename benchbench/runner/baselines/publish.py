@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from benchbench.results.lease import Leases, Taken
 from benchbench.results.load import Record, failure_of, load_failures, records
 from benchbench.results.manifest import RunManifest
 from benchbench.results.provenance import sealed
-from benchbench.results.rows import rows_of
-from benchbench.results.store import DETACHABLE, Store
+from benchbench.results.rows import read_file, rows_of
+from benchbench.results.store import DETACHABLE, METRICS, RUN, Store
 from benchbench.results.verify import verify_records
 from benchbench.runner.again import NotScored
 from benchbench.runner.baselines.cards import card_of, siblings
@@ -205,13 +206,15 @@ def publish_record(record: Record, results: Path, *, pictures: bool) -> Path:
     """A record among the published ones, without what is large, and without names of folders of this machine."""
     folder, run = record
     without = LEFT_BEHIND if pictures else DETACHABLE
-    said = sealed(_without_places(run.as_json()))
-    text = json.dumps(said, sort_keys=True, indent=2, allow_nan=False) + "\n"
+    numbers = _without_places(read_file(folder, run, METRICS).decode("utf-8")).encode("utf-8")
+    said = _without_places(run.as_json())
+    said["files"][METRICS] = sha256(numbers).hexdigest()
+    text = json.dumps(sealed(said), sort_keys=True, indent=2, allow_nan=False) + "\n"
     store = Store(results)
     place = store.cell_dir(run.dataset, run.model, run.cell)
     if place.exists() and folder.resolve() == place.resolve():
         return place
-    return store.adopt(folder, run, without=without, run_json=text.encode("utf-8"))
+    return store.adopt(folder, run, without=without, instead={RUN: text.encode("utf-8"), METRICS: numbers})
 
 
 def _publish_failures(path: Path, run: RunManifest, results: Path) -> None:
@@ -224,7 +227,7 @@ def _publish_failures(path: Path, run: RunManifest, results: Path) -> None:
 
 
 def _without_places(said: Any) -> Any:
-    """What a run.json says, absolute paths of a machine cut to their last name."""
+    """What a record says, absolute paths of a machine cut to their last name."""
     if isinstance(said, dict):
         return {name: _without_places(own) for name, own in said.items()}
     if isinstance(said, list):
