@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast slow lint format types borders docs install clean
+.PHONY: demo test test-fast slow lint format types borders docs baselines install clean
 
 # Trains a VAE on scikit-learn's digits, scores it and shows the table. No download, no accelerator needed.
 demo: install
@@ -42,6 +42,11 @@ borders: install
 # The site, in site/: docs/, README and the docstrings. Any warning fails; the variable silences an advertisement.
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# What ships is what was published: every checksum, the numbers of two baselines, the board and the cards. No network.
+baselines: install
+	$(BIN)/benchbench baselines verify --fast
+	$(BIN)/benchbench baselines render --check
 
 install: $(VENV)/.installed
 

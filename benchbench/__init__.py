@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchbench.runner.evaluate import evaluate
     from benchbench.runner.run import run
     from benchbench.runner.scorer import Scorer
-    from benchbench.verbs import audit, plot
+    from benchbench.verbs import audit, baselines, plot
     from benchbench.verbs.check import check
     from benchbench.verbs.cite import cite
     from benchbench.verbs.compare import compare, plan
@@ -45,6 +45,7 @@ __all__ = [
     "Scorer",
     "__version__",
     "audit",
+    "baselines",
     "check",
     "cite",
     "compare",
@@ -121,6 +122,7 @@ _LAZY = {
 # Verbs of several kinds: functions in a module.
 _MODULES = {
     "audit": "benchbench.verbs.audit",
+    "baselines": "benchbench.verbs.baselines",
     "plot": "benchbench.verbs.plot",
     "study": "benchbench.study",
 }

@@ -50,6 +50,8 @@ VERBS = {
     "study import": ["study", "import", "study", "answers.json"],
     "study score": ["study", "score", "study"],
     "study plan": ["study", "plan", "--share", "0.6"],
+    "baselines list": ["baselines", "list"],
+    "baselines render": ["baselines", "render", "--results", "runs"],
     "list": ["list", "models"],
     "completion": ["completion", "bash"],
     "fetch": ["fetch", "--list"],

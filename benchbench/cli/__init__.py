@@ -14,6 +14,7 @@ import click
 
 import benchbench
 from benchbench.cli.audit import audit
+from benchbench.cli.baselines import baselines
 from benchbench.cli.check import Verdict, check
 from benchbench.cli.cite import cite
 from benchbench.cli.compare import compare
@@ -114,6 +115,7 @@ for verb in (
     verify,
     audit,
     study,
+    baselines,
     list_things,
     fetch,
     doctor,

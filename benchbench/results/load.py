@@ -27,7 +27,9 @@ from benchbench.core.errors import InputError, SkippedWarning
 from benchbench.core.paths import as_path
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
+from benchbench.results.budget import Ended
 from benchbench.results.claims.conditions import FACTS, facts_of, measured
+from benchbench.results.endings import ended_of
 from benchbench.results.kept import FEW, Identity, Kept, Known, as_text, identity_of, keep, kept_of
 from benchbench.results.manifest import RunManifest
 from benchbench.results.older import completed
@@ -41,7 +43,7 @@ from benchbench.results.tables import DTYPES, column, to_frame
 from benchbench.results.touched import damaged, foreign, is_cell, names_cell, read
 
 Record = tuple[Path, RunManifest]  # a record's folder and what its run.json says
-Read = tuple[RunManifest, list[Row]]
+Read = tuple[RunManifest, list[Row], Ended | None]  # and how its training ended
 Walk = list[tuple[str, list[str]]]  # folders with the names of their files, in order
 
 
@@ -68,8 +70,12 @@ def load_runs(path: Path | str) -> pd.DataFrame:
 def results_of(found: Iterable[Record]) -> pd.DataFrame:
     """`load_results` of what `records` found, for callers that want `runs_of` it as well, from one walk."""
     with possible() as possible_rows:
-        read = [(run, rows) for folder, run in found if (rows := possible_rows(folder, run)) is not None]
-    return told_apart(_lines_of(read)[0], {run.cell: recipe_of(run) for run, _ in read})
+        read = [
+            (run, rows, ended_of(folder, run))
+            for folder, run in found
+            if (rows := possible_rows(folder, run)) is not None
+        ]
+    return told_apart(_lines_of(read)[0], {run.cell: recipe_of(run) for run, *_ in read})
 
 
 @contextmanager
@@ -124,7 +130,7 @@ def _below(
             if own.run is not None:
                 if (rows := possible_rows(Path(own.folder), own.run)) is None:
                     continue
-                fresh.append((own.run, rows))
+                fresh.append((own.run, rows, ended_of(Path(own.folder), own.run)))
             met.append(own)
     again = [own.number for own in met if own.number is not None]
     known = [kept.known[number] for number in again]
@@ -134,7 +140,7 @@ def _below(
         read_now = [own for own in met if own.run is not None]
         known += [
             Known(own.place, own.identity or (), run.cell, recipe_of(run), n)
-            for own, (run, _), n in zip(read_now, fresh, counts, strict=True)
+            for own, (run, *_), n in zip(read_now, fresh, counts, strict=True)
         ]
         frame = lines if frame is None else pd.concat([frame, lines], ignore_index=True)
         if again:  # back into the order of folders
@@ -171,9 +177,9 @@ def _is_first(folder: str, cell: str, by_cell: dict[str, str]) -> bool:
 
 def _lines_of(found: Sequence[Read]) -> tuple[pd.DataFrame, list[int]]:
     """The lines of records before those of one label are told apart, and how many each has."""
-    counts = [len(rows) for _, rows in found]
-    lines = completed(to_frame([row for _, rows in found for row in rows]))
-    return _with_facts(lines, [facts_of(run) for run, _ in found], counts), counts
+    counts = [len(rows) for _, rows, _ in found]
+    lines = completed(to_frame([row for _, rows, _ in found for row in rows]))
+    return _with_facts(lines, [facts_of(run, end) for run, _, end in found], counts), counts
 
 
 def _with_facts(

@@ -41,7 +41,7 @@ from benchbench.results.touched import altered, as_written, damaged, foreign, re
 
 RUN, METRICS = touched.RUN, touched.METRICS
 FAILED = "failed.json"
-DETACHABLE = (".safetensors", ".png", ".npz")
+DETACHABLE = (".safetensors", ".png", ".npz", ".zip")
 """What may be taken out of a cell, to publish numbers without weights, pictures and single images."""
 
 
@@ -108,12 +108,21 @@ class Store:
         if not (place / RUN).exists():
             raise InputError(f"{place} was written by somebody else meanwhile; run the same command again")
 
-    def adopt(self, folder: Path, run: RunManifest) -> Path:
+    def adopt(
+        self,
+        folder: Path,
+        run: RunManifest,
+        *,
+        without: tuple[str, ...] = (),
+        instead: Mapping[str, bytes] | None = None,
+    ) -> Path:
         """Copy a finished cell from elsewhere, as it was written; what was taken away from it stays away.
 
         Args:
             folder: Where it lies, verified.
             run: What its run.json says.
+            without: Endings of files that are taken away on the way, of `DETACHABLE`.
+            instead: What files are to be here that are otherwise there, by name.
 
         Returns:
             Its folder here.
@@ -122,13 +131,17 @@ class Store:
             InputError: A file changed meanwhile, another record of the cell is there, or the folder cannot be written.
         """
         place = self.cell_dir(run.dataset, run.model, run.cell)
-        sealed_as = read(folder / RUN)
+        instead = instead or {}
+        sealed_as = instead[RUN] if RUN in instead else read(folder / RUN)
         with atomic_folder(place) as fresh:
             for name, sha256 in run.files.items():
-                if name.endswith(DETACHABLE) and not (folder / name).exists():
+                if name.endswith(DETACHABLE) and (name.endswith(without) or not (folder / name).exists()):
                     continue
                 (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-                _copy(folder / name, fresh / name, sha256)
+                if name in instead:
+                    (fresh / name).write_bytes(instead[name])
+                else:
+                    _copy(folder / name, fresh / name, sha256)
             (fresh / RUN).write_bytes(sealed_as)
             _make_way(place, fresh)
         if not (place / RUN).exists() or read(place / RUN) != sealed_as:

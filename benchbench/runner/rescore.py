@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,24 +23,20 @@ import numpy.typing as npt
 import torch
 
 from benchbench.core.arrays import default_float32
-from benchbench.core.errors import BenchbenchError, InputError
+from benchbench.core.errors import BenchbenchError
 from benchbench.core.numpy_files import DAMAGE, read_arrays
-from benchbench.core.registry import DATASETS, EXTRACTORS, MODELS
+from benchbench.core.registry import DATASETS, MODELS
 from benchbench.core.runtime import Runtime
-from benchbench.metrics.select import select_metrics
 from benchbench.results.agree import TOLERANCE, Key, comparable, difference, keyed
 from benchbench.results.claims.conditions import full_task
 from benchbench.results.load import Record
 from benchbench.results.manifest import RunManifest
-from benchbench.results.provenance import read_manifest
 from benchbench.results.record import Row
 from benchbench.results.rows import rows_of
-from benchbench.results.settings import TECHNIQUE
-from benchbench.results.store import RUN
 from benchbench.results.touched import damaged
+from benchbench.runner.again import NotScored, asked_of, check_networks, drawn_anew, fingerprint_of, sizes_of
 from benchbench.runner.evaluation import score_images
 from benchbench.runner.evaluation_plan import make_evaluation, read_reference, resolve
-from benchbench.runner.run import run_cells
 from benchbench.runner.sources import InMemory
 from benchbench.runner.spec import EvaluationSpec
 
@@ -80,10 +76,6 @@ class _Again:
     how: str
     rows: list[Row]
     faults: Sequence[str] = ()
-
-
-class NotScored(Exception):
-    """A record cannot be scored again; the reason as half a sentence."""
 
 
 def drawn_by_lot(records: Sequence[Record], seed: int) -> list[Record]:
@@ -173,9 +165,9 @@ def _kept(folder: Path, run: RunManifest) -> npt.NDArray[np.uint8] | None:
 def _from_samples(
     kept: npt.NDArray[np.uint8], run: RunManifest, before: Mapping[Key, Row], runtime: Runtime
 ) -> _Again:
-    names, extractors, precision = _asked(row for row in before.values() if row.task == "generation")
+    names, extractors, precision = asked_of(row for row in before.values() if row.task == "generation")
     held = InMemory.of(torch.from_numpy(kept.copy()).permute(0, 3, 1, 2), run.dataset)
-    for size in _sizes(run):
+    for size in sizes_of(run):
         spec = EvaluationSpec.of(
             images=None,
             reference=run.dataset,
@@ -188,8 +180,8 @@ def _from_samples(
         plan = make_evaluation(resolve(spec, held), runtime)
         read_reference(plan, runtime)
         dataset = plan.reference.dataset
-        if dataset is not None and dataset.fingerprint == _fingerprint(run):
-            _check_networks(run, {name: own.weights_sha256 for name, own in plan.extractors.loaded.items()})
+        if dataset is not None and dataset.fingerprint == fingerprint_of(run):
+            check_networks(run, {name: own.weights_sha256 for name, own in plan.extractors.loaded.items()})
             return _Again(f"from its {len(kept):,} samples", score_images(plan, runtime).rows)
     raise NotScored(f"{run.dataset} has other images here than those that it was held against")
 
@@ -212,38 +204,10 @@ def _drawn_anew(
         raise NotScored(f"it keeps neither all its samples nor {WEIGHTS}")
     if weights is None and (run.weights_loaded_sha256 is not None or _is_trained(recipe.model)):
         raise NotScored("it keeps neither all its samples nor its weights")
-    names, extractors, precision = _asked(before.values())
-    overrides = {
-        f"{section}.{name}": value
-        for section, stated in (("model", recipe.hyper), ("sampling", recipe.sampling))
-        for name, value in (stated or {}).items()
-    }
-    for size in _sizes(run):
-        with tempfile.TemporaryDirectory() as out:
-            ((path, _),) = run_cells(
-                recipe.model,
-                run.dataset,
-                seeds=[run.seed or 0],
-                out=out,
-                device=str(runtime.device),
-                batch_size=runtime.batch_size,
-                progress=runtime.progress,
-                samples=run.n_samples,
-                size=size,
-                overrides=overrides,
-                weights=weights,
-                variant=str((run.settings or {}).get(TECHNIQUE, "")),
-                metrics=names,
-                extractors=extractors or None,
-                precision=precision,  # type: ignore[arg-type]
-            )
-            made = read_manifest(path / RUN)
-            if _fingerprint(made) != _fingerprint(run):
-                continue
-            _check_networks(run, {name: own.weights_sha256 for name, own in (made.extractors or {}).items()})
-            faults = [] if kept is None else list(_apart(kept, _kept(path, made)))
-            return _Again(f"from {run.n_samples:,} images, drawn anew", rows_of(path, made), faults)
-    raise NotScored(f"{run.dataset} has other images here than those that it was held against")
+    with tempfile.TemporaryDirectory() as out:
+        made = drawn_anew(run, before.values(), runtime, Path(out), weights=weights)
+        faults = [] if kept is None else list(_apart(kept, _kept(*made)))
+        return _Again(f"from {run.n_samples:,} images, drawn anew", rows_of(*made), faults)
 
 
 def _is_trained(model: str) -> bool:
@@ -260,41 +224,3 @@ def _apart(kept: npt.NDArray[np.uint8], drawn: npt.NDArray[np.uint8] | None) -> 
     if (worst := float(apart.max())) > KEPT_APART:
         n = int((apart > KEPT_APART).sum())
         yield f"{n} of {len(kept)} images in {SAMPLES} are others than are drawn, by up to {worst:.3g} of 255 levels"
-
-
-def _asked(rows: Iterable[Row]) -> tuple[list[str], list[str], str]:
-    """What to ask for so that these numbers come out: metrics, extractors and their precision."""
-    good = [row for row in rows if row.status == "ok"]
-    extractors = sorted({row.extractor for row in good if row.extractor is not None})
-    names = [name for name in sorted({row.metric for row in good}) if _is_metric(name, extractors)]
-    if not names:
-        raise NotScored("none of its numbers is a metric that has a name here")
-    precisions = sorted({row.precision for row in good if row.precision is not None} - {"float32"})
-    return names, extractors, (precisions or ["float32"])[0]
-
-
-def _is_metric(name: str, extractors: Sequence[str]) -> bool:
-    """Whether it can be asked for: details that stand beside another come along with that."""
-    try:
-        select_metrics([name], extractors or EXTRACTORS.names())
-    except InputError:
-        return False
-    return True
-
-
-def _sizes(run: RunManifest) -> list[int | None]:
-    """The dataset's own size, and that which the record states."""
-    size = None if run.data is None else run.data.size
-    width, _, height = str(size).partition("×")
-    return [None, int(width)] if width.isdecimal() and width == height and int(width) >= 8 else [None]
-
-
-def _fingerprint(run: RunManifest) -> str | None:
-    return None if run.data is None else run.data.fingerprint
-
-
-def _check_networks(run: RunManifest, here: Mapping[str, str | None]) -> None:
-    """Numbers of another network, under whatever name, are no others of this one."""
-    for name, stated in (run.extractors or {}).items():
-        if stated.weights_sha256 is not None and here.get(name) not in (None, stated.weights_sha256):
-            raise NotScored(f"{name} has other weights here than it had there")

@@ -16,7 +16,8 @@ from benchbench.core.validation import shown
 from benchbench.results.agree import TOLERANCE, checked_tolerance
 from benchbench.results.load import records
 from benchbench.results.verify import Verified, verify_records
-from benchbench.runner.rescore import NotScored, Rescored, drawn_by_lot
+from benchbench.runner.again import NotScored
+from benchbench.runner.rescore import Rescored, drawn_by_lot
 from benchbench.runner.rescore import rescore as score_again
 
 MOST = 1000

@@ -29,6 +29,8 @@ from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
 from benchbench.results.summary import MODEL, complete, summarise
 from benchbench.views.agreement import agreement_notes
 from benchbench.views.apart import Making, parted
+from benchbench.views.budget import MARK as BY_BUDGET
+from benchbench.views.budget import budget_notes, stopped_by_budget
 from benchbench.views.choice import EVERYTHING, Choice, place_of
 from benchbench.views.choice import chosen as rows_of_choice
 from benchbench.views.chosen import MARK, checkpoint_notes, chosen_by
@@ -93,11 +95,12 @@ class Measure:
 
 
 class Runs(NamedTuple):
-    """What stands behind a row of a board."""
+    """What stands behind a row of a board. by_budget: whether any of the runs was still improving when it ended."""
 
     name: str
     n_seeds: int
     n_collapsed: int
+    by_budget: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,8 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
     )
     lead = next((column for column in columns if column[0]["headline"]), columns[0])
     ranks = _ranks(lead[0], table, part.runs) if choice.ranked else {}
-    own = [_runs(name, [line for line in lines if line["name"] == name]) for name in names]
+    still = set() if lead[0]["aspect"] in MEASURED else stopped_by_budget(trained)
+    own = [_runs(name, [line for line in lines if line["name"] == name], name in still) for name in names]
     marked = [f"[{number}] {text}" for text, number in numbered.items() if number]
     return Board(
         part.title,
@@ -249,8 +253,9 @@ def _columns(lines: Sequence[_Line], choice: Choice) -> list[list[_Line]]:
     return [columns[which] for which in sorted(columns)]
 
 
-def _runs(name: str, lines: Sequence[_Line]) -> Runs:
-    return Runs(name, *(max(int(line[count]) for line in lines) for count in ("n_seeds", "n_collapsed")))
+def _runs(name: str, lines: Sequence[_Line], by_budget: bool) -> Runs:
+    n_seeds, n_collapsed = (max(int(line[count]) for line in lines) for count in ("n_seeds", "n_collapsed"))
+    return Runs(name, n_seeds, n_collapsed, by_budget)
 
 
 def _methods(lines: Sequence[_Line]) -> list[str]:
@@ -291,6 +296,7 @@ def _notes(
     if first["aspect"] not in MEASURED:
         for name, said in _collapses(table.frame.iloc[runs[table.collapsed[runs]]]):
             yield plain(f"collapsed: {name}: {said}")
+        yield from budget_notes(table.frame.iloc[runs[table.trained[runs]]], _is_true(first["headline"]))
     if table.timed[runs].any() and table.busy[runs].any():
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if table.deficient[runs].any():
@@ -375,9 +381,10 @@ def measure_of(row: Mapping[Any, Any] | pd.Series, protocol: int = 0) -> Measure
 
 
 def _with_seeds(run: Runs) -> str:
-    name, n_seeds, n_collapsed = run
+    name, n_seeds, n_collapsed, by_budget = run
     said = [f"{n_seeds} seeds"] if n_seeds > 1 else []
     said += [f"{n_collapsed} collapsed" if n_seeds > 1 else "collapsed"] if n_collapsed else []
+    said += [BY_BUDGET] if by_budget else []
     return f"{name} ({', '.join(said)})" if said else name
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from benchbench.views.board import DAGGER, Board
+from benchbench.views.board import DAGGER, Board, Runs
+from benchbench.views.budget import STOPPED
 from benchbench.views.chosen import MARK
 from benchbench.views.paper_names import escape_tex, paper_name
 from benchbench.views.tex_width import tex_width
@@ -106,12 +107,19 @@ def _medians(board: Board) -> Iterator[str]:
 
 
 def _names(board: Board) -> list[str]:
-    """Of the models, with a star where runs collapsed, and the number of seeds where it differs between them."""
+    """Of the models, with marks where runs collapsed or their budget ended them, and the number of seeds where it
+    differs between them."""
     said = []
     for run in board.runs:
         seeds = "" if _seeds(board) is not None else f" ({run.n_seeds})"
-        said.append(escape_tex(run.name + seeds) + (r"$^{\ast}$" if run.n_collapsed else ""))
+        said.append(escape_tex(run.name + seeds) + _raised_beside(run))
     return said
+
+
+def _raised_beside(run: Runs) -> str:
+    """What is raised beside a name: a star where seeds collapsed, a mark where the budget ended a training."""
+    signs = [r"\ast"] * bool(run.n_collapsed) + [r"\S"] * run.by_budget
+    return f"$^{{{''.join(signs)}}}$" if signs else ""
 
 
 def _seeds(board: Board) -> int | None:
@@ -327,4 +335,6 @@ def _caption(board: Board, interval: Interval, transpose: bool) -> str:
     if dead := [run for run in board.runs if run.n_collapsed]:
         of = ", ".join(f"{run.name} in {run.n_collapsed} of {run.n_seeds}" for run in dead)
         tex.append(rf"$^{{\ast}}$ seeds that collapsed count in the mean: {escape_tex(of)}")
+    if any(run.by_budget for run in board.runs):
+        tex.append(rf"$^{{\S}}$ {STOPPED}, while it still improved")
     return f"{escape_tex(board.title.replace(': ', ', '))}: {'; '.join(tex)}."

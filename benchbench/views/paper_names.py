@@ -102,6 +102,7 @@ _TEX = {
     "×": r"$\times$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
+    "§": r"\S{}",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "–": "--",

@@ -4,7 +4,8 @@ Every view asks this one tuple: rows that differ in it are never averaged, ranke
 refuses says which field differs. What was measured by the clock or took memory is also a property of the machine; what
 is counted is the same on every one.
 
-Beside its own columns a table from `load_results` has what `run.json` says of each number (`FACTS`).
+Beside its own columns a table from `load_results` has what `run.json` says of each number (`FACTS`), and
+what its `curves.csv` says of the training.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pandas as pd
 
 from benchbench.core.errors import InputError, NothingComparable, listed
 from benchbench.core.errors import short as shortened
+from benchbench.results.budget import Ended
 from benchbench.results.chosen import chosen_of
 from benchbench.results.manifest import Data, Machine, RunManifest
 from benchbench.results.older import directed
@@ -45,6 +47,8 @@ FACTS = {
     "chosen_by": "string",  # what chose the weights (`results.chosen`), null where nothing was trained
     "chosen_step": "Int64",  # optimiser steps done at the weights that a metric chose
     "asked": "string",  # what people were asked, and how many, null where nobody was
+    "budget": "string",  # how the training ended (`results.budget`), null where nothing was trained
+    "budget_words": "string",  # what that rests on
 }
 """What run.json adds to a number, with its dtype."""
 
@@ -76,9 +80,9 @@ def full_task(task: str, direction: str) -> str:
     return f"{task}_{direction}" if direction else task
 
 
-def facts_of(run: RunManifest) -> dict[str, Any]:
+def facts_of(run: RunManifest, end: Ended | None = None) -> dict[str, Any]:
     """The `FACTS` that a `run.json` states of all its numbers, and the machine's `cores`; `extractor_weights` by
-    extractor."""
+    extractor. end: how its training ended."""
     machine, data, chosen = run.machine or Machine(), run.data or Data(), chosen_of(run)
     weights = {
         name: told.weights_sha256[:16] for name, told in (run.extractors or {}).items() if told.weights_sha256
@@ -97,6 +101,8 @@ def facts_of(run: RunManifest) -> dict[str, Any]:
         "chosen_by": chosen.by,
         "chosen_step": chosen.step,
         "asked": None if run.people is None else run.people.words,
+        "budget": None if end is None else end.verdict,
+        "budget_words": None if end is None else end.words,
     }
 
 
