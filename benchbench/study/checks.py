@@ -13,8 +13,8 @@ from benchbench.study.kinds import FAKE
 from benchbench.study.manifest import DESTROYED, MOST_CHECKS, REAL
 
 LEAST = 4
-"""With fewer, nobody is given away: of four pairs at most one right answer does that (`raters`), which somebody who never
-looks has one time in three; of ten six or fewer do, which they have five times in six."""
+"""With fewer, nobody is given away: of four pairs at most one right answer does that (`raters`), which somebody who
+never looks has one time in three; of ten six or fewer do, which they have five times in six."""
 CANDIDATES = 16
 """Real images among which the one least like a source is chosen."""
 
