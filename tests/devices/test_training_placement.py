@@ -81,6 +81,9 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """Fewer filters and layers of a kind: where a tensor lies does not depend on how many there are."""
 
+FEW_STEPS = {"ddpm": {"steps": 4}, "flow-matching": {"steps": 4}}
+"""Of samplers, for the same reason."""
+
 
 RELATIVES = {
     *("beta-vae", "cnn-autoencoder", "dae", "vae-discretized"),  # of vae and vae-mlp
@@ -114,7 +117,7 @@ def trained(name: str, device: torch.device, workdir: Path | None = None, **opti
     """Two steps of the model on twelve images in three classes, its settings the defaults but for those of `SMALL`."""
     torch.manual_seed(0)
     spec = spec_of(name)
-    model = build_model(name, SMALL.get(name, {}), spec).to(device)
+    model = build_model(name, SMALL.get(name, {}), spec, FEW_STEPS.get(name)).to(device)
     other = None
     told = torch.arange(N * 5).view(N, 5).sin() if spec.condition_dim else None
     if isinstance(model, Stylizer):
