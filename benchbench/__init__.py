@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from benchbench import study
     from benchbench.core.processes import ranks
     from benchbench.metrics.pairs.paired import psnr, ssim
     from benchbench.metrics.sets.frechet import frechet_distance
@@ -74,6 +75,7 @@ __all__ = [
     "run",
     "ssim",
     "stats",
+    "study",
     "suite",
     "vendi_score",
     "verify",
@@ -117,7 +119,11 @@ _LAZY = {
 }
 
 # Verbs of several kinds: functions in a module.
-_MODULES = {"audit": "benchbench.verbs.audit", "plot": "benchbench.verbs.plot"}
+_MODULES = {
+    "audit": "benchbench.verbs.audit",
+    "plot": "benchbench.verbs.plot",
+    "study": "benchbench.study",
+}
 
 # As the verb is called. Not in `__all__`: `from benchbench import *` must not take Python's own `list` away.
 _ALIASES = {"list": "list_things"}

@@ -37,6 +37,7 @@ ONLY_THERE = {
     "leaderboard": {"cite"},  # format="bibtex"
     "diff": {"format_"},  # returned as values
     "fetch": {"list_"},  # no names
+    "study status": {"format_"},  # returned as values
 }
 
 

@@ -37,6 +37,7 @@ from benchbench.cli.report import report
 from benchbench.cli.run import run
 from benchbench.cli.stats import stats
 from benchbench.cli.streams import guarded
+from benchbench.cli.study import study
 from benchbench.cli.suite import suite
 from benchbench.cli.verify import verify
 from benchbench.core.errors import (
@@ -112,6 +113,7 @@ for verb in (
     diff,
     verify,
     audit,
+    study,
     list_things,
     fetch,
     doctor,

@@ -109,7 +109,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
             yield temporary
             _fsync(temporary)
             os.replace(temporary, target)
-            _fsync_folder(target.parent)
+            fsync_folder(target.parent)
         finally:
             with suppress(OSError):  # a read-only file system refuses even to remove what is not there
                 temporary.unlink(missing_ok=True)
@@ -160,7 +160,7 @@ def _named_once(temporary: Path, target: Path) -> bool:
                 file.write(temporary.read_bytes())
         except FileExistsError:
             return False
-    _fsync_folder(target.parent)
+    fsync_folder(target.parent)
     return True
 
 
@@ -221,7 +221,7 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
         except OSError:
             if not target.is_dir():
                 raise
-        _fsync_folder(target.parent)
+        fsync_folder(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
@@ -276,7 +276,7 @@ def _fsync(path: Path) -> None:
 _NOT_FOR_FOLDERS = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """As far as the system lets one: a folder that may be written need not be readable, and network file systems
     cannot all do it. The file is in its place by then."""
     try:

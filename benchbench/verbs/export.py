@@ -15,12 +15,12 @@ from benchbench.core.progress import SILENT, Progress, Stage
 from benchbench.core.registry import SINKS
 from benchbench.results.load import Record, records
 from benchbench.results.rows import possible
-from benchbench.results.store import METRICS, RUN, folder_name
-from benchbench.results.touched import foreign
+from benchbench.results.store import folder_name
 from benchbench.sinks.card import Weights, checked_dataset, write_card
 from benchbench.sinks.over_seeds import by_model
 from benchbench.sinks.replay import export as tell
 from benchbench.sinks.tables import FORMATS, write_tables
+from benchbench.verbs.outputs import refuse_in_record
 
 HUB = "hf"
 
@@ -141,12 +141,7 @@ def _cards(
 @contextmanager
 def _fresh(folder: Path) -> Iterator[None]:
     """A folder that nobody has, and that vanishes with what was written where that did not come to its end."""
-    for parent in folder.absolute().parents:
-        there = [name for name in (RUN, METRICS) if (parent / name).is_file()]
-        if there and foreign(parent, there) is None:
-            raise InputError(
-                f"{printable(folder)} lies in a record, which nothing may be added to; name another folder"
-            )
+    refuse_in_record(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

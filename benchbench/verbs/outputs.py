@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchbench.core.errors import InputError
@@ -69,8 +69,17 @@ def _identity(path: Path) -> object:
     return None if stat.S_ISCHR(found.st_mode) else (found.st_dev, found.st_ino)
 
 
+def refuse_in_record(folder: Path) -> None:
+    """`InputError` where a folder that is to be made would lie in a record, however deep."""
+    _refuse(folder, folder.absolute().parents)
+
+
 def _refuse_inside_record(path: Path) -> None:
-    for folder in {landing(path).parent, path.parent}:
+    _refuse(path, {landing(path).parent, path.parent})
+
+
+def _refuse(path: Path, folders: Iterable[Path]) -> None:
+    for folder in folders:
         there = [name for name in (RUN, METRICS) if (folder / name).is_file()]
         # Files of somebody else may be called so too.
         if there and foreign(folder, there) is None:

@@ -100,7 +100,20 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = {"dataset": "digits", "model": "noise", "key": noise.name}
     asked = {"spec": spec, "out": "runs", "device": "cpu", "folder": ".", "environment": {}, **place}
     (root / "job.json").write_text(json.dumps(asked))
+    _study(root)
     return root
+
+
+def _study(root: Path) -> None:
+    """A study of both models, and an answer as an exported page hands it back."""
+    from benchbench import study
+    from benchbench.study.folder import load
+
+    study.create(["model=noise", "model=real"], n=2, out=root / "study", results=root / "runs")
+    own = load(root / "study").manifest
+    answer = {"item": own.items[0].id, "place": 0, "shown": [0, 1], "ms": 1, "at": "2026-11-29T12:00:00Z"}
+    given = {"format": "benchbench-study-answers", "version": 1, "study": own.id, "token": "0" * 32}
+    (root / "answers.json").write_text(json.dumps({**given, "answers": [answer]}))
 
 
 @pytest.fixture

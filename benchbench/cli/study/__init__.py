@@ -1,0 +1,23 @@
+"""`benchbench study`: people asked beside the metrics; one file a verb."""
+
+from __future__ import annotations
+
+import click
+
+from benchbench.cli.study.create import create
+from benchbench.cli.study.hand_in import hand_in
+from benchbench.cli.study.status import status
+
+
+@click.group(short_help="Ask people, who are not told who made what.")
+def study() -> None:
+    """A blind study of what people see: made from records, answered in a browser, scored beside the metrics.
+
+    \b
+      benchbench study create model=vae model=dcgan --out my-study
+      benchbench study status my-study
+    """
+
+
+for verb in (create, status, hand_in):
+    study.add_command(verb)

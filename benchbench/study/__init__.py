@@ -1,0 +1,35 @@
+"""The human study: people asked beside the metrics, without being told which model made what.
+
+`benchbench study` from Python. The verbs stand in a room above, which nothing here imports before one is asked for: a
+package of this name would hide an entry of `benchbench` itself, so that what is called `benchbench.study.create` is
+named here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchbench.verbs.study.create import create
+    from benchbench.verbs.study.hand_in import import_answers
+    from benchbench.verbs.study.status import status
+
+__all__ = ["create", "import_answers", "status"]
+
+_LAZY = {
+    "create": "benchbench.verbs.study.create",
+    "import_answers": "benchbench.verbs.study.hand_in",
+    "status": "benchbench.verbs.study.status",
+}
+
+# As the verb is called, where that is no name in Python.
+_ALIASES = {"import": "import_answers"}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    asked = _ALIASES.get(name, name)
+    if asked in _LAZY:
+        return getattr(import_module(_LAZY[asked]), asked)
+    raise AttributeError(f"module 'benchbench.study' has no attribute {name!r}")

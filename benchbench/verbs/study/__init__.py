@@ -1,0 +1,1 @@
+"""The verbs of the human study as functions; `benchbench.study` names them."""
