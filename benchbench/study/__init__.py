@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchbench.verbs.study.create import create
+    from benchbench.verbs.study.export_html import export_html
     from benchbench.verbs.study.hand_in import import_answers
+    from benchbench.verbs.study.serve import serve
     from benchbench.verbs.study.status import status
 
-__all__ = ["create", "import_answers", "status"]
+__all__ = ["create", "export_html", "import_answers", "serve", "status"]
 
 _LAZY = {
     "create": "benchbench.verbs.study.create",
+    "export_html": "benchbench.verbs.study.export_html",
     "import_answers": "benchbench.verbs.study.hand_in",
+    "serve": "benchbench.verbs.study.serve",
     "status": "benchbench.verbs.study.status",
 }
 
 # As the verb is called, where that is no name in Python.
-_ALIASES = {"import": "import_answers"}
+_ALIASES = {"export-html": "export_html", "import": "import_answers"}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from benchbench.cli.study.create import create
+from benchbench.cli.study.export_html import export_html
 from benchbench.cli.study.hand_in import hand_in
+from benchbench.cli.study.serve import serve
 from benchbench.cli.study.status import status
 
 
@@ -15,9 +17,10 @@ def study() -> None:
 
     \b
       benchbench study create model=vae model=dcgan --out my-study
+      benchbench study serve my-study
       benchbench study status my-study
     """
 
 
-for verb in (create, status, hand_in):
+for verb in (create, serve, export_html, hand_in, status):
     study.add_command(verb)
