@@ -36,6 +36,8 @@ ONLY_THERE = {
     "compare": {"format_", "plan", "smallest"},  # returned as values; benchbench.plan is a function
     "leaderboard": {"cite"},  # format="bibtex"
     "diff": {"format_"},  # returned as values
+    "study score": {"format_"},
+    "study plan": {"format_"},
     "fetch": {"list_"},  # no names
     "study status": {"format_"},  # returned as values
 }

@@ -49,6 +49,8 @@ VERBS = {
     "study status": ["study", "status", "study"],
     "study export-html": ["study", "export-html", "study", "--out", "study.html"],
     "study import": ["study", "import", "study", "answers.json"],
+    "study score": ["study", "score", "study"],
+    "study plan": ["study", "plan", "--share", "0.6"],
     "list": ["list", "models"],
     "completion": ["completion", "bash"],
     "fetch": ["fetch", "--list"],

@@ -1,13 +1,13 @@
 """What `run.json` says, as types: the facts that whoever made a record states, and the manifest that seals it.
 
-Pattern: nested models by concern. `ModelRun` and `ImagesEvaluated` are what `run` and `evaluate` state, all of it; the
-store seals them (`RunManifest.seal`) with the cell, the files and their sha256. `RunManifest` is what is read: fields
-that came later, or that a reader can do without, are optional in it. A reader that cannot do without says so by a class
-of its own that requires them (`demand`), and a record which lacks one is refused in a sentence that names the file and
-the field.
+Pattern: nested models by concern. `ModelRun` and `ImagesEvaluated` are what `run` and `evaluate` state, all of it;
+the store seals them (`RunManifest.seal`) with the cell, the files and their sha256. `RunManifest` is what is read:
+fields that came later, or that a reader can do without, are optional in it. A reader that cannot do without says so
+by a class of its own that requires them (`demand`), and a record which lacks one is refused in a sentence that names
+the file and the field.
 
-Scope: fields that nobody here has a name for are kept as they are, for tasks of other packages add facts of their own.
-What is absent stays absent when it is written again, and null stays null.
+Scope: fields that nobody here has a name for are kept as they are, for tasks of other packages add facts of their
+own. What is absent stays absent when it is written again, and null stays null.
 """
 
 from __future__ import annotations
@@ -287,6 +287,122 @@ class SampleFacts(Part):
     generator_sha256: str | None = None
 
 
+class LeftOut(Part):
+    """A rater who does not count.
+
+    Attributes:
+        rater: Who, 16 hexadecimal digits.
+        why: By which rule.
+    """
+
+    rater: str
+    why: str
+
+
+class FromOther(Part):
+    """How far a system is from another one of its study, as people judged both.
+
+    Attributes:
+        other: What the study calls it.
+        value: This one's strength less that one's.
+        low: The lower end of its interval.
+        high: The upper end.
+        p: Of no difference, corrected over all pairs of the study.
+        detectable: The smallest difference that the study would have found with odds of 80%.
+    """
+
+    other: str
+    value: float
+    low: float
+    high: float
+    p: float
+    detectable: float | None
+
+
+class Bounded(Part):
+    """A number with its interval.
+
+    Attributes:
+        value: Null where there is none.
+        low: The lower end of its interval; null where nothing tells how sure it is.
+        high: The upper end.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Agreement(Part):
+    """How far raters agree.
+
+    Attributes:
+        alpha: Krippendorff's; null where it is not defined.
+        low: The lower end of its interval.
+        high: The upper end.
+        items: That two raters or more answered.
+    """
+
+    alpha: float | None
+    low: float | None
+    high: float | None
+    items: Count
+
+
+class People(Part):
+    """The human study that numbers are from.
+
+    Attributes:
+        study: Its id, 16 hexadecimal digits.
+        name: What it calls this system.
+        kind: Of study.
+        question: What was asked.
+        ties: Whether "tie" could be answered.
+        cell: The record whose images were shown.
+        raters: Who count.
+        left_out: Who do not.
+        remarks: What else is seen of raters, a sentence each.
+        pass_checks: The share of check items that a careful rater gets right.
+        answers: That count.
+        items: Which these are about.
+        answers_sha256: Of all answers, counted or not.
+        agreement: Of the raters.
+        hype_infinity: Errors over all systems' images and real ones; null where nobody was asked which are real.
+        apart: From the other systems.
+    """
+
+    study: str
+    name: str
+    kind: str
+    question: str
+    ties: bool
+    cell: str
+    raters: Count
+    left_out: list[LeftOut]
+    remarks: list[str]
+    pass_checks: float
+    answers: Count
+    items: Count
+    answers_sha256: str
+    agreement: Agreement
+    hype_infinity: Bounded | None
+    apart: list[FromOther]
+
+    @property
+    def words(self) -> str:
+        """What was asked, and of how many.
+
+        Returns:
+            One sentence without its full stop.
+        """
+        ties = ", ties allowed" if self.ties else ""
+        gone = f", {len(self.left_out)} left out" if self.left_out else ""
+        return (
+            f"“{self.question}” ({self.kind}{ties}), {self.raters:,} raters{gone}, {self.answers:,} answers about "
+            f"{self.items:,} items"
+        )
+
+
 class Seconds(Part):
     """Of the clock.
 
@@ -361,6 +477,7 @@ class RunFacts(Part):
         duplicates_among_real: By extractor, the share of duplicates among as many real images.
         samples: The images that were evaluated.
         request: Digest of what an evaluation was asked.
+        people: The human study whose numbers these are.
     """
 
     provenance: Provenance | None = None
@@ -396,6 +513,7 @@ class RunFacts(Part):
 
     samples: SampleFacts | None = None
     request: str | None = None
+    people: People | None = None
 
 
 OF_TASKS = frozenset({"classes", "duplicates_among_real"})

@@ -1,12 +1,12 @@
 """A record scored again: from the samples that it keeps where these are all of them, else from images drawn anew.
 
 What the sums in a `run.json` cannot show, that the numbers are those of the images, is shown here. A record keeps its
-first samples one by one; where it made no more, they are scored as they lie. Of larger ones the images are drawn again,
-by the weights that it keeps or by a model that needs none, and scored; the first ones are held against those that were
-kept.
+first samples one by one; where it made no more, they are scored as they lie. Of larger ones the images are drawn
+again, by the weights that it keeps or by a model that needs none, and scored; the first ones are held against those
+that were kept.
 
-Scope: generation and reconstruction on datasets that have a name, by registered models: nothing that a record brings is
-run but its weights, which are tensors. Images that others made (`evaluate`) are not kept in a record.
+Scope: generation and reconstruction on datasets that have a name, by registered models: nothing that a record brings
+is run but its weights, which are tensors. Images that others made (`evaluate`) are not kept in a record.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ WEIGHTS = "weights.safetensors"
 TASKS = frozenset({"generation", "reconstruction", "training", "likelihood"})
 """Of rows, in a cell that can be drawn anew."""
 KEPT_APART = 0.5
-"""Mean difference, of 255 levels, up to which images drawn anew are those that were kept: rounding moves some by 1."""
+"""Mean difference, of 255 levels, up to which images drawn anew are those that were kept: rounding moves some by
+1."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def rescore(record: Record, runtime: Runtime, tolerance: float = TOLERANCE) -> R
         NotScored: It cannot be scored again here; the reason says why.
     """
     folder, run = record
+    if run.people is not None:
+        raise NotScored("people said these numbers, and are not asked again")
     rows = rows_of(folder, run)
     before = comparable(rows)
     said = keyed(rows)

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from benchbench.verbs.study.create import create
     from benchbench.verbs.study.export_html import export_html
     from benchbench.verbs.study.hand_in import import_answers
+    from benchbench.verbs.study.plan import plan
+    from benchbench.verbs.study.score import score
     from benchbench.verbs.study.serve import serve
     from benchbench.verbs.study.status import status
 
-__all__ = ["create", "export_html", "import_answers", "serve", "status"]
+__all__ = ["create", "export_html", "import_answers", "plan", "score", "serve", "status"]
 
 _LAZY = {
     "create": "benchbench.verbs.study.create",
     "export_html": "benchbench.verbs.study.export_html",
     "import_answers": "benchbench.verbs.study.hand_in",
+    "plan": "benchbench.verbs.study.plan",
+    "score": "benchbench.verbs.study.score",
     "serve": "benchbench.verbs.study.serve",
     "status": "benchbench.verbs.study.status",
 }

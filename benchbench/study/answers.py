@@ -4,8 +4,8 @@ Pattern: a rater's file is appended to under an advisory lock, in one write, and
 before `append` returns. So a kill leaves a whole line, or a line that is cut off, which nobody was told was taken: it
 is left out when the file is read, and taken away by the next append.
 
-Scope: the lock is that of the system (`flock`): several processes of one machine, and of several where the file system
-passes locks on. Two raters never wait for each other.
+Scope: the lock is that of the system (`flock`): several processes of one machine, and of several where the file
+system passes locks on. Two raters never wait for each other.
 """
 
 from __future__ import annotations

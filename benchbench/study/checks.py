@@ -13,8 +13,8 @@ from benchbench.study.kinds import FAKE
 from benchbench.study.manifest import DESTROYED, MOST_CHECKS, REAL
 
 LEAST = 4
-"""With fewer, a rater who never looks passes them by luck too often: of four pairs one time in three gets three right,
-and of ten one in eighteen gets eight."""
+"""With fewer, a rater who never looks passes them by luck too often: of four pairs one time in three gets three
+right, and of ten one in eighteen gets eight."""
 CANDIDATES = 16
 """Real images among which the one least like a source is chosen."""
 

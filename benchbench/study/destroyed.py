@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCKS = 5
-"""Blocks a side that change places; large enough that their borders are seen, small enough that nothing is left of what
-the picture shows."""
+"""Blocks a side that change places; large enough that their borders are seen, small enough that nothing is left of
+what the picture shows."""
 NOISE = 0.5
 """The share of coloured noise, uniform over all levels."""
 

@@ -1,7 +1,7 @@
 """Which images stand in which item: drawn by a seed, each system and each pair of systems equally often.
 
-Pattern: a function a kind, which fills `n` items one by one. Where several images would do, one is drawn that was shown
-least so far (`deck`); no item comes twice. What cannot be drawn is said before anything is written.
+Pattern: a function a kind, which fills `n` items one by one. Where several images would do, one is drawn that was
+shown least so far (`deck`); no item comes twice. What cannot be drawn is said before anything is written.
 """
 
 from __future__ import annotations

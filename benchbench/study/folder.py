@@ -1,7 +1,7 @@
 """A study on disk: `study.json`, `consent.txt`, `images/<id>.png`, `answers/<rater>.jsonl`.
 
-Nothing about a file of an image tells who made it: its name is a digest keyed with the study's secret, all are encoded
-alike, written in the order of their names and have one time of change.
+Nothing about a file of an image tells who made it: its name is a digest keyed with the study's secret, all are
+encoded alike, written in the order of their names and have one time of change.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class Study:
 
     @property
     def consent(self) -> str:
-        """What a rater reads before the first item, as consent.txt says it now; `InputError` where that is nothing."""
+        """What a rater reads before the first item, as consent.txt says it now; `InputError` where that is
+        nothing."""
         text = read_text(self.folder / CONSENT, "the consent text", MOST_CONSENT)
         if not text.strip():
             raise InputError(

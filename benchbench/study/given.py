@@ -176,7 +176,8 @@ def _in_groups(images: ImageSet, run: RunManifest) -> ImageSet:
 
 
 def _told_apart(found: list[Given]) -> list[Given]:
-    """Each system under a name of its own: of records of one name with the seed, and where that is one too the key."""
+    """Each system under a name of its own: of records of one name with the seed, and where that is one too the
+    key."""
 
     def twice(names: list[str]) -> set[str]:
         return {name for name in names if names.count(name) > 1}

@@ -84,8 +84,8 @@ def import_answers(study: Study, file: Path | str) -> Imported:
         How many were added. The same file a second time adds nothing.
 
     Raises:
-        InputError: It is no such file, of another study, an answer does not fit, or another answer to the same item is
-            there.
+        InputError: It is no such file, of another study, an answer does not fit, or another answer to the same item
+            is there.
     """
     path = as_path(file)
     given = _read(path)

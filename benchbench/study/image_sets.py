@@ -1,4 +1,5 @@
-"""The images that items are drawn from: of a record, of a folder, of a reference; read one by one, by their number."""
+"""The images that items are drawn from: of a record, of a folder, of a reference; read one by one, by their
+number."""
 
 from __future__ import annotations
 
@@ -74,8 +75,8 @@ def images_of(text: str | Path, progress: Progress) -> ImageSet:
 
 
 def images_in(file: Path, progress: Progress) -> ImageSet:
-    """The images in an artefact of a record, a .npz or a .zip; `InputError` as `images_of`. What a model drew by number
-    belongs to no right answer."""
+    """The images in an artefact of a record, a .npz or a .zip; `InputError` as `images_of`. What a model drew by
+    number belongs to no right answer."""
     kind = file.suffix.removeprefix(".")
     found = _of_files(SourceSpec(str(file), kind, str(file)), progress)
     return found if found.matched == "names" else replace(found, matched="")

@@ -41,5 +41,5 @@ KINDS: dict[str, Kind] = {
     )
 }
 """Pairwise comparison (Bradley & Terry 1952; ties as Davidson 1970 has them), real or fake without a limit of time
-(HYPE-infinity, Zhou et al. 2019), comparison with a right answer, and forced choice of three, which needs no criterion
-of the rater (Macmillan & Creelman 2005, chapter 10)."""
+(HYPE-infinity, Zhou et al. 2019), comparison with a right answer, and forced choice of three, which needs no
+criterion of the rater (Macmillan & Creelman 2005, chapter 10)."""

@@ -1,7 +1,7 @@
 """What `study.json` says, as types: whose images a study shows, in which items, and how they are answered.
 
-No browser ever gets it: it holds the names of the systems, the right answers of the check items and the secret by which
-raters are dealt their order.
+No browser ever gets it: it holds the names of the systems, the right answers of the check items and the secret by
+which raters are dealt their order.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class StudyFacts(_Part):
         items: All of them, check items among them.
         created: When, UTC.
         benchbench: The version.
-        pass_checks: The share of check items that a rater must answer rightly to be counted.
+        pass_checks: The share of check items that a careful rater answers rightly; who counts, `study.raters` decides
+            by it.
         notes: What a reader of the numbers should know.
     """
 
@@ -124,7 +125,7 @@ class StudyFacts(_Part):
     items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=MOST_ITEMS + MOST_CHECKS)]
     created: str
     benchbench: str
-    pass_checks: Annotated[float, Field(ge=0, le=1)] = 0.75
+    pass_checks: Annotated[float, Field(ge=0, le=1)] = 0.9
     notes: tuple[str, ...] = ()
 
     @property

@@ -25,9 +25,9 @@ def standing(study: Study) -> pd.DataFrame:
         study: Which.
 
     Returns:
-        Columns as `COLUMNS`: how many of all items were answered, how many of the check items among those rightly, half
-        of the answers took longer than `median_seconds`, when the last one came, and whether the rater agreed to the
-        text that consent.txt holds now ("this text", "another text", "not said").
+        Columns as `COLUMNS`: how many of all items were answered, how many of the check items among those rightly,
+        half of the answers took longer than `median_seconds`, when the last one came, and whether the rater agreed to
+        the text that consent.txt holds now ("this text", "another text", "not said").
 
     Raises:
         InputError: A file of answers is damaged.

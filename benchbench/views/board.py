@@ -58,8 +58,8 @@ INTERVALS = "intervals: "  # before the methods, in the notes of a board
 
 @dataclass(frozen=True)
 class Entry:
-    """One place on a board. rank: 1 best, 2 second, 0 anything else; bounds: value, low and high as numbers; None where
-    there are none; chosen: whether this metric chose the weights."""
+    """One place on a board. rank: 1 best, 2 second, 0 anything else; bounds: value, low and high as numbers; None
+    where there are none; chosen: whether this metric chose the weights."""
 
     text: str
     interval: str = ""
@@ -102,11 +102,11 @@ class Runs(NamedTuple):
 
 @dataclass(frozen=True)
 class Board:
-    """aspect: "" where several share it; headline: whether it has a metric by which models are ranked; rows: a model's
-    name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks: one a
-    row, "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made; methods:
-    of the intervals; notes: one line each for the protocols, by the number in the headings, for the methods, the ranks
-    and whatever a reader has to know."""
+    """aspect: "" where several share it; headline: whether it has a metric by which models are ranked; rows: a
+    model's name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks:
+    one a row, "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made;
+    methods: of the intervals; notes: one line each for the protocols, by the number in the headings, for the methods,
+    the ranks and whatever a reader has to know."""
 
     title: str
     aspect: str
@@ -127,8 +127,9 @@ class Board:
 
 
 def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
-    """The boards of a table from `load_results`, by dataset, task, direction and aspect; where columns are chosen, all
-    aspects on one. Rows are ordered by the first column, best first; ties and models without a number there by name.
+    """The boards of a table from `load_results`, by dataset, task, direction and aspect; where columns are chosen,
+    all aspects on one. Rows are ordered by the first column, best first; ties and models without a number there by
+    name.
 
     Raises `InputError` where `choice` names what is not there.
     """
@@ -164,6 +165,7 @@ class _Table:
         self.copied = ~frame["canonical"].fillna(True).to_numpy(bool)
         self.collapsed = frame["collapse"].notna().to_numpy(bool)
         self.trained = frame["chosen_by"].notna().to_numpy(bool)
+        self.human = frame["asked"].notna().to_numpy(bool)
 
 
 class _Part(NamedTuple):
@@ -294,6 +296,9 @@ def _notes(
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
+    asked = table.frame.iloc[runs[table.human[runs]]]
+    for extractor, words in sorted(set(asked[["extractor", "asked"]].itertuples(index=False, name=None))):
+        yield plain(f"people, {extractor}: {words}")
     if table.copied[runs].any():
         yield NOT_CANONICAL
     if part.front:
@@ -339,8 +344,9 @@ def numbers_by_name(rows: pd.DataFrame) -> dict[str, Number]:
 
 
 def _front(table: _Table, whole: Places, runs: Places) -> list[str]:
-    """The models that none beats in both the headline and the rate of sampling, by name; none where either is missing,
-    or rates were taken on several machines or a busy one. Controls take no part. whole: the lines of the dataset."""
+    """The models that none beats in both the headline and the rate of sampling, by name; none where either is
+    missing, or rates were taken on several machines or a busy one. Controls take no part. whole: the lines of the
+    dataset."""
     led = runs[table.headline[runs]]
     rates = whole[(table.metric[whole] == RATE) & table.making.good[whole]]
     if not (len(led) and len(rates)) or len(parted(table.making, rates)) > 1 or table.busy[rates].any():
@@ -388,8 +394,8 @@ def _places(column: Sequence[_Line]) -> dict[str, float]:
 
 
 def _entries(column: Sequence[_Line], failures: Sequence[_Line], chosen: Collection[str]) -> dict[str, Entry]:
-    """Model name -> what stands in this column. First and second share their rank with equal values. chosen: the models
-    whose weights this metric chose."""
+    """Model name -> what stands in this column. First and second share their rank with equal values. chosen: the
+    models whose weights this metric chose."""
     metric = column[0]["metric"]
     entries = {line["name"]: Entry("failed") for line in failures if line["metric"] == metric}
     good = [line for line in column if not pd.isna(line["value"])]
@@ -415,8 +421,8 @@ def _entries(column: Sequence[_Line], failures: Sequence[_Line], chosen: Collect
 
 
 def dead_median(row: Mapping[Any, Any]) -> str:
-    """Of a line of `summarise` the median over seeds, which a dead one does not move; "" where none collapsed, or where
-    it reads like the mean."""
+    """Of a line of `summarise` the median over seeds, which a dead one does not move; "" where none collapsed, or
+    where it reads like the mean."""
     if not row["n_collapsed"] or row["n_seeds"] < 2 or row["aspect"] in MEASURED:
         return ""
     median = number(row["median"])

@@ -49,8 +49,8 @@ Settings = Mapping[Unit, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Compared:
-    """Everything there is to show. a, b: what was asked for. failed: sentences on cells without a record. settings: of
-    the units of A and of B, what tells their recipes apart."""
+    """Everything there is to show. a, b: what was asked for. failed: sentences on cells without a record. settings:
+    of the units of A and of B, what tells their recipes apart."""
 
     a: str
     b: str
@@ -208,8 +208,8 @@ def _by_aspect(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
 
 
 def _cells(line: Line, notes: list[str], twice: Collection[str]) -> list[str]:
-    """The texts of one line of a table; its note joins `notes` unless it is there. Metrics in `twice` are told apart by
-    their task."""
+    """The texts of one line of a table; its note joins `notes` unless it is there. Metrics in `twice` are told apart
+    by their task."""
     note = plain("; ".join(filter(None, [protocol(line.labels.protocol), line.note])))
     if note not in notes:
         notes.append(note)
@@ -270,7 +270,8 @@ def _numbered(notes: Sequence[str]) -> list[str]:
 
 
 def _differ(compared: Compared, pair: Pair) -> list[str]:
-    """ "A and B differ in lr: 0.001 against 0.0005": of one model, the settings that are not the same on both sides."""
+    """ "A and B differ in lr: 0.001 against 0.0005": of one model, the settings that are not the same on both
+    sides."""
     a, b = (own.get(unit, {}) for own, unit in zip(compared.settings, (pair.a, pair.b), strict=True))
     if not a or not b or pair.a.model != pair.b.model:
         return []
@@ -330,7 +331,10 @@ def _explained(compared: Compared) -> list[str]:
             "One run a side compares two sets of images; another seed of either model is another model."
         )
     if "not tested" in verdicts:
-        said.append("Not tested: restates the number beside it, or has no better direction.")
+        said.append(
+            "Not tested: restates the number beside it, has no better direction, or is what people said: their study "
+            "tells systems apart."
+        )
     if compared.across:
         said.append(
             "Over models and datasets: the mean of the middle half of the differences (of all, below four), and the "

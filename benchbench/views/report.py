@@ -26,6 +26,7 @@ from benchbench.results.load import load_failures, records, results_below, which
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.apart import apart
 from benchbench.views.board import DAGGER, RATE, dead_median, is_busy, numbers_by_name
+from benchbench.views.people import PagePeople, page_people
 from benchbench.views.planes import higher_is_better, leading, planes
 from benchbench.views.report_boards import PageBoard, page_boards
 from benchbench.views.report_model import PageRecord, ReportFigure, ReportModel, page_of, report_model
@@ -64,12 +65,13 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Section:
-    """boards: the headline's first."""
+    """boards: the headline's first. people: the studies that numbers are from."""
 
     dataset: str
     boards: list[PageBoard]
     summary: list[str]
     figures: list[ReportFigure]
+    people: list[PagePeople]
     models: list[ReportModel]
 
 
@@ -142,12 +144,19 @@ def _section(
     )
     order = list(ordered["name"]) if len(lead) else []
     models = [
-        report_model(name, sorted(by_model[name], key=lambda found: found[1].seed), frame)
+        report_model(name, sorted(by_model[name], key=_by_seed), frame)
         for name in [*order, *sorted(set(by_model) - set(order))]
         if name in by_model
     ]
     words = [plain(sentence) for sentence in _in_words(summary, frame, lead)]
-    return _Section(plain(title), page_boards(frame), words, planes(summary, lead, looks), models)
+    people = page_people([run for _, run in runs], frame)
+    return _Section(plain(title), page_boards(frame), words, planes(summary, lead, looks), people, models)
+
+
+def _by_seed(found: PageRecord) -> tuple[int, bool]:
+    """The place of a record among those of its model; what people said of images comes behind the images' own
+    record."""
+    return found[1].seed, found[1].people is not None
 
 
 def _in_words(summary: pd.DataFrame, frame: pd.DataFrame, lead: pd.DataFrame) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-ASPECTS = ("quality", "diversity", "mode_collapse", "memorization", "paired", "throughput", "cost")
+ASPECTS = ("quality", "diversity", "mode_collapse", "memorization", "paired", "human", "throughput", "cost")
 
 
 def number(value: float) -> str:

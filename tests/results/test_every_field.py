@@ -129,6 +129,24 @@ WHOLE: dict[str, Any] = {
         "generator_sha256": None,
     },
     "request": SHA,
+    "people": {
+        "study": SHA[:16],
+        "name": "ours",
+        "kind": "pairwise",
+        "question": "Which of the two looks better?",
+        "ties": True,
+        "cell": SHA[:16],
+        "raters": 17,
+        "left_out": [{"rater": SHA[:16], "why": "3 of 20 check items right"}],
+        "remarks": ["left in 80 of 80 answers"],
+        "pass_checks": 0.9,
+        "answers": 1020,
+        "items": 60,
+        "answers_sha256": SHA,
+        "agreement": {"alpha": 0.4, "low": 0.3, "high": 0.5, "items": 60},
+        "hype_infinity": {"value": 0.4, "low": None, "high": None},
+        "apart": [{"other": "theirs", "value": 0.5, "low": 0.1, "high": 0.9, "p": 0.02, "detectable": 0.6}],
+    },
 }
 """Every field there is; no run states all of them."""
 OTHERS: tuple[Any, ...] = (
@@ -225,8 +243,8 @@ def test_every_field_is_tried() -> None:
 )
 def test_the_schema_decides_for_all_readers(stores: tuple[Path, Path], every: int) -> None:
     """What the schema refuses, each reader refuses in one sentence with the file, the field and the way out; what it
-    takes, each reads, or refuses in such a sentence too (a report needs more). There are sixteen values: of every third
-    pair of field and value each field has five or six, and each value a third of the fields."""
+    takes, each reads, or refuses in such a sentence too (a report needs more). There are sixteen values: of every
+    third pair of field and value each field has five or six, and each value a third of the fields."""
     root, good = stores
     (file,) = root.rglob("run.json")
     whole = json.loads(file.read_text())

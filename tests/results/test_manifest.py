@@ -92,7 +92,7 @@ def test_whoever_makes_a_record_states_all_of_it() -> None:
         ModelRun()  # type: ignore[call-arg]
     named = {first["loc"][0] for first in error.value.errors()}
     assert named == ModelRun.model_fields.keys() - {
-        "notes", "classes", "duplicates_among_real", "samples", "request",
+        "notes", "classes", "duplicates_among_real", "samples", "request", "people",
     }  # fmt: skip
 
 

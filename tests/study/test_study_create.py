@@ -38,7 +38,8 @@ def pixels_of(study: Study, own: str) -> np.ndarray:
 
 
 def test_images_are_those_of_the_records(keep: Make, real: Path) -> None:
-    """Pixel by pixel: what an item says that a system made is in that system's record; real ones are in the folder."""
+    """Pixel by pixel: what an item says that a system made is in that system's record; real ones are in the
+    folder."""
     keep("vae")
     keep("dcgan")
     study = made("model=vae", "model=dcgan", real=real)
@@ -97,8 +98,8 @@ def test_the_same_seed_draws_the_same_under_other_ids(keep: Make, real: Path) ->
 
 
 def test_files_lie_in_an_order_that_says_nothing(keep: Make, real: Path) -> None:
-    """Written in the order of their random names, so the systems of 2 × 30 images do not lie in blocks: fewer than four
-    changes from one to the other come about less often than once in 10¹² (runs of Wald & Wolfowitz 1940)."""
+    """Written in the order of their random names, so the systems of 2 × 30 images do not lie in blocks: fewer than
+    four changes from one to the other come about less often than once in 10¹² (runs of Wald & Wolfowitz 1940)."""
     keep("vae", 30)
     keep("dcgan", 30)
     study = made("model=vae", "model=dcgan", real=real, n=30)
@@ -166,7 +167,8 @@ def test_captions_are_matched(keep: Make, real: Path) -> None:
 
 
 def test_sizes_that_differ_are_said(keep: Make, real: Path) -> None:
-    """Where two are compared raters see which is larger: a note. Beside real ones it would give them away: refused."""
+    """Where two are compared raters see which is larger: a note. Beside real ones it would give them away:
+    refused."""
     keep("vae")
     keep("dcgan", side=10)
     study = made("model=vae", "model=dcgan", real=real)

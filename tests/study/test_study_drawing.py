@@ -221,8 +221,8 @@ def test_the_same_seed_draws_the_same(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_real", [3, 40])
 def test_answers_of_check_items_are_right(kind: str, n_real: int) -> None:
-    """What is destroyed looks worse and is not real; the source is closer to itself than anything else; the right place
-    is any."""
+    """What is destroyed looks worse and is not real; the source is closer to itself than anything else; the right
+    place is any."""
     own = table(images(n_real), images(n_real), reference=images(n_real))
     found = list(checks(own, kind, 24))
     for item in found:

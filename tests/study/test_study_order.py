@@ -19,7 +19,8 @@ from benchbench.study.order import UNCHECKED, _places, canonical, drawn, present
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_is_shown_once_and_the_same_again(kind: str, tmp_path: Path) -> None:
-    """By the contract: all items, each with a permutation of its images; a study that is read again deals the same."""
+    """By the contract: all items, each with a permutation of its images; a study that is read again deals the
+    same."""
     study = make_study(tmp_path / "s", kind)
     shown = presented(study, rater(1))
     assert sorted(own.item.id for own in shown) == sorted(item.id for item in study.manifest.items)

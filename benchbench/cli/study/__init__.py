@@ -7,6 +7,8 @@ import click
 from benchbench.cli.study.create import create
 from benchbench.cli.study.export_html import export_html
 from benchbench.cli.study.hand_in import hand_in
+from benchbench.cli.study.plan import plan
+from benchbench.cli.study.score import score
 from benchbench.cli.study.serve import serve
 from benchbench.cli.study.status import status
 
@@ -19,8 +21,9 @@ def study() -> None:
       benchbench study create model=vae model=dcgan --out my-study
       benchbench study serve my-study
       benchbench study status my-study
+      benchbench study score my-study
     """
 
 
-for verb in (create, serve, export_html, hand_in, status):
+for verb in (plan, create, serve, export_html, status, hand_in, score):
     study.add_command(verb)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy import special
 
 from benchbench.core.errors import InputError
+from benchbench.results.claims.statistics import wilson_interval
 
 FEWEST = 4
 """Models; of fewer nothing can be said."""
@@ -50,7 +51,9 @@ def agreement(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = 0.95) -> A
     tau = tau_b(x, y)
     if n < FEWEST or tau is None:
         return Agreement(n)
-    low, high = _wilson((1 + tau) / 2, _pairs(x, y, tau), float(special.stdtrit(n - 2, (1 + confidence) / 2)))
+    low, high = wilson_interval(
+        (1 + tau) / 2, _pairs(x, y, tau), float(special.stdtrit(n - 2, (1 + confidence) / 2))
+    )
     return Agreement(n, tau, min(tau, 2 * low - 1), max(tau, 2 * high - 1))  # min and max: of a rounding
 
 
@@ -73,10 +76,3 @@ def _pairs(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], tau: float) -
     variance = (n - 1) * float(np.var(known)) / 4  # of the share (1 + τ)/2
     share = (1 + tau) / 2
     return float(np.clip(share * (1 - share) / variance, fewest, most)) if variance > 0 else most
-
-
-def _wilson(share: float, n: float, z: float) -> tuple[float, float]:
-    """Wilson's score interval of a share among n (Wilson 1927), within 0 and 1."""
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

@@ -1,8 +1,8 @@
 """Under which conditions a number was made. Two numbers stand beside each other where all of them are equal.
 
 Every view asks this one tuple: rows that differ in it are never averaged, ranked or tested together, and whoever
-refuses says which field differs. What was measured by the clock or took memory is also a property of the machine; what
-is counted is the same on every one.
+refuses says which field differs. What was measured by the clock or took memory is also a property of the machine;
+what is counted is the same on every one.
 
 Beside its own columns a table from `load_results` has what `run.json` says of each number (`FACTS`).
 """
@@ -44,9 +44,12 @@ FACTS = {
     "collapse": "string",  # the alarm's words, null where it was silent
     "chosen_by": "string",  # what chose the weights (`results.chosen`), null where nothing was trained
     "chosen_step": "Int64",  # optimiser steps done at the weights that a metric chose
+    "asked": "string",  # what people were asked, and how many, null where nobody was
 }
 """What run.json adds to a number, with its dtype."""
 
+PEOPLE = "human"
+"""The aspect of what people said."""
 MEASURED = ("throughput", "cost")  # aspects that depend on the machine, `COUNTED` apart
 COUNTED = (
     "parameters",
@@ -93,6 +96,7 @@ def facts_of(run: RunManifest) -> dict[str, Any]:
         "collapse": None if run.collapse is None else run.collapse.words,
         "chosen_by": chosen.by,
         "chosen_step": chosen.step,
+        "asked": None if run.people is None else run.people.words,
     }
 
 
@@ -141,7 +145,8 @@ def distinct_conditions(rows: pd.DataFrame) -> tuple[Places, list[Conditions]]:
 def distinct_lines(columns: Iterable[pd.Series]) -> tuple[Places, list[tuple[str, ...]]]:
     """The lines that some columns make, as texts, a null as "none".
 
-    columns: one at least, all of one length. Returns the place of each line among the distinct ones, and these, sorted.
+    columns: one at least, all of one length. Returns the place of each line among the distinct ones, and these,
+    sorted.
     """
     places: Places = np.zeros(0, np.int64)
     lines: list[tuple[str, ...]] = [()]
@@ -196,10 +201,11 @@ def together(refused: Iterable[str]) -> list[str]:
 
 
 def check_comparable(a_rows: pd.DataFrame, b_rows: pd.DataFrame) -> list[Question]:
-    """The (dataset, task, direction, metric) that both tables answer, sorted, after checking that they may be compared.
+    """The (dataset, task, direction, metric) that both tables answer, sorted, after checking that they may be
+    compared.
 
-    Failed rows hold no number and are left out. Raises `NothingComparable` when the tables share no question, or when a
-    condition differs within a shared one; the message names metric, field and both values. Raises `InputError` for
+    Failed rows hold no number and are left out. Raises `NothingComparable` when the tables share no question, or when
+    a condition differs within a shared one; the message names metric, field and both values. Raises `InputError` for
     a table that lacks a column.
     """
     a, b = _by_question(a_rows), _by_question(b_rows)

@@ -4,8 +4,9 @@ Pattern: `gate_match` pairs the numbers, `testing` says how large each differenc
 `gate_config` says what is tolerated; here each pair gets its verdict.
 
 What is tested together: an unchanged branch raises any alarm at all with odds of at most 1 − confidence. Half of that
-is for the headlines, the one number a task by which models are ranked, half for the rest of what is said of the images,
-by Holm within a model. Models whose numbers did not move at all were not run again and take no part; the others share.
+is for the headlines, the one number a task by which models are ranked, half for the rest of what is said of the
+images, by Holm within a model. Models whose numbers did not move at all were not run again and take no part; the
+others share.
 
 What a change has to exceed: for a headline both the tolerance and what another seed would explain, of the mean or
 of the worst run, so that a seed that died is not hidden by the spread that it makes. The spread over seeds comes
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchbench.results.claims.conditions import BUSY, COUNTED, MEASURED, SAME
+from benchbench.results.claims.conditions import BUSY, COUNTED, MEASURED, PEOPLE, SAME
 from benchbench.results.claims.findings import COMPARED, Finding, Report, Verdict
 from benchbench.results.claims.gate_config import Gate, Rule
 from benchbench.results.claims.gate_match import Leftover, Matched, Pair, match
@@ -67,8 +68,8 @@ def judge(found: Matched, gate: Gate) -> list[Finding]:
 @dataclass(frozen=True)
 class _Draft:
     """A finding before all tests are corrected together. test: what `rule.worse_with` looks at, None where nothing is
-    tested. group: "headline" or "quality". worst: of a headline of several seeds, the candidate's worst run against the
-    baseline: its seed and its p for "no worse than another run", corrected for the number of runs."""
+    tested. group: "headline" or "quality". worst: of a headline of several seeds, the candidate's worst run against
+    the baseline: its seed and its p for "no worse than another run", corrected for the number of runs."""
 
     finding: Finding
     rule: Rule
@@ -206,7 +207,13 @@ def _not_gated(pair: Pair, rule: Rule, gate: Gate) -> tuple[str, str] | None:
             rule
         ), f"{_movement(old.mean, pair.candidate.mean, old.higher_is_better)}; ignored by the gate"
     if family(pair.question.asked, old) is None and metric not in COUNTED and not gate.names(metric):
-        return "", "restates the number beside it"
+        said = old.aspect == PEOPLE
+        return (
+            "",
+            "people said it, and their study tells systems apart"
+            if said
+            else "restates the number beside it",
+        )
     return None
 
 

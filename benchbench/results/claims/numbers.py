@@ -1,8 +1,8 @@
 """Numbers over seeds, and which of them stand against each other: what every claim begins with.
 
-A `Number` is what one unit (a model on a dataset) scored on one metric under one set of conditions: a value a seed, and
-the interval of each run. Two numbers are a pair where question and conditions are the same. `compare`, `check`, the
-ranks and the boards read numbers from here and nowhere else.
+A `Number` is what one unit (a model on a dataset) scored on one metric under one set of conditions: a value a seed,
+and the interval of each run. Two numbers are a pair where question and conditions are the same. `compare`, `check`,
+the ranks and the boards read numbers from here and nowhere else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from benchbench.core.scales import Range, Scale
 from benchbench.results.claims.conditions import (
     COUNTED,
     MEASURED,
+    PEOPLE,
     PROTOCOL,
     SAME,
     Conditions,
@@ -56,9 +57,9 @@ class Number:
 
     by_seed: the value of each run; runs that share a seed (done again with more metrics) count as one. intervals:
     the (low, high) of 95% that a run states of itself, by seed, where it does. failed: the reasons of runs of this
-    number that have none, by seed; unavailable: those among them that only lack what they need. gated: whether it is a
-    claim of its own and not another number restated. control: a landmark, whose seeds are no trainings. collapsed: the
-    seeds whose alarm fired. busy: share of the machine that others took, the most over the runs.
+    number that have none, by seed; unavailable: those among them that only lack what they need. gated: whether it is
+    a claim of its own and not another number restated. control: a landmark, whose seeds are no trainings. collapsed:
+    the seeds whose alarm fired. busy: share of the machine that others took, the most over the runs.
     """
 
     by_seed: Mapping[int, float]
@@ -113,8 +114,8 @@ Numbers = dict[Unit, dict[Asked, list[Number]]]
 def numbers(rows: pd.DataFrame) -> Numbers:
     """Every number of a table from `load_results`, by unit and question.
 
-    A question that no run could answer has an empty list, whose reasons are in `failures`. Raises `InputError` for one
-    seed with two values under equal conditions.
+    A question that no run could answer has an empty list, whose reasons are in `failures`. Raises `InputError` for
+    one seed with two values under equal conditions.
     """
     lines, found = _Lines(rows), Numbers()
     for unit, asked, good, bad in lines.questions():
@@ -160,8 +161,8 @@ def pair(a: Mapping[Asked, Sequence[Number]], b: Mapping[Asked, Sequence[Number]
 def meet(
     ours: Sequence[Number], theirs: Sequence[Number]
 ) -> tuple[list[tuple[Number, Number]], list[Conditions], list[Conditions]]:
-    """Two answers to one question: the numbers made under equal conditions, and the conditions that only one side has,
-    all sorted by conditions."""
+    """Two answers to one question: the numbers made under equal conditions, and the conditions that only one side
+    has, all sorted by conditions."""
     a, b = ({number.conditions: number for number in side} for side in (ours, theirs))
     pairs = [(a[made], b[made]) for made in sorted(a.keys() & b.keys())]
     return pairs, sorted(a.keys() - b.keys()), sorted(b.keys() - a.keys())
@@ -171,9 +172,16 @@ def family(asked: Asked, number: Number) -> str | None:
     """With which numbers of its unit one is tested: those that one decision hangs on.
 
     "headline"; "quality" for what else is said of the images; "cost" for what the clock and the memory say. None for
-    what is no claim of its own: counted, restated, or without a better direction.
+    what is no claim of its own: counted, restated, or without a better direction. None for what people said as well:
+    the numbers of one study go together, for the same raters judged all systems, and their intervals do not say how
+    surely two are told apart; the study does (`manifest.People.apart`).
     """
-    if asked.metric in COUNTED or not number.gated or number.higher_is_better is None:
+    if (
+        asked.metric in COUNTED
+        or not number.gated
+        or number.higher_is_better is None
+        or number.aspect == PEOPLE
+    ):
         return None
     if number.headline:
         return "headline"

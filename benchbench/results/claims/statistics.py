@@ -31,13 +31,21 @@ MOST_SEEDS = 1_000_000  # beyond that the answer to "how many seeds" is "not by 
 def t_power(effect: float, n: int, paired: bool, alpha: float = 0.05) -> float:
     """The odds that a two-sided t test of n seeds a side finds a difference of `effect` standard deviations.
 
-    Of the differences where `paired`, of the values where not. The noncentral t distribution, integrated here
-    because SciPy's has no value for large shifts of few degrees of freedom.
+    Of the differences where `paired`, of the values where not.
     """
     degrees = n - 1 if paired else 2 * n - 2
+    return shift_power(effect * math.sqrt(n if paired else n / 2), degrees, alpha)
+
+
+def shift_power(shift: float, degrees: int, alpha: float = 0.05) -> float:
+    """The odds that a two-sided t test at level `alpha` finds what is `shift` standard errors away, whose size is known by
+    so many degrees of freedom; 0 with none.
+
+    The noncentral t distribution, integrated here because SciPy's has no value for large shifts of few degrees of freedom.
+    """
     if degrees < 1:
         return 0.0
-    shift = abs(effect) * math.sqrt(n if paired else n / 2)
+    shift = abs(shift)
     critical = float(stats.t.isf(alpha / 2, degrees))
     # Given the sample variance the statistic is normal: P(Z + shift > c s), integrated over quantiles of s.
     quantiles = (np.arange(512) + 0.5) / 512
@@ -60,6 +68,18 @@ def seeds_needed(effect: float, alpha: float = 0.05, power: float = 0.8) -> int 
         enough = t_power(effect, middle, paired=False, alpha=alpha) >= power
         low, high = (low, middle) if enough else (middle, high)
     return high
+
+
+def wilson_interval(share: float, n: float, z: float) -> tuple[float, float]:
+    """Wilson's score interval of a share among n, at z standard errors (Wilson 1927); within 0 and 1.
+
+    >>> low, high = wilson_interval(0.5, 96.04, 1.96)
+    >>> round(low, 3), round(high, 3)
+    (0.402, 0.598)
+    """
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def middle_mean(values: ArrayLike, axis: int = -1) -> Floats:

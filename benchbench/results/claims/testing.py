@@ -169,6 +169,15 @@ def counted(a: Number, b: Number) -> Difference:
     )
 
 
+def estimated(value: float, error: float, degrees: float, method: str) -> Difference:
+    """A difference that was estimated as such, on a linear scale, with a standard error of so many degrees of freedom; it
+    speaks of these images and of whoever judged them, not of other seeds."""
+    plain = Difference(value, value, value, 1.0, method, "images", shift=value)
+    if error == 0:
+        return replace(plain, p=0.0 if value else 1.0)
+    return _bounded(plain, error, degrees, method)
+
+
 def holm(p_values: ArrayLike) -> Floats:
     """Holm's (1979) adjusted p values, in the order given: compare them with the level for the whole family.
 
