@@ -16,6 +16,7 @@ from benchbench.core.bounds import MOST_SEED, MOST_SIDE
 from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.progress import Progress
 from benchbench.core.validation import is_number, shown
+from benchbench.results.claims.conditions import full_task
 from benchbench.results.provenance import utc_now
 from benchbench.study.checks import checks, how_many
 from benchbench.study.destroyed import destroyed
@@ -81,6 +82,12 @@ def check_systems(asked: Asked, given: Sequence[Given]) -> None:
     if len(datasets := sorted({own.system.dataset for own in given} - {""})) > 1:
         raise InputError(
             f"these systems made images of {listed(datasets)}, which nobody can compare; name records of one dataset"
+        )
+    asked_of = sorted({full_task(own.system.task, own.system.direction) for own in given if own.system.cell})
+    if len(asked_of) > 1:
+        raise InputError(
+            f"these systems were asked for {listed(asked_of)}, which nobody can compare; name records of one task, or "
+            "the images alone as NAME=FOLDER"
         )
     for own in given:
         if max(map(max, own.images.sizes)) > MOST_SIDE:
@@ -185,6 +192,12 @@ def _notes(table: Table, items: Sequence[Drawn]) -> Iterator[str]:
         most = max((times for ref, times in used.items() if ref.maker == maker), default=0)
         if most > 1:
             yield f"{name} has {len(table.sets[maker]):,} images, and some are shown in {most} items"
+    beside = Counter(ref for own in items if own.check is None for ref in own.images if ref.maker == REAL)
+    if (most := max(beside.values(), default=0)) > 1:
+        yield (
+            f"the reference has {len(table.reference):,} images, and some are shown in {most} items, by which raters can "
+            "know that they are real"
+        )
     shown = Counter(ref.maker for own in items if own.check is None for ref in own.images)
     if absent := [name for maker, name in enumerate(table.names) if not shown[maker]]:
         yield f"there are fewer items than pairs of systems, and none shows {listed(absent)}"

@@ -28,13 +28,14 @@ def keep(make_row: Callable[..., Row], tmp_path: Path) -> Make:
         seed: int = 0,
         variant: str = "",
         dataset: str = "digits",
+        task: str = "generation",
         side: int = 8,
         labels: Sequence[int] | None = None,
         names: Sequence[str] = (),
         **facts: object,
     ) -> Path:
-        key = digest([model, variant, seed, dataset])[:16]
-        row = make_row(model=model, variant=variant, seed=seed, cell=key, dataset=dataset)
+        key = digest([model, variant, seed, dataset, task])[:16]
+        row = make_row(model=model, variant=variant, seed=seed, cell=key, dataset=dataset, task=task)
         images = noise(int(key[:6], 16), n, side)
         with Store(tmp_path / "runs").write(dataset, model, key, RunFacts(seed=seed, **facts)) as folder:  # type: ignore[arg-type]
             write_rows(folder / "metrics.csv", [row])
