@@ -195,8 +195,8 @@ def _notes(table: Table, items: Sequence[Drawn]) -> Iterator[str]:
     beside = Counter(ref for own in items if own.check is None for ref in own.images if ref.maker == REAL)
     if (most := max(beside.values(), default=0)) > 1:
         yield (
-            f"the reference has {len(table.reference):,} images, and some are shown in {most} items, by which raters can "
-            "know that they are real"
+            f"the reference has {len(table.reference):,} images, and some are shown in {most} items, by which raters "
+            "can know that they are real"
         )
     shown = Counter(ref.maker for own in items if own.check is None for ref in own.images)
     if absent := [name for maker, name in enumerate(table.names) if not shown[maker]]:
