@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,10 @@ class Asked:
         said = self.question
         if said is not None and not (isinstance(said, str) and 0 < len(said.strip()) <= LONGEST_QUESTION):
             raise InputError(f"a question has 1 to {LONGEST_QUESTION} characters; {shown(said)} has not")
+        if said is not None and any(unicodedata.category(own) in ("Cc", "Cs") for own in said.strip()):
+            raise InputError(
+                f"the question {shown(said)} is no single line of text; write it without control characters"
+            )
 
 
 def check_systems(asked: Asked, given: Sequence[Given]) -> None:

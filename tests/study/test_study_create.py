@@ -333,6 +333,9 @@ def test_what_cannot_be_meant_is_said(keep: Make, real: Path, tmp_path: Path) ->
         ({"kind": "pair"}, "kind of study"),
         ({"question": " "}, "a question has"),
         ({"question": "x" * 301}, "a question has"),
+        ({"question": "not \udcff UTF-8"}, "no single line of text"),  # as Python has an argument in Latin-1
+        ({"question": "red \x1b[31m"}, "no single line of text"),
+        ({"question": "two\nlines"}, "no single line of text"),
         ({"ties": 1}, "ties=1 must be"),
     ],
 )

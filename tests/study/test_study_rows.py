@@ -19,6 +19,7 @@ from study_simulated import STRENGTHS
 
 from benchbench.core.errors import InputError
 from benchbench.results.claims.people import with_people
+from benchbench.results.claims.verdicts import compare
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_manifest
 from benchbench.results.record import Row
@@ -122,6 +123,19 @@ def test_a_board_of_its_own(joined: pd.DataFrame) -> None:
 def test_every_table_takes_them(joined: pd.DataFrame) -> None:
     for format in ("markdown", "latex", "html", "csv"):
         assert "human" in leaderboard(joined, format=format, choice=Choice.of(metrics="human_*"))
+
+
+def test_two_systems_are_not_compared_by_their_intervals(joined: pd.DataFrame) -> None:
+    """The same raters judged both, so that `compare` says what people said of either, and no difference that two
+    intervals would make of it: the study has that."""
+    two = [joined[joined["model"] == name] for name in ("model0", "model5")]
+    lines = {
+        line.metric: line for pair in compare(*two).pairs for line in pair.lines if line.a.aspect == "human"
+    }
+    assert len(lines) == 2
+    for line in lines.values():
+        assert (line.verdict, line.difference, line.p) == ("not tested", None, None)
+        assert line.note == "its study says how far apart"
 
 
 def test_the_records_are_whole(records: Path, joined: pd.DataFrame) -> None:

@@ -217,7 +217,9 @@ def _line(
         # One run a side compares two sets of images, whatever other models do over seeds.
         several = len(x.by_seed) > 1 or len(y.by_seed) > 1
         found = difference(x, y, same_model=same_model and several, pool=pool)
-    nothing = "its study says how far apart" if x.aspect == PEOPLE else "nothing says how far its runs scatter"
+    nothing = (
+        "its study says how far apart" if x.aspect == PEOPLE else "nothing says how far its runs scatter"
+    )
     said = nothing if found is None else found.method
     note = "; ".join(filter(None, [said, _failed_note(lost, asked, (x, y))]))
     return Line(*asked, x, y, "cannot say", note, found)
