@@ -17,6 +17,7 @@ from studies import hex_of, make_study
 from studies_answered import answer, careful
 from study_simulated import STRENGTHS
 
+import benchbench
 from benchbench.core.errors import InputError
 from benchbench.results.claims.people import with_people
 from benchbench.results.claims.verdicts import compare
@@ -136,6 +137,21 @@ def test_two_systems_are_not_compared_by_their_intervals(joined: pd.DataFrame) -
     for line in lines.values():
         assert (line.verdict, line.difference, line.p) == ("not tested", None, None)
         assert line.note == "its study says how far apart"
+
+
+def test_the_model_card_tells_it(records: Path, joined: pd.DataFrame, tmp_path: Path) -> None:
+    """One card a model: what people said of its images is no second seed, the card is that of the images' own record,
+    which has pictures and weights, and says what people were asked."""
+    out = benchbench.export(records, to="hf", out=tmp_path / "cards", over_seeds=True)
+    assert sorted(own.name for own in out.iterdir()) == [
+        f"digits-model{i}-{hex_of(f'cell {i}')}" for i in range(6)
+    ]
+    for own in out.iterdir():
+        text = (own / "README.md").read_text()
+        assert ", seed 0. 1,000 images" in text
+        assert "mean over seeds" not in text
+        assert "human_strength_study_" in text
+        assert "people were asked “Which of the two looks better?” (pairwise, ties allowed), 8 raters" in text
 
 
 def test_the_records_are_whole(records: Path, joined: pd.DataFrame) -> None:
