@@ -423,6 +423,22 @@ def test_a_damaged_file_is_said_and_stays(tmp_path: Path, capfd: Any) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_consent_text_that_is_away_is_said(tmp_path: Path, capfd: Any) -> None:
+    """As while an editor saves it, or where the folder was moved: the browser is told to come again and hears nothing of
+    the folder, the owner reads one sentence and no traceback."""
+    study = make_study(tmp_path / "s")
+    with served(study) as caller:
+        (study.folder / "consent.txt").write_text("")
+        said = caller.ask("GET", "/")
+        (study.folder / "consent.txt").write_text("Hello.")
+        assert caller.ask("GET", "/").status == 200
+    assert (said.status, said.json) == (503, {"error": "The study cannot be shown at the moment."})
+    assert "Content-Security-Policy".lower() in said.headers
+    told = capfd.readouterr().err
+    assert "consent.txt is empty" in told
+    assert "Traceback" not in told
+
+
 def test_an_image_that_is_another_one_is_not_sent(tmp_path: Path) -> None:
     """503 instead of pixels that nobody drew for this study."""
     study = make_study(tmp_path / "s")

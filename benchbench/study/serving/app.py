@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from benchbench.core.paths import printable
 from benchbench.study.serving.hosts import Hosts
 from benchbench.study.serving.reception import Reception, Refused
-from benchbench.study.template import part, render_page
+from benchbench.study.template import part
 
 MOST_BODY = 4096
 """Bytes of a request; an answer has about a hundred."""
@@ -61,7 +61,7 @@ def application(reception: Reception, hosts: Hosts) -> ASGIApp:
     texts = {name: part(name) for name in _FILES}
 
     async def page(request: Request) -> Response:
-        return Response(await run_in_threadpool(render_page, reception.study), media_type="text/html")
+        return Response(await run_in_threadpool(reception.page), media_type="text/html")
 
     def text(name: str) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
