@@ -424,7 +424,7 @@ def test_a_damaged_file_is_said_and_stays(tmp_path: Path, capfd: Any) -> None:
 
 
 def test_a_consent_text_that_is_away_is_said(tmp_path: Path, capfd: Any) -> None:
-    """As while an editor saves it, or where the folder was moved: the browser is told to come again and hears nothing of
+    """As while an editor saves it, or where the folder was moved: the browser is told to come again, and nothing of
     the folder, the owner reads one sentence and no traceback."""
     study = make_study(tmp_path / "s")
     with served(study) as caller:
