@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -108,10 +108,13 @@ async def _body(request: Request) -> bytes:
     if kind != "application/json":
         raise Refused(415, "The study takes application/json.")
     content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > MOST_BODY:
-            raise Refused(413, "That is longer than any answer.")
+    try:
+        async for piece in request.stream():
+            content += piece
+            if len(content) > MOST_BODY:
+                raise Refused(413, "That is longer than any answer.")
+    except ClientDisconnect as gone:  # nobody reads the refusal, and the owner need not know
+        raise Refused(400, "The rest of that did not come.") from gone
     return content
 
 
