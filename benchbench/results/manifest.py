@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from benchbench.core.progress import counted
 from benchbench.core.validation import first_fault
 from benchbench.results.key import is_key
 from benchbench.results.record import LARGEST_INTEGER, SCHEMA_VERSION
@@ -398,8 +399,8 @@ class People(Part):
         ties = ", ties allowed" if self.ties else ""
         gone = f", {len(self.left_out)} left out" if self.left_out else ""
         return (
-            f"“{self.question}” ({self.kind}{ties}), {self.raters:,} raters{gone}, {self.answers:,} answers about "
-            f"{self.items:,} items"
+            f"“{self.question}” ({self.kind}{ties}), {counted(self.raters, 'rater')}{gone}, "
+            f"{counted(self.answers, 'answer')} about {counted(self.items, 'item')}"
         )
 
 

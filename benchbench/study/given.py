@@ -77,6 +77,10 @@ def _given(text: str, results: Path, hand: Hand, progress: Progress) -> Given:
     name, equals, where = text.partition("=")
     if equals and name not in COLUMNS and _names_images(where):
         return _named_images(name.strip(), where, progress)
+    if equals and name not in COLUMNS and os.sep in where:  # no value of a column or a setting
+        raise InputError(
+            f"there is nothing at {printable(where)}; NAME=FOLDER names images by where they lie, as in ours=samples/"
+        )
     return _of_record(text, results, hand, progress)
 
 

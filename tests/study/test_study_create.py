@@ -306,6 +306,7 @@ def test_what_cannot_be_meant_is_said(keep: Make, real: Path, tmp_path: Path) ->
         "two systems are called a": [f"a={real}", f"a={real}"],
         "no images": ["a=empty", "model=dcgan"],
         "no folder, no group": ["nowhere", "model=dcgan"],
+        "there is nothing at some/where; NAME=FOLDER": ["ours=some/where", "model=dcgan"],
         "at most 100 systems": ["model=dcgan"] * 101,
     }
     for words, own in systems.items():
