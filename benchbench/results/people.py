@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchbench.core.progress import counted
 from benchbench.results.part import Count, Part
 
 
@@ -116,6 +117,6 @@ class People(Part):
         ties = ", ties allowed" if self.ties else ""
         gone = f", {len(self.left_out)} left out" if self.left_out else ""
         return (
-            f"“{self.question}” ({self.kind}{ties}), {self.raters:,} raters{gone}, {self.answers:,} answers about "
-            f"{self.items:,} items"
+            f"“{self.question}” ({self.kind}{ties}), {counted(self.raters, 'rater')}{gone}, "
+            f"{counted(self.answers, 'answer')} about {counted(self.items, 'item')}"
         )

@@ -97,7 +97,10 @@ def card(
 ) -> str:
     """The README.md. runs: one a seed. dataset: its id on the Hub. pictures: files beside it. weights: whether they are
     beside it."""
-    run = runs[0]
+    run, made = (
+        runs[0],
+        [own for own in runs if own.people is None] or runs,
+    )  # what people said has no images of its own
     name = run.name or " ".join(filter(None, (run.model, run.variant)))
     index = {"name": name, "results": model_index(run, rows, dataset)}
     tasks = list(dict.fromkeys(_task(row) for row in rows if _shown(row)))
@@ -110,17 +113,25 @@ def card(
     }
     body = [
         f"# {_plain(name)} on {_plain(run.dataset)}",
-        _about(runs),
+        _about(made),
         *(_pictured(file) for file in sorted(pictures, key=lambda name: not name.startswith("samples"))),
         "## Numbers",
         "A number is named after its metric and the network whose features it reads; ↓ says that lower is better, "
         "brackets hold the interval, and what ranks models is bold. Numbers compare only with those of the same "
         "metric, network, resize, reference and number of images.",
         _table(rows),
+        *(f"{_plain(study)}: people were asked {_plain(said)}." for study, said in _asked(runs).items()),
         "## How it was made",
         _made(runs, weights),
     ]
     return f"---\n{to_yaml(head)}---\n\n" + "\n\n".join(filter(None, body)) + "\n"
+
+
+def _asked(runs: Sequence[RunManifest]) -> dict[str, str]:
+    """By the name of a study, as numbers have it, what people were asked there."""
+    return {
+        study: run.people.words for run in runs if run.people is not None for study in run.extractors or ()
+    }
 
 
 def model_index(run: RunManifest, rows: Sequence[Row], dataset: str | None) -> list[dict[str, Any]]:
@@ -191,8 +202,8 @@ def _conditions(row: Row, runs: Sequence[RunManifest]) -> str:
 
 def _seeds(runs: Sequence[RunManifest]) -> str:
     """ "seed 0", or "mean over seeds 0, 1, 2"."""
-    seeds = ", ".join(str(run.seed or 0) for run in runs)
-    return f"seed {seeds}" if len(runs) == 1 else f"mean over seeds {seeds}"
+    seeds = list(dict.fromkeys(str(run.seed or 0) for run in runs))
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(seeds)}"
 
 
 def _about(runs: Sequence[RunManifest]) -> str:

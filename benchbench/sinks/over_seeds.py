@@ -20,8 +20,8 @@ _WHAT = ["task", "direction", "metric"]
 
 
 def by_model(found: Sequence[Record]) -> list[list[Record]]:
-    """The records of each model on each dataset, as tables tell models apart, by seed; models in the order of their
-    first record."""
+    """The records of each model on each dataset, as tables tell models apart, by seed; what people said of images
+    comes behind the images' own record. Models in the order of their first record."""
     firsts = results_of(found).drop_duplicates("cell")
     whose = {
         str(cell): tuple(map(str, who)) for cell, *who in firsts[["cell", *_WHO]].itertuples(index=False)
@@ -31,7 +31,12 @@ def by_model(found: Sequence[Record]) -> list[list[Record]]:
         run = record[1]  # one without a row is in no table
         own = whose.get(run.cell, (run.dataset, run.name or run.model, run.variant or ""))
         groups.setdefault(own, []).append(record)
-    return [sorted(own, key=lambda record: record[1].seed or 0) for own in groups.values()]
+    return [sorted(own, key=_place) for own in groups.values()]
+
+
+def _place(record: Record) -> tuple[int, bool]:
+    run = record[1]
+    return run.seed or 0, run.people is not None
 
 
 def mean_rows(found: Sequence[Record]) -> list[Row]:

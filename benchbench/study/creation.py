@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from benchbench.core.bounds import MOST_SEED, MOST_SIDE
 from benchbench.core.errors import InputError, listed, unknown_name
 from benchbench.core.progress import Progress
 from benchbench.core.validation import is_number, shown
+from benchbench.results.claims.conditions import full_task
 from benchbench.results.provenance import utc_now
 from benchbench.study.checks import checks, how_many
 from benchbench.study.destroyed import destroyed
@@ -69,6 +71,10 @@ class Asked:
         said = self.question
         if said is not None and not (isinstance(said, str) and 0 < len(said.strip()) <= LONGEST_QUESTION):
             raise InputError(f"a question has 1 to {LONGEST_QUESTION} characters; {shown(said)} has not")
+        if said is not None and any(unicodedata.category(own) in ("Cc", "Cs") for own in said.strip()):
+            raise InputError(
+                f"the question {shown(said)} is no single line of text; write it without control characters"
+            )
 
 
 def check_systems(asked: Asked, given: Sequence[Given]) -> None:
@@ -82,12 +88,11 @@ def check_systems(asked: Asked, given: Sequence[Given]) -> None:
         raise InputError(
             f"these systems made images of {listed(datasets)}, which nobody can compare; name records of one dataset"
         )
-    if (
-        len(tasks := sorted({f"{own.system.task} {own.system.direction}".strip() for own in given} - {""}))
-        > 1
-    ):
+    asked_of = sorted({full_task(own.system.task, own.system.direction) for own in given if own.system.cell})
+    if len(asked_of) > 1:
         raise InputError(
-            f"these images were made for {listed(tasks)}, which nobody can compare; name records of one task"
+            f"these systems were asked for {listed(asked_of)}, which nobody can compare; name records of one task, or "
+            "the images alone as NAME=FOLDER"
         )
     for own in given:
         if max(map(max, own.images.sizes)) > MOST_SIDE:
@@ -196,6 +201,12 @@ def _notes(table: Table, items: Sequence[Drawn]) -> Iterator[str]:
         most = max((times for ref, times in used.items() if ref.maker == maker), default=0)
         if most > 1:
             yield f"{name} has {len(table.sets[maker]):,} images, and some are shown in {most} items"
+    beside = Counter(ref for own in items if own.check is None for ref in own.images if ref.maker == REAL)
+    if (most := max(beside.values(), default=0)) > 1:
+        yield (
+            f"the reference has {len(table.reference):,} images, and some are shown in {most} items, by which raters "
+            "can know that they are real"
+        )
     shown = Counter(ref.maker for own in items if own.check is None for ref in own.images)
     if absent := [name for maker, name in enumerate(table.names) if not shown[maker]]:
         yield f"there are fewer items than pairs of systems, and none shows {listed(absent)}"

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from benchbench.core.errors import InputError, listed, short
 from benchbench.core.hashing import digest
 from benchbench.core.paths import as_path, printable
 from benchbench.core.progress import Progress
 from benchbench.data.sources.spec import KINDS
+from benchbench.results.claims.conditions import full_task
 from benchbench.results.load import records_below
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import COLUMNS
@@ -76,6 +79,10 @@ def _given(text: str, results: Path, hand: Hand, progress: Progress) -> Given:
     name, equals, where = text.partition("=")
     if equals and name not in COLUMNS and _names_images(where):
         return _named_images(name.strip(), where, progress)
+    if equals and name not in COLUMNS and os.sep in where:  # no value of a column or a setting
+        raise InputError(
+            f"there is nothing at {printable(where)}; NAME=FOLDER names images by where they lie, as in ours=samples/"
+        )
     return _of_record(text, results, hand, progress)
 
 
@@ -106,14 +113,17 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
             f"{text} names records of {listed(who)}; a system is one model on one dataset: name each by its key or as "
             "model=NAME,dataset=NAME"
         )
+    if len(asked := sorted({_task(rows, cell) for cell in set(rows["cell"])})) > 1:
+        raise InputError(
+            f"{text} names records of {who[0]} for {listed([full_task(*own) for own in asked])}; a system did one "
+            f"task: name its record by the key, or with task={asked[0][0]} after a comma"
+        )
     here = os.path.expanduser(text)
     kept = _keeping(set(rows["cell"]), Path(here) if os.path.isdir(here) else results, text, who[0])
     folder, run, file = kept[0]
     check_file(folder / file, run.files[file])
     images = _in_groups(images_in(folder / file, progress), run)
-    numbers = rows[rows["cell"] == run.cell]
-    numbers = numbers.assign(beside=numbers["task"].isin(BESIDE))
-    own = numbers.sort_values(["beside", "headline"], ascending=[True, False]).iloc[0]
+    own = _headline(rows, run.cell)
     more = f"of {len(kept)} records of {who[0]} that of seed {run.seed or 0}, {run.cell}, is shown"
     system = System(
         name=short(model_name(str(own["model"]), str(own["variant"])), LONGEST_NAME),
@@ -128,6 +138,23 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
         source=Path(file).stem,
     )
     return Given(system, images, (more,) if len(kept) > 1 else ())
+
+
+def _headline(rows: pd.DataFrame, cell: str) -> pd.Series:
+    """The row that says what a record's images were made for, before what stands beside it."""
+    own = rows[rows["cell"] == cell]
+    own = own.assign(beside=own["task"].isin(BESIDE))
+    return own.sort_values(["beside", "headline"], ascending=[True, False], kind="stable").iloc[0]
+
+
+def _task(rows: pd.DataFrame, cell: str) -> tuple[str, str]:
+    """Of which task, in which direction, a record's images are."""
+    own = _headline(rows, cell)
+    return str(own["task"]), str(own["direction"])
+
+
+def _labels(rows: object) -> set[tuple[str, str, str]]:
+    return set(rows[["model", "variant", "dataset"]].itertuples(index=False, name=None))  # type: ignore[index]
 
 
 def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:

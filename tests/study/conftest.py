@@ -28,13 +28,13 @@ def keep(make_row: Callable[..., Row], tmp_path: Path) -> Make:
         seed: int = 0,
         variant: str = "",
         dataset: str = "digits",
+        task: str = "generation",
         side: int = 8,
         labels: Sequence[int] | None = None,
         names: Sequence[str] = (),
-        task: str = "generation",
         **facts: object,
     ) -> Path:
-        key = digest([model, variant, seed, dataset])[:16]
+        key = digest([model, variant, seed, dataset, task])[:16]
         row = make_row(model=model, variant=variant, seed=seed, cell=key, dataset=dataset, task=task)
         beside = make_row(
             model=model, variant=variant, seed=seed, cell=key, dataset=dataset, task="reconstruction"

@@ -13,6 +13,7 @@ from study_simulated import STRENGTHS
 from benchbench.study.folder import Study
 from benchbench.study.manifest import Item
 from benchbench.study.order import presented
+from benchbench.study.recorded import people_of
 from benchbench.study.scoring import score
 
 
@@ -93,6 +94,7 @@ def test_one_answer(six: Study) -> None:
     found = score(six)
     assert found.answers == 1
     assert {own.value for own in found.numbers if own.metric == "human_strength"} == {None}
+    assert people_of(found, 0, "").words.endswith("ties allowed), 1 rater, 1 answer about 1 item")
 
 
 def test_all_ties(six: Study) -> None:

@@ -140,6 +140,31 @@ def test_of_several_seeds_the_first_is_shown(keep: Make, real: Path) -> None:
     assert [own.name for own in two.manifest.systems] == ["vae seed 2", "vae seed 1"]
 
 
+def test_systems_of_two_tasks_are_not_compared(keep: Make, real: Path) -> None:
+    """A model that was recorded for two tasks, as super-resolution of two scales, has to say for which, or the key of a
+    record would decide; and two systems that did different things are refused: their strengths would stand on two
+    boards. The images alone, without a record, may be compared with anything."""
+    for name in ("bicubic", "lanczos"):
+        for scale in (2, 3):
+            keep(name, dataset="set5", task=f"super-resolution:x{scale}")
+    with pytest.raises(
+        InputError, match="bicubic on set5 for super-resolution:x2, super-resolution:x3; a system did"
+    ):
+        made("model=bicubic", "model=lanczos", real=real)
+    with pytest.raises(InputError, match="asked for super-resolution:x2, super-resolution:x3, which nobody"):
+        made("model=bicubic,task=super-resolution:x2", "model=lanczos,task=super-resolution:x3", real=real)
+    made("model=bicubic,task=super-resolution:x2", f"theirs={real}", real=real)
+    study = load(
+        create(
+            [f"model={name},task=super-resolution:x3" for name in ("bicubic", "lanczos")],
+            out="t",
+            reference=str(real),
+            n=4,
+        )
+    )
+    assert {own.task for own in study.manifest.systems} == {"super-resolution:x3"}
+
+
 def test_classes_are_matched(keep: Make, real: Path) -> None:
     """Records that were asked for classes of one dataset: an item shows two of one class."""
     labels = [i % 4 for i in range(12)]
@@ -205,6 +230,19 @@ def test_images_that_come_again_are_said(keep: Make, real: Path) -> None:
     assert "vae has 2 images, and some are shown in 5 items" in study.manifest.notes
     with pytest.raises(InputError, match="suffice for 24 different items, not for 30; use --n 24"):
         create(["model=vae", "model=dcgan"], out="t", reference=str(real), n=30)
+
+
+def test_real_images_that_come_again_are_said(keep: Make, real: Path) -> None:
+    """In a triplet no image of a system comes twice, so that one which does is known to be real: 12 real images in 12
+    items of two come twice at least. In pairs real ones are in check items alone, which give nothing away."""
+    for name in ("vae", "dcgan"):
+        keep(name)
+    study = made("model=vae", real=real, kind="triplet", n=12)
+    assert [
+        note for note in study.manifest.notes if "the reference has 12 images, and some are shown in" in note
+    ]
+    pairs = load(create(["model=vae", "model=dcgan"], out="t", reference=str(real), n=40, checks=0.5))
+    assert not [note for note in pairs.manifest.notes if "reference" in note]
 
 
 def test_one_image_each(keep: Make, tmp_path: Path) -> None:
@@ -288,6 +326,7 @@ def test_what_cannot_be_meant_is_said(keep: Make, real: Path, tmp_path: Path) ->
         "two systems are called a": [f"a={real}", f"a={real}"],
         "no images": ["a=empty", "model=dcgan"],
         "no folder, no group": ["nowhere", "model=dcgan"],
+        "there is nothing at some/where; NAME=FOLDER": ["ours=some/where", "model=dcgan"],
         "at most 100 systems": ["model=dcgan"] * 101,
     }
     for words, own in systems.items():
@@ -315,6 +354,9 @@ def test_what_cannot_be_meant_is_said(keep: Make, real: Path, tmp_path: Path) ->
         ({"kind": "pair"}, "kind of study"),
         ({"question": " "}, "a question has"),
         ({"question": "x" * 301}, "a question has"),
+        ({"question": "not \udcff UTF-8"}, "no single line of text"),  # as Python has an argument in Latin-1
+        ({"question": "red \x1b[31m"}, "no single line of text"),
+        ({"question": "two\nlines"}, "no single line of text"),
         ({"ties": 1}, "ties=1 must be"),
     ],
 )

@@ -5,13 +5,16 @@ Statuses are those of HTTP (RFC 9110), by the contract in `study/serving/app.py`
 
 from __future__ import annotations
 
+import http.client
 import importlib
 import json
 import os
 import re
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -397,6 +400,89 @@ def test_a_damaged_file_is_said_and_stays(tmp_path: Path, capfd: Any) -> None:
     assert str(study.folder) not in said.body.decode()
     assert "line 3 of" in capfd.readouterr().err
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", b"POST /api/start HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+     b"Content-Type: application/json\r\nContent-Length: 16\r\n\r\n{"],
+    ids=["nothing", "half a head", "half a body"],
+)  # fmt: skip
+def test_who_says_nothing_is_hung_up_on(
+    begun: bytes, study: Study, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a byte comes now and then, which starts no new time: a connection ends without a response, and
+    nothing is logged. Whoever asks meanwhile is answered."""
+    monkeypatch.setattr("benchbench.study.serving.connections.PATIENCE", 0.5)
+    with served(study) as caller, socket.create_connection(("127.0.0.1", caller.port), timeout=60) as slow:
+        slow.sendall(begun)
+        slow.settimeout(0.1)
+        found = None
+        while found is None:
+            with suppress(TimeoutError):
+                try:
+                    found = slow.recv(100)
+                except ConnectionError:
+                    found = b""
+            with suppress(OSError):
+                slow.send(b"x" if begun else b"")
+        assert found == b""
+        assert caller.begin()
+    assert not caplog.records
+
+
+def test_who_leaves_in_the_middle_is_no_fault(study: Study, caplog: pytest.LogCaptureFixture) -> None:
+    """As a phone that goes out of reach: nothing is kept of half an answer, and no traceback is logged, which without a
+    handler goes to the terminal."""
+    with served(study) as caller:
+        before = lines(study)
+        caller.raw(
+            b"POST /api/start HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 16\r\n\r\n{",
+            hang_up=True,
+        )
+        assert caller.begin()
+    assert lines(study) == before
+    assert not caplog.records
+
+
+def test_no_more_connections_than_there_is_room_for(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three fit: the others are ended at once, and when these are gone people are answered again."""
+    with served(study) as caller:
+        monkeypatch.setattr("benchbench.study.serving.connections.Connection.most", 3)
+        held = [socket.create_connection(("127.0.0.1", caller.port), timeout=60) for _ in range(10)]
+        ended = 0
+        for own in held[3:]:
+            with suppress(ConnectionError):
+                assert own.recv(1) == b""
+            ended += 1
+        for own in held:
+            own.close()
+        assert ended == 7
+        for _ in range(100):  # until it has heard that they are closed
+            with suppress(OSError, http.client.HTTPException):
+                assert caller.begin()
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("nobody was answered any more")
+
+
+def test_a_consent_text_that_is_away_is_said(
+    tmp_path: Path, capfd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As while an editor saves it, or where the folder was moved: the browser is told to come again, and nothing of
+    the folder, the owner reads one sentence and no traceback."""
+    study = make_study(tmp_path / "s")
+    with served(study) as caller:
+        (study.folder / "consent.txt").write_text("")
+        said = caller.ask("GET", "/")
+        (study.folder / "consent.txt").write_text("Hello.")
+        assert caller.ask("GET", "/").status == 200
+    assert (said.status, said.json) == (503, {"error": "The study cannot be shown at the moment."})
+    assert "Content-Security-Policy".lower() in said.headers
+    assert "consent.txt is empty" in capfd.readouterr().err
+    assert not caplog.records
 
 
 def test_an_image_that_is_another_one_is_not_sent(tmp_path: Path) -> None:

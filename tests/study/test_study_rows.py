@@ -17,8 +17,10 @@ from studies import hex_of, make_study
 from studies_answered import answer, careful
 from study_simulated import STRENGTHS
 
+import benchbench
 from benchbench.core.errors import InputError
 from benchbench.results.claims.people import with_people
+from benchbench.results.claims.verdicts import compare
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_manifest
 from benchbench.results.record import Row
@@ -122,6 +124,34 @@ def test_a_board_of_its_own(joined: pd.DataFrame) -> None:
 def test_every_table_takes_them(joined: pd.DataFrame) -> None:
     for format in ("markdown", "latex", "html", "csv"):
         assert "human" in leaderboard(joined, format=format, choice=Choice.of(metrics="human_*"))
+
+
+def test_two_systems_are_not_compared_by_their_intervals(joined: pd.DataFrame) -> None:
+    """The same raters judged both, so that `compare` says what people said of either, and no difference that two
+    intervals would make of it: the study has that."""
+    two = [joined[joined["model"] == name] for name in ("model0", "model5")]
+    lines = {
+        line.metric: line for pair in compare(*two).pairs for line in pair.lines if line.a.aspect == "human"
+    }
+    assert len(lines) == 2
+    for line in lines.values():
+        assert (line.verdict, line.difference, line.p) == ("not tested", None, None)
+        assert line.note == "its study says how far apart"
+
+
+def test_the_model_card_tells_it(records: Path, joined: pd.DataFrame, tmp_path: Path) -> None:
+    """One card a model: what people said of its images is no second seed, the card is that of the images' own record,
+    which has pictures and weights, and says what people were asked."""
+    out = benchbench.export(records, to="hf", out=tmp_path / "cards", over_seeds=True)
+    assert sorted(own.name for own in out.iterdir()) == [
+        f"digits-model{i}-{hex_of(f'cell {i}')}" for i in range(6)
+    ]
+    for own in out.iterdir():
+        text = (own / "README.md").read_text()
+        assert ", seed 0. 1,000 images" in text
+        assert "mean over seeds" not in text
+        assert "human_strength_study_" in text
+        assert "people were asked “Which of the two looks better?” (pairwise, ties allowed), 8 raters" in text
 
 
 def test_the_records_are_whole(records: Path, joined: pd.DataFrame) -> None:

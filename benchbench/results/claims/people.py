@@ -63,4 +63,4 @@ def _each(rows: pd.DataFrame, people: Mapping[str, float]) -> Iterator[WithPeopl
 
 def too_few(own: WithPeople) -> str:
     """Why nothing is said of a metric."""
-    return f"{own.n} systems, fewer than {FEWEST}" if own.n < FEWEST else "all systems alike"
+    return f"{own.n} of the {FEWEST} systems it takes" if own.n < FEWEST else "all systems alike"

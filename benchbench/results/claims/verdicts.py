@@ -22,7 +22,7 @@ from typing import Literal
 import pandas as pd
 
 from benchbench.core.errors import NothingComparable, listed
-from benchbench.results.claims.conditions import COUNTED, NAMED, full_task, together
+from benchbench.results.claims.conditions import COUNTED, NAMED, PEOPLE, full_task, together
 from benchbench.results.claims.numbers import Asked, Number, Numbers, Unit, failures, family, numbers, pair
 from benchbench.results.claims.spread import Pool, Pools, spreads
 from benchbench.results.claims.testing import Difference, counted, difference, holm
@@ -208,13 +208,19 @@ def _line(
     asked: Asked, x: Number, y: Number, same_model: bool, pool: Pool, lost: Sequence[Mapping[Asked, Number]]
 ) -> Line:
     """The line of a number that both have, not judged yet."""
-    if asked.metric in COUNTED:
-        found: Difference | None = counted(x, y)
+    if x.aspect == PEOPLE:
+        # The same raters judged both: two intervals do not say how far apart they are, and would promise too much.
+        found: Difference | None = None
+    elif asked.metric in COUNTED:
+        found = counted(x, y)
     else:
         # One run a side compares two sets of images, whatever other models do over seeds.
         several = len(x.by_seed) > 1 or len(y.by_seed) > 1
         found = difference(x, y, same_model=same_model and several, pool=pool)
-    said = "nothing says how far its runs scatter" if found is None else found.method
+    nothing = (
+        "its study says how far apart" if x.aspect == PEOPLE else "nothing says how far its runs scatter"
+    )
+    said = nothing if found is None else found.method
     note = "; ".join(filter(None, [said, _failed_note(lost, asked, (x, y))]))
     return Line(*asked, x, y, "cannot say", note, found)
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from benchbench.core.paths import printable
 from benchbench.study.serving.hosts import Hosts
 from benchbench.study.serving.reception import Reception, Refused
-from benchbench.study.template import part, render_page
+from benchbench.study.template import part
 
 MOST_BODY = 4096
 """Bytes of a request; an answer has about a hundred."""
@@ -61,7 +61,7 @@ def application(reception: Reception, hosts: Hosts) -> ASGIApp:
     texts = {name: part(name) for name in _FILES}
 
     async def page(request: Request) -> Response:
-        return Response(await run_in_threadpool(render_page, reception.study), media_type="text/html")
+        return Response(await run_in_threadpool(reception.page), media_type="text/html")
 
     def text(name: str) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -108,10 +108,13 @@ async def _body(request: Request) -> bytes:
     if kind != "application/json":
         raise Refused(415, "The study takes application/json.")
     content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > MOST_BODY:
-            raise Refused(413, "That is longer than any answer.")
+    try:
+        async for piece in request.stream():
+            content += piece
+            if len(content) > MOST_BODY:
+                raise Refused(413, "That is longer than any answer.")
+    except ClientDisconnect as gone:  # nobody reads the refusal, and the owner need not know
+        raise Refused(400, "The rest of that did not come.") from gone
     return content
 
 

@@ -26,6 +26,7 @@ from benchbench.study.folder import Study
 from benchbench.study.order import Shown, drawn, presented
 from benchbench.study.rater_file import file_of
 from benchbench.study.screen import choices, screen
+from benchbench.study.template import render_page
 
 MOST_RATERS = 10_000
 """People who may answer one study; more are a mistake, or somebody who makes up people."""
@@ -80,6 +81,13 @@ class Reception:
         self._most = most_raters
         self._first = threading.Lock()  # two newcomers must not both be the last one
         self._places = {choice["value"] for choice in choices(study.manifest)}
+
+    def page(self) -> str:
+        """The HTML of the page; raises `Refused`."""
+        try:
+            return render_page(self.study)
+        except InputError as error:
+            raise Refused(503, "The study cannot be shown at the moment.", str(error)) from error
 
     def admit(self, body: bytes) -> dict[str, Any]:
         """A token for somebody who has read the consent text; raises `Refused`."""

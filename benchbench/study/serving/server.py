@@ -73,6 +73,7 @@ class Server:
     def __init__(self, study: Study, host: str = HOST, port: int = PORT) -> None:
         uvicorn = _library()
         from benchbench.study.serving.app import application
+        from benchbench.study.serving.connections import Connection, make_room
         from benchbench.study.serving.reception import Reception
 
         _ = study.consent  # before anybody comes
@@ -84,7 +85,7 @@ class Server:
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what hostile requests say is no news
         config = uvicorn.Config(
             application(Reception(study), Hosts(host)),
-            http="h11",
+            http=Connection,
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -94,6 +95,7 @@ class Server:
             proxy_headers=False,
             timeout_graceful_shutdown=_PATIENCE,
         )
+        make_room()
         self._server = uvicorn.Server(config)
 
     def run(self) -> None:
