@@ -318,7 +318,7 @@ def test_what_cannot_be_meant_is_said(keep: Make, real: Path, tmp_path: Path) ->
     systems = {
         "names records of vae on digits, vae on mnist": ["model=vae", "model=dcgan"],
         "made images of digits, mnist": ["model=dcgan", "model=gan"],
-        "made for generation, super-resolution:x2": ["model=dcgan", "model=sr"],
+        "asked for generation, super-resolution:x2": ["model=dcgan", "model=sr"],
         "a second time": ["model=dcgan", "model=dcgan"],
         "compares 2 systems": ["model=dcgan"],
         "no record here has model=nobody": ["model=nobody", "model=dcgan"],
