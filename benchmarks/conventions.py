@@ -18,9 +18,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchbench.core.colour import luma
 from benchbench.core.errors import InputError
 from benchbench.data.degrade.resize import imresize, mod_crop, to_uint8
-from benchbench.metrics.pairs.paired import luma, psnr, ssim
+from benchbench.metrics.pairs.paired import psnr, ssim
 
 SCALES = (2, 3, 4)
 Resize = Callable[[Tensor, int, int], Tensor]

@@ -164,10 +164,10 @@ _SUFFIXED = re.compile(r"([A-Za-z]\w*?)(?:_crop([1-9][0-9]*))?(?:_hints([1-9][0-
 def _build(
     name: str, known: set[str], extractors: Sequence[str], class_extractor: str | None, standard: bool
 ) -> list[Metric]:
-    if (on_several := _on_several(name, known, extractors)) is not None:
-        return on_several
     if name in known:
         family = metric_class(name)
+        if family.part:
+            return _over(family, extractors)
         if not family.uses_extractor:
             return [build_metric(name)]
         if family.own_extractor:
@@ -180,6 +180,8 @@ def _build(
             for extractor in extractors
             if family.defined_on(extractor) and besides <= traits_of(extractor).words
         ]
+    if (on_several := _on_several(name, known)) is not None:
+        return on_several
     if (with_settings := _with_settings(name, known, extractors)) is not None:
         return with_settings
     suffixed = _SUFFIXED.fullmatch(name)
@@ -197,29 +199,28 @@ def _build(
     return [_of_full_name(name, [family for family in usable if usable[family].uses_extractor])]
 
 
-def _on_several(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric] | None:
-    """The metric on several extractors behind "fd_ratio_mean", "fd_ratio_mean_2" or its full name, and its parts on
-    each of them; none where they are fewer than two. None for the name of something else."""
+def _on_several(name: str, known: set[str]) -> list[Metric] | None:
+    """The metric on several extractors behind its full name, with their number and theirs in it, and its parts on each;
+    None for the name of something else."""
     for own in known:
-        family = metric_class(own) if name == own or name.startswith(f"{own}_") else None
-        if family is None or not family.part:
-            continue
-        asked = re.fullmatch(r"(?:_([1-9][0-9]{0,3})(?:_(.+))?)?", name.removeprefix(own))
-        if asked is None:
-            continue
-        named = asked[2].split("_and_") if asked[2] else []
-        for one in named:
-            EXTRACTORS.get(one)
-        readers = sorted(set(map(EXTRACTORS.recorded, named or extractors)))
-        able = [one for one in readers if metric_class(family.part).defined_on(one)]
-        if asked[1] and len(able) != int(asked[1]):
-            raise InputError(
-                f"{name} is a mean over {asked[1]} networks, and not over {', '.join(able) or 'none'}"
-            )
-        if len(able) < 2:
-            return []
-        return [*(build_metric(family.part, one) for one in able), family.over(able)]
+        family = metric_class(own) if name.startswith(f"{own}_") else None
+        if family is not None and family.part:
+            asked = re.fullmatch(r"_([1-9][0-9]{0,3})_(.+)", name.removeprefix(own))
+            if asked is not None:
+                readers = asked[2].split("_and_")
+                for one in readers:
+                    EXTRACTORS.get(one)
+                found = _over(family, readers)
+                if found and found[-1].name == name:
+                    return found
     return None
+
+
+def _over(family: type[Metric], extractors: Sequence[str]) -> list[Metric]:
+    """A metric on several extractors at once, behind its parts on each; none where it is defined on fewer than two."""
+    readers = sorted(set(map(EXTRACTORS.recorded, extractors)))
+    able = [one for one in readers if metric_class(family.part).defined_on(one)]
+    return [*(build_metric(family.part, one) for one in able), family.over(able)] if len(able) > 1 else []
 
 
 def _with_settings(name: str, known: set[str], extractors: Sequence[str]) -> list[Metric] | None:
