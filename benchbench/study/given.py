@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from benchbench.core.errors import InputError, listed, short
 from benchbench.core.hashing import digest
 from benchbench.core.paths import as_path, printable
@@ -18,6 +20,7 @@ from benchbench.results.manifest import RunManifest
 from benchbench.results.record import COLUMNS
 from benchbench.results.select_records import Hand, at_hand, select
 from benchbench.results.store import check_file
+from benchbench.study.evaluated import Bound, bind, evaluated, fitting
 from benchbench.study.image_sets import ImageSet, images_in, images_of
 from benchbench.study.manifest import MOST_SYSTEMS, System
 from benchbench.views.text import model_name
@@ -64,7 +67,7 @@ def given_systems(texts: Sequence[str], results: Path, progress: Progress) -> li
             f"a study is of at most {MOST_SYSTEMS} systems, and {len(texts)} are named; name fewer"
         )
     hand = at_hand(results)
-    found = [_given(text, results, hand, progress) for text in texts]
+    found = _joined([_given(text, results, hand, progress) for text in texts], results, progress)
     for i, own in enumerate(found):
         for other in found[:i]:
             if own.system.cell and own.system.cell == other.system.cell:
@@ -77,6 +80,20 @@ def _given(text: str, results: Path, hand: Hand, progress: Progress) -> Given:
     if equals and name not in COLUMNS and _names_images(where):
         return _named_images(name.strip(), where, progress)
     return _of_record(text, results, hand, progress)
+
+
+def _joined(found: list[Given], results: Path, progress: Progress) -> list[Given]:
+    """Those of folders with the records that `benchbench evaluate` made of their images."""
+    if all(own.system.cell for own in found):
+        return found
+    known = evaluated(results)
+    bound = fitting(
+        [
+            Bound(own.system, own.notes) if own.system.cell else bind(own.system, own.images, known, progress)
+            for own in found
+        ]
+    )
+    return [Given(its.system, own.images, its.notes) for own, its in zip(found, bound, strict=True)]
 
 
 def _names_images(where: str) -> bool:
@@ -107,7 +124,7 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
             "model=NAME,dataset=NAME"
         )
     here = os.path.expanduser(text)
-    kept = _keeping(set(rows["cell"]), Path(here) if os.path.isdir(here) else results, text, who[0])
+    kept = _keeping(rows, Path(here) if os.path.isdir(here) else results, text, who[0])
     folder, run, file = kept[0]
     check_file(folder / file, run.files[file])
     images = _in_groups(images_in(folder / file, progress), run)
@@ -130,8 +147,10 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
     return Given(system, images, (more,) if len(kept) > 1 else ())
 
 
-def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:
-    """Those of some records that keep their images, with the file; by seed and key. `InputError` where none does."""
+def _keeping(rows: pd.DataFrame, root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:
+    """Those of some rows' records that keep their images, with the file; by seed and key. `InputError` where none
+    does."""
+    cells = set(rows["cell"])
     found = [own for own in records_below([root]) if own[1].cell in cells]
     if not found:
         raise InputError(
@@ -143,7 +162,9 @@ def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Pat
         folder, run = found[0]
         gone = _files(run)
         what = f"{gone[0]} was taken away from" if gone else "no images are kept one by one in"
-        raise InputError(f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run)}")
+        raise InputError(
+            f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run, rows['model'].iloc[0])}"
+        )
     return kept
 
 
@@ -157,9 +178,9 @@ def _kept(folder: Path, run: RunManifest) -> str | None:
     return next((file for file in _files(run) if (folder / file).exists()), None)
 
 
-def _way_out(folder: Path, run: RunManifest) -> str:
+def _way_out(folder: Path, run: RunManifest, model: str) -> str:
     if run.samples is not None:
-        return f"name the folder of the images themselves, as in {run.model}=FOLDER"
+        return f"name the folder of the images themselves, as in {model}=FOLDER, which joins this record"
     command = ["benchbench", "run", "--model", (run.recipe and run.recipe.model) or run.model]
     command += ["--dataset", run.dataset, "--seed", str(run.seed or 0)]
     if (folder / WEIGHTS).exists():
