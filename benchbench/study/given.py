@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from benchbench.core.errors import InputError, listed, short
 from benchbench.core.hashing import digest
 from benchbench.core.paths import as_path, printable
@@ -124,7 +122,7 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
             "model=NAME,dataset=NAME"
         )
     here = os.path.expanduser(text)
-    kept = _keeping(rows, Path(here) if os.path.isdir(here) else results, text, who[0])
+    kept = _keeping(set(rows["cell"]), Path(here) if os.path.isdir(here) else results, text, who[0])
     folder, run, file = kept[0]
     check_file(folder / file, run.files[file])
     images = _in_groups(images_in(folder / file, progress), run)
@@ -147,10 +145,8 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
     return Given(system, images, (more,) if len(kept) > 1 else ())
 
 
-def _keeping(rows: pd.DataFrame, root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:
-    """Those of some rows' records that keep their images, with the file; by seed and key. `InputError` where none
-    does."""
-    cells = set(rows["cell"])
+def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:
+    """Those of some records that keep their images, with the file; by seed and key. `InputError` where none does."""
     found = [own for own in records_below([root]) if own[1].cell in cells]
     if not found:
         raise InputError(
@@ -162,9 +158,7 @@ def _keeping(rows: pd.DataFrame, root: Path, text: str, who: str) -> list[tuple[
         folder, run = found[0]
         gone = _files(run)
         what = f"{gone[0]} was taken away from" if gone else "no images are kept one by one in"
-        raise InputError(
-            f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run, rows['model'].iloc[0])}"
-        )
+        raise InputError(f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run, who)}")
     return kept
 
 
@@ -178,9 +172,9 @@ def _kept(folder: Path, run: RunManifest) -> str | None:
     return next((file for file in _files(run) if (folder / file).exists()), None)
 
 
-def _way_out(folder: Path, run: RunManifest, model: str) -> str:
+def _way_out(folder: Path, run: RunManifest, who: str) -> str:
     if run.samples is not None:
-        return f"name the folder of the images themselves, as in {model}=FOLDER, which joins this record"
+        return f"name the folder of the images themselves, as in {who.rpartition(' on ')[0]}=FOLDER, which joins this record"
     command = ["benchbench", "run", "--model", (run.recipe and run.recipe.model) or run.model]
     command += ["--dataset", run.dataset, "--seed", str(run.seed or 0)]
     if (folder / WEIGHTS).exists():
