@@ -174,7 +174,8 @@ def _kept(folder: Path, run: RunManifest) -> str | None:
 
 def _way_out(folder: Path, run: RunManifest, who: str) -> str:
     if run.samples is not None:
-        return f"name the folder of the images themselves, as in {who.rpartition(' on ')[0]}=FOLDER, which joins this record"
+        name = who.rpartition(" on ")[0]
+        return f"name the folder of the images themselves, as in {name}=FOLDER, which joins this record"
     command = ["benchbench", "run", "--model", (run.recipe and run.recipe.model) or run.model]
     command += ["--dataset", run.dataset, "--seed", str(run.seed or 0)]
     if (folder / WEIGHTS).exists():
