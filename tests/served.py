@@ -6,23 +6,23 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchbench.study.folder import Study
-from benchbench.study.serving.server import Server
+from benchbench.study.serving.server import Address, Server
 
 
 @contextmanager
-def served(study: Study, host: str = "127.0.0.1") -> Iterator[Caller]:
+def served(study: Study, host: str = "127.0.0.1", names: Sequence[str] = ()) -> Iterator[Caller]:
     """Whoever asks the study's server, which runs in a thread meanwhile."""
-    server = Server(study, host, 0)
+    server = Server(study, host, 0, names)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield Caller(server.address.port)
+        yield Caller(server.address)
     finally:
         server.end()
         thread.join(20)
@@ -44,8 +44,9 @@ class Said(NamedTuple):
 class Caller:
     """Asks a server, each time on a connection of its own, and keeps all that it was told."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.port = port = address.port
         self.url = f"http://127.0.0.1:{port}/"
         self.told: list[Said] = []
 

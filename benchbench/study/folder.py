@@ -29,6 +29,7 @@ from benchbench.core.paths import as_path, printable
 from benchbench.core.reading import is_folder, kind_of, read_bytes, read_text
 from benchbench.core.text_files import TextFault, parse_json
 from benchbench.core.validation import first_fault
+from benchbench.study.consent import blanks, template, unfinished
 from benchbench.study.manifest import SCHEMA, Item, Picture, StudyFacts, StudyManifest
 
 STUDY, CONSENT, IMAGES, ANSWERS = "study.json", "consent.txt", "images", "answers"
@@ -36,18 +37,6 @@ MOST_CONSENT = 2**16
 """Bytes of a text that a person is to read."""
 MOST_IMAGE = 2**29
 """Bytes of a PNG file of an image as large as any may be."""
-
-CONSENT_TEXT = """\
-You are going to be shown pictures, and asked one short question about each.
-
-Some of the pictures were made by a computer. There are no right answers that we want to hear: say what you see.
-
-Your answers and the time that each takes are kept, under a number that is made up for you. No name, no address and
-nothing about your device is kept. You may stop at any time, and go on later from the same device; to have your answers
-removed, tell whoever invited you the number that is shown at the end.
-
-By starting you agree that your answers are used for research.
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +98,12 @@ class Study:
         return text
 
     @property
+    def consent_warning(self) -> str | None:
+        """That brackets of the template are left in it; None where none is."""
+        left = blanks(self.consent)
+        return unfinished(self.folder / CONSENT, left) if left else None
+
+    @property
     def consent_sha256(self) -> str:
         """Of that text."""
         return hashlib.sha256(self.consent.encode()).hexdigest()
@@ -157,7 +152,7 @@ def create_folder(
     folder: Path | str,
     facts: StudyFacts,
     images: Iterable[tuple[str, NDArray[np.uint8]]],
-    consent: str = CONSENT_TEXT,
+    consent: str | None = None,
 ) -> Study:
     """Write a study, all of it or nothing.
 
@@ -166,7 +161,7 @@ def create_folder(
         facts: What it is.
         images: Of each image its id and its pixels, uint8 RGB H×W×3; asked for one by one, sorted by id so that not
             even the order in which files lie on a disk says who made them.
-        consent: The text of consent.txt.
+        consent: The text of consent.txt; None for the template of the kind.
 
     Returns:
         The study.
@@ -181,7 +176,9 @@ def create_folder(
         (temporary / IMAGES).mkdir()
         (temporary / ANSWERS).mkdir()
         pictures = _written(temporary / IMAGES, images, facts.created)
-        (temporary / CONSENT).write_text(consent, encoding="utf-8")
+        (temporary / CONSENT).write_text(
+            template(facts.kind) if consent is None else consent, encoding="utf-8"
+        )
         manifest = StudyManifest.seal(facts, pictures)
         said = json.dumps(manifest.model_dump(mode="json"), indent=1, allow_nan=False)
         (temporary / STUDY).write_text(said + "\n", encoding="utf-8")

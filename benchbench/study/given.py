@@ -21,6 +21,7 @@ from benchbench.results.manifest import RunManifest
 from benchbench.results.record import COLUMNS
 from benchbench.results.select_records import Hand, at_hand, select
 from benchbench.results.store import check_file
+from benchbench.study.evaluated import Bound, bind, evaluated, fitting
 from benchbench.study.image_sets import ImageSet, images_in, images_of
 from benchbench.study.manifest import MOST_SYSTEMS, System
 from benchbench.views.text import model_name
@@ -67,7 +68,7 @@ def given_systems(texts: Sequence[str], results: Path, progress: Progress) -> li
             f"a study is of at most {MOST_SYSTEMS} systems, and {len(texts)} are named; name fewer"
         )
     hand = at_hand(results)
-    found = [_given(text, results, hand, progress) for text in texts]
+    found = _joined([_given(text, results, hand, progress) for text in texts], results, progress)
     for i, own in enumerate(found):
         for other in found[:i]:
             if own.system.cell and own.system.cell == other.system.cell:
@@ -84,6 +85,20 @@ def _given(text: str, results: Path, hand: Hand, progress: Progress) -> Given:
             f"there is nothing at {printable(where)}; NAME=FOLDER names images by where they lie, as in ours=samples/"
         )
     return _of_record(text, results, hand, progress)
+
+
+def _joined(found: list[Given], results: Path, progress: Progress) -> list[Given]:
+    """Those of folders with the records that `benchbench evaluate` made of their images."""
+    if all(own.system.cell for own in found):
+        return found
+    known = evaluated(results)
+    bound = fitting(
+        [
+            Bound(own.system, own.notes) if own.system.cell else bind(own.system, own.images, known, progress)
+            for own in found
+        ]
+    )
+    return [Given(its.system, own.images, its.notes) for own, its in zip(found, bound, strict=True)]
 
 
 def _names_images(where: str) -> bool:
@@ -170,7 +185,7 @@ def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Pat
         folder, run = found[0]
         gone = _files(run)
         what = f"{gone[0]} was taken away from" if gone else "no images are kept one by one in"
-        raise InputError(f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run)}")
+        raise InputError(f"{what} the record of {who}, {printable(folder)}; {_way_out(folder, run, who)}")
     return kept
 
 
@@ -184,9 +199,10 @@ def _kept(folder: Path, run: RunManifest) -> str | None:
     return next((file for file in _files(run) if (folder / file).exists()), None)
 
 
-def _way_out(folder: Path, run: RunManifest) -> str:
+def _way_out(folder: Path, run: RunManifest, who: str) -> str:
     if run.samples is not None:
-        return f"name the folder of the images themselves, as in {run.model}=FOLDER"
+        name = who.rpartition(" on ")[0]
+        return f"name the folder of the images themselves, as in {name}=FOLDER, which joins this record"
     command = ["benchbench", "run", "--model", (run.recipe and run.recipe.model) or run.model]
     command += ["--dataset", run.dataset, "--seed", str(run.seed or 0)]
     if (folder / WEIGHTS).exists():

@@ -23,6 +23,10 @@ from scipy import stats
 
 LEVEL = 0.05
 """In so many cases at most a rater who gets `pass_checks` right is left out."""
+FOUND = 0.95
+"""Odds with which a study should find somebody who does not look."""
+MOST_LOOKED_AT = 200
+"""Check items; of so many the odds are one for any rule that lets slips pass."""
 FAST_MS = 300
 """Choosing between two things that are seen takes people longer (Luce 1986, "Response Times")."""
 ALWAYS, ENOUGH = 0.9, 20
@@ -83,6 +87,34 @@ def fewest_right(n: int, pass_checks: float) -> int:
     (0, 7, 16)
     """
     return int(np.argmax(stats.binom.cdf(np.arange(n + 1), n, pass_checks) >= LEVEL))
+
+
+def found_without_looking(n: int, pass_checks: float, images: int) -> float:
+    """The odds that the rule leaves out who presses one place always: places are dealt anew, so that each of `n` check
+    items is right with one in as many as places.
+
+    Args:
+        n: Check items, all of them answered.
+        pass_checks: Of the study.
+        images: Places of an item, or other answers, of which one is right.
+
+    Returns:
+        Odds, exact.
+
+    >>> round(found_without_looking(4, 0.9, 2), 2), round(found_without_looking(20, 0.9, 2), 3)
+    (0.31, 0.994)
+    """
+    return float(stats.binom.cdf(fewest_right(n, pass_checks) - 1, n, 1 / images))
+
+
+def checks_that_find(pass_checks: float, images: int) -> int:
+    """The least number of check items by which such a rater is found with odds of `FOUND`, as with every larger one.
+
+    >>> checks_that_find(0.9, 2), checks_that_find(0.9, 3)
+    (16, 7)
+    """
+    short = [n for n in range(1, MOST_LOOKED_AT) if found_without_looking(n, pass_checks, images) < FOUND]
+    return max(short, default=0) + 1
 
 
 def _remarks(given: Given, checks: int) -> list[str]:

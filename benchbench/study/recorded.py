@@ -92,7 +92,10 @@ def record(scored: Scored, found: Mapping[str, Record], store: Store) -> Recorde
     without, planned = {}, []
     for place, system in enumerate(scored.study.manifest.systems):
         if not system.cell:
-            without[system.name] = "its images are of a folder; benchbench evaluate makes a record of them"
+            without[system.name] = (
+                "its images are of a folder, of which no record was found when the study was made; benchbench evaluate "
+                "makes one, and a study that is made after it with --results joins it"
+            )
         elif system.cell not in found:
             without[system.name] = f"its record {system.cell} is not here"
         else:

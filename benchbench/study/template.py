@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchbench.study.folder import Study
+from benchbench.study.minutes import about_minutes
 
 TITLE = "A study of pictures"
 """It says as little as can be said: a name might tell what is studied."""
@@ -48,5 +49,6 @@ def render_page(study: Study, exported: Mapping[str, Any] | None = None) -> str:
         consent=paragraphs,
         question=study.manifest.question,
         total=len(study.manifest.items),
+        minutes=about_minutes(len(study.manifest.items)),
         exported=exported,
     )

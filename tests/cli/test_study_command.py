@@ -32,7 +32,10 @@ def test_create_says_where_and_what_to_do_next() -> None:
     result = run("create", *words, "--checks", "50%", "--question", "Which?", "--seed", "7")
     assert result.exit_code == 0, result.exception
     assert result.stdout == "study: s\n"
-    assert "s/consent.txt before they begin" in result.stderr
+    assert "pairwise of 2 systems: 5 items, 5 a pair of systems, and 4 check items" in result.stderr
+    assert "about 1 minute a rater, at 5 seconds an answer" in result.stderr
+    assert "fill in s/consent.txt" in result.stderr
+    assert "  benchbench study serve s\n" in result.stderr
     study = load("s").manifest
     assert (study.ties, study.question, study.seed, len(study.items)) == (False, "Which?", 7, 5 + 4)
     assert [own.name for own in study.systems] == ["a", "b"]

@@ -22,6 +22,12 @@ def said(*words: str) -> Result:
     return CliRunner().invoke(cli, ["study", *words], catch_exceptions=True)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are looked for in `runs` of the working folder, and what lies there is somebody's own."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """Two systems, 10 items, answered by three raters, each by the left image but for check items."""

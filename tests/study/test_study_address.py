@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from served import served
 from studies import make_study
 
 from benchbench.core.errors import InputError
@@ -90,6 +92,34 @@ def test_who_reaches_an_address(host: str, only_here: bool, url: str, study: Stu
     assert address.url == f"{url}{address.port}/"
     assert f"everybody who reaches this machine open the study on port {address.port}" in address.warning
     assert "no TLS" in address.warning
+
+
+def test_all_addresses_that_work_are_said(study: Study) -> None:
+    """On all addresses of the machine: each that is said answers, under the name that stands in it; one address says
+    itself alone."""
+    with closing(Server(study, "127.0.0.1", 0)) as server:
+        assert server.address.urls == [server.address.url]
+    with served(study, "0.0.0.0") as caller:
+        address = caller.address
+        assert address.urls[0] == caller.url
+        assert len(set(address.urls)) == len(address.urls) == 1 + len(address.others)
+        for url in address.urls:
+            with urllib.request.urlopen(url, timeout=30) as response:
+                assert response.status == 200
+
+
+def test_a_link_by_another_name_is_refused_in_words(study: Study) -> None:
+    """A browser that opens it reads a sentence; what a script asks for is JSON as ever."""
+    with served(study) as caller:
+        seen = caller.ask("GET", "/", Host="lab:8000", Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert seen.status == 421
+        assert seen.headers["content-type"].startswith("text/plain")
+        assert b"does not answer to the name in this link" in seen.body
+        assert "error" in caller.ask("GET", "/", Host="lab:8000", Accept="*/*").json
+        lost = caller.ask("GET", "/nothing", Accept="text/html")
+        assert (lost.status, lost.headers["content-type"].partition(";")[0]) == (404, "text/plain")
+    with served(study, names=("lab",)) as caller:
+        assert caller.ask("GET", "/", Host="lab:8000").status == 200
 
 
 def test_every_question_has_its_own_buttons(tmp_path: Path) -> None:

@@ -289,7 +289,10 @@ def test_records_without_images_are_said(keep: Make, real: Path) -> None:
     (keep("gan") / "samples.npz").unlink()
     assert "samples.npz was taken away from the record of gan on digits" in refused("model=gan")
     keep("theirs", 0, samples={"n": 3})
-    assert "name the folder of the images themselves, as in theirs=FOLDER" in refused("model=theirs")
+    assert (
+        "name the folder of the images themselves, as in theirs=FOLDER, which joins this record"
+        in refused("model=theirs")
+    )
 
 
 def test_damaged_images_are_said(keep: Make, real: Path) -> None:

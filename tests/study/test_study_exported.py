@@ -132,6 +132,7 @@ def test_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         patched.setattr(exported, "LARGE", 1000)
         told = type("Told", (), {"note": lambda self, text: notes.append(text)})()
         benchbench.study.export_html(study.folder, out=tmp_path / "large.html", progress=told)
+    assert "consent.txt still says [TITLE OF THE STUDY]" in notes.pop(0)
     assert len(notes) == 1
     assert "large.html has 0 MB: slow to send and to open" in notes[0]
     study.image(next(iter(study.manifest.images))).unlink()
@@ -226,8 +227,10 @@ def test_half_a_study_can_be_handed_back_and_two_pages_agree(tmp_path: Path) -> 
         time.sleep(0.35)
         browser.key("1")
         browser.wait(f"{PLACE} === '2 of 3' && {ASKED}")
-        browser.press("#save-early")
+        browser.press("#stop")
+        browser.press("#pause .save")
         (first,) = downloaded(tmp_path / "got")
+        browser.press("#back")
         assert import_answers(study, first).added == 1
         first.rename(tmp_path / "first.json")
         # What another window would have stored meanwhile: an answer to the item that is shown here.

@@ -25,6 +25,7 @@ from studies import make_study
 from benchbench.study.answer import rater_of
 from benchbench.study.answers import answers_of
 from benchbench.study.folder import Study
+from benchbench.study.serving.server import Address
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -66,7 +67,11 @@ class Person(threading.Thread):
 
     def __init__(self, port: int, seed: int) -> None:
         super().__init__()
-        self.caller, self.enough, self.taken = Caller(port), threading.Event(), list[Taken]()
+        self.caller, self.enough, self.taken = (
+            Caller(Address("127.0.0.1", port, True)),
+            threading.Event(),
+            list[Taken](),
+        )
         self._random = random.Random(seed)
         self._token: str | None = None
 

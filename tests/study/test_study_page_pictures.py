@@ -86,6 +86,27 @@ def test_pictures_are_magnified_whole(side: int, kind: str, dots: float, tmp_pat
         assert (seen == np.kron(pixels, np.ones((k, k, 1), np.uint8))).all()
 
 
+def test_small_pictures_beside_large_ones(tmp_path: Path) -> None:
+    """Images of 32 pixels beside one of 128 and one of 50: all are shown at the size of the largest, or by the whole
+    factor next below it (4 × 32 = 128, 2 × 50 = 100), and their middles are on one line."""
+    study = make_study(tmp_path / "s", "triplet", n=1, checks=0)
+    sides = dict(zip(study.manifest.items[0].images, (32, 128, 50), strict=True))
+    images = ((own, np.zeros((side, side, 3), np.uint8)) for own, side in sorted(sides.items()))
+    mixed = create_folder(tmp_path / "mixed", facts_of(study), images)
+    with served(mixed) as caller, Chromium(tmp_path / "profile", screen=(640, 700, 1)) as browser:
+        begin(browser, caller.url)
+        boxes = (
+            f"{PICTURES}.map((own) => own.getBoundingClientRect()).map((b) => [b.width, b.y + b.height / 2])"
+        )
+        found = dict(zip(browser.js(SEEN), browser.js(boxes), strict=True))
+    factors = {sides[own]: wide / sides[own] for own, (wide, _) in found.items()}
+    k = factors[128]
+    assert k == int(k) >= 1
+    assert factors == {32: 4 * k, 128: k, 50: int(128 * k / 50)}
+    middles = [middle for _, middle in found.values()]
+    assert max(middles) - min(middles) <= 0.5
+
+
 def test_a_picture_larger_than_the_screen(tmp_path: Path) -> None:
     """It is shown smaller, whole, and without stairs."""
     study = make_study(tmp_path / "s", n=1, checks=0, side=900)

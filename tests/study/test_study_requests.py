@@ -89,7 +89,7 @@ def test_what_a_browser_gets_tells_nothing(kind: str, tmp_path: Path) -> None:
             for url in [*screen["images"], *screen["ahead"], *filter(None, [screen["source"]])]:
                 assert caller.ask("GET", url).headers["content-type"] == "image/png"
             screen = caller.answer(token, screen["item"], place).json
-    assert fields == {"item", "images", "source", "question", "choices", "done", "total", "ahead"}
+    assert fields == {"item", "images", "source", "question", "choices", "done", "total", "ahead", "rater"}
     everything = b"\n".join(json.dumps(said.headers).encode() + said.body for said in caller.told)
     fields_of_items = ['"systems', '"check', '"order', '"shown']
     for word in (

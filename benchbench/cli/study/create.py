@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -47,11 +48,15 @@ def create(systems: tuple[str, ...], **asked: Any) -> None:
         --kind real-or-fake --out turing
 
     A SYSTEM is a record that keeps its images one by one (a folder, a key, or model=NAME,dataset=NAME), or NAME=FOLDER
-    of anybody's images.
+    of anybody's images; where benchbench evaluate made a record of exactly these, people's numbers join it.
     """
     from benchbench.cli.progress import RichProgress
+    from benchbench.study.folder import load
+    from benchbench.study.told import summary
     from benchbench.verbs.study.create import create as make
 
     folder = make(systems, **asked, progress=RichProgress())
     say(f"study: {folder}")
-    say(f"raters read {folder / 'consent.txt'} before they begin; edit it now", stderr=True)
+    say(summary(load(folder).manifest), stderr=True)
+    say(f"next: fill in {folder / 'consent.txt'}, which raters read before they begin; then", stderr=True)
+    say(f"  {shlex.join(['benchbench', 'study', 'serve', str(folder)])}", stderr=True)

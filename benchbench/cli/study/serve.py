@@ -21,12 +21,20 @@ from benchbench.cli.options import Location
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any that is free."
 )
-def serve(folder: Path, host: str, port: int) -> None:
+@click.option(
+    "--name",
+    "names",
+    metavar="HOST",
+    multiple=True,
+    help="A public name, by which a proxy or a tunnel passes requests on; may be given again.",
+)
+def serve(folder: Path, host: str, port: int, names: tuple[str, ...]) -> None:
     """Serve the study in FOLDER until Ctrl-C.
 
     \b
       benchbench study serve my-study
       benchbench study serve my-study --host 0.0.0.0 --port 8080
+      benchbench study serve my-study --name study.example.org
 
     Open the address that is printed; as many people answer at once as like to. An answer is on disk before the next
     question is shown, and whoever closes the page goes on later in the same browser. No name, address or other datum
@@ -35,8 +43,11 @@ def serve(folder: Path, host: str, port: int) -> None:
     from benchbench.cli.progress import RichProgress
     from benchbench.verbs.study.serve import serve as run
 
+    ended = iter(["Ctrl-C ends it; the same command goes on"])
+
     def ready(url: str) -> None:
         say(f"study: {url}")
-        say("Ctrl-C ends it; the same command goes on", stderr=True)
+        for words in ended:  # once
+            say(words, stderr=True)
 
-    run(folder, host=host, port=port, ready=ready, progress=RichProgress())
+    run(folder, host=host, port=port, names=names, ready=ready, progress=RichProgress())

@@ -18,9 +18,11 @@ class Failure extends Error {
   const SIGNS = { ArrowLeft: "←", ArrowRight: "→", Space: "space" }; // of keys that have no letter
   const byId = (id) => document.getElementById(id);
   const pictures = byId("pictures"), choices = byId("choices"), notice = byId("notice");
+  const anothers = document.querySelectorAll(".another"); // buttons by which somebody else begins
   const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
   let current = null; // what may be answered now: {screen, since}
+  let left = null; // when the question was left for the page that asks whether to stop
 
   const only = (id) => {
     for (const section of document.querySelectorAll("section")) {
@@ -31,6 +33,13 @@ class Failure extends Error {
 
   const say = (text) => {
     if (notice.textContent !== text) notice.textContent = text;
+    room();
+  };
+
+  // What is said stands above the page and covers nothing of it.
+  const room = () => {
+    document.documentElement.style.setProperty("--notice", `${notice.offsetHeight}px`);
+    fit();
   };
 
   // What failed is tried again until it works; nothing goes on before it has.
@@ -84,8 +93,8 @@ class Failure extends Error {
     return made;
   };
 
-  // One scale for all pictures of a screen: a whole number of the screen's pixels for each of theirs, as large as there is
-  // room for. Side by side, or one below the other where that is larger; below a source always side by side, for there
+  // As large as there is room for, each pixel a whole number of the screen's. The largest picture says which size that is;
+  // a smaller one beside it is magnified by the whole number that comes nearest to that size from below. Side by side, or one below the other where that is larger; below a source always side by side, for there
   // the upper one would be nearer to it.
   const fit = () => {
     const shown = [...pictures.querySelectorAll("img")];
@@ -102,10 +111,13 @@ class Failure extends Error {
     const dots = window.devicePixelRatio || 1;
     const most = Math.max(dots, LARGEST / Math.max(width, height) * dots);
     const whole = Math.floor(Math.min(room * dots, most));
-    const scale = whole >= 1 ? whole / dots : room;
+    const largest = whole >= 1 ? whole / dots : room;
     pictures.classList.toggle("column", stacked > side);
-    pictures.classList.toggle("smaller", whole < 1);
     for (const image of shown) {
+      const alike = Math.min(width / image.naturalWidth, height / image.naturalHeight) * largest;
+      const own = Math.floor(alike * dots + 1e-9); // a ratio that is whole may come out a hair below
+      const scale = own >= 1 ? own / dots : alike;
+      image.classList.toggle("smaller", own < 1);
       image.style.width = `${image.naturalWidth * scale}px`;
       image.style.height = `${image.naturalHeight * scale}px`;
     }
@@ -116,7 +128,7 @@ class Failure extends Error {
     button.type = "button";
     button.className = "choice";
     button.disabled = true;
-    key.textContent = choice.keys.filter((own) => own in SIGNS || own === choice.keys[0]).map((own) => SIGNS[own] || own).join(" ");
+    key.textContent = choice.keys.map((own) => SIGNS[own] || own).join(" ");
     key.setAttribute("aria-hidden", "true");
     button.setAttribute("aria-keyshortcuts", choice.keys.join(" "));
     button.append(choice.label, key);
@@ -125,10 +137,11 @@ class Failure extends Error {
   });
 
   const show = async (screen) => {
+    for (const own of document.querySelectorAll(".rater")) own.textContent = screen.rater;
+    for (const own of document.querySelectorAll(".saved")) own.textContent = "";
+    if (transport.saved) for (const own of anothers) own.disabled = true; // not before this person's answers are in a file
     if (screen.item === null) {
       only("end");
-      byId("number").hidden = screen.rater === null;
-      byId("rater").textContent = screen.rater;
       byId("end-title").focus();
       return;
     }
@@ -154,6 +167,7 @@ class Failure extends Error {
     await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
     pictures.classList.remove("waiting");
     for (const button of choices.children) button.disabled = false;
+    byId("stop").disabled = false;
     byId("question").focus({ preventScroll: true });
     current = { screen, since: performance.now() };
     loading = new Map([...loading].filter(([url]) => screen.ahead.includes(url)));
@@ -161,11 +175,11 @@ class Failure extends Error {
   };
 
   const choose = async (place) => {
-    if (current === null || performance.now() - current.since < TOO_FAST) return;
+    if (current === null || left !== null || performance.now() - current.since < TOO_FAST) return;
     const { screen, since } = current;
     const ms = Math.round(performance.now() - since);
     current = null; // whatever comes now, a second tap or a key that is held, answers nothing
-    for (const button of choices.children) button.disabled = true;
+    for (const button of [...choices.children, byId("stop")]) button.disabled = true;
     pictures.classList.add("waiting");
     await guarded(async () => show(await surely(
       () => transport.answer(screen.item, place, ms), "Your answer is not kept yet; please leave this page open.")));
@@ -205,27 +219,45 @@ class Failure extends Error {
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    byId("another").disabled = false;
+    for (const own of document.querySelectorAll(".saved")) own.textContent = `Saved as ${name}, where this browser puts downloads.`;
+    for (const own of anothers) own.disabled = false;
+  };
+
+  const stop = () => {
+    if (current === null) return;
+    left = performance.now();
+    only("pause");
+    byId("pause-title").focus();
+  };
+
+  // The time that was spent away from the pictures is none that the answer took.
+  const back = () => {
+    current.since += performance.now() - left;
+    left = null;
+    only("item");
+    fit();
+    byId("question").focus({ preventScroll: true });
   };
 
   byId("begin").addEventListener("click", () => {
     byId("begin").disabled = true;
     guarded(() => surely(() => transport.begin(), "")).then(() => transport.begun() && go());
   });
-  byId("another").addEventListener("click", () => {
-    transport.forget();
-    say("");
-    ask();
-    byId("consent-title").focus();
-  });
-  if (transport.saved) {
-    byId("another").disabled = true; // not before this person's answers are in a file
-    byId("save").addEventListener("click", save);
-    byId("save-early").addEventListener("click", save);
+  for (const button of anothers) {
+    button.addEventListener("click", () => {
+      transport.forget();
+      current = left = null;
+      say("");
+      ask();
+      byId("consent-title").focus();
+    });
   }
+  for (const button of document.querySelectorAll(".save")) button.addEventListener("click", save);
+  byId("stop").addEventListener("click", stop);
+  byId("back").addEventListener("click", back);
 
   document.addEventListener("keydown", (event) => {
-    if (current === null || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (current === null || left !== null || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === " " && event.target instanceof HTMLButtonElement) return; // it presses that button
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const chosen = current.screen.choices.find((choice) => choice.keys.some((own) => own === key || (own === "Space" && key === " ")));
@@ -233,7 +265,7 @@ class Failure extends Error {
     event.preventDefault();
     choose(chosen.value);
   });
-  window.addEventListener("resize", fit);
+  window.addEventListener("resize", room);
 
   if (transport.begun()) go();
   else ask();

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +40,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_OTHER_NAME = (
+    "The study does not answer to the name in this link. Please tell whoever gave it to you: benchbench study serve "
+    "takes that name as --name."
+)
 _FILES = {
     "icon.svg": "image/svg+xml",
     "page.css": "text/css",
@@ -122,12 +126,13 @@ def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     if error.cause is not None:
         print(f"benchbench: {printable(error.cause)}", file=sys.stderr, flush=True)
-    return _closing(error.status, error.words)
+    return _closing(error.status, error.words, reader=_reads(request.headers.get("accept", "")))
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _closing(error.status_code, error.detail, error.headers)
+    reader = _reads(request.headers.get("accept", ""))
+    return _closing(error.status_code, error.detail, error.headers, reader=reader)
 
 
 class Guard:
@@ -157,13 +162,21 @@ class Guard:
 
     def _refusal(self, headers: dict[bytes, str]) -> Response | None:
         if not self._hosts.allow(headers.get(b"host", "")):
-            return _closing(421, "The study does not answer to that name.")
+            return _closing(421, _OTHER_NAME, reader=_reads(headers.get(b"accept", "")))
         length = headers.get(b"content-length", "0")
         if len(length) > 9 or int(length) > MOST_BODY:  # HTTP has digits here, or the server has refused it
             return _closing(413, "That is longer than any answer.")
         return None
 
 
-def _closing(status: int, words: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal; it ends the connection, on which an unread body may still be coming."""
-    return JSONResponse({"error": words}, status, headers={**(headers or {}), "Connection": "close"})
+def _reads(accept: str) -> bool:
+    """Whether a person reads the answer: a browser that opens a link asks for HTML, the page's own script does not."""
+    return "text/html" in accept.lower()
+
+
+def _closing(
+    status: int, words: str, headers: Mapping[str, str] | None = None, *, reader: bool = False
+) -> Response:
+    """A refusal, as text for a `reader`; it ends the connection, on which an unread body may still be coming."""
+    own = {**(headers or {}), "Connection": "close"}
+    return PlainTextResponse(words, status, own) if reader else JSONResponse({"error": words}, status, own)

@@ -112,7 +112,8 @@ class Reception:
             total = len(sequence)
             return {"item": None, "done": total, "total": total, "rater": rater}
         ahead = due[1] if len(due) > 1 else None
-        return screen(self.study.manifest, due[0], len(done), ahead, "/images/{}.png".format)
+        shown = screen(self.study.manifest, due[0], len(done), ahead, "/images/{}.png".format)
+        return {**shown, "rater": rater}
 
     def take(self, rater: str, body: bytes) -> dict[str, Any]:
         """Keep an answer. When this returns it is on disk; what is returned is the screen after it.

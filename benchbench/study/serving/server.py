@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.paths import printable
 from benchbench.core.validation import shown
 from benchbench.study.folder import Study
+from benchbench.study.serving.addresses import own_addresses
 from benchbench.study.serving.hosts import Hosts
 
 HOST, PORT = "127.0.0.1", 8000
@@ -33,16 +35,25 @@ class Address:
         host: As it was asked for.
         port: The one that was taken.
         only_here: Whether nobody but this machine reaches it.
+        others: Where the host stands for all addresses of this machine, those by which others reach it.
     """
 
     host: str
     port: int
     only_here: bool
+    others: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
         """What a browser on this machine is given."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return self._url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host))
+
+    @property
+    def urls(self) -> list[str]:
+        """All that lead to the study, `url` first."""
+        return [self.url, *map(self._url, self.others)]
+
+    def _url(self, host: str) -> str:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property
@@ -61,16 +72,17 @@ class Server:
         study: Which.
         host: A name or an address of this machine.
         port: 0 takes one that is free.
+        names: Other names by which it may be called, as by a proxy that passes requests on.
 
     Attributes:
         address: Where it is served.
 
     Raises:
         InputError: The library is missing, the port is taken or may not be taken, the address is not of this machine,
-            or the consent text cannot be read.
+            one of the names is none, or the consent text cannot be read.
     """
 
-    def __init__(self, study: Study, host: str = HOST, port: int = PORT) -> None:
+    def __init__(self, study: Study, host: str = HOST, port: int = PORT, names: Sequence[str] = ()) -> None:
         uvicorn = _library()
         from benchbench.study.serving.app import application
         from benchbench.study.serving.connections import Connection, make_room
@@ -79,12 +91,15 @@ class Server:
         _ = study.consent  # before anybody comes
         if not isinstance(host, str) or not host:
             raise InputError(f"host={shown(host)} must be a name or an address of this machine")
+        hosts = Hosts(host, names)
         self._listener = _listening(host, port)
         bound = self._listener.getsockname()
-        self.address = Address(host, bound[1], ipaddress.ip_address(bound[0]).is_loopback)
+        number = ipaddress.ip_address(bound[0])
+        others = own_addresses(_families(self._listener)) if number.is_unspecified else []
+        self.address = Address(host, bound[1], number.is_loopback, tuple(others))
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what hostile requests say is no news
         config = uvicorn.Config(
-            application(Reception(study), Hosts(host)),
+            application(Reception(study), hosts),
             http=Connection,
             ws="none",
             loop="asyncio",
@@ -121,6 +136,14 @@ def _library() -> Any:
             f"serving a study needs {error.name or 'a library'}: pip install starlette uvicorn"
         ) from error
     return uvicorn
+
+
+def _families(listener: socket.socket) -> tuple[socket.AddressFamily, ...]:
+    """Of addresses that reach it: one of IPv6 takes IPv4, too, where the system has it so."""
+    if listener.family == socket.AF_INET:
+        return (socket.AF_INET,)
+    only = listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return (socket.AF_INET6,) if only else (socket.AF_INET, socket.AF_INET6)
 
 
 def _listening(host: str, port: int) -> socket.socket:

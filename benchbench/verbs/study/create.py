@@ -16,6 +16,7 @@ from benchbench.study.creation import create as draw
 from benchbench.study.folder import refuse_taken
 from benchbench.study.given import Given, given_systems
 from benchbench.study.image_sets import reference_of
+from benchbench.study.told import weak_checks
 from benchbench.verbs.outputs import refuse_in_record
 
 
@@ -74,6 +75,8 @@ def create(
     study = draw(folder, asked, given, name, real, watched)
     for note in study.manifest.notes:
         watched.note(note)
+    if (weak := weak_checks(study.manifest)) is not None:
+        watched.note(weak)
     return folder
 
 

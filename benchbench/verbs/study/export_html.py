@@ -21,7 +21,7 @@ def export_html(folder: Path | str, *, out: Path | str, progress: Progress = AUT
     Args:
         folder: The study.
         out: The file.
-        progress: Who is told where it is large.
+        progress: Who is told where it is large, and where the consent text is unfinished.
 
     Returns:
         The file. It needs no network and no other file, and tells no more than a served page does.
@@ -39,8 +39,11 @@ def export_html(folder: Path | str, *, out: Path | str, progress: Progress = AUT
             f"{printable(path)} lies in the study, to which nothing is added; name a file elsewhere"
         )
     exported = write(study, path)
+    watched = watching(progress)
+    if (warning := study.consent_warning) is not None:
+        watched.note(warning)
     if exported.is_large:
-        watching(progress).note(
+        watched.note(
             f"{printable(path)} has {exported.size / 1e6:,.0f} MB: slow to send and to open, on a phone above all; a "
             "study of fewer or smaller images makes a smaller one"
         )

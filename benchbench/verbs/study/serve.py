@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchbench.core.notebook import watching
@@ -16,6 +16,7 @@ def serve(
     *,
     host: str = HOST,
     port: int = PORT,
+    names: Sequence[str] = (),
     ready: Callable[[str], None] = print,
     progress: Progress = AUTO,
 ) -> None:
@@ -26,17 +27,23 @@ def serve(
         host: A name or an address of this machine. On any other than the loopback address everybody who reaches this
             machine can answer, and nothing is encrypted.
         port: 0 takes one that is free.
-        ready: Called once, with the page's address, when browsers may come.
-        progress: Who is told what another host means.
+        names: Public names of the host, by which a reverse proxy or a tunnel passes requests on.
+        ready: Called with each address of the page, when browsers may come; the one for this machine first.
+        progress: Who is told what another host means, and where the consent text is unfinished.
 
     Raises:
-        InputError: There is no study, the libraries of the server are not installed, or the host or port cannot be had.
+        InputError: There is no study, the libraries of the server are not installed, the host or port cannot be had,
+            or a name is none.
         KeyboardInterrupt: As it ends.
 
     >>> benchbench.study.serve("my-study", port=8080)  # doctest: +SKIP
     """
-    server = Server(load(folder), host, port)
+    study, watched = load(folder), watching(progress)
+    server = Server(study, host, port, names)
+    if (warning := study.consent_warning) is not None:
+        watched.note(warning)
     if not server.address.only_here:
-        watching(progress).note(server.address.warning)
-    ready(server.address.url)
+        watched.note(server.address.warning)
+    for url in server.address.urls:
+        ready(url)
     server.run()
