@@ -175,32 +175,3 @@ def _page(runs: Sequence[tuple[RunManifest, People]], frame: pd.DataFrame) -> Pa
         metrics(with_people(frame, values)),
         excluded(people[0]),
     )
-
-
-def planned(needed: pd.DataFrame, compared: bool) -> Group:
-    """How many items so many raters have to answer, for a terminal. compared: whether systems are, pair by pair."""
-    of = "pair" if compared else "system"
-    heads = {
-        "items": f"items a {of}",
-        "all_items": "items a rater",
-        "answers": "answers",
-        "effect": "design effect",
-    }
-    columns = [
-        Column(
-            folded(head, 8),
-            ["–" if pd.isna(x) else f"{x:,.1f}" if name == "effect" else f"{x:,}" for x in needed[name]],
-        )
-        for name, head in heads.items()
-    ]
-    parts: list[Any] = [Blocks("", Column("raters", [f"{x:,}" for x in needed["raters"]]), columns)]
-    if needed["items"].isna().any():
-        parts.append(Text("–: so few raters differ too much among themselves, whatever the number of items."))
-    parts.append(
-        Text("Check items come on top: a tenth of the items where study create is not told otherwise.")
-    )
-    return Group(*parts)
-
-
-def _counted(number: Any, tenths: bool) -> str:
-    return "–" if pd.isna(number) else f"{number:,.1f}" if tenths else f"{number:,}"
