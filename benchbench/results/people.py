@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from benchbench.core.progress import counted
 from benchbench.results.part import Count, Part
+
+FEW = 30
+"""Items that two raters or more answered; with fewer their agreement says little."""
+
+
+def _hundredths(x: float) -> str:
+    return f"{round(x, 2) + 0.0:.2f}"  # no negative zero
 
 
 class LeftOut(Part):
@@ -66,6 +74,27 @@ class Agreement(Part):
     high: float | None
     items: Count
 
+    @property
+    def words(self) -> str:
+        """α with its interval, and how little few items say.
+
+        Returns:
+            Some words; none where there is no α.
+        """
+        if self.alpha is None:
+            return ""
+        ends = (
+            ""
+            if self.low is None or self.high is None
+            else f" [{_hundredths(self.low)}, {_hundredths(self.high)}]"
+        )
+        few = (
+            f"; only {counted(self.items, 'item')} with two answers, which says little"
+            if self.items < FEW
+            else ""
+        )
+        return f"{_hundredths(self.alpha)}{ends}{few}"
+
 
 class People(Part):
     """The human study that numbers are from.
@@ -116,6 +145,16 @@ class People(Part):
         ties = ", ties allowed" if self.ties else ""
         gone = f", {len(self.left_out)} left out" if self.left_out else ""
         return (
-            f"“{self.question}” ({self.kind}{ties}), {self.raters:,} raters{gone}, {self.answers:,} answers about "
-            f"{self.items:,} items"
+            f"“{self.question}” ({self.kind}{ties}), {counted(self.raters, 'rater')}{gone}, "
+            f"{counted(self.answers, 'answer')} about {counted(self.items, 'item')}"
         )
+
+    @property
+    def noted(self) -> str:
+        """The same with how far raters agree, as a note below a board has it.
+
+        Returns:
+            One sentence without its full stop.
+        """
+        agreed = self.agreement.words
+        return f"{self.words}; agreement of raters (Krippendorff's α) {agreed}" if agreed else self.words

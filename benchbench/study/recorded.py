@@ -239,7 +239,7 @@ def _apart(scored: Scored, place: int) -> Iterator[FromOther]:
             low, high = sorted([sign * pair.difference.low, sign * pair.difference.high])
             yield FromOther(
                 other=scored.study.manifest.systems[other].name,
-                value=sign * pair.difference.value,
+                value=sign * pair.difference.value + 0.0,  # no negative zero
                 low=low,
                 high=high,
                 p=pair.p,

@@ -20,6 +20,7 @@ import pandas as pd
 from benchbench.results.claims.conditions import (
     BUSY,
     MEASURED,
+    PEOPLE,
     Places,
     distinct_lines,
     short_name,
@@ -47,6 +48,7 @@ from benchbench.views.text import (
 
 RATE = "sampling_rate"
 DAGGER = "†"
+AGREEMENT = "human_alpha"
 NOT_CANONICAL = (
     "the pixels of the data are not the published ones (the copy went through JPEG, or is another one): numbers on "
     "them do not compare with published numbers"
@@ -132,7 +134,7 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
 
     Raises `InputError` where `choice` names what is not there.
     """
-    frame = complete(rows_of_choice(frame, choice)).reset_index(drop=True)
+    frame = complete(_without_agreement(rows_of_choice(frame, choice), choice)).reset_index(drop=True)
     table = _Table(frame)
     parts = list(_parts(table, choice))
     # All boards are summed up at once: one by one it takes many times as long.
@@ -145,6 +147,14 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
         lines[line["board"]].append({**line, "name": model_name(line["model"], line["variant"])})
     for part, own in zip(parts, lines, strict=False):
         yield _board(table, part, own, choice)
+
+
+def _without_agreement(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """Without how far raters agree, which is of a study and the same for all systems: a note says it. Whoever asks for
+    it by name has the column."""
+    if any(name.casefold().startswith(AGREEMENT) for name in (*choice.metrics, *choice.order)):
+        return frame
+    return frame[~frame["metric"].astype(str).str.startswith(AGREEMENT)]
 
 
 class _Table:
@@ -433,8 +443,9 @@ def is_busy(row: Mapping[Any, Any]) -> bool:
 
 
 def _marks(contest: Sequence[_Line]) -> dict[float, int]:
-    """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie."""
-    if not contest or pd.isna(contest[0]["higher_is_better"]):
+    """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie; nor by
+    what people said, whose study alone tells systems apart."""
+    if not contest or pd.isna(contest[0]["higher_is_better"]) or contest[0]["aspect"] == PEOPLE:
         return {}
     often = Counter(float(line["value"]) for line in contest)
     if 2 * max(often.values()) > len(contest):

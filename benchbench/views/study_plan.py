@@ -1,4 +1,4 @@
-"""`benchbench study plan` for a terminal: how many items so many raters have to answer, and how such a study is made."""
+"""`benchbench study plan` for a terminal: how many items so many raters have to answer, and how to make it."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _explained(plan: Planned) -> Iterator[str]:
     yield _images(plan.kind)
     yield f"minutes: at {plan.seconds:.0f} seconds an answer, taken and not measured; check items among them."
     yield (
-        "design effect: so many answers are worth one of raters and items that are all alike, for answers of one rater, "
-        "and answers about one item, go together."
+        "design effect: so many answers are worth one of raters and items that are all alike, for answers of one "
+        "rater, and answers about one item, go together."
     )
     nearest = "preferred" if plan.compared else "of wrong answers"
     yield (

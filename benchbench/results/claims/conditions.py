@@ -44,7 +44,7 @@ FACTS = {
     "collapse": "string",  # the alarm's words, null where it was silent
     "chosen_by": "string",  # what chose the weights (`results.chosen`), null where nothing was trained
     "chosen_step": "Int64",  # optimiser steps done at the weights that a metric chose
-    "asked": "string",  # what people were asked, and how many, null where nobody was
+    "asked": "string",  # what people were asked, how many, and how far they agree, null where nobody was
 }
 """What run.json adds to a number, with its dtype."""
 
@@ -96,7 +96,7 @@ def facts_of(run: RunManifest) -> dict[str, Any]:
         "collapse": None if run.collapse is None else run.collapse.words,
         "chosen_by": chosen.by,
         "chosen_step": chosen.step,
-        "asked": None if run.people is None else run.people.words,
+        "asked": None if run.people is None else run.people.noted,
     }
 
 
