@@ -30,7 +30,7 @@ class FromOther(Part):
 
     Attributes:
         other: What the study calls it.
-        value: This one's strength less that one's.
+        value: This one's strength, or rate of errors or misses, less that one's.
         low: The lower end of its interval.
         high: The upper end.
         p: Of no difference, corrected over all pairs of the study.
@@ -41,6 +41,24 @@ class FromOther(Part):
     value: float
     low: float
     high: float
+    p: float
+    detectable: float | None
+
+
+class FromChance(Part):
+    """Whether people tell a system's images from real ones.
+
+    Attributes:
+        metric: What is held against guessing.
+        chance: What guessing gives.
+        value: What it is.
+        p: Of no difference, corrected over all systems of the study.
+        detectable: The smallest distance from guessing that the study would have found with odds of 80%.
+    """
+
+    metric: str
+    chance: float
+    value: float
     p: float
     detectable: float | None
 
@@ -116,6 +134,7 @@ class People(Part):
         agreement: Of the raters.
         hype_infinity: Errors over all systems' images and real ones; null where nobody was asked which are real.
         apart: From the other systems.
+        from_chance: From guessing; null where nobody can guess, or nothing tells how sure it is.
     """
 
     study: str
@@ -134,6 +153,7 @@ class People(Part):
     agreement: Agreement
     hype_infinity: Bounded | None
     apart: list[FromOther]
+    from_chance: FromChance | None = None
 
     @property
     def words(self) -> str:

@@ -23,6 +23,11 @@ CHANCE = {
     "triplet": "whoever can't tell misses 67%",
 }
 
+RATES = (
+    "difference: of rates. p is corrected over all pairs (Holm); “from”: the smallest difference that would have been "
+    "found with odds of 80%."
+)
+GUESSING = "systems against guessing (p corrected over all systems, Holm)"
 PAIRS = "systems against each other"
 APART = (
     "difference: of strengths, the log odds of being preferred; preferred: in so many of the answers that decide. p is "
@@ -38,11 +43,12 @@ def terminal(numbers: pd.DataFrame, people: Sequence[People], agreed: Sequence[W
     parts += map(Text, missing(numbers))
     for title, rows in (
         (PAIRS, apart(people)),
+        (GUESSING, from_chance(people)),
         ("automatic metrics (Kendall's τ-b with people)", metrics(agreed)),
     ):
         if len(rows) > 1:
             parts += [Text(), _table(title, rows)]
-            parts += [Text(APART)] if title == PAIRS else []
+            parts += [Text(RATES if people[0].kind in CHANCE else APART)] if title == PAIRS else []
     parts += [Text(plain(line)) for line in without_correlation(agreed)]
     parts += [Text(), *(Text(line) for line in excluded(people[0]))] if excluded(people[0]) else []
     return Group(*parts)
@@ -62,16 +68,18 @@ def about(people: People) -> Iterator[str]:
 
 def apart(people: Sequence[People]) -> list[list[str]]:
     """A row a pair of systems, each once, the first its heading; with no pair nothing else."""
-    rows = [["systems", "difference", "preferred", "p", "told apart"]]
+    compared = people[0].kind not in CHANCE
+    preferred = ["preferred"] if compared else []
+    rows = [["systems", "difference", *preferred, "p", "told apart"]]
     for own in people:
         for other in own.apart:
             if other.value > 0 or (other.value == 0 and own.name < other.other):
-                said = "yes" if other.p < LEVEL else _not_told(other.detectable)
+                said = "yes" if other.p < LEVEL else _not_told(other.detectable, compared)
                 rows.append(
                     [
                         plain(f"{own.name} over {other.other}"),
                         _bounded(other.value, other.low, other.high),
-                        percent(_preferred(other.value)),
+                        *([percent(_preferred(other.value))] if compared else []),
                         _p(other.p),
                         said,
                     ]
@@ -79,12 +87,23 @@ def apart(people: Sequence[People]) -> list[list[str]]:
     return rows
 
 
-def _not_told(detectable: float | None) -> str:
-    return (
-        "no"
-        if detectable is None
-        else f"no (from {number(detectable)}, {percent(_preferred(detectable))}, on)"
-    )
+def from_chance(people: Sequence[People]) -> list[list[str]]:
+    """A row a system, held against guessing, the first its heading; with none nothing else."""
+    rows = [["system", "number", "guessing", "p", "told from real"]]
+    for own in people:
+        if (held := own.from_chance) is not None:
+            said = "yes" if held.value < held.chance else "no: taken for real more often than by guessing"
+            if held.p >= LEVEL:
+                said = _not_told(held.detectable, False)
+            rows.append([plain(own.name), number(held.value), percent(held.chance), _p(held.p), said])
+    return rows
+
+
+def _not_told(detectable: float | None, compared: bool) -> str:
+    if detectable is None:
+        return "no"
+    share = f", {percent(_preferred(detectable))}," if compared else ""
+    return f"no (from {number(detectable)}{share} on)"
 
 
 def _preferred(apart: float) -> float:

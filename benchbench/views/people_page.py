@@ -14,7 +14,20 @@ from benchbench.results.claims.people import with_people, without_correlation
 from benchbench.results.manifest import RunManifest
 from benchbench.results.people import People
 from benchbench.views.figures import Point, forest
-from benchbench.views.people import APART, MAIN, about, apart, excluded, metrics, missing, numbers_table
+from benchbench.views.people import (
+    APART,
+    CHANCE,
+    GUESSING,
+    MAIN,
+    RATES,
+    about,
+    apart,
+    excluded,
+    from_chance,
+    metrics,
+    missing,
+    numbers_table,
+)  # fmt: skip
 from benchbench.views.report_model import ReportFigure
 from benchbench.views.text import model_name, plain
 
@@ -28,8 +41,8 @@ DRAWN = {
 
 @dataclass(frozen=True)
 class PagePeople:
-    """A study in the report. lines: sentences; numbers, apart, metrics: rows of cells, the first its heading; missing:
-    why a number is; silent: why metrics have no correlation; left_out: sentences."""
+    """A study in the report. lines: sentences; numbers, apart, from_chance, metrics: rows of cells, the first its
+    heading; missing: why a number is; silent: why metrics have no correlation; left_out: sentences."""
 
     title: str
     lines: list[str]
@@ -40,7 +53,9 @@ class PagePeople:
     metrics: list[list[str]]
     silent: list[str]
     left_out: list[str]
-    apart_words: str = APART
+    from_chance: list[list[str]]
+    apart_words: str
+    guessing_words: str = GUESSING
 
 
 def page_people(
@@ -76,6 +91,8 @@ def _page(
         metrics(agreed),
         without_correlation(agreed),
         excluded(people[0]),
+        from_chance(people),
+        RATES if people[0].kind in CHANCE else APART,
     )
 
 
