@@ -107,8 +107,8 @@ class Board:
     """aspect: "" where several share it; headline: whether it has a metric by which models are ranked; rows: a model's
     name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks: one a
     row, "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made; methods:
-    of the intervals; notes: one line each for the protocols, by the number in the headings, for the methods, the ranks
-    and whatever a reader has to know."""
+    of the intervals; studies: what people were asked, which is a note, too; notes: one line each for the protocols, by
+    the number in the headings, for the methods, the ranks and whatever a reader has to know."""
 
     title: str
     aspect: str
@@ -121,6 +121,7 @@ class Board:
     protocols: list[str] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    studies: list[str] = field(default_factory=list)
 
     @property
     def headings(self) -> list[str]:
@@ -243,6 +244,7 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
         marked
         + list(_notes(lines, table, part, lead[0], ranks, controls))
         + list(_notes_on_choice(trained, lead, columns, controls)),
+        _studies(table, part.runs),
     )
 
 
@@ -305,13 +307,18 @@ def _notes(
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
-    asked = table.frame.iloc[runs[table.human[runs]]]
-    for extractor, words in sorted(set(asked[["extractor", "asked"]].itertuples(index=False, name=None))):
-        yield plain(f"people, {extractor}: {words}")
+    yield from _studies(table, runs)
     if table.copied[runs].any():
         yield NOT_CANONICAL
     if part.front:
         yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(part.front)}")
+
+
+def _studies(table: _Table, runs: Places) -> list[str]:
+    """What was asked of whom, a line a study."""
+    asked = table.frame.iloc[runs[table.human[runs]]]
+    said = sorted(set(asked[["extractor", "asked"]].itertuples(index=False, name=None)))
+    return [plain(f"people, {extractor}: {words}") for extractor, words in said]
 
 
 def _notes_on_choice(

@@ -31,6 +31,7 @@ from benchbench.study.strengths import Compared, strengths
 from benchbench.verbs.study.score import score, scored
 from benchbench.views.board import boards
 from benchbench.views.choice import Choice
+from benchbench.views.citations import bibtex
 from benchbench.views.leaderboard import leaderboard
 from benchbench.views.people import apart, metrics, terminal
 from benchbench.views.report import render_report
@@ -400,3 +401,37 @@ def test_equal_strengths_are_zero(tmp_path: Path) -> None:
     found = strengths(Compared.of(first, second, outcome, who, what, 3))
     assert [repr(own.value) for own in found.systems] == ["0.0"] * 3
     assert [repr(own.difference.value) for own in found.pairs] == ["0.0"] * 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "cited"),
+    [
+        (
+            "human_strength",
+            {"bradley1952rank", "davidson1970ties", "krippendorff2004content", "cameron2011multiway"},
+        ),
+        ("human_hype_infinity", {"zhou2019hype", "krippendorff2004content", "cameron2011multiway"}),
+        ("human_miss_rate", {"macmillan2005detection", "krippendorff2004content", "cameron2011multiway"}),
+        ("human_alpha", {"krippendorff2004content"}),
+    ],
+)
+def test_what_is_cited(joined: pd.DataFrame, metric: str, cited: set[str]) -> None:
+    """The papers of a number that stands on a board, and none of another kind's; of every kind the agreement, which the
+    note below the board states."""
+    human = joined[joined["metric"].str.startswith("human_strength")]
+    name = f"{metric}_{human.iloc[0]['extractor']}"
+    found = bibtex(human.assign(metric=name))
+    ours = {"bradley1952rank", "davidson1970ties", "zhou2019hype", "macmillan2005detection"}
+    ours |= {"krippendorff2004content", "cameron2011multiway"}
+    assert {key for key in ours if f"{{{key}," in found} == cited
+
+
+def test_a_caption_says_who_was_asked(joined: pd.DataFrame) -> None:
+    """A paper's table names the question, the kind, raters and answers, in the caption and not in a comment alone."""
+    tex = leaderboard(joined, format="latex", choice=Choice.of(metrics="human_strength"))
+    (caption,) = [line for line in tex.splitlines() if line.startswith(r"\caption")]
+    assert (
+        "“Which of the two looks better?” (pairwise, ties allowed), 8 raters, 480 answers about 60 items"
+        in caption
+    )
+    assert r"Krippendorff's $\alpha$" in caption
