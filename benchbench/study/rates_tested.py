@@ -31,8 +31,8 @@ from benchbench.study.strengths import Apart
 @dataclass(frozen=True)
 class FromChance:
     """A system held against guessing. metric: without "human_". chance: what guessing gives. difference: the number
-    less that. p: after Holm's correction over all systems. detectable: the smallest distance from chance that the strictest
-    step would have found with odds of 80%."""
+    less that. p: after Holm's correction over all systems. detectable: the smallest distance from chance that the
+    strictest step would have found with odds of 80%."""
 
     system: int
     metric: str
