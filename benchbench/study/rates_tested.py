@@ -31,8 +31,8 @@ from benchbench.study.strengths import Apart
 @dataclass(frozen=True)
 class FromChance:
     """A system held against guessing. metric: without "human_". chance: what guessing gives. difference: the number
-    less that. p: after Holm's correction over all systems. detectable: the smallest distance from chance that the
-    strictest step would have found with odds of 80%."""
+    less that. p: after Holm's correction over all systems. detectable: the smallest distance below chance that
+    the strictest step would have found with odds of 80%; None where there is none."""
 
     system: int
     metric: str
@@ -74,7 +74,7 @@ def rates_from_chance(answers: Judged, n_systems: int, *, real: bool) -> tuple[F
     adjusted = holm([own.p for _, own in found]) if found else ()
     level = (1 - CONFIDENCE) / max(len(found), 1) / 2
     return tuple(
-        FromChance(system, metric, CHANCE[metric], own, float(p), own.detectable(level, higher=True))
+        FromChance(system, metric, CHANCE[metric], own, float(p), own.detectable(level, higher=False))
         for (system, own), p in zip(found, adjusted, strict=True)
     )
 
@@ -114,5 +114,5 @@ def _spread(answers: Judged, scores: Sequence[Floats], asked: Bools) -> Crossed:
 
 
 def _within(found: Difference, least: float, most: float) -> Difference:
-    """No bound of a difference of shares lies where none can be."""
-    return replace(found, low=max(least, found.low), high=min(most, found.high))
+    """No bound of a difference of shares lies where none can be, and none is detectable there."""
+    return replace(found, low=max(least, found.low), high=min(most, found.high), ends=(least, most))

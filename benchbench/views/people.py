@@ -101,7 +101,7 @@ def from_chance(people: Sequence[People]) -> list[list[str]]:
 
 def _not_told(detectable: float | None, compared: bool) -> str:
     if detectable is None:
-        return "no"
+        return "no (none would have been)"
     share = f", {percent(_preferred(detectable))}," if compared else ""
     return f"no (from {number(detectable)}{share} on)"
 

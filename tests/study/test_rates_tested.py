@@ -63,6 +63,13 @@ def test_all_alike_is_not_certain() -> None:
     assert -1 <= pair.difference.low < pair.difference.high <= 1
 
 
+def test_no_difference_beyond_one_is_detectable() -> None:
+    """Two raters, whose t has one degree of freedom (12.7 at 5%), find no difference that two shares can have: none is
+    stated, where the formula alone would give more than 1."""
+    found = rates_apart(studied(np.random.default_rng(1), [0.5, 0.5], 2, 10), 2)
+    assert [own.detectable for own in found] == [None]
+
+
 def test_nothing_to_test() -> None:
     """Nobody, one rater, one system: no pairs, and of one rater nothing against guessing."""
     one = Judged.of([0, 0, 1, 1], [1, 0, 1, 0], [0] * 4, [0, 1, 2, 3])
