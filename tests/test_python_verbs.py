@@ -38,6 +38,7 @@ ONLY_THERE = {
     "diff": {"format_"},  # returned as values
     "study score": {"format_"},
     "study plan": {"format_"},
+    "study export-answers": {"format_"},
     "fetch": {"list_"},  # no names
     "study status": {"format_"},  # returned as values
 }

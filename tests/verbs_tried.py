@@ -47,6 +47,7 @@ VERBS = {
     "study create": ["study", "create", "model=noise", "model=real", "--n", "2", "--out", "another"],
     "study status": ["study", "status", "study"],
     "study export-html": ["study", "export-html", "study", "--out", "study.html"],
+    "study export-answers": ["study", "export-answers", "study"],
     "study import": ["study", "import", "study", "answers.json"],
     "study score": ["study", "score", "study"],
     "study plan": ["study", "plan", "--share", "0.6"],

@@ -5,6 +5,13 @@ from __future__ import annotations
 from benchbench.core.progress import counted
 from benchbench.results.part import Count, Part
 
+FEW = 30
+"""Items that two raters or more answered; with fewer their agreement says little."""
+
+
+def _hundredths(x: float) -> str:
+    return f"{round(x, 2) + 0.0:.2f}"  # no negative zero
+
 
 class LeftOut(Part):
     """A rater who does not count.
@@ -23,7 +30,7 @@ class FromOther(Part):
 
     Attributes:
         other: What the study calls it.
-        value: This one's strength less that one's.
+        value: This one's strength, or rate of errors or misses, less that one's.
         low: The lower end of its interval.
         high: The upper end.
         p: Of no difference, corrected over all pairs of the study.
@@ -34,6 +41,24 @@ class FromOther(Part):
     value: float
     low: float
     high: float
+    p: float
+    detectable: float | None
+
+
+class FromChance(Part):
+    """Whether people tell a system's images from real ones.
+
+    Attributes:
+        metric: What is held against guessing.
+        chance: What guessing gives.
+        value: What it is.
+        p: Of no difference, corrected over all systems of the study.
+        detectable: The smallest distance from guessing that the study would have found with odds of 80%.
+    """
+
+    metric: str
+    chance: float
+    value: float
     p: float
     detectable: float | None
 
@@ -67,6 +92,27 @@ class Agreement(Part):
     high: float | None
     items: Count
 
+    @property
+    def words(self) -> str:
+        """α with its interval, and how little few items say.
+
+        Returns:
+            Some words; none where there is no α.
+        """
+        if self.alpha is None:
+            return ""
+        ends = (
+            ""
+            if self.low is None or self.high is None
+            else f" [{_hundredths(self.low)}, {_hundredths(self.high)}]"
+        )
+        few = (
+            f"; only {counted(self.items, 'item')} with two answers, which says little"
+            if self.items < FEW
+            else ""
+        )
+        return f"{_hundredths(self.alpha)}{ends}{few}"
+
 
 class People(Part):
     """The human study that numbers are from.
@@ -88,6 +134,7 @@ class People(Part):
         agreement: Of the raters.
         hype_infinity: Errors over all systems' images and real ones; null where nobody was asked which are real.
         apart: From the other systems.
+        from_chance: From guessing; null where nobody can guess, or nothing tells how sure it is.
     """
 
     study: str
@@ -106,6 +153,7 @@ class People(Part):
     agreement: Agreement
     hype_infinity: Bounded | None
     apart: list[FromOther]
+    from_chance: FromChance | None = None
 
     @property
     def words(self) -> str:
@@ -120,3 +168,13 @@ class People(Part):
             f"“{self.question}” ({self.kind}{ties}), {counted(self.raters, 'rater')}{gone}, "
             f"{counted(self.answers, 'answer')} about {counted(self.items, 'item')}"
         )
+
+    @property
+    def noted(self) -> str:
+        """The same with how far raters agree, as a note below a board has it.
+
+        Returns:
+            One sentence without its full stop.
+        """
+        agreed = self.agreement.words
+        return f"{self.words}; agreement of raters (Krippendorff's α) {agreed}" if agreed else self.words

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchbench.verbs.study.create import create
+    from benchbench.verbs.study.export_answers import export_answers
     from benchbench.verbs.study.export_html import export_html
     from benchbench.verbs.study.hand_in import import_answers
     from benchbench.verbs.study.plan import plan
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from benchbench.verbs.study.serve import serve
     from benchbench.verbs.study.status import status
 
-__all__ = ["create", "export_html", "import_answers", "plan", "score", "serve", "status"]
+__all__ = ["create", "export_answers", "export_html", "import_answers", "plan", "score", "serve", "status"]
 
 _LAZY = {
     "create": "benchbench.verbs.study.create",
+    "export_answers": "benchbench.verbs.study.export_answers",
     "export_html": "benchbench.verbs.study.export_html",
     "import_answers": "benchbench.verbs.study.hand_in",
     "plan": "benchbench.verbs.study.plan",
@@ -31,7 +33,7 @@ _LAZY = {
 }
 
 # As the verb is called, where that is no name in Python.
-_ALIASES = {"export-html": "export_html", "import": "import_answers"}
+_ALIASES = {"export-answers": "export_answers", "export-html": "export_html", "import": "import_answers"}
 
 
 def __getattr__(name: str) -> Any:

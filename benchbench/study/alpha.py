@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchbench.core.errors import InputError
-from benchbench.results.claims.people import FEW_ITEMS
 from benchbench.results.claims.statistics import RESAMPLES
+from benchbench.results.people import FEW
 from benchbench.study.crossed import Floats
 
 METHOD = "95% percentile bootstrap over items"
@@ -40,7 +40,7 @@ class Agreed:
 
     @property
     def low_overlap(self) -> bool:
-        return self.n_items < FEW_ITEMS
+        return self.n_items < FEW
 
 
 def alpha(items: ArrayLike, answers: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> Agreed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -10,22 +9,10 @@ import numpy as np
 from benchbench.study.drawing import Drawn, Ref, Table, two_real
 from benchbench.study.image_sets import ImageSet
 from benchbench.study.kinds import FAKE
-from benchbench.study.manifest import DESTROYED, MOST_CHECKS, REAL
+from benchbench.study.manifest import DESTROYED, REAL
 
-LEAST = 4
-"""With fewer, nobody is given away: of four pairs at most one right answer does that (`raters`), which somebody who
-never looks has one time in three; of ten six or fewer do, which they have five times in six."""
 CANDIDATES = 16
 """Real images among which the one least like a source is chosen."""
-
-
-def how_many(n: int, share: float) -> int:
-    """Check items beside `n` others.
-
-    >>> how_many(200, 0.1), how_many(10, 0.1)
-    (20, 4)
-    """
-    return min(max(LEAST, math.ceil(share * n)), MOST_CHECKS)
 
 
 def checks(table: Table, kind: str, n: int) -> Iterator[Drawn]:

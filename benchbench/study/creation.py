@@ -19,7 +19,8 @@ from benchbench.core.progress import Progress
 from benchbench.core.validation import is_number, shown
 from benchbench.results.claims.conditions import full_task
 from benchbench.results.provenance import utc_now
-from benchbench.study.checks import checks, how_many
+from benchbench.study.check_count import SHARE, how_many
+from benchbench.study.checks import checks
 from benchbench.study.destroyed import destroyed
 from benchbench.study.drawing import DRAWING, Drawn, Ref, Table
 from benchbench.study.folder import Study, create_folder
@@ -50,7 +51,7 @@ class Asked:
 
     kind: str = "pairwise"
     n: int = 200
-    checks: float = 0.1
+    checks: float = SHARE
     question: str | None = None
     ties: bool = True
     seed: int = 0

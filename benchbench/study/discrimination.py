@@ -18,6 +18,7 @@ and never a point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,16 +109,16 @@ def _rate(answers: Judged, groups: list[Bools], nothing: str) -> Rate:
     n = int(sum(int(group.sum()) for group in groups))
     if not all(group.any() for group in groups):
         return Rate(None, None, None, n, why=nothing)
-    share, scores = _influence(answers, groups)
+    share, scores = influence(answers, groups)
     asked = np.logical_or.reduce(groups)
     spread = crossed(scores[asked, None], answers.raters[asked], answers.items[asked])
     if spread.degrees < 1:
         return Rate(share, None, None, n)
-    low, high = _interval(share, spread, n)
+    low, high = wilson(share, spread, n)
     return Rate(share, low, high, n, f"95% Wilson {METHOD}")
 
 
-def _influence(answers: Judged, groups: list[Bools]) -> tuple[float, Floats]:
+def influence(answers: Judged, groups: Sequence[Bools]) -> tuple[float, Floats]:
     """The mean of the groups' shares, and what each answer adds to it beyond its expectation, (N,)."""
     scores = np.zeros(len(answers))
     shares = []
@@ -128,10 +129,15 @@ def _influence(answers: Judged, groups: list[Bools]) -> tuple[float, Floats]:
     return float(np.mean(shares)), scores
 
 
-def _interval(share: float, spread: Crossed, n: int) -> tuple[float, float]:
+def worth(share: float, spread: Crossed, n: int) -> float:
+    """As how many independent answers n count."""
     fewest = min(spread.n_raters, spread.n_items)
     variance = float(spread.variance([[1.0]])[0])
-    worth = share * (1 - share) / variance if variance > 0 else fewest
+    return float(np.clip(share * (1 - share) / variance if variance > 0 else fewest, fewest, n))
+
+
+def wilson(share: float, spread: Crossed, n: int) -> tuple[float, float]:
+    """The interval of 95% of a share of n answers."""
     t = float(special.stdtrit(spread.degrees, (1 + CONFIDENCE) / 2))
-    low, high = wilson_interval(share, float(np.clip(worth, fewest, n)), t)
+    low, high = wilson_interval(share, worth(share, spread, n), t)
     return min(low, share), max(high, share)

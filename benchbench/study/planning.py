@@ -14,7 +14,8 @@ Of K systems, each pair with I items, their strengths are compared by way of thi
 by 2/K, and the level is that of the first step of Holm's correction over all K(K − 1)/2 pairs. The difference of two
 strengths is tested on its own scale, the log odds, by Student's t with as many degrees of freedom as the analysis
 will have. A share (of errors or misses) is held against that of chance by the interval that the analysis uses,
-Wilson's, whose variance is that of chance.
+Wilson's, whose variance is that of chance; I counts the items of one system. Of real or fake half of the items are
+real, which are no system's, so that a rater answers twice as many.
 """
 
 from __future__ import annotations
@@ -29,13 +30,20 @@ from benchbench.core.errors import InputError
 from benchbench.core.validation import is_number, shown
 from benchbench.results.claims.statistics import shift_power
 from benchbench.results.claims.testing import POWER
+from benchbench.study.check_count import SHARE, how_many
 from benchbench.study.kinds import KINDS
+from benchbench.study.manifest import MOST_ITEMS
 
 LEVEL = 0.05
-MOST = 1_000_000
-"""Items a pair; beyond that the answer is "not by items"."""
+SECONDS = 5.0
+"""That an answer is taken to last."""
+HOUR = 3600.0
+"""Of answers of a rater, for which it is said what they can find."""
+EDGE = 0.9
+"""The largest share that is looked for where systems are compared: beyond it log odds are harder to tell apart."""
 CHANCE = {"pairwise": 0.5, "closer-to-source": 0.5, "real-or-fake": 0.5, "triplet": 2 / 3}
 COMPARED = ("pairwise", "closer-to-source")
+MOST_RATERS = 1_000_000
 RATERS = (5, 10, 15, 20, 30, 50)
 """For which a plan is made where nobody says."""
 
@@ -110,41 +118,79 @@ class Plan:
         """Of the first of these tests, two-sided."""
         return LEVEL / max(self.tests, 1)
 
+    @property
+    def rater_items(self) -> int:
+        """What a rater answers for one item of each pair of systems, or of each system."""
+        return self.tests * (2 if self.kind == "real-or-fake" else 1)
+
 
 @dataclass(frozen=True)
 class Needed:
-    """raters: so many. items: a pair of systems, or a system; None where no number is enough. all_items: of all pairs
-    or systems together, which is what each rater answers, check items apart. answers: of all raters together. effect:
-    how many answers are worth one of raters and items that are all alike (the design effect)."""
+    """raters: so many. items: a pair of systems, or a system; None where no number that a study holds is enough.
+    all_items: of all pairs or systems together, and of real images where those are asked about: what each rater
+    answers, check items apart, and `--n` of `study create`. images: of each system, so that none is shown twice (where
+    a source is shown, not twice of one pair). answers: of all raters together, check items apart. minutes: of a rater,
+    check items among them, at `SECONDS` an answer. effect: how many answers are worth one of raters and items that are
+    all alike (the design effect). finds: the share nearest to that of chance, on the side of what was asked, that so
+    many raters find in `HOUR`; None where they find none."""
 
     raters: int
     items: int | None
     all_items: int | None
+    images: int | None
     answers: int | None
+    minutes: float | None
     effect: float | None
+    finds: float | None
 
 
 def needed(plan: Plan, raters: int) -> Needed:
     """How many items so many raters have to answer."""
-    if type(raters) is not int or not 2 <= raters <= MOST:
-        raise InputError(f"raters={shown(raters)}: two raters at least, for one says nothing of others")
-    groups = plan.tests
+    if type(raters) is not int or not 2 <= raters <= MOST_RATERS:
+        raise InputError(
+            f"raters={shown(raters)}: two raters at least, for one says nothing of others, and at most {MOST_RATERS:,}"
+        )
 
     def enough(items: int) -> bool:
         return power(plan, raters, items) >= plan.power
 
-    items = _least(enough)
+    found = finds(plan, raters)
+    items = _least(enough, MOST_ITEMS // plan.rater_items)
     if items is None:
-        return Needed(raters, None, None, None, None)
-    answers = raters * items * groups
+        return Needed(raters, None, None, None, None, None, None, found)
     alone = replace(plan, rater_spread=0.0, item_spread=0.0)
     effect = _factor(plan, raters, items) / _factor(alone, raters, items)
-    return Needed(raters, items, items * groups, answers, effect)
+    n = items * plan.rater_items
+    images = items * (plan.systems - 1 if plan.kind == "pairwise" else 1)
+    minutes = (n + how_many(n, SHARE)) * SECONDS / 60
+    return Needed(raters, items, n, images, raters * n, minutes, effect, found)
+
+
+def finds(plan: Plan, raters: int) -> float | None:
+    """The share nearest to that of chance, on the side of the plan's, that so many raters find in an hour each; None
+    where they find none."""
+    answers = int(HOUR / SECONDS)
+    items = (answers - how_many(answers, SHARE)) // plan.rater_items
+    if not items:
+        return None
+    side = 1 if plan.share > plan.chance else -1
+    start = math.ceil(1000 * plan.chance) if side > 0 else math.floor(1000 * plan.chance)
+    edge = EDGE if plan.compared else 1.0
+    end = 1000 * edge if side > 0 else 1000 * (1 - edge)
+
+    def at(thousandths: int) -> float:
+        return (start + side * thousandths) / 1000
+
+    def enough(thousandths: int) -> bool:
+        return power(replace(plan, share=at(thousandths)), raters, items) >= plan.power
+
+    found = _least(enough, abs(round(end) - start) - 1)
+    return None if found is None else at(found)
 
 
 def power(plan: Plan, raters: int, items: int) -> float:
     """The odds that so many raters find the difference in so many items a pair of systems, or a system."""
-    degrees = min(raters, items * plan.tests) - 1
+    degrees = min(raters, items * plan.tests if plan.compared else items) - 1
     if degrees < 1:
         return 0.0
     p, chance = plan.share, plan.chance
@@ -164,14 +210,11 @@ def _factor(plan: Plan, raters: int, items: int) -> float:
     return plan.rater_spread / raters + rest * (2 / plan.systems if plan.compared else 1)
 
 
-def _least(enough: Callable[[int], bool]) -> int | None:
-    """The least number from 1 that is enough; None beyond `MOST`."""
-    high = 1
-    while not enough(high):
-        high *= 2
-        if high > MOST:
-            return None
-    low = high // 2
+def _least(enough: Callable[[int], bool], most: int) -> int | None:
+    """The least number from 1 to `most` that is enough; None where none is."""
+    if most < 1 or not enough(most):
+        return None
+    low, high = 0, most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)

@@ -21,13 +21,14 @@ from benchbench.results.claims.conditions import PEOPLE
 from benchbench.results.key import KEY_LENGTH
 from benchbench.results.load import Record, records
 from benchbench.results.manifest import ExtractorFacts, Machine, Provenance, RunFacts
-from benchbench.results.people import Agreement, Bounded, FromOther, LeftOut, People
+from benchbench.results.people import Agreement, Bounded, FromChance, FromOther, LeftOut, People
 from benchbench.results.provenance import collect_provenance, read_manifest, utc_now
 from benchbench.results.record import SCHEMA_VERSION, Row
 from benchbench.results.rows import rows_of
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.study.manifest import System
+from benchbench.study.rates_tested import FromChance as Tested
 from benchbench.study.scoring import Measured, Scored
 
 VERSION = 1
@@ -232,17 +233,28 @@ def people_of(scored: Scored, place: int, answers: str) -> People:
         if overall is None
         else Bounded(value=overall.value, low=overall.low, high=overall.high),
         apart=list(_apart(scored, place)),
+        from_chance=next((_from_chance(own) for own in scored.chances if own.system == place), None),
+    )
+
+
+def _from_chance(own: Tested) -> FromChance:
+    return FromChance(
+        metric=f"human_{own.metric}",
+        chance=own.chance,
+        value=own.difference.value + own.chance,
+        p=own.p,
+        detectable=own.detectable,
     )
 
 
 def _apart(scored: Scored, place: int) -> Iterator[FromOther]:
-    for pair in () if scored.strengths is None else scored.strengths.pairs:
+    for pair in scored.pairs:
         if place in (pair.a, pair.b):
             sign, other = (1, pair.b) if place == pair.a else (-1, pair.a)
             low, high = sorted([sign * pair.difference.low, sign * pair.difference.high])
             yield FromOther(
                 other=scored.study.manifest.systems[other].name,
-                value=sign * pair.difference.value,
+                value=sign * pair.difference.value + 0.0,  # no negative zero
                 low=low,
                 high=high,
                 p=pair.p,

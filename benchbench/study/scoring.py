@@ -28,7 +28,8 @@ from benchbench.study.kinds import FAKE, TIE, TRUE
 from benchbench.study.manifest import Item
 from benchbench.study.planning import COMPARED
 from benchbench.study.raters import Given, Rater, looked_at
-from benchbench.study.strengths import Compared, Strengths, strengths
+from benchbench.study.rates_tested import FromChance, rates_apart, rates_from_chance
+from benchbench.study.strengths import Apart, Compared, Strengths, strengths
 
 PLACES = {2: ("left", "right"), 3: ("left", "middle", "right")}
 
@@ -54,9 +55,9 @@ class Measured:
 @dataclass(frozen=True)
 class Scored:
     """study: which. raters: all who answered, with what is known of them. answers: those that count. items: which
-    these are about. numbers: by system, the main one first. strengths: where systems were compared. overall: HYPE∞
-    over all systems together, where that was asked. agreed: how far raters agree. answered: every answer, of
-    whoever."""
+    these are about. numbers: by system, the main one first. strengths: where systems were compared. pairs: of systems,
+    held against each other. chances: systems held against guessing, where one can guess. overall: HYPE∞ over all
+    systems together, where that was asked. agreed: how far raters agree. answered: every answer, of whoever."""
 
     study: Study
     raters: tuple[Rater, ...]
@@ -64,6 +65,8 @@ class Scored:
     items: int
     numbers: tuple[Measured, ...]
     strengths: Strengths | None
+    pairs: tuple[Apart, ...]
+    chances: tuple[FromChance, ...]
     overall: Rate | None
     agreed: Agreed
     answered: pd.DataFrame
@@ -101,14 +104,20 @@ def score(study: Study) -> Scored:
     counts = answered[answered["rater"].isin(kept) & answered["item"].isin(asked)].reset_index(drop=True)
     agreed = alpha(counts["item"].to_numpy(str), counts["choice"].to_numpy(str))
     compared = overall = None
+    pairs: tuple[Apart, ...] = ()
+    chances: tuple[FromChance, ...] = ()
+    n_systems = len(study.manifest.systems)
     if study.manifest.kind in COMPARED:
         compared = strengths(_compared(study, counts))
+        pairs = compared.pairs
         numbers = list(_of_strengths(compared))
     else:
         judged = _judged(study, counts)
-        overall = hype_infinity(judged) if study.manifest.kind == "real-or-fake" else None
+        real = study.manifest.kind == "real-or-fake"
+        overall = hype_infinity(judged) if real else None
+        pairs, chances = rates_apart(judged, n_systems), rates_from_chance(judged, n_systems, real=real)
         numbers = list(_of_rates(study, judged))
-    numbers += [_of_alpha(system, agreed) for system in range(len(study.manifest.systems))]
+    numbers += [_of_alpha(system, agreed) for system in range(n_systems)]
     return Scored(
         study,
         raters,
@@ -116,6 +125,8 @@ def score(study: Study) -> Scored:
         counts["item"].nunique(),
         tuple(numbers),
         compared,
+        pairs,
+        chances,
         overall,
         agreed,
         answered,

@@ -33,6 +33,7 @@ from benchbench.study.crossed import METHOD, Crossed, Floats, Places, crossed
 
 STEPS = 100  # of Newton's method; ten are many
 PRECISE = 1e-10  # of the gradient an answer
+DIGITS = 9  # after the point, of λ: what follows is how far the search went, and no answer
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def _fitted(answers: Compared) -> tuple[Floats, float | None]:
         while (moved := _likelihood(answers, basis, theta + step)) < value - 1e-9:
             step = step / 2
         theta, value = theta + step, moved
-    lam = theta[: len(basis)] @ basis
+    lam = np.round(theta[: len(basis)] @ basis, DIGITS) + 0.0  # no negative zero
     return lam, float(theta[-1]) if tied else None
 
 

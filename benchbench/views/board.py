@@ -20,6 +20,7 @@ import pandas as pd
 from benchbench.results.claims.conditions import (
     BUSY,
     MEASURED,
+    PEOPLE,
     Places,
     distinct_lines,
     short_name,
@@ -49,6 +50,7 @@ from benchbench.views.text import (
 
 RATE = "sampling_rate"
 DAGGER = "†"
+AGREEMENT = "human_alpha"
 NOT_CANONICAL = (
     "the pixels of the data are not the published ones (the copy went through JPEG, or is another one): numbers on "
     "them do not compare with published numbers"
@@ -108,8 +110,8 @@ class Board:
     """aspect: "" where several share it; headline: whether it has a metric by which models are ranked; rows: a model's
     name and an `Entry` or None a column, of which the last `n_controls` are controls; runs: one a row; ranks: one a
     row, "" for a model without one, and none at all where nothing is ranked; protocols: how numbers were made; methods:
-    of the intervals; notes: one line each for the protocols, by the number in the headings, for the methods, the ranks
-    and whatever a reader has to know."""
+    of the intervals; studies: what people were asked, which is a note, too; notes: one line each for the protocols, by
+    the number in the headings, for the methods, the ranks and whatever a reader has to know."""
 
     title: str
     aspect: str
@@ -122,6 +124,7 @@ class Board:
     protocols: list[str] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    studies: list[str] = field(default_factory=list)
 
     @property
     def headings(self) -> list[str]:
@@ -135,7 +138,7 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
 
     Raises `InputError` where `choice` names what is not there.
     """
-    frame = complete(rows_of_choice(frame, choice)).reset_index(drop=True)
+    frame = complete(_without_agreement(rows_of_choice(frame, choice), choice)).reset_index(drop=True)
     table = _Table(frame)
     parts = list(_parts(table, choice))
     # All boards are summed up at once: one by one it takes many times as long.
@@ -148,6 +151,14 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
         lines[line["board"]].append({**line, "name": model_name(line["model"], line["variant"])})
     for part, own in zip(parts, lines, strict=False):
         yield _board(table, part, own, choice)
+
+
+def _without_agreement(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """Without how far raters agree, which is of a study and the same for all systems: a note says it. Whoever asks for
+    it by name has the column."""
+    if any(name.casefold().startswith(AGREEMENT) for name in (*choice.metrics, *choice.order)):
+        return frame
+    return frame[~frame["metric"].astype(str).str.startswith(AGREEMENT)]
 
 
 class _Table:
@@ -237,6 +248,7 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
         marked
         + list(_notes(lines, table, part, lead[0], ranks, controls))
         + list(_notes_on_choice(trained, lead, columns, controls)),
+        _studies(table, part.runs),
     )
 
 
@@ -301,13 +313,18 @@ def _notes(
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
-    asked = table.frame.iloc[runs[table.human[runs]]]
-    for extractor, words in sorted(set(asked[["extractor", "asked"]].itertuples(index=False, name=None))):
-        yield plain(f"people, {extractor}: {words}")
+    yield from _studies(table, runs)
     if table.copied[runs].any():
         yield NOT_CANONICAL
     if part.front:
         yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(part.front)}")
+
+
+def _studies(table: _Table, runs: Places) -> list[str]:
+    """What was asked of whom, a line a study."""
+    asked = table.frame.iloc[runs[table.human[runs]]]
+    said = sorted(set(asked[["extractor", "asked"]].itertuples(index=False, name=None)))
+    return [plain(f"people, {extractor}: {words}") for extractor, words in said]
 
 
 def _notes_on_choice(
@@ -440,8 +457,9 @@ def is_busy(row: Mapping[Any, Any]) -> bool:
 
 
 def _marks(contest: Sequence[_Line]) -> dict[float, int]:
-    """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie."""
-    if not contest or pd.isna(contest[0]["higher_is_better"]):
+    """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie; nor by
+    what people said, whose study alone tells systems apart."""
+    if not contest or pd.isna(contest[0]["higher_is_better"]) or contest[0]["aspect"] == PEOPLE:
         return {}
     often = Counter(float(line["value"]) for line in contest)
     if 2 * max(often.values()) > len(contest):

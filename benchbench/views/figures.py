@@ -20,6 +20,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
+from benchbench.core.errors import short
 from benchbench.views.curves import Alarm
 from benchbench.views.smaller_svg import smaller_svg
 from benchbench.views.text import arrow, plain
@@ -82,6 +83,23 @@ def plane(
         axis = draw_plane(figure, points, looks, log=(log_x, log_y), front=front)
         axis.set_xlabel(plain(x_name), parse_math=False)
         axis.set_ylabel(plain(y_name), parse_math=False)
+        return _svg(figure)
+
+
+def forest(points: Mapping[str, Point], name: str, looks: Mapping[str, int], landmark: float) -> str:
+    """One number of several models with its intervals, a line each in the order given from the top; a dashed line at a
+    landmark, such as chance. `looks`: the number of each model's colour and marker."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 0.9 + 0.34 * max(2, len(points))), layout="constrained")
+        axis = figure.add_subplot()
+        axis.axvline(landmark, color=_INK, linestyle="--", linewidth=0.8)
+        for place, (own, x) in enumerate(points.items()):
+            marker, colour = MARKERS[looks[own] % len(MARKERS)], COLOURS[looks[own] % len(COLOURS)]
+            axis.errorbar(x.value, place, xerr=x.errors, fmt=marker, color=colour)
+        axis.set_yticks(range(len(points)), [literal(short(own, SHORT)) for own in points])
+        axis.set_ylim(len(points) - 0.5, -0.5)
+        axis.set_xlabel(plain(name), parse_math=False)
+        axis.grid(axis="x", alpha=0.25)
         return _svg(figure)
 
 

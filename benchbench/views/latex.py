@@ -328,6 +328,7 @@ def _caption(board: Board, interval: Interval, transpose: bool) -> str:
     )
     if controls:
         tex.append(escape_tex(f"landmarks without a rank: {', '.join(controls)}"))
+    tex += [escape_tex(study).replace("α", r"$\alpha$") for study in board.studies]
     if any(entry.busy for entry in entries):
         tex.append(rf"{escape_tex(DAGGER)} timed on a busy machine")
     if any(entry.chosen for entry in entries):

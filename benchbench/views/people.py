@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
-from benchbench.results.claims.people import FEW_ITEMS, WithPeople, too_few, with_people
-from benchbench.results.manifest import RunManifest
+from benchbench.results.claims.people import WithPeople, without_correlation
 from benchbench.results.people import People
 from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.text import direction_words, number, percent, plain
@@ -25,43 +23,33 @@ CHANCE = {
     "triplet": "whoever can't tell misses 67%",
 }
 
-
+RATES = (
+    "difference: of rates. p is corrected over all pairs (Holm); “from”: the smallest difference that would have been "
+    "found with odds of 80%."
+)
+GUESSING = "systems against guessing (p corrected over all systems, Holm)"
+PAIRS = "systems against each other"
 APART = (
     "difference: of strengths, the log odds of being preferred; preferred: in so many of the answers that decide. p is "
-    "corrected over all pairs (Holm); “from”: the smallest difference that would have been found with odds of 80%."
+    "corrected over all pairs (Holm); “from”: the smallest difference that would have been found with odds of 80%, and "
+    "the share of being preferred that it means."
 )
-
-
-@dataclass(frozen=True)
-class PagePeople:
-    """A study in the report. lines: sentences; apart, metrics: rows of cells, the first its heading; left_out:
-    sentences."""
-
-    title: str
-    lines: list[str]
-    apart: list[list[str]]
-    metrics: list[list[str]]
-    left_out: list[str]
-    apart_words: str = APART
 
 
 def terminal(numbers: pd.DataFrame, people: Sequence[People], agreed: Sequence[WithPeople]) -> Group:
     """For a terminal of any width. numbers: the columns system, metric, value, low, high and reason; people: what
     each system's record says of the study, one at least; agreed: of the automatic metrics."""
-    parts: list[Any] = [Text(line) for line in about(people[0])]
-    parts += [Text(), *_numbers(numbers)]
+    parts: list[Any] = [*map(Text, about(people[0])), Text(), _table("", numbers_table(numbers))]
+    parts += map(Text, missing(numbers))
     for title, rows in (
-        ("apart", apart(people)),
+        (PAIRS, apart(people)),
+        (GUESSING, from_chance(people)),
         ("automatic metrics (Kendall's τ-b with people)", metrics(agreed)),
     ):
         if len(rows) > 1:
-            head, *body = rows
-            columns = [
-                Column(folded(name), [row[place] for row in body])
-                for place, name in enumerate(head[1:], start=1)
-            ]
-            parts += [Text(), Blocks(title, Column(head[0], [row[0] for row in body]), columns)]
-            parts += [Text(APART)] if title == "apart" else []
+            parts += [Text(), _table(title, rows)]
+            parts += [Text(RATES if people[0].kind in CHANCE else APART)] if title == PAIRS else []
+    parts += [Text(plain(line)) for line in without_correlation(agreed)]
     parts += [Text(), *(Text(line) for line in excluded(people[0]))] if excluded(people[0]) else []
     return Group(*parts)
 
@@ -69,12 +57,8 @@ def terminal(numbers: pd.DataFrame, people: Sequence[People], agreed: Sequence[W
 def about(people: People) -> Iterator[str]:
     """What was asked of whom, and how far they agree."""
     yield plain(people.words)
-    own = people.agreement
-    if own.alpha is not None:
-        low = (
-            f"; only {own.items} items have two answers, so this says little" if own.items < FEW_ITEMS else ""
-        )
-        yield f"agreement of raters (Krippendorff's α): {_bounded(own.alpha, own.low, own.high)}{low}"
+    if agreed := people.agreement.words:
+        yield f"agreement of raters (Krippendorff's α): {agreed}"
     overall = people.hype_infinity
     if overall is not None and overall.value is not None:
         yield f"all systems together (HYPE∞): {_bounded(overall.value, overall.low, overall.high)}"
@@ -84,16 +68,18 @@ def about(people: People) -> Iterator[str]:
 
 def apart(people: Sequence[People]) -> list[list[str]]:
     """A row a pair of systems, each once, the first its heading; with no pair nothing else."""
-    rows = [["systems", "difference", "preferred", "p", "told apart"]]
+    compared = people[0].kind not in CHANCE
+    preferred = ["preferred"] if compared else []
+    rows = [["systems", "difference", *preferred, "p", "told apart"]]
     for own in people:
         for other in own.apart:
             if other.value > 0 or (other.value == 0 and own.name < other.other):
-                said = "yes" if other.p < LEVEL else _not_told(other.detectable)
+                said = "yes" if other.p < LEVEL else _not_told(other.detectable, compared)
                 rows.append(
                     [
                         plain(f"{own.name} over {other.other}"),
                         _bounded(other.value, other.low, other.high),
-                        percent(1 / (1 + math.exp(-other.value))),
+                        *([percent(_preferred(other.value))] if compared else []),
                         _p(other.p),
                         said,
                     ]
@@ -101,8 +87,28 @@ def apart(people: Sequence[People]) -> list[list[str]]:
     return rows
 
 
-def _not_told(detectable: float | None) -> str:
-    return "no" if detectable is None else f"no (from {number(detectable)} on)"
+def from_chance(people: Sequence[People]) -> list[list[str]]:
+    """A row a system, held against guessing, the first its heading; with none nothing else."""
+    rows = [["system", "number", "guessing", "p", "told from real"]]
+    for own in people:
+        if (held := own.from_chance) is not None:
+            said = "yes" if held.value < held.chance else "no: taken for real more often than by guessing"
+            if held.p >= LEVEL:
+                said = _not_told(held.detectable, False)
+            rows.append([plain(own.name), number(held.value), percent(held.chance), _p(held.p), said])
+    return rows
+
+
+def _not_told(detectable: float | None, compared: bool) -> str:
+    if detectable is None:
+        return "no (none would have been)"
+    share = f", {percent(_preferred(detectable))}," if compared else ""
+    return f"no (from {number(detectable)}{share} on)"
+
+
+def _preferred(apart: float) -> float:
+    """The share of the deciding answers that a difference of strengths means."""
+    return 1 / (1 + math.exp(-apart))
 
 
 def _p(p: float) -> str:
@@ -110,11 +116,12 @@ def _p(p: float) -> str:
 
 
 def metrics(agreed: Sequence[WithPeople]) -> list[list[str]]:
-    """A row a metric, the first its heading; with no metric nothing else."""
+    """A row a metric that can be correlated, the first its heading; with none nothing else."""
     rows = [["metric", "τ-b", "systems"]]
     for own in agreed:
-        said = too_few(own) if own.tau is None else _bounded(own.tau, own.low, own.high)
-        rows.append([plain(own.metric + direction_words(own.direction)), said, str(own.n)])
+        if own.tau is not None:
+            name = plain(own.metric + direction_words(own.direction))
+            rows.append([name, _bounded(own.tau, own.low, own.high), str(own.n)])
     return rows
 
 
@@ -128,22 +135,35 @@ def _bounded(value: float, low: float | None, high: float | None) -> str:
     return number(value) + ("" if low is None or high is None else f" [{number(low)}, {number(high)}]")
 
 
-def _numbers(numbers: pd.DataFrame) -> Iterator[Any]:
-    """The table, a system a row, best first, and why a number is missing. Agreement is of the study, and said above
-    it."""
+def numbers_table(numbers: pd.DataFrame) -> list[list[str]]:
+    """A row a system, best first, the first their heading: its numbers with their intervals. Agreement is of the study,
+    and said above it."""
     shown = numbers[numbers["metric"] != "human_alpha"]
     main = shown[shown["metric"].isin(MAIN)].sort_values(
         "value", ascending=False, na_position="last", kind="stable"
     )
-    names = list(main["system"])
-    columns = []
-    for metric, own in shown.groupby("metric", sort=False):
-        by_name = own.set_index("system").to_dict("index")
-        columns.append(Column(folded(str(metric)), [_cell(by_name[name]) for name in names]))
-    yield Blocks("", Column("system", [plain(name) for name in names]), columns)
-    for row in shown.to_dict("records"):
-        if row["reason"] is not None and not pd.isna(row["reason"]):
-            yield Text(plain(f"{row['system']} has no {row['metric']}: {row['reason']}"))
+    by_metric = {
+        str(metric): own.set_index("system").to_dict("index")
+        for metric, own in shown.groupby("metric", sort=False)
+    }
+    body = [[plain(name), *(_cell(by[name]) for by in by_metric.values())] for name in main["system"]]
+    return [["system", *by_metric], *body]
+
+
+def missing(numbers: pd.DataFrame) -> list[str]:
+    """Why a number is missing, a sentence each."""
+    shown = numbers[(numbers["metric"] != "human_alpha") & numbers["reason"].notna()]
+    return [
+        plain(f"{row['system']} has no {row['metric']}: {row['reason']}") for row in shown.to_dict("records")
+    ]
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> Blocks:
+    head, *body = rows
+    columns = [
+        Column(folded(name), [row[place] for row in body]) for place, name in enumerate(head[1:], start=1)
+    ]
+    return Blocks(title, Column(head[0], [row[0] for row in body]), columns)
 
 
 def _cell(row: Mapping[Any, Any]) -> str:
@@ -151,56 +171,3 @@ def _cell(row: Mapping[Any, Any]) -> str:
         return "–"
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
     return _bounded(float(row["value"]), low, high)
-
-
-def page_people(runs: Sequence[RunManifest], frame: pd.DataFrame) -> list[PagePeople]:
-    """The studies that records of a report are from, in the order of their ids. frame: all its rows."""
-    studies: dict[str, list[tuple[RunManifest, People]]] = {}
-    for run in runs:
-        if run.people is not None:
-            studies.setdefault(run.people.study, []).append((run, run.people))
-    return [_page(own, frame) for _, own in sorted(studies.items())]
-
-
-def _page(runs: Sequence[tuple[RunManifest, People]], frame: pd.DataFrame) -> PagePeople:
-    people = [own for _, own in runs]
-    source = {run.cell: own.cell for run, own in runs}
-    said = frame[frame["cell"].isin(list(source)) & (frame["status"] == "ok")]
-    main = said[said["metric"].str.startswith(MAIN)]
-    values = {source[cell]: float(value) for cell, value in zip(main["cell"], main["value"], strict=True)}
-    return PagePeople(
-        plain(f"What people said ({people[0].kind})"),
-        list(about(people[0])),
-        apart(people),
-        metrics(with_people(frame, values)),
-        excluded(people[0]),
-    )
-
-
-def planned(needed: pd.DataFrame, compared: bool) -> Group:
-    """How many items so many raters have to answer, for a terminal. compared: whether systems are, pair by pair."""
-    of = "pair" if compared else "system"
-    heads = {
-        "items": f"items a {of}",
-        "all_items": "items a rater",
-        "answers": "answers",
-        "effect": "design effect",
-    }
-    columns = [
-        Column(
-            folded(head, 8),
-            ["–" if pd.isna(x) else f"{x:,.1f}" if name == "effect" else f"{x:,}" for x in needed[name]],
-        )
-        for name, head in heads.items()
-    ]
-    parts: list[Any] = [Blocks("", Column("raters", [f"{x:,}" for x in needed["raters"]]), columns)]
-    if needed["items"].isna().any():
-        parts.append(Text("–: so few raters differ too much among themselves, whatever the number of items."))
-    parts.append(
-        Text("Check items come on top: a tenth of the items where study create is not told otherwise.")
-    )
-    return Group(*parts)
-
-
-def _counted(number: Any, tenths: bool) -> str:
-    return "–" if pd.isna(number) else f"{number:,.1f}" if tenths else f"{number:,}"

@@ -26,7 +26,7 @@ from benchbench.results.load import load_failures, records, results_below, which
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.apart import apart
 from benchbench.views.board import DAGGER, RATE, dead_median, is_busy, numbers_by_name
-from benchbench.views.people import PagePeople, page_people
+from benchbench.views.people_page import PagePeople, page_people
 from benchbench.views.planes import higher_is_better, leading, planes
 from benchbench.views.report_boards import PageBoard, page_boards
 from benchbench.views.report_model import PageRecord, ReportFigure, ReportModel, page_of, report_model
@@ -149,7 +149,7 @@ def _section(
         if name in by_model
     ]
     words = [plain(sentence) for sentence in _in_words(summary, frame, lead)]
-    people = page_people([run for _, run in runs], frame)
+    people = page_people([run for _, run in runs], frame, looks)
     return _Section(plain(title), page_boards(frame), words, planes(summary, lead, looks), people, models)
 
 

@@ -86,8 +86,13 @@ def test_a_plan() -> None:
     frame = benchbench.study.plan(0.6, raters=[5, 30])
     assert frame["items"].isna().tolist() == [True, False]
     assert f"{frame['items'][1]}" in found.stdout
-    assert "so few raters differ too much among themselves" in found.stdout
+    words = " ".join(found.stdout.split())
+    assert "so few raters differ too much among themselves" in words
+    assert (
+        f"study create SYSTEM SYSTEM --kind pairwise --n {frame['all_items'][1]} --out FOLDER (for 30 rat"
+        in words
+    )
     csv = said("plan", "--share", "0.6", "--raters", "30", "--format", "csv").stdout
-    assert csv.splitlines()[0] == "raters,items,all_items,answers,effect"
+    assert csv.splitlines()[0] == "raters,items,all_items,images,answers,minutes,effect,finds"
     with pytest.raises(InputError, match="at least one number of raters"):
         benchbench.study.plan(0.6, raters=[])

@@ -146,6 +146,13 @@ WHOLE: dict[str, Any] = {
         "agreement": {"alpha": 0.4, "low": 0.3, "high": 0.5, "items": 60},
         "hype_infinity": {"value": 0.4, "low": None, "high": None},
         "apart": [{"other": "theirs", "value": 0.5, "low": 0.1, "high": 0.9, "p": 0.02, "detectable": 0.6}],
+        "from_chance": {
+            "metric": "human_miss_rate",
+            "chance": 0.5,
+            "value": 0.4,
+            "p": 0.02,
+            "detectable": None,
+        },
     },
 }
 """Every field there is; no run states all of them."""

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchbench.core.errors import InputError
-from benchbench.study.checks import checks, how_many
+from benchbench.study.check_count import how_many
+from benchbench.study.checks import checks
 from benchbench.study.deck import Deck
 from benchbench.study.destroyed import destroyed
 from benchbench.study.drawing import DRAWING, Drawn, Table

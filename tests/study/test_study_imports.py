@@ -16,6 +16,7 @@ def test_whoever_takes_answers_imports_no_torch() -> None:
         "verbs.study.hand_in",
         "verbs.study.score",
         "verbs.study.plan",
+        "verbs.study.export_answers",
     )
     code = "import sys, " + ", ".join(f"benchbench.{name}" for name in names)
     code += "; print('torch' in sys.modules, 'benchbench.data' in sys.modules)"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from study_simulated import alike
 
 from benchbench.core.errors import InputError
 from benchbench.study.discrimination import Judged, error_rate
-from benchbench.study.planning import Plan, needed, power
+from benchbench.study.drawing import DRAWING, Table
+from benchbench.study.image_sets import ImageSet
+from benchbench.study.manifest import REAL
+from benchbench.study.planning import CHANCE, Plan, finds, needed, power
 from benchbench.study.strengths import Compared, strengths
 
 
@@ -64,6 +69,83 @@ def test_the_design_effect() -> None:
     assert found.items is not None
     assert found.effect == pytest.approx(1 + 0.02 * (found.items - 1) + 0.1 * 29)
     assert power(plan, 30, found.items) >= 0.8 > power(plan, 30, found.items - 1)
+
+
+@pytest.mark.parametrize("systems", [2, 3, 4])
+@pytest.mark.parametrize("kind", [*CHANCE])
+def test_what_is_planned_is_what_is_drawn(kind: str, systems: int) -> None:
+    """`--n` of the plan, drawn by the code of `create` from as many images of each system as the plan says, holds the
+    planned items of every pair of systems, or of every system; that many have the power, and one fewer has not. No
+    image of a system comes twice in a kind that draws from no source (of one pair where there is one)."""
+    plan = Plan(CHANCE[kind] - 0.12, kind=kind, systems=systems)
+    found = needed(plan, 20)
+    assert found.items is not None
+    assert found.all_items is not None
+    assert found.images is not None
+
+    def images(n: int) -> ImageSet:
+        return ImageSet(
+            [f"{i}" for i in range(n)], [(4, 4)] * n, lambda row: torch.zeros(1, 3, 4, 4), "numbers"
+        )
+
+    real = found.images if kind == "closer-to-source" else found.all_items
+    sets = [images(found.images) for _ in range(systems)]
+    table = Table("abcd"[:systems], sets, images(real), np.random.default_rng(3))
+    drawn = list(DRAWING[kind](table, found.all_items))
+    about: Counter[tuple[int, ...]] = Counter()
+    shown: Counter[tuple[object, ...]] = Counter()
+    for item in drawn:
+        made = tuple(sorted(ref.maker for ref in item.images if ref.maker != REAL))
+        about.update([made] if made else [])
+        pair = made if kind == "closer-to-source" else ()
+        shown.update((pair, ref.maker, ref.row) for ref in item.images if ref.maker != REAL)
+    assert set(about.values()) == {found.items}
+    assert len(about) == plan.tests
+    assert set(shown.values()) == {1}
+    assert power(plan, 20, found.items) >= 0.8 > power(plan, 20, found.items - 1)
+    assert found.answers == 20 * len(drawn)
+
+
+def test_a_share_is_known_by_its_own_items() -> None:
+    """The analysis counts the items of one system (`crossed`), whatever other systems the study has: with Holm's level
+    set equal the power of a share does not depend on how many there are."""
+    one = Plan(0.9, kind="triplet", systems=1)
+    four = Plan(0.9, kind="triplet", systems=4)
+    assert power(four, 30, 5) < power(one, 30, 5)
+    assert power(four, 30, 1) == 0.0  # one item has no spread, though the study has four
+
+
+def test_minutes_and_images() -> None:
+    """By hand: 258 items and 26 check items at 5 seconds are 23.7 minutes; each of four systems meets three others in
+    43 items each. Twice as many answers of real or fake, half of which are about real images."""
+    found = needed(Plan(0.6, systems=4), 20)
+    assert (found.items, found.all_items, found.images) == (43, 258, 129)
+    assert found.minutes == pytest.approx(284 * 5 / 60)
+    fake = needed(Plan(0.4, kind="real-or-fake", systems=4), 20)
+    assert (fake.items, fake.all_items, fake.images, fake.answers) == (69, 552, 69, 11_040)
+
+
+@pytest.mark.parametrize(
+    ("kind", "share"), [("pairwise", 0.6), ("pairwise", 0.4), ("real-or-fake", 0.4), ("triplet", 0.7)]
+)
+def test_what_so_few_raters_find(kind: str, share: float) -> None:
+    """In an hour of answers, 720 of which 72 are check items: the share has the power, one thousandth nearer to chance
+    has not. Two raters, whose interval has one degree of freedom, find nothing between two systems."""
+    plan = Plan(share, kind=kind)
+    items = (720 - 72) // (2 * 2 if kind == "real-or-fake" else 1 if kind == "pairwise" else 2)
+    found = finds(plan, 8)
+    assert found is not None
+    assert (found > plan.chance) == (share > plan.chance)
+    nearer = found - 0.001 if share > plan.chance else found + 0.001
+    assert power(Plan(found, kind=kind), 8, items) >= 0.8 > power(Plan(nearer, kind=kind), 8, items)
+    if kind == "pairwise":
+        assert finds(plan, 2) is None
+        assert needed(plan, 2).finds is None
+
+
+def test_no_more_items_than_a_study_holds() -> None:
+    """4,950 pairs of a hundred systems leave two items a pair of the 10,000 that `create` takes."""
+    assert needed(Plan(0.6, systems=100), 20).items is None
 
 
 @pytest.mark.parametrize(

@@ -19,18 +19,23 @@ from study_simulated import STRENGTHS
 
 import benchbench
 from benchbench.core.errors import InputError
-from benchbench.results.claims.people import with_people
+from benchbench.results.claims.people import WithPeople, with_people, without_correlation
 from benchbench.results.claims.verdicts import compare
 from benchbench.results.load import load_results
+from benchbench.results.people import Agreement, FromOther
 from benchbench.results.provenance import read_manifest
 from benchbench.results.record import Row
 from benchbench.results.verify import verify_records
 from benchbench.study.folder import Study
+from benchbench.study.kinds import KINDS
+from benchbench.study.manifest import Item
+from benchbench.study.strengths import Compared, strengths
 from benchbench.verbs.study.score import score, scored
 from benchbench.views.board import boards
 from benchbench.views.choice import Choice
+from benchbench.views.citations import bibtex
 from benchbench.views.leaderboard import leaderboard
-from benchbench.views.people import terminal
+from benchbench.views.people import apart, metrics, terminal
 from benchbench.views.report import render_report
 
 pytestmark = pytest.mark.costly
@@ -110,10 +115,12 @@ def test_they_join_the_rows_of_their_records(joined: pd.DataFrame, study: Study)
     assert all(entry is not None and entry.interval for _, entries in board.rows for entry in entries)
     assert board.measures[1].heading == "human_strength ↑ [2]"
     (said,) = [note for note in board.notes if note.startswith("people, ")]
-    assert said == (
+    assert said.startswith(
         f"people, study_{study.manifest.id[:8]}: “Which of the two looks better?” (pairwise, ties allowed), 8 raters, "
-        "480 answers about 60 items"
+        "480 answers about 60 items; agreement of raters (Krippendorff's α) 0."
     )
+    assert {entry.rank for _, entries in board.rows if (entry := entries[1]) is not None} == {0}
+    assert {entry.rank for _, entries in board.rows if (entry := entries[0]) is not None} == {0, 1, 2}
 
 
 def test_a_board_of_its_own(joined: pd.DataFrame) -> None:
@@ -301,10 +308,10 @@ def test_two_studies_two_columns(tmp_path: Path, records: Path, joined: pd.DataF
     both = pd.concat([joined, load_results(tmp_path / "out")], ignore_index=True)
     (board,) = [board for board in boards(both) if board.aspect == "human"]
     assert [measure.short for measure in board.measures] == [
-        "human_error_rate", "human_hype_infinity", "human_strength", "human_alpha", "human_alpha",
+        "human_error_rate", "human_hype_infinity", "human_strength",
     ]  # fmt: skip
     assert sum(note.startswith("people, ") for note in board.notes) == 2
-    assert all(name.startswith("model") and len([*filter(None, own)]) == 5 for name, own in board.rows)
+    assert all(name.startswith("model") and len([*filter(None, own)]) == 3 for name, own in board.rows)
 
 
 def test_an_older_record_says_less(tmp_path: Path, make_row: MakeRow, land: Callable[..., Path]) -> None:
@@ -350,3 +357,111 @@ def test_a_damaged_record_is_named(tmp_path: Path, make_row: MakeRow, land: Call
     with pytest.raises(InputError, match=r"metrics\.csv"):
         score(own.folder, results=tmp_path / "runs", out=tmp_path / "out")
     assert not (tmp_path / "out" / "digits").exists()
+
+
+def test_one_sentence_in_the_place_of_equal_lines(
+    tmp_path: Path, make_row: MakeRow, land: Callable[..., Path]
+) -> None:
+    """Two systems and two metrics: why there is no correlation is said once, and no metric has a line of its own. The
+    report has systems with intervals in a table and a figure of every study, and no name is broken."""
+    for i in range(2):
+        own = make_row(cell=hex_of(f"cell {i}"), model=f"model{i}")
+        land(tmp_path / "runs", [own, replace(own, metric="kd_efficientnet_lite0")], FACTS)
+    for kind in ("pairwise", "real-or-fake", "triplet"):
+        own_study = make_study(tmp_path / kind, kind=kind, systems=2, n=24, checks=4)
+        rng = np.random.default_rng(7)
+
+        def choose(item: Item, rng: np.random.Generator) -> str:
+            choices = KINDS[own_study.manifest.kind].choices  # noqa: B023
+            return item.check or str(rng.choice(choices))
+
+        for who in range(5):
+            answer(own_study, who, choose, rng)
+        found = scored(own_study.folder, tmp_path / "runs", None, True)
+        console = Console(width=200, record=True, markup=False, file=io.StringIO())
+        console.print(terminal(found.numbers, found.people, found.agreed))
+        text = console.export_text()
+        assert (
+            text.count("2 systems besides controls, fewer than 4: no correlation of metrics with people") == 1
+        )
+        assert "kd_efficientnet_lite0" not in text
+    page = render_report(tmp_path / "runs")
+    assert page.count("Systems, best first, with intervals of 95%</caption>") == 3
+    for metric in ("human_strength", "human_hype_infinity", "human_miss_rate"):
+        assert f"<figcaption>{metric} of 2 systems, with intervals of 95%: right is better." in page
+    assert page.count("fewer than 4: no correlation of metrics with people.") == 3
+
+
+def test_metrics_with_other_reasons_are_counted() -> None:
+    """By hand: one metric with a correlation, two of one system, one that holds all alike."""
+    known = WithPeople("fd", "generation", "", 5, 0.5, 0.1, 0.9)
+    silent = [replace(known, metric=f"m{i}", n=n, tau=None) for i, n in enumerate((1, 1, 6))]
+    assert without_correlation([known, *silent]) == [
+        "1 system besides controls, fewer than 4: no correlation of 2 metrics with people",
+        "people or the metric hold all systems alike: no correlation of 1 metric with people",
+    ]
+    assert without_correlation([known]) == []
+    assert [row[0] for row in metrics([known, *silent])] == ["metric", "fd"]
+
+
+def test_what_would_have_been_found_is_a_share_too(study: Study) -> None:
+    """A difference of log odds d that would have been found is the share 1/(1 + exp(−d)) of being preferred, in the
+    words of the plan. Plural forms follow the numbers, and no zero has a sign."""
+    people = scored(study.folder, Path("none"), None, False).people[0]
+    other = FromOther(other="b", value=-0.0, low=-1.0, high=1.0, p=1.0, detectable=float(np.log(9)))
+    one = people.model_copy(
+        update={
+            "raters": 1, "answers": 1, "items": 1, "apart": [other], "name": "a",
+            "agreement": Agreement(alpha=-0.0001, low=None, high=None, items=1),
+        }
+    )  # fmt: skip
+    assert apart([one])[1] == ["a over b", "0 [-1.000, 1.000]", "50%", "1.000", "no (from 2.197, 90%, on)"]
+    assert one.noted.endswith(
+        "1 rater, 1 answer about 1 item; agreement of raters (Krippendorff's α) 0.00; only 1 item with two answers, "
+        "which says little"
+    )
+
+
+def test_equal_strengths_are_zero(tmp_path: Path) -> None:
+    """Every pair is decided as often one way as the other: strengths and differences are 0, and not what is left of
+    the search for them."""
+    first, second = np.array([0, 0, 1, 1, 2, 2] * 20), np.array([1, 1, 2, 2, 0, 0] * 20)
+    outcome = np.array([1, -1] * 60)
+    who, what = np.divmod(np.arange(120), 12)
+    found = strengths(Compared.of(first, second, outcome, who, what, 3))
+    assert [repr(own.value) for own in found.systems] == ["0.0"] * 3
+    assert [repr(own.difference.value) for own in found.pairs] == ["0.0"] * 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "cited"),
+    [
+        (
+            "human_strength",
+            {"bradley1952rank", "davidson1970ties", "krippendorff2004content", "cameron2011multiway"},
+        ),
+        ("human_hype_infinity", {"zhou2019hype", "krippendorff2004content", "cameron2011multiway"}),
+        ("human_miss_rate", {"macmillan2005detection", "krippendorff2004content", "cameron2011multiway"}),
+        ("human_alpha", {"krippendorff2004content"}),
+    ],
+)
+def test_what_is_cited(joined: pd.DataFrame, metric: str, cited: set[str]) -> None:
+    """The papers of a number that stands on a board, and none of another kind's; of every kind the agreement, which the
+    note below the board states."""
+    human = joined[joined["metric"].str.startswith("human_strength")]
+    name = f"{metric}_{human.iloc[0]['extractor']}"
+    found = bibtex(human.assign(metric=name))
+    ours = {"bradley1952rank", "davidson1970ties", "zhou2019hype", "macmillan2005detection"}
+    ours |= {"krippendorff2004content", "cameron2011multiway"}
+    assert {key for key in ours if f"{{{key}," in found} == cited
+
+
+def test_a_caption_says_who_was_asked(joined: pd.DataFrame) -> None:
+    """A paper's table names the question, the kind, raters and answers, in the caption and not in a comment alone."""
+    tex = leaderboard(joined, format="latex", choice=Choice.of(metrics="human_strength"))
+    (caption,) = [line for line in tex.splitlines() if line.startswith(r"\caption")]
+    assert (
+        "“Which of the two looks better?” (pairwise, ties allowed), 8 raters, 480 answers about 60 items"
+        in caption
+    )
+    assert r"Krippendorff's $\alpha$" in caption

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from benchbench.cli.study.create import create
+from benchbench.cli.study.export_answers import export_answers
 from benchbench.cli.study.export_html import export_html
 from benchbench.cli.study.hand_in import hand_in
 from benchbench.cli.study.plan import plan
@@ -25,5 +26,5 @@ def study() -> None:
     """
 
 
-for verb in (plan, create, serve, export_html, status, hand_in, score):
+for verb in (plan, create, serve, export_html, status, hand_in, score, export_answers):
     study.add_command(verb)

@@ -55,9 +55,9 @@ def plan(
       benchbench study plan --share 0.4 --kind real-or-fake --raters 20
     """
     from benchbench.cli.console import show
-    from benchbench.study.planning import RATERS
+    from benchbench.study.planning import HOUR, RATERS, SECONDS
     from benchbench.verbs.study.plan import plan as needed
-    from benchbench.views.people import planned
+    from benchbench.views.study_plan import Planned, planned
 
     found = needed(
         share,
@@ -72,4 +72,4 @@ def plan(
     if format_ == "csv":
         click.echo(found.to_csv(index=False), nl=False)
     else:
-        show(planned(found, compared=KINDS[kind].ties))
+        show(planned(Planned(found, kind, KINDS[kind].ties, systems, SECONDS, HOUR / 60)))

@@ -46,7 +46,7 @@ FACTS = {
     "collapse": "string",  # the alarm's words, null where it was silent
     "chosen_by": "string",  # what chose the weights (`results.chosen`), null where nothing was trained
     "chosen_step": "Int64",  # optimiser steps done at the weights that a metric chose
-    "asked": "string",  # what people were asked, and how many, null where nobody was
+    "asked": "string",  # what people were asked, how many, and how far they agree, null where nobody was
     "budget": "string",  # how the training ended (`results.budget`), null where nothing was trained
     "budget_words": "string",  # what that rests on
 }
@@ -100,7 +100,7 @@ def facts_of(run: RunManifest, end: Ended | None = None) -> dict[str, Any]:
         "collapse": None if run.collapse is None else run.collapse.words,
         "chosen_by": chosen.by,
         "chosen_step": chosen.step,
-        "asked": None if run.people is None else run.people.words,
+        "asked": None if run.people is None else run.people.noted,
         "budget": None if end is None else end.verdict,
         "budget_words": None if end is None else end.words,
     }

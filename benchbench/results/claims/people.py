@@ -7,17 +7,16 @@ were made under equal conditions are ranked together, and controls, which are la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from benchbench.core.progress import counted
 from benchbench.results.claims.agreement import FEWEST, agreement
 from benchbench.results.claims.conditions import MEASURED, PEOPLE, conditions_of
 from benchbench.results.summary import complete
-
-FEW_ITEMS = 30
-"""Items that two raters or more answered; with fewer their agreement says little."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,17 @@ def _each(rows: pd.DataFrame, people: Mapping[str, float]) -> Iterator[WithPeopl
         yield WithPeople(str(metric), str(task), str(direction), found.n, found.tau, found.low, found.high)
 
 
-def too_few(own: WithPeople) -> str:
-    """Why nothing is said of a metric."""
-    return f"{own.n} of the {FEWEST} systems it takes" if own.n < FEWEST else "all systems alike"
+def without_correlation(agreed: Sequence[WithPeople]) -> list[str]:
+    """Why nothing is said of some metrics, a sentence a reason; none where something is said of all."""
+    silent = [own for own in agreed if own.tau is None]
+    reasons = Counter(
+        f"{counted(own.n, 'system')} besides controls, fewer than {FEWEST}"
+        if own.n < FEWEST
+        else "people or the metric hold all systems alike"
+        for own in silent
+    )
+    if len(silent) == len(agreed) and len(reasons) == 1:
+        return [f"{why}: no correlation of metrics with people" for why in reasons]
+    return [
+        f"{why}: no correlation of {counted(n, 'metric')} with people" for why, n in sorted(reasons.items())
+    ]

@@ -38,8 +38,10 @@ def plan(
 
     Returns:
         A line a number of raters, with the columns raters, items (of each pair of systems, or of each system),
-        all_items (which every rater answers, beside check items), answers and effect (the design effect); null where
-        no number of items is enough.
+        all_items (which every rater answers, beside check items: `n` of `create`), images (of each system, so that
+        none is shown twice), answers, minutes (of a rater, at 5 seconds an answer), effect (the design effect) and
+        finds (the smallest such share that so many raters find in an hour each); null where no number of items that a
+        study holds is enough.
 
     Raises:
         InputError: A number is out of its bounds.
@@ -51,5 +53,5 @@ def plan(
     if not several:
         raise InputError("name at least one number of raters")
     frame = pd.DataFrame([asdict(needed(asked, own)) for own in several])
-    whole = ["raters", "items", "all_items", "answers"]
-    return frame.astype({**dict.fromkeys(whole, "Int64"), "effect": "Float64"})
+    whole, parts = ["raters", "items", "all_items", "images", "answers"], ["minutes", "effect", "finds"]
+    return frame.astype({**dict.fromkeys(whole, "Int64"), **dict.fromkeys(parts, "Float64")})
