@@ -165,6 +165,7 @@ def test_it_ends_when_it_is_told_to(number: signal.Signals, code: int, tmp_path:
     """While somebody answers and somebody else's connection lies idle: the exit code of the contract, one word on the
     terminal, no traceback, and nothing lost."""
     study, port = make_study(tmp_path / "s", n=45, checks=5), free_port()
+    (study.folder / "consent.txt").write_text("Look at pictures.\n")
     person = Person(port, 0)
     with started(study, port) as process, socket.create_connection(("127.0.0.1", port)):
         person.start()
