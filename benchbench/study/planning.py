@@ -33,10 +33,9 @@ from benchbench.results.claims.testing import POWER
 from benchbench.study.check_count import SHARE, how_many
 from benchbench.study.kinds import KINDS
 from benchbench.study.manifest import MOST_ITEMS
+from benchbench.study.minutes import SECONDS
 
 LEVEL = 0.05
-SECONDS = 5.0
-"""That an answer is taken to last."""
 HOUR = 3600.0
 """Of answers of a rater, for which it is said what they can find."""
 EDGE = 0.9
