@@ -55,7 +55,8 @@ def plan(
       benchbench study plan --share 0.4 --kind real-or-fake --raters 20
     """
     from benchbench.cli.console import show
-    from benchbench.study.planning import HOUR, RATERS, SECONDS
+    from benchbench.study.minutes import SECONDS
+    from benchbench.study.planning import HOUR, RATERS
     from benchbench.verbs.study.plan import plan as needed
     from benchbench.views.study_plan import Planned, planned
 
