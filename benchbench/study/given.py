@@ -128,7 +128,9 @@ def _of_record(text: str, results: Path, hand: Hand, progress: Progress) -> Give
             f"{text} names records of {listed(who)}; a system is one model on one dataset: name each by its key or as "
             "model=NAME,dataset=NAME"
         )
-    if len(asked := sorted({_task(rows, cell) for cell in set(rows["cell"])})) > 1:
+    made_for = sorted({_task(rows, cell) for cell in set(rows["cell"])})
+    asked = [own for own in made_for if own[0] not in BESIDE]  # a profile, say, leaves no images
+    if len(asked) > 1:
         raise InputError(
             f"{text} names records of {who[0]} for {listed([full_task(*own) for own in asked])}; a system did one "
             f"task: name its record by the key, or with task={asked[0][0]} after a comma"

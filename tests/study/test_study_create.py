@@ -165,6 +165,15 @@ def test_systems_of_two_tasks_are_not_compared(keep: Make, real: Path) -> None:
     assert {own.task for own in study.manifest.systems} == {"super-resolution:x3"}
 
 
+def test_a_profile_is_no_other_task(keep: Make, real: Path) -> None:
+    """How fast a model is was measured beside its images, which are still those that are shown."""
+    shown = keep("vae")
+    keep("vae", n=0, task="profile")
+    keep("dcgan")
+    study = made("model=vae", "model=dcgan", real=real)
+    assert (study.manifest.systems[0].cell, study.manifest.systems[0].task) == (shown.name, "generation")
+
+
 def test_classes_are_matched(keep: Make, real: Path) -> None:
     """Records that were asked for classes of one dataset: an item shows two of one class."""
     labels = [i % 4 for i in range(12)]
