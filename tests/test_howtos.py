@@ -61,6 +61,11 @@ SMALLER: dict[str, list[tuple[str, str]]] = {
     "cluster": [("vae,real", "noise")],
     "dashboards": [("--monitor-every 100", f"--set steps=2{FEW}")],
     "plot": [("dcgan,vae", "vae-mlp")],
+    "ask-people": [
+        ("--model vae --dataset digits", f"--model vae-mlp --dataset digits --set steps=1{FEW}"),
+        ("--pretrained", f"--pretrained{FEW}"),
+        ("model=vae ", "model=vae-mlp "),
+    ],
     "training-loop": [("digits:train", "faces"), ("5_000", "16"), ("1_000", "1")],
 }
 LONG = {"tutorial", "is-it-better", "gate-in-ci"}  # most of a minute where nothing else runs
