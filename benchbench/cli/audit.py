@@ -8,7 +8,7 @@ import click
 
 from benchbench.cli.answers import ANSWERS
 from benchbench.cli.console import show
-from benchbench.cli.options import OutputFile
+from benchbench.cli.options import OutputFile, format_option
 
 
 @click.group(short_help="Put the metrics themselves to the test.")
@@ -46,14 +46,7 @@ def audit() -> None:
 @click.option("--small", is_flag=True, help="A minute: 200 points, 2 repeats, 11 values.")
 @click.option("--unscaled", is_flag=True, help="Features as they are, not standardised by the real ones.")
 @click.option("--checks", is_flag=True, help="Every single check and what was seen, too.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "markdown", "csv", "json"]),
-    default="terminal",
-    show_default=True,
-    help="How to write it; csv and json have every check.",
-)
+@format_option("terminal", "markdown", "csv", "json", more="; csv and json have every check")
 @click.option("--output", type=OutputFile(), help="A file instead of standard output.")
 def metrics(
     metrics: tuple[str, ...],

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from benchbench.cli.console import show
-from benchbench.cli.options import DEVICE, RESULTS, Share, check_default_folder
+from benchbench.cli.options import DEVICE, RESULTS, Share, check_default_folder, format_option
 from benchbench.core.bounds import MOST_SEEDS
 from benchbench.core.folders import PUBLISHED
 
@@ -16,14 +16,7 @@ from benchbench.core.folders import PUBLISHED
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B", required=False)
 @RESULTS
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "markdown", "csv", "json"]),
-    default="terminal",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("terminal", "markdown", "csv", "json")
 @click.option(
     "--margin",
     type=Share(),

@@ -6,21 +6,14 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import RESULTS
+from benchbench.cli.options import RESULTS, format_option
 
 
 @click.command(short_help="What is new, gone and changed between two.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @RESULTS
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "markdown", "json"]),
-    default="terminal",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("terminal", "markdown", "json")
 @click.pass_context
 def diff(context: click.Context, a: str, b: str, results: Path, format_: str) -> None:
     """Say what is new, gone and changed from A to B, with the numbers and whether one moved beyond its interval.

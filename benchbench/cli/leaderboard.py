@@ -8,7 +8,7 @@ from typing import cast
 import click
 
 from benchbench.cli.console import show
-from benchbench.cli.options import FOLDERS, OutputFile, board_options, folders_of
+from benchbench.cli.options import FOLDERS, OutputFile, board_options, folders_of, format_option
 from benchbench.core.folders import PUBLISHED
 
 
@@ -22,14 +22,7 @@ from benchbench.core.folders import PUBLISHED
     help="Metrics, and rank, that stand on one table a dataset in this order.",
 )
 @click.option("--transpose", is_flag=True, help="Metrics down, models across.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "markdown", "latex", "html", "csv", "parquet"]),
-    default="terminal",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("terminal", "markdown", "latex", "html", "csv", "parquet")
 @click.option(
     "--interval",
     type=click.Choice(["brackets", "pm", "none"]),

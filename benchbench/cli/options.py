@@ -64,6 +64,18 @@ BATCH_SIZE = click.option(
 )
 
 
+def format_option(*kinds: str, more: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """In which of these what a verb says is written, the first one by default. more: of them, for the help."""
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(kinds),
+        default=kinds[0],
+        show_default=True,
+        help=f"How to write it{more}.",
+    )
+
+
 def board_options(command: Callable[..., None]) -> Callable[..., None]:
     """Which records, models and metrics a board is of."""
     metrics = click.option(

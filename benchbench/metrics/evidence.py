@@ -203,17 +203,17 @@ class Evidence:
         }
         return replace(self, sets=moved)
 
-    def copy(self, extractor: str | None) -> Evidence:
-        """What a metric on one extractor reads, in memory of its own: what it writes there reaches no other metric.
+    def copy(self, *extractors: str) -> Evidence:
+        """What a metric reads, in memory of its own: what it writes there reaches no other metric.
 
         Args:
-            extractor: Its name; None for a metric that reads none.
+            *extractors: Those that it reads, by name.
 
         Returns:
-            The evidence of that extractor and of pairs; that of other extractors is as it was.
+            The evidence of these extractors and of pairs; that of other extractors is as it was.
         """
         sets = {
-            role: {name: side.copy() if name == extractor else side for name, side in sides.items()}
+            role: {name: side.copy() if name in extractors else side for name, side in sides.items()}
             for role, sides in self.sets.items()
         }
         pairs = {

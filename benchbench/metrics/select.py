@@ -316,7 +316,7 @@ def score(metrics: Iterable[Metric], evidence: Evidence, comm: Comm = ALONE) -> 
         which = (type(metric), metric.extractor) if isinstance(metric, Family) else metric.name
         if which not in computed:
             own = evidence_of[metric.balanced]
-            mine = own if _is_ours(metric) else own.copy(metric.extractor)
+            mine = own if _is_ours(metric) else own.copy(*metric.readers)
             with spent_on(_part_of(metric)), comm.in_step(), shared_by(comm if _is_ours(metric) else ALONE):
                 computed[which] = numbers_of(metric, mine)
         found = computed[which]

@@ -8,6 +8,14 @@ from benchbench.results.part import Count, Part
 FEW = 30
 """Items that two raters or more answered; with fewer their agreement says little."""
 
+MAIN = {
+    "pairwise": "human_strength",
+    "closer-to-source": "human_strength",
+    "real-or-fake": "human_error_rate",
+    "triplet": "human_miss_rate",
+}
+"""The number of a system that a study is about, by its kind."""
+
 
 def _hundredths(x: float) -> str:
     return f"{round(x, 2) + 0.0:.2f}"  # no negative zero

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
+from scipy import special
+
+from benchbench.results.claims.testing import CONFIDENCE
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
@@ -65,6 +68,11 @@ def crossed(scores: ArrayLike, raters: ArrayLike, items: ArrayLike) -> Crossed:
         len(np.unique(who)),
         len(np.unique(what)),
     )
+
+
+def student(degrees: float) -> float:
+    """How many standard errors an interval of 95% reaches to either side."""
+    return float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
 def _clustered(scores: Floats, clusters: Places) -> Floats:

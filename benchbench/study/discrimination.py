@@ -24,12 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
-from scipy import special
 
 from benchbench.core.errors import InputError
 from benchbench.results.claims.statistics import wilson_interval
-from benchbench.results.claims.testing import CONFIDENCE
-from benchbench.study.crossed import METHOD, Crossed, Floats, Places, crossed
+from benchbench.study.crossed import METHOD, Crossed, Floats, Places, crossed, student
 
 Bools = npt.NDArray[np.bool_]
 
@@ -138,6 +136,5 @@ def worth(share: float, spread: Crossed, n: int) -> float:
 
 def wilson(share: float, spread: Crossed, n: int) -> tuple[float, float]:
     """The interval of 95% of a share of n answers."""
-    t = float(special.stdtrit(spread.degrees, (1 + CONFIDENCE) / 2))
-    low, high = wilson_interval(share, worth(share, spread, n), t)
+    low, high = wilson_interval(share, worth(share, spread, n), student(spread.degrees))
     return min(low, share), max(high, share)

@@ -170,10 +170,6 @@ def _task(rows: pd.DataFrame, cell: str) -> tuple[str, str]:
     return str(own["task"]), str(own["direction"])
 
 
-def _labels(rows: object) -> set[tuple[str, str, str]]:
-    return set(rows[["model", "variant", "dataset"]].itertuples(index=False, name=None))  # type: ignore[index]
-
-
 def _keeping(cells: set[str], root: Path, text: str, who: str) -> list[tuple[Path, RunManifest, str]]:
     """Those of some records that keep their images, with the file; by seed and key. `InputError` where none does."""
     found = [own for own in records_below([root]) if own[1].cell in cells]

@@ -20,10 +20,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
 
-from benchbench.results.claims.testing import CONFIDENCE, Difference, estimated, holm
-from benchbench.study.crossed import Crossed, Floats, crossed
+from benchbench.results.claims.testing import Difference, estimated, in_one_family
+from benchbench.study.crossed import Crossed, Floats, crossed, student
 from benchbench.study.discrimination import CHANCE, Bools, Judged, influence, wilson, worth
 from benchbench.study.strengths import Apart
 
@@ -51,12 +50,8 @@ def rates_apart(answers: Judged, n_systems: int) -> tuple[Apart, ...]:
         for a, b in itertools.combinations(known, 2)
         if (own := _pair(answers, groups[a], groups[b]))
     ]
-    adjusted = holm([own.p for *_, own in found]) if found else ()
-    level = (1 - CONFIDENCE) / max(len(found), 1) / 2
-    return tuple(
-        Apart(a, b, own, float(p), own.detectable(level, higher=True))
-        for (a, b, own), p in zip(found, adjusted, strict=True)
-    )
+    family = in_one_family([own for *_, own in found], higher=True)
+    return tuple(Apart(a, b, own, *tested) for (a, b, own), tested in zip(found, family, strict=True))
 
 
 def rates_from_chance(answers: Judged, n_systems: int, *, real: bool) -> tuple[FromChance, ...]:
@@ -71,11 +66,10 @@ def rates_from_chance(answers: Judged, n_systems: int, *, real: bool) -> tuple[F
             and (own := _against(answers, groups, CHANCE[metric])) is not None
         ):
             found.append((system, own))
-    adjusted = holm([own.p for _, own in found]) if found else ()
-    level = (1 - CONFIDENCE) / max(len(found), 1) / 2
+    family = in_one_family([own for _, own in found], higher=False)
     return tuple(
-        FromChance(system, metric, CHANCE[metric], own, float(p), own.detectable(level, higher=False))
-        for (system, own), p in zip(found, adjusted, strict=True)
+        FromChance(system, metric, CHANCE[metric], own, *tested)
+        for (system, own), tested in zip(found, family, strict=True)
     )
 
 
@@ -87,7 +81,7 @@ def _pair(answers: Judged, a: Bools, b: Bools) -> Difference | None:
     if degrees < 1:
         return None
     variance = float(_spread(answers, scores, a | b).variance([[1.0, -1.0]])[0])
-    t = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2))
+    t = student(degrees)
     for share, own, group in zip(shares, alone, (a, b), strict=True):
         low, high = wilson(share, own, int(group.sum()))
         variance += max(0.0, ((high - low) / 2 / t) ** 2 - float(own.variance([[1.0]])[0]))

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from benchbench.core.scales import Scale
+from benchbench.results.people import MAIN
 from benchbench.study.alpha import METHOD as BOOTSTRAP
 from benchbench.study.alpha import Agreed, alpha
 from benchbench.study.answers import read_answers
@@ -110,7 +111,7 @@ def score(study: Study) -> Scored:
     if study.manifest.kind in COMPARED:
         compared = strengths(_compared(study, counts))
         pairs = compared.pairs
-        numbers = list(_of_strengths(compared))
+        numbers = list(_of_strengths(compared, MAIN[study.manifest.kind]))
     else:
         judged = _judged(study, counts)
         real = study.manifest.kind == "real-or-fake"
@@ -174,18 +175,15 @@ def _is_wrong(item: Item, choice: str) -> bool:
     return choice == (TRUE if item.systems[0] >= 0 else FAKE)
 
 
-def _of_strengths(found: Strengths) -> Iterator[Measured]:
+def _of_strengths(found: Strengths, metric: str) -> Iterator[Measured]:
     for system, own in enumerate(found.systems):
         method = found.method if own.low is not None else None
-        yield Measured(
-            system, "human_strength", own.value, own.low, own.high, method, own.why, True, gated=True
-        )
+        yield Measured(system, metric, own.value, own.low, own.high, method, own.why, True, gated=True)
 
 
 def _of_rates(study: Study, answers: Judged) -> Iterator[Measured]:
-    main = "human_miss_rate" if study.manifest.kind == "triplet" else "human_error_rate"
     for system in range(len(study.manifest.systems)):
-        yield _share(system, main, error_rate(answers, system))
+        yield _share(system, MAIN[study.manifest.kind], error_rate(answers, system))
         if study.manifest.kind != "triplet":
             yield _share(system, "human_hype_infinity", hype_infinity(answers, system))
 

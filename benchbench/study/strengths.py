@@ -28,8 +28,8 @@ from scipy import optimize, sparse, special
 from scipy.sparse.csgraph import connected_components
 
 from benchbench.core.errors import InputError
-from benchbench.results.claims.testing import CONFIDENCE, Difference, estimated, holm
-from benchbench.study.crossed import METHOD, Crossed, Floats, Places, crossed
+from benchbench.results.claims.testing import Difference, estimated, in_one_family
+from benchbench.study.crossed import METHOD, Crossed, Floats, Places, crossed, student
 
 STEPS = 100  # of Newton's method; ten are many
 PRECISE = 1e-10  # of the gradient an answer
@@ -154,7 +154,7 @@ def strengths(answers: Compared) -> Strengths:
             tuple(found), ties, (), None, f"one {few} says nothing of others, so there are no intervals"
         )
     centred = np.eye(len(kept)) - 1 / len(kept)
-    half = _t(spread.degrees) * np.sqrt(spread.variance(centred))
+    half = student(spread.degrees) * np.sqrt(spread.variance(centred))
     for place, system in enumerate(kept):
         found[system] = _strength(answers, system, float(lam[place]), float(half[place]))
     method = f"95% t {METHOD}"
@@ -172,11 +172,9 @@ def _pairs(kept: Sequence[int], lam: Floats, spread: Crossed) -> list[Apart]:
         estimated(float(lam[a] - lam[b]), float(error), spread.degrees, said)
         for (a, b), error in zip(both, errors, strict=True)
     ]
-    adjusted = holm([own.p for own in found])
-    level = (1 - CONFIDENCE) / len(found) / 2
     return [
-        Apart(kept[a], kept[b], own, float(p), own.detectable(level, higher=True))
-        for (a, b), own, p in zip(both, found, adjusted, strict=True)
+        Apart(kept[a], kept[b], own, *tested)
+        for (a, b), own, tested in zip(both, found, in_one_family(found, higher=True), strict=True)
     ]
 
 
@@ -331,7 +329,3 @@ def _covariance(answers: Compared, lam: Floats, log_ties: float | None) -> Cross
     scores, information = _derivatives(answers, basis, theta)
     influence = np.linalg.solve(information, scores.T).T[:, : len(basis)] @ basis
     return crossed(influence, answers.raters, answers.items)
-
-
-def _t(degrees: float) -> float:
-    return float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2))

@@ -206,11 +206,7 @@ def publish(
         InputError: The record failed, is damaged, keeps no weights, cannot be scored again here, or the weights would
             be too many.
     """
-    root = published_records() if results is None else as_path(results)
-    if root is None:
-        raise InputError(
-            "the published records lie in a checkout of the project; --results names a folder for them"
-        )
+    root = _records(results)
     runtime = Runtime(resolve_device(device), batch_size, watching(progress))
     place = baselines_folder() if baselines is None else as_path(baselines)
     return publish_record(as_path(record), name, baselines=place, results=root, exact=exact, runtime=runtime)

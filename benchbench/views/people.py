@@ -12,12 +12,11 @@ from rich.console import Group
 from rich.text import Text
 
 from benchbench.results.claims.people import WithPeople, without_correlation
-from benchbench.results.people import People
+from benchbench.results.people import MAIN, People
 from benchbench.views.blocks import Blocks, Column, folded
 from benchbench.views.text import direction_words, number, percent, plain
 
 LEVEL = 0.05
-MAIN = ("human_strength", "human_error_rate", "human_miss_rate")
 CHANCE = {
     "real-or-fake": "whoever can't tell errs in 50% (hype_infinity, which no liking for an answer moves)",
     "triplet": "whoever can't tell misses 67%",
@@ -139,7 +138,7 @@ def numbers_table(numbers: pd.DataFrame) -> list[list[str]]:
     """A row a system, best first, the first their heading: its numbers with their intervals. Agreement is of the study,
     and said above it."""
     shown = numbers[numbers["metric"] != "human_alpha"]
-    main = shown[shown["metric"].isin(MAIN)].sort_values(
+    main = shown[shown["metric"].isin(MAIN.values())].sort_values(
         "value", ascending=False, na_position="last", kind="stable"
     )
     by_metric = {
@@ -169,5 +168,10 @@ def _table(title: str, rows: Sequence[Sequence[str]]) -> Blocks:
 def _cell(row: Mapping[Any, Any]) -> str:
     if pd.isna(row["value"]):
         return "–"
+    return _bounded(float(row["value"]), *ends_of(row))
+
+
+def ends_of(row: Mapping[Any, Any]) -> tuple[float | None, float | None]:
+    """Of its interval; None twice without one."""
     low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    return _bounded(float(row["value"]), low, high)
+    return low, high

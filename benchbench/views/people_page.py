@@ -12,16 +12,16 @@ from markupsafe import Markup
 from benchbench.results.claims.conditions import short_name
 from benchbench.results.claims.people import with_people, without_correlation
 from benchbench.results.manifest import RunManifest
-from benchbench.results.people import People
+from benchbench.results.people import MAIN, People
 from benchbench.views.figures import Point, forest
 from benchbench.views.people import (
     APART,
     CHANCE,
     GUESSING,
-    MAIN,
     RATES,
     about,
     apart,
+    ends_of,
     excluded,
     from_chance,
     metrics,
@@ -77,7 +77,7 @@ def _page(
     people = [own for _, own in runs]
     numbers = _numbers(runs, frame)
     source = {own.name: own.cell for own in people}
-    main = numbers[numbers["metric"].isin(MAIN) & numbers["value"].notna()]
+    main = numbers[numbers["metric"].isin(MAIN.values()) & numbers["value"].notna()]
     values = {source[name]: float(x) for name, x in zip(main["system"], main["value"], strict=True)}
     agreed = with_people(frame, values)
     own_looks = {own.name: looks.get(model_name(run.model, run.variant or ""), 0) for run, own in runs}
@@ -122,5 +122,4 @@ def _figures(numbers: pd.DataFrame, looks: Mapping[str, int]) -> list[ReportFigu
 
 
 def _point(row: Mapping[Any, Any]) -> Point:
-    low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-    return Point(float(row["value"]), low, high)
+    return Point(float(row["value"]), *ends_of(row))

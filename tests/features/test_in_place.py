@@ -170,6 +170,19 @@ def test_ours_write_into_nothing() -> None:
         assert torch.equal(side.moments.mean, kept.moments.mean)
 
 
+def test_a_copy_for_a_metric_on_several_networks() -> None:
+    """What it writes into what either of its networks said reaches nobody; of a third one nothing is copied."""
+    rows = Linear()(IMAGES[:4].clone()).features
+    names = ("one", "other", "third")
+    side = {name: FeatureEvidence(Moments.of(rows), rows.clone()) for name in names}
+    copied = Evidence({"generated": side}).copy("one", "other").sets["generated"]
+    for name in names:
+        features = copied[name].features
+        assert features is not None
+        features.zero_()
+    assert [torch.equal(side[name].features, rows) for name in names] == [True, True, False]  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("write", WRITES)
 def test_a_metric_on_pairs_that_writes(write: Callable[[Tensor], None]) -> None:
     """Beside it the mean squared error of the same pairs is that of the images, and these stay what they were."""

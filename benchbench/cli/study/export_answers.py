@@ -6,19 +6,12 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import Location
+from benchbench.cli.options import Location, format_option
 
 
 @click.command("export-answers", short_help="Write all answers as a table, for other programs.")
 @click.argument("folder", type=Location())
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["csv", "json"]),
-    default="csv",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("csv", "json")
 def export_answers(folder: Path, format_: str) -> None:
     """Write every answer to the study in FOLDER, a line each, with systems by name and in their places.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from benchbench.cli.options import format_option
 from benchbench.study.kinds import KINDS
 
 
@@ -29,14 +30,7 @@ from benchbench.study.kinds import KINDS
 @click.option(
     "--item-spread", type=float, default=0.1, show_default=True, help="Correlation of answers about one item."
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "csv"]),
-    default="terminal",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("terminal", "csv")
 def plan(
     share: float,
     kind: str,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import RESULTS, Location
+from benchbench.cli.options import RESULTS, Location, format_option
 
 
 @click.command(short_help="Turn the answers into numbers, and these into rows.")
@@ -16,14 +16,7 @@ from benchbench.cli.options import RESULTS, Location
 @click.option(
     "--no-rows", "rows", flag_value=False, is_flag=True, default=True, help="Say the numbers, write none."
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "csv", "json"]),
-    default="terminal",
-    show_default=True,
-    help="How to write it; json has everything.",
-)
+@format_option("terminal", "csv", "json", more="; json has everything")
 def score(folder: Path, results: Path, out: Path | None, rows: bool, format_: str) -> None:
     """Score the answers to the study in FOLDER, and write rows beside the records whose images were shown.
 

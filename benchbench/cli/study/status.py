@@ -6,19 +6,12 @@ from pathlib import Path
 
 import click
 
-from benchbench.cli.options import Location
+from benchbench.cli.options import Location, format_option
 
 
 @click.command(short_help="Who answered how much.")
 @click.argument("folder", type=Location())
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["terminal", "csv"]),
-    default="terminal",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("terminal", "csv")
 def status(folder: Path, format_: str) -> None:
     """Say who of the study in FOLDER answered how much, and whether every image is as it was drawn.
 

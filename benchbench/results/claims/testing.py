@@ -194,6 +194,16 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
+def in_one_family(found: Sequence[Difference], *, higher: bool) -> list[tuple[float, float | None]]:
+    """Of differences that are tested together: p after Holm's correction, and the smallest that the strictest of its
+    steps would have found with odds of 80%. higher: whether a larger value is better."""
+    if not found:
+        return []
+    level = (1 - CONFIDENCE) / len(found) / 2
+    adjusted = holm([own.p for own in found])
+    return [(float(p), own.detectable(level, higher=higher)) for own, p in zip(found, adjusted, strict=True)]
+
+
 def seeds_interval(
     mean: ArrayLike, variance: ArrayLike, n: ArrayLike, scale: Scale, ends: Range
 ) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ from benchbench.core.folders import OUTPUT
 from benchbench.core.paths import as_path, printable
 from benchbench.results.claims.people import WithPeople, with_people
 from benchbench.results.load import Record, results_below
-from benchbench.results.people import People
+from benchbench.results.people import MAIN, People
 from benchbench.results.store import Store
 from benchbench.study.folder import load
 from benchbench.study.recorded import Recorded, answers_sha256, people_of, record, sources
@@ -26,7 +26,6 @@ COLUMNS = {
     "system": "string", "metric": "string", "value": "Float64", "low": "Float64", "high": "Float64",
     "interval": "string", "reason": "string",
 }  # fmt: skip
-MAIN = {"pairwise": "human_strength", "closer-to-source": "human_strength", "triplet": "human_miss_rate"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def scored(folder: Path, results: Path, out: Path | None, rows: bool) -> StudySc
 
 def _agreed(own: Scored, results: Path) -> list[WithPeople]:
     """Of each automatic metric of the systems' records."""
-    main = MAIN.get(own.study.manifest.kind, "human_error_rate")
+    main = MAIN[own.study.manifest.kind]
     systems = own.study.manifest.systems
     people = {
         systems[number.system].cell: number.value
