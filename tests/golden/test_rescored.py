@@ -120,7 +120,9 @@ def number(row: dict[str, Any]) -> Number:
 
 
 def family(metric: str) -> str:
-    """The metric without its extractor."""
+    """The metric without its extractor, or its extractors: `fd_ratio_mean_2_a_and_b`."""
+    if metric.startswith("fd_ratio_mean"):
+        return "fd_ratio_mean"
     for extractor in ("_efficientnet_lite0", "_cnn_digits", "_cnn_openmoji-tones"):
         metric = metric.removesuffix(extractor)
     return metric

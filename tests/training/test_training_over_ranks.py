@@ -157,8 +157,9 @@ def said(size: int) -> dict[str, dict[str, Any]]:
 def _job(size: int) -> tuple[list[int], str, dict[str, dict[str, Any]]]:
     with tempfile.TemporaryDirectory() as folder:
         ranks = ended(started(size, ["-c", PROGRAM, json.dumps(EQUAL | REFUSED), folder]))
-    _, out, err = ranks[0]
-    return [code for code, _, _ in ranks], err[-2000:], json.loads((out.splitlines() or ["{}"])[-1])
+    out = ranks[0][1]
+    errors = "\n".join(f"rank {rank}: {err[-2000:]}" for rank, (code, _, err) in enumerate(ranks) if code)
+    return [code for code, _, _ in ranks], errors, json.loads((out.splitlines() or ["{}"])[-1])
 
 
 @pytest.mark.parametrize("size", [2, 3])
