@@ -143,10 +143,15 @@ class Processes(Comm):
             return True
 
     def leave(self) -> None:
-        """Say that this rank ends by itself, and close its connections, so that nobody waits for it."""
+        """Say that this rank ends by itself, and close its connections, so that nobody waits for it.
+
+        No group may outlive this: a thread of gloo's that lets go of its last tensor while the interpreter shuts down
+        aborts the process, after all work was done (seen once, as exit code -6).
+        """
         with suppress(RuntimeError):
             if self._store is not None:
                 self._store.set(f"{_KEY}/left/{self.rank}", b"")
+        self.part()
         with suppress(RuntimeError):
             dist.destroy_process_group()
 
@@ -199,6 +204,10 @@ def _interrupted(comm: Processes, error: KeyboardInterrupt) -> NoReturn:
 
 
 def _joined(here: Started) -> Processes:
+    # Its functions keep the group of all ranks, as a default, if there is one when it is imported (by an optimiser):
+    # then nothing closes that group (see `leave`).
+    import torch.distributed.nn.functional  # noqa: F401
+
     seconds, starting = timedelta(seconds=patience()), timedelta(seconds=max(patience(), _STARTING))
     try:
         store, rank, size = next(rendezvous("env://", timeout=starting))
