@@ -17,9 +17,9 @@ test: install
 test-fast: install
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not costly" --durations 5 --durations-min 1
 
-# The tests that take minutes.
+# The tests that take minutes, the longest listed.
 slow: install
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --durations 40 --durations-min 20
 
 # What ruff finds, and whether files are formatted as `make format` would.
 lint: install
