@@ -141,6 +141,30 @@ def test_squeezing_by_hand() -> None:
     assert by_channel(4, 1, 1, 1).flatten().tolist() == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("grey", [True, False])
+def test_couplings_on_channels_split_otherwise_than_checkerboards(grey: bool) -> None:
+    """Dinh et al. 2017, section 3.6: "the channel-wise masking is chosen so that the resulting partitioning is not
+    redundant with the previous checkerboard masking", and half of the variables goes on. By values that name their
+    place, through steps that do nothing yet (but for 1e-5 of each batch norm): what a coupling on channels reads has as
+    many pixels of either colour of the board, and what the next scale gets is of one."""
+    spec = ImageSpec(8, 8, grey, 0)
+    torch.manual_seed(0)
+    model = build_model("real-nvp", SMALL, spec).eval()
+    assert isinstance(model, RealNVP)
+    seen: list[Tensor] = []
+    for part in (model.halves[0], model.checkers[1]):
+        part.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    colour = (torch.arange(8)[:, None] + torch.arange(8)) % 2
+    with torch.no_grad():
+        model.to_normal(colour.float().expand(1, spec.channels, 8, 8))
+    squeezed, left = (one.round() for one in seen)
+    assert squeezed.shape == (1, 4 * spec.channels, 4, 4)
+    read = squeezed[:, : 2 * spec.channels]
+    assert (read == 0).sum() == (read == 1).sum()
+    assert left.shape == (1, 2 * spec.channels, 4, 4)
+    assert len(left.unique()) == 1
+
+
 def test_a_coupling_leaves_what_it_reads() -> None:
     """By gradients: a pixel under the mask goes through unchanged, and no other one is read by s and t."""
     model = build(ImageSpec(4, 4, True, 0))

@@ -153,8 +153,8 @@ def by_channel(channels: int, height: int, width: int, parity: int) -> Tensor:
 def squeeze(x: Tensor) -> Tensor:
     """N×C×H×W to N×4C×(H/2)×(W/2): each square of 2×2 pixels becomes a pixel (section 3.6).
 
-    Its pixels come in the order of figure 3, those of one diagonal before those of the other, all channels of each: so
-    that half of the channels is a checkerboard of the image.
+    Those of one diagonal come before those of the other, all channels of each: so that half of the channels is a
+    checkerboard of the image. In torch's `pixel_unshuffle` it is, of one channel, rows.
     """
     return torch.cat([x[..., i::2, j::2] for i, j in _PLACES], dim=1)
 
