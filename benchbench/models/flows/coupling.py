@@ -8,6 +8,7 @@ using Real NVP" (sections 3.2 to 3.7).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -84,8 +85,10 @@ class Coupling(Step):
 
 class FlowNorm(Step):
     """Batch norm as a step (section 3.7, appendix E): no gain and no shift, by the statistics of the batch while
-    training and by their running averages afterwards."""
+    training and by their running averages afterwards. Where weights are averaged these go along: they are a part of the
+    density, and couplings of other weights were fitted to them."""
 
+    averaged_buffers: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
     running_mean: Tensor
     running_var: Tensor
 
