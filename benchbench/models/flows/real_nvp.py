@@ -8,8 +8,10 @@ batch norm follows each coupling.
 
 Pixels are squeezed in two orders. Couplings on channels split them otherwise than checkerboards did (the paper's "not
 redundant with the previous checkerboard masking"): for one channel into rows. What becomes part of the vector is a
-checkerboard (`squeeze`), so that as much is left everywhere. By the change of variables the log-density is that of the vector plus the
-log-determinants of all steps, the logit and the scaling included: it is that of levels on [0, 256)^D.
+checkerboard (`squeeze`), so that as much is left everywhere.
+
+By the change of variables the log-density is that of the vector plus the log-determinants of all steps, the logit and
+the scaling included: it is that of levels on [0, 256)^D.
 
 Likelihood `uniform`: that density at the image with one draw of noise, whose expectation is at least the -log
 probability of the image under the model that rounds down (Theis et al. 2016, equation 3).
