@@ -17,6 +17,7 @@ from verbs_tried import leaves
 import benchbench
 from benchbench.cli import cli
 from benchbench.core.errors import InputError
+from benchbench.core.registry import Registry
 from benchbench.runner.spec import SHORT, seed_list
 
 # What a command has otherwise: as Python says it, and what only a terminal needs.
@@ -100,6 +101,29 @@ def test_they_do_what_the_commands_do(tmp_path: Path, monkeypatch: pytest.Monkey
     assert isinstance(benchbench.load_results("runs"), pd.DataFrame)
 
 
+def test_settings_of_a_model() -> None:
+    """Each field of its two classes of settings once, by the name that `--set` takes, as it takes the default; what has
+    a few words for values says them. By hand for a few, and by the fields for all models of ours."""
+    said = benchbench.list("models", "ddpm").set_index("name")["about"]
+    assert said.index[0] == "ddpm"
+    assert said["model.multiples"].endswith("; default [1, 2, 2]")
+    assert said["model.prediction"] == "what the network is asked for: epsilon, v, x0; default epsilon"
+    assert said["sampling.sampler"] == "ancestral, ddim; default ddim"
+    assert said["sampling.steps"].endswith("; default none")
+    assert said["sampling.clip"].endswith("; default true")
+    for name, model in Registry("model").items():
+        fields = [
+            f"{section}.{own}"
+            for section, kind in (("model", "Config"), ("sampling", "Sampling"))
+            for own in getattr(getattr(model, kind, None), "model_fields", ())
+        ]
+        listed = benchbench.list("models", name)
+        assert listed["name"].tolist() == [name, *fields]
+        assert not listed["about"].str.startswith("default").any(), name
+    assert benchbench.list("metrics", "fd")["name"].tolist() == ["fd"]
+    assert benchbench.list("extractors", "cnn:digits")["name"].tolist() == ["cnn:digits"]
+
+
 @pytest.mark.parametrize(
     "seeds",
     [0, -1, True, False, None, 1.5, "3", "0,1", b"1", [], [1.5], ["0"], [True], [-1], [2**32], {}, 10**12],
@@ -153,6 +177,8 @@ def test_seeds_by_number_and_by_list() -> None:
         lambda: benchbench.run("noise", "digits", device=None),  # type: ignore[arg-type]
         lambda: benchbench.list(None),  # type: ignore[arg-type]
         lambda: benchbench.list("modles"),  # type: ignore[arg-type]
+        lambda: benchbench.list("models", "ddmp"),
+        lambda: benchbench.list("extractors", "cnn"),
         lambda: benchbench.migrate("nowhere"),
         lambda: benchbench.load_results(""),
     ],

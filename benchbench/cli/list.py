@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
+from benchbench.cli.answers import known
 from benchbench.cli.console import console
+
+
+def _of_the_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Names of what the word before says."""
+    kind = str(ctx.params["what"]).removesuffix("s")
+    return [CompletionItem(name) for name in known(kind) if name.startswith(incomplete)]
 
 
 @click.command("list", short_help="Names of models, datasets, metrics, networks, tasks.")
 @click.argument(
     "what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks", "sinks", "variants"])
 )
-def list_things(what: str) -> None:
-    """List what there is: models, datasets, metrics, extractors, tasks, sinks or variants."""
+@click.argument("name", required=False, shell_complete=_of_the_kind)
+def list_things(what: str, name: str | None) -> None:
+    """List what there is: models, datasets, metrics, extractors, tasks, sinks or variants; with a NAME that one
+    alone, and of a model its settings, as --set takes them.
+
+    \b
+      benchbench list models
+      benchbench list models ddpm
+    """
     from typing import cast
 
     from benchbench.verbs.listing import Kind
@@ -20,7 +35,7 @@ def list_things(what: str) -> None:
     from benchbench.views.blocks import print_entries
 
     entries = [
-        (name, f"{about} ({source})" if source else about)
-        for name, about, source in listed(cast(Kind, what)).to_numpy().tolist()
+        (own, f"{about} ({source})" if source else about)
+        for own, about, source in listed(cast(Kind, what), name).to_numpy().tolist()
     ]
     print_entries(console(), "", entries)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Literal, get_args
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
 
@@ -31,23 +33,33 @@ _FILES = {
 }
 
 
-def list_things(what: Kind) -> pd.DataFrame:
-    """List what there is to be named.
+_COLUMNS = ["name", "about", "source"]
+
+
+def list_things(what: Kind, name: str | None = None) -> pd.DataFrame:
+    """List what there is to be named, or what can be set of a model.
 
     Args:
         what: "models", "datasets", "metrics", "extractors", "tasks", "sinks" or "variants".
+        name: One of them, for it alone. Behind a model come its settings, as `--set` takes them, but for those of the
+            training, which are the same for all.
 
     Returns:
         One line a name with `name`, `about` (one sentence) and `source` (the paper or the weights it is from, or "").
 
     Raises:
-        InputError: `what` is none of these.
+        InputError: `what` is none of these, or nothing of that kind has the name.
 
     >>> benchbench.list("models")  # doctest: +SKIP
+    >>> benchbench.list("models", "ddpm")  # doctest: +SKIP
     """
     if what not in get_args(Kind):
         raise unknown_name("kind of things", str(what), get_args(Kind))
     registry = EXTRACTORS if what == "extractors" else Registry(what.removesuffix("s"))
+    if name is not None:
+        thing = registry.get(str(name))
+        settings = _settings(thing) if what == "models" else ()
+        return pd.DataFrame([(name, *_said_of(what, name, thing)), *settings], columns=_COLUMNS)
     rows = [(name, *_said_of(what, name, thing)) for name, thing in registry.items()]
     if what == "extractors":
         for head, family in EXTRACTORS.families().items():
@@ -57,7 +69,31 @@ def list_things(what: Kind) -> pd.DataFrame:
         rows.append((f"{head}:{family.takes.upper()}", _summary(family), ""))
     if what == "datasets":
         rows += [(written, about, "") for written, about in _FILES.items()]
-    return pd.DataFrame(rows, columns=["name", "about", "source"])
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _settings(model: Any) -> Iterator[tuple[str, str, str]]:
+    """What can be set of a model, and of how it draws."""
+    for section, settings in (("model", "Config"), ("sampling", "Sampling")):
+        for own, field in getattr(getattr(model, settings, None), "model_fields", {}).items():
+            choices = ", ".join(_choices(field.annotation))
+            about = ": ".join(part for part in (field.description, choices) if part)
+            default = "needed" if field.is_required() else f"default {_written(field.get_default())}"
+            yield f"{section}.{own}", f"{about}; {default}" if about else default, ""
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The words that a setting of this type takes, where they are known one by one."""
+    if get_origin(annotation) is Literal:
+        return [str(word) for word in get_args(annotation)]
+    return [word for part in get_args(annotation) for word in _choices(part)]
+
+
+def _written(value: Any) -> str:
+    """A value as `--set` takes it."""
+    if value is None or isinstance(value, str):
+        return value or ("none" if value is None else '""')
+    return json.dumps(value, default=str)
 
 
 def _said_of(what: Kind, name: str, thing: Any) -> tuple[str, str]:

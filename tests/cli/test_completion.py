@@ -29,6 +29,8 @@ def test_verbs_and_their_options() -> None:
     assert answers("lea") == ["leaderboard"]
     assert answers("run", "--mod") == ["--model"]
     assert answers("list", "m") == ["models", "metrics"]
+    assert answers("list", "models", "flo") == ["flow-matching"]
+    assert answers("list", "tasks", "gen") == ["generation"]
     assert answers("evaluate", "x", "--task-o") == ["--task-option"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,10 @@ from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.models.build import build_model
 from benchbench.models.flows.coupling import FlowNorm, by_channel, checkerboard, squeeze, unsqueeze
 from benchbench.models.flows.real_nvp import RealNVP
+from benchbench.training.checkpoint import FILE, Checkpoints
+from benchbench.training.config import TrainingConfig
+from benchbench.training.data import TrainingData
+from benchbench.training.trainer import train
 
 SMALL = {"width": 4, "blocks": 1}
 
@@ -139,6 +144,30 @@ def test_squeezing_by_hand() -> None:
     assert checkerboard(1, 2, 3, 1)[0, 0].tolist() == [[1, 0, 1], [0, 1, 0]]
     assert by_channel(4, 1, 1, 0).flatten().tolist() == [1, 1, 0, 0]
     assert by_channel(4, 1, 1, 1).flatten().tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_couplings_on_channels_split_otherwise_than_checkerboards(grey: bool) -> None:
+    """Dinh et al. 2017, section 3.6: "the channel-wise masking is chosen so that the resulting partitioning is not
+    redundant with the previous checkerboard masking", and half of the variables goes on. By values that name their
+    place, through steps that do nothing yet (but for 1e-5 of each batch norm): what a coupling on channels reads has as
+    many pixels of either colour of the board, and what the next scale gets is of one."""
+    spec = ImageSpec(8, 8, grey, 0)
+    torch.manual_seed(0)
+    model = build_model("real-nvp", SMALL, spec).eval()
+    assert isinstance(model, RealNVP)
+    seen: list[Tensor] = []
+    for part in (model.halves[0], model.checkers[1]):
+        part.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    colour = (torch.arange(8)[:, None] + torch.arange(8)) % 2
+    with torch.no_grad():
+        model.to_normal(colour.float().expand(1, spec.channels, 8, 8))
+    squeezed, left = (one.round() for one in seen)
+    assert squeezed.shape == (1, 4 * spec.channels, 4, 4)
+    read = squeezed[:, : 2 * spec.channels]
+    assert (read == 0).sum() == (read == 1).sum()
+    assert left.shape == (1, 2 * spec.channels, 4, 4)
+    assert len(left.unique()) == 1
 
 
 def test_a_coupling_leaves_what_it_reads() -> None:
@@ -265,3 +294,36 @@ def test_batch_norm_as_a_step() -> None:
     norm.eval()
     torch.testing.assert_close(norm.inverse(norm(x)[0]), x)
     torch.testing.assert_close(norm.running_mean, 0.1 * x.mean((0, 2, 3)))
+
+
+def test_it_resumes_exactly(tmp_path: Path) -> None:
+    """Stopped in the third of five steps, with an average of the weights, which the statistics of batch norms are part
+    of: the same weights and statistics bit for bit, and those that are handed out are averages."""
+    spec = ImageSpec(8, 8, True, 0)
+    images = pictures(12, spec)
+    config = TrainingConfig(steps=5, batch_size=4, checkpoint_every=1, ema_decay=0.9)
+
+    def trained(model: RealNVP, folder: Path | None) -> dict[str, Tensor]:
+        checkpoints = Checkpoints(folder, {}) if folder else None
+        data = TrainingData(images, None, images[:2])
+        train(model, data, config, seed=0, device=torch.device("cpu"), checkpoints=checkpoints)
+        return model.state_dict()
+
+    class Stopping(RealNVP):
+        def loss(self, phase: Phase, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+            if batch.step == 2:
+                raise InterruptedError
+            return super().loss(phase, batch)
+
+    whole = trained(build(spec), None)
+    stopping = build(spec)
+    stopping.__class__ = Stopping
+    with pytest.raises(InterruptedError):
+        trained(stopping, tmp_path)
+    resumed = trained(build(spec), tmp_path)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    saved = torch.load(tmp_path / FILE, weights_only=True)["state"]
+    assert all(torch.equal(whole[name], value) for name, value in saved["ema"][0].items())
+    assert not torch.equal(
+        whole["checkers.0.steps.1.running_mean"], saved["model"]["checkers.0.steps.1.running_mean"]
+    )

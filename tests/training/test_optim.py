@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchbench.core.errors import InputError
-from benchbench.models.build import validated
+from benchbench.core.protocols import Batch, ImageSpec, Phase
+from benchbench.models.build import build_model, validated
 from benchbench.training.config import VALIDATION, TrainingConfig
 from benchbench.training.recipe import load_recipe
 from benchbench.training.step.ema import EMA, HalfLife, Power, Ramp, gamma_of
@@ -142,6 +143,28 @@ def test_ema_keeps_parameters_alone_and_leaves_the_model_alone() -> None:
     ema.update(4)
     assert ema.state.keys() == {"weight", "bias"}
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_ema_takes_along_the_statistics_that_a_flow_is_made_of() -> None:
+    """A flow's batch norms are steps of its density. Three steps of training, the average by hand from what weights and
+    statistics were after each: by the ramp's (1 + t) / (10 + t), 0.1, 2/11 and 0.25. float32."""
+    torch.manual_seed(0)
+    model = build_model("real-nvp", {"width": 4, "blocks": 1}, ImageSpec(4, 4, True, 0)).train()
+    ema = EMA(model, Ramp(kind="ramp", decay=0.9))
+    assert ema.state.keys() == {key for key, _ in (*model.named_parameters(), *model.named_buffers())} & set(
+        model.state_dict()
+    )
+    expected = {key: value.clone() for key, value in model.state_dict().items()}
+    adam = torch.optim.Adam(model.parameters(), lr=0.01)
+    for decay in (0.1, 2 / 11, 0.25):
+        x = torch.randint(0, 256, (8, 1, 4, 4)) / 127.5 - 1
+        model.loss(Phase("flow"), Batch(x, None, 0, 3))[0].backward()  # type: ignore[operator]
+        adam.step()
+        ema.update(8)
+        for key, value in model.state_dict().items():
+            expected[key] = decay * expected[key] + (1 - decay) * value
+    for key, value in expected.items():
+        torch.testing.assert_close(ema.state[key], value)
 
 
 def test_ema_of_what_the_model_says() -> None:

@@ -65,15 +65,21 @@ class EDM(Flow):
         steps: int = Field(
             default=18, ge=1, le=10_000, description="N; all but the last ask the network twice"
         )
-        sigma_min: float = Field(default=0.002, gt=0, le=1000)
-        sigma_max: float = Field(default=80.0, gt=0, le=1000)
+        sigma_min: float = Field(
+            default=0.002, gt=0, le=1000, description="the last noise level before none, images in [-1, 1]"
+        )
+        sigma_max: float = Field(
+            default=80.0, gt=0, le=1000, description="the noise level that images are drawn from"
+        )
         rho: float = Field(default=7.0, ge=1, le=100, description="how levels crowd towards sigma_min")
         S_churn: float = Field(
-            default=0.0, ge=0, le=10_000, description="noise added again, in all; 0 is none"
+            default=0.0, ge=0, le=10_000, description="noise added again, over all steps; 0 is none"
         )
-        S_min: float = Field(default=0.0, ge=0, le=1000, description="at levels from here")
-        S_max: float = Field(default=1000.0, ge=0, le=1000, description="to here")
-        S_noise: float = Field(default=1.0, gt=0, le=10, description="and this strong")
+        S_min: float = Field(default=0.0, ge=0, le=1000, description="it is added at levels from here")
+        S_max: float = Field(default=1000.0, ge=0, le=1000, description="and up to here")
+        S_noise: float = Field(
+            default=1.0, gt=0, le=10, description="deviation of the noise that is added, 1 by theory"
+        )
 
         @model_validator(mode="after")
         def _check(self) -> EDM.Sampling:

@@ -8,6 +8,7 @@ using Real NVP" (sections 3.2 to 3.7).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -84,8 +85,10 @@ class Coupling(Step):
 
 class FlowNorm(Step):
     """Batch norm as a step (section 3.7, appendix E): no gain and no shift, by the statistics of the batch while
-    training and by their running averages afterwards."""
+    training and by their running averages afterwards. Where weights are averaged these go along: they are a part of the
+    density, and couplings of other weights were fitted to them."""
 
+    averaged_buffers: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
     running_mean: Tensor
     running_var: Tensor
 
@@ -153,8 +156,8 @@ def by_channel(channels: int, height: int, width: int, parity: int) -> Tensor:
 def squeeze(x: Tensor) -> Tensor:
     """N×C×H×W to N×4C×(H/2)×(W/2): each square of 2×2 pixels becomes a pixel (section 3.6).
 
-    Its pixels come in the order of figure 3, those of one diagonal before those of the other, all channels of each: so
-    that half of the channels is a checkerboard of the image.
+    Those of one diagonal come before those of the other, all channels of each: so that half of the channels is a
+    checkerboard of the image. In torch's `pixel_unshuffle` it is, of one channel, rows.
     """
     return torch.cat([x[..., i::2, j::2] for i, j in _PLACES], dim=1)
 

@@ -2,10 +2,16 @@
 
 An image of levels 0..255 gets uniform noise on [0, 1), is scaled to x in [0, 1), and goes through
 logit(α + (1 - 2α)·x) to where pixels have no ends (section 4.1). There the flow maps it to a standard normal vector,
-one scale after the other (section 3.6): three couplings on checkerboards, squeezing, three on halves of the
-channels, then half of what there is becomes part of the vector. The last scale has four couplings on checkerboards. A
-batch norm follows each coupling. By the change of variables the log-density is that of the vector plus the
-log-determinants of all steps, the logit and the scaling included: it is that of levels on [0, 256)^D.
+one scale after the other (section 3.6): three couplings on checkerboards, three on halves of the channels of squeezed
+pixels, then half of what there is becomes part of the vector. The last scale has four couplings on checkerboards. A
+batch norm follows each coupling.
+
+Pixels are squeezed in two orders. Couplings on channels split them otherwise than checkerboards did (the paper's "not
+redundant with the previous checkerboard masking"): for one channel into rows. What becomes part of the vector is a
+checkerboard (`squeeze`), so that as much is left everywhere.
+
+By the change of variables the log-density is that of the vector plus the log-determinants of all steps, the logit and
+the scaling included: it is that of levels on [0, 256)^D.
 
 Likelihood `uniform`: that density at the image with one draw of noise, whose expectation is at least the -log
 probability of the image under the model that rounds down (Theis et al. 2016, equation 3).
@@ -28,6 +34,7 @@ from typing import ClassVar
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import quantize
@@ -132,9 +139,9 @@ class RealNVP(nn.Module):
         for checker, half in zip(self.checkers, self.halves, strict=False):
             y, stretched = checker(y)
             total = total + stretched
-            y, stretched = half(squeeze(y))
+            y, stretched = half(F.pixel_unshuffle(y, 2))
             total = total + stretched
-            out, y = y.chunk(2, dim=1)
+            out, y = squeeze(F.pixel_shuffle(y, 2)).chunk(2, dim=1)
             parts.append(out.flatten(1))
         y, stretched = self.checkers[-1](y)
         return torch.cat([*parts, y.flatten(1)], dim=1), total + stretched
@@ -148,7 +155,8 @@ class RealNVP(nn.Module):
         )
         y = _inverse(self.checkers[-1], y)
         for i in reversed(range(len(self.halves))):
-            y = unsqueeze(_inverse(self.halves[i], torch.cat([parts[i], y], dim=1)))
+            y = unsqueeze(torch.cat([parts[i], y], dim=1))
+            y = F.pixel_shuffle(_inverse(self.halves[i], F.pixel_unshuffle(y, 2)), 2)
             y = _inverse(self.checkers[i], y)
         return y
 

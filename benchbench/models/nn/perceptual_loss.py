@@ -31,8 +31,8 @@ class PerceptualConfig(BaseModel, extra="forbid", frozen=True):
         default="efficientnet_lite0",
         description="whose maps are compared; the weights of a VGG must be fetched",
     )
-    content_weight: float = Field(default=1.0, ge=0)
-    style_weight: float = Field(default=30.0, gt=0)
+    content_weight: float = Field(default=1.0, ge=0, description="of the content")
+    style_weight: float = Field(default=30.0, gt=0, description="of the style")
     tv_weight: float = Field(default=10.0, ge=0, description="of the total variation; 0 = off")
 
 

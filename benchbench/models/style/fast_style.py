@@ -40,7 +40,7 @@ class FastStyle(StyledByPictures):
             default=32, ge=4, description="channels at full size, four times as many at a quarter"
         )
         blocks: int = Field(default=5, ge=1, description="residual blocks at a quarter of the sides")
-        style_weight: float = Field(default=4.0, gt=0)
+        style_weight: float = Field(default=4.0, gt=0, description="of the style")
         tv_weight: float = Field(default=3.0, ge=0, description="of the total variation; 0 = off")
         style_warmup: float = Field(
             default=0.5, ge=0, le=1, description="part of the training over which style_weight rises from 0"

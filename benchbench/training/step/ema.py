@@ -88,9 +88,10 @@ class EMA:
 
     Averaged are the parameters of the modules that the model names (`Averaged`), of all where it names none. Everything
     else is handed out as it is; buffers (for example batch statistics) too, because an average of running averages lags
-    twice.
+    twice. Only those that a module names in `averaged_buffers` go along: what the weights behind them were fitted to,
+    and nothing measures anew.
 
-    state: the averaged parameters alone, by their names in the model's state dict.
+    state: what is averaged alone, by its names in the model's state dict.
     """
 
     def __init__(self, model: nn.Module, kind: Ramp | Power | HalfLife) -> None:
@@ -98,18 +99,20 @@ class EMA:
         self.updates = 0
         parts = model.averaged() if isinstance(model, Averaged) else [model]
         chosen = {id(parameter) for part in parts for parameter in part.parameters()}
-        # A parameter that two layers share has two names in the state dict.
-        self._named = [
-            (name, parameter)
-            for name, parameter in model.named_parameters(remove_duplicate=False)
-            if id(parameter) in chosen
-        ]
+        for module in (module for part in parts for module in part.modules()):
+            chosen |= {id(module.get_buffer(name)) for name in getattr(module, "averaged_buffers", ())}
+        # A tensor that two layers share has two names in the state dict.
+        named = (
+            *model.named_parameters(remove_duplicate=False),
+            *model.named_buffers(remove_duplicate=False),
+        )
+        self._named = [(name, tensor) for name, tensor in named if id(tensor) in chosen]
         self.state: dict[str, Tensor] = {name: value.detach().clone() for name, value in self._named}
 
     @torch.no_grad()
     def update(self, images: int) -> None:
         """Take in the weights after one more step on batches of so many images."""
         weight = 1 - self.kind.decay_at(self.updates, images)
-        for name, parameter in self._named:
-            self.state[name].lerp_(parameter, weight)
+        for name, tensor in self._named:
+            self.state[name].lerp_(tensor, weight)
         self.updates += 1
