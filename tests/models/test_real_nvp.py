@@ -296,6 +296,7 @@ def test_batch_norm_as_a_step() -> None:
     torch.testing.assert_close(norm.running_mean, 0.1 * x.mean((0, 2, 3)))
 
 
+@pytest.mark.costly
 def test_it_resumes_exactly(tmp_path: Path) -> None:
     """Stopped in the third of five steps, with an average of the weights, which the statistics of batch norms are part
     of: the same weights and statistics bit for bit, and those that are handed out are averages."""
