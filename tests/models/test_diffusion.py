@@ -260,7 +260,6 @@ def test_they_learn(name: str) -> None:
     data = columns(64)
     torch.manual_seed(0)
     hyper: dict[str, Any] = {"width": 16, "multiples": (1,), "patch": 2}
-    hyper |= {"prediction": "v"} if name == "ddpm" else {}
     model = build_model(name, hyper, ImageSpec(8, 8, True, 0), {"steps": 20})
 
     def nearest() -> tuple[float, int]:

@@ -87,11 +87,20 @@ def test_a_patch_is_turned_back() -> None:
 @given(st.integers(1, 200))
 @settings(max_examples=30, deadline=None)
 def test_groups_divide(channels: int) -> None:
-    """A group norm of any number of channels, with at most 32 groups; 32 where that divides them (Ho et al. 2020)."""
-    groups = norm(channels).num_groups
+    """A group norm of any number of channels, with at most 32 groups; 32 of four channels each at 128 (Ho et al. 2020),
+    and no fewer channels in a group where there are as many, so that the mean of a channel passes: one that is 1 higher
+    everywhere, the others having as much variance as it, is higher behind the norm."""
+    layer = norm(channels)
+    groups = layer.num_groups
     assert channels % groups == 0
     assert groups <= 32
-    assert channels % 32 or groups == 32
+    assert channels < 4 or channels // groups >= 4
+    assert channels % 128 or groups == 32
+    if channels > 1:
+        x = torch.tensor([-1.0, 1]).repeat(1, channels, 2, 2)
+        higher = x.clone()
+        higher[:, 0] += 1
+        assert (layer(higher) - layer(x))[0, 0].mean() > 0.3
 
 
 def test_waves_by_hand() -> None:

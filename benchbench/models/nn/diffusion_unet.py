@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from benchbench.core.bounds import MOST_SIDE
 
 MOST_GROUPS = 32  # of a group norm, as in Wu & He 2018 and Ho et al. 2020
+LEAST_CHANNELS = 4  # of a group, as Ho et al. 2020 have: a norm of single channels loses the mean of each
 
 
 class UNetConfig(BaseModel, extra="forbid", frozen=True):
@@ -165,8 +166,9 @@ def waves(time: Tensor, size: int) -> Tensor:
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """A group norm of as many groups as divide the channels, at most 32."""
-    return nn.GroupNorm(math.gcd(MOST_GROUPS, channels), channels)
+    """A group norm of as many groups as divide the channels, at most 32, of four channels or more each."""
+    most = max(1, min(MOST_GROUPS, channels // LEAST_CHANNELS))
+    return nn.GroupNorm(max(groups for groups in range(1, most + 1) if channels % groups == 0), channels)
 
 
 def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
