@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -56,6 +58,36 @@ def test_index_has_nothing_else() -> None:
     """Every row of the table is a metric that there is."""
     index = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^\| \[`(\w+)`\]", index, re.MULTILINE)) == sorted(own_metrics())
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "metrics.md", *PAGES], ids=lambda page: page.stem)
+def test_what_is_named_is_there(page: Path) -> None:
+    """Modules and functions of the package that a page names can be imported by that name; none goes without
+    `benchbench.` in front."""
+    text = page.read_text(encoding="utf-8")
+    assert not re.findall(r"`(?:metrics|features|core|tasks)\.\w[\w.]*`", text)
+    for dotted in re.findall(r"`(benchbench(?:\.\w+)+)[`(]", text):
+        assert resolve_name(dotted) is not None
+
+
+def test_calls_of_metrics() -> None:
+    """Each call of the table of functions has parameters of these names in this order, where the table says it is; and
+    the example below it runs."""
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8").partition("## From Python")[2]
+    calls = 0
+    for line in re.findall(r"^\| `.*\|$", text, re.MULTILINE):
+        _, said, place = line.strip("|").split(" | ")
+        (module,) = re.findall(r"`(benchbench[\w.]*)`", place)
+        for name, given in re.findall(r"`(\w+)\(([^)]*)\)", said):
+            positional = [word for word in given.split(", ") if "=" not in word]
+            parameters = list(inspect.signature(resolve_name(f"{module}.{name}")).parameters)
+            assert parameters[: len(positional)] == positional, name
+            named = {word.partition("=")[0] for word in given.split(", ") if "=" in word}
+            assert named <= set(parameters), name
+            calls += 1
+    assert calls > 15
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    exec(code, {})
 
 
 def test_field_names_are_documented() -> None:

@@ -132,9 +132,10 @@ def holds_statistics(path: Path) -> bool:
 
 
 def statistics_beside_images(path: Path) -> bool:
-    """Whether `path` is an .npz with images and, beside them, `mu` and `sigma`."""
+    """Whether `path` is an .npz with images and, beside them, statistics or a part of some: reading it says what is
+    missing, for distances to the images would be other numbers."""
     keys = _keys(path)
-    return {"mu", "sigma"} <= keys and bool(keys & set(IMAGE_KEYS))
+    return bool(keys & set(_OF_LAYERS)) and bool(keys & set(IMAGE_KEYS))
 
 
 def _keys(path: Path) -> set[str]:
@@ -182,7 +183,7 @@ def load_statistics(path: Path) -> Statistics:
         fingerprint=None if about is None else about.fingerprint,
         name=None if about is None else about.name,
         sha256=file_sha256(path),
-        spatial=_moments(path, found, "mu_s", "sigma_s", n) if {"mu_s", "sigma_s"} <= found.keys() else None,
+        spatial=_moments(path, found, "mu_s", "sigma_s", n) if {"mu_s", "sigma_s"} & found.keys() else None,
     )
 
 
@@ -206,7 +207,9 @@ def _moments(path: Path, found: dict[str, NDArray[Any]], mu: str, sigma: str, n:
 
 def _array(path: Path, found: dict[str, NDArray[Any]], key: str) -> NDArray[np.float64]:
     if key not in found:
-        raise InputError(f"{path} has no array {key}; statistics need mu (D,) and sigma (D, D)")
+        raise InputError(
+            f"{path} has no array {key}; statistics need mu (D,) and sigma (D, D), and mu_s and sigma_s both or neither"
+        )
     array = found[key]
     if array.dtype.kind != "f":
         raise InputError(f"{key} in {path} is {array.dtype} and not float64; make the file again")

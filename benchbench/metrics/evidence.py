@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from benchbench.core.errors import MetricFailed
 from benchbench.features.moments import Moments
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,21 @@ class Evidence:
     captions: CaptionEvidence | None = None
     reference_labels: Tensor | None = None
     intervals: bool = True
+    _made: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, what: tuple[str, ...], make: Callable[[], Made]) -> Made:
+        """What several metrics read alike of this evidence: made for the first of them, and kept as long as it is.
+
+        Args:
+            what: What it is, a metric's name first.
+            make: What makes it; where it fails nothing is kept.
+
+        Returns:
+            What was made. Nobody writes into it.
+        """
+        if what not in self._made:
+            self._made[what] = make()
+        return self._made[what]  # type: ignore[no-any-return]
 
     def seen(self, role: str, extractor: str | None) -> FeatureEvidence:
         """What an extractor said of a set.

@@ -55,7 +55,7 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--metrics", "fd"], "fd_points claims neither fidelity nor diversity"),
+        (["--metrics", "fd"], "fd claims neither fidelity nor diversity"),
         (["--metrics", ""], "no names"),
         (["--metrics", "precisoin"], "precisoin"),
         (["--experiments", "torus"], "sphere-torus"),

@@ -68,6 +68,7 @@ RNG = np.random.default_rng(0)
 X, Y, Z = (RNG.normal(size=(40, 3)) + shift for shift in (0.0, 0.3, 0.1))
 IMAGES, OTHERS = (RNG.integers(0, 256, (3, 3, 12, 13), dtype=np.uint8) for _ in range(2))
 HALVES = [0, 1] * 20
+PLACES = np.linspace(0, 1, 40)
 COV = np.cov(X, rowvar=False)
 PRISTINE = Pristine(torch.zeros(NUMBERS).double(), torch.eye(NUMBERS).double())
 
@@ -95,7 +96,7 @@ OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
     "p_precision_recall": lambda x, y: p_precision_recall(x, y)["p_precision"],
     "feature_likelihood_divergence": lambda x, y: feature_likelihood_divergence(x, Z, y),
     "generalization_gap": lambda x, y: generalization_gap(Z, x, y),
-    "step_ends": lambda x, y: step_ends(x, y, np.linspace(0, 1, 40), interpolation="spherical")[1].sum(),
+    "step_ends": lambda x, y: step_ends(x, y, PLACES, interpolation="spherical")[1].sum(),
 }
 # Of one.
 OF_ONE: dict[str, Callable[[Any], Any]] = {
@@ -397,12 +398,64 @@ def test_scale_changes_what_it_must() -> None:
         (lambda: modes_covered([0, 1], 10**12), "number of classes must be at most"),
         (lambda: class_shares([], 3), "no labels|must be integers"),
         (lambda: ct_score(X, Z, Y, [np.zeros(3, int)] * 3), "one label for each"),
+        (lambda: inception_scores_of_parts(X, 0), "images of a part must be at least 1, not 0"),
+        (lambda: inception_scores_of_parts(X, 2.5), "images of a part must be a whole number"),  # type: ignore[arg-type]
+        (
+            lambda: step_ends(X, Y, PLACES, interpolation="cubic"),
+            "linear or spherical; .* no interpolation 'cubic'",
+        ),  # type: ignore[arg-type]
+        (
+            lambda: step_ends(X, Y, PLACES + 1, interpolation="linear"),
+            "places on paths must be numbers from 0",
+        ),
+        (
+            lambda: step_ends(X, Y, PLACES * np.nan, interpolation="linear"),
+            "places on paths must be numbers from 0",
+        ),
+        (lambda: dists(IMAGES[:0], OTHERS[:0]), "no paired images to compare"),
+        (lambda: gmsd(IMAGES * 1e200, OTHERS, levels=True), "1404 grey levels .* beyond float32"),
     ],
 )
 def test_what_is_wrong_is_said(call: Callable[[], object], sentence: str) -> None:
     """One sentence that names the argument."""
     with pytest.raises(REFUSED, match=sentence):
         call()
+
+
+WITH_HELD_OUT: dict[str, Callable[[Any], Any]] = {
+    "fd_ratio": lambda h: fd_ratio(X, Y, h),
+    "fd_ratio_standard_error": lambda h: fd_ratio_standard_error(X, Y, h),
+    "feature_likelihood_divergence": lambda h: feature_likelihood_divergence(X, h, Y),
+    "generalization_gap": lambda h: generalization_gap(X, h, Y),
+    "nn_distance_ratio": lambda h: nn_distance_ratio(X, Y, h),
+    "ct_score": lambda h: ct_score(X, h, Y),
+}
+
+
+@pytest.mark.parametrize("name", WITH_HELD_OUT)
+@pytest.mark.parametrize("form", ["not a number", "one axis", "nothing", "text"])
+def test_of_three_sides_the_wrong_one_is_named(name: str, form: str) -> None:
+    """By definition: where the held-out features are wrong the sentence says so, and not the generated ones."""
+    with pytest.raises(REFUSED, match="the held-out features"):
+        WITH_HELD_OUT[name](HOSTILE[form])
+
+
+def test_where_features_lie_changes_no_likelihood() -> None:
+    """Closed form: features are standardised, so that 10⁶ more in each of them changes nothing; beside it float64 has
+    their differences to 1e-10. Likelihoods are computed in float32: 1e-5."""
+    for call in (feature_likelihood_divergence, generalization_gap):
+        assert call(X + 1e6, Z + 1e6, Y + 1e6) == pytest.approx(call(X, Z, Y), rel=1e-5, abs=1e-5)
+
+
+def test_paths_scale_with_their_latents() -> None:
+    """Closed form: an arc between latents that are c times as long is c times as long, at the ends of float64 too;
+    1e-12 for rounding. One between a latent of 0 and another is straight, of which half is half of the other."""
+    expected = step_ends(X, Y, PLACES, interpolation="spherical")[1]
+    for unit in (1e-200, 1e-30, 1e30, 1e200):
+        found = step_ends(X * unit, Y * unit, PLACES, interpolation="spherical")[1] / unit
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    half = step_ends(0 * X, Y, PLACES * 0 + 0.5, interpolation="spherical")[0]
+    torch.testing.assert_close(half, torch.from_numpy(Y) / 2, rtol=1e-12, atol=0)
 
 
 def test_a_covariance_in_float32_is_one() -> None:

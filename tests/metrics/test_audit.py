@@ -247,11 +247,13 @@ def test_who_is_audited() -> None:
     for output in (own.output for own in select_metrics(["all"], [SPACE])):
         assert output.claims in (None, "fidelity" if output.aspect == "quality" else "diversity")
     assert [own.family for own in audited(["vendi_q2"])] == ["vendi_q2"]
-    with pytest.raises(InputError, match=r"fd_points claims neither fidelity nor diversity.*precision"):
+    with pytest.raises(InputError, match=r"^fd claims neither fidelity nor diversity.*precision"):
         audited(["fd"])
     with pytest.raises(InputError, match="precisoin"):
         audited(["precisoin"])
-    with pytest.raises(InputError, match="claims neither"):
+    with pytest.raises(InputError, match=r"^fid claims neither"):
+        audited(["fid"])
+    with pytest.raises(InputError, match=r"^precision_cnn_digits reads cnn_digits, .*; write precision$"):
         audited(["precision_cnn_digits"])
 
 

@@ -4,6 +4,7 @@ network."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,6 +130,53 @@ def test_metric_is_the_function() -> None:
     with pytest.raises(MetricFailed, match="have to be others"):
         fd_ratio(gaussian(3, 100), real, real)
     assert FrechetRatio("net").compute(evidence(real[:90], real[:90], held_out)).value == 0
+
+
+@pytest.mark.parametrize(("n", "d"), [(10, 30), (50, 49), (50, 4)])
+def test_images_in_another_order_are_the_same(n: int, d: int) -> None:
+    """By definition: the order of images is no property of them. Held-out images that are the reference in another
+    order are refused, and generated ones that are have the ratio 0; rounding made 10¹⁵ and 10⁻¹⁵ of it."""
+    real, fresh, other = gaussian(0, n, d), gaussian(1, n, d), gaussian(2, n, d)
+    mixed = real[torch.from_numpy(permutation(7, n))]
+    with pytest.raises(MetricFailed, match="have to be others"):
+        fd_ratio(fresh, real, mixed)
+    assert fd_ratio(mixed, real, other) == 0
+    assert fd_ratio(other[torch.from_numpy(permutation(7, n))], real, other) == pytest.approx(1, rel=1e-9)
+
+
+def test_nearly_the_same_images_have_a_ratio() -> None:
+    """What is taken for rounding is far below what differs: the reference with a thousandth of noise is at a distance,
+    that of the noise but for the chance correlation of 50 draws."""
+    real, other = gaussian(0, 50), gaussian(2, 50)
+    moved = real + 1e-3 * gaussian(3, 50)
+    expected = frechet_distance_from_features(moved, real) / frechet_distance_from_features(other, real)
+    assert fd_ratio(moved, real, other) == pytest.approx(expected, rel=1e-9)
+    assert expected > 0
+
+
+def test_distances_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By definition: the mean over networks reads what the rows on each computed, whichever comes first; other evidence
+    is computed anew."""
+    from benchbench.metrics.sets import frechet_ratio
+
+    made = []
+
+    def counted(*sides: Tensor) -> frechet_ratio._Ratio:
+        made.append(sides)
+        return ratio_of(*sides)
+
+    ratio_of = frechet_ratio._Ratio.of
+    monkeypatch.setattr(frechet_ratio._Ratio, "of", counted)
+    sides = gaussian(0, 60, scale=1.4), gaussian(1, 100), gaussian(2, 90)
+    metrics = [*map(FrechetRatio, "ab"), FrechetRatioMean.over(["a", "b"])]
+    for order in (metrics, metrics[::-1]):
+        seen = of_networks(sides, a=torch.eye(5), b=2 * torch.eye(5))
+        for metric in order:
+            metric.compute(seen)
+        assert len(made) == 2
+        made.clear()
+    other = replace(seen, sets={**seen.sets, "generated": seen.sets["held_out"]})
+    assert metrics[0].compute(other).value == 1
 
 
 def of_networks(sides: tuple[Tensor, Tensor, Tensor], **networks: Tensor) -> Evidence:

@@ -251,3 +251,25 @@ def test_a_model_has_36_numbers() -> None:
         Pristine(torch.zeros(3), torch.eye(3))
     with pytest.raises(InputError, match="not finite"):
         Pristine(torch.zeros(NUMBERS), torch.eye(NUMBERS) / 0)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "sentence"),
+    [
+        (-np.eye(NUMBERS), "negative eigenvalue -1"),
+        (np.tri(NUMBERS), "not symmetric, so it is no covariance"),
+    ],
+)
+def test_a_model_has_a_covariance(covariance: NDArray[np.float64], sentence: str) -> None:
+    """By definition a covariance is symmetric and has no negative eigenvalue. Under one that has, the square of a
+    distance falls below 0, and every image would score 0, the best there is."""
+    with pytest.raises(InputError, match=f"{sentence}.*; give the right file, or fit it anew"):
+        Pristine(torch.zeros(NUMBERS), torch.from_numpy(covariance))
+
+
+def test_a_model_of_any_array() -> None:
+    """The same numbers in float32, from NumPy or in lists make the same model: equal to the bit."""
+    x = photograph("astronaut.png")[..., :96, :192]
+    for made in (np.asarray, torch.Tensor.float, torch.Tensor.tolist):
+        model = Pristine(made(UNIT.mean), made(UNIT.covariance))
+        assert torch.equal(niqe(x, model), niqe(x, UNIT))

@@ -217,6 +217,12 @@ def test_images_belong_to_seed_and_number(generator: Any) -> None:
         (lambda z: z.no_such, {"latent": 3}, "failed on 2×3 latents"),
         (lambda z: None, {"latent": 3}, "returns a NoneType"),
         (lambda: 3, {}, "takes no arguments"),
+        (
+            torch.zeros(2, 3, 8, 8),
+            {},
+            "^a thing of type Tensor cannot be called for images; .*evaluate scores",
+        ),
+        (Spread, {}, "^the class Spread cannot be called for images"),
         (Spread(), {"labels": "numbers"}, "takes no labels"),
         (of_stream, {"latent": 3}, "takes no latents"),
         (Told(False), {}, "there are none here"),

@@ -183,6 +183,16 @@ def test_what_is_wrong_with_either_is_said(files: Path, arrays: dict[str, Any], 
         scored(files, "wrong.npz", "fd")
 
 
+@pytest.mark.parametrize("missing", ["mu", "sigma", "mu_s", "sigma_s"])
+def test_half_of_the_statistics_is_none(files: Path, missing: str) -> None:
+    """By definition a mean without its covariance, or the reverse, is no statistics. Distances to the images beside it
+    would be another number, so the file is refused and not read as one of images alone."""
+    with np.load(files / "adm.npz") as content:
+        np.savez(files / "half.npz", **{name: own for name, own in content.items() if name != missing})
+    with pytest.raises(InputError, match=rf"half\.npz has no array {missing}; statistics need mu"):
+        scored(files, "half.npz", "fd")
+
+
 @pytest.mark.costly
 @pytest.mark.parametrize("thing", [5, None, 3.5, {"a": 1}, b"png", {1, 2}, object()])
 def test_what_are_no_images(thing: Any) -> None:

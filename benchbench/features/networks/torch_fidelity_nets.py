@@ -47,7 +47,7 @@ class _At224(FrozenExtractor):
 
 
 class VGG16(_At224):
-    """VGG16 on ImageNet, second hidden layer after its ReLU; its weights (528 MB) must be fetched once."""
+    """VGG16 on ImageNet, second hidden layer after its ReLU; its weights (553 MB) must be fetched once."""
 
     name = "vgg16"
     dim = 4096

@@ -36,15 +36,21 @@ def audited(names: Sequence[str] = (), extractor: str = SPACE) -> list[Metric]:
                 )
         found = select_metrics(names, [extractor])
         for metric in found:
-            if not _claims(metric, extractor):
+            if _claims(metric, metric.extractor) and metric.extractor != extractor:
                 raise InputError(
-                    f"{metric.name} claims neither fidelity nor diversity of any features, so there is nothing to hold "
+                    f"{metric.name} reads {metric.extractor}, and what is audited here are {_called(extractor)}; "
+                    f"write {metric.family}"
+                )
+            if not _claims(metric, extractor):
+                called = metric.family if metric.extractor == extractor else metric.name
+                raise InputError(
+                    f"{called} claims neither fidelity nor diversity of any features, so there is nothing to hold "
                     f"it to; {', '.join(own.family for own in audited((), extractor))} do"
                 )
     return sorted(found, key=lambda own: (own.output.claims == "diversity", own.family))
 
 
-def _claims(metric: Metric, extractor: str) -> bool:
+def _claims(metric: Metric, extractor: str | None) -> bool:
     return metric.output.claims is not None and metric.output.gated and metric.extractor == extractor
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from torch import Tensor
 from benchbench.core.arrays import dtype_text, shape_text, tensor_of
 from benchbench.core.errors import InputError, MetricFailed
 
+_GENERATED, _REFERENCE = "the generated features", "the reference features"
 _SMALL, _LARGE = 1e-9, 1e9  # the squares of such numbers, times some thousand dimensions, fit into float32
 
 
@@ -63,16 +66,31 @@ def check_finite(numbers: Tensor, what: str) -> None:
 def check_pair(x: Any, y: Any, minimum: int = 2) -> tuple[Tensor, Tensor]:
     """`check_features` of both, in the more precise dtype of the two; an `InputError` when they have different lengths
     of feature vector or lie on different devices."""
-    x = check_features(x, "the generated features", minimum)
-    y = check_features(y, "the reference features", minimum)
-    if x.shape[1] != y.shape[1]:
+    x, y = _check_sides({_GENERATED: x, _REFERENCE: y}, minimum)
+    return x, y
+
+
+def check_three(fake: Any, reference: Any, held_out: Any, minimum: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """`check_pair` of generated, reference and held-out features: what is wrong with one is said of that one."""
+    sides = {_GENERATED: fake, _REFERENCE: reference, "the held-out features": held_out}
+    fake, reference, held_out = _check_sides(sides, minimum)
+    return fake, reference, held_out
+
+
+def _check_sides(named: Mapping[str, Any], minimum: int) -> list[Tensor]:
+    sides = [check_features(side, what, minimum) for what, side in named.items()]
+    lengths = dict.fromkeys(side.shape[1] for side in sides)
+    if len(lengths) > 1:
         raise InputError(
-            f"features of {x.shape[1]} and {y.shape[1]} dimensions come from different extractors"
+            f"features of {' and '.join(map(str, lengths))} dimensions come from different extractors"
         )
-    if x.device != y.device:
-        raise InputError(f"the features lie on {x.device} and on {y.device}; bring them to one device")
-    dtype = torch.promote_types(x.dtype, y.dtype)
-    return x.to(dtype), y.to(dtype)
+    devices = dict.fromkeys(side.device for side in sides)
+    if len(devices) > 1:
+        raise InputError(
+            f"the features lie on {' and on '.join(map(str, devices))}; bring them to one device"
+        )
+    dtype = reduce(torch.promote_types, (side.dtype for side in sides))
+    return [side.to(dtype) for side in sides]
 
 
 def check_directions(features: Tensor) -> None:

@@ -22,16 +22,23 @@ LEVELS = (torch.float32, torch.float64)
 def rgb_pair(x: ArrayLike, y: ArrayLike) -> tuple[Tensor, Tensor]:
     """Both sides of pairs, uint8 N×3×H×W of one shape; `InputError` for anything else."""
     x, y = (check_images(tensor_of(images, "paired images"), "paired images") for images in (x, y))
+    _check_some(x)
     check_one_shape(x, y)
     return x, y
 
 
+def _check_some(images: Tensor) -> None:
+    if not len(images):
+        raise InputError("there are no paired images to compare: an array of them is empty")
+
+
 def check_levels(images: Tensor) -> None:
-    """`NotImagesError` for grey levels some of which are not finite: no mean over them would say anything."""
-    if images.is_floating_point() and not torch.isfinite(images).all():
-        bad = int((~torch.isfinite(images)).sum())
+    """`NotImagesError` for grey levels some of which are not finite in float32: no mean over them would say anything,
+    and the fourth powers of larger ones, which measures on grey images read, leave float64."""
+    if images.is_floating_point() and not torch.isfinite(images.float()).all():
+        bad = int((~torch.isfinite(images.float())).sum())
         raise NotImagesError(
-            f"{bad} of {images.numel()} grey levels to be compared are not finite (NaN or infinite); "
+            f"{bad} of {images.numel()} grey levels to be compared are not finite (NaN, infinite or beyond float32); "
             "lower the learning rate or clip gradients of the model that made them"
         )
 
@@ -62,8 +69,7 @@ def pair_in_channels(
                 f"N×3×H×W or N×1×H×W but are {dtype_text(images)} {shape_text(images)}"
             )
         check_levels(images)
-        if not len(images):
-            raise InputError("there are no paired images to compare: an array of them is empty")
+        _check_some(images)
         if not images.shape[2] or not images.shape[3]:
             raise InputError(
                 f"paired images of {images.shape[2]}×{images.shape[3]} hold no pixels to compare"

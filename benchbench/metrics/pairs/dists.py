@@ -5,7 +5,7 @@
 
 over the channels j of the image itself and of five stages i of the network, whose pooling is an L2 average; c =
 1e-6. The weights α and β, which sum to 1, are the authors' (MIT licence), as torchmetrics ships them; the VGG16
-(ImageNet weights, 528 MB) has to be fetched once. Images go in at their own size, RGB in [0, 1].
+(ImageNet weights, 553 MB) has to be fetched once. Images go in at their own size, RGB in [0, 1].
 
 Departure: the sum is over 1 − l and 1 − s, which is 0 to the last digit for equal images, where 1 − Σ is not.
 """

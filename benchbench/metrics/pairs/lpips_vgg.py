@@ -1,6 +1,6 @@
 """LPIPS on a VGG16 (Zhang et al. 2018), which path lengths are measured in; `lpips` has the AlexNet.
 
-The learned weights of its layers are torchmetrics'; the VGG16 itself (ImageNet weights, 528 MB) has to be fetched once.
+The learned weights of its layers are torchmetrics'; the VGG16 itself (ImageNet weights, 553 MB) has to be fetched once.
 Numbers are float32 until they are summed: the two ends of a step of 1e-4 differ in the fourth digit, and the square of
 that difference is far above the rounding of float32, 1e-7 squared.
 """

@@ -41,6 +41,8 @@ from benchbench.core.numpy_files import read_arrays
 from benchbench.core.paths import printable
 from benchbench.core.reading import open_regular
 from benchbench.data.degrade.resize import imresize
+from benchbench.metrics.numerics.arguments import real_numbers
+from benchbench.metrics.numerics.linalg import check_covariance
 from benchbench.metrics.pairs.checked_pairs import checked_pair
 from benchbench.metrics.pairs.paired import PairedMetric
 
@@ -56,12 +58,16 @@ _KEYS = (("mu_prisparam", "cov_prisparam"), ("mu_pris_param", "cov_pris_param"),
 
 @dataclass(frozen=True)
 class Pristine:
-    """What patches of pristine photographs have: mean float64 (36,), covariance float64 (36, 36)."""
+    """What patches of pristine photographs have: mean float64 (36,), covariance float64 (36, 36); any array of real
+    numbers is taken for either."""
 
     mean: Tensor
     covariance: Tensor
 
     def __post_init__(self) -> None:
+        for name in ("mean", "covariance"):
+            given = real_numbers(getattr(self, name), f"the {name} of a pristine model")
+            object.__setattr__(self, name, given.double())
         shapes = tuple(self.mean.shape), tuple(self.covariance.shape)
         if shapes != ((NUMBERS,), (NUMBERS, NUMBERS)):
             raise InputError(
@@ -70,6 +76,10 @@ class Pristine:
             )
         if not all(bool(torch.isfinite(own).all()) for own in (self.mean, self.covariance)):
             raise InputError("a number of a pristine model is not finite; fit it anew")
+        try:
+            check_covariance(self.covariance, "the covariance of a pristine model")
+        except MetricFailed as error:  # distances by it would mean nothing, or be 0 for any image
+            raise InputError(f"{error}; give the right file, or fit it anew") from error
 
 
 def niqe(images: ArrayLike, pristine: Pristine, *, levels: bool = False) -> Tensor:

@@ -32,6 +32,7 @@ from benchbench.features.networks.torch_fidelity_nets import VGG16
 from benchbench.metrics.evidence import Evidence, PairEvidence
 from benchbench.metrics.metric import Estimate
 from benchbench.metrics.numerics.arguments import check_features, check_number, real_numbers
+from benchbench.metrics.numerics.linalg import unit_rows
 from benchbench.metrics.pairs.lpips_vgg import lpips_vgg
 from benchbench.metrics.pairs.paired import PairedMetric
 
@@ -60,13 +61,14 @@ def step_ends(
         t: How far along each path the step begins, (N,) in [0, 1].
         epsilon: How far it goes, above 0.
         interpolation: "linear", or "spherical": along the arc, at an even rate of angle, with the length going evenly
-            with it (Shoemake 1985); straight where the two point the same way or opposite ways.
+            with it (Shoemake 1985); straight where the two point the same way or opposite ways, or one is 0.
 
     Returns:
         The latents at t and at t + epsilon, N×D each.
 
     Raises:
-        InputError: Shapes do not fit, or epsilon is not above 0.
+        InputError: Shapes do not fit, a place is not in [0, 1], epsilon is not above 0, or there is no such
+            interpolation.
         MetricFailed: A latent is not finite, or too large for a path between two of them.
     """
     first = check_features(first, "the latents at which paths begin", 1)
@@ -78,8 +80,14 @@ def step_ends(
     t = real_numbers(t, "the places on paths")
     if t.shape != (len(first),):
         raise InputError(f"{len(first)} paths need a place on each, (N,), but these are {shape_text(t)}")
+    if not bool(((t >= 0) & (t <= 1)).all()):
+        raise InputError(
+            "the places on paths must be numbers from 0, where a path begins, to 1, where it ends"
+        )
     epsilon = check_number(epsilon, "the step epsilon", 0, open_end=True)
-    between = {"linear": _straight, "spherical": _along_the_arc}[interpolation]
+    if interpolation not in _BETWEEN:
+        raise InputError(f"paths are {' or '.join(_BETWEEN)}; there is no interpolation {interpolation!r}")
+    between = _BETWEEN[interpolation]
     a, b, begin = first.double(), second.double(), t.double()[:, None]
     # In float64: a step of 1e-4 that was rounded in float32 would be off by a thousandth.
     start, end = between(a, b, begin), between(a, b, begin + epsilon)
@@ -96,12 +104,14 @@ def _straight(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def _along_the_arc(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    units = [rows / rows.norm(dim=1, keepdim=True).clamp(min=_SMALL) for rows in (a, b)]
-    cosine = (units[0] * units[1]).sum(1, keepdim=True)
+    cosine = (unit_rows(a) * unit_rows(b)).sum(1, keepdim=True)  # not a number where one is 0
     omega = cosine.clamp(-1, 1).acos()
     sine = omega.sin()
     arc = ((1 - t) * omega).sin() / sine * a + (t * omega).sin() / sine * b
-    return torch.where(1 - cosine.abs() < _SMALL, _straight(a, b, t), arc)
+    return torch.where(1 - cosine.abs() >= _SMALL, arc, _straight(a, b, t))
+
+
+_BETWEEN = {"linear": _straight, "spherical": _along_the_arc}
 
 
 def trimmed(values: Tensor) -> Tensor:

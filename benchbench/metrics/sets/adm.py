@@ -28,7 +28,7 @@ from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import MetricFailed
 from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.metric import Estimate, Family, Metric, Output
-from benchbench.metrics.numerics.arguments import check_features, finite_result
+from benchbench.metrics.numerics.arguments import check_features, check_whole, finite_result
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.sets.inception_score import inception_score
 from benchbench.metrics.sets.prdc import estimates, overlap
@@ -50,10 +50,12 @@ def inception_scores_of_parts(logits: ArrayLike, part: int = PART) -> Tensor:
         image is 1.
 
     Raises:
-        InputError: The logits are no array of real numbers N×K, or are probabilities.
+        InputError: The logits are no array of real numbers N×K or are probabilities, or a part has no whole number of
+            images, 1 or more.
         MetricFailed: There are fewer than two images, or a logit is not finite.
     """
     logits = check_features(logits, "the logits")
+    part = check_whole(part, "the number of images of a part", 1)
     scores = [
         torch.ones(1, dtype=torch.float64)
         if len(own) == 1

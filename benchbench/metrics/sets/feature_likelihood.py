@@ -31,7 +31,7 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.metric import Estimate, Family, Output
-from benchbench.metrics.numerics.arguments import check_features, check_pair, finite_result, near_one
+from benchbench.metrics.numerics.arguments import check_features, check_three, finite_result, near_one
 from benchbench.metrics.numerics.centred_mixture import NARROWEST, fit
 from benchbench.metrics.numerics.intervals import normal_estimate
 from benchbench.metrics.numerics.neighbours import mean_row, shared_rows
@@ -40,7 +40,8 @@ from benchbench.metrics.numerics.products import float64_rows
 from benchbench.metrics.sets.memorization import check_held_out
 
 GROUPS = 20
-_ROUNDING = 2.0**-20  # of its mean: a feature that varies by less does not vary
+_ROUNDING = {torch.float32: 2.0**-20, torch.float64: 2.0**-47}
+"""Of its mean: a feature that varies by less does not vary."""
 _LEAST = 4  # training images, of which either half has two
 
 
@@ -92,11 +93,10 @@ class Likelihoods:
 def likelihoods(train: ArrayLike, held_out: ArrayLike, fake: ArrayLike) -> Likelihoods:
     """Fit the density around features of generated images, M×D, to those of training images, N×D, and read it there and
     at held-out ones, H×D. Arguments and errors as of `feature_likelihood_divergence`."""
-    fake, train = check_pair(fake, train)
-    held_out, _ = check_pair(held_out, train)
+    fake, train, held_out = check_three(fake, train, held_out)
     check_features(train, "the training features", _LEAST)
     unit = near_one(train, held_out)[2]
-    train, held_out, fake = one_image(*(own.to(held_out.dtype) / unit for own in (train, held_out, fake)))
+    train, held_out, fake = one_image(*(own / unit for own in (train, held_out, fake)))
     train, held_out, fake = _standardised(train, _not_among(held_out, fake), fake)
     mixture, near = fit(fake, train)
     if bool((mixture.variances <= NARROWEST).all()):
@@ -136,7 +136,7 @@ def _standardised(train: Tensor, held_out: Tensor, fake: Tensor) -> Iterator[Ten
     for _, exact in float64_rows(held_out):
         total += (exact - centre).square().sum(0)
     spread = (total / (len(held_out) - 1)).sqrt()
-    varies = spread > _ROUNDING * centre.abs()
+    varies = spread > _ROUNDING[held_out.dtype] * centre.abs()
     if not varies.any():
         raise MetricFailed("all held-out images have the same features, beside which nothing is likely")
     for side in (train, held_out, fake):

@@ -156,6 +156,11 @@ class Fitted:
             return root(self.moments.covariance)
         return (self.features.to(torch.float64) - self.mean).T / math.sqrt(len(self.features) - 1)
 
+    @property
+    def spread(self) -> float:
+        """The trace of the covariance."""
+        return float(self.root.square().sum() if self.deficient else self.moments.covariance.trace())
+
 
 def fitted_distance(x: Fitted, y: Fitted) -> float:
     """`frechet_distance_from_features` of what was fitted before."""

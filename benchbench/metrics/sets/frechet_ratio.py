@@ -32,10 +32,14 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.metric import Estimate, Metric, name_over
-from benchbench.metrics.numerics.arguments import check_pair, finite_result, near_one
+from benchbench.metrics.numerics.arguments import check_three, finite_result, near_one
 from benchbench.metrics.numerics.intervals import positive_estimate
 from benchbench.metrics.sets.frechet import Fitted, fitted_distance, fitted_influence
 from benchbench.metrics.sets.memorization import check_held_out
+
+_ROUNDING = 1e-9
+"""Of both traces: as far as the trace of a root may be off (`linalg.trace_sqrt_product`). Different images of one
+Gaussian in D dimensions lie (D/8)(1/n + 1/N) of both traces apart, far more for any number that a machine holds."""
 
 
 def fd_ratio(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> float:
@@ -70,15 +74,13 @@ class _Ratio:
 
     @classmethod
     def of(cls, fake: Fitted, reference: Fitted, held_out: Fitted) -> _Ratio:
-        above, below = (
-            finite_result(fitted_distance(side, reference), "the Fréchet distance")
-            for side in (fake, held_out)
-        )
+        above, below = (_distance(side, reference) for side in (fake, held_out))
         return cls(fake, reference, held_out, above, below)
 
     @property
-    def sides(self) -> tuple[Fitted, Fitted, Fitted]:
-        return self.fake, self.reference, self.held_out
+    def deficient(self) -> bool:
+        """Whether a side has a singular covariance."""
+        return any(side.deficient for side in (self.fake, self.reference, self.held_out))
 
     def value(self) -> float:
         if self.below == 0:
@@ -105,6 +107,12 @@ class _Ratio:
         return _error(self.shares())
 
 
+def _distance(side: Fitted, reference: Fitted) -> float:
+    """Their Fréchet distance; 0 where it is rounding, as of the same images in another order."""
+    distance = finite_result(fitted_distance(side, reference), "the Fréchet distance")
+    return distance if distance > _ROUNDING * (side.spread + reference.spread) else 0.0
+
+
 def _error(shares: Iterable[Tensor]) -> float:
     """The standard error of a number of which each image of some sets adds these shares."""
     variance = sum(float(one.var()) / len(one) for one in shares)
@@ -113,15 +121,13 @@ def _error(shares: Iterable[Tensor]) -> float:
 
 def _equal(fake: ArrayLike, reference: ArrayLike, held_out: ArrayLike) -> tuple[Fitted, Fitted, Fitted]:
     """The three in one dtype and unit, and as many generated as held-out images."""
-    fake, reference = check_pair(fake, reference)
-    held_out, reference = check_pair(held_out, reference)
-    fake, reference = check_pair(fake, reference)
+    fake, reference, held_out = check_three(fake, reference, held_out)
     n = min(len(fake), len(held_out))
     fake, held_out = (
         side if len(side) == n else side[torch.from_numpy(permutation(0, len(side))[:n]).to(side.device)]
         for side in (fake, held_out)
     )
-    both, reference, _ = near_one(torch.cat([fake, held_out.to(fake.dtype)]), reference)
+    both, reference, _ = near_one(torch.cat([fake, held_out]), reference)
     return Fitted(both[:n]), Fitted(reference), Fitted(both[n:])
 
 
@@ -192,23 +198,41 @@ class FrechetRatioMean(Metric):
         return _mean_of([_seen(evidence, network) for network in self._networks])
 
 
-def _seen(evidence: Evidence, network: str) -> _Ratio:
-    """The ratio on what one network saw."""
+@dataclass(frozen=True)
+class _Seen:
+    """The ratio on what one network saw, and all that a mean over networks reads of it.
+
+    shares: what each image adds to the ratio itself, as `_Ratio.shares`; None of a ratio of 0.
+    """
+
+    value: float
+    shares: list[Tensor] | None
+    deficient: bool
+
+    @classmethod
+    def of(cls, ratio: _Ratio) -> _Seen:
+        value = ratio.value()
+        shares = [value * own for own in ratio.shares()] if value else None
+        return cls(value, shares, ratio.deficient)
+
+
+def _seen(evidence: Evidence, network: str) -> _Seen:
+    """The ratio on what one network saw, computed once for its own row and for that of a mean."""
     check_held_out(evidence, network)
     roles = ("generated", "reference", "held_out")
-    return _Ratio.of(*_equal(*(evidence.features(role, network) for role in roles)))
+    return evidence.once(
+        ("fd_ratio", network),
+        lambda: _Seen.of(_Ratio.of(*_equal(*(evidence.features(role, network) for role in roles)))),
+    )
 
 
-def _mean_of(ratios: Sequence[_Ratio]) -> Estimate:
+def _mean_of(ratios: Sequence[_Seen]) -> Estimate:
     """The mean of ratios of the same images on several networks, with an interval that knows that they are the same:
     what an image adds is the mean of what it adds on each."""
-    values = [ratio.value() for ratio in ratios]
-    value = finite_result(sum(values) / len(values), "the mean of ratios")
+    value = finite_result(sum(ratio.value for ratio in ratios) / len(ratios), "the mean of ratios")
     if value == 0:
         return Estimate(value)
-    parts = [
-        [own * share for share in ratio.shares()] for own, ratio in zip(values, ratios, strict=True) if own
-    ]
-    error = _error(torch.stack(sides).sum(0) / len(values) for sides in zip(*parts, strict=True))
-    few = any(len(side.features) <= side.features.shape[1] for ratio in ratios for side in ratio.sides)
-    return positive_estimate(value, error, "delta, rank-deficient (N <= D)" if few else "delta")
+    parts = [ratio.shares for ratio in ratios if ratio.shares is not None]
+    error = _error(torch.stack(sides).sum(0) / len(ratios) for sides in zip(*parts, strict=True))
+    deficient = any(ratio.deficient for ratio in ratios)
+    return positive_estimate(value, error, "delta, rank-deficient (N <= D)" if deficient else "delta")

@@ -19,7 +19,13 @@ from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.frozen import full_float32
 from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.metric import Estimate, Family, Metric, Output
-from benchbench.metrics.numerics.arguments import check_features, check_labels, check_pair, finite_result
+from benchbench.metrics.numerics.arguments import (
+    check_features,
+    check_labels,
+    check_pair,
+    check_three,
+    finite_result,
+)
 from benchbench.metrics.numerics.intervals import normal_estimate
 from benchbench.metrics.numerics.neighbours import (
     Merged,
@@ -49,9 +55,7 @@ def nn_distance_ratio(fake: ArrayLike, train: ArrayLike, held_out: ArrayLike) ->
 def _to_training(fake: ArrayLike, train: ArrayLike, held_out: ArrayLike) -> tuple[Tensor, Tensor]:
     """Distances of generated and of held-out images to the nearest training image, float64 (M,) and (H,); 0 for
     copies."""
-    fake, train = check_pair(fake, train, 1)
-    held_out, _ = check_pair(held_out, train, 1)
-    fake, train, held_out = one_image(*(side.to(held_out.dtype) for side in (fake, train, held_out)))
+    fake, train, held_out = one_image(*check_three(fake, train, held_out, 1))
     return kth_neighbour(fake, 1, train)[0], kth_neighbour(held_out, 1, train)[0]
 
 

@@ -160,7 +160,15 @@ def generator(
     if isinstance(thing, GivenGenerator):
         return thing
     if isinstance(thing, type) or not callable(thing):
-        raise InputError(f"{thing!r} cannot be called for images; give a module, or a function of latents")
+        what = (
+            f"the class {thing.__name__}"
+            if isinstance(thing, type)
+            else f"a thing of type {type(thing).__name__}"
+        )
+        raise InputError(
+            f"{what} cannot be called for images; give a module, or a function of latents; benchbench.evaluate scores "
+            "images that are there"
+        )
     values = {
         "latent": latent if latent is None or isinstance(latent, int) else tuple(latent),
         "distribution": distribution,
