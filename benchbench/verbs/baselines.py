@@ -188,6 +188,7 @@ def publish(
     progress: Progress = AUTO,
 ) -> Published:
     """Make a baseline of a record: its numbers among the published records, its weights and its card among baselines.
+    Of a model without weights, such as `real` or `bicubic`, the numbers are published alone.
 
     Args:
         record: Its folder, or one with those of several seeds of one model on one dataset.

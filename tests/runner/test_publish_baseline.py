@@ -89,7 +89,7 @@ def published(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(benchbench, "__file__", str(root / "pkg" / "__init__.py"))
         benchbench.baselines.publish(root / "runs" / "digits" / "vae-mlp", device="cpu")
         for model in ("real", "noise"):
-            benchbench.merge(root / "runs" / "digits" / model, into=root / "results")
+            benchbench.baselines.publish(root / "runs" / "digits" / model, device="cpu")
         benchbench.baselines.render()
     return root
 
@@ -408,7 +408,6 @@ class TestRefused:
         assert "what is damaged is not published" in self.refused(folder)
 
     def test_one_without_weights(self, checkout: Path) -> None:
-        assert f"keeps no {WEIGHTS}" in self.refused(cells(checkout / "runs", "noise")[0])
         for folder in cells(checkout / "runs"):
             (folder / WEIGHTS).unlink()
         assert f"keeps no {WEIGHTS}" in self.refused(cells(checkout / "runs")[0])
@@ -450,6 +449,22 @@ class TestRefused:
     def test_a_pipe_is_no_record(self, checkout: Path) -> None:
         os.mkfifo(checkout / "runs" / "pipe")
         assert self.refused("runs/pipe")
+
+
+def test_a_model_without_weights_has_numbers_alone(checkout: Path) -> None:
+    """A landmark's record goes among the published ones as it was run, and nothing among the baselines. It has no
+    weights that could be called anything."""
+    before = sorted(checkout.glob("baselines/**/*"))
+    (own,) = cells(checkout / "runs", "real")
+    named = typed("publish", str(own), "--as", "real-digits")
+    assert (named.exit_code, "no weights that could be called" in named.output) == (2, True), named.output
+    assert not (checkout / "results" / "digits").exists()
+    done = typed("publish", str(own))
+    assert (done.exit_code, "numbers alone" in done.output) == (0, True), done.output
+    assert not verify_records([checkout / "results"]).faults
+    (placed,) = cells(checkout / "results", "real")
+    assert (placed / "metrics.csv").read_text() == (own / "metrics.csv").read_text()
+    assert sorted(checkout.glob("baselines/**/*")) == before
 
 
 def test_exact_weights_stay_what_they_are(checkout: Path) -> None:
