@@ -30,7 +30,7 @@ from benchbench.results.endings import ended_of
 from benchbench.results.load import Record, load_failures, records, results_of
 from benchbench.results.rows import rows_of
 from benchbench.runner.again import NotScored
-from benchbench.runner.baselines.cards import card_of
+from benchbench.runner.baselines.cards import card_of, remarks_in
 from benchbench.runner.baselines.publish import Published
 from benchbench.runner.baselines.publish import publish as publish_record
 from benchbench.runner.baselines.records import record_of
@@ -254,8 +254,11 @@ def _pages(root: Path, baselines: Path) -> list[tuple[Path, str]]:
         if record is not None and _generates(record)
     ]
     runs = [run for _, run in found]
-    board = published_board(results_of(found), runs, load_failures(root), generators, RENDER)
-    return [*pages, (root / BOARD, board)]
+    file = root / BOARD
+    board = published_board(
+        results_of(found), runs, load_failures(root), generators, RENDER, remarks_in(file)
+    )
+    return [*pages, (file, board)]
 
 
 def _generates(record: Record) -> bool:
