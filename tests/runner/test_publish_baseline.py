@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -26,6 +27,7 @@ from benchbench.cli import cli
 from benchbench.core.baselines import CARD, CHECKSUM, WEIGHTS, Shipped
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import canonical_json, file_sha256
+from benchbench.core.seeds import ImageRng
 from benchbench.results.load import load_failures, load_results, records
 from benchbench.results.provenance import sealed
 from benchbench.results.verify import verify_records
@@ -392,6 +394,24 @@ class TestScore:
         assert sorted((shelf / "results").rglob("*")) == before
         with pytest.raises(InputError, match="unknown extractor"):
             benchbench.baselines.score(extractor="nosuch")
+
+
+def test_a_baseline_as_a_model(shelf: Path) -> None:
+    """Images of seed 0 beside those that its record keeps, which the weights before they were rounded drew: float16 has
+    11 bits, so no grey level of 255 moves by more than a few, and hardly any at all."""
+    model = benchbench.baselines.load(NAME, device="cpu")
+    images = model.sample(60, ImageRng(0, range(60)))  # type: ignore[operator]
+    (kept,) = [
+        cell for cell in cells(shelf / "runs") if json.loads((cell / "run.json").read_text())["seed"] == 0
+    ]
+    drawn = torch.from_numpy(numpy.load(kept / "samples.npz")["images"]).permute(0, 3, 1, 2)
+    moved = (images.int() - drawn.int()).abs()
+    assert images.shape == drawn.shape
+    assert moved.max() <= 3
+    assert moved.float().mean() < 0.5
+    for name, words in (("vae-digits", "unknown baseline"), ("cnn-digits", "no published record")):
+        with pytest.raises(InputError, match=words):
+            benchbench.baselines.load(name, device="cpu")
 
 
 class TestRefused:
