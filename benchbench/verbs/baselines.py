@@ -102,7 +102,9 @@ def load(name: str, *, device: str = "auto", progress: Progress = AUTO) -> nn.Mo
         >>> model = benchbench.baselines.load("dcgan-digits")  # doctest: +SKIP
         >>> images = model.sample(16, ImageRng(0, range(16)))  # doctest: +SKIP
     """
-    (own,) = _named([name])
+    own, *others = _named([name])
+    if others:
+        raise InputError(f"{name} names several baselines; load them one by one")
     record = record_of(own, [*records(_records(None))])
     if record is None:
         raise InputError(
