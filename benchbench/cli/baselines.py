@@ -140,7 +140,8 @@ def publish(
     """Put the numbers of RECORD among the published ones, and its weights with a card among the baselines.
 
     RECORD is the folder of one record, or one with those of several seeds. Weights ship as float16 where every number
-    stays within its interval when images are drawn with them; otherwise as they were trained.
+    stays within its interval when images are drawn with them; otherwise as they were trained. Of a model without
+    weights, such as real or bicubic, the numbers are published alone.
 
     \b
       benchbench baselines publish runs/mnist/dcgan
@@ -159,8 +160,11 @@ def publish(
         batch_size=batch_size,
         progress=RichProgress(),
     )
-    kind = "float16" if made.float16 else f"as they were trained ({made.why_not})"
-    say(f"{made.folder}: {made.size / MIB:.1f} MiB, {kind}; {made.total / MIB:.1f} MiB of weights ship")
+    if made.folder is None:
+        say(f"numbers alone, without weights: {made.why_not}")
+    else:
+        kind = "float16" if made.float16 else f"as they were trained ({made.why_not})"
+        say(f"{made.folder}: {made.size / MIB:.1f} MiB, {kind}; {made.total / MIB:.1f} MiB of weights ship")
     moved = [own for own in made.held if own.moved]
     if moved:
         most = max(moved, key=lambda own: own.moved or 0.0)

@@ -221,6 +221,6 @@ class _Trained(RunManifest):
 
 def _busy_by_load(machine: Machine) -> float | None:
     """Cores that others kept busy, of a training from before anybody measured it: what the load says beyond one process
-    a core."""
+    a core. Programs that wait for one are in the load, and no more than all cores can be busy."""
     beyond = beyond_one_a_core(machine.load_1min, machine.cores)
-    return None if beyond is None else beyond * float(machine.cores or 0)
+    return None if beyond is None else min(beyond, 1.0) * float(machine.cores or 0)

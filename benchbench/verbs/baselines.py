@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import nn
 
 from benchbench.core.baselines import (
     CARD,
+    WEIGHTS,
     Shipped,
     baselines_folder,
     published_records,
@@ -30,7 +32,8 @@ from benchbench.results.endings import ended_of
 from benchbench.results.load import Record, load_failures, records, results_of
 from benchbench.results.rows import rows_of
 from benchbench.runner.again import NotScored
-from benchbench.runner.baselines.cards import card_of
+from benchbench.runner.baselines.cards import card_of, remarks_in
+from benchbench.runner.baselines.loaded import loaded
 from benchbench.runner.baselines.publish import Published
 from benchbench.runner.baselines.publish import publish as publish_record
 from benchbench.runner.baselines.records import record_of
@@ -72,6 +75,45 @@ def shipped() -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines, columns=["name", "size", "sha256", "record", "budget"])
+
+
+def load(name: str, *, device: str = "auto", progress: Progress = AUTO) -> nn.Module:
+    """A baseline as a model: its network with the weights that ship, held against their sha256.
+
+    Its class says what it can be asked (`benchbench.core.protocols`): `sample` of a generator, `restore` of a restorer.
+    The data that it learned from has to be at hand, for a network is built by its size and classes.
+
+    Args:
+        name: Of the baseline, "dcgan-digits".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        progress: Who is told how far it is.
+
+    Returns:
+        A torch module in eval mode, on the device.
+
+    Raises:
+        InputError: The name is none of a baseline, no record says how it was built, its weights are damaged, or its
+            data is not at hand.
+
+    Examples:
+        Sixteen images, image i the same whatever their number (uint8 RGB, 16×3×32×32):
+
+        >>> from benchbench.core.seeds import ImageRng
+        >>> model = benchbench.baselines.load("dcgan-digits")  # doctest: +SKIP
+        >>> images = model.sample(16, ImageRng(0, range(16)))  # doctest: +SKIP
+    """
+    own, *others = _named([name])
+    if others:
+        raise InputError(f"{name} names several baselines; load them one by one")
+    record = record_of(own, [*records(_records(None))])
+    if record is None:
+        raise InputError(
+            f"{name} has no published record that says how to build it; {own.folder / WEIGHTS} has its weights"
+        )
+    try:
+        return loaded(own, record, Runtime(resolve_device(device), None, watching(progress)))
+    except NotScored as failure:
+        raise InputError(f"{name} cannot be loaded here: {failure}") from failure
 
 
 @dataclass(frozen=True)
@@ -188,6 +230,7 @@ def publish(
     progress: Progress = AUTO,
 ) -> Published:
     """Make a baseline of a record: its numbers among the published records, its weights and its card among baselines.
+    Of a model without weights, such as `real` or `bicubic`, the numbers are published alone.
 
     Args:
         record: Its folder, or one with those of several seeds of one model on one dataset.
@@ -253,8 +296,11 @@ def _pages(root: Path, baselines: Path) -> list[tuple[Path, str]]:
         if record is not None and _generates(record)
     ]
     runs = [run for _, run in found]
-    board = published_board(results_of(found), runs, load_failures(root), generators, RENDER)
-    return [*pages, (root / BOARD, board)]
+    file = root / BOARD
+    board = published_board(
+        results_of(found), runs, load_failures(root), generators, RENDER, remarks_in(file)
+    )
+    return [*pages, (file, board)]
 
 
 def _generates(record: Record) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -85,8 +85,9 @@ def parted(making: Making, lines: Places) -> list[tuple[str, Places]]:
     if len(parts) < 2:
         return [("", lines)]
     differ = _fields(parts)
+    common = _common(parts) if "machine" in differ else set()
     chosen = np.array([where.get(name, 0) for (name,) in making.cells])[making.cell[lines]]
-    found = [(_told(part, differ), lines[chosen == i]) for i, part in enumerate(parts)]
+    found = [(_told(part, differ, common), lines[chosen == i]) for i, part in enumerate(parts)]
     return sorted(found, key=lambda named: named[0])
 
 
@@ -103,12 +104,20 @@ def _fields(parts: Sequence[_Made]) -> dict[str, set[Asked]]:
     return {name: found[name] for name in CONDITIONS if name in found}
 
 
-def _told(part: _Made, fields: Mapping[str, set[Asked]]) -> str:
-    """ "the reference data 1a2b3c4d, n_images 500"."""
+def _common(parts: Sequence[_Made]) -> set[str]:
+    """What all machines of these parts have in common, as pieces of their texts."""
+    texts = {dict(made)["machine"] for part in parts for made in part.values()} - {"none"}
+    return set.intersection(*(set(text.split(", ")) for text in texts))
+
+
+def _told(part: _Made, fields: Mapping[str, set[Asked]], common: Collection[str] = ()) -> str:
+    """ "the reference data 1a2b3c4d, n_images 500"; of a machine without what is common to all."""
     said = []
     for name, metrics in fields.items():
         made = [conditions for metric, conditions in part.items() if metric in metrics] or part.values()
         values = sorted({dict(conditions)[name] for conditions in made} - {"none"})
+        if name == "machine":
+            values = [", ".join(one for one in text.split(", ") if one not in common) for text in values]
         said.append(
             f"{WORDS.get(name, name)} {' and '.join(short(name, value) for value in values) or 'not stated'}"
         )

@@ -25,6 +25,8 @@ from benchbench.views.text import arrow, escape_markdown, number
 REMARKS = "## Remarks"
 FEW = 10_000
 """Images; at fewer a distance is far from that of many, and papers have more."""
+FEW_PAIRS = 100
+"""Test images, each held against its own right answer."""
 POINTS = 6
 """Of a curve that are shown."""
 
@@ -68,6 +70,7 @@ class CardFacts:
         float16: Whether they were rounded to it.
         licence: Of the images it learned from.
         papers: What papers report.
+        without: Why none does, as half a sentence; "" where nobody says so.
     """
 
     name: str
@@ -82,6 +85,7 @@ class CardFacts:
     float16: bool
     licence: str
     papers: Sequence[PaperNumber]
+    without: str = ""
 
 
 def remarks_of(card: str) -> str:
@@ -108,7 +112,7 @@ def baseline_card(facts: CardFacts, remarks: str = "") -> str:
         "## Data and protocol",
         _table([*_data(run, facts.licence), *_protocol(facts.shipped)]),
         "## The paper",
-        _papers(facts.papers),
+        _papers(facts.papers, facts.without),
         "## Limits",
         "\n".join(f"- {limit}" for limit in _limits(facts)),
         "## Weights",
@@ -258,7 +262,9 @@ def _protocol(seed: Seed) -> Iterator[tuple[str, str]]:
         yield "drawing", escape_markdown(told)
 
 
-def _papers(papers: Sequence[PaperNumber]) -> str:
+def _papers(papers: Sequence[PaperNumber], without: str) -> str:
+    if not papers and without:
+        return f"No number of a paper stands beside these: {escape_markdown(without)}."
     if not papers:
         return "No number of a paper on this dataset is known here."
     lines = ["| paper | number | protocol |", "|---|---|---|"]
@@ -271,7 +277,10 @@ def _papers(papers: Sequence[PaperNumber]) -> str:
 
 def _limits(facts: CardFacts) -> Iterator[str]:
     run, ended = facts.shipped.run, facts.shipped.ended
-    if run.n_samples is not None and run.n_samples < FEW:
+    pairs = facts.shipped.headline is not None and facts.shipped.headline.aspect == "paired"
+    if pairs and run.n_samples is not None and run.n_samples < FEW_PAIRS:
+        yield f"{run.n_samples:,} test images are few: the mean over others like them may be anywhere in its interval."
+    elif not pairs and run.n_samples is not None and run.n_samples < FEW:
         yield f"{run.n_samples:,} images are few: numbers compare with others of as many, and with no paper's."
     if len(facts.seeds) < 2:
         yield "One seed: what another one would give is not known."

@@ -35,6 +35,7 @@ from benchbench.views.budget import budget_notes, stopped_by_budget
 from benchbench.views.choice import EVERYTHING, Choice, place_of
 from benchbench.views.choice import chosen as rows_of_choice
 from benchbench.views.chosen import MARK, checkpoint_notes, chosen_by
+from benchbench.views.lacking import failure_notes
 from benchbench.views.text import (
     arrow,
     by_aspect,
@@ -171,6 +172,7 @@ class _Table:
         self.headline = frame["headline"].fillna(False).to_numpy(bool)
         self.timed = (frame["aspect"] == "throughput").to_numpy(bool, na_value=False)
         self.busy = (frame["busy"].fillna(0) > BUSY).to_numpy(bool)
+        self.beyond = (frame["busy"].fillna(0) > 1).to_numpy(bool)
         methods = {name: "rank-deficient" in name for name in frame["interval"].dropna().unique()}
         self.deficient = (
             frame["interval"].isin([name for name, lacks in methods.items() if lacks]).to_numpy(bool)
@@ -311,6 +313,9 @@ def _notes(
         yield from budget_notes(table.frame.iloc[runs[table.trained[runs]]], _is_true(first["headline"]))
     if table.timed[runs].any() and table.busy[runs].any():
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
+    if (table.beyond[runs] & (table.metric[runs] == "machine_busy")).any():
+        yield "machine_busy beyond the cores: from before it was measured, by the load, which counts who waits"
+    yield from failure_notes(table.frame.iloc[runs])
     if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
     yield from _studies(table, runs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,8 +220,30 @@ def histogram(shares: Sequence[float], reference: Sequence[float], names: Sequen
             axis.step(place, sorted(shares, reverse=True), color=COLOURS[0], label="generated")
             axis.set_xlabel(f"{len(names)} classes, the most frequent first")
         axis.set_ylabel("share")
-        axis.legend()
+        figure.legend(loc="outside upper left", ncols=2)  # bars may be anywhere within
         return _svg(figure)
+
+
+def looks_of(together: Iterable[Collection[str]]) -> dict[str, int]:
+    """The number of each name's colour and marker: no two have one, and names that stand together share no colour while
+    there are enough of them.
+
+    >>> looks_of([["a", "b"], ["b", "c"]])
+    {'a': 0, 'b': 1, 'c': 2}
+    """
+    groups = [set(group) for group in together]
+    found: dict[str, int] = {}
+    taken: list[set[int]] = [set() for _ in groups]  # colours, by group
+    free = list(range(sum(map(len, groups))))
+    for name in sorted(set().union(*groups)):
+        own = [place for place, group in enumerate(groups) if name in group]
+        near = set().union(*(taken[place] for place in own))
+        look = next((n for n in free if n % len(COLOURS) not in near), free[0])
+        free.remove(look)
+        found[name] = look
+        for place in own:
+            taken[place].add(look % len(COLOURS))
+    return found
 
 
 def direction(name: str, higher_is_better: bool | None) -> str:

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -19,6 +20,7 @@ class PaperNumber(BaseModel, extra="forbid", frozen=True):
         model: The model's name here.
         dataset: The dataset's.
         task: As records have it.
+        metric: What it measures, by our name.
         value: As the page of the documentation writes it.
         unit: Of what it is, where `value` does not say it.
         paper: Who reports it, and where.
@@ -29,6 +31,7 @@ class PaperNumber(BaseModel, extra="forbid", frozen=True):
     model: str
     dataset: str
     task: str = "generation"
+    metric: str
     value: str
     unit: str = ""
     paper: str
@@ -36,11 +39,36 @@ class PaperNumber(BaseModel, extra="forbid", frozen=True):
     page: str
 
 
+class NoNumber(BaseModel, extra="forbid", frozen=True):
+    """Why no paper's number stands beside ours.
+
+    Attributes:
+        dataset: The dataset's name here.
+        models: By name; none for all.
+        task: As records have it; a kind of task stands for all of its settings.
+        why: As half a sentence.
+    """
+
+    dataset: str
+    models: tuple[str, ...] = ()
+    task: str = "generation"
+    why: str
+
+
 @cache
 def paper_numbers() -> tuple[PaperNumber, ...]:
     """All that are known."""
-    content = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    return tuple(PaperNumber.model_validate(entry) for entry in content["number"])
+    return tuple(PaperNumber.model_validate(entry) for entry in _content()["number"])
+
+
+@cache
+def no_numbers() -> tuple[NoNumber, ...]:
+    """All reasons why there is none."""
+    return tuple(NoNumber.model_validate(entry) for entry in _content()["without"])
+
+
+def _content() -> dict[str, Any]:
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
 
 def of_papers(model: str, dataset: str, tasks: Collection[str]) -> list[PaperNumber]:
@@ -48,3 +76,14 @@ def of_papers(model: str, dataset: str, tasks: Collection[str]) -> list[PaperNum
     return [
         own for own in paper_numbers() if (own.model, own.dataset) == (model, dataset) and own.task in tasks
     ]
+
+
+def why_without(model: str, dataset: str, tasks: Collection[str]) -> str:
+    """Why there is none of a model on a dataset in these tasks; "" where nobody says so."""
+    kinds = {*tasks, *(task.partition(":")[0] for task in tasks)}
+    own = (
+        reason.why
+        for reason in no_numbers()
+        if reason.dataset == dataset and reason.task in kinds and model in (reason.models or (model,))
+    )
+    return next(own, "")

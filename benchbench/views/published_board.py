@@ -12,10 +12,12 @@ from typing import Any
 import pandas as pd
 
 from benchbench.results.manifest import RunManifest
+from benchbench.views.baseline_card import REMARKS
 from benchbench.views.board import DAGGER
 from benchbench.views.budget import MARKED as BY_BUDGET_MEANS
 from benchbench.views.chosen import MARKED as CHOSEN_MEANS
 from benchbench.views.leaderboard import leaderboard
+from benchbench.views.published_data import of_data, of_published
 from benchbench.views.text import escape_markdown, interval, number
 
 INCEPTION = "inception_v3"
@@ -44,6 +46,7 @@ def published_board(
     failures: pd.DataFrame,
     shipped: Sequence[ShippedRow],
     command: str,
+    remarks: str = "",
 ) -> str:
     """The page.
 
@@ -53,6 +56,7 @@ def published_board(
         failures: Of `load_failures`.
         shipped: The baselines whose weights ship.
         command: That makes the page anew.
+        remarks: What people wrote by hand, Markdown; `remarks_of` the page that is there.
 
     Returns:
         Markdown.
@@ -62,11 +66,14 @@ def published_board(
         *_head(runs, frame, command),
         "## Key",
         "\n".join(f"- {line}" for line in _key()),
+        *of_data(runs, frame),
         *_dead(frame, failures),
+        *of_published(frame),
         "## Boards",
         leaderboard(frame).rstrip("\n"),
         "## What is missing",
         *_missing(frame, runs, shipped),
+        *([REMARKS, remarks] if remarks else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -84,13 +91,40 @@ def _head(runs: Sequence[RunManifest], frame: pd.DataFrame, command: str) -> Ite
         "version": _several(f"benchbench {own.benchbench}" for own in made if own.benchbench),
         "commit": _several(own.code_revision[:12] for own in made if own.code_revision),
         "machine": _several(machines),
-        "records": f"{len(runs)}, of {frame['dataset'].nunique()} datasets and {frame['model'].nunique()} models",
+        "records": _counted(frame, runs),
+        "training": _trained(runs),
     }
     lines = ["| | |", "|---|---|", *(f"| {name} | {escape_markdown(said)} |" for name, said in facts.items())]
     yield "\n".join(lines)
     yield (
         f"Made by `{command}` from the records beside this page; `benchbench verify results` holds each against its "
-        "sums."
+        "sums. What was typed to make a record stands in its `run.json` and on its card; `results/suite.toml` is the "
+        "suite of those that were made together. Numbers that surprise are explained at the end. How to cite a row, "
+        "load its weights, or add one: `docs/baselines.md`."
+    )
+
+
+def _counted(frame: pd.DataFrame, runs: Sequence[RunManifest]) -> str:
+    control = frame["control"].fillna(False).astype(bool)
+    landmarks = sorted(set(frame.loc[control, "model"]))
+    told = f" and the landmarks {', '.join(landmarks)}" if landmarks else ""
+    counts = {"dataset": frame["dataset"].nunique(), "model": frame.loc[~control, "model"].nunique()}
+    said = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+    return f"{len(runs)}, of {said}{told}"
+
+
+def _trained(runs: Sequence[RunManifest]) -> str:
+    """What all weights took together, each training once."""
+    spent = {
+        run.training_key or run.cell: run.training.seconds
+        for run in sorted(runs, key=lambda own: own.cell)
+        if run.training is not None and run.weights_loaded_sha256 is None
+    }
+    if not spent:
+        return "none"
+    return (
+        f"{sum(spent.values()) / 3600:.1f} hours in {len(spent)} trainings, as the clock has it and beside other work; "
+        "nobody measured the energy"
     )
 
 
@@ -105,6 +139,8 @@ def _key() -> Iterator[str]:
     yield f"{DAGGER} timed while other programs were at work: not ranked"
     yield CHOSEN_MEANS
     yield f"{BY_BUDGET_MEANS}; the rule, and what else trainings can be, is in `docs/baselines.md`"
+    yield "no number of seeds behind a name: one seed; what another one would give is not known"
+    yield "failed: no number; the reason stands below the board"
     yield "n collapsed: of so many seeds the alarm for mode collapse went off; beside the mean stands the median"
 
 

@@ -26,6 +26,7 @@ from benchbench.results.load import load_failures, records, results_below, which
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.apart import apart
 from benchbench.views.board import DAGGER, RATE, dead_median, is_busy, numbers_by_name
+from benchbench.views.figures import looks_of
 from benchbench.views.people_page import PagePeople, page_people
 from benchbench.views.planes import higher_is_better, leading, planes
 from benchbench.views.report_boards import PageBoard, page_boards
@@ -84,7 +85,7 @@ def render_report(root: Path | str, *, title: str = "benchbench report") -> str:
         raise InputError(f"there are no records below {root}; run something with --out {root} first")
     summary = summarise(frame)
     summary = summary.assign(name=[model_name(*who) for who in summary[MODEL].itertuples(index=False)])
-    looks = {name: place for place, name in enumerate(sorted(set(summary["name"])))}
+    looks = looks_of(own.unique() for _, own in summary.groupby("dataset")["name"])
     environment = Environment(
         loader=PackageLoader("benchbench.views", "."), autoescape=True, undefined=StrictUndefined
     )

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -26,6 +27,7 @@ from benchbench.cli import cli
 from benchbench.core.baselines import CARD, CHECKSUM, WEIGHTS, Shipped
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import canonical_json, file_sha256
+from benchbench.core.seeds import ImageRng
 from benchbench.results.load import load_failures, load_results, records
 from benchbench.results.provenance import sealed
 from benchbench.results.verify import verify_records
@@ -35,7 +37,7 @@ from benchbench.runner.baselines.reproduce import Held
 from benchbench.runner.baselines.rounded import rounded_to_float16
 from benchbench.training.weights import METADATA_KEY
 from benchbench.views.baseline_card import REMARKS
-from benchbench.views.paper_numbers import of_papers, paper_numbers
+from benchbench.views.paper_numbers import of_papers, paper_numbers, why_without
 
 pytestmark = pytest.mark.costly
 
@@ -89,7 +91,7 @@ def published(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(benchbench, "__file__", str(root / "pkg" / "__init__.py"))
         benchbench.baselines.publish(root / "runs" / "digits" / "vae-mlp", device="cpu")
         for model in ("real", "noise"):
-            benchbench.merge(root / "runs" / "digits" / model, into=root / "results")
+            benchbench.baselines.publish(root / "runs" / "digits" / model, device="cpu")
         benchbench.baselines.render()
     return root
 
@@ -306,8 +308,21 @@ class TestRender:
         assert card.read_text() == f"{whole}\n{REMARKS}\n\nMost samples are grey.\n\nAnd | odd.\n"
         assert benchbench.baselines.render() == []
 
+    def test_remarks_on_the_board_stay(self, shelf: Path) -> None:
+        """As those of cards do."""
+        board = shelf / "results" / "LEADERBOARD.md"
+        whole = board.read_text()
+        assert REMARKS not in whole
+        board.write_text(f"lost\n\n{REMARKS}\n\nIts order surprises.\n")
+        benchbench.baselines.render()
+        assert board.read_text() == f"{whole}\n{REMARKS}\n\nIts order surprises.\n"
+        board.write_bytes(b"\xff")
+        assert "no text in UTF-8" in str(typed("render").exception)
+
     def test_the_board_says_what_it_is(self, shelf: Path) -> None:
-        """Title, date, version, commit, machine, a key of its marks, and what is missing."""
+        """Title, date, version, commit, machine, a key of its marks, what the images are, and what is missing. By hand:
+        two seeds of one model and two landmarks; digits has 898 images to learn from, under the thousand from which on
+        a dataset is no smoke test; a seed of the VAE trains once."""
         board = (shelf / "results" / "LEADERBOARD.md").read_text()
         assert board.startswith("# Published baselines\n")
         for words in (
@@ -315,6 +330,10 @@ class TestRender:
             f"| version | benchbench {benchbench.__version__}",
             "| commit |",
             "| machine |",
+            "| records | 4, of 1 dataset, 1 model and the landmarks noise, real |",
+            "hours in 2 trainings, as the clock has it",
+            "898 to learn from, 899 held out | a smoke test: ",
+            "- digits: none beside vae-mlp: papers learn from MNIST",
         ):
             assert words in board, words
         key = board.split("## Key")[1].split("## ")[0]
@@ -377,6 +396,24 @@ class TestScore:
             benchbench.baselines.score(extractor="nosuch")
 
 
+def test_a_baseline_as_a_model(shelf: Path) -> None:
+    """Images of seed 0 beside those that its record keeps, which the weights before they were rounded drew: float16 has
+    11 bits, so no grey level of 255 moves by more than a few, and hardly any at all."""
+    model = benchbench.baselines.load(NAME, device="cpu")
+    images = model.sample(60, ImageRng(0, range(60)))  # type: ignore[operator]
+    (kept,) = [
+        cell for cell in cells(shelf / "runs") if json.loads((cell / "run.json").read_text())["seed"] == 0
+    ]
+    drawn = torch.from_numpy(numpy.load(kept / "samples.npz")["images"]).permute(0, 3, 1, 2)
+    moved = (images.int() - drawn.int()).abs()
+    assert images.shape == drawn.shape
+    assert moved.max() <= 3
+    assert moved.float().mean() < 0.5
+    for name, words in (("vae-digits", "unknown baseline"), ("cnn-digits", "no published record")):
+        with pytest.raises(InputError, match=words):
+            benchbench.baselines.load(name, device="cpu")
+
+
 class TestRefused:
     """What is no baseline. Nothing is written."""
 
@@ -408,7 +445,6 @@ class TestRefused:
         assert "what is damaged is not published" in self.refused(folder)
 
     def test_one_without_weights(self, checkout: Path) -> None:
-        assert f"keeps no {WEIGHTS}" in self.refused(cells(checkout / "runs", "noise")[0])
         for folder in cells(checkout / "runs"):
             (folder / WEIGHTS).unlink()
         assert f"keeps no {WEIGHTS}" in self.refused(cells(checkout / "runs")[0])
@@ -450,6 +486,23 @@ class TestRefused:
     def test_a_pipe_is_no_record(self, checkout: Path) -> None:
         os.mkfifo(checkout / "runs" / "pipe")
         assert self.refused("runs/pipe")
+
+
+def test_a_model_without_weights_has_numbers_alone(checkout: Path) -> None:
+    """A landmark's record goes among the published ones as it was run, and nothing among the baselines. It has no
+    weights that could be called anything."""
+    before = sorted(checkout.glob("baselines/**/*"))
+    (own,) = cells(checkout / "runs", "real")
+    named = typed("publish", str(own), "--as", "real-digits")
+    assert isinstance(named.exception, InputError)
+    assert "no weights that could be called" in str(named.exception)
+    assert not (checkout / "results" / "digits").exists()
+    done = typed("publish", str(own))
+    assert (done.exit_code, "numbers alone" in done.output) == (0, True), done.output
+    assert not verify_records([checkout / "results"]).faults
+    (placed,) = cells(checkout / "results", "real")
+    assert (placed / "metrics.csv").read_text() == (own / "metrics.csv").read_text()
+    assert sorted(checkout.glob("baselines/**/*")) == before
 
 
 def test_exact_weights_stay_what_they_are(checkout: Path) -> None:
@@ -540,6 +593,19 @@ def test_every_number_of_a_paper_stands_in_its_page() -> None:
         assert year is None or year in page, own
     assert [own.value for own in of_papers("dncnn", "bsd68", {"denoise:sigma25", "training"})] == ["29.23"]
     assert of_papers("dncnn", "bsd68", {"denoise:sigma50"}) == []
+
+
+def test_why_there_is_no_number_of_a_paper() -> None:
+    """By hand from `papers.toml`: a reason of a dataset is one for all of its models in the task, a kind of task stands
+    for its settings, and none speaks of a model that has a number."""
+    assert "MNIST" in why_without("dcgan", "digits", {"generation", "training"})
+    assert why_without("dcgan", "digits", {"classification"}) == ""
+    assert "holes" in why_without("partial-conv", "set12", {"inpaint:strokes-1-10"})
+    assert why_without("biharmonic", "set12", {"inpaint:strokes"}) == ""
+    assert "x4 alone" in why_without("srgan", "set5", {"super-resolution:x2"})
+    assert why_without("srgan", "set5", {"super-resolution:x4"}) == ""
+    for own in paper_numbers():
+        assert why_without(own.model, own.dataset, {own.task}) == "", own
 
 
 def test_two_at_once_leave_one_whole_baseline(checkout: Path) -> None:

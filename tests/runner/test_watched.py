@@ -26,12 +26,12 @@ from benchbench.core.registry import MODELS, Registry
 from benchbench.core.seeds import ImageRng
 from benchbench.data.builtin.digits import Digits
 from benchbench.features.networks.cnn import CNN
-from benchbench.results.manifest import RunFacts
+from benchbench.results.manifest import Machine, RunFacts
 from benchbench.results.provenance import read_run_json, sealed, write_run_json
 from benchbench.results.words import mode_words
 from benchbench.runner.monitor import Panel
 from benchbench.runner.run import run_cells
-from benchbench.runner.trained import read_training
+from benchbench.runner.trained import _busy_by_load, read_training
 from benchbench.tasks.generation import labels_like
 from benchbench.training.watch import scans
 from benchbench.training.watch.alarm import Collapse
@@ -337,3 +337,11 @@ def test_a_classifier_draws_nothing_to_look_at(tmp_path: Path) -> None:
     """Refused before anything is trained."""
     with pytest.raises(InputError, match=r"'cnn' draws no images from noise, .*; leave monitor_every at 0"):
         run_cells("cnn", "digits", out=tmp_path, device="cpu", overrides=["monitor_every=5"])
+
+
+def test_others_keep_no_more_cores_busy_than_there_are() -> None:
+    """A training from before anybody measured it, on 2 cores under a load of 9.2, of 2.5 and of 1: by hand 9.2 / 2 − 1
+    is 3.6 machines, which is all of one; 0.25 machines are half a core; and one process alone leaves nothing."""
+    for load, cores in ((9.2, 2.0), (2.5, 0.5), (1.0, 0.0)):
+        assert _busy_by_load(Machine(cores=2, load_1min=load)) == cores
+    assert _busy_by_load(Machine()) is None

@@ -44,6 +44,7 @@ def test_markdown_board(make_row: MakeRow) -> None:
         "| bad | failed |\n\n"
         "\\[1\\] 1000 images against 1437, efficientnet\\_lite0, bicubic-antialias-128, float32  \n"
         "intervals: 95% bootstrap  \n"
+        "failed: fd: too few images  \n"
     )
 
 

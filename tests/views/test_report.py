@@ -28,7 +28,7 @@ from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.evaluate import evaluate
 from benchbench.views.curves import Alarm
-from benchbench.views.figures import COLOURS, MARKERS, Point, curves, histogram, plane
+from benchbench.views.figures import COLOURS, MARKERS, Point, curves, histogram, looks_of, plane
 from benchbench.views.grid import save_samples
 from benchbench.views.report import render_report
 from benchbench.views.text import number
@@ -136,7 +136,7 @@ def test_it_needs_nothing_else_and_is_the_same_every_time(store: Path) -> None:
 def test_names_from_records_are_never_markup(store: Path) -> None:
     """Parsed: exactly one script element, ours; template code in a name is text; tags nest."""
     scripts, open_tags = [], []
-    void = {"meta", "link", "br", "input", "img", "path", "use", "line", "rect", "circle"}
+    void = {"meta", "link", "br", "wbr", "input", "img", "path", "use", "line", "rect", "circle"}
 
     class Reader(html.parser.HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -364,6 +364,20 @@ def test_a_name_in_a_figure_is_no_style() -> None:
     rules = re.findall(r"<style[^>]*>(.*?)</style>", svg)
     assert "display" not in "".join(rules)
     assert name in html.unescape(svg)
+
+
+def test_models_of_one_figure_share_no_colour() -> None:
+    """Eight models on each of three datasets, some on two: eight colours are enough for each figure, by hand the models
+    of a dataset could have them in order. No two of all have one number, so none has another's colour and marker."""
+    names = [f"m{n:02}" for n in range(20)]
+    groups = [names[:8], names[6:14], names[12:]]
+    looks = looks_of(groups)
+    assert sorted(looks) == names
+    assert len(set(looks.values())) == 20
+    assert max(looks.values()) < len(COLOURS) * len(MARKERS)
+    for group in groups:
+        assert len({looks[name] % len(COLOURS) for name in group}) == 8
+    assert sorted(looks_of([names]).values()) == list(range(20))
 
 
 def test_models_beyond_the_eighth_have_their_own_look() -> None:

@@ -19,7 +19,7 @@ from benchbench.runner.again import task_of
 from benchbench.runner.baselines.rounded import is_float16
 from benchbench.runner.spec import SHORT
 from benchbench.views.baseline_card import CardFacts, Seed, baseline_card, remarks_of
-from benchbench.views.paper_numbers import of_papers
+from benchbench.views.paper_numbers import of_papers, why_without
 
 SHOWN = ("samples.png", "restored.png", "edits.png", "training.png")
 """Pictures of a record that a card shows, where they are there."""
@@ -48,6 +48,7 @@ def card_of(
     rows = rows_of(folder, run)
     place = folder.relative_to(root)
     link = Path(os.path.relpath(root, home or shipped.folder)) / place
+    tasks = {row.task for row in rows}
     facts = CardFacts(
         name=shipped.name,
         command=command_of(run.model, run.dataset, task_of(run, rows)[1]),
@@ -64,14 +65,14 @@ def card_of(
         weights_size=shipped.size,
         float16=is_float16(shipped.folder / WEIGHTS),
         licence=licence_of(run.dataset),
-        papers=of_papers(run.model, run.dataset, {row.task for row in rows}),
+        papers=of_papers(run.model, run.dataset, tasks),
+        without=why_without(run.model, run.dataset, tasks),
     )
-    return baseline_card(facts, remarks_in(shipped))
+    return baseline_card(facts, remarks_in(shipped.folder / CARD))
 
 
-def remarks_in(shipped: Shipped) -> str:
-    """What was written by hand in the card that is there."""
-    file = shipped.folder / CARD
+def remarks_in(file: Path) -> str:
+    """What was written by hand in the card or the board that is there; "" where none is."""
     if not os.path.lexists(file):
         return ""
     try:

@@ -1,5 +1,8 @@
 """A record becomes a baseline: its numbers among the published records, its weights and its card in `baselines/`.
 
+Of a model without weights, such as `real`, `bicubic` or a classical filter, the numbers are all there is: they are
+published alone, and any run of it gives them again.
+
 Everything is looked at before anything is written. Weights go out as float16 where every number of the record stays
 within its interval when images are drawn with them; that is measured, here, each time. The three files of a baseline
 get their names one right after another once all are whole; a kill in between leaves a checksum that does not fit, which
@@ -52,7 +55,7 @@ class Published:
     """What was published.
 
     Attributes:
-        folder: Of the baseline.
+        folder: Of the baseline; None of a model without weights.
         records: Folders of the records.
         size: Bytes of its weights.
         total: Bytes of all weights that ship.
@@ -61,7 +64,7 @@ class Published:
         why_not: Why they were not rounded, where they were not.
     """
 
-    folder: Path
+    folder: Path | None
     records: list[Path]
     size: int
     total: int
@@ -90,6 +93,11 @@ def records_to_publish(path: Path) -> list[Record]:
             "or of one record"
         )
     return own
+
+
+def has_weights(run: RunManifest) -> bool:
+    """Whether the model of a record was trained, or was given weights: then numbers alone are no baseline."""
+    return run.training is not None or run.weights_loaded_sha256 is not None or WEIGHTS in run.files
 
 
 def shipped_one(found: Sequence[Record]) -> Record:
@@ -157,11 +165,13 @@ def publish(
         InputError: There is nothing that can be published; nothing is written then.
     """
     found = records_to_publish(path)
+    for _, run in found:
+        check_recipe(run)
+    if not any(has_weights(run) for _, run in found):
+        return _numbers_alone(path, found, name, baselines, results)
     record = shipped_one(found)
     rows = rows_of(*record)
     called = name_for(record[1], [row.task for row in rows], name)
-    for _, run in found:
-        check_recipe(run)
     with tempfile.TemporaryDirectory() as scratch:
         weights, held, why_not = _weights(record, Path(scratch), exact, runtime)
         rounded = weights.parent == Path(scratch)
@@ -177,6 +187,19 @@ def publish(
             _publish_failures(path, record[1], results)
             _write_baseline(folder, weights, results)
     return Published(folder, placed, size, total, rounded, held, why_not)
+
+
+def _numbers_alone(
+    path: Path, found: Sequence[Record], name: str | None, baselines: Path, results: Path
+) -> Published:
+    """The records of a model without weights, with the pictures of the first."""
+    model = found[0][1].model
+    if name is not None:
+        raise InputError(f"{model} has no weights that could be called {name!r}; leave --as out")
+    placed = [publish_record(own, results, pictures=own is found[0]) for own in found]
+    _publish_failures(path, found[0][1], results)
+    total = sum(own.size for own in shipped_baselines(baselines))
+    return Published(None, placed, 0, total, False, why_not=f"{model} has none")
 
 
 def _weights(record: Record, scratch: Path, exact: bool, runtime: Runtime) -> tuple[Path, list[Held], str]:
