@@ -103,6 +103,13 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(
         planned(desk, variant, model, overrides={})
 
 
+@pytest.mark.parametrize("variant", [5, ["int8", 5], {5: "int8"}])
+def test_what_is_no_name_of_a_variant_is_said(desk: Desk, variant: Any) -> None:
+    """From Python anything may come."""
+    with pytest.raises(InputError, match="5 is no name; names are texts"):
+        _plans(CellSpec.of(model="vae", dataset="digits"), variant, desk)
+
+
 def test_what_is_trained_anew_has_no_published_weights(desk: Desk) -> None:
     """Those of the plain model would not fit its layers."""
     with pytest.raises(InputError, match="depthwise is trained anew"):
