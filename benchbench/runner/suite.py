@@ -281,8 +281,8 @@ def _alike(suite: Suite, model: str, dataset: str) -> list[Group]:
     for seed in suite.seeds:
         if any(match.of(model, dataset, seed) for match in suite.exclude):
             continue
-        own = (n for n, override in enumerate(suite.override) if override.match.of(model, dataset, seed))
-        groups.setdefault(tuple(own), []).append(seed)
+        meant = (n for n, override in enumerate(suite.override) if override.match.of(model, dataset, seed))
+        groups.setdefault(tuple(meant), []).append(seed)
     found = []
     for overrides, seeds in groups.items():
         settings = suite.settings

@@ -188,8 +188,10 @@ def profiled(
 def _plans(spec: CellSpec, variants: str | Sequence[str], desk: Desk) -> list[tuple[str, Plan]]:
     """The model as it is, then each variant once."""
     try:
-        several = isinstance(variants, Sequence) and not isinstance(variants, str)
-        named = split_names(variants if several else [variants]) if variants else []
+        several: Any = (
+            [variants] if isinstance(variants, str) or not isinstance(variants, Sequence) else variants
+        )
+        named = split_names(several) if variants else []
     except ValueError as error:
         raise InputError(f"variant={shown(variants)}: {error}") from error
     found: list[tuple[str, Plan]] = []

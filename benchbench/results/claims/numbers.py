@@ -211,7 +211,8 @@ class _Lines:
         # The first line of those that were made alike speaks for all.
         kinds = (self.who * len(self.conditions) + self.made) * 2 + (self.status == "ok")
         firsts = (~pd.Series(kinds).duplicated()).to_numpy(bool).nonzero()[0]
-        said = [whole[name].take(firsts).to_numpy(object, na_value=None) for name in _LABELS]
+        first: Any = whole[_LABELS].take(firsts)
+        said = [first[name].to_numpy(object, na_value=None) for name in _LABELS]
         self.said = dict(zip(firsts.tolist(), zip(*said, strict=True), strict=True))
 
     def questions(self) -> Iterator[tuple[Unit, Asked, Places, Places]]:
