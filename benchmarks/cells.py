@@ -39,8 +39,9 @@ from benchbench.runner.executors.executor import Queue
 from benchbench.runner.executors.local import Interpreters, Local, local
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.spec import CellSpec
-from benchbench.runner.suite import Settings, Suite, plan_suite
+from benchbench.runner.suite import Suite, plan_suite
 from benchbench.runner.suite_run import AtWork, run_suite
+from benchbench.runner.suite_settings import Settings
 
 FEW = 4
 SETTINGS = Settings(samples=16, metrics=("swd",))

@@ -26,6 +26,8 @@ MOST_EPOCHS = 100_000
 MOST_SETTING = 10_000_000
 """Any whole number among the settings of a model."""
 MOST_JOBS = 1_024
+MOST_CELLS = 100_000
+"""Cells of one suite; planning a thousand takes seconds."""
 
 
 def whole(given: Any) -> Any:

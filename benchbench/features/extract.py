@@ -1,19 +1,16 @@
 """Images through an extractor: each exactly once, in order, no padding, the last short batch kept.
 
 The stream is cut into batches of one size whatever pieces it arrives in, so nothing depends on how the caller
-chunked it. Moments always come out; features and logits only if asked, as float32 on the CPU, and past
-`SPILL_BYTES` in a file that has no name and vanishes with the tensor. Peak memory is then a few batches. A device is
-not waited for at every batch: rows leave it `_FETCH_BYTES` at a time. A reader is a monoid: what one found of some
-images merges with what another found of others.
+chunked it. Moments always come out; features and logits only if asked, as float32 on the CPU, and where they are many
+in a file (`features.rows`). Peak memory is then a few batches. A device is not waited for at every batch: rows leave it
+in large pieces. What one rank found of some images is put behind what another found of those before.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,9 +23,8 @@ from benchbench.core.shares import spent_on, waited_for
 from benchbench.data.pipeline.image_source import between
 from benchbench.features.extractor import Extractor, Features
 from benchbench.features.moments import Moments
+from benchbench.features.rows import Rows, rows_of_all
 
-SPILL_BYTES = 2**30
-_FETCH_BYTES = 2**26
 # Rows that wait for a moment update: one rank-512 update is far cheaper than 64 of rank 8 (see `moments`).
 _UPDATE_ROWS = 512
 
@@ -43,21 +39,15 @@ class Extracted(NamedTuple):
     features: Tensor | None
     logits: Tensor | None
 
-    def merge(self, *others: Extracted) -> Extracted:
-        """What was said of these images and then of those of `others`, which were asked for the same."""
-        moments = Moments.zeros(self.moments.dim)
-        for part in (self, *others):
-            moments.merge(part.moments)
-        columns = zip(*((part.features, part.logits) for part in (self, *others)), strict=True)
-        whole = [None if None in rows else torch.cat(rows) for rows in columns]
-        return Extracted(moments, *whole)
-
     def gathered(self, comm: Comm) -> Extracted:
-        """What all ranks found, in their order."""
+        """What all ranks found, in their order; all were asked for the same."""
         if comm.size == 1:
             return self
-        first, *others = comm.gather(self)
-        return first.merge(*others)
+        moments = Moments.zeros(self.moments.dim)
+        for part in comm.gather(self.moments):
+            moments.merge(part)
+        rows = (self.features, self.logits)
+        return Extracted(moments, *(None if own is None else rows_of_all(own, comm) for own in rows))
 
 
 class Reader:
@@ -65,8 +55,8 @@ class Reader:
 
     def __init__(self, extractor: Extractor, *, need_features: bool, need_logits: bool) -> None:
         self.extractor = extractor
-        self._features = _Rows() if need_features else None
-        self._logits = _Rows() if need_logits and extractor.n_logits else None
+        self._features = Rows() if need_features else None
+        self._logits = Rows() if need_logits and extractor.n_logits else None
         self._moments: Moments | None = None
         self._waiting: list[Tensor] = []
 
@@ -290,53 +280,3 @@ def rebatch(images: Tensor | Iterable[Tensor], batch_size: int) -> Iterator[Tens
                 pending, count = [part[room:]], len(part[room:])
     if count:
         yield torch.cat(pending)
-
-
-class _Rows:
-    """Rows that arrive piecemeal and are wanted as one float32 tensor: in memory, or in a file when many."""
-
-    def __init__(self) -> None:
-        self._pieces: list[np.ndarray] = []
-        self._waiting: list[Tensor] = []  # on the device
-        self._file: IO[bytes] | None = None
-        self._n = 0
-        self._bytes = 0
-
-    def append(self, rows: Tensor) -> None:
-        self._waiting.append(rows)
-        if rows.device.type == "cpu" or sum(rows.nbytes for rows in self._waiting) >= _FETCH_BYTES:
-            self._fetch()
-
-    def _fetch(self) -> None:
-        if not self._waiting:
-            return
-        piece = torch.cat(self._waiting).to("cpu", torch.float32).numpy()
-        self._waiting.clear()
-        self._n += len(piece)
-        self._bytes += piece.nbytes
-        self._pieces.append(piece)
-        if self._file is None and self._bytes > SPILL_BYTES:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  outlives this call
-        if self._file is not None:
-            self._spill(self._file)
-
-    def _spill(self, file: IO[bytes]) -> None:
-        try:
-            file.writelines(np.ascontiguousarray(piece).data for piece in self._pieces)
-            file.flush()
-        except OSError as error:
-            raise InputError(
-                f"no room for features in {tempfile.gettempdir()} ({error.strerror}); "
-                "free some space or point TMPDIR to another folder"
-            ) from error
-        self._pieces.clear()
-
-    def tensor(self, width: int) -> Tensor:
-        self._fetch()
-        if not self._n:
-            return torch.empty(0, width)
-        if self._file is None:
-            return torch.from_numpy(np.concatenate(self._pieces))
-        shape = (self._n, self._bytes // (4 * self._n))
-        # The file was unlinked when it was made; the mapping alone keeps it, as long as the tensor lives.
-        return torch.from_numpy(np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape))

@@ -232,7 +232,9 @@ def _made(file: Path, token: str) -> bool:
     except OSError as error:
         raise cannot_write(file, error) from error
     try:
-        os.write(descriptor, json.dumps(said).encode())
+        content = json.dumps(said).encode()
+        while content:  # a disk that is nearly full takes a part, and refuses the rest
+            content = content[os.write(descriptor, content) :]
     except OSError as error:
         file.unlink(missing_ok=True)
         raise cannot_write(file, error) from error

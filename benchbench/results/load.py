@@ -79,9 +79,9 @@ def results_of(found: Iterable[Record]) -> pd.DataFrame:
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
-    """What is read of records stays, and is a million objects: looking for garbage among them takes a good part of the
-    time."""
+def without_collection() -> Iterator[None]:
+    """Nobody looks for garbage meanwhile. What is read of records stays, and is a million objects: looking through them
+    again and again takes a good part of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -91,7 +91,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-@_without_collection()
+@without_collection()
 def results_below(
     roots: Iterable[Path],
     asked: Collection[Path] | None = None,

@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,18 @@ def collect_provenance() -> dict[str, Any]:
     """What is known before a run starts: versions, code revision, platform, command line, time."""
     return {
         "benchbench": _version("benchbench"),
-        "code_revision": code_revision(Path(__file__).parents[1]),
+        "code_revision": _own_revision(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "command": command_line(sys.argv),
         "started": utc_now(),
     }
+
+
+@cache  # of the code that was imported; whoever is forked for a cell need not start git twice
+def _own_revision() -> str | None:
+    return code_revision(Path(__file__).parents[1])
 
 
 def utc_now() -> str:

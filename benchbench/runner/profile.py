@@ -263,19 +263,28 @@ def _memory(
 def _alone(plan: Plan, trained: nn.Module, device: torch.device) -> float:
     if device.type != "cpu":
         raise MetricFailed(f"nobody counts the memory of {device.type} here")
-    with tempfile.TemporaryDirectory(prefix="benchbench-") as folder:
-        path = Path(folder) / "weights.safetensors"
-        if trained.state_dict():
-            save_weights(trained, path, name=plan.kept_as)
-        asked = Asked(
-            plan.recipe.model,
-            plan.recipe.hyper,
-            plan.sampling.model_dump(mode="json"),
-            spec_of(plan.dataset.spec),
-            written(plan.techniques),
-            str(path) if trained.state_dict() else None,
-        )
-        return peak_alone(asked)
+    try:
+        with tempfile.TemporaryDirectory(prefix="benchbench-") as folder:
+            return peak_alone(_asked(plan, trained, Path(folder) / "weights.safetensors"))
+    except (
+        InputError,
+        OSError,
+    ) as error:  # a full disk costs this number, and not all that was measured before
+        raise MetricFailed(f"its weights cannot be handed to a process of its own: {error}") from error
+
+
+def _asked(plan: Plan, trained: nn.Module, path: Path) -> Asked:
+    """The model for a process of its own, its weights in a file."""
+    if trained.state_dict():
+        save_weights(trained, path, name=plan.kept_as)
+    return Asked(
+        plan.recipe.model,
+        plan.recipe.hyper,
+        plan.sampling.model_dump(mode="json"),
+        spec_of(plan.dataset.spec),
+        written(plan.techniques),
+        str(path) if trained.state_dict() else None,
+    )
 
 
 def _tried(metric: str, unit: str, work: Callable[[], float], n: int) -> Measurement:

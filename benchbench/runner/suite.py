@@ -30,7 +30,9 @@ Scope: what is run; `runner.suite_run` runs it, and where is for `runner.executo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -39,10 +41,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import torch
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from benchbench.core.errors import CellFailed, InputError, short, unknown_name
+from benchbench.core.bounds import MOST_CELLS
+from benchbench.core.errors import CellFailed, InputError, listed, short, unknown_name
 from benchbench.core.machine import settle_in
 from benchbench.core.names import split_names
-from benchbench.core.precision import Precision
 from benchbench.core.progress import SILENT, Progress
 from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
@@ -54,71 +56,14 @@ from benchbench.results.store import Store
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.plan_apart import Planned, PlannedApart
 from benchbench.runner.probe import Probes
-from benchbench.runner.spec import BySection, CellSpec, Images, Location, Names, Side, Whole, seed_list
-from benchbench.runner.sweep import Swept, combinations
+from benchbench.runner.spec import CellSpec, seed_list
+from benchbench.runner.suite_settings import Match, Override, Settings
+from benchbench.runner.sweep import Swept
 from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
 
 State = Literal["done", "taken", "begun", "new", "broken"]
-_S = TypeVar("_S", bound="Settings")
-
-
-class Settings(BaseModel, extra="forbid", frozen=True):
-    """What `benchbench run` would be told of a cell; unset ones are its defaults. The fields are those of
-    `runner.spec.CellSpec` beside model, dataset and seed, each of which may be missing; `set` is its `overrides`, and
-    `sweep` makes several cells of one (`runner.sweep`)."""
-
-    samples: Images = None
-    size: Side = None
-    recipe: Location | None = None
-    set: Annotated[dict[str, Any], BySection] = Field(default_factory=dict)
-    pretrained: bool | None = None
-    weights: Location | None = None
-    allow_pickle: bool | None = None
-    metrics: Names | None = None
-    extractors: Names | None = None
-    precision: Precision | None = None
-    name: str | None = None
-    task: str | None = None
-    task_options: dict[str, Any] = Field(default_factory=dict)
-    variant: str | None = None
-    log: Names | None = None
-    sweep: Annotated[dict[str, list[Any]], BySection] = Field(default_factory=dict)
-
-    def over(self, other: Settings) -> Settings:
-        """These settings, and `other`'s where these say nothing; settings by name are merged key by key."""
-        own = self.model_dump(exclude_unset=True)
-        merged = {
-            "set": {**other.set, **self.set},
-            "task_options": {**other.task_options, **self.task_options},
-            "sweep": {**other.sweep, **self.sweep},
-        }
-        return Settings(**{**other.model_dump(exclude_unset=True), **own, **merged})
-
-    def asked(self, model: str, dataset: str) -> list[Swept]:
-        """What they ask for of a model on a dataset."""
-        said = self.model_dump(exclude={"set", "sweep"}, exclude_none=True)
-        return combinations(CellSpec.of(model=model, dataset=dataset, overrides=self.set, **said), self.sweep)
-
-
-class Match(BaseModel, extra="forbid", frozen=True):
-    """Some cells: those that agree in everything that is given."""
-
-    model: str | None = None
-    dataset: str | None = None
-    seed: Annotated[int | None, Whole] = None
-
-    def of(self, model: str, dataset: str, seed: int) -> bool:
-        """Whether this cell is meant."""
-        named = None if self.dataset is None else dataset_name(self.dataset)
-        asked, its = (self.model, named, self.seed), (model, dataset_name(dataset), seed)
-        return all(mine in (None, own) for mine, own in zip(asked, its, strict=True))
-
-
-class Override(Settings, frozen=True):
-    """Settings for some cells."""
-
-    match: Match
+_S = TypeVar("_S", bound=Settings)
 
 
 def _listed(given: Any) -> Any:
@@ -201,7 +146,7 @@ def load_suite(path: Path) -> Suite:
         "seed": suite.seeds,
     }
     for kind, entries in lists.items():
-        if twice := sorted({str(entry) for entry in entries if entries.count(entry) > 1}):
+        if twice := sorted(str(entry) for entry, n in Counter(entries).items() if n > 1):
             raise InputError(f"{path}: {kind} {', '.join(twice)} is listed twice; a cell is run once")
         for match in [*suite.exclude, *(override.match for override in suite.override)]:
             asked = getattr(match, kind)
@@ -231,10 +176,12 @@ def plan_suite(
     """Every cell with its key and what the store has of it, models in the order of the file.
 
     Everything that can be refused is refused here, before the first cell runs: an unknown name, a model that
-    cannot do a dataset's images. Raises `InputError` naming the pair.
+    cannot do a dataset's images. Raises `InputError` naming the pair. Several requests for one cell are one cell.
     """
     # Dataset by dataset, so that each is read once; then in the order of the file.
     pairs = [(model, dataset) for dataset in suite.datasets for model in suite.models]
+    asked = {pair: _alike(suite, *pair) for pair in pairs}
+    _refuse_too_many(asked)
     settle_in(progress)
     past, desk, probes = _Past(store), Desk(Runtime(device)), Probes()
     cells: list[SuiteCell] = []
@@ -243,7 +190,7 @@ def plan_suite(
         PlannedApart(device, progress) as apart,
     ):
         for model, dataset in pairs:
-            for swept, seeds in _alike(suite, model, dataset):
+            for swept, seeds in _requests(asked[model, dataset], model, dataset):
                 try:
                     if MODELS.is_of_open_family(model):
                         plans = apart.plan(swept.spec, seeds)
@@ -264,7 +211,7 @@ def plan_suite(
     if not cells:
         raise InputError("the suite excludes every cell; there is nothing to run")
     _check_names(cells)
-    return cells
+    return _each_once(cells, progress)
 
 
 def _cell(plan: Planned, swept: Swept, store: Store, past: _Past) -> SuiteCell:
@@ -302,20 +249,68 @@ def _check_names(cells: Sequence[SuiteCell]) -> None:
                 )
 
 
-def _alike(suite: Suite, model: str, dataset: str) -> Iterator[tuple[Swept, Sequence[int]]]:
-    """What is asked of a pair, with the seeds that share it."""
-    groups: dict[str, tuple[Swept, list[int]]] = {}
+def _each_once(cells: Sequence[SuiteCell], progress: Progress) -> list[SuiteCell]:
+    """The cells without those that are one that came before, as where a setting is swept that a control does not have;
+    says so. `InputError` where a record would lie under two datasets: no table could be made of it."""
+    first: dict[str, SuiteCell] = {}
+    again: list[str] = []
+    for cell in cells:
+        before = first.setdefault(cell.key or cell.name, cell)
+        if before is cell:
+            continue
+        if before.stored_as != cell.stored_as:
+            raise InputError(
+                f"{before.name}, and {cell.name}, are one cell, since both datasets hold the same images; leave one of "
+                "them out"
+            )
+        again.append(f"{cell.name} is {before.name}")
+    if again:
+        progress.note(
+            f"nothing that is asked tells these cells apart, and they are run once: {listed(again)}"
+        )
+    return list(first.values())
+
+
+Group = tuple[Settings, list[int]]
+"""What is asked of a pair, with the seeds that share it."""
+
+
+def _alike(suite: Suite, model: str, dataset: str) -> list[Group]:
+    """What is asked of a model on a dataset, for groups of seeds."""
+    groups: dict[tuple[int, ...], list[int]] = {}
     for seed in suite.seeds:
         if any(match.of(model, dataset, seed) for match in suite.exclude):
             continue
+        meant = (n for n, override in enumerate(suite.override) if override.match.of(model, dataset, seed))
+        groups.setdefault(tuple(meant), []).append(seed)
+    found = []
+    for overrides, seeds in groups.items():
         settings = suite.settings
-        for override in suite.override:
-            if override.match.of(model, dataset, seed):
-                own = override.model_dump(exclude={"match"}, exclude_unset=True)
-                settings = Settings(**own).over(settings)
-        for swept in settings.asked(model, dataset):
-            groups.setdefault(swept.spec.model_dump_json(), (swept, []))[1].append(seed)
-    yield from groups.values()
+        for n in overrides:
+            own = suite.override[n].model_dump(exclude={"match"}, exclude_unset=True)
+            settings = Settings(**own).over(settings)
+        found.append((settings, seeds))
+    return found
+
+
+def _requests(groups: Sequence[Group], model: str, dataset: str) -> Iterator[tuple[Swept, Sequence[int]]]:
+    """What is asked of a pair, a combination of each sweep at a time."""
+    for settings, seeds in groups:
+        yield from ((swept, seeds) for swept in settings.asked(model, dataset))
+
+
+def _refuse_too_many(asked: Mapping[Any, Sequence[Group]]) -> None:
+    """`InputError` for more cells than anybody means, before one of them is made."""
+    n = sum(
+        len(seeds) * math.prod(map(len, settings.sweep.values()))
+        for groups in asked.values()
+        for settings, seeds in groups
+    )
+    if n > MOST_CELLS:
+        raise InputError(
+            f"the suite has {n:,} cells; at most {MOST_CELLS:,} are possible: make several suites of it, which may "
+            "share one folder of records"
+        )
 
 
 class _Past:

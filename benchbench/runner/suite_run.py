@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchbench.core.errors import CellFailed
+from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.files import cannot_write, temporary_name
 from benchbench.results.lease import Holder
 from benchbench.results.load import failed_at, failure_of
@@ -133,7 +133,10 @@ class _Run:
             reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
         if reason is not None and not self._told(cell, outcome.job):
             facts = facts_of_failure(cell.spec, reason)
-            self.store.record_failure(cell.stored_as, cell.kept_as, cell.key, facts)
+            try:
+                self.store.record_failure(cell.stored_as, cell.kept_as, cell.key, facts)
+            except InputError as error:  # a full disk, say; other cells may yet find room
+                reason = f"{reason}; and that was not written down: {error}"
         self.ended(cell, outcome.seconds, reason)
 
     def ended(self, cell: SuiteCell, seconds: float, reason: str | None) -> None:

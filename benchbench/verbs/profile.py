@@ -188,7 +188,10 @@ def profiled(
 def _plans(spec: CellSpec, variants: str | Sequence[str], desk: Desk) -> list[tuple[str, Plan]]:
     """The model as it is, then each variant once."""
     try:
-        named = split_names([variants] if isinstance(variants, str) else variants) if variants else []
+        several: Any = (
+            [variants] if isinstance(variants, str) or not isinstance(variants, Sequence) else variants
+        )
+        named = split_names(several) if variants else []
     except ValueError as error:
         raise InputError(f"variant={shown(variants)}: {error}") from error
     found: list[tuple[str, Plan]] = []

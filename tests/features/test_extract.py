@@ -16,6 +16,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.features import extract as module
+from benchbench.features import rows
 from benchbench.features.extract import extract, rebatch
 from benchbench.features.extractor import Features
 from benchbench.features.moments import Moments
@@ -66,8 +67,8 @@ def test_spilled_features_are_the_same(
 ) -> None:
     """In memory and in a file: equal to the last bit; the file has no name, so the folder stays empty."""
     inside = extract(pictures, judge, need_features=True, need_logits=True)
-    monkeypatch.setattr(module, "SPILL_BYTES", 100)  # 4 rows of 5 float32 are 80 bytes
-    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(rows, "SPILL_BYTES", 100)  # 4 rows of 5 float32 are 80 bytes
+    monkeypatch.setattr(rows.tempfile, "tempdir", str(tmp_path))
     spilled = extract(pictures, judge, need_features=True, need_logits=True)
     assert torch.equal(spilled.features, inside.features)
     assert torch.equal(spilled.logits, inside.logits)

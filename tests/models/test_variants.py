@@ -499,6 +499,15 @@ def test_the_order_in_which_they_are_written_means_nothing() -> None:
     assert written(techniques_of("steps=3")) == ""
 
 
+def test_one_variant_has_one_name() -> None:
+    """A number may be written in several ways and a name in capitals, as everywhere: one variant, which is measured and
+    ranked once and lies under one key."""
+    for text in ("pruned=0.5", "pruned=.5", "pruned=0.50", "pruned=5e-1", "PRUNED=0.5"):
+        assert written(techniques_of(text)) == "pruned=0.5"
+    assert techniques_of("steps=10.0")[0].text == techniques_of("steps=010")[0].text == "steps=10"
+    assert written(techniques_of("pruned=2:4")) == "pruned=2:4"
+
+
 def test_every_technique_says_what_it_is_and_whose() -> None:
     """`benchbench list variants` shows the first line and the paper; what takes a value has an example of it."""
     for name, technique in VARIANTS.items():

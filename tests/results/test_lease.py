@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
@@ -209,3 +210,25 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / ".leases").write_text("in the way")
     with pytest.raises(InputError, match="cannot write"), Leases(tmp_path).held(KEY):
         pass
+
+
+def test_a_disk_that_takes_a_part_of_a_lease_is_full(tmp_path: Path) -> None:
+    """A file may have 100 bytes here, fewer than a lease has: the system writes these and says so, and refuses what is
+    left. One sentence and no lease, instead of trying for ever to hold one that nobody can read."""
+
+    def hold() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        try:
+            with Leases(tmp_path).held(KEY):
+                os._exit(1)
+        except InputError as error:
+            os._exit(42 if "cannot write" in str(error) else 2)
+
+    child = FORK.Process(target=hold)
+    child.start()
+    child.join(60)
+    try:
+        assert child.exitcode == 42
+    finally:
+        child.kill()
+    assert list((tmp_path / ".leases").iterdir()) == []

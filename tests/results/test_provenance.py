@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import benchbench
+from benchbench.results import provenance
 from benchbench.results.provenance import (
     code_revision,
     collect_provenance,
@@ -101,6 +102,14 @@ def test_a_repository_around_an_installation_is_not_ours(tmp_path: Path) -> None
     _git(tmp_path, "init")
     _git(tmp_path, "commit", "--allow-empty", "-m", "theirs")
     assert code_revision(tmp_path / "benchbench") is None
+
+
+def test_git_is_asked_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite forks a child for every cell from one process, which has imported the code: the revision of that is
+    looked up there, and not by two processes more a cell."""
+    first = collect_provenance()["code_revision"]
+    monkeypatch.setattr(provenance, "code_revision", lambda package: pytest.fail("git was asked again"))
+    assert collect_provenance()["code_revision"] == first
 
 
 def test_run_json_is_sorted_and_holds_no_nan(tmp_path: Path) -> None:

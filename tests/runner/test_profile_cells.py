@@ -8,6 +8,7 @@ from unittest import mock
 
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 from noted import Notes
 
@@ -17,6 +18,7 @@ from benchbench.cli import cli
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.runtime import Runtime
 from benchbench.results.load import load_results, load_runs
+from benchbench.runner import profile
 from benchbench.runner.plan import Desk, Plan, make_plans
 from benchbench.runner.profile import ProfileOptions
 from benchbench.runner.spec import CellSpec
@@ -103,6 +105,13 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(
         planned(desk, variant, model, overrides={})
 
 
+@pytest.mark.parametrize("variant", [5, ["int8", 5], {5: "int8"}])
+def test_what_is_no_name_of_a_variant_is_said(desk: Desk, variant: Any) -> None:
+    """From Python anything may come."""
+    with pytest.raises(InputError, match="is no name; names are texts"):
+        _plans(CellSpec.of(model="vae", dataset="digits"), variant, desk)
+
+
 def test_what_is_trained_anew_has_no_published_weights(desk: Desk) -> None:
     """Those of the plain model would not fit its layers."""
     with pytest.raises(InputError, match="depthwise is trained anew"):
@@ -138,6 +147,22 @@ def test_of_all_variants_those_that_cannot_be_are_told_and_left_out() -> None:
     ]
     with pytest.raises(InputError, match="a name is empty"):
         _plans(spec, "fused,,int8", Desk(Runtime()))
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("cannot write it: No space left on device"), OSError(28, "No space left")]
+)
+def test_a_full_disk_costs_one_number_of_a_profile(
+    desk: Desk, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory of a model alone is measured last, by a process that reads its weights from a file: where there is no
+    room for that, the row says so, and what was measured for minutes before is kept."""
+    plan = planned(desk, "")
+    monkeypatch.setattr(profile, "save_weights", mock.Mock(side_effect=error))
+    found = list(profile._memory(plan, plan.build(), plan.build(), lambda n: None, [], torch.device("cpu")))
+    assert found[-1].metric == "peak_memory_alone"
+    assert found[-1].estimate is None
+    assert "No space left" in str(found[-1].reason)
 
 
 @pytest.mark.parametrize("options", [{"most": 0}, {"time_to": 0.0}, {"time_to": float("nan")}])

@@ -19,7 +19,7 @@ from benchbench.cli.run import run as run_verb
 from benchbench.cli.stats import stats as stats_verb
 from benchbench.core.errors import InputError
 from benchbench.runner.spec import SHORT, CellOptions, CellSpec, EvaluationSpec, Spec, StatisticsSpec
-from benchbench.runner.suite import Settings
+from benchbench.runner.suite_settings import Settings
 
 VERBS: list[tuple[click.Command, type[Spec], set[str]]] = [
     (run_verb, CellSpec, {"seed"}),

@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
+from noted import Notes
+from PIL import Image
 
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.core.runtime import Runtime
@@ -26,6 +29,7 @@ from benchbench.runner.run import carry_out, run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import Suite, load_suite, plan_suite
 from benchbench.runner.suite_run import AtWork, run_suite
+from benchbench.runner.suite_settings import Settings
 from benchbench.runner.sweep import Swept
 
 CPU = torch.device("cpu")
@@ -233,6 +237,45 @@ def test_an_impossible_pair_is_refused_before_anything_runs(tmp_path: Path) -> N
         plan_suite(Suite(models=["vea"], datasets=["digits"]), Store(tmp_path), device=CPU)
 
 
+def test_more_cells_than_anybody_means_are_refused_at_once(tmp_path: Path) -> None:
+    """1,000 × 10,000 combinations and seeds are ten million cells, counted and not made: `MOST_CELLS` is 100,000."""
+    settings = Settings(sweep={"lr": [1e-5 * (1 + i) for i in range(1000)]})
+    suite = Suite(models=["vae"], datasets=["digits"], seeds=10_000, settings=settings)
+    with pytest.raises(InputError, match="the suite has 10,000,000 cells; at most 100,000 are possible"):
+        plan_suite(suite, Store(tmp_path), device=CPU)
+
+
+def test_requests_for_one_cell_are_one_cell(tmp_path: Path) -> None:
+    """Noise is not trained, and "0.001" typed as text is 0.001: of two combinations each one cell is left, which is
+    said; the other model has as many as were asked for."""
+    notes = Notes()
+    settings = Settings(samples=16, metrics=["swd"], sweep={"lr": [0.001, "0.001", 0.002]})
+    suite = Suite(models=["noise", "vae-mlp"], datasets=["digits"], settings=settings)
+    cells = plan_suite(suite, Store(tmp_path), device=CPU, progress=notes)
+    assert [cell.name for cell in cells] == [
+        "noise on digits, seed 0, lr=0.001",
+        "vae-mlp on digits, seed 0, lr=0.001",
+        "vae-mlp on digits, seed 0, lr=0.002",
+    ]
+    assert len({cell.key for cell in cells}) == 3
+    assert any(
+        "noise on digits, seed 0, lr=0.002 is noise on digits, seed 0, lr=0.001" in n for n in notes.said
+    )
+
+
+def test_one_cell_under_two_datasets_is_refused(tmp_path: Path) -> None:
+    """A folder and its copy hold the same images, so their cells have one key, and a table of both records could not
+    be made (`results.load.twice`): said before anything runs."""
+    for name in ("one", "two"):
+        for i in range(4):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.new("RGB", (16, 16), (i, 0, 0)).save(tmp_path / name / f"{i}.png")
+    datasets = [f"folder:{tmp_path / name}" for name in ("one", "two")]
+    suite = Suite(models=["noise"], datasets=datasets, settings=Settings(samples=2, metrics=["swd"]))
+    with pytest.raises(InputError, match=r"noise on .*one, seed 0, and noise on .*two, seed 0, are one cell"):
+        plan_suite(suite, Store(tmp_path / "out"), device=CPU)
+
+
 def test_settings_reach_the_run_as_toml() -> None:
     """`set` stays a mapping of values, never text; a later override wins key by key."""
     suite = Suite.model_validate(
@@ -376,3 +419,22 @@ def test_why_a_cell_failed_is_kept_whoever_says_it(
     with pytest.raises(CellFailed, match="cannot work in /data"):
         run_suite(cells, store, Speechless(), device="cpu", watch=Watch())
     assert load_failures(tmp_path / "out")["reason"].tolist() == ["cannot work in /data"]
+
+
+def test_a_failure_that_cannot_be_written_down_stops_no_other(
+    suite_file: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full as each of three cells fails: each one is tried, and the suite ends as it does whenever cells
+    failed, with both reasons."""
+    store, watch = Store(tmp_path / "out"), Watch()
+    cells = plan_suite(load_suite(suite_file(TEXT)), store, device=CPU)
+
+    def full(*arguments: Any) -> None:
+        raise InputError("cannot write there: No space left on device")
+
+    monkeypatch.setattr(store, "record_failure", full)
+    said = r"3 of 3 cells failed.*it broke; and that was not written down: .*No space left"
+    broken = Inline({cell.name: "it broke" for cell in cells})
+    with pytest.raises(CellFailed, match=said):
+        run_suite(cells, store, broken, device="cpu", watch=watch)
+    assert list(watch.names) == [cell.name for cell in cells]

@@ -108,7 +108,7 @@ def techniques_of(text: str) -> tuple[Technique, ...]:
         name, equals, value = (piece.strip() for piece in part.strip().partition("="))
         if not name or (equals and not value):
             raise InputError(f"the variant {text!r} must look like int8, pruned=0.5 or fused+int8")
-        technique: Technique = VARIANTS.get(name)(value)
+        technique: Technique = VARIANTS.get(VARIANTS.spelled(name))(_as_written(value))
         if technique.name in found:
             raise InputError(f"the variant {text!r} names {name} twice; leave one of them out")
         found[technique.name] = technique
@@ -118,6 +118,16 @@ def techniques_of(text: str) -> tuple[Technique, ...]:
                 f"{technique.name} and {min(others)} exclude each other; choose one of them as a variant"
             )
     return tuple(sorted(found.values(), key=lambda own: (own.place, own.name)))
+
+
+def _as_written(value: str) -> str:
+    """What stands behind `=`, a number in one way: 0.5, .5 and 0.50 are one variant, under one key."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    short = f"{number:.12g}"
+    return short if float(short) == number else repr(number)
 
 
 def written(techniques: Sequence[Technique]) -> str:

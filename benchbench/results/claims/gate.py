@@ -26,10 +26,12 @@ from benchbench.results.claims.gate_match import Leftover, Matched, Pair, match
 from benchbench.results.claims.numbers import Number, Unit, family
 from benchbench.results.claims.spread import Pool, Pools, spreads
 from benchbench.results.claims.testing import Difference, difference, holm
+from benchbench.results.load import without_collection
 
 UNCHANGED = "unchanged"
 
 
+@without_collection()
 def check(baseline: Path, candidate: Path, gate: Gate) -> Report:
     """Hold everything below `candidate` against everything below `baseline`.
 

@@ -197,7 +197,6 @@ class _Lines:
     def __init__(self, rows: pd.DataFrame) -> None:
         rows = directed(rows).reset_index(drop=True)
         whole = rows.reindex(columns=[*_LABELS, *_NUMBERS, "cell", "reason", "interval", "collapse"])
-        self.labels = {name: whole[name].array for name in _LABELS}
         self.cell, self.reason = whole["cell"].array, whole["reason"].array
         self.who, self.names = distinct_lines([rows[name] for name in [*Unit._fields, *Asked._fields]])
         self.made, self.conditions = distinct_conditions(rows)
@@ -209,6 +208,12 @@ class _Lines:
         self.collapsed = whole["collapse"].notna().to_numpy(bool)
         stated = whole["interval"].astype("string").str.startswith("95%").fillna(False).to_numpy(bool)
         self.bounded = stated & (self.low <= self.value) & (self.value <= self.high)
+        # The first line of those that were made alike speaks for all.
+        kinds = (self.who * len(self.conditions) + self.made) * 2 + (self.status == "ok")
+        firsts = (~pd.Series(kinds).duplicated()).to_numpy(bool).nonzero()[0]
+        first: Any = whole[_LABELS].take(firsts)
+        said = [first[name].to_numpy(object, na_value=None) for name in _LABELS]
+        self.said = dict(zip(firsts.tolist(), zip(*said, strict=True), strict=True))
 
     def questions(self) -> Iterator[tuple[Unit, Asked, Places, Places]]:
         """Of each unit and question, sorted, the lines with a number, by conditions, seed and cell, and those without
@@ -241,7 +246,7 @@ class _Lines:
         by_seed = dict(zip(seeds, values, strict=True))
         first = int(some.min())
         if len(by_seed) < len(seeds):
-            by_seed = self._means(unit, asked, some, str(self.labels["aspect"][first]))
+            by_seed = self._means(unit, asked, some, str(self.labels(first)["aspect"]))
         bounded = some[self.bounded[some]][::-1]  # of one seed's the first one counts
         ends = zip(self.low[bounded].tolist(), self.high[bounded].tolist(), strict=True)
         intervals = dict(zip(self.seed[bounded].tolist(), ends, strict=True))
@@ -266,10 +271,13 @@ class _Lines:
                 raise contradiction(str(unit), asked.metric, f"seed {seed}", cells)
         return {seed: fmean(same) for seed, same in values.items()}
 
+    def labels(self, line: int) -> dict[str, Any]:
+        """What a line says that is the first of its kind."""
+        return dict(zip(_LABELS, self.said[int(line)], strict=True))
+
     def labelled(self, line: int, by_seed: dict[int, float], **facts: Any) -> Number:
-        """A number with what one of its lines says of all."""
-        said = {name: labels[line] for name, labels in self.labels.items()}
-        row: dict[str, Any] = {name: None if pd.isna(label) else label for name, label in said.items()}
+        """A number with what the first of its lines says of all."""
+        row = self.labels(line)
         ends = tuple(None if row[name] is None else float(row[name]) for name in ("minimum", "maximum"))
         direction = row["higher_is_better"]
         return Number(
