@@ -98,9 +98,9 @@ def _head(runs: Sequence[RunManifest], frame: pd.DataFrame, command: str) -> Ite
     yield "\n".join(lines)
     yield (
         f"Made by `{command}` from the records beside this page; `benchbench verify results` holds each against its "
-        "sums. What was typed to make a record stands in its `run.json` and on its card; `results/suite.toml` is the "
-        "suite of those that were made together. Numbers that surprise are explained at the end. How to cite a row, "
-        "load its weights, or add one: `docs/baselines.md`."
+        "sums. What was typed to make a record stands in its `run.json` and on its card; the suites beside this page "
+        "(`benchbench suite results/generation.toml --out results`) make all of them again. Numbers that surprise are "
+        "explained at the end. How to cite a row, load its weights, or add one: `docs/baselines.md`."
     )
 
 
