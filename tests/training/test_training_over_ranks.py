@@ -141,6 +141,8 @@ REFUSED: dict[str, dict[str, Any]] = {
         "model": "vqvae",
         "hyper": {"width": 4, "codes": 8, "dim": 4, "residual": 0},
     },
+    "batch norms of its own": {"model": "real-nvp", "hyper": {"width": 4, "blocks": 1, "scales": 2}},
+    "pairs chosen among a batch": {"model": "flow-matching", "hyper": {**NET, "coupling": "ot"}},
     "pool of old images": {
         "model": "cyclegan",
         "hyper": {"width": 4, "blocks": 1, "disc_layers": 1},
