@@ -266,10 +266,8 @@ def _alone(plan: Plan, trained: nn.Module, device: torch.device) -> float:
     try:
         with tempfile.TemporaryDirectory(prefix="benchbench-") as folder:
             return peak_alone(_asked(plan, trained, Path(folder) / "weights.safetensors"))
-    except (
-        InputError,
-        OSError,
-    ) as error:  # a full disk costs this number, and not all that was measured before
+    except (InputError, OSError) as error:
+        # A full disk costs this number, and not all that was measured before.
         raise MetricFailed(f"its weights cannot be handed to a process of its own: {error}") from error
 
 
