@@ -46,7 +46,9 @@ def test_set5_at_twice_the_size(
     assert values["psnr_y_crop2"] > 33.68 + 2
 
 
-@pytest.mark.parametrize(("model", "psnr", "ssim"), [("dncnn", 28.8129, 0.80682), ("dncnn-b", 28.6190, 0.79983)])
+@pytest.mark.parametrize(
+    ("model", "psnr", "ssim"), [("dncnn", 28.8129, 0.80682), ("dncnn-b", 28.6190, 0.79983)]
+)
 def test_noise_on_bsd68(
     model: str, psnr: float, ssim: float, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

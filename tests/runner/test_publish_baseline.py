@@ -30,6 +30,7 @@ from benchbench.core.hashing import canonical_json, file_sha256
 from benchbench.core.seeds import ImageRng
 from benchbench.results.load import load_failures, load_results, records
 from benchbench.results.provenance import sealed
+from benchbench.results.rows import rows_of
 from benchbench.results.verify import verify_records
 from benchbench.runner.baselines import publish as publishing
 from benchbench.runner.baselines.records import Rounded, record_of, rounded_of
@@ -647,3 +648,21 @@ def test_one_training_behind_several_records(published: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("benchbench.runner.baselines.records.rounded_of", lambda weights: None)
             assert record_of(shipped, found) == first
+
+
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        ("digits/vae", "vae-digits"),
+        ("set5/edsr", "edsr-x2"),
+        ("bsd68/dncnn", "dncnn-sigma25"),
+        ("bsd68/dncnn-b", "dncnn-b"),
+        ("set12/partial-conv", "partial-conv"),
+    ],
+)
+def test_the_name_under_which_pretrained_looks(record: str, name: str) -> None:
+    """Expected: where the weights of these published records lie; a network that learned noise of all strengths, or
+    holes of all kinds, ships for all of them."""
+    (folder, run), *_ = records(Path(__file__).parents[2] / "results" / record)
+    assert publishing.name_for(run, [row.task for row in rows_of(folder, run)], None) == name
+    assert (Path(__file__).parents[2] / "baselines" / name / WEIGHTS).is_file()

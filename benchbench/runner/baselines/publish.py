@@ -26,6 +26,7 @@ from benchbench.core.baselines import CARD, CHECKSUM, MOST, WEIGHTS, Shipped, sh
 from benchbench.core.errors import InputError, listed
 from benchbench.core.files import atomic_path, cannot_write
 from benchbench.core.hashing import digest, file_sha256
+from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
 from benchbench.models.build import validated
 from benchbench.results.key import is_key
@@ -113,11 +114,13 @@ def shipped_one(found: Sequence[Record]) -> Record:
 
 
 def name_for(run: RunManifest, tasks: Sequence[str], asked: str | None) -> str:
-    """What the baseline is called: as `--pretrained` looks for it. `InputError` for a name that it would not find."""
+    """What the baseline is called: as `--pretrained` looks for it. A model that learned to undo everything ships for
+    everything. `InputError` for a name that it would not find."""
     model = run.recipe.model if run.recipe is not None and run.recipe.model else run.model
     undone = [task.partition(":")[2] for task in tasks if ":" in task]
     names = [*(f"{model}-{own}" for own in undone), f"{model}-{run.dataset}", model]
-    name = names[0] if asked is None else asked
+    own = model if getattr(MODELS.get(model), "blind", False) else names[0]
+    name = own if asked is None else asked
     if name not in names or Path(name).name != name or name.startswith("."):
         raise InputError(
             f"--pretrained would not find {name!r}; write --as {listed(list(dict.fromkeys(names)))}"
