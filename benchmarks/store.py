@@ -10,17 +10,16 @@ every command does from the second on. Commands are whole ones, from the start o
 Processor seconds, user and system, of one thread: wall times mean nothing on a machine that others use. Beside each its
 ratio to ten million additions in a loop of the same interpreter, a moment before, which compares machines and loads.
 
-10,000 records of 20 numbers on two cores of an EPYC on which a dozen programs wanted to run, pandas 3.1. On the same
-machine, quiet, the first line took 8.3 s, and before readings were kept and boards were made by columns every
-load did; the boards took 8.8 s and a check, beside its loads, 6.5 s.
+10,000 records of 20 numbers on two cores of an EPYC on which two programs wanted to run, pandas 3.1. Before readings were
+kept and boards were made by columns every load took 8.3 s, the boards 8.8 s and a check, beside its loads, 6.5 s.
 
-    load_results, for the first time                13.0 s    49.0    (10.2 s since no garbage is looked for)
-    load_results, again                              0.7 s     2.3
-    load_runs                                        2.3 s     8.5
-    boards as markdown, of the table                 1.6 s     6.1
+    load_results, for the first time                10.3 s    35.3
+    load_results, again                              0.6 s     2.1
+    load_runs                                        2.3 s     8.3
+    boards as markdown, of the table                 2.3 s     7.9
     an interpreter that imports benchbench.cli       0.1 s     0.3
-    benchbench leaderboard                           3.2 s    11.6
-    benchbench check, both sides this large          4.8 s    17.6    (4.3 s, 13.8 since none is looked for there)
+    benchbench leaderboard                           3.5 s    11.5
+    benchbench check, both sides this large          3.2 s    10.5
 """
 
 from __future__ import annotations
