@@ -10,8 +10,8 @@ every command does from the second on. Commands are whole ones, from the start o
 Processor seconds, user and system, of one thread: wall times mean nothing on a machine that others use. Beside each its
 ratio to ten million additions in a loop of the same interpreter, a moment before, which compares machines and loads.
 
-10,000 records of 20 numbers on two cores of an EPYC on which two programs wanted to run, pandas 3.1. Before readings were
-kept and boards were made by columns every load took 8.3 s, the boards 8.8 s and a check, beside its loads, 6.5 s.
+10,000 records of 20 numbers on two cores of an EPYC on which two programs wanted to run, pandas 3.1. Before readings
+were kept and boards were made by columns every load took 8.3 s, the boards 8.8 s and a check, beside its loads, 6.5 s.
 
     load_results, for the first time                10.3 s    35.3
     load_results, again                              0.6 s     2.1
