@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 Answer = Callable[[click.Context, click.Parameter, str], list["CompletionItem[str]"]]
 
 
-def known(kind: str) -> list[str]:
+def _known(kind: str) -> list[str]:
     """The registered names of a kind. What is wrong with a plugin is said when a command runs, not at Tab."""
     from benchbench.core.registry import Registry
 
@@ -24,7 +24,7 @@ def _one(kind: str, *, files: bool = False) -> Answer:
     """One name of a kind; files: or a path."""
 
     def answer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-        found = [CompletionItem(name) for name in known(kind) if name.startswith(incomplete)]
+        found = [CompletionItem(name) for name in _known(kind) if name.startswith(incomplete)]
         return found if found or not files else [CompletionItem(incomplete, type="file")]
 
     return answer
@@ -35,10 +35,15 @@ def _several(kind: str) -> Answer:
 
     def answer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         before, comma, last = incomplete.rpartition(",")
-        names = (name for name in known(kind) if name.startswith(last) and name not in before.split(","))
+        names = (name for name in _known(kind) if name.startswith(last) and name not in before.split(","))
         return [CompletionItem(f"{before}{comma}{name}") for name in names]
 
     return answer
+
+
+def of_the_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """One name of what the word before says, "models"."""
+    return _one(str(ctx.params["what"]).removesuffix("s"))(ctx, param, incomplete)
 
 
 ANSWERS: Mapping[str, Answer] = {

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem
 
-from benchbench.cli.answers import known
+from benchbench.cli.answers import of_the_kind
 from benchbench.cli.console import console
-
-
-def _of_the_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    """Names of what the word before says."""
-    kind = str(ctx.params["what"]).removesuffix("s")
-    return [CompletionItem(name) for name in known(kind) if name.startswith(incomplete)]
 
 
 @click.command("list", short_help="Names of models, datasets, metrics, networks, tasks.")
 @click.argument(
     "what", type=click.Choice(["models", "datasets", "metrics", "extractors", "tasks", "sinks", "variants"])
 )
-@click.argument("name", required=False, shell_complete=_of_the_kind)
+@click.argument("name", required=False, shell_complete=of_the_kind)
 def list_things(what: str, name: str | None) -> None:
     """List what there is: models, datasets, metrics, extractors, tasks, sinks or variants; with a NAME that one
     alone, and of a model its settings, as --set takes them.

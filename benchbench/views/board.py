@@ -171,8 +171,9 @@ class _Table:
         self.metric = frame["metric"].to_numpy(object)
         self.headline = frame["headline"].fillna(False).to_numpy(bool)
         self.timed = (frame["aspect"] == "throughput").to_numpy(bool, na_value=False)
-        self.busy = (frame["busy"].fillna(0) > BUSY).to_numpy(bool)
-        self.beyond = (frame["busy"].fillna(0) > 1).to_numpy(bool)
+        self.failed = (frame["status"] != "ok").to_numpy(bool, na_value=True)
+        busy = frame["busy"].fillna(0)
+        self.busy, self.beyond = (busy > BUSY).to_numpy(bool), (busy > 1).to_numpy(bool)
         methods = {name: "rank-deficient" in name for name in frame["interval"].dropna().unique()}
         self.deficient = (
             frame["interval"].isin([name for name, lacks in methods.items() if lacks]).to_numpy(bool)
@@ -315,7 +316,8 @@ def _notes(
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if (table.beyond[runs] & (table.metric[runs] == "machine_busy")).any():
         yield "machine_busy beyond the cores: from before it was measured, by the load, which counts who waits"
-    yield from failure_notes(table.frame.iloc[runs])
+    # Few lines of many: the others are not copied.
+    yield from failure_notes(table.frame.iloc[runs[table.failed[runs]]])
     if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
     yield from _studies(table, runs)

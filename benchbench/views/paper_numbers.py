@@ -67,6 +67,7 @@ def no_numbers() -> tuple[NoNumber, ...]:
     return tuple(NoNumber.model_validate(entry) for entry in _content()["without"])
 
 
+@cache
 def _content() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
