@@ -18,8 +18,8 @@ were kept and boards were made by columns every load took 8.3 s, the boards 8.8 
     load_runs                                        2.3 s     8.3
     boards as markdown, of the table                 2.3 s     7.9
     an interpreter that imports benchbench.cli       0.1 s     0.3
-    benchbench leaderboard                           3.5 s    11.5
-    benchbench check, both sides this large          3.2 s    10.5
+    benchbench leaderboard                           2.7 s     9.1
+    benchbench check, both sides this large          2.8 s     9.4
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from benchbench.results.tables import DTYPES
 
 MODEL = ["model", "variant"]
 _LABELS = ["aspect", "higher_is_better", "scale", "minimum", "maximum", "headline", "gated", "control"]
+_READ = ["cell", "seed", "status", "collapse", "value", "low", "high", "interval", "busy"]
 _NUMBERS = {
     "value": "Float64",
     "low": "Float64",
@@ -28,6 +29,7 @@ _NUMBERS = {
     "median": "Float64",
     "n_seeds": "Int64",
     "n_failed": "Int64",
+    "n_unavailable": "Int64",
     "n_collapsed": "Int64",
     "busy": "Float64",
 }
@@ -40,8 +42,9 @@ def summarise(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     `value` is the mean over seeds. With two seeds or more the interval is Student's on the metric's own scale, so
     that it lies in the metric's range and holds the value, and its spread is not taken to be less than that within
     a run. With one run it is that run's own; a control, whose seeds are no trainings, shows a run's own too.
-    `n_failed` counts the runs of that model without a number, `n_collapsed` those whose alarm fired; a model that
-    has no number at all keeps a line with value <NA>. Numbers under different conditions are never averaged. Cells
+    `n_failed` counts the runs of that model without a number, `n_unavailable` those of them that lacked something to
+    be fetched first, `n_collapsed` those whose alarm fired; a model that has no number at all keeps a line with value
+    <NA>. Numbers under different conditions are never averaged. Cells
     that share a seed (run again with more metrics) count as one run; `InputError` where their values differ, since
     two recipes under one name are no seeds.
 
@@ -49,12 +52,13 @@ def summarise(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """
     who = [*by, *QUESTION, *MODEL]
     frame = complete(frame)
-    rows = frame.sort_values("cell", kind="stable", ignore_index=True)
+    needed = [*who, *_LABELS, *CONDITIONS, *_READ]
+    rows = frame[list(dict.fromkeys(needed))].sort_values("cell", kind="stable", ignore_index=True)
     rows["asked"] = rows.groupby(who, sort=True, dropna=False).ngroup()
     failed = rows["status"] != "ok"
-    firsts = (
-        rows.drop_duplicates("asked").set_index("asked").assign(n_failed=failed.groupby(rows["asked"]).sum())
-    )
+    lost = {"n_failed": failed, "n_unavailable": rows["status"] == "unavailable"}
+    firsts = rows.drop_duplicates("asked").set_index("asked")
+    firsts = firsts.assign(**{name: which.groupby(rows["asked"]).sum() for name, which in lost.items()})
     numbers = _with_intervals_that_hold(rows[~failed].copy())
     numbers["line"] = numbers.groupby(["asked", *CONDITIONS], sort=True, dropna=False).ngroup()
     lines = _over_seeds(numbers)
@@ -62,7 +66,7 @@ def summarise(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     lines = pd.concat([lines, empty[["asked", *CONDITIONS]].assign(n_seeds=0, n_collapsed=0)]).sort_values(
         "asked", kind="stable"
     )
-    lines = lines.join(firsts[[*who, *_LABELS, "n_failed"]], on="asked")
+    lines = lines.join(firsts[[*who, *_LABELS, *lost]], on="asked")
     columns = [*who, *_LABELS, *CONDITIONS]
     dtypes = {name: frame.dtypes[name] for name in columns} | _NUMBERS
     return lines[[*columns, *_NUMBERS]].reset_index(drop=True).astype(dtypes)

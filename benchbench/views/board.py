@@ -35,7 +35,7 @@ from benchbench.views.budget import budget_notes, stopped_by_budget
 from benchbench.views.choice import EVERYTHING, Choice, place_of
 from benchbench.views.choice import chosen as rows_of_choice
 from benchbench.views.chosen import MARK, checkpoint_notes, chosen_by
-from benchbench.views.lacking import failure_notes
+from benchbench.views.lacking import failure_notes, is_lacking, lost_runs, without_number
 from benchbench.views.text import (
     arrow,
     by_aspect,
@@ -162,6 +162,11 @@ def _without_agreement(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     return frame[~frame["metric"].astype(str).str.startswith(AGREEMENT)]
 
 
+_ENDING = [*MODEL, "cell", "seed", "collapse", "budget", "budget_words", "chosen_by", "chosen_step"]
+_FAILURE = ["metric", "extractor", "status", "reason"]
+_STUDY = ["extractor", "asked"]
+
+
 class _Table:
     """The table that boards are made of, and what is asked of many parts of it. Lines are called by their places."""
 
@@ -182,6 +187,12 @@ class _Table:
         self.collapsed = frame["collapse"].notna().to_numpy(bool)
         self.trained = frame["chosen_by"].notna().to_numpy(bool)
         self.human = frame["asked"].notna().to_numpy(bool)
+        # A selection of lines copies every column of the table, of which a note needs few.
+        self.endings, self.failures, self.studies = (frame[own] for own in (_ENDING, _FAILURE, _STUDY))
+
+    def trainings(self, lines: Places) -> pd.DataFrame:
+        """How the trainings behind these lines ended."""
+        return self.endings.iloc[lines[self.trained[lines]]]
 
 
 class _Part(NamedTuple):
@@ -224,7 +235,7 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
     numbered = {text: n if text else 0 for n, text in enumerate(protocols, start=1)}
     controls = {line["name"] for line in lines if _is_true(line["control"])}
     failures = [line for line in lines if pd.isna(line["value"])]
-    trained = table.frame.iloc[part.runs[table.trained[part.runs]]]
+    trained = table.trainings(part.runs)
     chosen = chosen_by(trained)
     entries = [_entries(column, failures, chosen.get(column[0]["metric"], set())) for column in columns]
     places = _places(columns[0])
@@ -256,11 +267,15 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
 
 
 def _columns(lines: Sequence[_Line], choice: Choice) -> list[list[_Line]]:
-    """The lines of each metric, the headline first."""
+    """The lines of each metric, the headline first. What something has to be fetched for has no column, unless
+    somebody asked for it or there is no other: a note says why."""
     good = [line for line in lines if not pd.isna(line["value"])]
     known = {line["metric"] for line in good}
     # Failures make no column of their own where others have a number: they stand beside those.
     lost = [line for line in lines if pd.isna(line["value"]) and line["metric"] not in known]
+    if not (choice.metrics or choice.order):
+        told = {line["metric"] for line in lost if not is_lacking(line)}
+        lost = [line for line in lost if line["metric"] in told or not (good or told)]
     columns: dict[tuple[int, int, str], list[_Line]] = {}
     for line in [*good, *lost]:
         place = place_of(line, choice.order) if choice.order else 0
@@ -309,15 +324,14 @@ def _notes(
         why = "one run a model does not tell what another seed would do" if alone else "no two are told apart"
         yield f"no ranks: {why}"
     if first["aspect"] not in MEASURED:
-        for name, said in _collapses(table.frame.iloc[runs[table.collapsed[runs]]]):
+        for name, said in _collapses(table.endings.iloc[runs[table.collapsed[runs]]]):
             yield plain(f"collapsed: {name}: {said}")
-        yield from budget_notes(table.frame.iloc[runs[table.trained[runs]]], _is_true(first["headline"]))
+        yield from budget_notes(table.trainings(runs), _is_true(first["headline"]))
     if table.timed[runs].any() and table.busy[runs].any():
         yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
     if (table.beyond[runs] & (table.metric[runs] == "machine_busy")).any():
         yield "machine_busy beyond the cores: from before it was measured, by the load, which counts who waits"
-    # Few lines of many: the others are not copied.
-    yield from failure_notes(table.frame.iloc[runs[table.failed[runs]]])
+    yield from failure_notes(table.failures.iloc[runs[table.failed[runs]]])
     if table.deficient[runs].any():
         yield "fewer images than the network has features: distances are too large, even between real images"
     yield from _studies(table, runs)
@@ -329,8 +343,7 @@ def _notes(
 
 def _studies(table: _Table, runs: Places) -> list[str]:
     """What was asked of whom, a line a study."""
-    asked = table.frame.iloc[runs[table.human[runs]]]
-    said = sorted(set(asked[["extractor", "asked"]].itertuples(index=False, name=None)))
+    said = sorted(set(table.studies.iloc[runs[table.human[runs]]].itertuples(index=False, name=None)))
     return [plain(f"people, {extractor}: {words}") for extractor, words in said]
 
 
@@ -426,7 +439,7 @@ def _entries(column: Sequence[_Line], failures: Sequence[_Line], chosen: Collect
     """Model name -> what stands in this column. First and second share their rank with equal values. chosen: the models
     whose weights this metric chose."""
     metric = column[0]["metric"]
-    entries = {line["name"]: Entry("failed") for line in failures if line["metric"] == metric}
+    entries = {line["name"]: Entry(without_number(line)) for line in failures if line["metric"] == metric}
     good = [line for line in column if not pd.isna(line["value"])]
     busy = [is_busy(line) for line in good]
     marks = _marks(
@@ -439,10 +452,10 @@ def _entries(column: Sequence[_Line], failures: Sequence[_Line], chosen: Collect
     for line, doubtful in zip(good, busy, strict=True):
         rank = 0 if doubtful or _is_true(line["control"]) else marks.get(float(line["value"]), 0)
         median = f" (median {median})" if (median := dead_median(line)) else ""
-        failed = f" ({line['n_failed']} failed)" if line["n_failed"] else ""
+        lost = f" {lost}" if (lost := lost_runs(line)) else ""
         favoured = line["name"] in chosen
         marks_of = DAGGER * doubtful + MARK * favoured
-        text = number(line["value"]) + marks_of + median + failed
+        text = number(line["value"]) + marks_of + median + lost
         ends = [None if pd.isna(line[end]) else float(line[end]) for end in ("low", "high")]
         bounds = (float(line["value"]), ends[0], ends[1])
         entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful, favoured)

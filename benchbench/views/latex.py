@@ -156,7 +156,7 @@ def _numbers(board: Board, place: int, interval: Interval) -> Iterator[_Cell]:
         else:
             bounds = [None if x is None else x / divisor for x in entry.bounds]
             value = _rounded(bounds[0] or 0.0, decimals)
-            failed = re.findall(r" (\(\d+ failed\))", entry.text)
+            failed = re.findall(r" (\(\d+ (?:failed|unavailable)[^)]*\))", entry.text)
             tails = [
                 *(_raised(sign) for sign, holds in ((DAGGER, entry.busy), (MARK, entry.chosen)) if holds),
                 _bounds(bounds, decimals, interval),

@@ -140,7 +140,7 @@ def _key() -> Iterator[str]:
     yield CHOSEN_MEANS
     yield f"{BY_BUDGET_MEANS}; the rule, and what else trainings can be, is in `docs/baselines.md`"
     yield "no number of seeds behind a name: one seed; what another one would give is not known"
-    yield "failed: no number; the reason stands below the board"
+    yield "failed, unavailable: no number; the reason stands below the board"
     yield "n collapsed: of so many seeds the alarm for mode collapse went off; beside the mean stands the median"
 
 

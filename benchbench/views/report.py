@@ -27,6 +27,7 @@ from benchbench.results.summary import MODEL, summarise
 from benchbench.views.apart import apart
 from benchbench.views.board import DAGGER, RATE, dead_median, is_busy, numbers_by_name
 from benchbench.views.figures import looks_of
+from benchbench.views.lacking import without_number
 from benchbench.views.people_page import PagePeople, page_people
 from benchbench.views.planes import higher_is_better, leading, planes
 from benchbench.views.report_boards import PageBoard, page_boards
@@ -227,7 +228,9 @@ def _lines(summary: pd.DataFrame) -> list[_Line]:
                     plain(row["name"]),
                     heading(row),
                     plain(row["aspect"]).replace("_", " "),
-                    "failed" if missing else number(row["value"]) + (DAGGER if is_busy(row) else ""),
+                    without_number(row)
+                    if missing
+                    else number(row["value"]) + (DAGGER if is_busy(row) else ""),
                     None if missing else float(row["value"]),
                     interval(row),
                     None
