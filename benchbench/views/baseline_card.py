@@ -18,7 +18,7 @@ from benchbench.results.chosen import LAST, chosen_of
 from benchbench.results.claims.conditions import MEASURED
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import Row
-from benchbench.views.board import NOT_CANONICAL
+from benchbench.views.board_notes import NOT_CANONICAL
 from benchbench.views.paper_numbers import PaperNumber
 from benchbench.views.text import arrow, escape_markdown, number
 

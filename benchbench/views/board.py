@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,43 +22,30 @@ from benchbench.results.claims.conditions import (
     MEASURED,
     PEOPLE,
     Places,
-    distinct_lines,
     short_name,
 )
 from benchbench.results.claims.numbers import Number, numbers
-from benchbench.results.claims.ranks import Rank, pareto_front, rank_intervals
-from benchbench.results.summary import MODEL, complete, summarise
-from benchbench.views.agreement import agreement_notes
-from benchbench.views.apart import Making, parted
+from benchbench.results.claims.ranks import Rank, rank_intervals
+from benchbench.results.summary import complete, summarise
+from benchbench.views.board_notes import DAGGER, is_true, methods_of, notes, notes_on_choice, studies
+from benchbench.views.board_parts import Line, Part, Table, parts_of
 from benchbench.views.budget import MARK as BY_BUDGET
-from benchbench.views.budget import budget_notes, stopped_by_budget
+from benchbench.views.budget import stopped_by_budget
 from benchbench.views.choice import EVERYTHING, Choice, place_of
 from benchbench.views.choice import chosen as rows_of_choice
-from benchbench.views.chosen import MARK, checkpoint_notes, chosen_by
-from benchbench.views.lacking import failure_notes, is_lacking, lost_runs, without_number
+from benchbench.views.chosen import MARK, chosen_by
+from benchbench.views.lacking import is_lacking, lost_runs, without_number
 from benchbench.views.text import (
     arrow,
-    by_aspect,
-    heading,
     interval,
     model_name,
     number,
     plain,
     protocol,
     standing,
-    task_words,
 )
 
-RATE = "sampling_rate"
-DAGGER = "†"
 AGREEMENT = "human_alpha"
-NOT_CANONICAL = (
-    "the pixels of the data are not the published ones (the copy went through JPEG, or is another one): numbers on "
-    "them do not compare with published numbers"
-)
-
-
-INTERVALS = "intervals: "  # before the methods, in the notes of a board
 
 
 @dataclass(frozen=True)
@@ -140,14 +127,14 @@ def boards(frame: pd.DataFrame, choice: Choice = EVERYTHING) -> Iterator[Board]:
     Raises `InputError` where `choice` names what is not there.
     """
     frame = complete(_without_agreement(rows_of_choice(frame, choice), choice)).reset_index(drop=True)
-    table = _Table(frame)
-    parts = list(_parts(table, choice))
+    table = Table(frame)
+    parts = list(parts_of(table, choice))
     # All boards are summed up at once: one by one it takes many times as long.
     board = np.full(len(frame), len(parts))
     for n, part in enumerate(parts):
         board[part.runs] = n
     summary = summarise(frame.assign(board=board), by=["board"]).assign(standing=standing)
-    lines: list[list[_Line]] = [[] for _ in [*parts, None]]
+    lines: list[list[Line]] = [[] for _ in [*parts, None]]
     for line in summary.to_dict("records"):
         lines[line["board"]].append({**line, "name": model_name(line["model"], line["variant"])})
     for part, own in zip(parts, lines, strict=False):
@@ -162,78 +149,12 @@ def _without_agreement(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     return frame[~frame["metric"].astype(str).str.startswith(AGREEMENT)]
 
 
-_ENDING = [*MODEL, "cell", "seed", "collapse", "budget", "budget_words", "chosen_by", "chosen_step"]
-_FAILURE = ["metric", "extractor", "status", "reason"]
-_STUDY = ["extractor", "asked"]
-
-
-class _Table:
-    """The table that boards are made of, and what is asked of many parts of it. Lines are called by their places."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
-        self.making = Making(frame)
-        self.metric = frame["metric"].to_numpy(object)
-        self.headline = frame["headline"].fillna(False).to_numpy(bool)
-        self.timed = (frame["aspect"] == "throughput").to_numpy(bool, na_value=False)
-        self.failed = (frame["status"] != "ok").to_numpy(bool, na_value=True)
-        busy = frame["busy"].fillna(0)
-        self.busy, self.beyond = (busy > BUSY).to_numpy(bool), (busy > 1).to_numpy(bool)
-        methods = {name: "rank-deficient" in name for name in frame["interval"].dropna().unique()}
-        self.deficient = (
-            frame["interval"].isin([name for name, lacks in methods.items() if lacks]).to_numpy(bool)
-        )
-        self.copied = ~frame["canonical"].fillna(True).to_numpy(bool)
-        self.collapsed = frame["collapse"].notna().to_numpy(bool)
-        self.trained = frame["chosen_by"].notna().to_numpy(bool)
-        self.human = frame["asked"].notna().to_numpy(bool)
-        # A selection of lines copies every column of the table, of which a note needs few.
-        self.endings, self.failures, self.studies = (frame[own] for own in (_ENDING, _FAILURE, _STUDY))
-
-    def trainings(self, lines: Places) -> pd.DataFrame:
-        """How the trainings behind these lines ended."""
-        return self.endings.iloc[lines[self.trained[lines]]]
-
-
-class _Part(NamedTuple):
-    """What stands on one board. runs: its lines of the table. front: the models that none beats, by name."""
-
-    title: str
-    aspect: str
-    runs: Places
-    front: list[str]
-
-
-def _parts(table: _Table, choice: Choice) -> Iterator[_Part]:
-    frame = table.frame
-    asked, questions = distinct_lines([frame[name] for name in ("dataset", "task", "direction")])
-    kind, aspects = distinct_lines([by_aspect(frame), frame["aspect"]])
-    order = [n for _, n in sorted((int(place), n) for n, (place, _) in enumerate(aspects))]
-    for which, (dataset, task, direction) in enumerate(questions):
-        title = f"{plain(dataset)}: {task_words(task, direction)}"
-        whole = np.flatnonzero(asked == which)
-        parts = [("", whole)]
-        if not choice.columns:
-            own = ((aspects[n][1], whole[kind[whole] == n]) for n in order)
-            parts = [(aspect, lines) for aspect, lines in own if len(lines)]
-        for aspect, lines in parts:
-            words = f": {plain(aspect).replace('_', ' ')}" if len(parts) > 1 else ""
-            alike = parted(table.making, lines)
-            for told, runs in alike:
-                differs = f" ({told})" if told else ""
-                front = _front(table, whole, runs) if len(alike) == 1 else []
-                yield _Part(f"{title}{words}{differs}", aspect, runs, front)
-
-
-_Line = dict[Hashable, Any]  # a model and a number, as `summarise` has them, with the name and the standing
-
-
-def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -> Board:
+def _board(table: Table, part: Part, lines: Sequence[Line], choice: Choice) -> Board:
     columns = _columns(lines, choice)
     firsts = [column[0] for column in columns]
     protocols = sorted(dict.fromkeys(protocol(first) for first in firsts), key=lambda text: not text)
     numbered = {text: n if text else 0 for n, text in enumerate(protocols, start=1)}
-    controls = {line["name"] for line in lines if _is_true(line["control"])}
+    controls = {line["name"] for line in lines if is_true(line["control"])}
     failures = [line for line in lines if pd.isna(line["value"])]
     trained = table.trainings(part.runs)
     chosen = chosen_by(trained)
@@ -258,15 +179,15 @@ def _board(table: _Table, part: _Part, lines: Sequence[_Line], choice: Choice) -
         len(controls),
         [str(ranks.get(name, "")) for name in names] if ranks else [],
         [text for text in protocols if text],
-        _methods(lines),
+        methods_of(lines),
         marked
-        + list(_notes(lines, table, part, lead[0], ranks, controls))
-        + list(_notes_on_choice(trained, lead, columns, controls)),
-        _studies(table, part.runs),
+        + list(notes(lines, table, part, lead[0], ranks, controls))
+        + list(notes_on_choice(trained, lead, columns, controls)),
+        studies(table, part.runs),
     )
 
 
-def _columns(lines: Sequence[_Line], choice: Choice) -> list[list[_Line]]:
+def _columns(lines: Sequence[Line], choice: Choice) -> list[list[Line]]:
     """The lines of each metric, the headline first. What something has to be fetched for has no column, unless
     somebody asked for it or there is no other: a note says why."""
     good = [line for line in lines if not pd.isna(line["value"])]
@@ -276,96 +197,19 @@ def _columns(lines: Sequence[_Line], choice: Choice) -> list[list[_Line]]:
     if not (choice.metrics or choice.order):
         told = {line["metric"] for line in lost if not is_lacking(line)}
         lost = [line for line in lost if line["metric"] in told or not (good or told)]
-    columns: dict[tuple[int, int, str], list[_Line]] = {}
+    columns: dict[tuple[int, int, str], list[Line]] = {}
     for line in [*good, *lost]:
         place = place_of(line, choice.order) if choice.order else 0
         columns.setdefault((place, line["standing"], line["metric"]), []).append(line)
     return [columns[which] for which in sorted(columns)]
 
 
-def _runs(name: str, lines: Sequence[_Line], by_budget: bool) -> Runs:
+def _runs(name: str, lines: Sequence[Line], by_budget: bool) -> Runs:
     n_seeds, n_collapsed = (max(int(line[count]) for line in lines) for count in ("n_seeds", "n_collapsed"))
     return Runs(name, n_seeds, n_collapsed, by_budget)
 
 
-def _methods(lines: Sequence[_Line]) -> list[str]:
-    """Of the intervals."""
-    return sorted({line["interval"] for line in lines if not pd.isna(line["interval"])})
-
-
-def _is_true(said: Any) -> bool:
-    return not pd.isna(said) and bool(said)
-
-
-def _notes(
-    lines: Sequence[_Line],
-    table: _Table,
-    part: _Part,
-    first: _Line,
-    ranks: Mapping[str, Rank],
-    controls: set[str],
-) -> Iterator[str]:
-    """What a reader of the board has to know."""
-    runs = part.runs
-    if methods := _methods(lines):
-        yield plain(f"{INTERVALS}{'; '.join(methods)}")
-    if controls:
-        yield plain(f"landmarks, not ranked: {', '.join(sorted(controls))}; intervals of a run")
-    if ranks:
-        yield (
-            f"rank: by {_short(first)}, the ranks that are possible at 95% confidence, all of them taken together; "
-            "the spread over seeds is pooled over the models where a model has fewer than five"
-        )
-    elif (
-        bool(first["headline"])
-        and len({line["name"] for line in lines if not pd.isna(line["value"])} - controls) > 1
-    ):
-        alone = max(line["n_seeds"] for line in lines) == 1
-        why = "one run a model does not tell what another seed would do" if alone else "no two are told apart"
-        yield f"no ranks: {why}"
-    if first["aspect"] not in MEASURED:
-        for name, said in _collapses(table.endings.iloc[runs[table.collapsed[runs]]]):
-            yield plain(f"collapsed: {name}: {said}")
-        yield from budget_notes(table.trainings(runs), _is_true(first["headline"]))
-    if table.timed[runs].any() and table.busy[runs].any():
-        yield (f"{DAGGER} timed while other programs took more than {BUSY:.0%} of the machine: not ranked")
-    if (table.beyond[runs] & (table.metric[runs] == "machine_busy")).any():
-        yield "machine_busy beyond the cores: from before it was measured, by the load, which counts who waits"
-    yield from failure_notes(table.failures.iloc[runs[table.failed[runs]]])
-    if table.deficient[runs].any():
-        yield "fewer images than the network has features: distances are too large, even between real images"
-    yield from _studies(table, runs)
-    if table.copied[runs].any():
-        yield NOT_CANONICAL
-    if part.front:
-        yield plain(f"Pareto front of {_short(first)} and {RATE}: {', '.join(part.front)}")
-
-
-def _studies(table: _Table, runs: Places) -> list[str]:
-    """What was asked of whom, a line a study."""
-    said = sorted(set(table.studies.iloc[runs[table.human[runs]]].itertuples(index=False, name=None)))
-    return [plain(f"people, {extractor}: {words}") for extractor, words in said]
-
-
-def _notes_on_choice(
-    trained: pd.DataFrame, lead: Sequence[_Line], columns: Sequence[Sequence[_Line]], controls: set[str]
-) -> Iterator[str]:
-    """What the choice of a network and of weights has to do with the ranking. trained: the runs that were."""
-    if lead[0]["headline"]:
-        yield from agreement_notes(lead, columns, controls)
-        yield from checkpoint_notes(trained, [column[0]["metric"] for column in columns])
-
-
-def _collapses(fired: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Model and what happened, a line a model whose alarm fired."""
-    for who, own in fired.drop_duplicates("cell").groupby(MODEL, sort=True):
-        told = [
-            f"seed {seed}: {words}" for seed, words in sorted(zip(own["seed"], own["collapse"], strict=True))
-        ]
-        yield model_name(*map(str, who)), "; ".join(told)
-
-
-def _ranks(first: _Line, table: _Table, runs: Places) -> dict[str, Rank]:
+def _ranks(first: Line, table: Table, runs: Places) -> dict[str, Rank]:
     """The rank interval of each model that has a headline in the column of this line; none where no two can be told
     apart."""
     if pd.isna(first["higher_is_better"]) or not first["headline"]:
@@ -385,32 +229,6 @@ def numbers_by_name(rows: pd.DataFrame) -> dict[str, Number]:
     }
 
 
-def _front(table: _Table, whole: Places, runs: Places) -> list[str]:
-    """The models that none beats in both the headline and the rate of sampling, by name; none where either is missing,
-    or rates were taken on several machines or a busy one. Controls take no part. whole: the lines of the dataset."""
-    led = runs[table.headline[runs]]
-    rates = whole[(table.metric[whole] == RATE) & table.making.good[whole]]
-    if not (len(led) and len(rates)) or len(parted(table.making, rates)) > 1 or table.busy[rates].any():
-        return []
-    lines = summarise(table.frame.iloc[np.concatenate([led, rates])])
-    lines = lines[lines["value"].notna() & ~lines["control"].fillna(False)]
-    lines = lines.assign(name=[model_name(*who) for who in lines[MODEL].itertuples(index=False)])
-    lead, speed = (
-        lines[lines["headline"].fillna(False) == led].drop_duplicates("name") for led in (True, False)
-    )
-    both = lead.merge(speed, on="name", suffixes=("", "_rate"))
-    if len(both) < 2 or pd.isna(both.iloc[0]["higher_is_better"]):
-        return []
-    quality = both["value"].astype(float) * (1 if both.iloc[0]["higher_is_better"] else -1)
-    front = pareto_front(quality, both["value_rate"].astype(float))
-    return sorted(both["name"][front])
-
-
-def _short(row: _Line) -> str:
-    """The heading of a column; the extractor, which the numbered note names, is left out."""
-    return heading({**row, "metric": short_name(row["metric"], row["extractor"])})
-
-
 def measure_of(row: Mapping[Any, Any] | pd.Series, protocol: int = 0) -> Measure:
     """The column that a line of a summary stands in. protocol: its place among those of the board."""
     extractor = "" if pd.isna(row["extractor"]) else str(row["extractor"])
@@ -425,7 +243,7 @@ def _with_seeds(run: Runs) -> str:
     return f"{name} ({', '.join(said)})" if said else name
 
 
-def _places(column: Sequence[_Line]) -> dict[str, float]:
+def _places(column: Sequence[Line]) -> dict[str, float]:
     """Where models stand in a column, smaller is better; one without a number nowhere."""
     sign = -1 if arrow(column[0]["higher_is_better"]) == "↑" else 1
     found: dict[str, float] = {}
@@ -435,7 +253,7 @@ def _places(column: Sequence[_Line]) -> dict[str, float]:
     return found
 
 
-def _entries(column: Sequence[_Line], failures: Sequence[_Line], chosen: Collection[str]) -> dict[str, Entry]:
+def _entries(column: Sequence[Line], failures: Sequence[Line], chosen: Collection[str]) -> dict[str, Entry]:
     """Model name -> what stands in this column. First and second share their rank with equal values. chosen: the models
     whose weights this metric chose."""
     metric = column[0]["metric"]
@@ -446,11 +264,11 @@ def _entries(column: Sequence[_Line], failures: Sequence[_Line], chosen: Collect
         [
             line
             for line, doubtful in zip(good, busy, strict=True)
-            if not (doubtful or _is_true(line["control"]))
+            if not (doubtful or is_true(line["control"]))
         ]
     )
     for line, doubtful in zip(good, busy, strict=True):
-        rank = 0 if doubtful or _is_true(line["control"]) else marks.get(float(line["value"]), 0)
+        rank = 0 if doubtful or is_true(line["control"]) else marks.get(float(line["value"]), 0)
         median = f" (median {median})" if (median := dead_median(line)) else ""
         lost = f" {lost}" if (lost := lost_runs(line)) else ""
         favoured = line["name"] in chosen
@@ -476,7 +294,7 @@ def is_busy(row: Mapping[Any, Any]) -> bool:
     return bool(row["aspect"] == "throughput" and not pd.isna(row["busy"]) and row["busy"] > BUSY)
 
 
-def _marks(contest: Sequence[_Line]) -> dict[float, int]:
+def _marks(contest: Sequence[Line]) -> dict[float, int]:
     """Value -> 1 for the best, 2 for the second. Nothing wins without a rival, nor where more than half tie; nor by
     what people said, whose study alone tells systems apart."""
     if not contest or pd.isna(contest[0]["higher_is_better"]) or contest[0]["aspect"] == PEOPLE:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from benchbench.views.board import DAGGER, Board, Runs
+from benchbench.views.board import Board, Runs
+from benchbench.views.board_notes import DAGGER
 from benchbench.views.budget import STOPPED
 from benchbench.views.chosen import MARK
 from benchbench.views.paper_names import escape_tex, paper_name

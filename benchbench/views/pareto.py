@@ -19,7 +19,7 @@ from benchbench.results.claims.conditions import BUSY
 from benchbench.results.claims.ranks import pareto_front
 from benchbench.views import figures
 from benchbench.views.blocks import Blocks, Column
-from benchbench.views.board import DAGGER
+from benchbench.views.board_notes import DAGGER
 from benchbench.views.figures import Point
 from benchbench.views.text import arrow, model_name, number, plain
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from benchbench.results.claims.conditions import BUSY
 from benchbench.results.claims.ranks import pareto_front
 from benchbench.views import figures
-from benchbench.views.board import RATE
+from benchbench.views.board_parts import RATE
 from benchbench.views.figures import Point
 from benchbench.views.report_model import ReportFigure
 from benchbench.views.text import arrow, direction_words, plain

@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchbench.results.manifest import RunManifest
 from benchbench.views.baseline_card import REMARKS
-from benchbench.views.board import DAGGER
+from benchbench.views.board_notes import DAGGER
 from benchbench.views.budget import MARKED as BY_BUDGET_MEANS
 from benchbench.views.chosen import MARKED as CHOSEN_MEANS
 from benchbench.views.leaderboard import leaderboard

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from benchbench.results.manifest import RunManifest, Split
-from benchbench.views.board import NOT_CANONICAL
+from benchbench.views.board_notes import NOT_CANONICAL
 from benchbench.views.paper_numbers import PaperNumber, of_papers, why_without
 from benchbench.views.text import escape_markdown, interval, number
 

@@ -25,7 +25,9 @@ from benchbench.results.claims.ranks import told_apart
 from benchbench.results.load import load_failures, records, results_below, which_seed
 from benchbench.results.summary import MODEL, summarise
 from benchbench.views.apart import apart
-from benchbench.views.board import DAGGER, RATE, dead_median, is_busy, numbers_by_name
+from benchbench.views.board import dead_median, is_busy, numbers_by_name
+from benchbench.views.board_notes import DAGGER
+from benchbench.views.board_parts import RATE
 from benchbench.views.figures import looks_of
 from benchbench.views.lacking import without_number
 from benchbench.views.people_page import PagePeople, page_people

@@ -20,7 +20,8 @@ from rich.text import Text
 from benchbench.core.errors import InputError
 from benchbench.results.older import directed
 from benchbench.views.blocks import Blocks, Column, folded
-from benchbench.views.board import INTERVALS, Board, Entry, boards
+from benchbench.views.board import Board, Entry, boards
+from benchbench.views.board_notes import INTERVALS
 from benchbench.views.choice import EVERYTHING, Choice
 from benchbench.views.layout import Layout, laid_out
 from benchbench.views.text import (

@@ -22,7 +22,7 @@ from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
 from benchbench.runner.evaluate import evaluate
 from benchbench.verbs.doctor import JPEG
-from benchbench.views.board import NOT_CANONICAL
+from benchbench.views.board_notes import NOT_CANONICAL
 
 
 def copy_of_cifar10(folder: Path, kind: str) -> Path:
