@@ -6,7 +6,7 @@ which its record is stored. Runtime knobs (device, batch sizes) are not part of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,21 +16,16 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from benchbench.core.baselines import published_weights
-from benchbench.core.errors import InputError, short
-from benchbench.core.hashing import digest, file_sha256
+from benchbench.core.errors import InputError
 from benchbench.core.protocols import Examined, Fittable, Generator, Trainable
-from benchbench.core.registry import EXTRACTORS, MODELS, SINKS
+from benchbench.core.registry import MODELS
 from benchbench.core.runtime import Runtime
-from benchbench.data.sources.spec import dataset_name
 from benchbench.features.extractor import Extractor
 from benchbench.metrics.metric import Metric
 from benchbench.metrics.select import STANDARD, Outcome, is_named, select_metrics
-from benchbench.models.build import configure_sampling, sampling_class
+from benchbench.models.build import configure_sampling
 from benchbench.models.identity import code_hash
-from benchbench.models.variants.technique import Technique, accelerated, techniques_of, written
-from benchbench.results.key import cell_key
-from benchbench.results.settings import setting_text
+from benchbench.models.variants.technique import Technique, accelerated, written
 from benchbench.runner.extractors import (
     DEFAULT_EXTRACTOR,
     Chosen,
@@ -40,22 +35,20 @@ from benchbench.runner.extractors import (
     enlarged_notes,
     load_chosen,
     refuse_too_small,
-    with_known_names,
     worth_loading,
 )
 from benchbench.runner.failures import failing_alone
-from benchbench.runner.labels import checked_name, settings, variant
+from benchbench.runner.labels import settings, variant
 from benchbench.runner.monitor import choose_watcher, describe_panel
-from benchbench.runner.probe import Probes, built, check_techniques, no_weights
+from benchbench.runner.plan_keys import TRAINING_VERSION, keys_of, specified
+from benchbench.runner.probe import Probes, built, check_techniques
+from benchbench.runner.resolve import Resolved, resolve
 from benchbench.runner.shown import CALIBRATION, showing
-from benchbench.runner.spec import SHORT, CellSpec
+from benchbench.runner.spec import CellSpec
 from benchbench.tasks.base import Request, Task, TaskData
-from benchbench.tasks.choose import Shelf, load_for, task_with_option, tasks_of
-from benchbench.training.recipe import Recipe, known_settings, load_recipe
+from benchbench.tasks.choose import Shelf, load_for
+from benchbench.training.recipe import Recipe
 from benchbench.training.state_dicts import tensors_sha256
-
-TRAINING_VERSION = 1  # raised whenever the loop would make other weights from the same recipe
-SAMPLING_VERSION = 1  # raised whenever the same weights would be asked with other random numbers
 
 
 @dataclass(frozen=True)
@@ -167,17 +160,6 @@ class Plan:
         return accelerated(model, self.techniques, show, device)
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """A request with what it means before any image is read: the recipe, where weights come from, and techniques."""
-
-    spec: CellSpec
-    recipe: Recipe
-    weights: Path | None
-    weights_sha256: str | None = None
-    techniques: tuple[Technique, ...] = ()
-
-
 class Desk:
     """Where cells are planned: what several of them need is fetched once.
 
@@ -189,79 +171,6 @@ class Desk:
         self.runtime = runtime
         self.shelf = Shelf(runtime.progress)
         self.load = ExtractorLoader(runtime.device)
-
-
-def resolve(spec: CellSpec) -> Resolved:
-    """What can be said and refused of a request without reading an image or loading a network."""
-    checked_name(spec.name)
-    dataset = dataset_name(spec.dataset)
-    _refuse_options(spec)
-    techniques = techniques_of(spec.variant)
-    overrides = _with_settings(spec.model, spec.overrides, techniques)
-    recipe = load_recipe(spec.model, dataset, path=spec.recipe, overrides=overrides)
-    tasks = tasks_of(spec.model, spec.task, spec.task_options)
-    if spec.samples is not None and spec.samples < getattr(tasks[0], "fewest", 2):
-        raise InputError(f"--samples {spec.samples} is too few: a distribution needs at least 2 images")
-    weights = spec.weights
-    if spec.pretrained:
-        if anew := [own.name for own in techniques if own.before_training]:
-            raise InputError(
-                f"{anew[0]} is trained anew, and nobody published such weights; leave --pretrained out"
-            )
-        if weights is not None:
-            raise InputError(
-                "--pretrained and --weights both say where the weights come from; give one of them"
-            )
-        undone = getattr(tasks[0], "variant", "")
-        weights = published_weights(spec.model, dataset, undone)
-    if weights is not None and hasattr(
-        MODELS.get(spec.model), "fit"
-    ):  # it learns from the data, each time anew
-        raise no_weights(spec.model)
-    if getattr(MODELS.get(spec.model), "program", False) and not spec.allow_pickle:
-        raise InputError(
-            f"{spec.model.partition(':')[2]} may run what its author wrote as soon as it is read; if that is somebody "
-            "you trust, --allow-pickle lets it"
-        )
-    for sink in spec.log or ():
-        SINKS.make(sink)  # what it needs is installed
-    spec = with_known_names(spec)
-    select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
-    return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights), techniques)
-
-
-def _with_settings(
-    model: str, overrides: Mapping[str, Any], techniques: Sequence[Technique]
-) -> dict[str, Any]:
-    """The settings that were asked for and those that techniques stand for; `InputError` for one that both name, and
-    for one that the model does not have."""
-    whole = dict(overrides)
-    for technique in techniques:
-        for name, value in technique.settings().items():
-            group, _, own = name.partition(".")
-            if group == "sampling" and own not in sampling_class(model).model_fields:
-                raise InputError(
-                    f"{technique.text} is for models that draw in {own}, and {model} does not; choose another variant"
-                )
-            if name in overrides:
-                raise InputError(
-                    f"{name} is set, and the variant {technique.text} sets it too; leave one of them out"
-                )
-            whole[name] = value
-    return whole
-
-
-def _refuse_options(spec: CellSpec) -> None:
-    """`InputError` for an option of a task among the settings of the model."""
-    known = set[str]().union(*known_settings(spec.model).values())
-    for name, value in spec.overrides.items():
-        if name not in known and (task := task_with_option(spec.model, name)) is not None:
-            said = short(setting_text(value))
-            way = f"--{name} {said}" if name in SHORT else f"--task-option {name}={said}"
-            raise InputError(
-                f"{name} is an option of the task {task} and no setting of the model {spec.model!r}; write {way} in "
-                f"place of --set {name}={said}"
-            )
 
 
 def make_plans(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes | None = None) -> list[Plan]:
@@ -310,24 +219,10 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes) -
     trained = isinstance(probe, Trainable) and resolved.weights is None
     check_techniques(resolved.recipe, probe, data, resolved.techniques, desk.runtime.device)
     scoring = _scoring(spec, task, probe, data, desk)
-    training, watcher = None, None
-    if trained:
-        training = {**resolved.recipe.training.hyper(), "training_version": TRAINING_VERSION}
-        if resolved.recipe.training.monitor_every:
-            watcher = _watcher(spec, data.name, probe, scoring, desk)
-        if watcher is not None and "monitor_every" in training:
-            # What is seen decides which weights are handed out.
-            training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
-    identity: dict[str, Any] = {
-        "code": _code_of(cast(Any, type(probe))),
-        "model": MODELS.recorded(spec.model),
-        "hyper": config.model_dump(mode="json"),
-        "training": training,
-        "weights_sha256": resolved.weights_sha256 or _held(probe),
-        "dataset": _trains_on(task, probe, data) if trained or _fits(probe) else data.fingerprint,
-    }
-    if changed := [own for own in resolved.techniques if own.before_training]:
-        identity["techniques"] = specified(changed)
+    watcher = None
+    if trained and resolved.recipe.training.monitor_every:
+        watcher = _watcher(spec, data.name, probe, scoring, desk)
+    identity = _identity(resolved, task, data, probe, watcher, trained=trained)
     sampling = configure_sampling(spec.model, resolved.recipe.sampling)
     first = Plan(
         recipe=resolved.recipe,
@@ -364,6 +259,35 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes) -
         log=spec.log or (),
     )
     return [_of_seed(first, seed, task.parts(probe), scoring.specifications) for seed in seeds]
+
+
+def _identity(
+    resolved: Resolved,
+    task: Task,
+    data: TaskData,
+    probe: nn.Module,
+    watcher: Extractor | None,
+    *,
+    trained: bool,
+) -> dict[str, Any]:
+    """What the weights come from, but for the seed."""
+    training = None
+    if trained:
+        training = {**resolved.recipe.training.hyper(), "training_version": TRAINING_VERSION}
+        if watcher is not None and "monitor_every" in training:
+            # What is seen decides which weights are handed out.
+            training["panel"] = describe_panel(watcher, len(task.training_data(probe, data).images))
+    identity: dict[str, Any] = {
+        "code": _code_of(cast(Any, type(probe))),
+        "model": MODELS.recorded(resolved.spec.model),
+        "hyper": cast(BaseModel, probe.config).model_dump(mode="json"),
+        "training": training,
+        "weights_sha256": resolved.weights_sha256 or _held(probe),
+        "dataset": _trains_on(task, probe, data) if trained or _fits(probe) else data.fingerprint,
+    }
+    if changed := [own for own in resolved.techniques if own.before_training]:
+        identity["techniques"] = specified(changed)
+    return identity
 
 
 def _of_seed(plan: Plan, seed: int, parts: list[str], specifications: list[dict[str, Any]]) -> Plan:
@@ -404,43 +328,6 @@ def _trains_on(task: Task, probe: nn.Module, data: TaskData) -> str:
     """The identity of what the weights depend on of the data."""
     less = task.trains_on(probe, data) if hasattr(task, "trains_on") else None
     return data.fingerprint if less is None else less
-
-
-class Keys(NamedTuple):
-    """Under which a training goes on and its weights are found again, and under which the record lies."""
-
-    training: str
-    cell: str
-
-
-def keys_of(
-    identity: Mapping[str, Any],
-    *,
-    sampling: Mapping[str, Any],
-    task: Mapping[str, Any],
-    metrics: Sequence[Mapping[str, Any]],
-    n_samples: int,
-) -> Keys:
-    """The keys of a cell. identity: what its weights come from, as `Plan.identity` has it. The rest as in
-    `results.key.cell_key`, `sampling` without its version."""
-    cell = cell_key(
-        model_code=identity["code"],
-        hyper={"model": identity["model"], **identity["hyper"]},  # two models may share a class and a config
-        sampling={**sampling, "sampling_version": SAMPLING_VERSION},
-        training=identity["training"],
-        weights_sha256=identity["weights_sha256"],
-        dataset_fingerprint=identity["dataset"],
-        task=task,
-        metrics=metrics,
-        n_samples=n_samples,
-        seed=identity["seed"],
-    )
-    return Keys(digest(dict(identity)), cell)
-
-
-def specified(techniques: Sequence[Technique]) -> list[list[str]]:
-    """What a key says of the techniques that change a model: each as it is written, and the identity of its code."""
-    return [[own.text, code_hash(type(own))] for own in techniques if not own.settings()]
 
 
 def _label(resolved: Resolved, trained: bool) -> str:
@@ -510,10 +397,3 @@ def _watcher(spec: CellSpec, dataset: str, probe: nn.Module, scoring: _Scoring, 
             "leave monitor_every at 0"
         )
     return choose_watcher(dataset, scoring.extractors.names, scoring.loaded, desk.load, spec.precision)
-
-
-def _sha256_of(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise InputError(f"cannot read the weights {path}: {error.strerror}") from error

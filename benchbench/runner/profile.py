@@ -31,7 +31,8 @@ from benchbench.results.claims.conditions import BUSY
 from benchbench.results.store import Store
 from benchbench.runner.cell import CellOutcome, run_cell
 from benchbench.runner.extractors import ExtractorSet
-from benchbench.runner.plan import Plan, keys_of, specified
+from benchbench.runner.plan import Plan
+from benchbench.runner.plan_keys import keys_of, specified
 from benchbench.runner.trained import Prepared
 from benchbench.tasks.base import Number, TaskResult, one
 from benchbench.tasks.profiling.alone import Asked, peak_alone, spec_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchbench.cli import main
-from benchbench.runner.plan import resolve
+from benchbench.runner.resolve import resolve
 from benchbench.runner.spec import CellSpec
 
 pytestmark = pytest.mark.costly  # commands load torch

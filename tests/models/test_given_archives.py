@@ -19,7 +19,7 @@ from benchbench.core.protocols import Conditional, ImageSpec, Sampled
 from benchbench.core.registry import MODELS
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
-from benchbench.runner.plan import resolve
+from benchbench.runner.resolve import resolve
 from benchbench.runner.spec import CellSpec
 from benchbench.tasks.speed import measure_cost
 

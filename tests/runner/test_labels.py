@@ -20,7 +20,8 @@ from benchbench.results.key import cell_key
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.runner.labels import LONGEST, checked_name, settings, variant
-from benchbench.runner.plan import SAMPLING_VERSION, Desk, Plan, make_plans
+from benchbench.runner.plan import Desk, Plan, make_plans
+from benchbench.runner.plan_keys import SAMPLING_VERSION
 from benchbench.runner.run import run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.training.config import TrainingConfig

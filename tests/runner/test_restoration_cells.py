@@ -27,7 +27,8 @@ from benchbench.results.claims.conditions import check_comparable
 from benchbench.results.load import load_results
 from benchbench.results.provenance import read_run_json
 from benchbench.results.store import Store
-from benchbench.runner.plan import Desk, make_plans, resolve
+from benchbench.runner.plan import Desk, make_plans
+from benchbench.runner.resolve import resolve
 from benchbench.runner.run import run_cells
 from benchbench.runner.spec import CellSpec
 from benchbench.runner.suite import load_suite, plan_suite

@@ -41,7 +41,7 @@ from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import write_rows
 from benchbench.results.touched import damaged, foreign
 from benchbench.runner.labels import settings
-from benchbench.runner.plan import TRAINING_VERSION, Keys, keys_of
+from benchbench.runner.plan_keys import TRAINING_VERSION, Keys, keys_of
 from benchbench.runner.rekey.identities import identity_now
 from benchbench.training.config import TrainingConfig
 
@@ -145,7 +145,7 @@ class Parts:
         return digest(parts)[:KEY_LENGTH]
 
     def keys_2(self, code: str) -> Keys:
-        """The keys as `runner.plan` makes them."""
+        """The keys as `runner.plan_keys` makes them."""
         identity = {
             "code": code,
             "model": self.model,
