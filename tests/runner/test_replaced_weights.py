@@ -16,7 +16,7 @@ from benchbench.core.hashing import file_sha256
 from benchbench.core.protocols import ImageSpec
 from benchbench.models.build import build_model
 from benchbench.results.provenance import read_run_json
-from benchbench.runner import cell, plan, trained
+from benchbench.runner import cell, resolve, trained
 from benchbench.runner.run import run_cells
 from benchbench.training.weights import save_weights
 
@@ -121,4 +121,4 @@ def test_weights_that_stay_are_loaded(tmp_path: Path) -> None:
     assert (
         len(run_cells("vae-mlp", "digits", weights=path, seeds=[0, 1], out=tmp_path / "out", **OPTIONS)) == 2
     )
-    assert plan.file_sha256(path) == file_sha256(path)
+    assert resolve.file_sha256(path) == file_sha256(path)
