@@ -23,6 +23,8 @@ LINE = 0.2
 """Height of a line of an alarm's words, in inches."""
 X = ("epoch", "step")  # what curves may run along; not quantities of their own
 ALARM = "#c0392b"
+LOGARITHMIC = "distance"  # how quantities end that fall by powers of ten
+SPAN = 30.0  # of whose values the largest is so many times the smallest
 
 
 class Alarm(NamedTuple):
@@ -67,6 +69,8 @@ def plot_curves(curves: Path | str, path: Path | str, alarm: Alarm | None = None
         axis.plot(points["step"], points[name], marker=".", linewidth=1.5)
         if alarm is not None:
             axis.axvline(alarm.step, color=ALARM, linewidth=1.2)
+        if on_log_scale(name, points[name]):
+            axis.set_yscale("log")
         axis.set_title(plain(name), y=1, fontsize=11, parse_math=False)  # looks for no better place
         axis.set_xlabel("step")
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -77,6 +81,14 @@ def plot_curves(curves: Path | str, path: Path | str, alarm: Alarm | None = None
     with atomic_path(path) as temporary:
         # No software tag: the bytes must not change with the version of matplotlib alone.
         figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def on_log_scale(name: str, values: pd.Series) -> bool:
+    """Whether a linear axis would show the first values of a distance and leave all others on its floor."""
+    if not (name.endswith(LOGARITHMIC) and len(values)):
+        return False
+    least, most = float(values.min()), float(values.max())
+    return least > 0 and most >= SPAN * least
 
 
 def _spaces(columns: int, lines: int, head: float) -> dict[str, float]:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from benchbench.core.errors import short
-from benchbench.views.curves import Alarm
+from benchbench.views.curves import Alarm, on_log_scale
 from benchbench.views.smaller_svg import smaller_svg
 from benchbench.views.text import arrow, plain
 
@@ -187,15 +187,19 @@ def draw_curves(figure: Figure, lines: Sequence[Line], names: Sequence[str], col
     axes = list(figure.subplots(-(-len(names) // columns), columns, squeeze=False).flat)
     for axis, name in zip(axes, names, strict=False):
         told: set[str] = set()
+        drawn = [pd.Series(dtype=float)]
         for line in lines:
             colour = COLOURS[line.look % len(COLOURS)]
             if name in line.table:
                 shown = line.table[["step", name]].apply(pd.to_numeric, errors="coerce").dropna()
+                drawn.append(shown[name])
                 label = "_" if line.name in told else literal(line.name)  # which no legend shows
                 axis.plot(shown["step"], shown[name], color=colour, label=label)
                 told.add(line.name)
             if line.alarm is not None:
                 axis.axvline(line.alarm, color=colour, linewidth=1, linestyle="--")
+        if on_log_scale(name, pd.concat(drawn)):
+            axis.set_yscale("log")
         axis.set_title(plain(name), parse_math=False)
         axis.grid(alpha=0.25)
     for axis in axes[len(names) :]:

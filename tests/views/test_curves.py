@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from benchbench.core.errors import InputError
-from benchbench.views.curves import Alarm, plot_curves
+from benchbench.views.curves import Alarm, on_log_scale, plot_curves
 
 CURVES = "epoch,step,loss,kl,lr,val_$loss\n0,10,5.0,,0.1,nan\n1,20,3.0,1.5,0.05,inf\n2,30,2.5,1.0,0.02,3.0\n"
 
@@ -93,3 +94,20 @@ def test_views_are_drawn_without_torch() -> None:
         "benchbench.views.table; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "log"),
+    [
+        ("monitor_distance", [230.0, 70.0, 2.1], True),
+        ("monitor_distance", [30.0, 1.0], True),
+        ("monitor_distance", [29.0, 1.0], False),
+        ("monitor_distance", [230.0, 0.0], False),  # no logarithm
+        ("monitor_distance", [230.0, -0.1], False),
+        ("monitor_distance", [], False),
+        ("loss", [230.0, 2.1], False),
+    ],
+)
+def test_a_distance_that_falls_far_has_a_log_scale(name: str, values: list[float], log: bool) -> None:
+    """By the rule: thirty times from the smallest to the largest, all above 0."""
+    assert on_log_scale(name, pd.Series(values, dtype=float)) is log
