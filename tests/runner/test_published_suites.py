@@ -28,6 +28,14 @@ def test_restoration(name: str, dataset: str, shared_data: Path, monkeypatch: py
     assert set(planned(name)["key"]) == published
 
 
+@pytest.mark.costly
+def test_mnist(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expected: as above; the images are not in the repository."""
+    monkeypatch.setenv("BENCHBENCH_DATA", str(shared_data))
+    published = {record.parent.name for record in (RESULTS / "mnist").glob("*/*/run.json")}
+    assert set(planned("mnist")["key"]) == published
+
+
 @pytest.mark.slow
 def test_generation() -> None:
     """Expected: as above, of the datasets that need no download."""
