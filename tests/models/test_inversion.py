@@ -173,11 +173,12 @@ def ratios(errors: list[float]) -> list[float]:
     return [coarse / fine for coarse, fine in itertools.pairwise(errors)]
 
 
-@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 3), ("heun", 3)])
+@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 3), ("heun", 2)])
 def test_the_way_there_and_back_along_a_flow(solver: str, order: int) -> None:
     """There and back misses the image by the solver's order: with twice the steps half of Euler's error is left. A
     solver of second order with steps h and -h makes errors c·h³ and -c·h³, which cancel up to the next order: an eighth
-    is left. In float64, to 15 % of the power, what is left of higher orders at 40 steps."""
+    is left. Heun's last step is Euler's, undone to first order, which leaves a square of that one step: a quarter. In
+    float64, to 15 % of the power, what is left of higher orders at 40 steps."""
     x, errors = signed(2), []
     for steps in (40, 80, 160):
         model = swirling("flow-matching", {"solver": solver, "steps": steps}, 1000)

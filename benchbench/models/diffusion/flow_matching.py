@@ -20,7 +20,7 @@ from torch import Tensor
 from benchbench.core.device_rng import DeviceRng
 from benchbench.models.diffusion.density import Flow, FlowConfig, FlowSampling, Way
 from benchbench.models.diffusion.diffusion import Ask
-from benchbench.models.diffusion.ode import Solver, dopri5, fixed
+from benchbench.models.diffusion.ode import Solver, dopri5, fixed, heun_to_images
 from benchbench.models.diffusion.paths import PATHS, PathName, at, optimal_coupling
 
 TIMES = 1000  # on the network's scale, where a step of 1 is small
@@ -47,7 +47,7 @@ class FlowMatching(Flow):
             default=50,
             ge=1,
             le=10_000,
-            description="of euler, midpoint and heun; the last two ask the network twice",
+            description="of euler, midpoint and heun; the last two ask the network twice, heun not at the end",
         )
 
     config: Config
@@ -72,6 +72,8 @@ class FlowMatching(Flow):
         start = noise.flatten(1)
         if how.solver == "dopri5":
             return dopri5(velocity, start, 0.0, 1.0, how.tolerance).view(shape)
+        if how.solver == "heun":
+            return heun_to_images(velocity, start, 0.0, 1.0, how.steps).view(shape)
         return fixed(velocity, start, 0.0, 1.0, how.steps, how.solver).view(shape)
 
     def way(self, ask: Ask) -> Way:

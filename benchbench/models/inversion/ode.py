@@ -1,10 +1,11 @@
 """Codes of diffusion models and flows: the noise that an image is drawn from, by the equation of its sampler backwards.
 
 Images are drawn as `sampling` says and inverted by the same solver in as many steps, the other way round. So the error
-of a round trip is the solver's: that of `euler` and of DDIM falls with the number of steps; in `midpoint` and `heun`,
-and in EDM's own sampler, the errors of second order there and back cancel, and it falls with its cube. Where the last
-step of a sampler goes to an image without noise, the image is taken for one with as little noise as there is before it
-(DDIM: Song et al. 2021, section 4.3; the way back of Dhariwal & Nichol 2021, appendix F).
+of a round trip is the solver's: that of `euler` and of DDIM falls with the number of steps; in `midpoint` and in EDM's
+own sampler the errors of second order there and back cancel, and it falls with its cube; in `heun`, whose last step is
+Euler's, that step is what is missed, and it falls with the square. Where the last step of a sampler goes to an image
+without noise, the image is taken for one with as little noise as there is before it (DDIM: Song et al. 2021, section
+4.3; the way back of Dhariwal & Nichol 2021, appendix F).
 
 A conditional model is asked under the labels of the images, with the guidance that it draws with. Noise that is added
 on the way cannot be undone: samplers that add some are refused.
@@ -27,7 +28,7 @@ from benchbench.models.diffusion.ddpm import DDPM, clean_of
 from benchbench.models.diffusion.diffusion import Ask, Diffusion
 from benchbench.models.diffusion.edm import EDM
 from benchbench.models.diffusion.flow_matching import FlowMatching
-from benchbench.models.diffusion.ode import dopri5, fixed
+from benchbench.models.diffusion.ode import dopri5, fixed, heun_from_images
 from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
 from benchbench.models.inversion.descent import Descent
 
@@ -91,6 +92,8 @@ class FlowNoise(Noise[FlowMatching]):
         start, ends = x.flatten(1), (way.images, way.noise)
         if how.solver == "dopri5":
             return dopri5(velocity, start, *ends, how.tolerance).view_as(x)
+        if how.solver == "heun":
+            return heun_from_images(velocity, start, *ends, how.steps).view_as(x)
         return fixed(velocity, start, *ends, how.steps, how.solver).view_as(x)
 
 

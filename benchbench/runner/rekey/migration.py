@@ -215,7 +215,7 @@ def parts_of(run: Mapping[str, Any], rows: Sequence[Row]) -> Parts | None:
 def _proved(run: Mapping[str, Any], rows: Sequence[Row]) -> Parts | None:
     recipe, code = run["recipe"], run["code_hash"]
     model = recipe["model"]
-    code_now = identity_now(model, code)
+    code_now = identity_now(model, code, run.get("sampling"))
     if code_now is None or model not in MODELS.names():
         return None
     names = _tasks(rows)
