@@ -141,8 +141,8 @@ class Careless(Best):
     """The best velocity but where the image is clean, where it is far off: nobody can learn it there, for it depends on
     a noise that is not there any more."""
 
-    def forward(self, x: Tensor, time: Tensor, *told: object) -> Tensor:
-        away: Tensor = super().forward(x, time, *told)
+    def forward(self, x: Tensor, time: Tensor, condition: None = None, dropped: None = None) -> Tensor:
+        away: Tensor = super().forward(x, time, condition, dropped)
         return away + 100.0 * (time >= TIMES)[:, None, None, None]
 
 
