@@ -44,9 +44,8 @@ def summarise(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     a run. With one run it is that run's own; a control, whose seeds are no trainings, shows a run's own too.
     `n_failed` counts the runs of that model without a number, `n_unavailable` those of them that lacked something to
     be fetched first, `n_collapsed` those whose alarm fired; a model that has no number at all keeps a line with value
-    <NA>. Numbers under different conditions are never averaged. Cells
-    that share a seed (run again with more metrics) count as one run; `InputError` where their values differ, since
-    two recipes under one name are no seeds.
+    <NA>. Numbers under different conditions are never averaged. Cells that share a seed (run again with more metrics)
+    count as one run; `InputError` where their values differ, since two recipes under one name are no seeds.
 
     by: columns of the frame whose values stand apart too; they come first in the result.
     """

@@ -51,7 +51,7 @@ AGREEMENT = "human_alpha"
 @dataclass(frozen=True)
 class Entry:
     """One place on a board. rank: 1 best, 2 second, 0 anything else; bounds: value, low and high as numbers; None where
-    there are none; chosen: whether this metric chose the weights."""
+    there are none; chosen: whether this metric chose the weights; lost: what the text says of runs without a number."""
 
     text: str
     interval: str = ""
@@ -59,6 +59,7 @@ class Entry:
     bounds: tuple[float, float | None, float | None] | None = field(default=None, compare=False)
     busy: bool = field(default=False, compare=False)
     chosen: bool = field(default=False, compare=False)
+    lost: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -270,13 +271,13 @@ def _entries(column: Sequence[Line], failures: Sequence[Line], chosen: Collectio
     for line, doubtful in zip(good, busy, strict=True):
         rank = 0 if doubtful or is_true(line["control"]) else marks.get(float(line["value"]), 0)
         median = f" (median {median})" if (median := dead_median(line)) else ""
-        lost = f" {lost}" if (lost := lost_runs(line)) else ""
+        lost = lost_runs(line)
         favoured = line["name"] in chosen
         marks_of = DAGGER * doubtful + MARK * favoured
-        text = number(line["value"]) + marks_of + median + lost
+        text = number(line["value"]) + marks_of + median + (f" {lost}" if lost else "")
         ends = [None if pd.isna(line[end]) else float(line[end]) for end in ("low", "high")]
         bounds = (float(line["value"]), ends[0], ends[1])
-        entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful, favoured)
+        entries[line["name"]] = Entry(text, interval(line), rank, bounds, doubtful, favoured, lost)
     return entries
 
 

@@ -157,11 +157,10 @@ def _numbers(board: Board, place: int, interval: Interval) -> Iterator[_Cell]:
         else:
             bounds = [None if x is None else x / divisor for x in entry.bounds]
             value = _rounded(bounds[0] or 0.0, decimals)
-            failed = re.findall(r" (\(\d+ (?:failed|unavailable)[^)]*\))", entry.text)
             tails = [
                 *(_raised(sign) for sign, holds in ((DAGGER, entry.busy), (MARK, entry.chosen)) if holds),
                 _bounds(bounds, decimals, interval),
-                *failed,
+                entry.lost,
             ]
             yield _Cell(f"\\bfseries {value}" if entry.rank == 1 else value, " ".join(filter(None, tails)))
 
