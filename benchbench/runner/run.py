@@ -66,7 +66,7 @@ def run(
         seeds: One cell each; a number n stands for 0, 1, … n − 1, as in a suite.
         samples: Images to draw; None for as many as the reference, at most 10,000.
         size: Side of the images in pixels; None for the dataset's own.
-        recipe: A recipe.toml instead of the shipped one.
+        recipe: A recipe.toml instead of the shipped one, or the name of another that ships with it, "gpu".
         overrides: Settings over the recipe by name, `{"lr": 1e-3, "sampling.steps": 50}`; or as after `--set`.
         pretrained: Load the published weights of this model on this dataset instead of training.
         weights: Load these weights instead of training.

@@ -136,7 +136,7 @@ class CellSpec(Spec, frozen=True):
         seed: Of weights, batches and samples, from 0 to 2³² − 1.
         samples: How many images are drawn; None for as many as the reference, at most 10,000.
         size: The side of the images in pixels, 8 or more; None for the dataset's own.
-        recipe: A recipe.toml instead of the shipped one.
+        recipe: A recipe.toml instead of the shipped one, or the name of another that ships with it, "gpu".
         overrides: Settings over the recipe by name; a list as after `--set` is understood too.
         pretrained: Whether the published weights of this model on this dataset are loaded.
         weights: Weights that are loaded instead of training.
@@ -163,7 +163,9 @@ class CellSpec(Spec, frozen=True):
         default=None, description="Images to draw.  [default: as many as the reference, at most 10,000]"
     )
     size: Side = Field(default=None, description="Side of the images in pixels.")
-    recipe: Location | None = Field(default=None, description="A recipe.toml instead of the shipped one.")
+    recipe: Location | None = Field(
+        default=None, description="A recipe.toml instead of the shipped one, or another that ships: gpu."
+    )
     overrides: Settings = Field(default_factory=dict, description="Override one setting; repeatable.")
     pretrained: bool = Field(
         default=False, description="Load the published weights of this model on this dataset."

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ from benchbench.runner.suite_settings import Match, Override, Settings
 from benchbench.runner.sweep import Swept
 from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
+from benchbench.training.recipe import is_word
 
 State = Literal["done", "taken", "begun", "new", "broken"]
 _S = TypeVar("_S", bound=Settings)
@@ -335,6 +337,8 @@ def _located(settings: _S, base: Path) -> _S:
     located = {
         name: base / path for name in ("recipe", "weights") if (path := getattr(settings, name)) is not None
     }
+    if settings.recipe is not None and is_word(settings.recipe) and not os.path.exists(located["recipe"]):
+        located["recipe"] = settings.recipe  # one that ships
     named = {
         name: from_folder(text, base)
         for name, text in settings.task_options.items()

@@ -35,6 +35,7 @@ from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
 from benchbench.sinks.feed import Feed
 from benchbench.training.checkpoint import Checkpoints
+from benchbench.training.recipe import others_of
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
 from benchbench.training.watch.alarm import first_collapse
@@ -82,6 +83,8 @@ def prepare(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Prepared:
         _spread(model, comm)
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
+        if device.type == "cuda" and "gpu" in others_of(plan.recipe):
+            progress.note("this recipe is for two cores; --recipe gpu is the one for a GPU")
         # Weights that the training chooses or measures by samples serve every sampling.
         if isinstance(model, Sampled):
             model.sampling = type(model).Sampling()

@@ -59,6 +59,8 @@ def load_recipe(
 ) -> Recipe:
     """The recipe for `model` on `dataset`: `path` or a baseline's, with `overrides` on top (`core.toml.settings_of`).
 
+    Where there is no file `path`, a single word is another recipe of the shipped baseline: "gpu" (`other_recipes`).
+
     A bare key goes to the section that has it; `model.key`, `sampling.key`, `training.key` say which. A dot after a key
     reaches into a setting that is a table, `player.generator.lr`. Raises `InputError` for unknown keys, naming the
     nearest known one, and for values that the settings refuse.
@@ -66,6 +68,8 @@ def load_recipe(
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     if path is None and (folder := find_baseline(model, dataset)) is not None:
         path = folder / FILE
+    elif path is not None and is_word(path) and not os.path.exists(path):
+        path = _named(model, dataset, path.name)
     if path is not None:
         sections = _read(path, model)
         try:
@@ -99,6 +103,32 @@ def find_baseline(model: str, dataset: str | None) -> Path | None:
         if Path(name).name == name and os.path.isfile(root / name / FILE):  # False of a name too long for one
             return root / name
     return None
+
+
+def other_recipes(model: str, dataset: str | None) -> dict[str, Path]:
+    """What ships beside the recipe of a baseline, by its name: `gpu.toml` is "gpu"."""
+    folder = find_baseline(model, dataset)
+    found = sorted(folder.glob("*.toml")) if folder is not None else []
+    return {file.stem: file for file in found if file.name not in (FILE, "extractor.toml")}
+
+
+def others_of(recipe: Recipe) -> dict[str, Path]:
+    """What ships beside `recipe`, where it is a baseline's own as it ships."""
+    shipped = recipe == load_recipe(recipe.model, recipe.dataset)
+    return other_recipes(recipe.model, recipe.dataset) if shipped else {}
+
+
+def is_word(path: Path) -> bool:
+    """Whether `path` may name a recipe that ships beside a baseline's own, and not a file."""
+    return path.name == str(path) and not path.suffix
+
+
+def _named(model: str, dataset: str | None, name: str) -> Path:
+    others = other_recipes(model, dataset)
+    if name not in others:
+        known = f"what ships beside the recipe of {model} on {dataset}: {', '.join(others) or 'nothing'}"
+        raise InputError(f"no recipe {short(name)!r}: there is no such file; {known}")
+    return others[name]
 
 
 def _resolve(model: str, dataset: str | None, sections: Mapping[str, Mapping[str, Any]]) -> Recipe:

@@ -82,7 +82,7 @@ def profile(
         most_batch: The largest batch that is tried; None for 256 on a processor and 65,536 elsewhere.
         samples: As in `benchbench.run`, and so are the next ones.
         size: Side of the images in pixels.
-        recipe: A recipe.toml instead of the shipped one.
+        recipe: A recipe.toml instead of the shipped one, or the name of another that ships with it, "gpu".
         overrides: Settings over the recipe by name.
         pretrained: Load the published weights.
         weights: Load these weights instead of training.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -80,15 +81,23 @@ def spec_of(model: str, dataset: str) -> ImageSpec:
     return ImageSpec(48, 48, True, 0, Downscaled(2) if enlarges else Noisy("gaussian", 25.0))
 
 
-def prepared(model: str, dataset: str | None, n: int, *, side: int | None = None) -> Prepared:
+def gpu_recipe(model: str, dataset: str) -> Path | None:
+    """The recipe for a GPU, where there is one beside that for two cores."""
+    file = baselines_folder() / f"{model}-{dataset}" / "gpu.toml"
+    return file if file.is_file() else None
+
+
+def prepared(
+    model: str, dataset: str | None, n: int, *, side: int | None = None, recipe_file: Path | None = None
+) -> Prepared:
     """The model of the recipe for `dataset` ("digits" where there is none), seeded, with `n` made-up images.
 
-    side: of the images, where another than the dataset's will do.
+    side: of the images, where another than the dataset's will do. recipe_file: another recipe than the shipped one.
     """
     spec = spec_of(model, dataset or "digits")
     if side is not None:
         spec = replace(spec, height=side, width=side)
-    recipe = load_recipe(model, dataset)
+    recipe = load_recipe(model, dataset, recipe_file)
     torch.manual_seed(0)
     # A start of thousands of steps would leave the few that are tried to one player.
     at_once = {"pretrain": 0} if "pretrain" in recipe.hyper else {}

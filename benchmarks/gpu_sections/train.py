@@ -19,7 +19,7 @@ from benchbench.training.trainer import train as run_training
 from benchbench.training.weights import save_weights
 from gpu_sections.carried import images_of
 from gpu_sections.child import Bench, SkippedError
-from gpu_sections.recipes import prepared
+from gpu_sections.recipes import gpu_recipe, prepared
 from gpu_sections.tools import cifar, device_of
 
 SEED = 0
@@ -64,7 +64,7 @@ class Until:
 
 
 def train(bench: Bench) -> None:
-    """The CIFAR-10 recipe of the model that was asked for."""
+    """The CIFAR-10 recipe of the model that was asked for, `gpu.toml` where there is one."""
     name = bench.settings.train
     if name is None:
         raise SkippedError("no model was asked for")
@@ -76,9 +76,10 @@ def train(bench: Bench) -> None:
         shutil.copy2(before / FILE, folder / FILE)
     images, labels, kind = cifar_all(bench)
     held_out, _, _ = cifar(bench, "test", 64 if bench.small else 2000)
-    made = prepared(name, "cifar10", 8)
+    recipe = gpu_recipe(name, "cifar10")
+    made = prepared(name, "cifar10", 8, recipe_file=recipe)
     every = 2 if bench.small else EVERY
-    config = load_recipe(name, "cifar10").training.model_copy(update={"checkpoint_every": every})
+    config = load_recipe(name, "cifar10", recipe).training.model_copy(update={"checkpoint_every": every})
     if bench.small:
         config = config.model_copy(update={"batch_size": 4, "steps": 6, "epochs": None})
     until = Until(bench, every)

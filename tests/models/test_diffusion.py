@@ -32,7 +32,6 @@ from benchbench.training import trainer
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
-from benchbench.training.recipe import load_recipe
 from benchbench.training.trainer import train
 
 CPU = torch.device("cpu")
@@ -275,16 +274,6 @@ def test_they_learn(name: str) -> None:
     after, places = nearest()
     assert after < before / 2
     assert places >= 5
-
-
-@pytest.mark.parametrize("name", list(NAMES))
-def test_the_recipe_of_an_hour_of_a_gpu(name: str) -> None:
-    """It lies beside the one for two cores, and is one for this model: settings that there are."""
-    folder = Path(__file__).parents[2] / "baselines" / f"{name}-cifar10"
-    large = load_recipe(name, "cifar10", folder / "gpu-hour.toml")
-    small = load_recipe(name, "cifar10")
-    assert large.hyper["width"] > small.hyper["width"]
-    assert large.training.precision == "bf16"
 
 
 def captions_of(n: int, seed: int = 0) -> Tensor:

@@ -229,6 +229,10 @@ def test_a_path_of_a_suite_is_read_once(suite_file: Callable[[str], Path]) -> No
     settings = load_suite(path).settings
     assert settings.recipe == Path("~/r.toml").expanduser()
     assert settings.weights == path.parent / "w.pt"
+    word = suite_file('models = ["vae"]\ndatasets = ["digits"]\n[settings]\nrecipe = "gpu"\n')
+    assert load_suite(word).settings.recipe == Path("gpu")  # ships beside the baseline's own
+    (path.parent / "gpu").touch()
+    assert load_suite(word).settings.recipe == path.parent / "gpu"
 
 
 def test_an_impossible_pair_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from benchbench.runner.run import run_cells
 from benchbench.training.checkpoint import FILE, Checkpoints
 from benchbench.training.config import TrainingConfig
 from benchbench.training.data import TrainingData
-from benchbench.training.recipe import load_recipe
 from benchbench.training.trainer import train, transient_buffers
 
 SPEC = ImageSpec(8, 8, grey=True, n_classes=2)
@@ -144,12 +143,3 @@ def test_weights_do_not_depend_on_how_images_are_drawn(tmp_path: Path) -> None:
     first, second = (read_weights(cell / "weights.safetensors").content for cell in cells)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert (cells[0] / "samples.png").read_bytes() != (cells[1] / "samples.png").read_bytes()
-
-
-@pytest.mark.parametrize("model", ["biggan", "stylegan2"])
-def test_recipes_for_a_gpu(model: str) -> None:
-    """Beside the recipe that two cores can do: read by `--recipe`, of more steps of a wider network."""
-    folder = Path(__file__).parents[2] / "baselines" / f"{model}-cifar10"
-    small, large = load_recipe(model, "cifar10"), load_recipe(model, "cifar10", folder / "gpu.toml")
-    assert large.hyper["width"] > small.hyper["width"]
-    assert large.training.steps > small.training.steps  # type: ignore[operator]

@@ -8,9 +8,12 @@ import pytest
 
 import benchbench
 from benchbench.core.errors import InputError
+from benchbench.core.registry import MODELS
 from benchbench.training import recipe as recipes
 from benchbench.training.config import TrainingConfig
-from benchbench.training.recipe import find_baseline, load_recipe
+from benchbench.training.recipe import find_baseline, load_recipe, other_recipes, others_of
+
+SHIPPED = Path(__file__).parents[2] / "baselines"
 
 
 def write(path: Path, text: str) -> Path:
@@ -46,6 +49,40 @@ def test_order_of_files(baselines: Path, tmp_path: Path) -> None:
     given = write(tmp_path / "mine.toml", '[model]\nname = "vae"\nlatent = 4\n')
     assert load_recipe("vae", "digits", given).hyper == {"latent": 4}
     assert load_recipe("vae-mlp", "digits").hyper == {}
+
+
+def test_recipes_beside_the_shipped_one(
+    baselines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word names what ships beside the baseline's recipe, unless it is a file; others are refused."""
+    write(baselines / "vae-digits" / "recipe.toml", "[model]\nlatent = 3\n")
+    large = write(baselines / "vae-digits" / "gpu.toml", "[model]\nlatent = 9\n")
+    write(baselines / "vae-digits" / "extractor.toml", "n_classes = 10\n")
+    assert other_recipes("vae", "digits") == {"gpu": large}
+    assert other_recipes("vae", "mnist") == {}
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("vae", "digits", Path("gpu")).hyper == {"latent": 9}
+    assert others_of(load_recipe("vae", "digits")) == {"gpu": large}
+    assert others_of(load_recipe("vae", "digits", overrides=["latent=4"])) == {}
+    with pytest.raises(
+        InputError, match=r"no recipe 'cluster': there is no such file; .* vae on digits: gpu$"
+    ):
+        load_recipe("vae", "digits", Path("cluster"))
+    with pytest.raises(InputError, match=r"vae on mnist: nothing$"):
+        load_recipe("vae", "mnist", Path("gpu"))
+    write(tmp_path / "gpu", "[model]\nlatent = 5\n")
+    assert load_recipe("vae", "digits", Path("gpu")).hyper == {"latent": 5}
+
+
+@pytest.mark.parametrize("folder", sorted(file.parent.name for file in SHIPPED.glob("*/gpu.toml")))
+def test_recipes_for_a_gpu(folder: str) -> None:
+    """Each is one of its model, settings that there are, and longer and wider than what two cores do beside it."""
+    model, dataset = folder.rsplit("-", 1)
+    small, large = load_recipe(model, dataset), load_recipe(model, dataset, Path("gpu"))
+    defaults = MODELS.get(model).Config()
+    assert large.hyper.get("width", defaults.width) > small.hyper.get("width", defaults.width)
+    images = [(own.training.steps or 0) * own.training.batch_size for own in (small, large)]
+    assert images[1] > 3 * images[0]
 
 
 def test_wheel_before_checkout(baselines: Path) -> None:
