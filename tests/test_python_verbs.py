@@ -118,10 +118,38 @@ def test_settings_of_a_model() -> None:
             for own in getattr(getattr(model, kind, None), "model_fields", ())
         ]
         listed = benchbench.list("models", name)
-        assert listed["name"].tolist() == [name, *fields]
+        own = listed["name"].tolist()
+        assert [each for each in own if each not in ("recipes", "weights")] == [name, *fields]
         assert not listed["about"].str.startswith("default").any(), name
     assert benchbench.list("metrics", "fd")["name"].tolist() == ["fd"]
     assert benchbench.list("extractors", "cnn:digits")["name"].tolist() == ["cnn:digits"]
+
+
+def test_what_ships_of_a_model() -> None:
+    """Each folder of `baselines/` is told of one model, for what follows its name there; another model's name may begin
+    as this one's."""
+    root, told = Path(benchbench.__file__).parents[1] / "baselines", []
+    for name in Registry("model").names():
+        about = benchbench.list("models", name).set_index("name")["about"].to_dict()
+        for row, file in (("recipes", "recipe.toml"), ("weights", "weights.safetensors.sha256")):
+            ships = (
+                about.get(row, "")
+                .removeprefix("ship for ")
+                .partition(";")[0]
+                .replace("(also --recipe gpu)", "")
+            )
+            parts = [part.strip() for part in ships.split(",") if part]
+            told += [(file, name if part == "any images" else f"{name}-{part}") for part in parts]
+    files = [
+        (each.name, each.parent.name)
+        for pattern in ("recipe.toml", "*.sha256")
+        for each in root.glob(f"*/{pattern}")
+    ]
+    assert sorted(told) == sorted(files)
+    vae = benchbench.list("models", "vae").set_index("name")["about"]
+    assert "mlp" not in vae["recipes"]
+    sngan = benchbench.list("models", "sngan").set_index("name")["about"]
+    assert sngan["recipes"].startswith("ship for cifar10 (also --recipe gpu), digits, ")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
 
+from benchbench.core.baselines import CHECKSUM, baselines_folder
 from benchbench.core.errors import unknown_name
-from benchbench.core.registry import EXTRACTORS, Registry
+from benchbench.core.registry import EXTRACTORS, MODELS, Registry
 
 Kind = Literal["models", "datasets", "metrics", "extractors", "tasks", "sinks", "variants"]
 
@@ -42,7 +43,7 @@ def list_things(what: Kind, name: str | None = None) -> pd.DataFrame:
     Args:
         what: "models", "datasets", "metrics", "extractors", "tasks", "sinks" or "variants".
         name: One of them, for it alone. Behind a model come its settings, as `--set` takes them, but for those of the
-            training, which are the same for all.
+            training, which are the same for all, and what ships of it: recipes, weights.
 
     Returns:
         One line a name with `name`, `about` (one sentence) and `source` (the paper or the weights it is from, or "").
@@ -58,8 +59,8 @@ def list_things(what: Kind, name: str | None = None) -> pd.DataFrame:
     registry = EXTRACTORS if what == "extractors" else Registry(what.removesuffix("s"))
     if name is not None:
         thing = registry.get(str(name))
-        settings = _settings(thing) if what == "models" else ()
-        return pd.DataFrame([(name, *_said_of(what, name, thing)), *settings], columns=_COLUMNS)
+        behind = [*_settings(thing), *_shipped(str(name))] if what == "models" else ()
+        return pd.DataFrame([(name, *_said_of(what, name, thing)), *behind], columns=_COLUMNS)
     rows = [(name, *_said_of(what, name, thing)) for name, thing in registry.items()]
     if what == "extractors":
         for head, family in EXTRACTORS.families().items():
@@ -80,6 +81,28 @@ def _settings(model: Any) -> Iterator[tuple[str, str, str]]:
             about = ": ".join(part for part in (field.description, choices) if part)
             default = "needed" if field.is_required() else f"default {_written(field.get_default())}"
             yield f"{section}.{own}", f"{about}; {default}" if about else default, ""
+
+
+def _shipped(model: str) -> Iterator[tuple[str, str, str]]:
+    """For what recipes and weights of a model ship, as `--dataset`, `--recipe` and `--pretrained` find them."""
+    from benchbench.training.recipe import FILE, other_recipes
+
+    recipes, weights = [], []
+    for folder in sorted(path for path in baselines_folder().glob(f"{model}*") if path.is_dir()):
+        owners = [own for own in MODELS.names() if f"{folder.name}-".startswith(f"{own}-")]
+        if max(owners, key=len, default="") != model:
+            continue  # another model's, whose name begins as this one's
+        made_for = folder.name[len(model) + 1 :] or "any images"
+        if (folder / FILE).is_file():
+            dataset = None if folder.name == model else made_for
+            others = "".join(f" (also --recipe {word})" for word in other_recipes(model, dataset))
+            recipes.append(made_for + others)
+        if (folder / CHECKSUM).is_file():
+            weights.append(made_for)
+    if recipes:
+        yield "recipes", f"ship for {', '.join(recipes)}", ""
+    if weights:
+        yield "weights", f"ship for {', '.join(weights)}; --pretrained loads them", ""
 
 
 def _choices(annotation: Any) -> list[str]:
