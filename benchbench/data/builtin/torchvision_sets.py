@@ -179,6 +179,7 @@ class CIFAR10(_TorchvisionSet):
     name = "cifar10"
     title = "CIFAR10"
     side = 32
+    ranked_on = "cnn_cifar10"
     classes = (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
     )  # fmt: skip
