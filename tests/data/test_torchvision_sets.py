@@ -77,7 +77,7 @@ def test_a_local_folder(data: Path, write_image) -> None:
     assert dataset.held_out.labels.tolist() == [3, 5]
     assert dataset.classes == CIFAR10.classes
     assert dataset.canonical is None
-    assert (dataset.native, dataset.extractor) == (32, None)
+    assert (dataset.native, dataset.extractor) == (32, "cnn_cifar10")
     resized = load_dataset("cifar10", size=16)
     assert resized.native == 32  # what the set holds, whatever is shown of it
     assert resized.train.images.shape == (2, 3, 16, 16)
