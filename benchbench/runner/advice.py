@@ -10,6 +10,7 @@ outputs that are merely bad, and stay silent on what interpolation, noise and JP
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -229,6 +230,16 @@ class Signs:
             self._seen.update(signs(x, y, self.border))
             if (found := shift(x, y, 2 * self.border + 3)) is not None:
                 self._shifts.append(found)
+
+    @classmethod
+    def merged(cls, parts: Sequence[Signs]) -> Signs:
+        """What passes over parts of the pairs showed, as one pass over all."""
+        whole = cls(parts[0].border)
+        for part in parts:
+            whole._n += part._n
+            whole._seen.update(part._seen)
+            whole._shifts += part._shifts
+        return whole
 
     def sentences(self) -> list[str]:
         """What a reader should know, a sentence each; nothing where all looks right."""

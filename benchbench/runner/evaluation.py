@@ -16,7 +16,6 @@ from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
 from benchbench.data.pipeline.streams import ImageStream
-from benchbench.features.extract import own_share
 from benchbench.features.moments import Moments
 from benchbench.metrics.evidence import Evidence, FeatureEvidence, PairEvidence
 from benchbench.metrics.metric import Metric
@@ -80,7 +79,7 @@ def score_images(plan: Evaluation, runtime: Runtime) -> Scored:
         if compared is None:
             share = plan.samples.share(runtime.batch(BATCH), runtime.comm)
         else:
-            share = own_share(compared.outputs(runtime), runtime.comm, plan.samples.n)
+            share = compared.outputs(runtime)
         if plan.prompted is not None:
             share = plan.prompted.reading(share)
         seen, shown = _seen(plan, share, title, runtime)

@@ -13,7 +13,6 @@ from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.core.shares import waited_for
-from benchbench.data.pipeline.image_source import within
 from benchbench.data.pipeline.image_stream import Pairs, Size
 from benchbench.metrics.evidence import PairEvidence
 from benchbench.metrics.pairs.hole import beside_holes
@@ -59,9 +58,9 @@ class PairPass:
         self._sizes: dict[Size, int] = {}
 
     def outputs(self, runtime: Runtime) -> Iterator[Tensor]:
-        """The outputs in their order, in batches of one size, each compared before it is handed on."""
-        device = runtime.device
-        for row, x, y in waited_for(self._pairs.in_step(runtime.batch(BATCH), one_size=self._one_size)):
+        """The outputs of this rank in their order, in batches of one size, each compared before it is handed on."""
+        device, batch = runtime.device, runtime.batch(BATCH)
+        for row, x, y in waited_for(self._pairs.in_step(batch, one_size=self._one_size, comm=runtime.comm)):
             whole = x
             beside: Sequence[Tensor] = ()
             if self._fitting is not None:
@@ -70,15 +69,27 @@ class PairPass:
                     side.append(self._fitting.pieces(images.cpu()))
             if x.shape != y.shape:
                 raise self._unlike(row, x, y)
-            mine = within(runtime.comm.shard(self._pairs.a.n), row)
             with torch.inference_mode():
-                if len(x[mine]):
-                    self._reader.update(*(own[mine].to(device) for own in (x, y, *beside)))
+                self._reader.update(*(own.to(device) for own in (x, y, *beside)))
             self._sizes.setdefault((x.shape[2], x.shape[3]), row)
-            left = SHOWN - len(self._outputs)
+            left = max(0, SHOWN - row)
             self._outputs += x[:left].cpu()
             self._references += y[:left].cpu()
             yield whole
+        self._put_together(runtime.comm)
+
+    def _put_together(self, comm: Comm) -> None:
+        """What the passes of all ranks kept, pairs in their order; on all of them."""
+        parts = comm.gather((self._outputs, self._references, self._pieces, self._sizes))
+        self._outputs = [image for part in parts for image in part[0]]
+        self._references = [image for part in parts for image in part[1]]
+        self._pieces = (
+            [own for part in parts for own in part[2][0]],
+            [own for part in parts for own in part[2][1]],
+        )
+        self._sizes = {size: row for part in reversed(parts) for size, row in part[3].items()}
+        if self._fitting is not None:
+            self._fitting.put_together(comm)
 
     def _unlike(self, row: int, x: Tensor, y: Tensor) -> InputError:
         """Why a pair cannot be compared; with the protocol under which it could, where that cuts the reference."""
@@ -92,7 +103,8 @@ class PairPass:
 
     def read(self, title: str, runtime: Runtime) -> None:
         """The pass, where nobody wants the outputs."""
-        with runtime.progress.stage(title, self._pairs.a.n, "image") as stage:
+        n = len(runtime.comm.shard(self._pairs.a.n))
+        with runtime.progress.stage(title, n, "image") as stage:
             for some in self.outputs(runtime):
                 stage.advance(len(some))
 

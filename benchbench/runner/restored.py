@@ -7,6 +7,7 @@ like the protocol is said: as an error where sizes cannot be brought together, e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from benchbench.core.comm import Comm
 from benchbench.core.errors import InputError
 from benchbench.core.hashing import digest
 from benchbench.core.registry import TASKS
@@ -100,7 +102,7 @@ class Fitting:
         self._scale = self._degradation.scale
         self._pairs = pairs
         self._filling = task if isinstance(task, WithHoles) else None
-        self._cut = self._uncut = self._changed = 0
+        self._found = Counter[str]()
         # Of known pixels, which are put back, a border says nothing.
         self._signs = Signs(self._scale if self._filling is None else 0)
 
@@ -119,14 +121,14 @@ class Fitting:
             raise self._unlike(row, own, other)
         if other != whole:
             if own == whole:
-                self._cut += len(outputs)
+                self._found["cut"] += len(outputs)
             else:
-                self._uncut += len(outputs)
+                self._found["uncut"] += len(outputs)
         x, y = (images[..., : whole[0], : whole[1]] for images in (outputs, references))
         beside: tuple[Tensor, ...] = ()
         if self._filling is not None:
             holes = torch.cat([self._filling.hole(image[None]) for image in y.cpu()]).to(y.device)
-            self._changed += int(((x != y) & ~holes).flatten(1).any(1).sum())
+            self._found["changed"] += int(((x != y) & ~holes).flatten(1).any(1).sum())
             x, beside = torch.where(holes, x, y), (holes,)
         # Of others' outputs nobody knows what was restored: they are taken as originals are.
         x, y = (torch.cat([self._degradation.original(own[None]) for own in side]) for side in (x, y))
@@ -142,6 +144,12 @@ class Fitting:
             f"{other[1]}×{other[0]}{cut}; {why}"
         )
 
+    def put_together(self, comm: Comm) -> None:
+        """What the passes of all ranks showed, each of its own pairs; on all of them."""
+        everybody = comm.gather((self._found, self._signs))
+        self._found = sum((found for found, _ in everybody), Counter())
+        self._signs = Signs.merged([signs for _, signs in everybody])
+
     def pieces(self, images: Tensor) -> Tensor:
         """Squares of images, uint8 N×3×H×W, side by side: what distances between sets are of, whatever the sizes."""
         return torch.cat([pieces_of(image[None]) for image in images])
@@ -149,20 +157,21 @@ class Fitting:
     def notes(self) -> list[str]:
         """What a reader of the numbers should know."""
         said, n, scale = [], self._pairs.a.n, self._scale
-        if self._cut:
+        cut, uncut, changed = (self._found[name] for name in ("cut", "uncut", "changed"))
+        if cut:
             said.append(
-                f"{self._cut} of {n} references were cut at the bottom and at the right to a multiple of {scale}, as "
+                f"{cut} of {n} references were cut at the bottom and at the right to a multiple of {scale}, as "
                 "large as their outputs"
             )
-        if self._uncut:
+        if uncut:
             said.append(
-                f"{self._uncut} of {n} outputs are as large as references whose sides are no multiple of {scale}: "
+                f"{uncut} of {n} outputs are as large as references whose sides are no multiple of {scale}: "
                 "papers cut these before they are made smaller, so the outputs were made otherwise; both were cut "
                 "to be compared"
             )
-        if self._changed:
+        if changed:
             said.append(
-                f"{self._changed} of {n} outputs differ from their references where pixels were known; these were put "
+                f"{changed} of {n} outputs differ from their references where pixels were known; these were put "
                 "back, as the task does with a model's own. Where most do, the masks are others: an image's mask comes "
                 "from its own pixels"
             )

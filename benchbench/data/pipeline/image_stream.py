@@ -157,18 +157,18 @@ class ImageStream:
     def share(self, batch_size: int, comm: Comm, *, one_size: bool = True) -> Iterator[Tensor]:
         """As `batches`, but of several ranks each its own images, the `comm.shard` of all. Files of other ranks are not
         even opened; what a complete pass tells is known on all of them when all have come to the end. Images that only
-        come in a row are gone through on each rank."""
+        come in a row are gone through on each rank. The ranks meet when this is called and at the end."""
         if comm.size == 1:
-            yield from self.batches(batch_size, one_size=one_size)
-            return
+            return self.batches(batch_size, one_size=one_size)
         comm.agree([self.n, None if self.names is None else digest(list(self.names))])
         mine = comm.shard(self.n)
         if self._pick is None:
-            yield from between(self.batches(batch_size, one_size=one_size), mine)
-        else:
-            part = self._part(mine, self._pick)
-            yield from part.batches(batch_size, one_size=one_size)
-            self._put_together(comm.gather((part.digests, part.sizes, part._applied)), one_size)
+            return between(self.batches(batch_size, one_size=one_size), mine)
+        return self._own(self._part(mine, self._pick), batch_size, comm, one_size)
+
+    def _own(self, part: ImageStream, batch_size: int, comm: Comm, one_size: bool) -> Iterator[Tensor]:
+        yield from part.batches(batch_size, one_size=one_size)
+        self._put_together(comm.gather((part.digests, part.sizes, part._applied)), one_size)
 
     def _put_together(
         self, parts: Sequence[tuple[Sequence[bytes], Sequence[Size], Counter[str]]], one_size: bool
@@ -341,12 +341,16 @@ class Pairs:
                 raise self.unlike(row, x, y)
             yield x, y
 
-    def in_step(self, batch_size: int, *, one_size: bool = True) -> Iterator[tuple[int, Tensor, Tensor]]:
+    def in_step(
+        self, batch_size: int, *, one_size: bool = True, comm: Comm = ALONE
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
         """As `batches`, but the images of one side may have another size than their partners; with the number of the
-        first pair. Batches of large images are smaller."""
-        ours, theirs = (side.batches(batch_size, one_size=one_size) for side in (self.a, self.b))
-        row, x, y = 0, torch.empty(0), torch.empty(0)
-        while row < self.a.n:
+        first pair. Batches of large images are smaller. comm: the ranks, each of which has its own pairs, as in
+        `ImageStream.share`."""
+        ours, theirs = (side.share(batch_size, comm, one_size=one_size) for side in (self.a, self.b))
+        mine = comm.shard(self.a.n)
+        row, x, y = mine.start, torch.empty(0), torch.empty(0)
+        while row < mine.stop:
             x = x if len(x) else next(ours)
             y = y if len(y) else next(theirs)
             most = max(1, PAIR_VALUES // max(x[0].numel(), y[0].numel()))
