@@ -29,11 +29,23 @@ def test_restoration(name: str, dataset: str, shared_data: Path, monkeypatch: py
 
 
 @pytest.mark.costly
-def test_mnist(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["mnist", pytest.param("cifar10", marks=pytest.mark.slow)])
+def test_generation_of(name: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Expected: as above; the images are not in the repository."""
     monkeypatch.setenv("BENCHBENCH_DATA", str(shared_data))
-    published = {record.parent.name for record in (RESULTS / "mnist").glob("*/*/run.json")}
-    assert set(planned("mnist")["key"]) == published
+    published = {record.parent.name for record in (RESULTS / name).glob("*/*/run.json")}
+    assert set(planned(name)["key"]) == published
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [("translation", "openmoji-lines"), ("tones", "openmoji-tones"), ("styles", "photographs")],
+)
+def test_translation(name: str, dataset: str) -> None:
+    """Expected: as above; the pictures come with packages."""
+    published = {record.parent.name for record in (RESULTS / dataset).glob("*/*/run.json")}
+    assert set(planned(name)["key"]) == published
 
 
 @pytest.mark.slow
