@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -60,6 +61,21 @@ def test_every_file_is_as_it_was_written() -> None:
     """Plots and pictures, curves and numbers, each against the sha256 in its run.json: none is newer or older than its
     record."""
     assert verify_records([STORE]).faults == []
+
+
+@pytest.mark.parametrize(
+    "card", [own.folder / CARD for own in shipped_baselines()], ids=lambda card: card.parent.name
+)
+def test_no_number_of_a_card_has_another_ones_name(card: Path) -> None:
+    """By metric, task and direction, and its pictures are there."""
+    text = card.read_text()
+    _, found, below = text.partition("\n## Numbers\n")
+    names = [line.split("|")[1] for line in below.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    assert len(names) == len(set(names))
+    assert bool(names) == bool(found)
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
+    assert all((card.parent / file).is_file() for file in shown)
+    assert len(shown) >= 1 or card.parent.name.startswith(WITHOUT)
 
 
 def test_every_interval_can_be_true(published: pd.DataFrame) -> None:

@@ -20,7 +20,7 @@ from benchbench.results.manifest import RunManifest
 from benchbench.results.record import Row
 from benchbench.views.board_notes import NOT_CANONICAL
 from benchbench.views.paper_numbers import PaperNumber
-from benchbench.views.text import arrow, escape_markdown, number
+from benchbench.views.text import arrow, direction_words, escape_markdown, number, task_words
 
 REMARKS = "## Remarks"
 FEW = 10_000
@@ -128,11 +128,14 @@ def _table(lines: Iterable[tuple[str, str]]) -> str:
 
 
 def _numbers(seed: Seed) -> str:
-    """All but what the clock, memory and the training say, in the order of the record, the headline first and bold."""
+    """All but what the clock, memory and the training say, in the order of the record, of each direction the headline
+    first and bold."""
     shown = [row for row in seed.rows if row.aspect not in MEASURED and row.task != "training"]
     lines = ["| number | value | interval | of |", "|---|---:|---|---|"]
-    for row in sorted((own for own in shown if own.value is not None), key=lambda own: not own.headline):
-        name = escape_markdown(row.metric if row.task == "generation" else f"{row.metric}, {row.task}")
+    there = (own for own in shown if own.value is not None)
+    for row in sorted(there, key=lambda own: (own.direction, not own.headline)):
+        of_task = "" if row.task == "generation" else f", {task_words(row.task, row.direction)}"
+        name = escape_markdown(f"{row.metric}{of_task}")
         bold = "**" if row.headline else ""
         assert row.value is not None
         held = "" if row.low is None or row.high is None else f"\\[{number(row.low)}, {number(row.high)}\\]"
@@ -141,7 +144,9 @@ def _numbers(seed: Seed) -> str:
         said = " ".join(filter(None, [f"{bold}{name}{bold}", arrow(row.higher_is_better)]))
         how = escape_markdown(", ".join(filter(None, [of, row.interval])))
         lines.append(f"| {said} | {number(row.value)}{unit} | {held} | {how} |")
-    if lost := {f"{row.metric} ({row.status})" for row in shown if row.value is None}:
+    if lost := {
+        f"{row.metric}{direction_words(row.direction)} ({row.status})" for row in shown if row.value is None
+    }:
         lines += [
             "",
             f"Without a value, for the reason in the record: {escape_markdown(', '.join(sorted(lost)))}.",

@@ -21,7 +21,7 @@ from benchbench.runner.spec import SHORT
 from benchbench.views.baseline_card import CardFacts, Seed, baseline_card, remarks_of
 from benchbench.views.paper_numbers import of_papers, why_without
 
-SHOWN = ("samples.png", "restored.png", "edits.png", "training.png")
+SHOWN = ("samples.png", "restored.png", "translations.png", "stylizations.png", "edits.png", "training.png")
 """Pictures of a record that a card shows, where they are there."""
 
 
