@@ -19,6 +19,8 @@ from benchbench.core.hashing import file_sha256
 WEIGHTS = "weights.safetensors"
 CHECKSUM = f"{WEIGHTS}.sha256"
 CARD = "card.md"
+TRAITS = "extractor.toml"
+"""What an extractor must know beside its weights, where the baseline is one."""
 MOST = 150 * 2**20
 """Bytes of all weights that ship together, at most: whoever clones the project carries them."""
 

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -337,8 +336,8 @@ def _located(settings: _S, base: Path) -> _S:
     located = {
         name: base / path for name in ("recipe", "weights") if (path := getattr(settings, name)) is not None
     }
-    if settings.recipe is not None and is_word(settings.recipe) and not os.path.exists(located["recipe"]):
-        located["recipe"] = settings.recipe  # one that ships
+    if settings.recipe is not None and is_word(settings.recipe, base):
+        del located["recipe"]  # one that ships
     named = {
         name: from_folder(text, base)
         for name, text in settings.task_options.items()

@@ -30,7 +30,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from benchbench.core.baselines import baselines_folder
+from benchbench.core.baselines import TRAITS, baselines_folder
 from benchbench.core.bounds import MOST_STEPS
 from benchbench.core.errors import InputError, short, unknown_name
 from benchbench.core.registry import MODELS
@@ -68,7 +68,7 @@ def load_recipe(
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     if path is None and (folder := find_baseline(model, dataset)) is not None:
         path = folder / FILE
-    elif path is not None and is_word(path) and not os.path.exists(path):
+    elif path is not None and is_word(path):
         path = _named(model, dataset, path.name)
     if path is not None:
         sections = _read(path, model)
@@ -109,7 +109,7 @@ def other_recipes(model: str, dataset: str | None) -> dict[str, Path]:
     """What ships beside the recipe of a baseline, by its name: `gpu.toml` is "gpu"."""
     folder = find_baseline(model, dataset)
     found = sorted(folder.glob("*.toml")) if folder is not None else []
-    return {file.stem: file for file in found if file.name not in (FILE, "extractor.toml")}
+    return {file.stem: file for file in found if file.name not in (FILE, TRAITS)}
 
 
 def others_of(recipe: Recipe) -> dict[str, Path]:
@@ -118,9 +118,9 @@ def others_of(recipe: Recipe) -> dict[str, Path]:
     return other_recipes(recipe.model, recipe.dataset) if shipped else {}
 
 
-def is_word(path: Path) -> bool:
-    """Whether `path` may name a recipe that ships beside a baseline's own, and not a file."""
-    return path.name == str(path) and not path.suffix
+def is_word(path: Path, base: Path = Path()) -> bool:
+    """Whether `path`, meant from `base`, names a recipe that ships beside a baseline's own: a word, and no file."""
+    return path.name == str(path) and not path.suffix and not os.path.exists(base / path)
 
 
 def _named(model: str, dataset: str | None, name: str) -> Path:

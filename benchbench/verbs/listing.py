@@ -87,9 +87,9 @@ def _shipped(model: str) -> Iterator[tuple[str, str, str]]:
     """For what recipes and weights of a model ship, as `--dataset`, `--recipe` and `--pretrained` find them."""
     from benchbench.training.recipe import FILE, other_recipes
 
-    recipes, weights = [], []
+    names, recipes, weights = MODELS.names(), [], []
     for folder in sorted(path for path in baselines_folder().glob(f"{model}*") if path.is_dir()):
-        owners = [own for own in MODELS.names() if f"{folder.name}-".startswith(f"{own}-")]
+        owners = [own for own in names if f"{folder.name}-".startswith(f"{own}-")]
         if max(owners, key=len, default="") != model:
             continue  # another model's, whose name begins as this one's
         made_for = folder.name[len(model) + 1 :] or "any images"

@@ -81,12 +81,6 @@ def spec_of(model: str, dataset: str) -> ImageSpec:
     return ImageSpec(48, 48, True, 0, Downscaled(2) if enlarges else Noisy("gaussian", 25.0))
 
 
-def gpu_recipe(model: str, dataset: str) -> Path | None:
-    """The recipe for a GPU, where there is one beside that for two cores."""
-    file = baselines_folder() / f"{model}-{dataset}" / "gpu.toml"
-    return file if file.is_file() else None
-
-
 def prepared(
     model: str, dataset: str | None, n: int, *, side: int | None = None, recipe_file: Path | None = None
 ) -> Prepared:

@@ -14,12 +14,12 @@ from PIL import Image
 from benchbench.core.seeds import ImageRng
 from benchbench.training.checkpoint import FILE, Checkpoints
 from benchbench.training.data import TrainingData
-from benchbench.training.recipe import load_recipe
+from benchbench.training.recipe import other_recipes
 from benchbench.training.trainer import train as run_training
 from benchbench.training.weights import save_weights
 from gpu_sections.carried import images_of
 from gpu_sections.child import Bench, SkippedError
-from gpu_sections.recipes import gpu_recipe, prepared
+from gpu_sections.recipes import prepared
 from gpu_sections.tools import cifar, device_of
 
 SEED = 0
@@ -76,10 +76,9 @@ def train(bench: Bench) -> None:
         shutil.copy2(before / FILE, folder / FILE)
     images, labels, kind = cifar_all(bench)
     held_out, _, _ = cifar(bench, "test", 64 if bench.small else 2000)
-    recipe = gpu_recipe(name, "cifar10")
-    made = prepared(name, "cifar10", 8, recipe_file=recipe)
+    made = prepared(name, "cifar10", 8, recipe_file=other_recipes(name, "cifar10").get("gpu"))
     every = 2 if bench.small else EVERY
-    config = load_recipe(name, "cifar10", recipe).training.model_copy(update={"checkpoint_every": every})
+    config = made.training.model_copy(update={"checkpoint_every": every})
     if bench.small:
         config = config.model_copy(update={"batch_size": 4, "steps": 6, "epochs": None})
     until = Until(bench, every)

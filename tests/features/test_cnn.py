@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchbench.core.baselines import TRAITS
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.hashing import file_sha256
 from benchbench.core.protocols import ImageSpec
@@ -20,7 +21,7 @@ from benchbench.core.registry import EXTRACTORS
 from benchbench.data.catalogue import load_dataset
 from benchbench.features.extractor import load_extractor, traits_of
 from benchbench.features.networks import cnn as module
-from benchbench.features.networks.cnn import CNN, TRAITS, FoldedCNN, variable
+from benchbench.features.networks.cnn import CNN, FoldedCNN, variable
 from benchbench.models.build import build_model
 from benchbench.training.weights import save_weights
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 
+from benchbench.core.baselines import TRAITS
 from benchbench.core.errors import MetricFailed
 from benchbench.core.protocols import ImageSpec
 from benchbench.data.builtin.digits import Digits
 from benchbench.data.builtin.stacked import StackedDigits
 from benchbench.features.extractor import load_extractor
 from benchbench.features.networks import cnn
-from benchbench.features.networks.cnn import CNN, TRAITS, variable
+from benchbench.features.networks.cnn import CNN, variable
 from benchbench.features.networks.stacked import Stacked
 from benchbench.models.build import build_model
 from benchbench.training.weights import save_weights

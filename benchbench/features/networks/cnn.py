@@ -34,14 +34,13 @@ import torch.nn.functional as F
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from benchbench.core.baselines import WEIGHTS, baselines_folder
+from benchbench.core.baselines import TRAITS, WEIGHTS, baselines_folder
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.toml import read_toml
 from benchbench.features.extractor import Features
 from benchbench.features.frozen import FrozenExtractor, fold_batch_norm
 from benchbench.features.weights import check_sha256, read_state_dict, wrong_shape
 
-TRAITS = "extractor.toml"
 _LAYERS = 3  # convolution, batch norm, ReLU
 
 
