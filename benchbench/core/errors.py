@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -101,9 +102,39 @@ def because(error: BaseException) -> str:
 
 def _words(error: BaseException) -> str:
     try:
-        return str(error)
+        return to_the_user(str(error))
     except Exception:  # an error whose words raise an error has none
         return ""
+
+
+_TO_ITS_AUTHORS = re.compile(
+    r"\s*INTERNAL ASSERT FAILED at \"[^\"]*\":\d+, please report a bug to PyTorch\.\s*"
+    r"|\. This is an internal miniz error\..*",
+    re.DOTALL,
+)
+
+
+def to_the_user(said: str) -> str:
+    """What a message of torch says of its own faults, left out: on a damaged file they are none.
+
+    Args:
+        said: A message; most have nothing of that kind and stay as they are.
+
+    Returns:
+        The rest: what was not so, and what torch says of it.
+
+    >>> to_the_user('false INTERNAL ASSERT FAILED at "/csrc/import.cpp":5, please report a bug to PyTorch. a word')
+    'a word'
+    >>> to_the_user('n > 0 INTERNAL ASSERT FAILED at "/csrc/import.cpp":5, please report a bug to PyTorch. ')
+    'n > 0 does not hold'
+    """
+    found = _TO_ITS_AUTHORS.search(said)
+    if not found:
+        return said
+    before, behind = said[: found.start()], said[found.end() :]
+    if found[0].startswith("."):
+        return before
+    return behind or f"{before} does not hold"
 
 
 @contextmanager

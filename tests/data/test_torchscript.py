@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -206,6 +207,30 @@ class TestTorchScript:
         torch.save(Linear().state_dict(), tmp_path / "a.pt")
         with pytest.raises(InputError, match=r"a\.pt is not a TorchScript file .*torch\.jit\.trace"):
             open_images(str(tmp_path / "a.pt"), SourceOptions(kind="torchscript", latent=4, samples=2))
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("training", r"\(Unexpected statement kind in class body: expression statement\)"),
+            ("training :", r"\(expected ident but found 'newline' here\)"),
+            ("training = 3", r"\(Expected a type to present for class constant\)"),
+        ],
+    )
+    def test_damaged_code(self, tmp_path: Path, line: str, said: str) -> None:
+        """What torch says of the line `training : bool` of an archive's code, when it is another line: as a rule with
+        the lines around it, and of one of them as a bug of its own to be reported. Of each the user gets the reason."""
+        torch.jit.script(Linear()).save(str(tmp_path / "whole.ts"))
+        with (
+            zipfile.ZipFile(tmp_path / "whole.ts") as whole,
+            zipfile.ZipFile(tmp_path / "a.ts", "w") as damaged,
+        ):
+            for name in whole.namelist():
+                damaged.writestr(name, whole.read(name).replace(b"training : bool", line.encode()))
+        with pytest.raises(InputError, match=rf"a\.ts is not a TorchScript file {said}; export"):
+            open_images(
+                str(tmp_path / "a.ts"),
+                SourceOptions(kind="torchscript", latent=4, samples=2, allow_pickle=True),
+            )
 
     def test_latents_of_one_pixel(self, tmp_path: Path) -> None:
         """N×4×1×1, as convolutions take them: found by trying and noted. Each pixel is tanh of the sum of the latents,

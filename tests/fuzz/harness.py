@@ -15,6 +15,7 @@ sentence (`extra` names other exceptions that a caller turns into one). The chil
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import traceback
@@ -107,7 +108,12 @@ def _fault(read: Read, path: Path, mutation: Mutation, extra: tuple[type[Excepti
         read(path)
     except (BenchbenchError, *extra) as error:
         sentence = str(error)
-        if not sentence.strip() or "\n" in sentence.strip() or len(sentence) > LONGEST or "bug" in sentence:
+        if (
+            not sentence.strip()
+            or "\n" in sentence.strip()
+            or len(sentence) > LONGEST
+            or re.search(r"\bbug\b", sentence)
+        ):
             return f"{mutation.what}: not a plain sentence: {sentence[:300]!r}"
     except BaseException:
         return f"{mutation.what}: {traceback.format_exc()}"

@@ -30,6 +30,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 LARGEST = 4096  # pixels a side
+_RAN = "The following operation failed in the TorchScript interpreter"
 _LENGTH = struct.Struct("<Q")
 
 # linux/landlock.h and linux/prctl.h
@@ -203,8 +204,10 @@ def _answer(made: Any, n: int) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _line(error: Exception) -> str:
-    """The last line of an error, which with TorchScript is what happened; those before are where."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:500]
+    """The one line of an error that is what happened: of a program that ran the last, for those before are where; of
+    one that cannot be read the first, for those behind it are."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if lines[0].startswith(_RAN) else 0].rstrip(":")[:500]
 
 
 if __name__ == "__main__":

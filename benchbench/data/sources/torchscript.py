@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchbench.core.errors import InputError
+from benchbench.core.errors import InputError, to_the_user
 from benchbench.core.images import quantize
 from benchbench.core.seeds import ImageRng, image_rngs
 from benchbench.data.sources import script_process
@@ -274,6 +274,8 @@ class ScriptProcess:
         deadline = time.monotonic() + seconds
         (length,) = struct.unpack("<Q", self._read(8, deadline, seconds))
         header = json.loads(self._read(length, deadline, seconds))
+        if "failed" in header:
+            header["failed"] = to_the_user(header["failed"])
         described = header["tensors"]
         content = self._read(script_process.size_of(described), deadline, seconds)
         return header, script_process.unpacked(described, content)
