@@ -30,12 +30,13 @@ from benchbench.results.claims.conditions import beyond_one_a_core
 from benchbench.results.manifest import Machine, RunManifest, Training, demand
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import RUN, Store
+from benchbench.runner.labels import variant
 from benchbench.runner.logged import tell_samples
 from benchbench.runner.monitor import Panel
 from benchbench.runner.plan import Plan
 from benchbench.sinks.feed import Feed
 from benchbench.training.checkpoint import Checkpoints
-from benchbench.training.recipe import others_of
+from benchbench.training.recipe import Recipe, other_recipes
 from benchbench.training.state import TrainingResult
 from benchbench.training.trainer import train
 from benchbench.training.watch.alarm import first_collapse
@@ -83,7 +84,7 @@ def prepare(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Prepared:
         _spread(model, comm)
         progress.note(f"the weights are there already, from {before}")
     elif isinstance(model, Trainable):
-        if device.type == "cuda" and "gpu" in others_of(plan.recipe):
+        if device.type == "cuda" and has_larger(plan.recipe):
             progress.note("this recipe is for two cores; --recipe gpu is the one for a GPU")
         # Weights that the training chooses or measures by samples serve every sampling.
         if isinstance(model, Sampled):
@@ -132,6 +133,11 @@ def _spread(model: nn.Module, comm: Comm) -> None:
     if comm.size > 1:
         weights = comm.first(lambda: {name: value.cpu() for name, value in model.state_dict().items()})
         model.load_state_dict(weights)
+
+
+def has_larger(recipe: Recipe) -> bool:
+    """Whether one for a GPU ships beside this recipe, which trains the weights that a baseline's own does."""
+    return not variant(recipe, trained=True) and "gpu" in other_recipes(recipe.model, recipe.dataset)
 
 
 def _load_unchanged(model: nn.Module, plan: Plan, path: Path, progress: Progress) -> None:

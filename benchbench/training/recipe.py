@@ -112,12 +112,6 @@ def other_recipes(model: str, dataset: str | None) -> dict[str, Path]:
     return {file.stem: file for file in found if file.name not in (FILE, TRAITS)}
 
 
-def others_of(recipe: Recipe) -> dict[str, Path]:
-    """What ships beside `recipe`, where it is a baseline's own as it ships."""
-    shipped = recipe == load_recipe(recipe.model, recipe.dataset)
-    return other_recipes(recipe.model, recipe.dataset) if shipped else {}
-
-
 def is_word(path: Path, base: Path = Path()) -> bool:
     """Whether `path`, meant from `base`, names a recipe that ships beside a baseline's own: a word, and no file."""
     return path.name == str(path) and not path.suffix and not os.path.exists(base / path)

@@ -9,9 +9,10 @@ import pytest
 import benchbench
 from benchbench.core.errors import InputError
 from benchbench.core.registry import MODELS
+from benchbench.runner.trained import has_larger
 from benchbench.training import recipe as recipes
 from benchbench.training.config import TrainingConfig
-from benchbench.training.recipe import find_baseline, load_recipe, other_recipes, others_of
+from benchbench.training.recipe import find_baseline, load_recipe, other_recipes
 
 SHIPPED = Path(__file__).parents[2] / "baselines"
 
@@ -62,8 +63,11 @@ def test_recipes_beside_the_shipped_one(
     assert other_recipes("vae", "mnist") == {}
     monkeypatch.chdir(tmp_path)
     assert load_recipe("vae", "digits", Path("gpu")).hyper == {"latent": 9}
-    assert others_of(load_recipe("vae", "digits")) == {"gpu": large}
-    assert others_of(load_recipe("vae", "digits", overrides=["latent=4"])) == {}
+    assert has_larger(load_recipe("vae", "digits"))
+    assert has_larger(load_recipe("vae", "digits", overrides=["monitor_every=9"]))
+    assert not has_larger(load_recipe("vae", "digits", overrides=["latent=4"]))
+    assert not has_larger(load_recipe("vae", "digits", Path("gpu")))
+    assert not has_larger(load_recipe("vae", "mnist"))
     with pytest.raises(
         InputError, match=r"no recipe 'cluster': there is no such file; .* vae on digits: gpu$"
     ):
