@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple, TypeGuard
@@ -27,9 +28,20 @@ class Fault(NamedTuple):
 
 def first_fault(error: ValidationError) -> Fault:
     """Of what pydantic refused."""
-    first = error.errors(include_url=False)[0]
+    faults = error.errors(include_url=False)
+    first = faults[0]
     reason = first["msg"].removeprefix("Value error, ")
-    where = ".".join(map(str, first["loc"]))
+    loc = first["loc"]
+    # A union of lists of words, each of which pydantic tries and names: one list.
+    if (
+        len(
+            alike := [own for own in faults if own["type"] == "literal_error" and own["loc"][:-1] == loc[:-1]]
+        )
+        > 1
+    ):
+        words = list(dict.fromkeys(word for own in alike for word in re.findall("'[^']*'", own["msg"])))
+        reason, loc = f"input should be {', '.join(words[:-1])} or {words[-1]}", loc[:-1]
+    where = ".".join(map(str, loc))
     given = first["input"]
     if (text := shown(given, _LONGEST)).endswith("…"):
         given = _Cut(text)

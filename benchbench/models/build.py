@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from warnings import catch_warnings, simplefilter
 
 import torch
@@ -39,6 +39,9 @@ def validated(
     for key in values:
         if key not in config_class.model_fields:
             raise unknown_name(what, key, config_class.model_fields)
+    values = {
+        name: None if _says_none(config_class, name, value) else value for name, value in values.items()
+    }
     try:
         config = config_class(**values)
     except ValidationError as error:
@@ -46,6 +49,13 @@ def validated(
     if (fault := disguised(values, config, most)) is not None:
         raise _refused(fault, what)
     return config
+
+
+def _says_none(config_class: type[BaseModel], name: str, value: Any) -> bool:
+    """Whether a word stands for None, which neither a command line nor TOML can write, where None is possible and the
+    word would be nothing else."""
+    kinds = get_args(config_class.model_fields[name].annotation)
+    return isinstance(value, str) and value.lower() == "none" and type(None) in kinds and str not in kinds
 
 
 def _refused(fault: Fault, what: str) -> InputError:

@@ -123,6 +123,16 @@ def test_off_diagonal_by_loops(seed: int, outputs: int, inputs: int) -> None:
     assert off_diagonal(w).item() == pytest.approx(expected, rel=1e-10, abs=1e-10)
 
 
+def test_off_diagonal_under_autocast() -> None:
+    """It is a small difference of large numbers, of which bfloat16 would keep nothing: the same as without, to the bit.
+    The filters are nearly orthogonal, as those of a network that minimises it."""
+    basis = torch.linalg.qr(torch.randn(96, 96, generator=torch.Generator().manual_seed(0)))[0]
+    w = basis[:32] + 1e-3 * torch.randn(32, 96, generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = off_diagonal(w)
+    assert found.item() == off_diagonal(w).item() > 0
+
+
 def test_off_diagonal_says_nothing_of_norms() -> None:
     """Two unit filters at 60° cost 2 cos² 60° = ½; orthogonal ones of any norm nothing."""
     w = torch.tensor([[1.0, 0.0], [0.5, math.sqrt(3) / 2]])

@@ -52,3 +52,24 @@ def test_how_images_are_drawn_reaches_the_model() -> None:
         build_model("nst", {}, spec, {"iterations": 0})
     with pytest.raises(InputError, match=r"unknown sampling setting of vae-mlp 'steps'\. Known: none"):
         build_model("vae-mlp", {}, SPEC, {"steps": 3})
+
+
+def test_a_list_of_words_is_said_whole() -> None:
+    """Of a type that is a union of two lists pydantic names each with a tag of its own; a user has one."""
+    with pytest.raises(InputError) as refused:
+        build_model("flow-matching", {}, ImageSpec(8, 8, True, 10), {"solver": "rk4"})
+    assert str(refused.value) == (
+        "sampling setting of flow-matching solver='rk4': input should be 'euler', 'midpoint', 'heun' or 'dopri5'"
+    )
+
+
+def test_none_is_a_word() -> None:
+    """A shell and TOML have no other way to say that a setting is off; a number has to be one all the same."""
+    spec = ImageSpec(16, 16, False, 3)
+    small = {"latent": 6, "width": 4, "embedding": 3}
+    for word in ("none", "None"):
+        assert build_model("biggan", small, spec, {"truncation": word}).sampling.truncation is None  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="truncation='nothing'"):
+        build_model("biggan", small, spec, {"truncation": "nothing"})
+    with pytest.raises(InputError, match="latent='none'"):
+        build_model("biggan", {"latent": "none"}, spec)

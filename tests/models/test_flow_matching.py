@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, distributions, nn
 
+from benchbench.core.errors import InputError
 from benchbench.core.protocols import Batch, ImageSpec, Phase
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
@@ -200,6 +202,21 @@ def test_coupling_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(images, x)
     assert torch.equal(ordered, drawn[optimal_coupling(x, drawn)])
     assert not torch.equal(ordered, drawn)
+
+
+@pytest.mark.parametrize("told", ["class", "caption"])
+def test_noise_that_was_chosen_for_an_image_knows_what_it_shows(told: str) -> None:
+    """Refused: with optimal coupling the noise of a class is not standard normal, and a class is drawn from noise that
+    is. (Of the mean images of two classes each gets the noise that lies its way.)"""
+    x = torch.cat([torch.full((32, 16), -1.0), torch.full((32, 16), 1.0)])
+    noise = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    chosen = noise[optimal_coupling(x, noise)]
+    assert float(chosen[:32].mean()) < -0.1 < 0.1 < float(chosen[32:].mean())
+    spec = replace(GREY, condition_dim=4) if told == "caption" else replace(GREY, n_classes=2)
+    hyper = {"width": 2, "multiples": (1,), "conditional": told == "class"}
+    build_model("flow-matching", {**hyper, "coupling": "independent"}, spec)
+    with pytest.raises(InputError, match=r"coupling=ot chooses noise by the image.*use coupling=independent"):
+        build_model("flow-matching", {**hyper, "coupling": "ot"}, spec)
 
 
 def test_noise_on_levels_in_training(monkeypatch: pytest.MonkeyPatch) -> None:

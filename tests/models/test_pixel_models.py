@@ -88,6 +88,18 @@ SIZES = [(4, 4), (5, 3), (1, 5), (3, 1)]
 
 @pytest.mark.costly
 @every
+def test_outputs_under_autocast(row: str) -> None:
+    """What is predicted keeps float32's bits where the layers before it have bfloat16's: most of it is no bfloat16."""
+    spec = ImageSpec(6, 6, True, 0)
+    model = build(row, spec)
+    x = torch.rand(2, 1, 6, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = outputs(model, x)
+    assert found.dtype is torch.float32
+    assert float((found.bfloat16().float() != found).double().mean()) > 0.9
+
+
+@every
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("grey", [True, False])
 def test_nothing_depends_on_what_comes_after(row: str, size: tuple[int, int], grey: bool) -> None:

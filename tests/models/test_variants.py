@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
+from benchbench.core import protocols
 from benchbench.core.errors import InputError
 from benchbench.core.protocols import ImageSpec
 from benchbench.core.registry import VARIANTS
 from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
+from benchbench.models.variants import half
 from benchbench.models.variants.depthwise import separable
 from benchbench.models.variants.fused import fold
 from benchbench.models.variants.int8 import LEVELS, EightBit, affine
@@ -37,6 +39,9 @@ TINY: dict[str, dict[str, Any]] = {
     "gan": {},
     "biggan": {"latent": 6, "width": 4, "embedding": 3},
     "real-nvp": {"width": 4, "blocks": 1},
+    "pixelcnn": {"width": 6, "levels": 1, "mixtures": 2},
+    "vae-discretized": {"width": 8, "depth": 2, "hidden": 16, "latent": 4},
+    "ddpm": {"width": 4, "multiples": [1, 2], "timesteps": 10},
 }
 
 
@@ -50,7 +55,9 @@ def made(name: str) -> nn.Module:
     start at zero."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model(name, TINY[name], SPEC, {"steps": 2} if name == "flow-matching" else None)
+        model = build_model(
+            name, TINY[name], SPEC, {"steps": 2} if name in ("flow-matching", "ddpm") else None
+        )
         for module in model.modules():
             if isinstance(module, _BatchNorm):
                 assert module.running_mean is not None and module.running_var is not None  # noqa: PT018
@@ -164,6 +171,45 @@ def test_bf16_is_within_its_rounding_and_halves_weights(name: str) -> None:
     assert stored_bytes(other, show) < 0.6 * stored_bytes(
         model, show
     )  # norms and biases of norms stay float32
+
+
+def test_half_precision_is_around_all_that_models_are_asked_for() -> None:
+    """Expected: the methods of the protocols that take or give tensors, but for those of training. Without autocast a
+    layer that stores bfloat16 refuses float32."""
+    training = {
+        protocols.Trainable,
+        protocols.Phased,
+        protocols.Averaged,
+        protocols.Standing,
+        protocols.Observant,
+    }
+    training |= {protocols.Fittable, protocols.Degradation, protocols.Sampled, protocols.Choosy}
+    asked = set()
+    for kind in vars(protocols).values():
+        if isinstance(kind, type) and getattr(kind, "_is_protocol", False) and kind not in training:
+            for name, method in vars(kind).items():
+                if callable(method) and not name.startswith("_") and "Tensor" in str(method.__annotations__):
+                    asked.add(name)
+    assert asked - {"show_styles"} <= set(half.BORDER)  # pictures that are shown before, to the model itself
+    assert set(half.BORDER) - asked == {"examine"}
+
+
+@pytest.mark.parametrize("name", ["real-nvp", "pixelcnn", "vae-discretized", "flow-matching", "ddpm"])
+def test_likelihoods_in_half_precision(name: str) -> None:
+    """Nats an image, and codes: numbers, of untrained networks within 5% of those in float32."""
+    model = made(name)
+    other: Any = accelerated(model, techniques_of("bf16"), show, CPU)
+    images = torch.randint(
+        0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    images = images[:, :1].expand(-1, 3, -1, -1).contiguous()
+    for one in model.likelihoods():  # type: ignore[operator]
+        found, expected = (own.nats(images, one.name, ImageRng(0, range(2), CPU)) for own in (other, model))
+        torch.testing.assert_close(found.float(), expected.float(), rtol=0.05, atol=0)
+    if isinstance(model, protocols.Invertible):
+        codes = other.invert(images, ImageRng(0, range(2), CPU))
+        assert codes.dtype is torch.float32
+        assert bool(codes.isfinite().all())
 
 
 def test_pruned_has_exactly_that_share_of_zeros() -> None:

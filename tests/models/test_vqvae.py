@@ -88,6 +88,28 @@ def test_averages_by_hand(seed: int, decay: float) -> None:
     np.testing.assert_allclose(book.entries.numpy(), entries, atol=1e-3)
 
 
+def test_half_precision_takes_no_neighbour() -> None:
+    """Which entry is nearest is the same to the bit under autocast, where a product of vectors would have the 8 bits of
+    bfloat16: of these entries, of which some lie 1e-3 from each other, it would take others for a part. The prior
+    learns the codes that the decoder is shown."""
+    codebook = Codebook(64, 8, decay=0.9).eval()
+    generator = torch.Generator().manual_seed(0)
+    entries = torch.randn(32, 8, generator=generator)
+    codebook.entries.copy_(torch.cat([entries, entries + 1e-3 * torch.randn(32, 8, generator=generator)]))
+    z = torch.randn(4, 8, 6, 6, generator=generator)
+    expected = codebook.nearest(z)
+    flat = z.movedim(1, -1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (flat @ codebook.entries.T).dtype is torch.bfloat16
+        assert torch.equal(codebook.nearest(z), expected)
+    model, batch = used(), batch_of()
+    met = []
+    model.prior_nats = lambda indices, labels: met.append(indices) or torch.zeros(1)  # type: ignore[method-assign]
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        model.loss("prior", batch)
+        assert torch.equal(met[0], model.quantized(batch.x).indices)
+
+
 def test_straight_through() -> None:
     """What comes out are entries, and the gradient with respect to what went in is that with respect to what came out
     (section 3.2), whatever stands behind; the commitment's is 2 (z - e) over the number of values."""

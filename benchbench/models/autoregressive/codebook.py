@@ -48,11 +48,11 @@ class Codebook(nn.Module):
         self.register_buffer("sums", torch.zeros(n, dim))
 
     def nearest(self, z: Tensor) -> Tensor:
-        """Numbers of the nearest entries (equation 1): float32 N×D×H×W to int64 N×H×W."""
-        flat = z.movedim(1, -1)
-        distances = (
-            self.entries.square().sum(1) - 2 * flat @ self.entries.T
-        )  # up to |z|², which is the same for all
+        """Numbers of the nearest entries (equation 1): N×D×H×W to int64 N×H×W. In float32 whatever is around it: half
+        precision takes neighbours for each other."""
+        with torch.autocast(z.device.type, enabled=False):
+            entries, flat = self.entries.float(), z.movedim(1, -1).float()
+            distances = entries.square().sum(1) - 2 * flat @ entries.T  # up to |z|², the same for all
         return distances.argmin(-1)
 
     def vectors(self, indices: Tensor) -> Tensor:

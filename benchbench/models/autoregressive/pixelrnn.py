@@ -78,7 +78,10 @@ class PixelRNN(PixelModel):
         for number, layer in enumerate(self.layers):
             x, state = layer(x, None if above is None else above[number])
             left.append(state)
-        x = self.last(F.relu(self.head(F.relu(x))))
+        x = F.relu(self.head(F.relu(x)))
+        # In float32 whatever is around it: bfloat16 would round a logit of 16 to an eighth.
+        with torch.autocast(x.device.type, enabled=False):
+            x = self.last(x.to(self.last.weight.dtype))
         return x.unflatten(1, (self.spec.channels, LEVELS)).transpose(1, 2).float(), left
 
     def image_nats(self, x: Tensor, labels: Tensor | None) -> Tensor:

@@ -107,7 +107,7 @@ class VQVAE(nn.Module):
     def quantized(self, x: Tensor) -> Quantized:
         """Images in [-1, 1], N×C×H×W, to their codes, N×dim×map."""
         z = self.encoder(F.pad(x, self.padding, mode="replicate"))
-        # In float32 whatever is around it: half precision would take neighbours for each other.
+        # In float32 whatever is around it, as the averages of the entries are kept.
         with torch.autocast(x.device.type, enabled=False):
             found: Quantized = self.codebook(z.float())
         return found

@@ -140,8 +140,8 @@ class Diffusion(nn.Module):
     # Observant
 
     def epoch_statistics(self, images: Tensor) -> dict[str, float]:
-        """The loss on held-out images, with the same noise and times every epoch, none told its label; of a model that
-        was never shown an image without its label, nothing."""
+        """The loss on held-out images, with the same noise and times every epoch, none coupled or told its label; of
+        a model that was never shown an image without its label, nothing."""
         if not self.knows_all:
             return {}
         x = self.floats(images)

@@ -3,8 +3,9 @@
 
 The network is asked for the velocity of a path from noise to an image (`paths`), by the squared error of conditional
 flow matching (Lipman et al., equation 9). Which noise goes to which image of a batch is drawn, or chosen so that the
-ways are short (`coupling="ot"`). Images are noise carried along the velocity by a solver of `ode`; the same equation
-backwards is their probability (`density`), of models without a class told.
+ways are short (`coupling="ot"`, of models that are told neither class nor caption). Images are noise carried along the
+velocity by a solver of `ode`; the same equation backwards is their probability (`density`), of models without a class
+told.
 
 Time runs from noise at 0 to images at 1. Scope: no reflow (Liu et al., section 2.2: a second model on the couplings
 of a first).
@@ -18,6 +19,8 @@ from pydantic import Field
 from torch import Tensor
 
 from benchbench.core.device_rng import DeviceRng
+from benchbench.core.errors import InputError
+from benchbench.core.protocols import ImageSpec
 from benchbench.models.diffusion.density import Flow, FlowConfig, FlowSampling, Way
 from benchbench.models.diffusion.diffusion import Ask
 from benchbench.models.diffusion.ode import Solver, dopri5, fixed, heun_to_images
@@ -52,6 +55,15 @@ class FlowMatching(Flow):
 
     config: Config
     sampling: Sampling = Sampling()
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        # Noise that was chosen for an image knows its class, and images of a class are drawn from noise that does not.
+        if config.coupling == "ot" and (config.conditional or spec.condition_dim):
+            raise InputError(
+                "coupling=ot chooses noise by the image, and a model that is told the class or caption of an image "
+                "draws it from noise that nobody chose; use coupling=independent"
+            )
+        super().__init__(config, spec)
 
     def coupled(self, x: Tensor, noise: Tensor) -> Tensor:
         """The same noise in another order where the coupling is optimal."""

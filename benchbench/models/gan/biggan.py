@@ -138,8 +138,9 @@ def off_diagonal(weight: Tensor) -> Tensor:
     """‖WᵀW ⊙ (1 - I)‖²_F with the filters as the columns of W: the squared inner products of all pairs of different
     filters (equation 3 without its β). weight: (outputs, …); a filter is what makes one output."""
     rows = weight.flatten(1)
-    gram = rows @ rows.T
-    return gram.square().sum() - gram.diagonal().square().sum()
+    with torch.autocast(weight.device.type, enabled=False):  # a small difference of large numbers
+        gram = rows @ rows.T
+        return gram.square().sum() - gram.diagonal().square().sum()
 
 
 def filters(network: nn.Module) -> Iterator[Tensor]:

@@ -23,13 +23,25 @@ BORDER = (
     "encode",
     "decode",
     "reconstruct",
-    "classify",
+    "invert",
+    "latents",
+    "styles",
+    "paint",
+    "nats",
+    "examine",
     "translate",
+    "translate_hinted",
+    "cycle",
     "stylize",
     "restore",
     "inpaint",
+    "edit",
+    "undo",
+    "classify",
+    "image_codes",
+    "caption_codes",
 )
-"""Where images go in and come out (`core.protocols`)."""
+"""All that a model is asked for once it is trained (`core.protocols`)."""
 
 
 class _Half(Technique):
