@@ -51,6 +51,10 @@ def save_weights(model: nn.Module, path: Path, name: str | None = None) -> str:
     return file_sha256(path)
 
 
+class MisfitError(InputError):
+    """Weights of another model, or of one with other settings."""
+
+
 def load_weights(
     model: nn.Module, path: Path, allow_pickle: bool = False, progress: Progress = SILENT
 ) -> str:
@@ -64,7 +68,7 @@ def load_weights(
     config = _config(path, stored.said)
     found = fitting(model, stored.content, path)
     if found.problems:
-        raise InputError(_misfit(model, path, found, config))
+        raise MisfitError(_misfit(model, path, found, config))
     asked = getattr(getattr(model, "config", None), "direction", None)
     if asked is not None and config.get("direction", asked) != asked:  # such weights fit and do the opposite
         made_for = config["direction"]

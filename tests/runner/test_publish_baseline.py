@@ -240,6 +240,15 @@ class TestVerify:
         assert "missed" in done.output
         assert "outside [" in done.output
 
+    def test_weights_that_do_not_fit_the_recipe_beside_them(self, shelf: Path) -> None:
+        """What a recipe that was changed alone leaves: nobody could load them, whatever is at hand."""
+        recipe = shelf / "baselines" / NAME / "recipe.toml"
+        recipe.write_text(recipe.read_text().replace("width = 8", "width = 16"))
+        done = typed("verify", NAME, "--device", "cpu")
+        assert done.exit_code == 1, done.output
+        assert "damaged" in done.output
+        assert "do not fit" in " ".join(done.output.split())
+
     def test_damaged_weights_are_found_fast(self, shelf: Path) -> None:
         """No image is drawn for that."""
         with (shelf / "baselines" / "cnn-digits" / WEIGHTS).open("r+b") as file:

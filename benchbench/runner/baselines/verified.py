@@ -13,6 +13,7 @@ from benchbench.results.load import Record
 from benchbench.runner.again import NotScored
 from benchbench.runner.baselines.records import record_of
 from benchbench.runner.baselines.reproduce import Held, held_against
+from benchbench.training.weights import MisfitError
 
 FAST = 2
 """Baselines whose numbers a fast look computes."""
@@ -27,8 +28,9 @@ class Verified:
     Attributes:
         name: Of it.
         state: "reproduced" where every number came out within its interval, "missed" where one did not, "damaged" where
-            the weights are not what was published, "intact" where the checksum alone was looked at, "not here" where
-            its images are not at hand, "no record" where its numbers stand in its card alone.
+            the weights are not what was published or do not fit the recipe that ships, "intact" where the checksum
+            alone was looked at, "not here" where they cannot be scored on this machine, "no record" where their numbers
+            stand in its card alone.
         held: Every number beside what came out.
         words: What else there is to say.
     """
@@ -103,6 +105,7 @@ def _scored(own: Shipped, record: Record, runtime: Runtime) -> Verified:
     try:
         held = held_against(record, own.checked(), runtime, overrides={})
     except NotScored as why:
-        return Verified(own.name, "not here", words=str(why))
+        misfit = isinstance(why.__cause__, MisfitError)  # of the recipe that ships with them
+        return Verified(own.name, "damaged" if misfit else "not here", words=str(why))
     wrong = [str(number) for number in held if not number.within]
     return Verified(own.name, "missed" if wrong else "reproduced", held, listed(wrong, 2) if wrong else "")
