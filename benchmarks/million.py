@@ -8,7 +8,8 @@ image, so that what it computes is nothing), the moments, the fingerprint, and t
 such images. They are 8×8, uniform noise. With --folder they lie in files, which are links to 100 different ones, in
 class folders of a thousand. The last line is the peak of the process and what of it came after its first 1,000 images.
 
-On Linux with CPython 3.11, 20,000 images add 4.7 MB and 200,000 add 18.5 MB: 76 bytes an image.
+On Linux with CPython 3.11, 20,000 images add 4.7 MB, 200,000 add 18.5 MB and 1,000,000 add 75.9 MB: 76 bytes an image;
+1,000,000 files 218 MB, in 141 processor seconds.
 """
 
 from __future__ import annotations

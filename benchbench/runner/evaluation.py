@@ -15,6 +15,7 @@ from torch import Tensor
 from benchbench.core.errors import MetricFailed
 from benchbench.core.runtime import Runtime
 from benchbench.data.dataset import size_text
+from benchbench.data.pipeline.digests import Digests
 from benchbench.data.pipeline.streams import ImageStream
 from benchbench.features.moments import Moments
 from benchbench.metrics.evidence import Evidence, FeatureEvidence, PairEvidence
@@ -219,11 +220,9 @@ def _notes(plan: Evaluation, samples: Tensor, real: Tensor | None) -> list[str]:
         notes.append(f"samples are {w}×{h} and the reference is {width}×{height}; each network resizes both")
     if plan.task is not None:  # equal pairs are counted as they are compared
         return notes
-    mine, theirs = plan.samples.digests, plan.reference.images.digests
-    known = set(theirs)
-    copies = sum(image in known for image in mine)
-    if sorted(mine) == sorted(theirs):
+    mine, theirs = Digests(plan.samples.digests), Digests(plan.reference.images.digests)
+    if mine.same_images(theirs):
         notes.append("samples and reference are the same images")
-    elif copies:
+    elif copies := mine.copies_of(theirs):
         notes.append(f"{copies} of {len(mine)} samples are, pixel by pixel, images of the reference")
     return notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchbench.data.pipeline.digests import Digests
@@ -42,3 +42,24 @@ def test_what_is_no_digest_is_refused() -> None:
     with pytest.raises(IndexError):
         Digests()[0]
     assert Digests() != 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
+def test_what_two_have_in_common(mine: list[int], theirs: list[int]) -> None:
+    """Expected: sorted lists, and membership in a set. Some digests are alike in their first 8 bytes and some end in
+    zeros, both of which NumPy could take for more than it is."""
+
+    def made(numbers: list[int]) -> Digests:
+        kinds = [
+            b"\0" * 32,
+            b"\0" * 31 + b"\1",
+            b"a" * 32,
+            b"a" * 31 + b"\0",
+            b"a" * 8 + b"\0" * 24,
+            b"b" * 32,
+        ]
+        return Digests(kinds[number] for number in numbers)
+
+    assert made(mine).copies_of(made(theirs)) == sum(number in set(theirs) for number in mine)
+    assert made(mine).same_images(made(theirs)) == (sorted(mine) == sorted(theirs))

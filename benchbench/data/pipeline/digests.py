@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 BYTES = 32
 """Of one, a sha256."""
 
@@ -63,6 +66,23 @@ class Digests(Sequence[bytes]):
     def chosen(self, rows: Iterable[int]) -> Digests:
         """Those of the images of these numbers, in this order."""
         return Digests(self[row] for row in rows)
+
+    def same_images(self, other: Digests) -> bool:
+        """Whether both are of the same images, each as often, in whichever order."""
+        return bool(len(self) == len(other) and (np.sort(self._array()) == np.sort(other._array())).all())
+
+    def copies_of(self, other: Digests) -> int:
+        """How many are of an image that `other` is of, too."""
+        mine, theirs = self._array(), other._array()
+        # By the first 8 bytes, of which an image takes less room; what is alike there is looked at whole.
+        begins, others = (array.view(np.uint64)[::4] for array in (mine, theirs))
+        rows = np.flatnonzero(np.isin(begins, others))
+        known = set(theirs[np.isin(others, begins[rows])].tolist())
+        return sum(digest in known for digest in mine[rows].tolist())
+
+    def _array(self) -> NDArray[np.bytes_]:
+        """One an entry; NumPy cuts zeros at the end of each, which tells none of 32 bytes from another."""
+        return np.frombuffer(bytes(self._content), dtype=f"S{BYTES}")
 
     def __iter__(self) -> Iterator[bytes]:
         content = self._content
