@@ -44,7 +44,8 @@ class _Plan:
         costs = ["" if cell.state == "done" else duration(cell.seconds) for cell in self.cells]
         keys = [cell.key for cell in self.cells]
         table = Table(box=None, pad_edge=False)
-        for name in ("model", "dataset", "seed", "state", "estimate", "key"):
+        swept = any(cell.told for cell in self.cells)
+        for name in ("model", "dataset", "seed", *(["sweep"] if swept else []), "state", "estimate", "key"):
             table.add_column(
                 name,
                 justify="right" if name in ("seed", "estimate") else "left",
@@ -52,7 +53,8 @@ class _Plan:
                 no_wrap=True,
             )
         for cell, *more in zip(self.cells, states, costs, keys, strict=True):
-            table.add_row(printable(cell.model), printable(cell.dataset), str(cell.seed), *more)
+            told = [printable(cell.told)] if swept else []
+            table.add_row(printable(cell.model), printable(cell.dataset), str(cell.seed), *told, *more)
         if Measurement.get(console, options.update(width=10_000), table).maximum <= options.max_width:
             yield table
             return

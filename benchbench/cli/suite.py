@@ -63,7 +63,7 @@ def suite(
     store = Store(out)
     options = settings_of(executor_options, "--executor-option", "partition=gpu")
     runner = executor_for(store, executor, options, jobs, device)
-    cells = planned(suite, store, device, RichProgress())
+    cells = planned(suite, store, executor, device, RichProgress())
     if dry_run:
         show(plan_table(cells, jobs or 1))
         for reason in dict.fromkeys(cell.reason for cell in cells if cell.reason is not None):

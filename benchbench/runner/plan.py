@@ -165,10 +165,12 @@ class Desk:
 
     Args:
         runtime: Where extractors compute, and who is told.
+        elsewhere: Whether cells are carried out on other machines, which may have other devices: what depends on those
+            is left to them.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
+    def __init__(self, runtime: Runtime, *, elsewhere: bool = False) -> None:
+        self.runtime, self.elsewhere = runtime, elsewhere
         self.shelf = Shelf(runtime.progress)
         self.load = ExtractorLoader(runtime.device)
 
@@ -217,7 +219,8 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes) -
     if not isinstance(config := probe.config, BaseModel):
         raise TypeError(f"the model {spec.model!r} must keep its configuration in `config`")
     trained = isinstance(probe, Trainable) and resolved.weights is None
-    check_techniques(resolved.recipe, probe, data, resolved.techniques, desk.runtime.device)
+    if not desk.elsewhere:
+        check_techniques(resolved.recipe, probe, data, resolved.techniques, desk.runtime.device)
     scoring = _scoring(spec, task, probe, data, desk)
     watcher = None
     if trained and resolved.recipe.training.monitor_every:

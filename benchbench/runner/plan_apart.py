@@ -41,7 +41,7 @@ class Planned(NamedTuple):
         seed: Of the cell.
         dataset: The dataset's name in the store.
         kept_as: The model's.
-        training_key: What the weights come from.
+        training_key: What its training is kept under; "" of a cell that trains nothing.
         key: That of the cell.
     """
 
@@ -54,7 +54,8 @@ class Planned(NamedTuple):
     @classmethod
     def of(cls, plan: Plan) -> Self:
         """Of a plan that was made here."""
-        return cls(plan.seed, plan.dataset.name, plan.kept_as, plan.training_key, plan.key)
+        trains = plan.training_key if plan.identity["training"] is not None else ""
+        return cls(plan.seed, plan.dataset.name, plan.kept_as, trains, plan.key)
 
 
 class PlannedApart:
@@ -63,10 +64,11 @@ class PlannedApart:
     Args:
         device: Where it computes.
         progress: Who is told what the plans have to say.
+        elsewhere: As `runner.plan.Desk` takes it.
     """
 
-    def __init__(self, device: torch.device, progress: Progress) -> None:
-        self._device, self._progress = str(device), progress
+    def __init__(self, device: torch.device, progress: Progress, *, elsewhere: bool = False) -> None:
+        self._where, self._progress = [str(device), *(["elsewhere"] if elsewhere else [])], progress
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="benchbench-")
         self._log = Path(self._folder.name, "log")
@@ -115,7 +117,7 @@ class PlannedApart:
     def _started(self) -> subprocess.Popen[bytes]:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*python_command("benchbench.runner.plan_apart"), self._device],
+                [*python_command("benchbench.runner.plan_apart"), *self._where],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -154,7 +156,8 @@ def main() -> int:
     from benchbench.runner.plan import Desk, make_plans
     from benchbench.runner.probe import Probes
 
-    desk, probes = Desk(Runtime(torch.device(sys.argv[1]), None, _Notes(tell))), Probes()
+    runtime = Runtime(torch.device(sys.argv[1]), None, _Notes(tell))
+    desk, probes = Desk(runtime, elsewhere="elsewhere" in sys.argv[2:]), Probes()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, category, *where: (
             tell(warning=str(message)) if issubclass(category, BenchbenchWarning) else None

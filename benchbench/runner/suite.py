@@ -95,7 +95,8 @@ class Suite(BaseModel, extra="forbid", frozen=True):
 class SuiteCell:
     """One cell of a suite. `told`: its combination of a sweep, in words. `stored_as`: the dataset's name in the store.
     `state`: "taken" where another process carries it out now. `seconds`: what it should take by past records of the
-    store, None where nobody knows. `reason`: of a broken one, which cannot be planned and has no key, why."""
+    store, None where nobody knows. `reason`: of a broken one, which cannot be planned and has no key, why. `training`:
+    what its training is kept under, "" where it trains nothing."""
 
     spec: CellSpec
     told: str
@@ -104,6 +105,7 @@ class SuiteCell:
     state: State
     seconds: float | None
     reason: str | None = None
+    training: str = ""
 
     @property
     def model(self) -> str:
@@ -172,9 +174,15 @@ def load_suite(path: Path) -> Suite:
 
 
 def plan_suite(
-    suite: Suite, store: Store, *, device: torch.device, progress: Progress = SILENT
+    suite: Suite,
+    store: Store,
+    *,
+    device: torch.device,
+    progress: Progress = SILENT,
+    elsewhere: bool = False,
 ) -> list[SuiteCell]:
-    """Every cell with its key and what the store has of it, models in the order of the file.
+    """Every cell with its key and what the store has of it, models in the order of the file. elsewhere: as
+    `runner.plan.Desk` takes it.
 
     Everything that can be refused is refused here, before the first cell runs: an unknown name, a model that
     cannot do a dataset's images. Raises `InputError` naming the pair. Several requests for one cell are one cell.
@@ -184,11 +192,11 @@ def plan_suite(
     asked = {pair: _alike(suite, *pair) for pair in pairs}
     _refuse_too_many(asked)
     settle_in(progress)
-    past, desk, probes = _Past(store), Desk(Runtime(device)), Probes()
+    past, desk, probes = _Past(store), Desk(Runtime(device), elsewhere=elsewhere), Probes()
     cells: list[SuiteCell] = []
     with (
         progress.stage("planning", len(pairs), "combination") as stage,
-        PlannedApart(device, progress) as apart,
+        PlannedApart(device, progress, elsewhere=elsewhere) as apart,
     ):
         for model, dataset in pairs:
             for swept, seeds in _requests(asked[model, dataset], model, dataset):
@@ -223,11 +231,11 @@ def _cell(plan: Planned, swept: Swept, store: Store, past: _Past) -> SuiteCell:
         state = "done"
     elif store.leases.holder(plan.key) is not None:
         state = "taken"
-    elif has_checkpoint(store.work_path(plan.training_key)):
+    elif plan.training_key and has_checkpoint(store.work_path(plan.training_key)):
         state = "begun"
     seconds = past.of(plan.kept_as, plan.dataset)
     asked = spec.model_copy(update={"seed": plan.seed})
-    return SuiteCell(asked, told, plan.dataset, plan.key, state, seconds)
+    return SuiteCell(asked, told, plan.dataset, plan.key, state, seconds, training=plan.training_key)
 
 
 def _broken(swept: Swept, seed: int, reason: str) -> SuiteCell:

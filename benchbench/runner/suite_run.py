@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -73,13 +75,15 @@ def run_suite(
         if cell.reason is not None:
             run.ended(cell, 0.0, cell.reason)
     try:
+        trained = {cell.training for cell in cells if cell.state == "done"}
         # Whatever others are at comes last: it may be done by then.
         for cell in sorted(cells, key=lambda cell: cell.state == "taken"):
             if cell.state in ("begun", "new", "taken"):
-                run.submit(cell)
+                run.ask(cell, trained=cell.training in trained)
         run.carry_out()
     finally:
         executor.cancel()
+        run.leave()
     if run.failures:
         raise CellFailed(f"{len(run.failures)} of {len(cells)} cells failed. " + "; ".join(run.failures))
 
@@ -92,10 +96,23 @@ class _Run:
         # What others are at, since when that is known, and which failure was there before.
         self.taken: dict[Job, tuple[float, int | None]] = {}
         self.looked = 0.0
+        self.waiting: dict[str, list[SuiteCell]] = {}  # by the training that one of our cells is at
+        # Of each suite its own files: another may ask for the same cell, of another device, while a queue keeps ours.
+        self.own = secrets.token_hex(3)
+
+    def ask(self, cell: SuiteCell, *, trained: bool) -> None:
+        """Hand a cell to the executor; one whose weights another cell is about to train waits for that one, so that
+        cells which differ in how they are drawn and scored are trained once."""
+        if cell.training and not trained:
+            if cell.training in self.waiting:
+                self.waiting[cell.training].append(cell)
+                return
+            self.waiting[cell.training] = []
+        self.submit(cell)
 
     def submit(self, cell: SuiteCell) -> None:
         logs = self.store.root / ".logs"
-        job = Job(cell.name, logs / f"{cell.key}.json", logs / f"{cell.key}.log")
+        job = Job(cell.name, logs / f"{cell.key}-{self.own}.json", logs / f"{cell.key}-{self.own}.log")
         spec = JobSpec(
             spec=cell.spec,
             out=self.store.root.absolute(),
@@ -130,14 +147,34 @@ class _Run:
         if self.store.find(cell.stored_as, cell.kept_as, cell.key) is not None:
             reason = None  # however its process ended
         elif reason is None:
-            reason = f"its process ended as if all were well and left no record; {outcome.job.log} has what it said"
+            log = _settled(outcome.job.log)
+            reason = f"its process ended as if all were well and left no record; {log} has what it said"
         if reason is not None and not self._told(cell, outcome.job):
             facts = facts_of_failure(cell.spec, reason)
             try:
                 self.store.record_failure(cell.stored_as, cell.kept_as, cell.key, facts)
             except InputError as error:  # a full disk, say; other cells may yet find room
                 reason = f"{reason}; and that was not written down: {error}"
+        self.put_down(outcome.job)
         self.ended(cell, outcome.seconds, reason)
+        self.go_on(cell, trained=reason is None)
+
+    def go_on(self, cell: SuiteCell, *, trained: bool) -> None:
+        """With the cells that waited for the training of one: with all where there are weights now, else with one."""
+        for waiting in self.waiting.pop(cell.training, ()):
+            self.ask(waiting, trained=trained)
+
+    def put_down(self, job: Job) -> None:
+        """What a job was asked and said, once it has ended, under its cell's key."""
+        del self.cells[job]
+        for file in (job.spec, job.log):
+            with suppress(OSError):  # it said nothing; or the disk is full, which costs nobody a number
+                os.replace(file, _settled(file))
+
+    def leave(self) -> None:
+        """Put down what is left, of jobs that were cancelled."""
+        for job in [*self.cells]:
+            self.put_down(job)
 
     def ended(self, cell: SuiteCell, seconds: float, reason: str | None) -> None:
         if reason is not None:
@@ -161,15 +198,19 @@ class _Run:
     def let_go(self, job: Job, since: float, failed_before: int | None) -> None:
         """Of a cell that somebody else was at and is no more."""
         cell, seconds = self.cells[job], time.monotonic() - since
-        if self.store.find(cell.stored_as, cell.kept_as, cell.key) is not None:
-            self.ended(cell, seconds, None)
-        elif (
-            failed_at(self._folder(cell)) != failed_before
-            and (failure := failure_of(self._folder(cell))) is not None
-        ):
-            self.ended(cell, seconds, failure.reason or "nobody knows why")
-        else:  # it was killed, or interrupted
-            self.executor.submit(job)
+        reason = None
+        if self.store.find(cell.stored_as, cell.kept_as, cell.key) is None:
+            changed = failed_at(self._folder(cell)) != failed_before
+            if not changed or (failure := failure_of(self._folder(cell))) is None:
+                self.executor.submit(job)  # it was killed, or interrupted
+                return
+            reason = failure.reason or "nobody knows why"
+        del self.cells[job]
+        # What whoever carried it out said is kept, and not that it was taken.
+        for file in (job.spec, job.log):
+            file.unlink(missing_ok=True)
+        self.ended(cell, seconds, reason)
+        self.go_on(cell, trained=reason is None)
 
     def _told(self, cell: SuiteCell, job: Job) -> bool:
         """Whether somebody wrote why the cell failed since the job was asked for; who was killed, or could not begin,
@@ -188,8 +229,13 @@ class _Run:
         return AtWork(job.name, seconds, "" if holder is None else holder.words, ours, last_line(job.log))
 
 
+def _settled(file: Path) -> Path:
+    """What a file of a job is called once the job has ended: KEY.json of KEY-1f2e3d.json."""
+    return file.with_name(file.stem.partition("-")[0] + file.suffix)
+
+
 def _write(file: Path, spec: JobSpec) -> None:
-    """What a job is asked; another suite on the same store may write the same at the same time."""
+    """What a job is asked."""
     temporary = temporary_name(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

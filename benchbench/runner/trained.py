@@ -91,7 +91,8 @@ def prepare(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Prepared:
             model.sampling = type(model).Sampling()
         panel, data = None, plan.task.training_data(model, plan.dataset)
         if plan.watcher is not None:
-            panel = Panel(
+            made = partial(
+                Panel,
                 plan.watcher,
                 data.images,
                 data.labels,
@@ -100,6 +101,8 @@ def prepare(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Prepared:
                 progress=progress,
                 shown=partial(tell_samples, feed) if feed else None,
             )
+            # One rank reads the real images; what they say is in the cache then.
+            panel = comm.first_alone(made)
             monitor = {"every": plan.recipe.training.monitor_every, **panel.describe()}
         training = train(
             model,

@@ -52,9 +52,9 @@ def suite(
         progress: Who is told how far it is.
 
     Returns:
-        One line a cell with `model`, `dataset`, `seed`, `key`, `state` ("done"; after a dry run also "begun", "new" or
-        "taken", where another process carries it out now) and `seconds`, what it should take by past records.
-        `load_results(out)` has the numbers.
+        One line a cell with `model`, `dataset`, `seed`, `sweep` (its combination, "" where nothing is swept), `key`,
+        `state` ("done"; after a dry run also "begun", "new" or "taken", where another process carries it out now) and
+        `seconds`, what it should take by past records. `load_results(out)` has the numbers.
 
     Raises:
         InputError: The suite cannot be read or carried out; nothing was run.
@@ -66,12 +66,13 @@ def suite(
     options = settings_of(executor_options, "--executor-option", "partition=gpu")
     runner = executor_for(store, executor, options, _checked_jobs(jobs), device)
     progress = watching(progress)
-    cells = planned(as_path(file), store, device, progress)
+    cells = planned(as_path(file), store, executor, device, progress)
     if not dry_run:
         run_suite(cells, store, runner(), device=device, watch=_Notes(progress, len(cells)))
         cells = [replace(cell, state="done") for cell in cells]
-    columns = ("model", "dataset", "seed", "key", "state", "seconds")
-    return pd.DataFrame([[getattr(cell, name) for name in columns] for cell in cells], columns=[*columns])
+    columns = ("model", "dataset", "seed", "told", "key", "state", "seconds")
+    frame = pd.DataFrame([[getattr(cell, name) for name in columns] for cell in cells], columns=[*columns])
+    return frame.rename(columns={"told": "sweep"})
 
 
 def _checked_jobs(jobs: Any) -> int | None:
@@ -94,10 +95,12 @@ def executor_for(
     return lambda: executor_of(asked, jobs=jobs, device=here, logs=store.root / ".logs")
 
 
-def planned(file: Path, store: Store, device: str, progress: Progress) -> list[SuiteCell]:
-    """The cells of a suite, for a store that can be written."""
+def planned(file: Path, store: Store, executor: str, device: str, progress: Progress) -> list[SuiteCell]:
+    """The cells of a suite, for a store that can be written. What a cluster carries out need not be possible here."""
     store.prepare()
-    return plan_suite(load_suite(file), store, device=resolve_device(device), progress=progress)
+    elsewhere = executor != "local"
+    here = resolve_device("auto" if elsewhere else device)
+    return plan_suite(load_suite(file), store, device=here, progress=progress, elsewhere=elsewhere)
 
 
 @dataclass

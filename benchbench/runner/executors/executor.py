@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from benchbench.core.errors import InputError
 from benchbench.results.lease import Taken
 
 Status = Literal["done", "failed", "taken"]
+AGAIN = 60.0  # seconds after which a host that was full is asked again
 POLL = 0.2  # seconds after which whoever waits for an outcome may draw
 SPEAKER = "benchbench: "
 """Before the line by which a job says why it ended, as every command of ours says it."""
@@ -60,6 +62,10 @@ class Outcome:
     seconds: float
 
 
+class NoRoomError(InputError):
+    """The host takes no more jobs for now; it took others before that asked for the same."""
+
+
 class Executor(Protocol):
     """Somebody who carries jobs out."""
 
@@ -81,7 +87,7 @@ class Host(Protocol):
     """Where jobs run."""
 
     def start(self, job: Job) -> None:
-        """Start it, or hand it to whoever will."""
+        """Start it, or hand it to whoever will; `NoRoomError` where it can be asked again later."""
 
     def ended(self, seconds: float) -> Sequence[tuple[Job, Code]]:
         """The jobs that have ended since the last call, each once; waits up to so many seconds for one."""
@@ -102,6 +108,7 @@ class Queue:
         self.host, self.at_once = host, at_once
         self._waiting: deque[Job] = deque()
         self._started: dict[Job, float] = {}
+        self._full_until = 0.0
 
     def submit(self, job: Job) -> None:
         """Queue a job; it is handed over when there is room and somebody iterates `as_completed`."""
@@ -115,15 +122,31 @@ class Queue:
     def as_completed(self) -> Iterator[Outcome | None]:
         """Start, watch and collect jobs until none is left."""
         while self._waiting or self._started:
-            while self._waiting and (self.at_once is None or len(self._started) < self.at_once):
-                job = self._waiting.popleft()
-                self._started[job] = time.monotonic()
-                self.host.start(job)
+            self._fill()
             ended = self.host.ended(POLL)
+            if ended:
+                self._full_until = 0.0
             for job, code in ended:
                 yield _outcome(job, code, time.monotonic() - self._started.pop(job))
             if not ended:
                 yield None
+
+    def _fill(self) -> None:
+        """Hand over what there is room for. A host that is full for now is asked again when a job has ended, or after
+        a while."""
+        while self._waiting and (self.at_once is None or len(self._started) < self.at_once):
+            if self._started and time.monotonic() < self._full_until:
+                return
+            job = self._waiting[0]
+            try:
+                self.host.start(job)
+            except NoRoomError:
+                if not self._started:
+                    raise
+                self._full_until = time.monotonic() + AGAIN
+                return
+            self._waiting.popleft()
+            self._started[job] = time.monotonic()
 
     def cancel(self) -> None:
         """As `Executor.cancel`."""

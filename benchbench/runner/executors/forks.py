@@ -56,6 +56,7 @@ class ForkServer:
     """
 
     def __init__(self, log: Path, variables: dict[str, str]) -> None:
+        self._log = log
         with log.open("wb") as errors:
             self._server = subprocess.Popen(
                 python_command("benchbench.runner.executors.forks"),
@@ -97,6 +98,9 @@ class ForkServer:
             with suppress(OSError):
                 pipe.close()
         self._server.wait()
+        with suppress(OSError):
+            if not self._log.stat().st_size:
+                self._log.unlink()
 
     def _ask(self, request: dict[str, Any]) -> None:
         assert self._server.stdin is not None

@@ -22,6 +22,7 @@ from benchbench.runner.executors.executor import Code, Job, Queue
 from benchbench.runner.executors.forks import ForkServer
 
 GRACE = 60.0  # seconds a child has to finish its step and write a checkpoint before it is killed
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 _LOOK = 0.02  # seconds between looks at interpreters of which none has ended
 
 
@@ -39,7 +40,16 @@ def local(jobs: int, device: str) -> Queue:
     # Two sets of threads on the same cores wait for each other.
     shared = {} if jobs == 1 else {THREADS: str(threads_for(jobs))}
     forking = sys.platform == "linux" and device == "cpu"
-    return Queue(Local(Forks(shared) if forking else Interpreters(shared)), jobs)
+    cards = visible_cards() if device == "cuda" and jobs > 1 else []
+    return Queue(Local(Forks(shared) if forking else Interpreters(shared, cards)), jobs)
+
+
+def visible_cards() -> list[str]:
+    """What `CUDA_VISIBLE_DEVICES` calls the devices that this process sees."""
+    import torch
+
+    named = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    return named or [str(card) for card in range(torch.cuda.device_count())]
 
 
 class Local:
@@ -87,7 +97,8 @@ class Forks:
 
     def start(self, job: Job) -> None:
         if self._server is None:
-            self._server = ForkServer(job.log.with_name("forks.log"), self._variables)
+            name = f"forks-{job.log.stem.rpartition('-')[2]}.log"  # another suite may be at work in the same folder
+            self._server = ForkServer(job.log.with_name(name), self._variables)
         self._next += 1
         self._jobs[self._next] = job
         self._server.start(self._next, job.spec, job.log)
@@ -115,14 +126,21 @@ class Forks:
 
 
 class Interpreters:
-    """A fresh interpreter a job, `benchbench job SPEC.json --with-parent`."""
+    """A fresh interpreter a job, `benchbench job SPEC.json --with-parent`. cards: devices of which each job sees one,
+    that on which the fewest are; all of the machine's where empty."""
 
-    def __init__(self, variables: dict[str, str]) -> None:
-        self._variables = variables
+    def __init__(self, variables: dict[str, str], cards: Sequence[str] = ()) -> None:
+        self._variables, self._cards = variables, cards
         self._children: dict[Job, subprocess.Popen[bytes]] = {}
+        self._on: dict[Job, str] = {}
 
     def start(self, job: Job) -> None:
-        self._children[job] = started(job, self._variables)
+        variables = self._variables
+        if self._cards:
+            taken = [self._on[other] for other in self._children]
+            self._on[job] = min(self._cards, key=taken.count)
+            variables = {**variables, VISIBLE: self._on[job]}
+        self._children[job] = started(job, variables)
 
     def ended(self, seconds: float) -> Sequence[tuple[Job, Code]]:
         deadline = time.monotonic() + seconds

@@ -6,6 +6,7 @@ the cell is asked to end shortly before, writes a checkpoint, and goes on from i
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ from pydantic import BaseModel, Field
 
 from benchbench.core.errors import InputError, short
 from benchbench.runner.executors.elsewhere import Elsewhere
-from benchbench.runner.executors.executor import Code, Job
+from benchbench.runner.executors.executor import Code, Job, NoRoomError
 
+MOST_TIMES = 1_000_000
+"""How often a cell is queued again when its time is over: until it is done, for it goes on from its checkpoint."""
 _LOOK = 0.5  # seconds between looks at jobs of which none has ended
 
 
@@ -52,7 +55,9 @@ class Slurm:
     def __init__(self, options: SlurmOptions, folder: Path) -> None:
         self._submitit = _submitit()
         try:
-            self._executor = self._submitit.AutoExecutor(folder=str(folder), cluster=options.cluster)
+            self._executor = self._submitit.AutoExecutor(
+                folder=str(folder), cluster=options.cluster, slurm_max_num_timeout=MOST_TIMES
+            )
         except Exception as error:
             raise InputError(f"Slurm cannot be used: {short(str(error))}; is sbatch on the path?") from error
         asked = options.model_dump(include={"partition", "account", "qos", "constraint"}, exclude_none=True)
@@ -75,7 +80,9 @@ class Slurm:
         try:
             self._jobs[job] = self._executor.submit(Elsewhere(job))
         except Exception as error:
-            raise InputError(f"Slurm takes no job: {short(str(error), 1000)}") from error
+            # It took jobs that asked for the same: so many of one user, say, or its server does not answer now.
+            kind = NoRoomError if self._jobs else InputError
+            raise kind(f"Slurm takes no job: {short(str(error), 1000)}") from error
 
     def ended(self, seconds: float) -> Sequence[tuple[Job, Code]]:
         """As `Host.ended`."""
@@ -103,7 +110,16 @@ class Slurm:
         try:
             return int(own.result())
         except Exception as error:
-            return f"its job {own.job_id} ended without a word ({own.state}): {short(str(error).splitlines()[0])}"
+            return (
+                f"its job {own.job_id} ended without a word ({own.state}): {short(_last_words(str(error)))}"
+            )
+
+
+def _last_words(said: str) -> str:
+    """What submitit says of a job that failed: of a trace, which stands between lines of dashes, its last line."""
+    _, *between = re.split(r"^-{5,}$", said, flags=re.MULTILINE)
+    lines = (between[0] if between else "").strip().splitlines()
+    return lines[-1] if lines else said.splitlines()[0]
 
 
 def _submitit() -> Any:
