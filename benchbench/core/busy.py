@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 
 import psutil
 
@@ -12,7 +14,8 @@ _WORK = ("user", "nice", "system", "irq", "softirq", "steal")
 
 
 class Busy:
-    """Processor time that everybody else has taken since this was made (or last read), from the kernel's own count.
+    """Processor time that everybody else has taken since this was made (or last read), from the kernel's own count. The
+    other processes of one job under torchrun are nobody else.
 
     The kernel counts in hundredths of a second a core, so a reading over less than a second is a rough one.
     """
@@ -29,6 +32,21 @@ class Busy:
 
 
 def _now() -> tuple[float, float, float]:
-    """Core-seconds of all programs, core-seconds of this process with its threads, and the clock."""
+    """Core-seconds of all programs, core-seconds of this job's processes here with their threads, and the clock."""
     times = psutil.cpu_times()
-    return sum(getattr(times, name, 0.0) for name in _WORK), time.process_time(), time.perf_counter()
+    own = time.process_time() + _of_other_ranks()
+    return sum(getattr(times, name, 0.0) for name in _WORK), own, time.perf_counter()
+
+
+def _of_other_ranks() -> float:
+    """Core-seconds of the other processes that the same torchrun has started on this machine; none without one."""
+    if os.environ.get("LOCAL_WORLD_SIZE", "") in ("", "1"):
+        return 0.0
+    seconds = 0.0
+    with suppress(psutil.Error):  # one ended meanwhile, and the job with it
+        parent = psutil.Process().parent()
+        for process in parent.children() if parent is not None else ():
+            if process.pid != os.getpid():
+                took = process.cpu_times()
+                seconds += took.user + took.system
+    return seconds

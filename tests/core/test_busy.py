@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -32,6 +34,24 @@ def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert meter.others() == (3, 4)
     kernel.user, kernel.own, kernel.clock = 4.99, 4, 5
     assert meter.others() == (0, 1)
+
+
+@pytest.mark.parametrize(("ranks", "others"), [("3", 1.0), ("1", 6.0), ("", 6.0)])
+def test_ranks_of_one_job_are_not_others(ranks: str, others: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody takes 8 core-seconds, 2 of them this process, and its two siblings 2 and 3 (user and system): of a job
+    of three ranks here 1 is left, without torchrun 6, whoever the siblings are."""
+    kernel = Kernel(monkeypatch)
+    took = {1: SimpleNamespace(user=10.0, system=1.0), 2: SimpleNamespace(user=20.0, system=0.0)}
+    siblings = [SimpleNamespace(pid=-pid, cpu_times=lambda pid=pid: took[pid]) for pid in took]
+    own = SimpleNamespace(pid=os.getpid(), cpu_times=lambda: SimpleNamespace(user=99.0, system=0.0))
+    parent = SimpleNamespace(children=lambda: [own, *siblings])
+    monkeypatch.setattr(busy.psutil, "Process", lambda: SimpleNamespace(parent=lambda: parent))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", ranks)
+    meter = Busy()
+    kernel.user, kernel.own, kernel.clock = 8, 2, 4
+    took[1] = SimpleNamespace(user=11.5, system=1.5)
+    took[2] = SimpleNamespace(user=23.0, system=0.0)
+    assert meter.others() == (others, 4)
 
 
 @pytest.mark.costly
