@@ -8,6 +8,8 @@ from contextlib import suppress
 
 import psutil
 
+from benchbench.core.started import ranks_here
+
 # Those in which a core does something. guest is part of user; time that the host of a virtual machine takes (steal) is
 # work of others too.
 _WORK = ("user", "nice", "system", "irq", "softirq", "steal")
@@ -40,7 +42,7 @@ def _now() -> tuple[float, float, float]:
 
 def _of_other_ranks() -> float:
     """Core-seconds of the other processes that the same torchrun has started on this machine; none without one."""
-    if os.environ.get("LOCAL_WORLD_SIZE", "") in ("", "1"):
+    if ranks_here() == 1:
         return 0.0
     seconds = 0.0
     with suppress(psutil.Error):  # one ended meanwhile, and the job with it

@@ -55,6 +55,16 @@ def started() -> Started | None:
     return here
 
 
+def ranks_here() -> int:
+    """How many processes of this one's job are on this machine, this one among them; 1 of a process alone.
+
+    Raises:
+        InputError: As `started`.
+    """
+    found = started()
+    return 1 if found is None else found.local_size
+
+
 def speaks() -> bool:
     """Whether this process says what all ranks would say: rank 0, or a process alone."""
     size, rank = os.environ.get("WORLD_SIZE", "").strip(), os.environ.get("RANK", "").strip()

@@ -20,6 +20,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.images import is_grey
 from benchbench.core.machine import free_memory
 from benchbench.core.progress import SILENT, Progress
+from benchbench.core.started import ranks_here
 from benchbench.data.dataset import sizes_text
 from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.pipeline.decode import UnusableError, conversion_notes, decode_ahead
@@ -151,7 +152,7 @@ class _Scan:
         self.grey: list[bool] = []
         self.applied: dict[str, int] = {}
         self.held: list[Tensor] | None = []
-        self._left, self._progress = SHARE * free_memory(), progress
+        self._left, self._progress = SHARE * free_memory() / ranks_here(), progress
         refused: list[str] = []
         with (
             closing(decode_ahead(part.items(), size=size)) as chunks,

@@ -36,8 +36,8 @@ def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert meter.others() == (0, 1)
 
 
-@pytest.mark.parametrize(("ranks", "others"), [("3", 1.0), ("1", 6.0), ("", 6.0)])
-def test_ranks_of_one_job_are_not_others(ranks: str, others: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("ranks", "others"), [(3, 1.0), (1, 6.0)])
+def test_ranks_of_one_job_are_not_others(ranks: int, others: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody takes 8 core-seconds, 2 of them this process, and its two siblings 2 and 3 (user and system): of a job
     of three ranks here 1 is left, without torchrun 6, whoever the siblings are."""
     kernel = Kernel(monkeypatch)
@@ -46,7 +46,7 @@ def test_ranks_of_one_job_are_not_others(ranks: str, others: float, monkeypatch:
     own = SimpleNamespace(pid=os.getpid(), cpu_times=lambda: SimpleNamespace(user=99.0, system=0.0))
     parent = SimpleNamespace(children=lambda: [own, *siblings])
     monkeypatch.setattr(busy.psutil, "Process", lambda: SimpleNamespace(parent=lambda: parent))
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", ranks)
+    monkeypatch.setattr(busy, "ranks_here", lambda: ranks)
     meter = Busy()
     kernel.user, kernel.own, kernel.clock = 8, 2, 4
     took[1] = SimpleNamespace(user=11.5, system=1.5)

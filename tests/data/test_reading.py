@@ -180,6 +180,22 @@ def test_the_rule(layout: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, 
     assert note.startswith("images are decoded as they are asked for: 24 of 8×8 would take 0.0 GiB in memory")
 
 
+def test_ranks_of_one_machine_share_its_memory(
+    layout: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, notes: Any
+) -> None:
+    """Each of four ranks holds a copy: 4,608 bytes are in memory where four times 9,216 are free. Elsewhere the others
+    would decide by what one rank has not taken yet, and all of them together have no room."""
+    spec = f"folder:{layout('flat')}"
+    job = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    for name, value in {**job, "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    for free, tensor in ((4 * 9216, True), (4 * 9216 - 1, False)):
+        monkeypatch.setattr(reading, "free_memory", lambda free=free: free)
+        assert isinstance(load_dataset(spec, progress=notes).train.images, Tensor) == tensor
+    (note,) = notes.said
+    assert "more than half of what is free for each of 4 ranks" in note
+
+
 def test_images_that_cannot_be_used(
     layout: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
