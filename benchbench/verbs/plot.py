@@ -266,7 +266,9 @@ def _of(summary: pd.DataFrame, rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     if len(names := sorted(set(lines["metric"]))) > 1:
         raise InputError(f"{metric} is {listed(names)}; name one of them")
     if len(asked := lines[["task", "direction"]].drop_duplicates()) > 1:
-        raise InputError(f"{metric} is of {listed(sorted(asked['task']))}; choose one with --where task=…")
+        what = "task" if asked["task"].nunique() > 1 else "direction"
+        told = sorted(filter(None, set(asked[what])))
+        raise InputError(f"{metric} is of {listed(told)}; choose one with --where {what}={told[0]}")
     own = rows[rows["metric"].isin(names) & rows["task"].isin(lines["task"])]
     if len(parts := apart(own)) > 1:
         told = " and of ".join(told for told, _ in parts)

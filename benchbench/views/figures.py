@@ -28,7 +28,9 @@ from benchbench.views.text import arrow, plain
 # Okabe & Ito 2008: told apart by people who do not see red and green alike, on white and on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#B8A900")
 MARKERS = "osD^vP*"  # 7 and 8 colours: 56 models are told apart
-SHORT = 32  # letters of a name that leave room for another in a line of the legend
+SHORT = 32  # letters of a name beside an axis
+LETTERS = 118.0  # of a point of size, on an inch
+HANDLE = 0.45  # inches of what stands before a name in a legend
 _INK = "#010203"  # stands for the page's own colour until the SVG is written
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "benchbench",
@@ -131,11 +133,36 @@ def draw_plane(
         axis.set_yscale("log")
         _plain_ticks(axis.yaxis)
     # Beside the axes: models that fail alike lie on one spot, where names would cover each other.
-    columns = 2 if max(map(len, points)) <= SHORT else 1
-    figure.legend(loc="outside lower left", ncols=columns)
+    add_legend(figure, *axis.get_legend_handles_labels())
     axis.margins(0.12)
     axis.grid(alpha=0.25)
     return axis
+
+
+def add_legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """Names below the axes, whole, in two columns where there is room for two, else in one and in lines of it. The
+    figure grows by what they take beyond two lines."""
+    size = rcParams["legend.fontsize"]
+    letters = [int(LETTERS / size * (figure.get_figwidth() / columns - HANDLE)) for columns in (1, 2)]
+    columns = 2 if max(map(len, names), default=0) <= letters[1] else 1
+    shown = [in_lines(name, letters[columns - 1]) for name in names]
+    figure.legend(handles, shown, loc="outside lower left", ncols=columns)
+    lines = sum(name.count("\n") + 1 for name in shown) / columns
+    figure.set_figheight(figure.get_figheight() + max(0.0, lines - 2) * 1.5 * size / 72)
+
+
+def in_lines(name: str, letters: int) -> str:
+    """A name in lines of so many letters, broken behind commas and blanks alone.
+
+    >>> in_lines("ddpm eta=0.5,steps=20", 14)
+    'ddpm eta=0.5,\\nsteps=20'
+    """
+    lines = [""]
+    for part in re.split(r"(?<=[, ])", name):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > letters:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def literal(name: str) -> str:

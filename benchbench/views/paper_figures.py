@@ -22,7 +22,7 @@ from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_path
 from benchbench.results.claims.conditions import BUSY, short_name
 from benchbench.views.board import measure_of
-from benchbench.views.figures import Line, Point, draw_curves, draw_plane, literal
+from benchbench.views.figures import Line, Point, add_legend, draw_curves, draw_plane, literal
 from benchbench.views.grid import Images, check_images, tiled
 from benchbench.views.paper_names import figure_name
 from benchbench.views.planes import Plane, plane_of
@@ -121,7 +121,7 @@ def scatter(x: pd.DataFrame, y: pd.DataFrame, width: float = COLUMN) -> PaperFig
     drawn = {name: (_divided(own[0], x_unit), _divided(own[1], y_unit)) for name, own in found.points.items()}
     looks = {name: place for place, name in enumerate(sorted(drawn))}
     with rc_context(STYLE):
-        figure = _figure(width, 0.8 * width + 0.08 * len(drawn))
+        figure = _figure(width, 0.9 * width)
         axis = draw_plane(figure, drawn, looks, log=found.log, front=found.front)
         axis.set_xlabel(x_name)
         axis.set_ylabel(y_name)
@@ -145,7 +145,7 @@ def curves(lines: Sequence[Line], names: Sequence[str], width: float = COLUMN) -
         for axis in axes:
             for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
                 told.setdefault(label, handle)
-        figure.legend(told.values(), told.keys(), loc="outside lower left", ncols=2)
+        add_legend(figure, [*told.values()], [*told])
     seeds = max(sum(line.name == own.name for line in lines) for own in lines)
     figure.caption = ("A line a seed" if seeds > 1 else "One seed each") + (
         "; dashed: an alarm for mode collapse." if any(line.alarm is not None for line in lines) else "."

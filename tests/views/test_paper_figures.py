@@ -5,6 +5,7 @@ Numbers are by hand; what a figure holds is asked of matplotlib's own objects.
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import zlib
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 import benchbench
@@ -25,7 +27,8 @@ from benchbench.results.record import Row
 from benchbench.results.store import Store
 from benchbench.results.tables import write_rows
 from benchbench.views.board import Measure
-from benchbench.views.paper_figures import PaperFigure
+from benchbench.views.figures import Point, draw_plane
+from benchbench.views.paper_figures import STYLE, PaperFigure
 from benchbench.views.paper_names import PAPER, figure_name
 
 MakeRow = Callable[..., Row]
@@ -93,6 +96,27 @@ def test_any_two_numbers(store: Path) -> None:
     assert labels(figure.axes[0]) == ["gan", "vae"]
     with pytest.raises(InputError, match="metric"):
         benchbench.plot.scatter(store, y="fid")
+
+
+@pytest.mark.parametrize("width", [3.25, 6.5])
+def test_legends_have_names_whole(width: float) -> None:
+    """Whatever is set apart stands in the name: no line of a legend is wider than the figure, and the axes keep a third
+    of the column's width at least, however many lines there are."""
+    long = [
+        f"flow-matching conditional=true,multiples=[1],sampling.steps={n},solver=midpoint" for n in range(9)
+    ]
+    points = {
+        name: (Point(float(n + 1), None, None), Point(2.0, 1.0, 3.0)) for n, name in enumerate(["vae", *long])
+    }
+    with rc_context(STYLE):
+        figure = PaperFigure(figsize=(width, width), layout="constrained")
+        axis = draw_plane(figure, points, {name: n for n, name in enumerate(points)}, log=(True, False))
+        figure.savefig(io.BytesIO(), format="png")
+        (legend,) = figure.legends
+        assert legend.get_window_extent().x1 <= figure.bbox.x1
+        assert axis.get_window_extent().height >= figure.dpi * width / 3
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert [text.replace("\n", "") for text in shown] == ["vae", *long]
 
 
 def test_curves_of_several_models(store: Path) -> None:
