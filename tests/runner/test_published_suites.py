@@ -40,7 +40,7 @@ def test_generation_of(name: str, shared_data: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dataset"),
-    [("translation", "openmoji-lines"), ("tones", "openmoji-tones")],
+    [("translation", "openmoji-lines"), ("tones", "openmoji-tones"), ("styles", "photographs")],
 )
 def test_translation(name: str, dataset: str) -> None:
     """Expected: as above; the pictures come with packages."""
