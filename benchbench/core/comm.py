@@ -137,17 +137,19 @@ class Comm(ABC):
             )
         return words
 
-    def shard(self, n: int) -> range:
-        """The images that this rank takes.
+    def shard(self, n: int, rank: int | None = None) -> range:
+        """The images that a rank takes.
 
         Args:
             n: How many there are for all ranks.
+            rank: Which one; None for this one.
 
         Returns:
             Their numbers, a block; the ranks' blocks are in their order, none longer by more than one than another.
             Empty where there are fewer images than ranks.
         """
-        return range(n * self.rank // self.size, n * (self.rank + 1) // self.size)
+        rank = self.rank if rank is None else rank
+        return range(n * rank // self.size, n * (rank + 1) // self.size)
 
     def summed(self, mine: Tensor) -> Tensor:
         """As `total`, in any order and where the tensor lies: for what is summed at every step.

@@ -267,8 +267,8 @@ def _of(summary: pd.DataFrame, rows: pd.DataFrame, metric: str) -> pd.DataFrame:
         raise InputError(f"{metric} is {listed(names)}; name one of them")
     if len(asked := lines[["task", "direction"]].drop_duplicates()) > 1:
         what = "task" if asked["task"].nunique() > 1 else "direction"
-        told = sorted(filter(None, set(asked[what])))
-        raise InputError(f"{metric} is of {listed(told)}; choose one with --where {what}={told[0]}")
+        ways = sorted(filter(None, set(asked[what])))
+        raise InputError(f"{metric} is of {listed(ways)}; choose one with --where {what}={ways[0]}")
     own = rows[rows["metric"].isin(names) & rows["task"].isin(lines["task"])]
     if len(parts := apart(own)) > 1:
         told = " and of ".join(told for told, _ in parts)

@@ -145,8 +145,8 @@ def decoded_by(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def test_each_image_of_a_shard_is_decoded_once(
     shards: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """Of images in webdataset's shards ranks decode seven together, those of their own numbers, in a pass and in a scan
-    alike; each knows of all of them afterwards."""
+    """Of images in webdataset's shards ranks decode seven together, those of their own numbers, and each the first of
+    the next rank's, in a pass and in a scan alike; each knows of all of them afterwards."""
     whole = open_images(f"webdataset:{shards}")
     whole.scan()
     seen = decoded_by(monkeypatch)
@@ -163,7 +163,7 @@ def test_each_image_of_a_shard_is_decoded_once(
     for work in (passed, scanned):
         seen.clear()
         found = on_ranks(size, work)
-        assert len(seen) == len(set(seen)) == 7
+        assert (len(seen), len(set(seen))) == (7 + size, 7)
         assert [own for own, _ in found] == [
             len(range(7 * k // size, 7 * (k + 1) // size)) for k in range(size)
         ]
@@ -173,7 +173,8 @@ def test_each_image_of_a_shard_is_decoded_once(
 def test_a_reference_is_decoded_by_ranks_together(
     shards: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once for its digests and once to be shown, whatever the number of ranks; features are those of one rank."""
+    """Once for its digests and once to be shown, whatever the number of ranks, and each rank the first of the other's;
+    features are those of one rank."""
     one = reference_features(
         open_images(f"webdataset:{shards}"), Levels(), need_features=True, need_logits=False
     )
@@ -191,7 +192,7 @@ def test_a_reference_is_decoded_by_ranks_together(
     for features in on_ranks(2, work):
         assert features is not None
         assert torch.equal(features, one.features)
-    assert sorted(Counter(seen).values()) == [2] * 7
+    assert sorted(Counter(seen).values()) == [2] * 5 + [3] * 2
 
 
 def test_ranks_that_see_other_files(tmp_path: Path, folder: Path) -> None:
@@ -204,5 +205,25 @@ def test_ranks_that_see_other_files(tmp_path: Path, folder: Path) -> None:
         with pytest.raises(InputError, match="give all ranks the same files") as caught:
             shared(opened([folder, other][comm.rank]), comm)
         return str(caught.value)
+
+    assert len(set(on_ranks(2, work))) == 1
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+def test_ranks_that_see_other_images_by_the_same_names(tmp_path: Path, folder: Path, scanned: bool) -> None:
+    """A copy of another day, say, or what another decoder makes of the same file: numbers would be of a mixture. Each
+    rank looks at one image of the next one's, and both say the same sentence."""
+    other = tmp_path.parent / f"other-{scanned}"
+    shutil.copytree(folder, other)
+    for i in range(7):
+        Image.new("RGB", (8, 8), (i, 9, 0)).save(other / f"{i}.png")
+
+    def work(comm: Comm) -> str:
+        stream = opened([folder, other][comm.rank])
+        with pytest.raises(
+            InputError, match=r"3\.png .* is another image for rank 0 than for the rank"
+        ) as caught:
+            comm.together(lambda: stream.scan(comm=comm)) if scanned else shared(stream, comm)
+        return str(caught.value).replace(str(other), str(folder))
 
     assert len(set(on_ranks(2, work))) == 1

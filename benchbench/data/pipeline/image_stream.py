@@ -155,9 +155,10 @@ class ImageStream:
         return self._cut(batch_size, one_size)
 
     def share(self, batch_size: int, comm: Comm, *, one_size: bool = True) -> Iterator[Tensor]:
-        """As `batches`, but of several ranks each its own images, the `comm.shard` of all. Files of other ranks are not
-        even opened; what a complete pass tells is known on all of them when all have come to the end. Images that only
-        come in a row are gone through on each rank. The ranks meet when this is called and at the end."""
+        """As `batches`, but of several ranks each its own images, the `comm.shard` of all. Of other ranks' files one
+        is opened, the first time, to see that it is the same there (`InputError` at the end where it is not); what a
+        complete pass tells is known on all of them when all have come to the end. Images that only come in a row are
+        gone through on each rank. The ranks meet when this is called and at the end."""
         if comm.size == 1:
             return self.batches(batch_size, one_size=one_size)
         comm.agree([self.n, None if self.names is None else digest(list(self.names))])
@@ -168,7 +169,23 @@ class ImageStream:
 
     def _own(self, part: ImageStream, batch_size: int, comm: Comm, one_size: bool) -> Iterator[Tensor]:
         yield from part.batches(batch_size, one_size=one_size)
-        self._put_together(comm.gather((part.digests, part.sizes, part._applied)), one_size)
+        witness = self._witness(comm) if self._digests is None else None
+        *parts, witnesses = zip(*comm.gather((part.digests, part.sizes, part._applied, witness)), strict=True)
+        self._put_together([*zip(*parts, strict=True)], one_size)
+        for rank, seen in enumerate(witnesses):
+            if seen is not None and self.digests[seen[0]] != seen[1]:
+                raise InputError(
+                    f"{self.called(seen[0])} is another image for rank {rank} than for the rank that reads it; give "
+                    "all ranks the same files, and the same version of what decodes them"
+                )
+
+    def _witness(self, comm: Comm) -> tuple[int, bytes]:
+        """The number of the first image of the next rank, and what it is here."""
+        assert self._pick is not None
+        (row, *_) = comm.shard(self.n, (comm.rank + 1) % comm.size) or (0,)
+        alone = self._part([row], self._pick)
+        alone.scan()
+        return row, alone.digests[0]
 
     def _put_together(
         self, parts: Sequence[tuple[Sequence[bytes], Sequence[Size], Counter[str]]], one_size: bool
