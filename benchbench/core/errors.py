@@ -121,7 +121,7 @@ def to_the_user(said: str) -> str:
         said: A message; most have nothing of that kind and stay as they are.
 
     Returns:
-        The rest: what was not so, and what torch says of it.
+        What was not so, or what torch says of it.
 
     >>> to_the_user('false INTERNAL ASSERT FAILED at "/csrc/import.cpp":5, please report a bug to PyTorch. a word')
     'a word'
