@@ -33,12 +33,8 @@ def first_fault(error: ValidationError) -> Fault:
     reason = first["msg"].removeprefix("Value error, ")
     loc = first["loc"]
     # A union of lists of words, each of which pydantic tries and names: one list.
-    if (
-        len(
-            alike := [own for own in faults if own["type"] == "literal_error" and own["loc"][:-1] == loc[:-1]]
-        )
-        > 1
-    ):
+    alike = [own for own in faults if own["type"] == "literal_error" and own["loc"][:-1] == loc[:-1]]
+    if len(alike) > 1:
         words = list(dict.fromkeys(word for own in alike for word in re.findall("'[^']*'", own["msg"])))
         reason, loc = f"input should be {', '.join(words[:-1])} or {words[-1]}", loc[:-1]
     where = ".".join(map(str, loc))

@@ -18,16 +18,14 @@ from torch import Tensor
 
 from benchbench.core.errors import InputError
 from benchbench.core.images import is_grey
-from benchbench.core.machine import free_memory
 from benchbench.core.progress import SILENT, Progress
-from benchbench.core.started import ranks_here
 from benchbench.data.dataset import sizes_text
 from benchbench.data.pipeline.assemble import FilePart, Part
 from benchbench.data.pipeline.decode import UnusableError, conversion_notes, decode_ahead
 from benchbench.data.pipeline.digests import Digests
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 from benchbench.data.pipeline.image_source import Images, pieces, take
-from benchbench.data.pipeline.reading import SHARE
+from benchbench.data.pipeline.reading import room
 
 LEFT_OUT = 50
 """Of so many training images one is not learned from: what a training says of itself is measured on these."""
@@ -152,7 +150,7 @@ class _Scan:
         self.grey: list[bool] = []
         self.applied: dict[str, int] = {}
         self.held: list[Tensor] | None = []
-        self._left, self._progress = SHARE * free_memory() / ranks_here(), progress
+        self._left, self._progress = room(), progress
         refused: list[str] = []
         with (
             closing(decode_ahead(part.items(), size=size)) as chunks,

@@ -14,8 +14,8 @@ from pieces import photos_of
 from PIL import Image
 
 from benchbench.core.errors import InputError
-from benchbench.data import photos as photos_module
 from benchbench.data.photos import Patches, Photos, learned_and_left, photos_of_images, photos_of_part
+from benchbench.data.pipeline import reading
 from benchbench.data.pipeline.fingerprint import combine, pixel_digests
 from benchbench.data.pipeline.image_source import in_memory
 from benchbench.data.sources.folder import read_part
@@ -42,7 +42,7 @@ def read(folder: Path, size: int | None = None) -> Photos:
 
 def in_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """No image is kept in memory any more."""
-    monkeypatch.setattr(photos_module, "free_memory", lambda: 1)
+    monkeypatch.setattr(reading, "free_memory", lambda: 1)
 
 
 @pytest.fixture(params=["memory", "files"])

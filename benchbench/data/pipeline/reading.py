@@ -28,20 +28,25 @@ MOST: float = math.inf
 """Bytes of images above which they stay in their files however much memory is free; tests lower it."""
 
 
+def room() -> float:
+    """Bytes that the images of a dataset may take in this process; each rank of a machine holds a copy of its own."""
+    return SHARE * free_memory() / ranks_here()
+
+
 def read(parts: Sequence[Part], size: int | None, progress: Progress = SILENT) -> Sequence[Decoded | Scanned]:
     """The images of a dataset's parts, brought to size×size unless it is None: all in memory, or none of them.
     `InputError` names what cannot be used, and what neither fits nor can be read by its numbers."""
     n = sum(part.total for part in parts)
     height, width = parts[0].native_size() if size is None else (size, size)
     needed = 3 * n * height * width
-    ranks = ranks_here()  # each of which reads them
-    if needed <= min(MOST, SHARE * free_memory() / ranks):
+    if needed <= min(MOST, room()):
         return [part.decode(size, progress) for part in parts]
     if whole := next((part.only_whole for part in parts if part.only_whole), ""):
         try:
             return [part.decode(size, progress) for part in parts]
         except NoRoomError as error:
             raise NoRoomError(f"{error}; {whole}") from error
+    ranks = ranks_here()
     progress.note(
         f"images are decoded as they are asked for: {n:,} of {width}×{height} would take "
         f"{needed / 2**30:.1f} GiB in memory, more than half of what is free"
