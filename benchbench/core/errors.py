@@ -85,6 +85,8 @@ class MetricFailed(Exception):
 
 
 STATUSES = ("failed", "unavailable")
+MISTYPED = 0.75
+"""How alike (`difflib`) a name and a known one are at least where one was mistyped for the other."""
 
 
 def because(error: BaseException) -> str:
@@ -281,21 +283,25 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+def unknown_name(kind: str, name: str, known: Iterable[str], meaning: Sequence[str] = ()) -> InputError:
     """An `InputError` for a name nobody knows, with the nearest known one.
 
     Args:
         kind: What it should have been the name of: "model".
         name: What was given.
         known: All names that there are.
+        meaning: Those of them that are about what was given, whatever they are called; they are offered where no other
+            name is so near that it was mistyped.
 
     Returns:
         The error, to be raised.
 
     >>> str(unknown_name("model", "vea", ["vae", "noise"]))
     "unknown model 'vea'; did you mean 'vae'? Known: noise, vae"
+    >>> str(unknown_name("setting", "temperature", ["seed", "tau"], ["tau"]))
+    "unknown setting 'temperature'; did you mean 'tau'? Known: seed, tau"
     """
-    return InputError(f"unknown {kind} {short(name)!r}{_nearest(name, known, 'Known')}")
+    return InputError(f"unknown {kind} {short(name)!r}{_nearest(name, known, 'Known', meaning)}")
 
 
 def no_record(has: str, name: str, there: Iterable[str]) -> InputError:
@@ -315,9 +321,9 @@ def no_record(has: str, name: str, there: Iterable[str]) -> InputError:
     return InputError(f"no record here {short(has)}{_nearest(name, there, 'There are')}")
 
 
-def _nearest(name: str, known: Iterable[str], title: str) -> str:
+def _nearest(name: str, known: Iterable[str], title: str, meaning: Sequence[str] = ()) -> str:
     """The nearest of the known names, and all of them, as the end of a sentence."""
     names = sorted(known)
-    near = difflib.get_close_matches(short(name), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {short(near[0])!r}?" if near else "."
+    near = difflib.get_close_matches(short(name), names, n=1, cutoff=MISTYPED if meaning else 0.5) or meaning
+    hint = f"; did you mean {' or '.join(repr(short(own)) for own in near)}?" if near else "."
     return f"{hint} {title}: {', '.join(short(own, 80) for own in names) or 'none'}"

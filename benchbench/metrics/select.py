@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor
@@ -52,6 +53,12 @@ SETS: Mapping[str, Sequence[str]] = {
 """Sets of metrics that a published protocol reports together, by what one asks for."""
 OF_SETS = frozenset({"standard", "all", *SETS})
 """What stands for several metrics where names are asked for."""
+
+MEASURED = (
+    "bits_per_dim*", "sampling_rate", "training_rate", "training_steps_rate", "latency_*", "peak_memory_*",
+    "parameters_*", "flops_per_image", "network_evaluations", "machine_*",
+)  # fmt: skip
+"""Rows of records that are no metrics of images: a run measures them of the model, whatever was asked for."""
 
 
 @dataclass(frozen=True)
@@ -268,6 +275,11 @@ def _of_full_name(name: str, families: Sequence[str]) -> Metric:
                 return build_metric(family, extractor)
     if refused is not None:
         raise refused
+    if any(fnmatchcase(name, own) for own in MEASURED):
+        raise InputError(
+            f"{name} is no metric of images: `run` and `profile` measure it of the models that have it without being "
+            "asked; leave it out of the metrics"
+        )
     everything = [full_name(family, extractor) for family in families for extractor in EXTRACTORS.names()]
     # Every family on every network would be a list that nobody reads.
     near = get_close_matches(name, everything, n=1)

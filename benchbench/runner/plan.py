@@ -221,6 +221,8 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes) -
     trained = isinstance(probe, Trainable) and resolved.weights is None
     if not desk.elsewhere:
         check_techniques(resolved.recipe, probe, data, resolved.techniques, desk.runtime.device)
+    for note in resolved.notes:
+        desk.runtime.progress.note(note)
     scoring = _scoring(spec, task, probe, data, desk)
     watcher = None
     if trained and resolved.recipe.training.monitor_every:
@@ -248,7 +250,7 @@ def _planned(spec: CellSpec, seeds: Sequence[int], desk: Desk, probes: Probes) -
         lacking=scoring.lacking,
         extractors=scoring.loaded,
         ranked_on=scoring.extractors.names,
-        notes=scoring.notes,
+        notes=[*resolved.notes, *scoring.notes],
         watcher=watcher,
         n_samples=task.n_samples(spec.model, data, spec.samples),
         seed=spec.seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,20 @@ from benchbench.runner.labels import checked_name
 from benchbench.runner.probe import no_weights
 from benchbench.runner.spec import SHORT, CellSpec
 from benchbench.tasks.choose import task_with_option, tasks_of
-from benchbench.training.recipe import Recipe, known_settings, load_recipe
+from benchbench.training.recipe import Recipe, known_settings, load_recipe, made_for
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A request with what it means before any image is read: the recipe, where weights come from, and techniques."""
+    """A request with what it means before any image is read: the recipe, where weights come from, and techniques.
+    notes: what a reader of its numbers should know."""
 
     spec: CellSpec
     recipe: Recipe
     weights: Path | None
     weights_sha256: str | None = None
     techniques: tuple[Technique, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def resolve(spec: CellSpec) -> Resolved:
@@ -71,7 +73,16 @@ def resolve(spec: CellSpec) -> Resolved:
         SINKS.make(sink)  # what it needs is installed
     spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
-    return Resolved(spec, recipe, weights, None if weights is None else _sha256_of(weights), techniques)
+    sha256 = None if weights is None else _sha256_of(weights)
+    return Resolved(spec, recipe, weights, sha256, techniques, tuple(_notes(spec.recipe, dataset)))
+
+
+def _notes(recipe: Path | None, dataset: str) -> Iterator[str]:
+    """What a reader of the numbers should know of a recipe."""
+    tuned_on = made_for(recipe)
+    if recipe is not None and tuned_on not in (None, dataset):
+        file = "/".join(recipe.parts[-2:])  # a record is for everybody: not where somebody's files lie
+        yield f"the recipe {short(file)} says that it is for {short(str(tuned_on))}, and this is {dataset}"
 
 
 def _with_settings(

@@ -24,6 +24,7 @@ from the defaults belongs into a file.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,8 @@ def load_recipe(
             _resolve(model, dataset, sections)  # a mistake in the file is the file's, not the command line's
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-    known = known_settings(model)
     for name, value in settings_of(overrides).items():
-        section, (key, *inside) = _placed(name, known)
+        section, (key, *inside) = _placed(name, model)
         sections[section] = _with(sections[section], (key, *inside), value)
         # The two ways to give the length exclude each other, so setting one replaces the other.
         if section == "training" and key in {"steps", "epochs"}:
@@ -88,12 +88,26 @@ def load_recipe(
 
 def known_settings(model: str) -> dict[str, set[str]]:
     """The names of all settings of a model, by section; `InputError` for a model that nobody knows."""
-    config_class: type[BaseModel] = MODELS.get(model).Config
-    return {
-        "model": set(config_class.model_fields),
-        "sampling": set(sampling_class(model).model_fields),
-        "training": set(TrainingConfig.model_fields),
-    }
+    return {section: set(own.model_fields) for section, own in _classes(model).items()}
+
+
+def _classes(model: str) -> dict[str, type[BaseModel]]:
+    """What holds the settings of each section."""
+    return {"model": MODELS.get(model).Config, "sampling": sampling_class(model), "training": TrainingConfig}
+
+
+def _about(word: str, model: str) -> list[str]:
+    """Settings whose description, else those in a section whose description has a word: "truncation" is what `psi` and
+    `cutoff` of stylegan2 are for."""
+    begins = re.compile(rf"\b{re.escape(word)}", re.IGNORECASE)
+    classes = list(_classes(model).values())
+    found = [
+        name
+        for own in classes
+        for name, field in own.model_fields.items()
+        if begins.search(field.description or "")
+    ]
+    return found or [name for own in classes if begins.search(own.__doc__ or "") for name in own.model_fields]
 
 
 def find_baseline(model: str, dataset: str | None) -> Path | None:
@@ -110,6 +124,13 @@ def other_recipes(model: str, dataset: str | None) -> dict[str, Path]:
     folder = find_baseline(model, dataset)
     found = sorted(folder.glob("*.toml")) if folder is not None else []
     return {file.stem: file for file in found if file.name not in (FILE, TRAITS)}
+
+
+def made_for(path: Path | None) -> str | None:
+    """The dataset that a recipe, given as to `load_recipe`, says it was tuned on; None where it says none."""
+    if path is None or is_word(path):
+        return None  # what ships is found by the dataset
+    return _tuned_on(path, read_toml(path, "recipe"))
 
 
 def is_word(path: Path, base: Path = Path()) -> bool:
@@ -137,27 +158,38 @@ def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
     for key in content:
         if key not in {"dataset", *SECTIONS}:
             raise InputError(f"{path}: {unknown_name('section', key, ['dataset', *SECTIONS])}")
+    _tuned_on(path, content)
     sections = {name: content.get(name, {}) for name in SECTIONS}
     for name, section in sections.items():
         if not isinstance(section, dict):
             raise InputError(f"{path}: {name} must be a table, [{name}]")
-    made_for = sections["model"].pop("name", model)
-    if made_for != model:
+    of = sections["model"].pop("name", model)
+    if of != model:
         raise InputError(
-            f"the recipe {path} is for the model {short(str(made_for))!r}, not {model!r}; use --model for that"
+            f"the recipe {path} is for the model {short(str(of))!r}, not {model!r}; use --model for that"
         )
     return sections
 
 
-def _placed(key: str, known: Mapping[str, set[str]]) -> tuple[str, tuple[str, ...]]:
+def _tuned_on(path: Path, content: Mapping[str, Any]) -> str | None:
+    dataset = content.get("dataset")
+    if not isinstance(dataset, str | None):
+        raise InputError(f'{path}: dataset must be the name of one, dataset = "digits"')
+    return dataset
+
+
+def _placed(key: str, model: str) -> tuple[str, tuple[str, ...]]:
     """ "training.player.generator.lr" to ("training", ("player", "generator", "lr"))."""
+    known = known_settings(model)
     first, *rest = key.split(".")
     said = first in known and bool(rest)  # a section, not a setting that is a table
     homes = [first] if said else [name for name in known if first in known[name]]
     path = tuple(rest) if said else (first, *rest)
     if not homes or path[0] not in known[homes[0]]:
         dotted = [f"{section}.{name}" for section in known for name in known[section]]
-        raise unknown_name("setting", key, dotted if rest else set().union(*known.values()))
+        if rest:
+            raise unknown_name("setting", key, dotted)
+        raise unknown_name("setting", key, set().union(*known.values()), _about(key, model))
     if len(homes) > 1:
         raise InputError(
             f"the setting {key} is ambiguous; say {' or '.join(f'{home}.{key}' for home in homes)}"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
 
+import benchbench
 import benchbench.metrics.sets.prdc as prdc_module
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.metric import Aspect, Estimate, Metric, Need
 from benchbench.metrics.select import (
+    MEASURED,
     STYLIZATION,
     TRANSLATION,
     balanced,
@@ -183,6 +187,23 @@ def test_unknown_metric_names_the_nearest() -> None:
         select_metrics(["sim"], [LITE])
     with pytest.raises(InputError, match="no metric was asked for"):
         select_metrics([], [LITE])
+
+
+@pytest.mark.parametrize(
+    "name", ["bits_per_dim_elbo", "sampling_rate", "flops_per_image", "peak_memory_cuda"]
+)
+def test_what_is_measured_of_a_model_is_no_metric_of_images(name: str) -> None:
+    """A name that stands in every record is not called unknown; the sentence says what to do."""
+    with pytest.raises(InputError, match=f"{name} is no metric of images: .* leave it out of the metrics"):
+        select_metrics([name], [LITE])
+
+
+def test_what_is_measured_is_told_by_its_name() -> None:
+    """Of all rows of published records, by their aspect: costs and rates are, metrics are not."""
+    rows = benchbench.load_results(Path(__file__).parents[2] / "results")
+    for aspect, name in set(zip(rows["aspect"], rows["metric"], strict=True)):
+        measured = any(fnmatchcase(name, own) for own in MEASURED)
+        assert measured == (aspect in ("cost", "throughput")) or name.startswith("bits_per_dim"), name
 
 
 def test_needs_are_the_union() -> None:

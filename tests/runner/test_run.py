@@ -40,6 +40,17 @@ def numbers(frame: pd.DataFrame) -> pd.Series:
     return kept.set_index("metric")["value"].sort_index()
 
 
+def test_a_recipe_of_another_dataset_is_said(tmp_path: Path) -> None:
+    """In the record, by the names of the file and its folder: where somebody's files lie is nobody else's business."""
+    file = tmp_path / "mine" / "recipe.toml"
+    file.parent.mkdir()
+    file.write_text('dataset = "cifar10"\n')
+    asked: Any = {**TINY, "metrics": ["mse"]}
+    ((path, _),) = run_cells("vae-mlp", "digits", recipe=file, out=tmp_path / "out", **asked)
+    said = "the recipe mine/recipe.toml says that it is for cifar10, and this is digits"
+    assert said in read_run_json(path / "run.json")["data"]["notes"]
+
+
 def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     """Files and fields as the documentation of the store lists them; the second call answers from the record."""
     ((path, cached),) = run_cells("vae-mlp", "digits", out=tmp_path, **TINY)

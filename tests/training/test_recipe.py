@@ -12,7 +12,7 @@ from benchbench.core.registry import MODELS
 from benchbench.runner.trained import has_larger
 from benchbench.training import recipe as recipes
 from benchbench.training.config import TrainingConfig
-from benchbench.training.recipe import find_baseline, load_recipe, other_recipes
+from benchbench.training.recipe import find_baseline, load_recipe, made_for, other_recipes
 
 SHIPPED = Path(__file__).parents[2] / "baselines"
 
@@ -148,6 +148,23 @@ def test_mistakes_in_set(baselines: Path, override: str, message: str) -> None:
         load_recipe("vae", None, overrides=[override])
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+def test_a_setting_is_found_by_what_it_does() -> None:
+    """Another library's word for it: `truncation` is `psi` and `cutoff` of StyleGAN2 (its own section says so), and
+    near no name that it could be a mistyped form of."""
+    with pytest.raises(InputError, match="unknown setting 'truncation'; did you mean 'psi' or 'cutoff'"):
+        load_recipe("stylegan2", None, overrides=["truncation=0.5"])
+
+
+def test_what_a_recipe_says_it_is_for(tmp_path: Path) -> None:
+    """The dataset in the file; None of one without, of a shipped one by its word, and of none."""
+    assert made_for(write(tmp_path / "a" / "a.toml", 'dataset = "mnist"\n')) == "mnist"
+    assert made_for(write(tmp_path / "b" / "b.toml", "[training]\nsteps = 3\n")) is None
+    assert made_for(Path("gpu")) is None
+    assert made_for(None) is None
+    with pytest.raises(InputError, match="dataset must be the name of one"):
+        load_recipe("vae", None, path=write(tmp_path / "c" / "c.toml", "dataset = 3\n"))
 
 
 def test_ambiguous_key(baselines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
