@@ -59,6 +59,7 @@ from benchbench.runner.probe import Probes
 from benchbench.runner.spec import CellSpec, seed_list
 from benchbench.runner.suite_settings import Match, Override, Settings
 from benchbench.runner.sweep import Swept
+from benchbench.runner.trained import WEIGHTS
 from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
 from benchbench.training.recipe import is_word
@@ -192,7 +193,7 @@ def plan_suite(
     asked = {pair: _alike(suite, *pair) for pair in pairs}
     _refuse_too_many(asked)
     settle_in(progress)
-    past, desk, probes = _Past(store), Desk(Runtime(device), elsewhere=elsewhere), Probes()
+    past, desk, probes = Past(store), Desk(Runtime(device), elsewhere=elsewhere), Probes()
     cells: list[SuiteCell] = []
     with (
         progress.stage("planning", len(pairs), "combination") as stage,
@@ -223,7 +224,7 @@ def plan_suite(
     return _each_once(cells, progress)
 
 
-def _cell(plan: Planned, swept: Swept, store: Store, past: _Past) -> SuiteCell:
+def _cell(plan: Planned, swept: Swept, store: Store, past: Past) -> SuiteCell:
     """The cell of a plan, and what the store has of it."""
     spec, told = swept
     state: State = "new"
@@ -233,7 +234,7 @@ def _cell(plan: Planned, swept: Swept, store: Store, past: _Past) -> SuiteCell:
         state = "taken"
     elif plan.training_key and has_checkpoint(store.work_path(plan.training_key)):
         state = "begun"
-    seconds = past.of(plan.kept_as, plan.dataset)
+    seconds = past.of(plan.kept_as, plan.dataset, plan.training_key)
     asked = spec.model_copy(update={"seed": plan.seed})
     return SuiteCell(asked, told, plan.dataset, plan.key, state, seconds, training=plan.training_key)
 
@@ -322,21 +323,29 @@ def _refuse_too_many(asked: Mapping[Any, Sequence[Group]]) -> None:
         )
 
 
-class _Past:
-    """What cells of a store took, in seconds."""
+class Past:
+    """What cells of a store took, in seconds, and which trainings need not be done again."""
 
     def __init__(self, store: Store) -> None:
-        took: dict[tuple[str, str], list[float]] = {}
-        for _, run in records(store.root) if store.root.is_dir() else ():
+        took: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        self._trained: set[str] = set()
+        for folder, run in records(store.root) if store.root.is_dir() else ():
             known = run.seconds
             if known is not None and known.training is not None and known.evaluation is not None:
                 for where in (run.dataset, ""):
-                    took.setdefault((run.model, where), []).append(known.training + known.evaluation)
-        self._medians = {cells: median(seconds) for cells, seconds in took.items()}
+                    took.setdefault((run.model, where), []).append((known.training, known.evaluation))
+            if run.training_key and (folder / WEIGHTS).exists():
+                self._trained.add(run.training_key)
+        self._whole = {cells: median(map(sum, seconds)) for cells, seconds in took.items()}
+        self._scoring = {cells: median(own for _, own in seconds) for cells, seconds in took.items()}
 
-    def of(self, model: str, dataset: str) -> float | None:
-        """Median of the same pair's past cells, else of the model's on other datasets, else None."""
-        return self._medians.get((model, dataset), self._medians.get((model, "")))
+    def of(self, model: str, dataset: str, training: str) -> float | None:
+        """Median of the same pair's past cells, else of the model's on other datasets, else None. Without the training,
+        where a cell of the store, or one that was asked about before, has it."""
+        known = self._scoring if training in self._trained else self._whole
+        if training:
+            self._trained.add(training)
+        return known.get((model, dataset), known.get((model, "")))
 
 
 def _located(settings: _S, base: Path) -> _S:

@@ -27,7 +27,7 @@ from benchbench.runner.executors.job import JobSpec, environment_of_jobs, read_j
 from benchbench.runner.executors.local import Interpreters, Local, local
 from benchbench.runner.run import carry_out, run_cells
 from benchbench.runner.spec import CellSpec
-from benchbench.runner.suite import Suite, load_suite, plan_suite
+from benchbench.runner.suite import Past, Suite, load_suite, plan_suite
 from benchbench.runner.suite_run import AtWork, run_suite
 from benchbench.runner.suite_settings import Settings
 from benchbench.runner.sweep import Swept
@@ -160,6 +160,40 @@ def test_done_cells_are_skipped_and_a_failure_stops_nothing(
     assert list(second.names) == ["real on digits, seed 1"]
     assert load_failures(store.root).empty
     assert len(set(load_results(store.root)["cell"])) == 3
+
+
+def test_what_is_left_counts_a_training_once(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """Other numbers of a training that a stored cell has cost their evaluation, as does the second cell of one that is
+    still to be done. Expected: the seconds in the one record there is."""
+    text = """
+models = ["vae-mlp"]
+datasets = ["digits"]
+seeds = 2
+[settings]
+samples = 16
+metrics = ["mse"]
+set = { steps = 2, latent = 2, batch_size = 16 }
+"""
+    store = Store(tmp_path / "out")
+    one = load_suite(suite_file(text.replace("seeds = 2", "seeds = [0]")))
+    (cell,) = plan_suite(one, store, device=CPU)
+    run_suite([cell], store, Inline(), device="cpu", watch=Watch())
+    found = store.find("digits", "vae-mlp", cell.key)
+    assert cell.seconds is None
+    assert found is not None
+    took = json.loads((found / "run.json").read_text())["seconds"]
+    evaluation, whole = took["evaluation"], took["training"] + took["evaluation"]
+    others = plan_suite(
+        load_suite(suite_file(text.replace("samples = 16", "samples = 12"))), store, device=CPU
+    )
+    assert [cell.seconds for cell in others] == [evaluation, whole]
+    past = Past(store)
+    assert [past.of("vae-mlp", "digits", key) for key in ("a", "a", "", "")] == [
+        whole,
+        evaluation,
+        whole,
+        whole,
+    ]
 
 
 @pytest.mark.costly
