@@ -19,7 +19,7 @@ from benchbench.cli import cli
 from benchbench.core.errors import CellFailed, InputError
 from benchbench.results.lease import Leases, Taken
 from benchbench.results.store import Store
-from benchbench.runner.executors import executor, local
+from benchbench.runner.executors import elsewhere, executor, local
 from benchbench.runner.executors.executor import Code, Job, NoRoomError, Queue
 from benchbench.runner.executors.job import read_job
 from benchbench.runner.executors.local import Interpreters
@@ -299,6 +299,42 @@ def test_slurm_that_takes_no_more_is_full(slurm: Slurm, tmp_path: Path) -> None:
 def test_a_cell_is_queued_again_until_it_is_done(slurm: Slurm) -> None:
     """submitit's own limit is three times, after which a training of more than four hours would have failed."""
     assert slurm._executor._executor.max_num_timeout == MOST_TIMES
+
+
+class Gone(BaseException):
+    """Slurm has taken the job away."""
+
+
+@pytest.mark.parametrize(
+    ("code", "in_slurm", "says"), [(143, True, None), (-15, True, None), (143, False, 143), (1, True, 1)]
+)
+def test_a_preempted_job_says_nothing(
+    code: int, in_slurm: bool, says: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm tells the cell's process to end, as it does all of the job, and takes the job away a little later; what the
+    job returned before that would pass for the cell's end. A cell that failed, and one of another cluster, is told of
+    at once."""
+
+    class Ended:
+        pid, returncode = 0, code
+
+        def poll(self) -> int:
+            return code
+
+    def taken_away(seconds: float) -> None:
+        raise Gone
+
+    monkeypatch.setattr(elsewhere, "started", lambda job, environment: Ended())
+    monkeypatch.setattr(elsewhere, "read_job", lambda spec: SimpleNamespace(environment={}))
+    monkeypatch.setattr(elsewhere.time, "sleep", taken_away)
+    monkeypatch.setattr(elsewhere, "terminable", lambda: None)  # this process keeps its own answer to SIGTERM
+    monkeypatch.setenv("SLURM_JOB_ID", "7") if in_slurm else monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    job = elsewhere.Elsewhere(Job("a cell", tmp_path / "a.json", tmp_path / "a.log"))
+    if says is None:
+        with pytest.raises(Gone):
+            job()
+    else:
+        assert job() == says
 
 
 def test_what_submitit_says_of_a_job_that_failed() -> None:

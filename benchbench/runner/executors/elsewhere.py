@@ -10,13 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchbench.core.interrupts import terminable
+from benchbench.core.interrupts import TERMINATED, terminable
 from benchbench.core.who import born
 from benchbench.runner.executors.executor import Job
 from benchbench.runner.executors.job import read_job
 from benchbench.runner.executors.local import GRACE, started
 
 _LOOK = 0.1  # seconds between looks at the process
+_TAKEN_AWAY = 600.0
+"""Seconds within which Slurm takes a job away after it has told all its processes to end: it gives the grace that the
+partition has."""
 
 
 class Elsewhere:
@@ -41,6 +44,8 @@ class Elsewhere:
                 code := self._child.poll()
             ) is None:  # no wait, within which a signal could not wait itself
                 time.sleep(_LOOK)
+            if code in (TERMINATED, -signal.SIGTERM) and "SLURM_JOB_ID" in os.environ:
+                _wait_to_be_taken_away()
             return code
         finally:
             self.end()
@@ -66,3 +71,12 @@ class Elsewhere:
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_child": None}
+
+
+def _wait_to_be_taken_away() -> None:
+    """Slurm tells every process of a job that is preempted to end, the cell's own too, which has written down how far
+    it is. What is left to do is to say nothing: an exit code would pass for the end of the cell, which Slurm puts into
+    its queue again."""
+    deadline = time.monotonic() + _TAKEN_AWAY
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK)
