@@ -105,7 +105,7 @@ def _about(word: str, model: str) -> list[str]:
         name
         for own in classes
         for name, field in own.model_fields.items()
-        if begins.search(field.description or "")
+        if begins.search(re.sub(r"{.*?}", "", field.description or ""))  # an example is not what it is about
     ]
     return found or [name for own in classes if begins.search(own.__doc__ or "") for name in own.model_fields]
 

@@ -130,6 +130,22 @@ def test_models_that_neither_draw_nor_classify_have_no_variants(desk: Desk) -> N
         _plans(CellSpec.of(model="srcnn", dataset="photographs", metrics=["standard"]), "", desk)
 
 
+def test_a_classifier_is_timed_without_reading(desk: Desk) -> None:
+    """Of each number of images the first answer reads them, which is the one that no clock counts; outside of inference
+    mode they serve as well."""
+    plan = planned(
+        desk, "", "cnn", overrides={"steps": 2}, extractors=None, samples=None, metrics=["standard"]
+    )
+    model = plan.build().eval()
+    with mock.patch.object(profile, "take", wraps=profile.take) as reads:
+        make = profile.maker(plan, model, torch.device("cpu"))
+        with torch.inference_mode():
+            first = make(2), make(2)
+        asked = [make(n) for n in (2, 3, 3)]
+    assert [call.args[1].tolist() for call in reads.call_args_list] == [[0, 1], [0, 1, 2]]
+    assert torch.equal(first[0], asked[0])  # type: ignore[arg-type]
+
+
 @pytest.mark.costly
 def test_of_all_variants_those_that_cannot_be_are_told_and_left_out() -> None:
     """Named ones are refused; `all` is what a model can have, on a processor without fp16."""

@@ -155,6 +155,8 @@ def test_a_setting_is_found_by_what_it_does() -> None:
     near no name that it could be a mistyped form of."""
     with pytest.raises(InputError, match="unknown setting 'truncation'; did you mean 'psi' or 'cutoff'"):
         load_recipe("stylegan2", None, overrides=["truncation=0.5"])
+    with pytest.raises(InputError, match=r"unknown setting 'width'\. Known"):  # in an example for `ema`
+        load_recipe("cnn", None, overrides=["width=4"])
 
 
 def test_what_a_recipe_says_it_is_for(tmp_path: Path) -> None:
