@@ -91,23 +91,25 @@ def frechet_distance(mu1: ArrayLike, cov1: ArrayLike, mu2: ArrayLike, cov2: Arra
         raise InputError("Fréchet distance: the means and covariances lie on different devices")
     for (what, _), tensor in zip(named, tensors, strict=True):
         check_finite(tensor, what)
-    for place in (1, 3):
-        tensors[place] = check_covariance(tensors[place], named[place][0])
+    tensors[1], _ = check_covariance(tensors[1], named[1][0])
+    tensors[3], factor = check_covariance(tensors[3], named[3][0])
     # Where squares of its numbers leave float64 everything is brought near 1 first, by a power of two: nothing rounds.
     size = max(
         max(float(t.abs().max()) for t in tensors[::2]), *(float(t.abs().max()) ** 0.5 for t in tensors[1::2])
     )
-    unit = unit_of(size, 1e-70, 1e70)
-    scaled = (t / unit / (unit if place % 2 else 1) for place, t in enumerate(tensors))
-    return finite_result(_distance(*scaled) * unit * unit, "the Fréchet distance")
+    if (unit := unit_of(size, 1e-70, 1e70)) != 1:
+        tensors = [t / unit / (unit if place % 2 else 1) for place, t in enumerate(tensors)]
+        factor = None if factor is None else factor / unit
+    return finite_result(_distance(*tensors, factor) * unit * unit, "the Fréchet distance")
 
 
-def _distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> float:
-    """`frechet_distance` of what is known to be means and covariances, float64 on one device."""
+def _distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor, factor2: Tensor | None = None) -> float:
+    """`frechet_distance` of what is known to be means and covariances, float64 on one device, with the Cholesky factor
+    of the second one where it is known."""
     if torch.equal(mu1, mu2) and torch.equal(cov1, cov2):
         return 0.0
-    distance = (mu1 - mu2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace_sqrt_product(cov1, cov2)
-    return max(float(distance), 0.0)
+    shift, traces = (mu1 - mu2).square().sum(), cov1.trace() + cov2.trace()
+    return max(float(shift + traces - 2 * trace_sqrt_product(cov1, cov2, factor2)), 0.0)
 
 
 def frechet_distance_from_features(x: ArrayLike, y: ArrayLike) -> float:
@@ -318,7 +320,7 @@ class FrechetDistance(Family):
             cov = (
                 b.covariance
                 if y is not None
-                else check_covariance(b.covariance, "the covariance of the reference")
+                else check_covariance(b.covariance, "the covariance of the reference")[0]
             )
             value = finite_result(_distance(a.mean, a.covariance, b.mean, cov), "the Fréchet distance")
         if x is None:
