@@ -38,6 +38,7 @@ from benchbench.sinks.feed import Feed
 from benchbench.training.checkpoint import Checkpoints
 from benchbench.training.recipe import Recipe, other_recipes
 from benchbench.training.state import TrainingResult
+from benchbench.training.step.standing import keeps_old_statistics
 from benchbench.training.trainer import train
 from benchbench.training.watch.alarm import first_collapse
 from benchbench.training.watch.curves import FILE as CURVES
@@ -86,6 +87,11 @@ def prepare(plan: Plan, store: Store, runtime: Runtime, feed: Feed) -> Prepared:
     elif isinstance(model, Trainable):
         if device.type == "cuda" and has_larger(plan.recipe):
             progress.note("this recipe is for two cores; --recipe gpu is the one for a GPU")
+        if keeps_old_statistics(model, plan.recipe.training):
+            progress.note(
+                "averaged weights are handed out with batch statistics of the last ones; --set standing_statistics=16 "
+                "measures them anew, and images are mostly better"
+            )
         # Weights that the training chooses or measures by samples serve every sampling.
         if isinstance(model, Sampled):
             model.sampling = type(model).Sampling()

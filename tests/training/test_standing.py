@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+import tomllib
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from benchbench.core.seeds import ImageRng
-from benchbench.training.step.standing import measure_batch_norms
+from benchbench.training.config import TrainingConfig
+from benchbench.training.step.standing import keeps_old_statistics, measure_batch_norms
 
 CPU = torch.device("cpu")
+WITHOUT = {(f"{model}-cifar10", "recipe.toml") for model in ("dcgan", "sngan", "wgan-gp")}
 
 
 class Tiny(nn.Module):
@@ -104,3 +109,37 @@ def test_nobody_is_asked_who_cannot_be(labels: Tensor | None) -> None:
     measure_batch_norms(model, 2, 4, CPU, labels)
     assert not model.asked
     assert [len(x) for x in model.inputs] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "old"),
+    [
+        ({"ema_decay": 0.99}, True),
+        ({"ema": {"kind": "power", "width": 0.1}}, True),
+        ({"ema_decay": 0.99, "standing_statistics": 4}, False),
+        ({}, False),
+    ],
+)
+def test_whose_batch_statistics_are_not_those_of_its_weights(settings: dict[str, Any], old: bool) -> None:
+    """An average with running statistics of the last weights; not a model without batch norms, and not one of which
+    none can be measured anew."""
+    config = TrainingConfig(**settings)
+    assert keeps_old_statistics(Tiny(), config) == old
+    assert not keeps_old_statistics(nn.Sequential(nn.BatchNorm1d(3)), config)
+    without = Tiny()
+    without.seen = without.unseen = nn.Identity()  # type: ignore[assignment]
+    assert not keeps_old_statistics(without, config)
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted((Path(__file__).parents[2] / "baselines").glob("*gan*/*.toml")), ids=str
+)
+def test_recipes_of_gans_measure_them(recipe: Path) -> None:
+    """No shipped recipe hands out what `keeps_old_statistics` is about, where it can be helped; but of those whose
+    published rows were made without, which are made again together."""
+    section = tomllib.loads(recipe.read_text()).get("training", {})
+    model = recipe.parent.name.partition("-")[0]
+    if recipe.parts[-2:] in WITHOUT:
+        return
+    if ("ema_decay" in section or "ema" in section) and model not in ("srgan", "stylegan2"):
+        assert section["standing_statistics"] > 0

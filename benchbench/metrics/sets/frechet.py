@@ -100,7 +100,8 @@ def frechet_distance(mu1: ArrayLike, cov1: ArrayLike, mu2: ArrayLike, cov2: Arra
     if (unit := unit_of(size, 1e-70, 1e70)) != 1:
         tensors = [t / unit / (unit if place % 2 else 1) for place, t in enumerate(tensors)]
         factor = None if factor is None else factor / unit
-    return finite_result(_distance(*tensors, factor) * unit * unit, "the Fréchet distance")
+    a, first, b, second = tensors
+    return finite_result(_distance(a, first, b, second, factor) * unit * unit, "the Fréchet distance")
 
 
 def _distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor, factor2: Tensor | None = None) -> float:

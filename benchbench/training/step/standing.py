@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchbench.core.protocols import Conditional, Standing
 from benchbench.core.seeds import ImageRng, permutation
+from benchbench.training.config import TrainingConfig
 from benchbench.training.isolation import private_random_state, seed_generators
 
 _SEED = 0  # the same latents at every scan, so that scans compare
@@ -28,6 +29,13 @@ _ASKED_SEED = (
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
     """Those with running statistics."""
     return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+def keeps_old_statistics(model: nn.Module, config: TrainingConfig) -> bool:
+    """Whether averaged weights are handed out with the batch statistics of the last ones, though others could be
+    measured."""
+    could = isinstance(model, Standing) and bool(batch_norms(model))
+    return could and config.average is not None and not config.standing_statistics
 
 
 @torch.no_grad()
