@@ -97,9 +97,9 @@ def _asymmetry(cov: Tensor) -> float:
 
 def _cholesky(cov: Tensor) -> Tensor | None:
     """L with L Lᵀ = cov; None where rounding or a zero eigenvalue leaves it none."""
-    factor: Tensor
     factor, info = torch.linalg.cholesky_ex(cov)
-    return None if int(info) else factor
+    found: Tensor | None = None if int(info) else factor
+    return found
 
 
 def _refuse_negative(values: Tensor) -> None:
