@@ -98,8 +98,7 @@ def _asymmetry(cov: Tensor) -> float:
 def _cholesky(cov: Tensor) -> Tensor | None:
     """L with L Lᵀ = cov; None where rounding or a zero eigenvalue leaves it none."""
     factor, info = torch.linalg.cholesky_ex(cov)
-    found: Tensor | None = None if int(info) else factor
-    return found
+    return None if int(info) else factor
 
 
 def _refuse_negative(values: Tensor) -> None:
@@ -122,13 +121,14 @@ def _product_eigenvalues(cov1: Tensor, factor2: Tensor | None) -> Tensor | None:
     if factor2 is None:
         return None
     if cov1.device.type != "cpu":
-        return torch.linalg.eigvalsh(factor2.T @ cov1 @ factor2)
+        values: Tensor = torch.linalg.eigvalsh(factor2.T @ cov1 @ factor2)
+        return values
     # LAPACK forms LᵀΣ₁L with half the work of two products. It reads by columns: Lᵀ, so that the upper half counts.
     reduced, _ = dsygst(cov1.numpy().T, factor2.numpy().T, itype=3, lower=0)
-    values = scipy.linalg.eigh(
+    found = scipy.linalg.eigh(
         reduced, lower=False, eigvals_only=True, driver="ev", overwrite_a=True, check_finite=False
     )
-    return torch.from_numpy(values)
+    return torch.from_numpy(found)
 
 
 def _root_error(values: Tensor) -> float:
