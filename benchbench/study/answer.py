@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from benchbench.core.errors import InputError
 from benchbench.study.folder import Study
@@ -27,6 +28,15 @@ class AnswerRefused(InputError):
     def __init__(self, why: str, words: str) -> None:
         super().__init__(words)
         self.why = why
+
+
+def _moment(text: str) -> str:
+    """The text, of a day and a time that there are."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("there is no such day or time") from error
+    return text
 
 
 class Line(BaseModel):
@@ -50,7 +60,7 @@ class Answer(Line):
     choice: Annotated[str, Field(max_length=16)]
     shown: Annotated[tuple[int, ...], Field(max_length=8)]
     ms: Annotated[int, Field(ge=0, le=MOST_MS)]
-    at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(_moment)]
 
 
 class Head(Line):

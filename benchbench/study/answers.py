@@ -63,7 +63,8 @@ def _is_rater_file(name: str) -> bool:
 
 
 def answers_of(study: Study, rater: str) -> list[Answer]:
-    """What a rater has answered, in order. A last line that a kill cut off is left out, with a note.
+    """What a rater has answered, in order. A last line that a kill cut off is left out, with a note;
+    an empty file has one, too.
 
     Args:
         study: Which.
@@ -75,10 +76,17 @@ def answers_of(study: Study, rater: str) -> list[Answer]:
     Raises:
         InputError: As `file_of`.
     """
-    found = file_of(study, rater)
+    found, path = file_of(study, rater), path_of(study, rater)
     if found.cut:
         warnings.warn(
-            f"the last line of {printable(path_of(study, rater))} was cut off while it was written, and is left out",
+            f"the last line of {printable(path)} was cut off while it was written, and is left out",
+            SkippedWarning,
+            stacklevel=2,
+        )
+    elif found.head is None and path.exists():
+        warnings.warn(
+            f"{printable(path)} is empty: no answer of this rater could be written, or the file was emptied; if it had "
+            "some, restore it",
             SkippedWarning,
             stacklevel=2,
         )

@@ -5,7 +5,6 @@ The first line says of which study it is and to which text the rater agreed, eac
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -164,8 +163,8 @@ class Adding:
                 )  # whoever finds a line need not ask whether the file is in its folder
             os.ftruncate(self._descriptor, self._end)  # of a line that was cut off nobody was told
             try:
-                if os.write(self._descriptor, block) < len(block):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                while block:  # of a part the system says at the rest why it took no more
+                    block = block[os.write(self._descriptor, block) :]
                 os.fsync(self._descriptor)
             except BaseException:
                 os.ftruncate(self._descriptor, self._end)
@@ -193,6 +192,10 @@ def adding(study: Study, rater: str) -> Iterator[Adding]:
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
         flags |= getattr(os, name, 0)
     try:
+        if path.parent.exists() and not path.parent.is_dir():
+            raise InputError(
+                f"{printable(path.parent)} is no folder; take it away, answers are written into it"
+            )
         path.parent.mkdir(exist_ok=True)
         if path.is_symlink():
             raise _no_file(path)

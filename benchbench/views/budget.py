@@ -54,4 +54,6 @@ def budget_notes(rows: pd.DataFrame, whole: bool) -> Iterator[str]:
 
 
 def _seeds(seeds: pd.Series) -> str:
-    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+    """Each once: a record of what people said of a model's images has the model's own seed."""
+    found = seeds.unique()
+    return f"seed{'' if len(found) == 1 else 's'} {', '.join(map(str, found))}"

@@ -41,6 +41,10 @@ def test_a_study_of_six_systems(six: Study) -> None:
         if own.low is not None and own.high is not None
     ]
     assert sum(held) >= 5
+    rows = [own for own in found.numbers if own.metric == "human_strength"]
+    assert [(own.value, own.low, own.high) for own in rows] == [
+        (own.value, own.low, own.high) for own in found.strengths.systems
+    ]
     by_metric = {own.metric for own in found.numbers}
     assert by_metric == {"human_strength", "human_alpha"}
 

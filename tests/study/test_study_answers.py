@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -229,6 +230,17 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         answer_next(study, rater(1))
 
 
+def test_an_empty_file_is_said(tmp_path: Path) -> None:
+    """It may have been emptied; of a rater of whom there is no file nothing is said."""
+    study = make_study(tmp_path / "s")
+    assert answers_of(study, rater(1)) == []
+    path = study.folder / "answers" / f"{rater(1)}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    with pytest.warns(SkippedWarning, match=rf"{rater(1)}\.jsonl is empty: .* restore it"):
+        assert answers_of(study, rater(1)) == []
+
+
 def test_others_files_are_passed_over(tmp_path: Path) -> None:
     """With a note; hidden ones without."""
     study = make_study(tmp_path / "s")
@@ -240,15 +252,20 @@ def test_others_files_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write of which the system takes a part, and an fsync that fails: the file is as before, and the answer can be
-    given again."""
+    """A write of which the system takes a part and then no more, for the reason that is said, and an fsync that fails:
+    the file is as before, and the answer can be given again. One that takes a part at a time is written to whole."""
     study = make_study(tmp_path / "s")
     answer_next(study, rater(1))
     before = answer_file(study, rater(1)).read_bytes()
     real_write, real_fsync = os.write, os.fsync
 
     def half(descriptor: int, block: bytes) -> int:
+        if not block.startswith(b"{"):
+            raise OSError(errno.EFBIG, "File too large")
         return real_write(descriptor, block[: len(block) // 2])
+
+    def bit_by_bit(descriptor: int, block: bytes) -> int:
+        return real_write(descriptor, block[:7])
 
     def failing(descriptor: int) -> None:
         raise OSError(5, "Input/output error")
@@ -256,10 +273,13 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     for name, broken in (("write", half), ("fsync", failing)):
         with monkeypatch.context() as patched:
             patched.setattr(module.os, name, broken)
-            with pytest.raises(InputError, match="cannot write"):
+            with pytest.raises(InputError, match=r"cannot write .*: (File too large|Input/output error)"):
                 answer_next(study, rater(1))
         assert answer_file(study, rater(1)).read_bytes() == before
     assert (real_write, real_fsync) == (os.write, os.fsync)
+    with monkeypatch.context() as patched:
+        patched.setattr(module.os, "write", bit_by_bit)
+        assert answer_next(study, rater(1)) is not None
     assert answer_next(study, rater(1)) is not None
 
 

@@ -82,11 +82,21 @@ def test_the_text_that_was_agreed_to_is_kept(tmp_path: Path) -> None:
     assert file_of(study, rater(2)).head.consent is None  # type: ignore[union-attr]
 
 
+def test_a_file_where_the_answers_belong_is_named(tmp_path: Path) -> None:
+    """And not called a want of room."""
+    study = make_study(tmp_path / "s")
+    (study.folder / "answers").rmdir()
+    (study.folder / "answers").write_text("mine")
+    with pytest.raises(InputError, match="answers is no folder; take it away"):
+        import_answers(study, write(tmp_path, handed_in(study, 2)))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"format": "other"}, "no file of answers"),
         ({"version": 2}, "not of version 1"),
+        ({"version": True}, "not of version 1"),
         ({"study": "0" * 16}, "answers the study"),
         ({"token": "../../x"}, "names no rater"),
         ({"answers": []}, "says of answers"),
@@ -121,6 +131,8 @@ def test_what_is_no_such_file_is_refused(changes: dict[str, Any], words: str, tm
         ({"ms": 1e999}, "Infinity|beyond"),
         ({"ms": "1"}, "ms"),
         ({"at": "yesterday"}, "says of at"),
+        ({"at": "2026-02-31T12:00:00Z"}, "says of at .*no such day"),
+        ({"at": "9999-99-99T99:99:99Z"}, "says of at .*no such day"),
         ({"rater": "me"}, "says of answers"),
     ],
 )

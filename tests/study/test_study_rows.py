@@ -29,6 +29,7 @@ from benchbench.results.verify import verify_records
 from benchbench.study.folder import Study
 from benchbench.study.kinds import KINDS
 from benchbench.study.manifest import Item
+from benchbench.study.scoring import score as score_answers
 from benchbench.study.strengths import Compared, strengths
 from benchbench.verbs.study.score import score, scored
 from benchbench.views.board import boards
@@ -121,6 +122,15 @@ def test_they_join_the_rows_of_their_records(joined: pd.DataFrame, study: Study)
     )
     assert {entry.rank for _, entries in board.rows if (entry := entries[1]) is not None} == {0}
     assert {entry.rank for _, entries in board.rows if (entry := entries[0]) is not None} == {0, 1, 2}
+
+
+def test_rows_have_the_intervals_of_the_strengths(joined: pd.DataFrame, study: Study) -> None:
+    """Value and both ends, as the fit of the same answers gives them, bit by bit."""
+    rows = joined[joined["metric"].str.startswith("human_strength")].set_index("model")
+    found = score_answers(study).strengths
+    assert found is not None
+    for i, own in enumerate(found.systems):
+        assert rows.loc[f"model{i}", ["value", "low", "high"]].tolist() == [own.value, own.low, own.high]
 
 
 def test_a_board_of_its_own(joined: pd.DataFrame) -> None:

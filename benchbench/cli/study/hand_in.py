@@ -17,7 +17,7 @@ def hand_in(folder: Path, files: tuple[Path, ...]) -> None:
     """Add the answers in each FILE to the study in FOLDER: all of a file or nothing, and nothing twice.
 
     \b
-      benchbench study import my-study answers-*.json
+      benchbench study import my-study study-answers-*.json
     """
     from benchbench.verbs.study.hand_in import import_answers
 

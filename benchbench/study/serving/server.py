@@ -5,6 +5,7 @@ uvicorn speaks HTTP. Nothing about a person is written: it keeps no log of reque
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import socket
@@ -171,6 +172,10 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InputError(
+                f"{printable(host)} is the address of another machine; give --host one of this machine, or 0.0.0.0"
+            ) from error
         raise InputError(
             f"cannot serve on {printable(host)} port {number}: {error.strerror}; give another --port, or --port 0 for "
             "a free one"
