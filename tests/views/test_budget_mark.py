@@ -12,6 +12,7 @@ from benchbench.results.claims.conditions import FACTS
 from benchbench.results.record import Row
 from benchbench.results.tables import DTYPES, to_frame
 from benchbench.views.board import boards
+from benchbench.views.budget import budget_notes
 from benchbench.views.leaderboard import leaderboard
 
 pytestmark = pytest.mark.costly  # the claims behind a board take most of a second
@@ -70,6 +71,13 @@ def test_the_mark_and_its_key(make_row: Callable[..., Row]) -> None:
     ]
     assert "gan (2 seeds)" in [name for name, _ in speed.rows]
     assert not any("§" in note or "training" in note for note in speed.notes)
+
+
+def test_a_seed_is_named_once(make_row: Callable[..., Row]) -> None:
+    """What people said of a model's images is a record of its own, with the model's seed: no second run."""
+    frame = table(make_row, {("gan", 0): "converged", ("gan", 1): "converged"})
+    notes = list(budget_notes(frame.assign(seed=0), whole=True))
+    assert notes == ["training: converged (less than 2% better over the last third): gan (seed 0)"]
 
 
 def test_nothing_is_said_where_nothing_was_trained(make_row: Callable[..., Row]) -> None:
