@@ -241,6 +241,20 @@ def test_an_empty_file_is_said(tmp_path: Path) -> None:
         assert answers_of(study, rater(1)) == []
 
 
+def test_a_new_file_is_in_its_folder_before_a_line_stands_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut may take away a file whose folder was not synced, with lines that were: the folder comes first, once
+    a rater."""
+    study = make_study(tmp_path / "s")
+    path = study.folder / "answers" / f"{rater(1)}.jsonl"
+    synced: list[tuple[Path, int]] = []
+    monkeypatch.setattr(module, "fsync_folder", lambda folder: synced.append((folder, path.stat().st_size)))
+    answer_next(study, rater(1))
+    answer_next(study, rater(1))
+    assert synced == [(path.parent, 0)]
+
+
 def test_others_files_are_passed_over(tmp_path: Path) -> None:
     """With a note; hidden ones without."""
     study = make_study(tmp_path / "s")

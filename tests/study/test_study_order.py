@@ -26,7 +26,13 @@ def test_everything_is_shown_once_and_the_same_again(kind: str, tmp_path: Path) 
     assert all(sorted(own.order) == list(range(KINDS[kind].images)) for own in shown)
     again = presented(load(tmp_path / "s"), rater(1))
     assert [(own.item.id, own.order) for own in again] == [(own.item.id, own.order) for own in shown]
-    assert [own.item.id for own in presented(study, rater(2))] != [own.item.id for own in shown]
+    for check in (False, True):  # others see either sort in another order, wherever check items stand
+        mine, theirs = (
+            [own.item.id for own in presented(study, who) if (own.item.check is not None) == check]
+            for who in (rater(1), rater(2))
+        )
+        assert sorted(mine) == sorted(theirs)
+        assert mine != theirs
 
 
 def test_the_order_is_the_hmac_of_the_secret() -> None:
