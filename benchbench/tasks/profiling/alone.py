@@ -110,7 +110,7 @@ def _load_compiler(asked: Asked) -> None:
     """Compile a copy and forget it: a compiler takes ten times the memory of a small model, and what it leaves is no
     part of an answer. The second time it finds what it made."""
     _answer(_made(asked), asked)
-    torch._dynamo.reset()  # type: ignore[no-untyped-call]
+    torch._dynamo.reset()
     gc.collect()
     _give_back()
 
