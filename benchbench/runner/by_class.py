@@ -45,7 +45,7 @@ def with_classes(
     judged = any(isinstance(metric, ConditionalAccuracy) for metric in metrics)
     if not asking and not judged:
         return list(metrics), None
-    sides = samples.kinds, None if reference.images is None else reference.images.kinds
+    sides = _kinds(samples), None if reference.images is None else _kinds(reference.images)
     found = _matched(samples, reference, *sides)
     lacks = found if isinstance(found, str) else _too_few(samples, reference, found)
     told = None if isinstance(found, str) or (lacks and not judged) else found
@@ -57,11 +57,22 @@ def with_classes(
     return [metric for metric in metrics if metric not in silent], told
 
 
+def _kinds(images: ImageStream) -> Kinds | str | None:
+    """Of which class each image is; None where nobody says, and why where it is said so that nobody can tell."""
+    try:
+        return images.kinds
+    except InputError as error:
+        return str(error)
+
+
 def _matched(
-    samples: ImageStream, reference: Reference, ours: Kinds | None, theirs: Kinds | None
+    samples: ImageStream, reference: Reference, ours: Kinds | str | None, theirs: Kinds | str | None
 ) -> ByClass | str:
     """The classes of both sides, or why there are none."""
-    if ours is None or theirs is None:
+    for own in (ours, theirs):
+        if isinstance(own, str):
+            return f"this needs to know of which class each image is: {own}"
+    if not isinstance(ours, Kinds) or not isinstance(theirs, Kinds):
         without = samples.name if ours is None else reference.name
         return f"this needs to know of which class each image is, and {without} does not say"
     try:

@@ -154,12 +154,13 @@ class Scorer:
             title="drawing and scoring samples",
         )
         sets = {"generated": sides, "reference": self._real, "held_out": self._held_out}
-        kinds = None if self._reference.images is None else self._reference.images.kinds
+        stream = None if asked is None else self._reference.images
+        kinds = None if stream is None else stream.kinds
         evidence = Evidence(
             sets,
             labels=asked,
             failures={**self._extractors.failures, **failures},
-            reference_labels=None if asked is None or kinds is None else kinds.labels,
+            reference_labels=None if kinds is None else kinds.labels,
         )
         outcomes = answered(self._metrics, evidence, self._known, self._runtime)
         for outcome in outcomes:

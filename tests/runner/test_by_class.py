@@ -98,6 +98,13 @@ def test_the_standard_set_has_them_where_both_sides_have_classes(tmp_path: Path)
     birds = folders(tmp_path / "birds", SAMPLES, ("cat", "bird"))
     assert not OF_CLASSES & {*scored(birds, theirs, "standard").index}
     assert scored(birds, theirs)["reason"].str.contains("images of class bird have no like").all()
+    asked = folders(tmp_path / "damaged", SAMPLES)
+    (tmp_path / "damaged" / "dataset.json").write_text('{"labels": [[')
+    rows = scored(asked, theirs)
+    assert rows["reason"].str.contains("cannot read the labels in dataset.json of .*; make it again").all()
+    assert not OF_CLASSES & {*scored(asked, theirs, "standard").index}
+    (tmp_path / "damaged" / "dataset.json").write_text('{"labels": [["nowhere.png", 1]]}')
+    assert scored(asked, theirs)["reason"].str.contains("has no label for cat/000.png").all()
     few = folders(tmp_path / "few", SAMPLES[:3])
     assert scored(few, theirs)["reason"].str.contains("fewer than 2 images of dog").all()
 

@@ -126,7 +126,7 @@ class ImageStream:
     @cached_property
     def kinds(self) -> Kinds | None:
         """Of which class each image is, where files or a dataset say so; no part of the fingerprint, which labels
-        are."""
+        are. `InputError` where files say it so that nobody can tell, which matters to those alone who want it."""
         return None if self._kinds is None else self._kinds()
 
     def called(self, row: int) -> str:

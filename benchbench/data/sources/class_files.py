@@ -129,21 +129,19 @@ def grouped(
     """All images of a tree, each labelled as in its own split; None where some have no class.
 
     part: all of them, with their names. layout: where the splits are; may raise where that cannot be said. around: the
-    folder that holds all of them where there are none.
+    folder that holds all of them where there are none. `InputError` where what says so is damaged or contradicts
+    itself.
     """
     names = part.names or ()
-    try:
-        found = layout()
-        ats = [found.path(title) for title in found.splits.of.values()] or [around]
-        labels: dict[str, int | str] = {}
-        called: dict[str, str] = {}
-        for at in ats:
-            own = [name for name in names if not at or name.startswith(f"{at}/")]
-            said = classes_of([name.removeprefix(f"{at}/") if at else name for name in own], at, beside)
-            labels |= dict(zip(own, said.labels or (), strict=False))
-            called |= said.called
-    except InputError:  # what contradicts itself matters to those alone who want it
-        return None
+    found = layout()
+    ats = [found.path(title) for title in found.splits.of.values()] or [around]
+    labels: dict[str, int | str] = {}
+    called: dict[str, str] = {}
+    for at in ats:
+        own = [name for name in names if not at or name.startswith(f"{at}/")]
+        said = classes_of([name.removeprefix(f"{at}/") if at else name for name in own], at, beside)
+        labels |= dict(zip(own, said.labels or (), strict=False))
+        called |= said.called
     if len(labels) < len(names) or len({type(label) for label in labels.values()}) > 1:
         return None
     return replace(part, labels=[labels[name] for name in names], called=called)  # type: ignore[arg-type]
