@@ -94,6 +94,8 @@ def run(
             if model is None
             else "--model and --generator both say what is asked; give one of them"
         )
+    if generator is not None and not generator.strip():
+        raise InputError("--generator is empty; name a file, or leave it out and give --model NAME")
     asked["model"] = model if generator is None else f"generator:{generator}"
     watching = {"training.monitor_every": monitor_every, "training.on_collapse": on_collapse}
     asked["overrides"] = settings_of(asked["overrides"]) | {k: v for k, v in watching.items() if v}

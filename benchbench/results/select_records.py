@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from benchbench.core.errors import InputError, listed, no_record, unknown_name
+from benchbench.core.errors import InputError, listed, no_record, short, unknown_name
 from benchbench.core.folders import OUTPUT, PUBLISHED
 from benchbench.core.toml import settings_of as typed
 from benchbench.results.claims.numbers import Unit
@@ -103,9 +103,13 @@ def _select(text: str, results: Path, hand: Hand) -> Records:
         return _at_revision(path, _inside_repository(results))
     if colon:
         return _at_revision(revision, path)
+    try:
+        there = _there_is(results, hand()[0])
+    except InputError as error:  # nor is there anything that groups and keys could be of
+        there = str(error)
     raise InputError(
-        f"{text!r} is no folder, no group (model=vae,dataset=digits), no key of a cell and no git revision "
-        f"(git:REV or REV:FOLDER); {_there_is(results, hand()[0])}"
+        f"{short(text)!r} is no folder, no group (model=vae,dataset=digits), no key of a cell and no git revision "
+        f"(git:REV or REV:FOLDER); {there}"
     )
 
 

@@ -175,7 +175,8 @@ def _carried_out(
                 outcomes.append(run_cell(plan, store, runtime))
         except CellFailed as error:
             failures.append(f"seed {plan.seed}{told and f', {told}'}: {error}")
-            runtime.progress.note(failures[-1])
+            if len(plans) > 1:  # the one there is ends the run, which says so
+                runtime.progress.note(failures[-1])
     if failures:
         raise CellFailed(f"{len(failures)} of {len(plans)} cells failed. " + "; ".join(failures))
     return outcomes

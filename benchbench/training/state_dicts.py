@@ -3,13 +3,15 @@
 A checkpoint is a mapping with state dicts somewhere in it ("state_dict", "generator", "ema", …), and wrappers put
 their own names before those of a model ("module." of DistributedDataParallel, "_orig_mod." of torch.compile). Every
 state dict of the file is held against the model, its names without wrappers and without what all of them begin with. If
-one fits, it is taken and a note says which; if several fit and differ, nobody but the user knows which is meant.
+one fits, it is taken and a note says which; if several fit and differ, the average of weights among them is meant, and
+where there is none, or more than one, nobody but the user knows.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,9 @@ WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoin
 
 COUNTERS = frozenset({"n_averaged"})
 """Names that such a wrapper adds (torch.optim.swa_utils.AveragedModel)."""
+
+AVERAGE = re.compile(r"(^|[._])(ema|swa|avg|averaged?)([._]|$)", re.IGNORECASE)
+"""How the place of an average of weights is called: "g_ema", "params_ema", "ema.generator"."""
 
 DEPTH = 5  # mappings in mappings; files nest two or three
 SHOWN = 5  # names that a sentence lists
@@ -47,7 +52,7 @@ class Fitting(NamedTuple):
 def fitting(model: nn.Module, content: Any, path: Path) -> Fitting:
     """Of what a file holds, the weights of `model`, or those that come nearest with what is wrong with them.
 
-    Raises `InputError` where the file holds no state dict, or several that fit and differ.
+    Raises `InputError` where the file holds no state dict, or several that fit and differ, none of them an average.
     """
     own = model.state_dict()
     held = [_held(own, where, tensors) for where, tensors in _state_dicts(content)]
@@ -56,8 +61,12 @@ def fitting(model: nn.Module, content: Any, path: Path) -> Fitting:
     fits = [one for one in held if not one.problems]
     if not fits:
         return min(held, key=lambda one: len(one.problems))
-    if any(not _equal(fits[0].tensors, other.tensors) for other in fits[1:]):
-        names = [one.where for one in fits]
+    names = [one.where for one in fits]
+    if not _alike(fits):
+        averages = [one for one in fits if AVERAGE.search(one.where)]
+        if averages and _alike(averages):
+            others = [name for name in names if not AVERAGE.search(name)]
+            return averages[0]._replace(notes=(f"{_listed(others)} would fit as well", *averages[0].notes))
         raise InputError(
             f"the weights {path} hold several that fit: {_listed(names)}; save the one that is meant alone, as in "
             f"torch.save(torch.load({path.name!r}){_index(names[-1])}, 'weights.pt')"
@@ -164,6 +173,11 @@ def _listed(names: list[str]) -> str:
 
 def _index(where: str) -> str:
     return "".join(f"[{part!r}]" for part in where.split("."))
+
+
+def _alike(found: Sequence[Fitting]) -> bool:
+    """Whether they are the same tensors."""
+    return all(_equal(found[0].tensors, other.tensors) for other in found[1:])
 
 
 def _equal(some: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:

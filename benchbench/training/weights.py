@@ -107,4 +107,5 @@ def _misfit(model: nn.Module, path: Path, found: Fitting, made_with: Mapping[str
     if changed:
         advice += f"; they were made with {', '.join(f'{key}={made_with[key]}' for key in changed)}"
     where = f" ({found.where} in it)" if found.where else ""
-    return f"the weights {path}{where} do not fit {type(model).__name__}: {shown}{advice}"
+    who = getattr(model, "title", type(model).__name__)  # somebody's generator has a name of its own
+    return f"the weights {path}{where} do not fit {who}: {shown}{advice}"

@@ -6,6 +6,7 @@ there, so one level is allowed.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,9 @@ def test_torchscript(tmp_path: Path) -> None:
     assert evaluations.value == 1
 
 
-def test_programs_run_only_for_who_trusts_them(tmp_path: Path) -> None:
-    """An archive that may unpickle or is a program wants --allow-pickle, before it is read."""
+def test_programs_run_only_for_who_trusts_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An archive that may unpickle or is a program wants --allow-pickle, before it is read. Of one that is damaged a
+    sentence is said, and torch's own log, a trace, is not."""
     own = Networks()
     torch.jit.trace(own, torch.zeros(2, 6)).save(str(tmp_path / "gen.ts"))
     (tmp_path / "gen.pt2").write_bytes(b"never read")
@@ -123,8 +125,15 @@ def test_programs_run_only_for_who_trusts_them(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="--allow-pickle lets it"):
             resolve(spec)
     resolve(spec.model_copy(update={"allow_pickle": True}))
-    with pytest.raises(InputError, match=r"no archive of torch\.export"):
+    log = logging.getLogger("torch.export")
+    before = [*log.filters]
+    with (
+        caplog.at_level("DEBUG", "torch.export"),
+        pytest.raises(InputError, match=r"no archive of torch\.export"),
+    ):
         build_model(f"generator:{tmp_path / 'gen.pt2'}", {}, SPEC)
+    assert caplog.records == []
+    assert log.filters == before
 
 
 def exported_onnx(module: nn.Module, path: Path, *inputs: Tensor) -> None:
@@ -199,13 +208,16 @@ def ddpm_folder(folder: Path) -> Path:
     return folder
 
 
-def test_a_pipeline_of_diffusers(tmp_path: Path) -> None:
+def test_a_pipeline_of_diffusers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Images are those of the pipeline under the same generators of torch; steps are a setting of sampling and what an
-    image costs; images belong to their numbers; other weights are other files."""
+    image costs; images belong to their numbers; other weights are other files; more steps than it was trained in are
+    refused before it draws, its default of 1,000 among them; the library says nothing of its own."""
     folder = ddpm_folder(tmp_path / "ddpm")
     diffusers = pytest.importorskip("diffusers")
     name, spec = f"generator:diffusers:{folder}", ImageSpec(8, 8, grey=False, n_classes=0)
+    capfd.readouterr()
     model: Any = build_model(name, {}, spec, {"steps": 4})
+    assert capfd.readouterr().err == ""
     assert isinstance(model, Sampled)
     images = drawn(model)
     seeds = ImageRng(7, range(N)).integers(2**63 - 1).tolist()
@@ -223,11 +235,16 @@ def test_a_pipeline_of_diffusers(tmp_path: Path) -> None:
     assert costs["network_evaluations"] is not None
     assert costs["network_evaluations"].value == 4
     assert MODELS.recorded(name) == "generator-ddpm"
+    for asked, steps in (({}, 1000), ({"steps": 21}, 21)):
+        with pytest.raises(
+            InputError, match=rf"cannot draw in {steps} steps .*say in how many, with --set sampling"
+        ):
+            build_model(name, {}, spec, asked)
     with pytest.raises(InputError, match=r"no guidance_scale; leave sampling\.guidance out"):
         build_model(name, {}, spec, {"guidance": 2.0})
     config = folder / "scheduler" / "scheduler_config.json"
     config.write_text(config.read_text().replace('"num_train_timesteps": 20', '"num_train_timesteps": 30'))
-    other: Any = build_model(name, {}, spec)
+    other: Any = build_model(name, {}, spec, {"steps": 4})
     assert other.config.sha256 != model.config.sha256
 
 

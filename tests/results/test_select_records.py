@@ -208,3 +208,13 @@ def test_a_shallow_clone_says_so(repository: Path, tmp_path_factory: pytest.Temp
         one("git:old")
     with pytest.raises(InputError, match=r"no revision '-rf'"):
         one("git:-rf")
+
+
+def test_what_is_nothing_is_named_where_there_are_no_records_either(tmp_path: Path) -> None:
+    """The text that was mistyped comes first, and then that the folder of which it could be a group or a key holds
+    nothing, or is not there."""
+    for results in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(
+            InputError, match=r"'nosuch' is no folder, no group .*; there (are no records|is no folder)"
+        ):
+            select(["nosuch"], results)

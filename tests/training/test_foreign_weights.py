@@ -208,10 +208,39 @@ def test_a_wrapped_model_takes_bare_weights(tmp_path: Path) -> None:
     assert told.said == []
 
 
+AVERAGES = {
+    "an average beside the model": (lambda s: {"model": other(s), "ema": s}, "ema", "model"),
+    "StyleGAN": (lambda s: {"g": other(s), "g_ema": s, "d": DISC}, "g_ema", "g"),
+    "BasicSR": (lambda s: {"params": other(s), "params_ema": s}, "params_ema", "params"),
+    "nested": (
+        lambda s: {"raw": {"G": other(s)}, "avg": {"G": prefixed("module.", s)}}, "avg.G", "raw.G",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", AVERAGES)
+def test_an_average_is_meant(tmp_path: Path, kind: str) -> None:
+    """Of weights and their average, as their authors sample: with a note that names both."""
+    wrap, average, beside = AVERAGES[kind]
+    model, target, told = make(), make(1), Notes()
+    torch.save(wrap(model.state_dict()), tmp_path / "a.pth")
+    load_weights(target, tmp_path / "a.pth", progress=told)
+    assert equal(model, target)
+    said = "; ".join(told.said)
+    assert f"{beside!r} would fit as well" in said
+    assert f"taken from {average!r}" in said
+
+
 AMBIGUOUS = {
-    "an average beside the model": (lambda s: {"model": s, "ema": other(s)}, "'model', 'ema'"),
-    "StyleGAN": (lambda s: {"g": s, "g_ema": other(s), "d": DISC}, "'g', 'g_ema'"),
-    "nested": (lambda s: {"raw": {"G": s}, "avg": {"G": prefixed("module.", other(s))}}, "'raw.G', 'avg.G'"),
+    "two trainings": (lambda s: {"first": s, "second": other(s)}, "'first', 'second'"),
+    "two averages": (
+        lambda s: {"g": s, "g_ema": other(s), "swa": other(other(s))},
+        "'g', 'g_ema', 'swa'",
+    ),
+    "no average, whatever it begins with": (
+        lambda s: {"gemaal": s, "remake": other(s)},
+        "'gemaal', 'remake'",
+    ),
 }
 
 

@@ -104,7 +104,7 @@ class Part(ABC):
         )
 
     def kinds(self) -> Kinds | None:
-        """Of which class each image is; None where nobody says, `InputError` where it is said so that nobody can tell."""
+        """Of which class each image is; None where nobody says, `InputError` where what is said is damaged."""
         part = self if self.grouped is None else self.grouped()
         names, (labels,) = ((), (None,)) if part is None else resolve_labels([part])
         return None if labels is None else Kinds(names, torch.tensor(labels, dtype=torch.int64))

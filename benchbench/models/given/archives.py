@@ -6,6 +6,9 @@ in a process of its own (`data.sources.script_process`). Whoever plans a run ask
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -26,7 +29,8 @@ def load_export(where: Where) -> Loaded:
     """What torch.export.save wrote; `InputError` where it is something else or is called with what nobody knows."""
     sha256 = file_sha256(where.path)
     try:
-        program = torch.export.load(where.path)
+        with _silent("torch.export"):  # which writes a trace of its own before it raises
+            program = torch.export.load(where.path)
     except Exception as error:  # whatever a damaged archive meets first
         raise InputError(
             f"{where.path} is no archive of torch.export that this torch reads ({because(error)}); make it with "
@@ -53,6 +57,21 @@ def load_export(where: Where) -> Loaded:
         one_hot=None if labels is None else labels.is_floating_point(),
         stored=True,
     )
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Inside, the logger of that name says nothing."""
+    logger = logging.getLogger(name)
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 class _Exported(nn.Module):

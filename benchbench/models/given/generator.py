@@ -262,7 +262,8 @@ class GivenGenerator(nn.Module):
         sizes = self._loaded.sizes if said is None else [said]
         if not sizes:
             raise InputError(
-                f"how long the latents of {self.title} are is not seen; say it with --set latent=N"
+                f"how long the latents of {self.title} are is not seen; say it with --set latent=N, in Python with "
+                "benchbench.generator(…, latent=N)"
             )
         if self._loaded.labels != "no" and said is None and self.n_classes:
             sizes = [*sizes, *(size - self.n_classes for size in sizes if size > self.n_classes)]

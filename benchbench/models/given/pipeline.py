@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +69,27 @@ class Pipeline:
         return LABELS in self.takes
 
     def check(self) -> None:
-        """`InputError` for a setting that this pipeline does not have."""
+        """`InputError` for a setting that this pipeline does not have, and for more steps than it can draw in."""
         for name, value in ((STEPS, self.sampling.steps), (GUIDANCE, self.sampling.guidance)):
             if value is not None and name not in self.takes:
                 setting = "steps" if name == STEPS else "guidance"
                 raise InputError(f"{self.title} has no {name}; leave sampling.{setting} out")
+        self._check_steps()
+
+    def _check_steps(self) -> None:
+        """Most schedulers refuse more steps than they were trained in, which may be fewer than a pipeline's default."""
+        own = self.takes.get(STEPS)
+        steps = self.sampling.steps if own is None or self.sampling.steps is not None else own.default
+        set_steps = getattr(getattr(self.pipeline, "scheduler", None), "set_timesteps", None)
+        if set_steps is None or not isinstance(steps, int):
+            return
+        try:
+            set_steps(steps)
+        except Exception as error:  # of many kinds, all of its own
+            raise InputError(
+                f"{self.title} cannot draw in {steps} steps ({because(error)}); say in how many, with "
+                "--set sampling.steps=N"
+            ) from error
 
     def __call__(self, rng: ImageRng, labels: Tensor | None) -> Any:
         self.check()
@@ -98,7 +116,8 @@ def load_pipeline(where: Where) -> Loaded:
         raise InputError("pipelines need diffusers: pip install diffusers") from error
     folder = _folder(where)
     try:
-        found = diffusers.DiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
+        with _silent(diffusers.utils.logging):
+            found = diffusers.DiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # of many kinds, all of its own
         raise InputError(f"diffusers cannot read {where.title} ({because(error)})") from error
     found.set_progress_bar_config(disable=True)
@@ -122,6 +141,20 @@ def load_pipeline(where: Where) -> Loaded:
             f"{type(found.scheduler).__name__}; its own settings are {own or 'none'}"
         ],
     )
+
+
+@contextmanager
+def _silent(log: Any) -> Iterator[None]:
+    """Inside, diffusers draws no bar and gives no hints; errors are raised all the same."""
+    before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(before)
+        if bars:
+            log.enable_progress_bar()
 
 
 def _folder(where: Where) -> Path:
