@@ -44,6 +44,7 @@ from benchbench.results.manifest import (
 from benchbench.results.provenance import read_manifest
 from benchbench.results.store import METRICS, RUN, Store
 from benchbench.results.tables import to_frame, write_rows
+from benchbench.runner.beside import baselines_of, score_beside
 from benchbench.runner.describe import Before, before, describe_data, stated
 from benchbench.runner.evaluation import Scored, score_images
 from benchbench.runner.evaluation_plan import Evaluation, make_evaluation, read_reference, resolve
@@ -95,6 +96,7 @@ def evaluate(
     task: str | None = None,
     task_options: Mapping[str, Any] | Sequence[str] = (),
     prompts: Path | str | None = None,
+    baselines: str | Sequence[str] = (),
     out: Path | str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
@@ -124,6 +126,8 @@ def evaluate(
         task: Score images under the protocol of this task, "super-resolution" or "text-to-image" for example.
         task_options: What the images undo, `{"scale": 4}`; as text after `--task-option`.
         prompts: A text file with what each image was to show, a line an image, for the task "text-to-image".
+        baselines: Also draw and score these shipped baselines of the reference's dataset, on as many images: names of
+            models, or "all", with real images; their lines follow, and `out` has their records.
         out: The folder for the record; None for no record.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         batch_size: Images at once when scoring; changes no number.
@@ -137,6 +141,7 @@ def evaluate(
 
     Raises:
         InputError: The request cannot be carried out; nothing was written.
+        CellFailed: A baseline could not be scored; everything else was.
         RankLost: A rank is gone.
 
     >>> frame = benchbench.evaluate(images, "cifar10:train", ["fd", "kd"])  # doctest: +SKIP
@@ -161,8 +166,14 @@ def evaluate(
     )
     runtime = runtime_of_rank(device, batch_size, watching(progress), comm)
     held = InMemory.of(images, reference)
+    beside = baselines_of(baselines, spec)
+    if beside and out is None:
+        raise InputError("baselines leave records; say in which folder, with out")
     found = evaluate_images(spec, None if out is None else Path(out), runtime, held)
-    rows = NumbersFrame(found.rows)
+    tables = [found.rows]
+    if found.path is not None and out is not None:
+        tables += [load_results(path) for path in score_beside(beside, found.path, Path(out), runtime)]
+    rows = NumbersFrame(found.rows if len(tables) == 1 else pd.concat(tables, ignore_index=True))
     rows.attrs["notes"] = found.notes
     return rows
 
