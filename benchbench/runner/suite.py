@@ -332,8 +332,10 @@ class Past:
         for folder, run in records(store.root) if store.root.is_dir() else ():
             known = run.seconds
             if known is not None and known.training is not None and known.evaluation is not None:
+                # Of weights that came from another cell the training itself says how long it took.
+                training = known.training if run.training is None else run.training.seconds
                 for where in (run.dataset, ""):
-                    took.setdefault((run.model, where), []).append((known.training, known.evaluation))
+                    took.setdefault((run.model, where), []).append((training, known.evaluation))
             if run.training_key and (folder / WEIGHTS).exists():
                 self._trained.add(run.training_key)
         self._whole = {cells: median(map(sum, seconds)) for cells, seconds in took.items()}
