@@ -46,9 +46,7 @@ SMALLER: dict[str, list[tuple[str, str]]] = {
         ("model=dcgan model=vae", "model=dcgan model=vae-mlp"),
         ("--models vae", "--models vae-mlp"),
     ],
-    "score-a-folder": [
-        ("--model dcgan --dataset digits", f"--model noise --dataset digits{FEW} --metrics fd")
-    ],
+    "score-a-folder": [("--baselines all", "--baselines noise,dcgan --device cpu")],
     "public-generator": [
         ("args.ngpu=1", "args.nz=5"),
         ("--dataset digits --size 64", "--dataset faces/ --size 8 --samples 16 --metrics swd --device cpu"),
@@ -120,9 +118,6 @@ def reader_has(page: str, folder: Path) -> dict[str, Any]:
         for i in range(20):
             pixels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
-    if page == "score-a-folder":
-        few = {"samples": 16, "metrics": ["fd"], "extractors": ["cnn_digits"], "device": "cpu"}
-        benchbench.run("noise", "digits", out="results", **few)
     if page == "public-generator":
         (folder / "dcgan.py").write_text(GENERATOR)
         space: dict[str, Any] = {}

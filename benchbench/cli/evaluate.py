@@ -19,6 +19,7 @@ from benchbench.core.errors import CellFailed
     "--baselines",
     metavar="NAME,…",
     default="",
+    shell_complete=ANSWERS["models"],
     help="Also draw and score these shipped baselines of the reference's dataset, on as many images; all for every one "
     "and real images.",
 )
