@@ -37,6 +37,7 @@ pytestmark = pytest.mark.costly
 
 MakeRow = Callable[..., Row]
 NASTY = "<script>alert(1)</script>&\"'{{ 7 * 7 }}$\\frac$"
+LONG = "https://somewhere.example/" + "weights-" * 12 + "v0.1.pth"  # which no line of a phone holds
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -103,7 +104,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, make_row: MakeRow) -> Path:
         for seed in (0, 1):
             land(root, make_row, model, seed, fd + seed)
     Store(root).record_failure(
-        "digits", "gan", "ab" * 8, {"seed": 3, "reason": f"broke {NASTY}", "when": "now"}
+        "digits", "gan", "ab" * 8, {"seed": 3, "reason": f"broke {NASTY}, get {LONG}", "when": "now"}
     )
     return root
 
