@@ -59,6 +59,10 @@ class Making:
         return made
 
 
+_COUNTED = {"n_images": "images", "n_reference": "reference images"}
+"""Conditions that are counts, and what they count."""
+
+
 def apart(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Rows of one dataset in parts within which every metric has one set of conditions, each with the fields in
     which it differs from the others, in words.
@@ -111,13 +115,16 @@ def _common(parts: Sequence[_Made]) -> set[str]:
 
 
 def _told(part: _Made, fields: Mapping[str, set[Asked]], common: Collection[str] = ()) -> str:
-    """ "the reference data 1a2b3c4d, n_images 500"; of a machine without what is common to all."""
+    """ "the reference data 1a2b3c4d, 500 images"; of a machine without what is common to all."""
     said = []
     for name, metrics in fields.items():
         made = [conditions for metric, conditions in part.items() if metric in metrics] or part.values()
         values = sorted({dict(conditions)[name] for conditions in made} - {"none"})
         if name == "machine":
             values = [", ".join(one for one in text.split(", ") if one not in common) for text in values]
+        if (counted := _COUNTED.get(name)) is not None and values:
+            said.append(f"{' and '.join(f'{int(value):,}' for value in values)} {counted}")
+            continue
         said.append(
             f"{WORDS.get(name, name)} {' and '.join(short(name, value) for value in values) or 'not stated'}"
         )

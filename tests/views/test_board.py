@@ -150,7 +150,7 @@ OTHER_DECODER = {"data": {"decoder": "libjpeg-turbo"}}
         (OTHER_DATA, ("the reference data 11111111", "the reference data 22222222")),
         (OTHER_SIZE, ("the size 32×32", "the size 64×64")),
         (OTHER_DECODER, ("decoder libjpeg-turbo", "decoder not stated")),
-        ({"n_images": 500}, ("n_images 1000", "n_images 500")),
+        ({"n_images": 500}, ("1,000 images", "500 images")),
     ],
     ids=["weights", "data", "size", "decoder", "images"],
 )

@@ -126,7 +126,7 @@ def test_models_stand_side_by_side(make_row: MakeRow) -> None:
     leaves vae's without a rival."""
     text = _shown(frame_table(to_frame(_comparison(make_row))))
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    first, second = (lines.index(f"digits: generation (n_images {n})") for n in (1000, 500))
+    first, second = (lines.index(f"digits: generation ({n} images)") for n in ("1,000", "500"))
     assert first < lines.index("gan 9.000 * failed") < lines.index("vae (2 seeds) 13.00 0.9000") < second
     assert second < lines.index("zoo 8.000")
     assert "[1] 500 images against 1437, efficientnet_lite0, bicubic-antialias-128, float32" in lines
@@ -210,8 +210,8 @@ def test_a_title_is_as_wide_as_the_terminal(make_row: MakeRow) -> None:
     frame = to_frame(rows)
     frame = frame.assign(data=pd.array(["1" * 64, "2" * 64], dtype="string"))
     lines = [line.rstrip() for line in _shown(frame_table(frame), width=80).splitlines()]
-    assert "digits: generation (the reference data 11111111, n_images 500)" in lines
-    assert "digits: generation (the reference data 22222222, n_images 1000)" in lines
+    assert "digits: generation (the reference data 11111111, 500 images)" in lines
+    assert "digits: generation (the reference data 22222222, 1,000 images)" in lines
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
