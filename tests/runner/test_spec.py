@@ -127,16 +127,19 @@ def test_options_have_the_bounds_and_defaults_of_their_fields() -> None:
 
 
 def test_an_evaluation_is_asked_for_alike_everywhere() -> None:
-    """The command's parameters and Python's are the fields of `EvaluationSpec`, beside where work is done and where the
-    record goes; each is documented, and its default is the field's. `stats` takes those of `StatisticsSpec`."""
+    """The command's parameters and Python's are the fields of `EvaluationSpec`, beside where work is done, where the
+    record goes and what is scored beside it; each is documented, and its default is the field's. `stats` takes those of
+    `StatisticsSpec`."""
     fields = EvaluationSpec.model_fields
     where = {"out", "device", "batch_size"}
+    beside = {evaluate_verb: {"baselines"}, stats_verb: set[str]()}
     for verb, spec in ((evaluate_verb, EvaluationSpec), (stats_verb, StatisticsSpec)):
         taken = {own.name for own in verb.get_params(click.Context(verb)) if own.expose_value}
         short = set(SHORT) if "task_options" in spec.model_fields else set()
-        assert taken - {"profile"} == {*spec.model_fields, *where, *short}  # which is of what is printed
+        said = {*spec.model_fields, *where, *beside[verb], *short}
+        assert taken - {"profile"} == said  # which is of what is printed
     parameters = inspect.signature(benchbench.evaluate).parameters
-    assert set(parameters) == {*fields, *where, "progress", "comm"}
+    assert set(parameters) == {*fields, *where, *beside[evaluate_verb], "progress", "comm"}
     documented = inspect.getdoc(benchbench.evaluate) or ""
     assert all(f"{name}: " in documented for name in parameters)
     asked = {name: parameters[name].default for name in fields if name not in ("images", "reference")}
