@@ -173,7 +173,7 @@ def unit_of(size: float, small: float = _SMALL, large: float = _LARGE) -> float:
     return 1.0 if size == 0 or small < size < large else 2.0 ** math.floor(math.log2(size))
 
 
-def _largest(side: Tensor) -> float:
+def largest(side: Tensor) -> float:
     """The largest absolute value, without a copy of them all; 0 of none."""
     if not side.numel():
         return 0.0

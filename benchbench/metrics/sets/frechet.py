@@ -42,6 +42,7 @@ from benchbench.metrics.numerics.arguments import (
     check_pair,
     check_seed,
     finite_result,
+    largest,
     near_one,
     real_numbers,
     unit_of,
@@ -94,9 +95,7 @@ def frechet_distance(mu1: ArrayLike, cov1: ArrayLike, mu2: ArrayLike, cov2: Arra
     tensors[1], _ = check_covariance(tensors[1], named[1][0])
     tensors[3], factor = check_covariance(tensors[3], named[3][0])
     # Where squares of its numbers leave float64 everything is brought near 1 first, by a power of two: nothing rounds.
-    size = max(
-        max(float(t.abs().max()) for t in tensors[::2]), *(float(t.abs().max()) ** 0.5 for t in tensors[1::2])
-    )
+    size = max(largest(t) ** (0.5 if place % 2 else 1) for place, t in enumerate(tensors))
     if (unit := unit_of(size, 1e-70, 1e70)) != 1:
         tensors = [t / unit / (unit if place % 2 else 1) for place, t in enumerate(tensors)]
         factor = None if factor is None else factor / unit
