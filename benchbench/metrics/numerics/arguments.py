@@ -164,7 +164,7 @@ def finite_result(value: float, what: str) -> float:
 def near_one(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, float]:
     """Two sets of features and the unit in which they are given, a power of two so that nothing rounds: 1 for nearly
     all; for features of which float32 or float64 does not hold the squares, what brings the largest number near 1."""
-    unit = unit_of(max(map(_largest, (x, y))))
+    unit = unit_of(max(map(largest, (x, y))))
     return (x, y, unit) if unit == 1 else (x / unit, y / unit, unit)
 
 
