@@ -21,6 +21,8 @@ CHECKSUM = f"{WEIGHTS}.sha256"
 CARD = "card.md"
 TRAITS = "extractor.toml"
 """What an extractor must know beside its weights, where the baseline is one."""
+LANDMARK = "real"
+"""The model whose numbers are those of held-out real images, beside all others."""
 MOST = 150 * 2**20
 """Bytes of all weights that ship together, at most: whoever clones the project carries them."""
 

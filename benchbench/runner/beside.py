@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchbench.core.baselines import published_weights, shipped_baselines
+from benchbench.core.baselines import LANDMARK, published_weights, shipped_baselines
 from benchbench.core.errors import InputError
 from benchbench.core.names import split_names
 from benchbench.core.registry import MODELS
@@ -24,8 +24,6 @@ from benchbench.runner.sweep import Swept
 from benchbench.tasks.choose import tasks_of
 
 ALL = "all"
-LANDMARK = "real"
-"""Held-out real images, which are beside all."""
 
 
 def baselines_of(names: str | Sequence[str], spec: EvaluationSpec) -> list[CellSpec]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchbench.core.arrays import default_float32
-from benchbench.core.baselines import Shipped
+from benchbench.core.baselines import LANDMARK, Shipped
 from benchbench.core.runtime import Runtime
 from benchbench.results.load import Record, records
 from benchbench.results.rows import rows_of
@@ -15,9 +15,6 @@ from benchbench.runner.again import NotScored, drawn_anew
 from benchbench.runner.baselines.publish import publish_record
 from benchbench.runner.baselines.records import record_of
 from benchbench.runner.extractors import ExtractorLoader
-
-LANDMARK = "real"
-"""The model whose numbers are those of real images."""
 
 
 def score_shipped(shipped: Sequence[Shipped], extractor: str, results: Path, runtime: Runtime) -> list[Path]:
