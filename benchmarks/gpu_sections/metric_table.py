@@ -239,6 +239,7 @@ CALLS: dict[str, Call] = {
         i.large, torch.arange(len(i.large), device=i.large.device) % 2, pairs=2
     ),
     "kernel.kernel_distance": _kd,
+    "arguments.largest": lambda i: arguments.largest(i.x),
     "linalg.unit_rows": lambda i: linalg.unit_rows(i.x),
     "linalg.check_covariance": lambda i: linalg.check_covariance(i.covariances[0], "a covariance"),
     "linalg.nuclear_norm": lambda i: linalg.nuclear_norm(i.x.double()),
