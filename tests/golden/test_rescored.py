@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 BEFORE = ROOT / "tests" / "fixtures" / "before-rebuild"
 CELLS: dict[str, dict[str, Any]] = tomllib.loads((BEFORE / "cells.toml").read_text(encoding="utf-8"))
 FACTS: dict[str, Any] = json.loads((BEFORE / "facts.json").read_text(encoding="utf-8"))
-# The records from which the weights of these cells come.
-PUBLISHED = {"vae-digits": "digits/vae/80cf44dd136533e2", "dcgan-digits": "digits/dcgan/f9f32b0e023e3bd3"}
+# The records from which the weights come that ship today for these cells.
+PUBLISHED = {"vae-digits": "digits/vae/80cf44dd136533e2", "dcgan-digits": "digits/dcgan/6bc4ffb49ccbdb0a"}
 
 # The long ones; the other cells go through the same code.
 SLOW = ("vae-digits", "dcgan-digits", "lineart-colorizer-openmoji-lines")
@@ -146,9 +146,12 @@ def numbers_of_before(cell: str) -> dict[Name, Number]:
 
 
 @functools.cache
-def rescored(cell: str) -> Rescored:
-    """Score the cell with today's code; its weights are loaded, nothing is trained."""
+def rescored(cell: str, *, shipped: bool = False) -> Rescored:
+    """Score the cell with today's code; its weights are loaded, nothing is trained. shipped: those that ship today."""
     options = dict(CELLS[cell])
+    if shipped:
+        options.pop("weights", None)
+        options["pretrained"] = True
     if "weights" in options:
         options["weights"] = ROOT / options["weights"]
     with tempfile.TemporaryDirectory() as out:
@@ -238,7 +241,7 @@ def test_numbers_are_those_of_before(cell: str) -> None:
 def test_numbers_are_those_of_the_published_record(cell: str) -> None:
     """Expected: the record in `results/` from which the weights come. Versions are those of today, and what an interval
     is and its ends are compared as well."""
-    published, today = rows_of(ROOT / "results" / PUBLISHED[cell]), rescored(cell).rows
+    published, today = rows_of(ROOT / "results" / PUBLISHED[cell]), rescored(cell, shipped=True).rows
     assert len(published) > 20
     for name, row in published.items():
         again, old = today[name], number(row)
