@@ -84,7 +84,7 @@ def test_all_are_generators_and_real_images() -> None:
         ("digits:test", "dcgan", "held against their training images"),
         ("samples", "dcgan", "baselines ship for datasets"),
         ("digits", "dcgna", "unknown model 'dcgna'; did you mean 'dcgan'"),
-        ("digits", "biggan", "no weights of biggan on digits are published"),
+        ("digits", "cyclegan", "no weights of cyclegan on digits are published"),
         ("digits", "dcgan,,vae", "baselines: "),
     ],
 )
