@@ -41,6 +41,7 @@ from benchbench.results.touched import altered, as_written, damaged, foreign, re
 
 RUN, METRICS = touched.RUN, touched.METRICS
 FAILED = "failed.json"
+WEIGHTS = "weights.safetensors"
 DETACHABLE = (".safetensors", ".png", ".npz", ".zip")
 """What may be taken out of a cell, to publish numbers without weights, pictures and single images."""
 

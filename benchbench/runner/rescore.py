@@ -33,6 +33,7 @@ from benchbench.results.load import Record
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import Row
 from benchbench.results.rows import rows_of
+from benchbench.results.store import WEIGHTS
 from benchbench.results.touched import damaged
 from benchbench.runner.again import NotScored, asked_of, check_networks, drawn_anew, fingerprint_of, sizes_of
 from benchbench.runner.evaluation import score_images
@@ -41,7 +42,6 @@ from benchbench.runner.sources import InMemory
 from benchbench.runner.spec import EvaluationSpec
 
 SAMPLES = "samples.npz"
-WEIGHTS = "weights.safetensors"
 TASKS = frozenset({"generation", "reconstruction", "training", "likelihood"})
 """Of rows, in a cell that can be drawn anew."""
 KEPT_APART = 0.5

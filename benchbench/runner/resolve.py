@@ -21,7 +21,7 @@ from benchbench.runner.labels import checked_name
 from benchbench.runner.probe import no_weights
 from benchbench.runner.spec import SHORT, CellSpec
 from benchbench.tasks.choose import task_with_option, tasks_of
-from benchbench.training.recipe import Recipe, known_settings, load_recipe, made_for
+from benchbench.training.recipe import Recipe, known_settings, load_recipe
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,14 @@ def resolve(spec: CellSpec) -> Resolved:
     spec = with_known_names(spec)
     select_metrics(spec.metrics, spec.extractors or EXTRACTORS.names())
     sha256 = None if weights is None else _sha256_of(weights)
-    return Resolved(spec, recipe, weights, sha256, techniques, tuple(_notes(spec.recipe, dataset)))
+    return Resolved(spec, recipe, weights, sha256, techniques, tuple(_notes(spec.recipe, recipe)))
 
 
-def _notes(recipe: Path | None, dataset: str) -> Iterator[str]:
-    """What a reader of the numbers should know of a recipe."""
-    tuned_on = made_for(recipe)
-    if recipe is not None and tuned_on not in (None, dataset):
-        file = "/".join(recipe.parts[-2:])  # a record is for everybody: not where somebody's files lie
-        yield f"the recipe {short(file)} says that it is for {short(str(tuned_on))}, and this is {dataset}"
+def _notes(path: Path | None, recipe: Recipe) -> Iterator[str]:
+    """What a reader of the numbers should know of a recipe. path: None for one that ships."""
+    if path is not None and recipe.tuned_on not in (None, recipe.dataset):
+        file = "/".join(path.parts[-2:])  # a record is for everybody: not where somebody's files lie
+        yield f"the recipe {short(file)} says that it is for {short(recipe.tuned_on)}, and this is {recipe.dataset}"
 
 
 def _with_settings(

@@ -52,14 +52,13 @@ from benchbench.core.toml import read_toml
 from benchbench.core.validation import first_fault
 from benchbench.data.sources.spec import dataset_name, from_folder
 from benchbench.results.load import records
-from benchbench.results.store import Store
+from benchbench.results.store import WEIGHTS, Store
 from benchbench.runner.plan import Desk, make_plans
 from benchbench.runner.plan_apart import Planned, PlannedApart
 from benchbench.runner.probe import Probes
 from benchbench.runner.spec import CellSpec, seed_list
 from benchbench.runner.suite_settings import Match, Override, Settings
 from benchbench.runner.sweep import Swept
-from benchbench.runner.trained import WEIGHTS
 from benchbench.tasks.base import NAMES_OF_IMAGES
 from benchbench.training.checkpoint import has_checkpoint
 from benchbench.training.recipe import is_word

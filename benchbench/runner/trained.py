@@ -29,7 +29,7 @@ from benchbench.data.pipeline.image_source import Images, in_memory
 from benchbench.results.claims.conditions import beyond_one_a_core
 from benchbench.results.manifest import Machine, RunManifest, Training, demand
 from benchbench.results.provenance import read_manifest
-from benchbench.results.store import RUN, Store
+from benchbench.results.store import RUN, WEIGHTS, Store
 from benchbench.runner.labels import variant
 from benchbench.runner.logged import tell_samples
 from benchbench.runner.monitor import Panel
@@ -47,7 +47,6 @@ from benchbench.training.weights import load_weights, save_weights
 from benchbench.views.curves import Alarm, plot_curves
 
 PICTURE = "training.png"
-WEIGHTS = "weights.safetensors"
 BEST = "best.safetensors"
 _IN_FILES = ("curves", "best_weights")  # of a `TrainingResult`: what is no part of run.json
 

@@ -23,6 +23,7 @@ from benchbench.results.load import Record
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import Row
 from benchbench.results.rows import read_file
+from benchbench.results.store import WEIGHTS
 from benchbench.results.touched import damaged
 from benchbench.sinks.over_seeds import mean_rows
 from benchbench.sinks.replay import pictures_of
@@ -30,7 +31,6 @@ from benchbench.sinks.sink import flat
 from benchbench.sinks.yaml_text import to_yaml
 
 Weights = Literal["copy", "link"]
-WEIGHTS = "weights.safetensors"
 README = "README.md"
 RESULTS = ".eval_results"
 

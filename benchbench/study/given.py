@@ -20,7 +20,7 @@ from benchbench.results.load import records_below
 from benchbench.results.manifest import RunManifest
 from benchbench.results.record import COLUMNS
 from benchbench.results.select_records import Hand, at_hand, select
-from benchbench.results.store import check_file
+from benchbench.results.store import WEIGHTS, check_file
 from benchbench.study.evaluated import Bound, bind, evaluated, fitting
 from benchbench.study.image_sets import ImageSet, images_in, images_of
 from benchbench.study.manifest import MOST_SYSTEMS, System
@@ -30,7 +30,6 @@ FIRST = ("samples.npz", "outputs.zip")
 """The artefacts that are looked for before others."""
 BESIDE = ("reconstruction", "likelihood", "training", "profile")
 """Tasks of which a record has numbers and whose images it does not keep."""
-WEIGHTS = "weights.safetensors"
 LONGEST_NAME = 80
 
 

@@ -43,13 +43,15 @@ FILE = "recipe.toml"
 
 
 class Recipe(BaseModel, extra="forbid", frozen=True):
-    """A resolved recipe. `hyper`, `sampling`: what was set of them, validated by the model's own classes."""
+    """A resolved recipe. `hyper`, `sampling`: what was set of them, validated by the model's own classes. `tuned_on`:
+    the dataset that its file says it was tuned on, no part of what records hold; None where it says none."""
 
     model: str
     dataset: str | None = None
     hyper: dict[str, Any]
     sampling: dict[str, Any] = Field(default_factory=dict)
     training: TrainingConfig
+    tuned_on: str | None = Field(default=None, exclude=True)
 
 
 def load_recipe(
@@ -67,12 +69,13 @@ def load_recipe(
     nearest known one, and for values that the settings refuse.
     """
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    tuned_on: str | None = None
     if path is None and (folder := find_baseline(model, dataset)) is not None:
         path = folder / FILE
     elif path is not None and is_word(path):
         path = _named(model, dataset, path.name)
     if path is not None:
-        sections = _read(path, model)
+        sections, tuned_on = _read(path, model)
         try:
             _resolve(model, dataset, sections)  # a mistake in the file is the file's, not the command line's
         except InputError as error:
@@ -83,7 +86,7 @@ def load_recipe(
         # The two ways to give the length exclude each other, so setting one replaces the other.
         if section == "training" and key in {"steps", "epochs"}:
             sections["training"].pop("epochs" if key == "steps" else "steps", None)
-    return _resolve(model, dataset, sections)
+    return _resolve(model, dataset, sections).model_copy(update={"tuned_on": tuned_on})
 
 
 def known_settings(model: str) -> dict[str, set[str]]:
@@ -126,13 +129,6 @@ def other_recipes(model: str, dataset: str | None) -> dict[str, Path]:
     return {file.stem: file for file in found if file.name not in (FILE, TRAITS)}
 
 
-def made_for(path: Path | None) -> str | None:
-    """The dataset that a recipe, given as to `load_recipe`, says it was tuned on; None where it says none."""
-    if path is None or is_word(path):
-        return None  # what ships is found by the dataset
-    return _tuned_on(path, read_toml(path, "recipe"))
-
-
 def is_word(path: Path, base: Path = Path()) -> bool:
     """Whether `path`, meant from `base`, names a recipe that ships beside a baseline's own: a word, and no file."""
     return path.name == str(path) and not path.suffix and not os.path.exists(base / path)
@@ -153,12 +149,15 @@ def _resolve(model: str, dataset: str | None, sections: Mapping[str, Mapping[str
     return Recipe(model=model, dataset=dataset, hyper=hyper, sampling=sampling, training=training)
 
 
-def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
+def _read(path: Path, model: str) -> tuple[dict[str, dict[str, Any]], str | None]:
+    """The sections of a file, and the dataset that it says it was tuned on."""
     content = read_toml(path, "recipe")
     for key in content:
         if key not in {"dataset", *SECTIONS}:
             raise InputError(f"{path}: {unknown_name('section', key, ['dataset', *SECTIONS])}")
-    _tuned_on(path, content)
+    tuned_on = content.get("dataset")
+    if not isinstance(tuned_on, str | None):
+        raise InputError(f'{path}: dataset must be the name of one, dataset = "digits"')
     sections = {name: content.get(name, {}) for name in SECTIONS}
     for name, section in sections.items():
         if not isinstance(section, dict):
@@ -168,14 +167,7 @@ def _read(path: Path, model: str) -> dict[str, dict[str, Any]]:
         raise InputError(
             f"the recipe {path} is for the model {short(str(of))!r}, not {model!r}; use --model for that"
         )
-    return sections
-
-
-def _tuned_on(path: Path, content: Mapping[str, Any]) -> str | None:
-    dataset = content.get("dataset")
-    if not isinstance(dataset, str | None):
-        raise InputError(f'{path}: dataset must be the name of one, dataset = "digits"')
-    return dataset
+    return sections, tuned_on
 
 
 def _placed(key: str, model: str) -> tuple[str, tuple[str, ...]]:

@@ -24,7 +24,7 @@ from benchbench.results.manifest import (
     demand,
 )
 from benchbench.results.rows import read_file
-from benchbench.results.store import RUN
+from benchbench.results.store import RUN, WEIGHTS
 from benchbench.results.touched import damaged
 from benchbench.results.words import mode_words
 from benchbench.views import figures
@@ -260,7 +260,7 @@ def _facts(runs: Sequence[PageRecord]) -> list[tuple[str, str]]:
         f"{name}, weights {str(said.weights_sha256 or said.unavailable)[:16]}, {said.resize or ''}"
         for name, said in sorted(first.extractors.items())
     )
-    weights = first.files.get("weights.safetensors") or first.weights_loaded_sha256
+    weights = first.files.get(WEIGHTS) or first.weights_loaded_sha256
     made = {} if first.protocol is None else first.protocol.as_json()
     facts = [
         ("cells", ", ".join(f"{run.cell} (seed {run.seed})" for _, run in runs)),

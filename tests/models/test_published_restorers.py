@@ -12,6 +12,7 @@ from benchbench.runner.run import run_cells
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_speeds")]
 
+RESULTS = Path(__file__).parents[2] / "results"
 X2 = {"dataset": "set5", "task": "super-resolution", "task_options": {"scale": 2}}
 """Of bicubic, which needs no training: 33.68 dB, as docs/restoration.md has it."""
 
@@ -58,6 +59,18 @@ def test_noise_on_bsd68(
     values = scored(model, shared_data, tmp_path, monkeypatch, **noisy, metrics=["psnr", "ssim"], samples=12)
     assert values["psnr"] == pytest.approx(psnr, abs=1e-3)
     assert values["ssim"] == pytest.approx(ssim, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "psnr", "ssim"), [("dncnn", 28.8129, 0.80682), ("dncnn-b", 28.6190, 0.79983)]
+)
+def test_published_noise_on_bsd68(model: str, psnr: float, ssim: float) -> None:
+    """What the record of all 68 images has; above BM3D, which has 28.57 dB (Zhang et al. 2017, table II)."""
+    rows = load_results(RESULTS / "bsd68" / model)
+    values = dict(rows[rows["task"] == "denoise:sigma25"].set_index("metric")["value"])
+    assert values["psnr"] == pytest.approx(psnr, abs=1e-4)
+    assert values["ssim"] == pytest.approx(ssim, abs=1e-5)
+    assert values["psnr"] > 28.57
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,13 @@ seed = 1
 match = { model = "noise" }
 samples = 20
 """
+TRAINED = """
+models = ["vae-mlp"]
+datasets = ["digits"]
+seeds = 2
+[settings]
+samples = 16
+"""
 
 
 @pytest.fixture
@@ -165,15 +172,7 @@ def test_done_cells_are_skipped_and_a_failure_stops_nothing(
 def test_what_is_left_counts_a_training_once(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
     """Other numbers of a training that a stored cell has cost their evaluation, as does the second cell of one that is
     still to be done. Expected: the seconds of scoring and of training in the one record there is."""
-    text = """
-models = ["vae-mlp"]
-datasets = ["digits"]
-seeds = 2
-[settings]
-samples = 16
-metrics = ["mse"]
-set = { steps = 2, latent = 2, batch_size = 16 }
-"""
+    text = f'{TRAINED}metrics = ["mse"]\nset = {{ steps = 2, latent = 2, batch_size = 16 }}\n'
     store = Store(tmp_path / "out")
     one = load_suite(suite_file(text.replace("seeds = 2", "seeds = [0]")))
     (cell,) = plan_suite(one, store, device=CPU)
@@ -390,15 +389,8 @@ def test_a_killed_suite_leaves_no_orphan_and_resumes(
 ) -> None:
     """SIGKILL in the middle of a training: the child ends with its parent, the next call completes the matrix,
     and the weights are those of an uninterrupted run (sha256 in run.json's list of files)."""
-    text = """
-models = ["vae-mlp"]
-datasets = ["digits"]
-seeds = 2
-[settings]
-samples = 16
-metrics = ["fd"]
-set = { steps = 400, latent = 4, width = 64, checkpoint_every = 20, batch_size = 16 }
-"""
+    settings = "steps = 400, latent = 4, width = 64, checkpoint_every = 20, batch_size = 16"
+    text = f'{TRAINED}metrics = ["fd"]\nset = {{ {settings} }}\n'
     path, out = suite_file(text), tmp_path / "out"
     command = [sys.executable, "-m", "benchbench", "suite", str(path), "--out", str(out), "--device", "cpu"]
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -281,7 +281,6 @@ def test_bytes_of_weights_are_those_that_an_answer_needs() -> None:
     assert stored_bytes(accelerated(model, techniques_of("int8"), show, CPU), show) == expected
 
 
-@pytest.mark.costly
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None or sys.platform != "linux", reason="no compiler, or no count")
 def test_a_compiler_is_no_part_of_what_it_compiled() -> None:
@@ -292,6 +291,7 @@ def test_a_compiler_is_no_part_of_what_it_compiled() -> None:
     assert compiled < 2.5 * plain
 
 
+@pytest.mark.costly
 def test_a_compiled_network_has_the_same_weights() -> None:
     """Its modules are not called by name any more, and are counted all the same."""
     model = build_model("vae", {"width": 4, "depth": 1, "hidden": 8, "latent": 2}, SPEC).eval()

@@ -12,7 +12,7 @@ from benchbench.core.registry import MODELS
 from benchbench.runner.trained import has_larger
 from benchbench.training import recipe as recipes
 from benchbench.training.config import TrainingConfig
-from benchbench.training.recipe import find_baseline, load_recipe, made_for, other_recipes
+from benchbench.training.recipe import find_baseline, load_recipe, other_recipes
 
 SHIPPED = Path(__file__).parents[2] / "baselines"
 
@@ -160,11 +160,15 @@ def test_a_setting_is_found_by_what_it_does() -> None:
 
 
 def test_what_a_recipe_says_it_is_for(tmp_path: Path) -> None:
-    """The dataset in the file; None of one without, of a shipped one by its word, and of none."""
-    assert made_for(write(tmp_path / "a" / "a.toml", 'dataset = "mnist"\n')) == "mnist"
-    assert made_for(write(tmp_path / "b" / "b.toml", "[training]\nsteps = 3\n")) is None
-    assert made_for(Path("gpu")) is None
-    assert made_for(None) is None
+    """The dataset in the file; None of one without, and where there is no file. A record, which is of what was done,
+    does not hold it."""
+    said = write(tmp_path / "a" / "a.toml", 'dataset = "mnist"\n')
+    assert load_recipe("vae", "digits", path=said).tuned_on == "mnist"
+    assert "tuned_on" not in load_recipe("vae", "digits", path=said).model_dump()
+    silent = write(tmp_path / "b" / "b.toml", "[training]\nsteps = 3\n")
+    assert load_recipe("vae", "digits", path=silent).tuned_on is None
+    assert load_recipe("dcgan", "cifar10", path=Path("gpu")).tuned_on == "cifar10"
+    assert load_recipe("vae-mlp", None).tuned_on is None
     with pytest.raises(InputError, match="dataset must be the name of one"):
         load_recipe("vae", None, path=write(tmp_path / "c" / "c.toml", "dataset = 3\n"))
 

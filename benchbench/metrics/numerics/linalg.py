@@ -56,10 +56,8 @@ def root(cov: Tensor) -> Tensor:
     """F (D×R) with F Fᵀ = cov: the Cholesky factor where `cov` is safely positive definite (R = D), else
     V Λ^{1/2} over the R eigenvalues above rounding. `MetricFailed` for a matrix with a negative
     eigenvalue."""
-    factor: Tensor
-    factor, info = torch.linalg.cholesky_ex(cov)
-    floor = len(cov) * EPS * cov.diagonal().max()
-    if int(info) == 0 and factor.diagonal().square().min() > floor:
+    factor = _cholesky(cov)
+    if factor is not None and factor.diagonal().square().min() > len(cov) * EPS * cov.diagonal().max():
         return factor
     values, vectors = torch.linalg.eigh(cov)
     largest = values[-1].clamp(min=0)
