@@ -16,7 +16,6 @@ from benchbench.training.config import TrainingConfig
 from benchbench.training.step.standing import keeps_old_statistics, measure_batch_norms
 
 CPU = torch.device("cpu")
-WITHOUT = {(f"{model}-cifar10", "recipe.toml") for model in ("dcgan", "sngan", "wgan-gp")}
 
 
 class Tiny(nn.Module):
@@ -135,11 +134,8 @@ def test_whose_batch_statistics_are_not_those_of_its_weights(settings: dict[str,
     "recipe", sorted((Path(__file__).parents[2] / "baselines").glob("*gan*/*.toml")), ids=str
 )
 def test_recipes_of_gans_measure_them(recipe: Path) -> None:
-    """No shipped recipe hands out what `keeps_old_statistics` is about, where it can be helped; but of those whose
-    published rows were made without, which are made again together."""
+    """No shipped recipe hands out what `keeps_old_statistics` is about, where it can be helped."""
     section = tomllib.loads(recipe.read_text()).get("training", {})
     model = recipe.parent.name.partition("-")[0]
-    if recipe.parts[-2:] in WITHOUT:
-        return
     if ("ema_decay" in section or "ema" in section) and model not in ("srgan", "stylegan2"):
         assert section["standing_statistics"] > 0
