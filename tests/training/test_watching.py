@@ -244,6 +244,57 @@ def test_looks_cost_no_training_time(toys: Any, monkeypatch: pytest.MonkeyPatch)
     assert result.images_per_second == pytest.approx(4)
 
 
+def staged(toys: Any, alone: int) -> Any:
+    """A GAN whose generator waits `alone` steps for its discriminator."""
+
+    class Staged(toys.GAN):  # type: ignore[misc]
+        def turns(self, step: int) -> tuple[str, ...]:
+            return ("discriminator",) if step < alone else ("generator",)
+
+    torch.manual_seed(0)
+    return Staged()
+
+
+def test_looks_begin_when_all_have_moved(toys: Any) -> None:
+    """A scan every three steps, the generator begins with step 6: none at 3 or 6, where it has not moved, then 9, 12
+    and 14, the end. Rows of epochs are those of any training (5, 10, 14)."""
+    watcher = toys.Watcher()
+    result = go(staged(toys, 6), watcher, steps=14, monitor_every=3)
+    assert watcher.steps == [9, 12, 14]
+    assert [row["step"] for row in result.curves] == [5, 9, 10, 12, 14]
+
+
+@pytest.mark.parametrize("alone", [0, 12])
+def test_the_first_stage_raises_no_alarm(toys: Any, alone: int) -> None:
+    """Samples of one class, told by all 24 looks of a training of 24 steps, or by the 12 that its second stage has: the
+    first stage adds none. Either way the alarm speaks at the eighth panel, whose level is the only one there was."""
+    watcher = toys.Watcher(monitor_class_kl=[2.3] * 24, monitor_distance=[9.0] * 24)
+    result = go(staged(toys, alone), watcher, steps=24, monitor_every=1, on_collapse="stop")
+    assert result.collapse is not None
+    assert (result.collapse["rule"], result.collapse["step"]) == ("never", alone + 8)
+
+
+def test_the_last_of_fewer_looks_is_judged(toys: Any) -> None:
+    """One class in each of three panels, and the distance best in the middle: no look before the last may speak, and
+    the last is known for it though the first stage had no panels (3 of 6)."""
+    watcher = toys.Watcher(monitor_class_kl=[2.3] * 3, monitor_distance=[9.0, 8.0, 9.0])
+    result = go(staged(toys, 3), watcher, steps=6, monitor_every=1)
+    assert result.collapse is not None
+    assert (result.collapse["rule"], result.collapse["step"]) == ("never", 6)
+
+
+def test_who_never_moves_is_not_waited_for(toys: Any) -> None:
+    """A frozen player named among the players."""
+
+    class Frozen(toys.GAN):  # type: ignore[misc]
+        def turns(self, step: int) -> tuple[str, ...]:
+            return ("generator",)
+
+    watcher = toys.Watcher()
+    go(Frozen(), watcher, steps=4, monitor_every=2)
+    assert watcher.steps == [2, 4]
+
+
 def test_nobody_looks_unless_asked(toys: Any) -> None:
     """A monitor that is at hand is no reason to look."""
     watcher = toys.Watcher()

@@ -85,6 +85,16 @@ class Schedule:
         """After how many steps the phases repeat; None where the model says it step by step."""
         return None if self._turns is not None else math.lcm(*(phase.every for phase in self.phases))
 
+    def begun(self, total: int) -> int:
+        """After how many of `total` steps everybody who moves at all has moved: 1 where nobody waits for others."""
+        waiting, begun = set(self.players), 0
+        for step in range(total):
+            if moved := waiting & {phase.player for phase in self.due(step)}:
+                waiting, begun = waiting - moved, step + 1
+            if not waiting:
+                break
+        return begun
+
     def batches(self, step: int) -> int:
         """The batches that a step draws: as many as the player that sees most has fresh phases, at least one."""
         return max(allotted(self.due(step))) + 1

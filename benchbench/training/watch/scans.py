@@ -1,6 +1,7 @@
 """Looking while training: rows of curves, the monitor and its alarm, early stopping, the best weights.
 
-Scans are made of the weights that would be handed out (`training.step.handout`), and cost no counted time.
+Scans are made of the weights that would be handed out (`training.step.handout`), and cost no counted time. The
+monitor's turns begin when every player has moved: what a prior that has learned nothing draws tells of no collapse.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Scans:
         self._comm = comm
         self._model, self._schedule, self._config, self._eyes = model, schedule, config, eyes
         self._handout, self._total, self._device = handout, total, device
+        self._begun = schedule.begun(total) if eyes.monitor is not None else 0
         self._busy = Busy()
         self.shown: dict[str, float] = {}
 
@@ -72,11 +74,11 @@ class Scans:
 
         epoch: of the last batch drawn.
         """
-        config, every = self._config, self._config.monitor_every
+        config, monitor = self._config, self._eyes.monitor
         last = state.step == self._total
         epoch_ended |= last
-        monitor = self._eyes.monitor
-        if not epoch_ended and (monitor is None or state.step % every):
+        due = monitor is not None and state.step % config.monitor_every == 0 and state.step >= self._begun
+        if not (epoch_ended or due):
             return
         row: dict[str, float] = {"epoch": epoch, "step": state.step}
         row |= state.averages()
@@ -87,7 +89,7 @@ class Scans:
             if epoch_ended and config.patience:
                 row["validation_loss"] = self._comm.first(self._validation_loss)
                 self._watch_validation(state, row["validation_loss"])
-            if monitor is not None and (last or state.stopped or state.step % every == 0):
+            if monitor is not None and (last or state.stopped or due):
                 panel = self._comm.first(lambda: dict(monitor.panel(self._model, state.step)))
                 self._watch_distance(state, panel)
         state.curves.append(row | (panel or {}))
@@ -103,7 +105,9 @@ class Scans:
     def _judge(self, state: RunState, panel: Mapping[str, float], progress: Progress) -> None:
         """Ask the alarm."""
         self.shown = _in_short(panel)
-        planned = 0 if state.stopped else ceil(self._total / self._config.monitor_every)  # none after a stop
+        every = self._config.monitor_every
+        # None comes after a stop.
+        planned = 0 if state.stopped else ceil(self._total / every) - (self._begun - 1) // every
         if state.collapse is None and (found := collapse_at(state.curves, planned)):
             state.collapse = dict(vars(found))
             state.stopped |= self._config.on_collapse == "stop"
