@@ -44,7 +44,6 @@ from benchbench.training.watch.alarm import first_collapse
 from benchbench.training.watch.curves import FILE as CURVES
 from benchbench.training.watch.curves import write_curves
 from benchbench.training.weights import load_weights, save_weights
-from benchbench.views.curves import Alarm, plot_curves
 
 PICTURE = "training.png"
 BEST = "best.safetensors"
@@ -189,6 +188,8 @@ def trained_before(plan: Plan, store: Store) -> Path | None:
 def write_training(folder: Path, name: str, model: nn.Module, training: TrainingResult | None) -> None:
     """The curves and their picture, the weights that are handed out, and the best ones where those are others."""
     if training is not None:
+        from benchbench.views.curves import Alarm, plot_curves  # matplotlib takes half a second to import
+
         write_curves(folder, training.curves)
         seen = training.collapse
         alarm = None if seen is None else Alarm(seen["step"], seen["words"])

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from benchbench.core.busy import Busy
@@ -166,6 +165,8 @@ def measure_cost(
         return model.sample(1, ImageRng(0, [0], device))  # type: ignore[operator]
 
     work = once or sample
+    from torch.utils.flop_counter import FlopCounterMode  # takes a third of a second to import
+
     counter, used = FlopCounterMode(display=False), _Used(model)
     with torch.no_grad(), counter, used, _Evaluations(model) as evaluations:
         work()

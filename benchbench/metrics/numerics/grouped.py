@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import t as student_t
+from scipy import special
 from torch import Tensor
 
 from benchbench.core.scales import Range
@@ -24,7 +24,7 @@ def mean_over_groups(values: Tensor, groups: Tensor, ends: Range, what: str) -> 
     mean, error, counts = _of_groups(values, groups)
     if error is None:
         return within(Estimate(mean), ends)
-    half = float(student_t.ppf(0.975, len(counts) - 1)) * error
+    half = float(special.stdtrit(len(counts) - 1, 0.975)) * error
     return within(Estimate(mean, mean - half, mean + half, f"95% t over {what}"), ends)
 
 

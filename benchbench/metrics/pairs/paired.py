@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
-from scipy.stats import t as student_t
+from scipy import special
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike, dtype_text, shape_text
@@ -144,7 +144,7 @@ def mean_over_images(values: Tensor, ends: Range) -> Estimate:
     mean = float(values.double().mean())
     if n < 2:
         return within(Estimate(mean), ends)
-    half = float(student_t.ppf(0.975, n - 1)) * float(values.double().std()) / n**0.5
+    half = float(special.stdtrit(n - 1, 0.975)) * float(values.double().std()) / n**0.5
     return within(Estimate(mean, mean - half, mean + half, "95% t over images"), ends)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from scipy.stats import t as student_t
+from scipy import special
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
@@ -89,7 +89,7 @@ class ADMInceptionScore(Metric):
         value, n, ends = float(scores.mean()), len(scores), (1.0, float(logits.shape[1]))
         if n == 1:
             return within(Estimate(value, ends=ends), ends)
-        half = float(student_t.ppf(0.975, n - 1)) * float(scores.std()) / math.sqrt(n)
+        half = float(special.stdtrit(n - 1, 0.975)) * float(scores.std()) / math.sqrt(n)
         return within(Estimate(value, value - half, value + half, f"95% t over {n} parts", ends), ends)
 
 

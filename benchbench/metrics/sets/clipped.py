@@ -30,7 +30,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import betabinom
 
 from benchbench.metrics.numerics.arguments import check_number, check_whole
 
@@ -82,5 +81,7 @@ def _calibration(n_real: int, n_fake: int, k: int) -> np.ndarray:
 
 def _expected(n_real: int, n_good: np.ndarray, k: int) -> np.ndarray:
     """`expected_clipped_coverage` of each number of good images."""
+    from scipy.stats import betabinom  # takes half a second to import
+
     missing = sum((k - c) * betabinom.pmf(c, n_good, k, n_real - k) for c in range(k))
     return np.asarray(1 - missing / k)

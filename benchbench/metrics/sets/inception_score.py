@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
@@ -166,7 +166,7 @@ class InceptionScore(Family):
         split = inception_score(logits)
         whole = inception_score(logits, splits=1)
         ends = (1.0, float(logits.shape[1]))
-        half = float(stats.t.ppf(0.975, SPLITS - 1)) * split.standard_error
+        half = float(special.stdtrit(SPLITS - 1, 0.975)) * split.standard_error
         interval = f"95% t over {SPLITS} splits"
         estimates = {
             "is": Estimate(split.value, split.value - half, split.value + half, interval, ends),

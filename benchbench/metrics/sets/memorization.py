@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
@@ -184,6 +183,8 @@ def ct_estimate(ours: Tensor, theirs: Tensor) -> Estimate:
 
 def _mann_whitney_z(a: Tensor, b: Tensor) -> float:
     """(U − mn/2) / √(mn(m + n + 1)/12) with mid-ranks, ties corrected: negative when `a` is the smaller."""
+    from scipy.stats import rankdata  # takes half a second to import
+
     m, n = len(a), len(b)
     ranks = rankdata(torch.cat([a, b]).cpu().numpy())
     u = float(ranks[:m].sum()) - m * (m + 1) / 2

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import norm
-from sklearn.cluster import KMeans
+from scipy import special
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike, tensor_of
@@ -106,6 +105,8 @@ def ndb(real: ArrayLike, fake: ArrayLike, bins: int = BINS, seed: int = 0, level
     with pooled variance at `level` compares the shares. By chance about `level` of the bins differ, a little
     more since the bins are fitted to the real images. A missing mode empties its bins.
     """
+    from sklearn.cluster import KMeans  # takes half a second to import
+
     bins, seed = check_whole(bins, "the number of bins", 1), check_whole(seed, "a seed", 0, 2**32 - 1)
     level = check_number(level, "the level", 0, open_end=True)
     if level >= 1:
@@ -127,7 +128,7 @@ def ndb(real: ArrayLike, fake: ArrayLike, bins: int = BINS, seed: int = 0, level
     pooled = (n + m) / (len(a) + len(b))
     spread = np.sqrt(pooled * (1 - pooled) * (1 / len(a) + 1 / len(b)))
     gap = np.abs(n / len(a) - m / len(b))
-    return Bins(int((gap > norm.ppf(1 - level / 2) * spread).sum()), bins)
+    return Bins(int((gap > special.ndtri(1 - level / 2) * spread).sum()), bins)
 
 
 def exact_duplicates(images: ArrayLike) -> Tensor:

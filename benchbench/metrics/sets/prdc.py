@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from scipy.stats import t as student_t
+from scipy import special
 from torch import Tensor
 
 from benchbench.core.arrays import ArrayLike
@@ -261,7 +261,7 @@ def half_sample_estimate(
     """
     moved = to_scale(halves.numpy(), scale, ends)
     error = math.sqrt(_GROWTH * float(((moved[:, 0] - moved[:, 1]) ** 2).mean()) / 4)
-    centre, half = float(to_scale(value, scale, ends)), float(student_t.ppf(0.975, CUTS)) * error
+    centre, half = float(to_scale(value, scale, ends)), float(special.stdtrit(CUTS, 0.975)) * error
     low, high = (float(from_scale(end, scale, ends)) for end in (max(centre - half, 0.0), centre + half))
     assert least.low is not None
     assert least.high is not None
