@@ -160,13 +160,12 @@ def measure_cost(
         weights, elsewhere the largest resident set of the process; the machine's load over the last minute. Of a model
         whose network is out of sight (`outside` says why) neither parameters nor operations.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # takes a third of a second to import
 
     def sample() -> object:
         return model.sample(1, ImageRng(0, [0], device))  # type: ignore[operator]
 
     work = once or sample
-    from torch.utils.flop_counter import FlopCounterMode  # takes a third of a second to import
-
     counter, used = FlopCounterMode(display=False), _Used(model)
     with torch.no_grad(), counter, used, _Evaluations(model) as evaluations:
         work()
