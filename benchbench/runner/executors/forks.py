@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -45,6 +46,16 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _PIECE = 65536
+_USED_LATE = (
+    "benchbench.runner.cell",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "scipy.stats",
+    "sklearn.cluster",
+    "torch._dynamo",  # eight hundred modules, which torch imports with the first operation that is counted
+    "torch.utils.flop_counter",
+)
+"""What is imported where it is used, and children would import one by one."""
 
 
 class ForkServer:
@@ -128,12 +139,14 @@ def main() -> int:
 class _Server:
     def __init__(self) -> None:
         import torch
-        import torch._dynamo  # eight hundred modules, which torch imports with the first operation that is counted
+        from PIL import Image
 
-        import benchbench.runner.cell  # noqa: F401  # what children would import one by one
+        for name in _USED_LATE:
+            importlib.import_module(name)
         from benchbench.core.runtime import Runtime
         from benchbench.runner.describe import before
 
+        Image.preinit()  # the modules of its formats
         before(Runtime())  # what is looked up once a process: versions of packages, the platform
 
         self.random, self.threads = torch.get_rng_state(), torch.get_num_threads()
