@@ -108,7 +108,7 @@ def test_settings_of_a_model() -> None:
     assert said.index[0] == "ddpm"
     assert said["model.multiples"].endswith("; default [1, 2, 2]")
     assert said["model.prediction"] == "what the network is asked for: epsilon, v, x0; default epsilon"
-    assert said["sampling.sampler"] == "ancestral, ddim; default ddim"
+    assert said["sampling.sampler"].endswith("second order: ancestral, ddim, dpm-solver++; default ddim")
     assert said["sampling.steps"].endswith("; default none")
     assert said["sampling.clip"].endswith("; default true")
     for name, model in Registry("model").items():

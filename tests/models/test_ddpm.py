@@ -219,7 +219,7 @@ def times_asked(network: nn.Module) -> list[float]:
 
 def test_each_sampler_asks_once_a_step() -> None:
     """Ten steps, ten evaluations, whichever is asked."""
-    for sampling in ({"sampler": "ancestral"}, {"eta": 0.5}, {}):
+    for sampling in ({"sampler": "ancestral"}, {"sampler": "dpm-solver++"}, {"eta": 0.5}, {}):
         model = best({"steps": 10, **sampling})
         seen = times_asked(model.network)
         drawn(model, 2)

@@ -17,7 +17,8 @@ from benchbench.core.seeds import ImageRng
 from benchbench.models.build import build_model
 from benchbench.models.diffusion.density import LEVEL
 from benchbench.models.diffusion.edm import EDM, TIMES, preconditioning
-from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
+from benchbench.models.diffusion.samplers import Churn, stochastic_heun
+from benchbench.models.diffusion.schedules import noise_levels
 
 GREY = ImageSpec(4, 4, True, 0)
 MEAN, DEVIATION = 0.1, 0.3

@@ -343,6 +343,7 @@ def test_images_of_a_generator_are_found_again(name: str) -> None:
             {"sampler": "ancestral"},
             "sampling.sampler=ancestral and sampling.eta=0; set them to ddim and 0",
         ),
+        ("ddpm", {"sampler": "dpm-solver++"}, r"sampling\.sampler=dpm-solver\+\+"),
         ("ddpm", {"eta": 0.5}, "sampling.eta=0.5"),
         ("edm", {"S_churn": 10}, "S_churn=10 adds noise on the way"),
         ("flow-matching", {"guidance": 1}, "guidance needs a conditional model"),

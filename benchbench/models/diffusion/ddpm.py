@@ -1,8 +1,9 @@
-"""DDPM (Ho et al. 2020), with the cosine schedule and respacing of Nichol & Dhariwal 2021 and DDIM (Song et al. 2021).
+"""DDPM (Ho et al. 2020), with the cosine schedule and respacing of Nichol & Dhariwal 2021, DDIM (Song et al. 2021) and
+DPM-Solver++ (Lu et al. 2022).
 
 The network is asked for the noise ("epsilon", equation 14 of Ho et al.), the image ("x0") or v = √ᾱ·ε - √(1 - ᾱ)·x₀
-(Salimans & Ho 2022, section 4), and learns by the plain squared error of that. Images are drawn by either sampler of
-`schedules` over any number of the T times; of the ancestral one, both fixed variances can be had.
+(Salimans & Ho 2022, section 4), and learns by the plain squared error of that. Images are drawn by any of the samplers
+over any number of the T times; of the ancestral one, both fixed variances can be had.
 
 The bound (`nats`) is that of the whole chain of T times. Computing a thousand terms an image is dear, so
 `Sampling.elbo_terms` of those between the first and the last are drawn, one uniformly from each of as many parts of the
@@ -28,7 +29,7 @@ from benchbench.core.protocols import ImageSpec, LikelihoodEstimate
 from benchbench.core.seeds import ImageRng
 from benchbench.models.diffusion.diffusion import Ask, Diffusion, DiffusionConfig, Guided
 from benchbench.models.diffusion.elbo import discretized_gaussian_nats, parts, prior_nats, step_terms
-from benchbench.models.diffusion.samplers import chain
+from benchbench.models.diffusion.samplers import chain, multistep
 from benchbench.models.diffusion.schedules import (
     SCHEDULES,
     Schedule,
@@ -37,6 +38,7 @@ from benchbench.models.diffusion.schedules import (
     ddim,
     posterior,
     visited,
+    visited_by_noise,
 )
 
 Prediction = Literal["epsilon", "v", "x0"]
@@ -72,12 +74,18 @@ class DDPM(Diffusion):
     class Sampling(Guided, frozen=True):
         """Ho et al.'s own: sampler ancestral, steps 1000; fixed-large and fixed-small differ by 2 FID and more."""
 
-        sampler: Literal["ancestral", "ddim"] = "ddim"
+        sampler: Literal["ancestral", "ddim", "dpm-solver++"] = Field(
+            default="ddim",
+            description="dpm-solver++ is the equation of ddim without noise by a method of second order",
+        )
         steps: int | None = Field(
             default=None,
             ge=1,
             le=10_000,
             description="times that are visited, one evaluation each; none = 50, or all T where that is fewer",
+        )
+        spacing: Literal["even", "karras"] = Field(
+            default="even", description="which times; karras is by noise levels, as edm has them"
         )
         eta: float = Field(default=0.0, ge=0, le=1, description="noise of ddim; 0 is none, 1 is fixed-small")
         variance: Variance = Field(
@@ -108,11 +116,17 @@ class DDPM(Diffusion):
         return (answer - target_of(self.config.prediction, x, noise, signal, spread)).square()
 
     def draw(self, noise: Tensor, draws: DeviceRng, ask: Ask) -> Tensor:
-        """By `schedules.ancestral` or `schedules.ddim`, as `sampling` says."""
+        """By `schedules.ancestral`, `schedules.ddim` or `samplers.multistep`, as `sampling` says."""
         how = self.sampling
+
+        def clean(x: Tensor, t: Tensor) -> Tensor:
+            return self._clean(x, t, ask)
+
+        if how.sampler == "dpm-solver++":
+            return multistep(clean, noise, self.shares, self.times)
         rule = ancestral(how.variance) if how.sampler == "ancestral" else ddim(how.eta)
         return chain(
-            lambda x, t: self._clean(x, t, ask),
+            clean,
             noise,
             self.shares,
             self.times,
@@ -124,12 +138,22 @@ class DDPM(Diffusion):
     def times(self) -> list[int]:
         """The numbers of the times that images are drawn through, falling."""
         timesteps, steps = self.config.timesteps, self.sampling.steps
-        return visited(timesteps, min(USUAL_STEPS, timesteps) if steps is None else steps)
+        steps = min(USUAL_STEPS, timesteps) if steps is None else steps
+        return (
+            visited(timesteps, steps)
+            if self.sampling.spacing == "even"
+            else visited_by_noise(self.shares, steps)
+        )
 
     def check_sampling(self) -> None:
-        """As all, and there are no more times to visit than the chain has."""
+        """As all; no more times are visited than the chain has, and no noise is asked of a sampler that knows none."""
         super().check_sampling()
-        steps, timesteps = self.sampling.steps, self.config.timesteps
+        how, timesteps = self.sampling, self.config.timesteps
+        if how.eta and how.sampler != "ddim":
+            raise InputError(
+                f"sampling.eta={how.eta:g} is the noise of ddim, and this model draws with {how.sampler}; leave it at 0"
+            )
+        steps = how.steps
         if steps is not None and steps > timesteps:
             raise InputError(
                 f"sampling.steps={steps} visits more times than the {timesteps} that this model has; set fewer"

@@ -23,7 +23,8 @@ from benchbench.core.device_rng import DeviceRng
 from benchbench.core.protocols import LikelihoodEstimate
 from benchbench.models.diffusion.density import Flow, FlowConfig, FlowSampling, Way
 from benchbench.models.diffusion.diffusion import Ask
-from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
+from benchbench.models.diffusion.samplers import Churn, stochastic_heun
+from benchbench.models.diffusion.schedules import noise_levels
 
 TIMES = 250  # c_noise, a few units wide, on the network's scale, where a step of 1 is small
 

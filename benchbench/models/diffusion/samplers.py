@@ -1,4 +1,5 @@
-"""How images are drawn from a denoiser: the discrete chain of DDPM and DDIM, and Algorithm 2 of Karras et al. 2022.
+"""How images are drawn from a denoiser: the discrete chain of DDPM and DDIM, the multistep method of Lu et al. 2022 on
+it, and Algorithm 2 of Karras et al. 2022.
 
 Pure functions of a denoiser, a start and a source of noise. The denoiser answers the clean images that it takes noisy
 ones for; `fresh` hands out standard normal noise of the images' shape, each image its own. No draw and no evaluation
@@ -51,6 +52,41 @@ def chain(
     return x
 
 
+def multistep(clean: Denoiser, x: Tensor, kept: Sequence[float], times: Sequence[int]) -> Tensor:
+    """Down a discrete chain by DPM-Solver++(2M), Algorithm 2 of Lu et al. 2022 (arXiv:2211.01095), of second order.
+
+    The equation of DDIM without noise, as one in λ = log(√ᾱ / √(1 - ᾱ)): between two times the guess at the clean
+    image is taken for the line through this guess and the one before. The first step has one guess alone and the last,
+    to an image without noise, has no λ to go to: they are DDIM's.
+
+    Args:
+        clean: Of x_t and the number t from 0, int64 (N,).
+        x: x_T, standard normal, N×C×H×W.
+        kept: ᾱ by number.
+        times: The numbers visited, falling; one evaluation each.
+
+    Returns:
+        Images N×C×H×W.
+    """
+    before: tuple[float, Tensor] | None = None
+    for t, then in itertools.pairwise(times):
+        guess = clean(x, torch.full((len(x),), t, device=x.device))
+        now, ahead = _half_log_ratio(kept[t]), _half_log_ratio(kept[then])
+        line = guess
+        if before is not None:
+            earlier, guessed = before
+            line = guess + (ahead - now) / (2 * (now - earlier)) * (guess - guessed)
+        noisy = math.sqrt((1 - kept[then]) / (1 - kept[t]))
+        x = math.sqrt(kept[then]) * -math.expm1(now - ahead) * line + noisy * x
+        before = now, guess
+    return clean(x, torch.full((len(x),), times[-1], device=x.device))
+
+
+def _half_log_ratio(kept: float) -> float:
+    """λ of a share of the signal's variance: half of the logarithm of signal to noise."""
+    return (math.log(kept) - math.log1p(-kept)) / 2
+
+
 class Churn(NamedTuple):
     """How much noise Algorithm 2 adds again on the way, by the paper's names."""
 
@@ -63,13 +99,6 @@ class Churn(NamedTuple):
         """By how much the noise level grows before a step (Algorithm 2, line 5)."""
         within = self.S_min <= sigma <= self.S_max
         return min(self.S_churn / steps, math.sqrt(2) - 1) if within else 0.0
-
-
-def noise_levels(steps: int, sigma_min: float, sigma_max: float, rho: float) -> list[float]:
-    """σ_0 = σ_max down to σ_{N-1} = σ_min, and σ_N = 0 (Karras et al. 2022, equation 5)."""
-    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
-    spread = [(high + i / max(1, steps - 1) * (low - high)) ** rho for i in range(steps)]
-    return [*spread, 0.0]
 
 
 def stochastic_heun(

@@ -9,7 +9,7 @@ not numbers of steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -40,6 +40,29 @@ SCHEDULES: dict[Schedule, Callable[[int], Tensor]] = {"linear": linear, "cosine"
 def visited(timesteps: int, steps: int) -> list[int]:
     """`steps` of the numbers T - 1…0, evenly spread from the last to the first; of one step it is the last."""
     return [round((timesteps - 1) * (1 - k / max(1, steps - 1))) for k in range(steps)]
+
+
+def noise_levels(steps: int, sigma_min: float, sigma_max: float, rho: float) -> list[float]:
+    """σ_0 = σ_max down to σ_{N-1} = σ_min, and σ_N = 0 (Karras et al. 2022, equation 5)."""
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    spread = [(high + i / max(1, steps - 1) * (low - high)) ** rho for i in range(steps)]
+    return [*spread, 0.0]
+
+
+def visited_by_noise(shares: Sequence[float], steps: int) -> list[int]:
+    """`steps` of the numbers T - 1…0, falling, whose noise levels σ = √((1 - ᾱ) / ᾱ) are nearest to those of Karras et
+    al. 2022, equation 5 with ρ = 7: from their σ_max = 80, or the largest there is, to the smallest. A number that is
+    taken gives way to the one below it."""
+    kept = torch.tensor(shares, dtype=torch.float64)
+    found = ((1 - kept) / kept).log() / 2
+    low, high = found[[0, -1]].exp().clamp(max=80).tolist()
+    wanted = torch.tensor(noise_levels(steps, low, high, 7)[:-1], dtype=torch.float64).log()
+    nearest = torch.bucketize(wanted, (found[1:] + found[:-1]) / 2).tolist()
+    numbers, below = [], len(shares)
+    for k, number in enumerate(nearest):
+        below = max(min(number, below - 1), steps - 1 - k)  # as many are left as are still to come
+        numbers.append(below)
+    return numbers
 
 
 class Transition(NamedTuple):

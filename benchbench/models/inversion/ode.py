@@ -29,7 +29,8 @@ from benchbench.models.diffusion.diffusion import Ask, Diffusion
 from benchbench.models.diffusion.edm import EDM
 from benchbench.models.diffusion.flow_matching import FlowMatching
 from benchbench.models.diffusion.ode import dopri5, fixed, heun_from_images
-from benchbench.models.diffusion.samplers import Churn, noise_levels, stochastic_heun
+from benchbench.models.diffusion.samplers import Churn, stochastic_heun
+from benchbench.models.diffusion.schedules import noise_levels
 from benchbench.models.inversion.descent import Descent
 
 Model = TypeVar("Model", bound=Diffusion)

@@ -33,6 +33,9 @@ CALLED: dict[str, dict[str, str]] = {
     "dcgan": {
         "08649c6d5491dfb035381c5559124ec5": "4b00d48a968d31675a2355eb7fae763dc039c4a16f13397af018274cdbd281b4",
     },
+    "ddpm": {
+        "f02bc4cf618660b485a6a82d43d89929": "03cf421516cf99b1c6458915b9455489a2251d6595305163e28a5a65f43eeb96",
+    },
     "faceswap": {
         "7ba41df6b5feb7f95e4cf7c1de35bf0b": "8b5a5c5daabb7a5642aade726116759e89bbb45cf9a1796263805ce293408131",
     },
