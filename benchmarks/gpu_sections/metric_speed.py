@@ -10,11 +10,11 @@ from torch import Tensor
 
 from benchbench.core.device import synchronize
 from benchbench.metrics.evidence import Evidence, FeatureEvidence
+from benchbench.metrics.numerics.gaussians import moments_of
 from benchbench.metrics.sets.frechet import (
     FrechetDistance,
     frechet_distance,
     frechet_standard_error,
-    moments_of,
 )
 from benchbench.metrics.sets.kernel import Subsets, kernel_distance
 from benchbench.metrics.sets.prdc import prdc

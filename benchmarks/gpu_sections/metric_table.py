@@ -16,6 +16,7 @@ from benchbench.core.seeds import ImageRng
 from benchbench.metrics.numerics import (
     arguments,
     centred_mixture,
+    gaussians,
     gram,
     grouped,
     halved_supports,
@@ -211,7 +212,6 @@ CALLS: dict[str, Call] = {
     "frechet.frechet_influence": lambda i: frechet.frechet_influence(i.x, i.y),
     "frechet.frechet_standard_error": lambda i: frechet.frechet_standard_error(i.x, i.y),
     "frechet.fd_infinity": lambda i: frechet.fd_infinity(i.x, i.y),
-    "frechet.moments_of": lambda i: frechet.moments_of(i.x),
     "fsim.fsim": lambda i: fsim.fsim(i.images, i.partners),
     "gmsd.gmsd": lambda i: gmsd.gmsd(i.images, i.partners),
     "gmsd.similarity": lambda i: gmsd.similarity(i.x.double(), i.y.double(), 1.0),
@@ -231,6 +231,7 @@ CALLS: dict[str, Call] = {
         feature_likelihood.feature_likelihood_divergence(i.y, i.z, i.x)
     ),
     "feature_likelihood.generalization_gap": lambda i: feature_likelihood.generalization_gap(i.y, i.z, i.x),
+    "gaussians.moments_of": lambda i: gaussians.moments_of(i.x),
     "gram.sums_across": lambda i: gram.sums_across(*_grams(i), kernel.cubic_kernel(i.x.shape[1]), None, None),
     "inception_score.inception_score": lambda i: [
         inception_score.inception_score(i.logits, splits) for splits in (1, 10)
@@ -241,7 +242,7 @@ CALLS: dict[str, Call] = {
     "kernel.kernel_distance": _kd,
     "arguments.largest": lambda i: arguments.largest(i.x),
     "linalg.unit_rows": lambda i: linalg.unit_rows(i.x),
-    "linalg.check_covariance": lambda i: linalg.check_covariance(i.covariances[0], "a covariance"),
+    "linalg.check_covariance": lambda i: linalg.check_covariance(i.covariances[0], "a covariance").matrix,
     "linalg.nuclear_norm": lambda i: linalg.nuclear_norm(i.x.double()),
     "linalg.root": lambda i: (lambda f: f @ f.T)(linalg.root(i.covariances[0])),  # any root is as good
     "linalg.trace_sqrt_product": lambda i: linalg.trace_sqrt_product(*i.covariances),
@@ -339,7 +340,7 @@ CALLS: dict[str, Call] = {
     "frechet_ratio.fd_ratio_standard_error": lambda i: frechet_ratio.fd_ratio_standard_error(i.x, i.y, i.z),
     "real_side.effective_rank": lambda i: real_side.effective_rank(i.x),
     "real_side.effective_rank_of_moments": lambda i: real_side.effective_rank_of_moments(
-        frechet.moments_of(i.x)
+        gaussians.moments_of(i.x)
     ),
     "rke.rke": lambda i: [rke.rke(i.x), rke.rke(i.x, 3.0)],
     "kernel.centred_square": lambda i: kernel.centred_square(

@@ -18,6 +18,8 @@ Scope: float64, CPU or CUDA.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import scipy.linalg
 import torch
 from scipy.linalg.lapack import dsygst
@@ -52,24 +54,43 @@ def nuclear_norm(matrix: Tensor) -> float:
     return float(torch.linalg.svdvals(matrix).sum())
 
 
+class Covariance:
+    """A symmetric semidefinite matrix and its roots, each made once.
+
+    matrix: float64 D×D.
+    """
+
+    def __init__(self, matrix: Tensor) -> None:
+        self.matrix = matrix
+
+    @cached_property
+    def cholesky(self) -> Tensor | None:
+        """L with L Lᵀ = the matrix; None where rounding or a zero eigenvalue leaves it none."""
+        factor, info = torch.linalg.cholesky_ex(self.matrix)
+        return None if int(info) else factor
+
+    @cached_property
+    def root(self) -> Tensor:
+        """F (D×R) with F Fᵀ = the matrix: the Cholesky factor where it is safely positive definite (R = D), else V
+        Λ^{1/2} over the R eigenvalues above rounding. `MetricFailed` for a matrix with a negative eigenvalue."""
+        cov, factor = self.matrix, self.cholesky
+        if factor is not None and factor.diagonal().square().min() > len(cov) * EPS * cov.diagonal().max():
+            return factor
+        values, vectors = torch.linalg.eigh(cov)
+        largest = values[-1].clamp(min=0)
+        _refuse_negative(values)
+        keep = values > len(cov) * EPS * largest
+        kept: Tensor = vectors[:, keep] * values[keep].sqrt()
+        return kept
+
+
 def root(cov: Tensor) -> Tensor:
-    """F (D×R) with F Fᵀ = cov: the Cholesky factor where `cov` is safely positive definite (R = D), else
-    V Λ^{1/2} over the R eigenvalues above rounding. `MetricFailed` for a matrix with a negative
-    eigenvalue."""
-    factor = _cholesky(cov)
-    if factor is not None and factor.diagonal().square().min() > len(cov) * EPS * cov.diagonal().max():
-        return factor
-    values, vectors = torch.linalg.eigh(cov)
-    largest = values[-1].clamp(min=0)
-    _refuse_negative(values)
-    keep = values > len(cov) * EPS * largest
-    kept: Tensor = vectors[:, keep] * values[keep].sqrt()
-    return kept
+    """`Covariance.root` of a float64 D×D."""
+    return Covariance(cov).root
 
 
-def check_covariance(cov: Tensor, what: str) -> tuple[Tensor, Tensor | None]:
-    """A finite float64 D×D as the covariance it is: symmetric to the last bit, with its Cholesky factor; None where it
-    has none.
+def check_covariance(cov: Tensor, what: str) -> Covariance:
+    """A finite float64 D×D as the covariance it is, symmetric to the last bit.
 
     `MetricFailed` for a matrix that is further from symmetric than float32 sums leave it, or has a negative eigenvalue
     beyond rounding.
@@ -79,11 +100,10 @@ def check_covariance(cov: Tensor, what: str) -> tuple[Tensor, Tensor | None]:
         raise MetricFailed(
             f"{what} is not symmetric, so it is no covariance: an entry differs from its mirror image by {gap:.3g}"
         )
-    cov = cov if gap == 0 else (cov + cov.T) / 2
-    factor = _cholesky(cov)
-    if factor is None:
-        _refuse_negative(torch.linalg.eigvalsh(cov))
-    return cov, factor
+    checked = Covariance(cov if gap == 0 else (cov + cov.T) / 2)
+    if checked.cholesky is None:
+        _refuse_negative(torch.linalg.eigvalsh(checked.matrix))
+    return checked
 
 
 def _asymmetry(cov: Tensor) -> float:
@@ -93,25 +113,21 @@ def _asymmetry(cov: Tensor) -> float:
     return float(torch.stack([(cov[i, i.start :] - cov[i.start :, i].T).abs().max() for i in strips]).max())
 
 
-def _cholesky(cov: Tensor) -> Tensor | None:
-    """L with L Lᵀ = cov; None where rounding or a zero eigenvalue leaves it none."""
-    factor, info = torch.linalg.cholesky_ex(cov)
-    return None if int(info) else factor
-
-
 def _refuse_negative(values: Tensor) -> None:
     """`MetricFailed` for ascending eigenvalues of what is no covariance."""
     if values[0] < -NEGATIVE * values[-1].clamp(min=0):
         raise MetricFailed(f"not a covariance: it has the negative eigenvalue {float(values[0]):.3g}")
 
 
-def trace_sqrt_product(cov1: Tensor, cov2: Tensor, factor2: Tensor | None = None) -> float:
-    """tr (Σ₁Σ₂)^{1/2} for symmetric semidefinite float64 D×D; see the module docstring. factor2: the Cholesky factor of
-    Σ₂, where somebody has it."""
-    values = _product_eigenvalues(cov1, _cholesky(cov2) if factor2 is None else factor2)
-    if values is not None and _root_error(values) <= 1e-9 * float(cov1.trace() + cov2.trace()):
+def trace_sqrt_product(cov1: Tensor | Covariance, cov2: Tensor | Covariance) -> float:
+    """tr (Σ₁Σ₂)^{1/2} for symmetric semidefinite float64 D×D; see the module docstring."""
+    first, second = (cov if isinstance(cov, Covariance) else Covariance(cov) for cov in (cov1, cov2))
+    values = _product_eigenvalues(first.matrix, second.cholesky)
+    if values is not None and _root_error(values) <= 1e-9 * float(
+        first.matrix.trace() + second.matrix.trace()
+    ):
         return float(values.clamp(min=0).sqrt().sum())
-    return nuclear_norm(root(cov1).T @ root(cov2))
+    return nuclear_norm(first.root.T @ second.root)
 
 
 def _product_eigenvalues(cov1: Tensor, factor2: Tensor | None) -> Tensor | None:

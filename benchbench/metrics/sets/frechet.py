@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ from benchbench.core.arrays import ArrayLike
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.core.seeds import permutation
 from benchbench.features.moments import Moments
-from benchbench.metrics.evidence import Evidence
+from benchbench.metrics.evidence import Evidence, FeatureEvidence
 from benchbench.metrics.metric import Estimate, Family, Output
 from benchbench.metrics.numerics.arguments import (
     check_features,
@@ -47,16 +46,16 @@ from benchbench.metrics.numerics.arguments import (
     real_numbers,
     unit_of,
 )
+from benchbench.metrics.numerics.gaussians import ROWS, Exact, Fitted, moments_of
 from benchbench.metrics.numerics.intervals import normal_estimate, positive_estimate
 from benchbench.metrics.numerics.linalg import (
     EPS,
+    Covariance,
     check_covariance,
     nuclear_norm,
-    root,
     trace_sqrt_product,
 )
 
-ROWS = 8192  # rows turned to float64 at a time
 BLOCKS = 12
 WINDOWS = (6, 8, 9, 10, 12)  # blocks a subset of `fd_infinity` spans: sizes from N/2 to N
 
@@ -92,24 +91,22 @@ def frechet_distance(mu1: ArrayLike, cov1: ArrayLike, mu2: ArrayLike, cov2: Arra
         raise InputError("Fréchet distance: the means and covariances lie on different devices")
     for (what, _), tensor in zip(named, tensors, strict=True):
         check_finite(tensor, what)
-    tensors[1], _ = check_covariance(tensors[1], named[1][0])
-    tensors[3], factor = check_covariance(tensors[3], named[3][0])
+    mean1, mean2 = tensors[0], tensors[2]
+    first, second = (check_covariance(tensors[place], named[place][0]) for place in (1, 3))
     # Where squares of its numbers leave float64 everything is brought near 1 first, by a power of two: nothing rounds.
-    size = max(largest(t) ** (0.5 if place % 2 else 1) for place, t in enumerate(tensors))
+    size = max(*map(largest, (mean1, mean2)), *(largest(cov.matrix) ** 0.5 for cov in (first, second)))
     if (unit := unit_of(size, 1e-70, 1e70)) != 1:
-        tensors = [t / unit / (unit if place % 2 else 1) for place, t in enumerate(tensors)]
-        factor = None if factor is None else factor / unit
-    a, first, b, second = tensors
-    return finite_result(_distance(a, first, b, second, factor) * unit * unit, "the Fréchet distance")
+        mean1, mean2 = mean1 / unit, mean2 / unit
+        first, second = (Covariance(cov.matrix / unit / unit) for cov in (first, second))
+    return finite_result(_distance(mean1, first, mean2, second) * unit * unit, "the Fréchet distance")
 
 
-def _distance(mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor, factor2: Tensor | None = None) -> float:
-    """`frechet_distance` of what is known to be means and covariances, float64 on one device, with the Cholesky factor
-    of the second one where it is known."""
-    if torch.equal(mu1, mu2) and torch.equal(cov1, cov2):
+def _distance(mu1: Tensor, cov1: Covariance, mu2: Tensor, cov2: Covariance) -> float:
+    """`frechet_distance` of what is known to be means and covariances, float64 on one device."""
+    if torch.equal(mu1, mu2) and torch.equal(cov1.matrix, cov2.matrix):
         return 0.0
-    shift, traces = (mu1 - mu2).square().sum(), cov1.trace() + cov2.trace()
-    return max(float(shift + traces - 2 * trace_sqrt_product(cov1, cov2, factor2)), 0.0)
+    shift, traces = (mu1 - mu2).square().sum(), cov1.matrix.trace() + cov2.matrix.trace()
+    return max(float(shift + traces - 2 * trace_sqrt_product(cov1, cov2)), 0.0)
 
 
 def frechet_distance_from_features(x: ArrayLike, y: ArrayLike) -> float:
@@ -125,52 +122,12 @@ def frechet_distance_from_features(x: ArrayLike, y: ArrayLike) -> float:
     return finite_result(fitted_distance(Fitted(x), Fitted(y)) * unit * unit, "the Fréchet distance")
 
 
-class Fitted:
-    """A Gaussian fitted to features, in the forms that distances and influences read, each made once.
-
-    Args:
-        features: N×D that were checked, near 1 in size.
-    """
-
-    def __init__(self, features: Tensor) -> None:
-        self.features = features
-
-    @property
-    def deficient(self) -> bool:
-        """Whether the covariance is singular: at most as many images as dimensions."""
-        n, d = self.features.shape
-        return n <= d
-
-    @cached_property
-    def mean(self) -> Tensor:
-        """float64 (D,)."""
-        return self.features.mean(dim=0, dtype=torch.float64)
-
-    @cached_property
-    def moments(self) -> Moments:
-        """Of all features."""
-        return moments_of(self.features)
-
-    @cached_property
-    def root(self) -> Tensor:
-        """F with F Fᵀ = the covariance: the features themselves, centred, where they are few."""
-        if not self.deficient:
-            return root(self.moments.covariance)
-        return (self.features.to(torch.float64) - self.mean).T / math.sqrt(len(self.features) - 1)
-
-    @property
-    def spread(self) -> float:
-        """The trace of the covariance."""
-        return float(self.root.square().sum() if self.deficient else self.moments.covariance.trace())
-
-
-def fitted_distance(x: Fitted, y: Fitted) -> float:
+def fitted_distance(x: Fitted, y: Fitted | Exact) -> float:
     """`frechet_distance_from_features` of what was fitted before."""
-    if torch.equal(x.features, y.features):
+    if y.features is not None and torch.equal(x.features, y.features):
         return 0.0
     if not (x.deficient or y.deficient):
-        a, b = x.moments, y.moments
-        return _distance(a.mean, a.covariance, b.mean, b.covariance)
+        return _distance(x.moments.mean, x.covariance, y.moments.mean, y.covariance)
     shift = (x.mean - y.mean).square().sum()
     traces = x.root.square().sum() + y.root.square().sum()
     return max(float(shift + traces - 2 * nuclear_norm(x.root.T @ y.root)), 0.0)
@@ -189,16 +146,15 @@ def frechet_influence(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | 
     the data. So one symmetric eigenproblem serves both sides. `y` as `Moments` is taken as exact: no second
     part.
     """
-    x, y = _checked_sides(x, y)
-    return fitted_influence(Fitted(x), y if isinstance(y, Moments) else Fitted(y))
+    return fitted_influence(*_sides(x, y))
 
 
-def fitted_influence(x: Fitted, y: Fitted | Moments) -> tuple[Tensor, Tensor | None]:
+def fitted_influence(x: Fitted, y: Fitted | Exact) -> tuple[Tensor, Tensor | None]:
     """`frechet_influence` of what was fitted before."""
-    left, right = _transport(x.root, root(y.covariance) if isinstance(y, Moments) else y.root)
+    left, right = _transport(x.root, y.root)
     shift = x.mean - y.mean
     influence = _influence(x.features, x.mean, 2 * shift, right)
-    return influence, None if isinstance(y, Moments) else _influence(y.features, y.mean, -2 * shift, left)
+    return influence, None if y.features is None else _influence(y.features, y.mean, -2 * shift, left)
 
 
 def frechet_standard_error(x: Tensor, y: Tensor | Moments) -> float:
@@ -211,7 +167,12 @@ def frechet_standard_error(x: Tensor, y: Tensor | Moments) -> float:
     unit = 1.0
     if not isinstance(y, Moments):
         x, y, unit = near_one(*check_pair(x, y))
-    error = math.sqrt(sum(float(i.var()) / len(i) for i in frechet_influence(x, y) if i is not None))
+    return _standard_error(*_sides(x, y), unit)
+
+
+def _standard_error(x: Fitted, y: Fitted | Exact, unit: float) -> float:
+    """`frechet_standard_error` of what was fitted before, in that unit."""
+    error = math.sqrt(sum(float(i.var()) / len(i) for i in fitted_influence(x, y) if i is not None))
     return finite_result(error * unit * unit, "the standard error of the Fréchet distance")
 
 
@@ -253,31 +214,33 @@ def fd_infinity(
     N(0, I_d) and large d the Marchenko–Pastur law gives E FD at every size: the intercept is then 0.006 d too
     low at N = 4D (2% of the bias it removes), 0.0012 d at 8D. Real spectra decay and fare better.
     """
-    seed = check_seed(seed)
-    x, y = _checked_sides(x, y)
-    n, d = x.shape
+    return _extrapolated(*_sides(x, y), check_seed(seed), delta_error)
+
+
+def _extrapolated(x: Fitted, y: Fitted | Exact, seed: int, delta_error: float | None) -> Extrapolation:
+    """`fd_infinity` of what was fitted before."""
+    n, d = x.features.shape
     if n < infinity_minimum(d):
         raise MetricFailed(
             f"FD at infinity needs at least {infinity_minimum(d)} generated images for {d} dimensions but has "
             f"{n}; FD is not linear in 1/n below that"
         )
-    reference = y if isinstance(y, Moments) else moments_of(y)
-    fixed = reference.mean, reference.covariance
-    order = torch.from_numpy(permutation(seed, n)).to(x.device)
-    blocks = [moments_of(x[rows]) for rows in order.tensor_split(BLOCKS)]
+    fixed = y.moments.mean, y.covariance
+    order = torch.from_numpy(permutation(seed, n)).to(x.features.device)
+    blocks = [moments_of(x.features[rows]) for rows in order.tensor_split(BLOCKS)]
     sizes, distances = [], []
     for width in WINDOWS:
         step = math.gcd(width, BLOCKS)
         windows = [
             _merged([blocks[(start + k) % BLOCKS] for k in range(width)]) for start in range(0, BLOCKS, step)
         ]
-        found = [_distance(w.mean, w.covariance, *fixed) for w in windows]
+        found = [_distance(w.mean, Covariance(w.covariance), *fixed) for w in windows]
         sizes.append(float(np.mean([w.n for w in windows])))
         distances.append(float(np.mean(found)))
     finite_result(sum(distances), "the Fréchet distance")
     slope, intercept, fit_error = _line(1 / np.array(sizes), np.array(distances))
     if delta_error is None:
-        delta_error = frechet_standard_error(x, y)
+        delta_error = _standard_error(x, y, 1.0)
     return Extrapolation(intercept, math.hypot(delta_error, fit_error), slope, tuple(sizes), tuple(distances))
 
 
@@ -312,51 +275,55 @@ class FrechetDistance(Family):
         reference that is moments alone is taken as exact. With at most as many images as dimensions on a side its
         covariance is singular and FD is mostly bias: the interval's name says so."""
         generated, reference = (evidence.seen(role, self.extractor) for role in ("generated", "reference"))
-        x, y = generated.features, reference.features
-        a, b = generated.moments, reference.moments
-        if x is not None and y is not None and min(a.n, b.n) <= a.dim:
-            value = frechet_distance_from_features(x, y)
-        else:
-            cov = (
-                b.covariance
-                if y is not None
-                else check_covariance(b.covariance, "the covariance of the reference")[0]
-            )
-            value = finite_result(_distance(a.mean, a.covariance, b.mean, cov), "the Fréchet distance")
-        if x is None:
+        if generated.features is None:
             return {
-                "fd": Estimate(value),
+                "fd": Estimate(_of_moments(generated.moments, reference.moments)),
                 "fd_infinity": MetricFailed("FD at infinity needs the features of the generated images"),
             }
-        real = b if y is None else y
-        error = frechet_standard_error(x, real)
-        exact = ", reference taken as exact" if y is None else ""
-        deficient = ", rank-deficient (N <= D)" if min(a.n, b.n) <= a.dim else ""
-        fd = positive_estimate(value, error, f"delta{exact}{deficient}")
-        return {"fd": fd, "fd_infinity": _at_infinity(x, real, error, exact)}
+        x, y, unit = _fitted(generated.features, generated.moments, reference)
+        value = finite_result(fitted_distance(x, y) * unit * unit, "the Fréchet distance")
+        error = _standard_error(x, y, unit)
+        exact = ", reference taken as exact" if isinstance(y, Exact) else ""
+        few = min(x.moments.n, y.moments.n) <= x.moments.dim
+        fd = positive_estimate(value, error, f"delta{exact}{', rank-deficient (N <= D)' if few else ''}")
+        return {"fd": fd, "fd_infinity": _at_infinity(x, y, error, unit)}
 
 
-def _at_infinity(x: Tensor, real: Tensor | Moments, error: float, exact: str) -> Estimate | MetricFailed:
+def _of_moments(a: Moments, b: Moments) -> float:
+    """FD of the generated images and the reference where there is no more of the former."""
+    cov = check_covariance(b.covariance, "the covariance of the reference")
+    return finite_result(_distance(a.mean, Covariance(a.covariance), b.mean, cov), "the Fréchet distance")
+
+
+def _fitted(x: Tensor, a: Moments, reference: FeatureEvidence) -> tuple[Fitted, Fitted | Exact, float]:
+    """The generated images, whose moments are there too, and the reference, and the unit that they are counted in."""
+    b = reference.moments
+    if reference.features is None:
+        cov = check_covariance(b.covariance, "the covariance of the reference")
+        return Fitted(check_features(x, "the generated features"), a), Exact(b, cov), 1.0
+    x, y, unit = near_one(*check_pair(x, reference.features))
+    return (Fitted(x, a), Fitted(y, b), unit) if unit == 1 else (Fitted(x), Fitted(y), unit)
+
+
+def _at_infinity(x: Fitted, y: Fitted | Exact, error: float, unit: float) -> Estimate | MetricFailed:
     try:
-        limit = fd_infinity(x, real, delta_error=error)
+        limit = _extrapolated(x, y, 0, error / unit / unit)
+        value, error = (
+            finite_result(number * unit * unit, "the Fréchet distance at infinity")
+            for number in (limit.value, limit.standard_error)
+        )
     except MetricFailed as failure:
         return failure
-    return normal_estimate(limit.value, limit.standard_error, f"delta and line fit{exact}")
+    exact = ", reference taken as exact" if isinstance(y, Exact) else ""
+    return normal_estimate(value, error, f"delta and line fit{exact}")
 
 
-def moments_of(features: Tensor) -> Moments:
-    """`Moments` of N×D on its device, in slices, so that float64 copies stay small."""
-    moments = Moments.zeros(features.shape[1], features.device)
-    for rows in torch.split(features, ROWS):
-        moments.update(rows)
-    return moments
-
-
-def _checked_sides(x: Tensor, y: Tensor | Moments) -> tuple[Tensor, Tensor | Moments]:
+def _sides(x: Tensor, y: Tensor | Moments) -> tuple[Fitted, Fitted | Exact]:
     """Both sides, those that are features checked."""
     if isinstance(y, Moments):
-        return check_features(x, "the generated features"), y
-    return check_pair(x, y)
+        return Fitted(check_features(x, "the generated features")), Exact(y)
+    x, y = check_pair(x, y)
+    return Fitted(x), Fitted(y)
 
 
 def _transport(root1: Tensor, root2: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,8 +33,9 @@ from benchbench.core.seeds import permutation
 from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.metric import Estimate, Metric, name_over
 from benchbench.metrics.numerics.arguments import check_three, finite_result, near_one
+from benchbench.metrics.numerics.gaussians import Fitted
 from benchbench.metrics.numerics.intervals import positive_estimate
-from benchbench.metrics.sets.frechet import Fitted, fitted_distance, fitted_influence
+from benchbench.metrics.sets.frechet import fitted_distance, fitted_influence
 from benchbench.metrics.sets.memorization import check_held_out
 
 _ROUNDING = 1e-9

@@ -22,9 +22,9 @@ from benchbench.features.moments import Moments
 from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.metric import Estimate, Family, Metric, Output
 from benchbench.metrics.numerics.arguments import check_features, near_one
+from benchbench.metrics.numerics.gaussians import moments_of
 from benchbench.metrics.numerics.intervals import within
 from benchbench.metrics.numerics.linalg import EPS
-from benchbench.metrics.sets.frechet import moments_of
 from benchbench.metrics.sets.rke import rke_estimate
 from benchbench.metrics.sets.vendi import vendi_estimate
 
