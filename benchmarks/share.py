@@ -8,11 +8,11 @@ infinity and the interval, which depend on the features alone) and the rest, whi
 batches and the record. Processor seconds of each thread, so that one thread of torch is asked for; the share compares
 machines and loads. The second evaluation finds what the cache has of the reference.
 
-On two cores of an EPYC that a dozen programs shared, torch 2.14. efficientnet_lite0 takes 5 ms an image here, a tenth
-of what Inception-v3 takes. Of the first line 5 s were the import of torchvision, which is left out since:
+On two cores of an EPYC beside two trainings, torch 2.14. efficientnet_lite0 takes 4 ms an image here, a tenth of what
+Inception-v3 takes. Features of noise have singular covariances, whose distances take twice as long as others:
 
-    138.2 s: network  74.4%  decoding   2.7%  numbers  19.5%  rest   3.4%
-     79.7 s: network  63.0%  decoding   2.9%  numbers  31.6%  rest   2.6%
+    105.4 s: network  80.1%  decoding   3.0%  numbers  13.4%  rest   3.5%
+     61.4 s: network  68.6%  decoding   6.4%  numbers  21.0%  rest   4.0%
 """
 
 from __future__ import annotations

@@ -120,10 +120,11 @@ class DDPM(Diffusion):
         how = self.sampling
 
         def clean(x: Tensor, t: Tensor) -> Tensor:
-            return self._clean(x, t, ask)
+            return self.clean(x, t, ask)
 
         if how.sampler == "dpm-solver++":
-            return multistep(clean, noise, self.shares, self.times)
+            x = multistep(clean, noise, self.shares, self.times)
+            return clean(x, torch.full((len(x),), self.times[-1], device=x.device))
         rule = ancestral(how.variance) if how.sampler == "ancestral" else ddim(how.eta)
         return chain(
             clean,
@@ -133,6 +134,11 @@ class DDPM(Diffusion):
             rule,
             lambda: draws.normal(*noise.shape[1:]).to(noise.device),
         )
+
+    def clean(self, x: Tensor, t: Tensor, ask: Ask) -> Tensor:
+        """The guess at the clean images of noisy ones, each at a time of its own, int64 (N,)."""
+        guess = clean_of(self.config.prediction, ask(x, self._time(t)), x, *self._parts(t))
+        return guess.clamp(-1, 1) if self.sampling.clip else guess
 
     @property
     def times(self) -> list[int]:
@@ -178,7 +184,7 @@ class DDPM(Diffusion):
             """Of each image the guess from its own time t, and its squared error, float64 (N,)."""
             noise = draws.normal(*x.shape[1:]).to(x.device)
             signal, spread = self._parts(t)
-            guess = self._clean(signal * x + spread * noise, t, ask)
+            guess = self.clean(signal * x + spread * noise, t, ask)
             return guess, (x - guess).double().square().flatten(1).sum(1)
 
         guess, _ = wrong(torch.zeros(len(x), dtype=torch.int64, device=x.device))
@@ -199,8 +205,3 @@ class DDPM(Diffusion):
     def _time(self, t: Tensor) -> Tensor:
         """Times as the network takes them, 0 to 1000 whatever T is."""
         return t * (1000 / self.config.timesteps)
-
-    def _clean(self, x: Tensor, t: Tensor, ask: Ask) -> Tensor:
-        """The guess at the clean images."""
-        guess = clean_of(self.config.prediction, ask(x, self._time(t)), x, *self._parts(t))
-        return guess.clamp(-1, 1) if self.sampling.clip else guess

@@ -53,20 +53,20 @@ def chain(
 
 
 def multistep(clean: Denoiser, x: Tensor, kept: Sequence[float], times: Sequence[int]) -> Tensor:
-    """Down a discrete chain by DPM-Solver++(2M), Algorithm 2 of Lu et al. 2022 (arXiv:2211.01095), of second order.
+    """Along a discrete chain by DPM-Solver++(2M), Algorithm 2 of Lu et al. 2022 (arXiv:2211.01095), of second order.
 
     The equation of DDIM without noise, as one in λ = log(√ᾱ / √(1 - ᾱ)): between two times the guess at the clean
-    image is taken for the line through this guess and the one before. The first step has one guess alone and the last,
-    to an image without noise, has no λ to go to: they are DDIM's.
+    image is taken for the line through this guess and the one before. The first step, which has one guess alone, is
+    DDIM's. So is the one from the last time to an image without noise, which has no λ: that is the guess there.
 
     Args:
         clean: Of x_t and the number t from 0, int64 (N,).
-        x: x_T, standard normal, N×C×H×W.
+        x: At the first time, N×C×H×W.
         kept: ᾱ by number.
-        times: The numbers visited, falling; one evaluation each.
+        times: The numbers visited, falling towards images or rising towards noise; an evaluation at each but the last.
 
     Returns:
-        Images N×C×H×W.
+        x at the last time, N×C×H×W.
     """
     before: tuple[float, Tensor] | None = None
     for t, then in itertools.pairwise(times):
@@ -79,7 +79,7 @@ def multistep(clean: Denoiser, x: Tensor, kept: Sequence[float], times: Sequence
         noisy = math.sqrt((1 - kept[then]) / (1 - kept[t]))
         x = math.sqrt(kept[then]) * -math.expm1(now - ahead) * line + noisy * x
         before = now, guess
-    return clean(x, torch.full((len(x),), times[-1], device=x.device))
+    return x
 
 
 def _half_log_ratio(kept: float) -> float:

@@ -1,11 +1,11 @@
 """Codes of diffusion models and flows: the noise that an image is drawn from, by the equation of its sampler backwards.
 
 Images are drawn as `sampling` says and inverted by the same solver in as many steps, the other way round. So the error
-of a round trip is the solver's: that of `euler` and of DDIM falls with the number of steps; in `midpoint` and in EDM's
-own sampler the errors of second order there and back cancel, and it falls with its cube; in `heun`, whose last step is
-Euler's, that step is what is missed, and it falls with the square. Where the last step of a sampler goes to an image
-without noise, the image is taken for one with as little noise as there is before it (DDIM: Song et al. 2021, section
-4.3; the way back of Dhariwal & Nichol 2021, appendix F).
+of a round trip is the solver's: that of `euler` and of DDIM falls with the number of steps; in `midpoint`, DPM-Solver++
+and EDM's own sampler the errors of second order there and back cancel, and it falls with its cube; in `heun`, whose
+last step is Euler's, that step is what is missed, and it falls with the square. Where the last step of a sampler goes
+to an image without noise, the image is taken for one with as little noise as there is before it (DDIM: Song et al.
+2021, section 4.3; the way back of Dhariwal & Nichol 2021, appendix F).
 
 A conditional model is asked under the labels of the images, with the guidance that it draws with. Noise that is added
 on the way cannot be undone: samplers that add some are refused.
@@ -18,18 +18,19 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from benchbench.core.device_rng import DeviceRng
 from benchbench.core.errors import InputError
 from benchbench.core.images import quantize
 from benchbench.core.seeds import ImageRng
-from benchbench.models.diffusion.ddpm import DDPM, clean_of
+from benchbench.models.diffusion.ddpm import DDPM
 from benchbench.models.diffusion.diffusion import Ask, Diffusion
 from benchbench.models.diffusion.edm import EDM
 from benchbench.models.diffusion.flow_matching import FlowMatching
 from benchbench.models.diffusion.ode import dopri5, fixed, heun_from_images
-from benchbench.models.diffusion.samplers import Churn, stochastic_heun
+from benchbench.models.diffusion.samplers import Churn, multistep, stochastic_heun
 from benchbench.models.diffusion.schedules import noise_levels
 from benchbench.models.inversion.descent import Descent
 
@@ -120,13 +121,13 @@ class EDMNoise(Noise[EDM]):
 
 
 class DDIMNoise(Noise[DDPM]):
-    """DDPM, by DDIM without noise."""
+    """DDPM, by DDIM without noise or by DPM-Solver++, which is the same equation."""
 
     def __init__(self, model: DDPM, descent: Descent) -> None:
         super().__init__(model, descent)
-        if model.sampling.sampler != "ddim" or model.sampling.eta:
+        if model.sampling.sampler == "ancestral" or model.sampling.eta:
             raise InputError(
-                "codes of images are found by ddim without noise, and this model draws with "
+                "codes of images are found by ddim without noise or by dpm-solver++, and this model draws with "
                 f"sampling.sampler={model.sampling.sampler} and sampling.eta={model.sampling.eta:g}; set them to ddim "
                 "and 0"
             )
@@ -138,16 +139,13 @@ class DDIMNoise(Noise[DDPM]):
 
     def to_noise(self, x: Tensor, ask: Ask) -> Tensor:
         """Up the times that are visited: the guesses at the clean image and at the noise of x_t, at the strengths of
-        the next time (Song et al. 2021, equation 12 without σ)."""
-        for t, then in pairwise(self.model.times[::-1]):
+        the next time (Song et al. 2021, equation 12 without σ), or `samplers.multistep`."""
+        times = self.model.times[::-1]
+        if self.model.sampling.sampler == "dpm-solver++":
+            return multistep(lambda y, t: self.model.clean(y, t, ask), x, self.model.shares, times)
+        for t, then in pairwise(times):
             kept, left = self.model.shares[t], self.model.shares[then]
             noisy = math.sqrt((1 - left) / (1 - kept))
-            x = (math.sqrt(left) - math.sqrt(kept) * noisy) * self._guess(x, t, ask) + noisy * x
+            guess = self.model.clean(x, torch.full((len(x),), t, device=x.device), ask)
+            x = (math.sqrt(left) - math.sqrt(kept) * noisy) * guess + noisy * x
         return x
-
-    def _guess(self, x: Tensor, t: int, ask: Ask) -> Tensor:
-        """The clean images that the model takes those of a time for."""
-        model = self.model
-        answer = ask(x, x.new_full((len(x),), t * 1000 / model.config.timesteps))
-        guess = clean_of(model.config.prediction, answer, x, model.signal[t], model.spread[t])
-        return guess.clamp(-1, 1) if model.sampling.clip else guess

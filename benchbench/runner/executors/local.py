@@ -153,6 +153,7 @@ class Interpreters:
             time.sleep(_LOOK)
         for job, _ in found:
             _let_go(self._children.pop(job))
+            self._on.pop(job, None)
         return found
 
     def terminate(self) -> None:
@@ -165,6 +166,7 @@ class Interpreters:
             child.wait()
             _let_go(child)
         self._children.clear()
+        self._on.clear()
 
 
 def started(job: Job, variables: dict[str, str]) -> subprocess.Popen[bytes]:
