@@ -16,12 +16,10 @@ from typing import Any
 from benchbench.core.errors import InputError
 from benchbench.core.files import atomic_write
 from benchbench.study.folder import Study
-from benchbench.study.order import presented
+from benchbench.study.order import ORDERS, in_file
 from benchbench.study.screen import choices
 from benchbench.study.template import part, render_page
 
-ORDERS = 64
-"""Orders of the items that a file holds; of so many people two may meet the same one, which does no harm."""
 LARGE = 100 * 10**6
 """Bytes from which on a file is said to be large: it is slow to send and to open."""
 MOST_PAGE = 400 * 10**6
@@ -109,8 +107,7 @@ def _data(study: Study) -> dict[str, Any]:
         "choices": choices(manifest),
         "items": [{"item": item.id, "images": list(item.images), "source": item.source} for item in items],
         "orders": [
-            [[number[shown.item.id], list(shown.order)] for shown in presented(study, f"{k:016x}")]
-            for k in range(ORDERS)
+            [[number[shown.item.id], list(shown.order)] for shown in in_file(study, k)] for k in range(ORDERS)
         ],
         "images": {
             own: "data:image/png;base64," + base64.b64encode(study.png(own)).decode()

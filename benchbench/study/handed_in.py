@@ -16,7 +16,7 @@ from benchbench.core.validation import first_fault
 from benchbench.study.answer import MOST_MS, Answer, AnswerRefused, fault_of, rater_of
 from benchbench.study.folder import Study
 from benchbench.study.manifest import MOST_CHECKS, MOST_ITEMS
-from benchbench.study.order import canonical
+from benchbench.study.order import canonical, in_file_of
 from benchbench.study.rater_file import adding
 
 FORMAT, VERSION = "benchbench-study-answers", 1
@@ -96,8 +96,14 @@ def import_answers(study: Study, file: Path | str) -> Imported:
     except AnswerRefused as error:
         raise _refused(path, f"names no rater: {error}") from error
     answers: dict[str, Answer] = {}
+    dealt = {shown.item.id: shown.order for shown in in_file_of(study, given.token)}
     for number, own in enumerate(given.answers, 1):
         answer = _answer(study, path, number, own)
+        if answer.shown != dealt[answer.item]:
+            raise _refused(
+                path,
+                f"says at answer {number} that images were shown in an order that the page never shows this rater",
+            )
         if answer.item in answers:
             raise _refused(path, f"answers the item {answer.item} twice")
         answers[answer.item] = answer

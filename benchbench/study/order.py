@@ -16,6 +16,8 @@ from itertools import pairwise
 from benchbench.study.folder import Study
 from benchbench.study.manifest import Item
 
+ORDERS = 64
+"""Orders of the items that an exported file holds; of so many people two may meet the same one, which does no harm."""
 UNCHECKED = 2
 """So many items come before the first check item: a rater who is still finding the keys is not careless."""
 
@@ -86,6 +88,16 @@ def presented(study: Study, rater: str) -> tuple[Shown, ...]:
     ordered = iter(others), iter(checks)
     sequence = [next(ordered[place in places]) for place in range(len(checks) + len(others))]
     return tuple(Shown(item, _order(secret, rater, item)) for item in sequence)
+
+
+def in_file(study: Study, number: int) -> tuple[Shown, ...]:
+    """One of the `ORDERS` that an exported file holds."""
+    return presented(study, f"{number:016x}")
+
+
+def in_file_of(study: Study, token: str) -> tuple[Shown, ...]:
+    """That of the exported file which belongs to a token that its page made up (`page/in_file.js` takes the same)."""
+    return in_file(study, int(token[:8], 16) % ORDERS)
 
 
 def _places(secret: str, rater: str, checks: int, others: int) -> set[int]:

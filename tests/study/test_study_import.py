@@ -14,19 +14,27 @@ from benchbench.core.errors import InputError
 from benchbench.study.answers import answers_of, raters
 from benchbench.study.folder import Study
 from benchbench.study.handed_in import Imported, import_answers
+from benchbench.study.order import in_file_of
 from benchbench.study.rater_file import file_of
 
 TOKEN = hex_of("token 1", 32)
 
 
-def handed_in(of: Study, n: int, **changes: Any) -> dict[str, Any]:
-    """What a page hands back of the first `n` items of the manifest, second place first."""
+def handed_in(of: Study, n: int, token: str = TOKEN, **changes: Any) -> dict[str, Any]:
+    """What a page hands back of the first `n` items of the manifest: image 0, wherever it was shown."""
+    dealt = {own.item.id: own.order for own in in_file_of(of, token)}
     answers = [
-        {"item": item.id, "place": 1, "shown": [1, 0], "ms": 900 + i, "at": "2026-11-29T12:00:00Z"}
+        {
+            "item": item.id,
+            "place": dealt[item.id].index(0),
+            "shown": list(dealt[item.id]),
+            "ms": 900 + i,
+            "at": "2026-11-29T12:00:00Z",
+        }
         for i, item in enumerate(of.manifest.items[:n])
     ]
     return {
-        "format": "benchbench-study-answers", "version": 1, "study": of.manifest.id, "token": TOKEN,
+        "format": "benchbench-study-answers", "version": 1, "study": of.manifest.id, "token": token,
         "answers": answers,
     } | changes  # fmt: skip
 
@@ -39,12 +47,26 @@ def write(folder: Path, said: object) -> Path:
 
 
 def test_places_become_canonical_choices(tmp_path: Path) -> None:
-    """At place 1 of the order (1, 0) image 0 was shown, so every answer means 0."""
+    """Image 0 was chosen at the left and at the right, so every answer means 0."""
     study = make_study(tmp_path / "s")
-    assert import_answers(study, write(tmp_path, handed_in(study, 3))) == Imported(rater(1), 3, 0)
+    said = handed_in(study, 5)
+    assert {own["place"] for own in said["answers"]} == {0, 1}
+    assert import_answers(study, write(tmp_path, said)) == Imported(rater(1), 5, 0)
     found = answers_of(study, rater(1))
-    assert [own.choice for own in found] == ["0"] * 3
-    assert [own.ms for own in found] == [900, 901, 902]
+    assert [own.choice for own in found] == ["0"] * 5
+    assert [own.ms for own in found] == [900, 901, 902, 903, 904]
+
+
+def test_an_order_that_nobody_was_shown_is_refused(tmp_path: Path) -> None:
+    """The other way round the same place means the other image; the page of this token shows one order alone."""
+    study = make_study(tmp_path / "s")
+    said = handed_in(study, 3)
+    said["answers"][1]["shown"].reverse()
+    with pytest.raises(
+        InputError, match="answer 2 that images were shown in an order that the page never shows"
+    ):
+        import_answers(study, write(tmp_path, said))
+    assert raters(study) == []
 
 
 def test_twice_adds_nothing_and_more_adds_the_rest(tmp_path: Path) -> None:
@@ -109,7 +131,7 @@ def test_what_is_no_such_file_is_refused(changes: dict[str, Any], words: str, tm
     """In one sentence; a name or another datum of a person is refused too."""
     study = make_study(tmp_path / "s")
     with pytest.raises(InputError, match=words):
-        import_answers(study, write(tmp_path, handed_in(study, 2, **changes)))
+        import_answers(study, write(tmp_path, handed_in(study, 2) | changes))
     assert raters(study) == []
 
 
@@ -154,7 +176,7 @@ def test_contradictions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="twice"):
         import_answers(study, write(tmp_path, said | {"answers": [said["answers"][0]] * 2}))
     import_answers(study, write(tmp_path, said))
-    said["answers"][1]["place"] = 0
+    said["answers"][1]["place"] = 1 - said["answers"][1]["place"]
     with pytest.raises(InputError, match="otherwise"):
         import_answers(study, write(tmp_path, said))
     assert len(answers_of(study, rater(1))) == 2
