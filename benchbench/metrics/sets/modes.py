@@ -89,9 +89,8 @@ def _new_classes(counts: np.ndarray) -> float:
     f₁ − f₂ + f₃ …, f_k the classes with k images, with the binomial weights of Efron & Thisted 1976 that tame it."""
     total = 0.0
     for k in range(1, _TERMS + 1):
-        weight = (
-            sum(math.comb(_TERMS, j) for j in range(k, _TERMS + 1)) / 2**_TERMS
-        )  # P(X ≥ k) of as many fair coins
+        # The chance that of as many fair coins as there are terms k or more fall heads.
+        weight = sum(math.comb(_TERMS, j) for j in range(k, _TERMS + 1)) / 2**_TERMS
         total -= (-1) ** k * weight * float((counts == k).sum())
     return max(total, 0.0)
 

@@ -145,11 +145,9 @@ class DDPM(Diffusion):
         """The numbers of the times that images are drawn through, falling."""
         timesteps, steps = self.config.timesteps, self.sampling.steps
         steps = min(USUAL_STEPS, timesteps) if steps is None else steps
-        return (
-            visited(timesteps, steps)
-            if self.sampling.spacing == "even"
-            else visited_by_noise(self.shares, steps)
-        )
+        if self.sampling.spacing == "karras":
+            return visited_by_noise(self.shares, steps)
+        return visited(timesteps, steps)
 
     def check_sampling(self) -> None:
         """As all; no more times are visited than the chain has, and no noise is asked of a sampler that knows none."""

@@ -34,7 +34,7 @@ CALLED: dict[str, dict[str, str]] = {
         "08649c6d5491dfb035381c5559124ec5": "4b00d48a968d31675a2355eb7fae763dc039c4a16f13397af018274cdbd281b4",
     },
     "ddpm": {
-        "f02bc4cf618660b485a6a82d43d89929": "06e16f7d668052ef13f7df78764e64797cc63da1b635d76ddce387b1eeb543d1",
+        "f02bc4cf618660b485a6a82d43d89929": "b1ca0dade00c2420c63b1ac19cc16da4684037a9f0c161a39d7a57ab2dad3455",
     },
     "faceswap": {
         "7ba41df6b5feb7f95e4cf7c1de35bf0b": "8b5a5c5daabb7a5642aade726116759e89bbb45cf9a1796263805ce293408131",
