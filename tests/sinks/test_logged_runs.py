@@ -86,7 +86,7 @@ def _sinks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Registry, "_entries", with_ours)
     monkeypatch.setattr(trainer, "CURVES_SECONDS", 0.0)
     monkeypatch.setattr(
-        "benchbench.runner.trained.plot_curves", lambda *_: None
+        "benchbench.views.curves.plot_curves", lambda *_: None
     )  # the slowest part of such a run
     Memory.opened.clear()
     yield

@@ -23,6 +23,7 @@ from benchbench.study import exported
 from benchbench.study.folder import Study
 from benchbench.study.handed_in import import_answers
 from benchbench.study.kinds import KINDS
+from benchbench.study.order import ORDERS
 
 NAMES = ("stylish-gan", "honest-vae", "old-flow")
 ASKED = "document.querySelector('#choices button:enabled') !== null"
@@ -61,11 +62,11 @@ def test_what_it_holds(kind: str, tmp_path: Path) -> None:
     for item in data["items"]:
         own = study.item(item["item"])
         assert item == {"item": own.id, "images": list(own.images), "source": own.source}
-    assert len(data["orders"]) == exported.ORDERS
+    assert len(data["orders"]) == ORDERS
     for order in data["orders"]:
         assert sorted(number for number, _ in order) == list(range(16))
         assert all(sorted(places) == list(range(len(places))) for _, places in order)
-    assert len({json.dumps(order) for order in data["orders"]}) == exported.ORDERS
+    assert len({json.dumps(order) for order in data["orders"]}) == ORDERS
     words = (
         *NAMES,
         "the-owners-folder",
