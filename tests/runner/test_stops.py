@@ -20,9 +20,10 @@ from noted import Notes
 from benchbench.core import files
 from benchbench.core.errors import InputError
 from benchbench.results.load import load_results
-from benchbench.runner import cell, trained
+from benchbench.runner import cell
 from benchbench.runner.run import run_cells
 from benchbench.training import trainer
+from benchbench.views import curves
 
 pytestmark = pytest.mark.costly
 
@@ -137,7 +138,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (cell, "write_rows"),
         (cell, "write_training"),
         (cell, "write_pictures"),
-        (trained, "plot_curves"),
+        (curves, "plot_curves"),
         (files, "_fsync"),
     ],
 )
