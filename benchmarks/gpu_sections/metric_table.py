@@ -209,6 +209,7 @@ CALLS: dict[str, Call] = {
         frechet.frechet_distance_from_features(i.x, i.y),
         frechet.frechet_distance_from_features(i.x[:9], i.y[:9]),
     ],
+    "frechet.distance_with_error": lambda i: frechet.distance_with_error(i.x, i.y),
     "frechet.frechet_influence": lambda i: frechet.frechet_influence(i.x, i.y),
     "frechet.frechet_standard_error": lambda i: frechet.frechet_standard_error(i.x, i.y),
     "frechet.fd_infinity": lambda i: frechet.fd_infinity(i.x, i.y),
@@ -242,10 +243,13 @@ CALLS: dict[str, Call] = {
     "kernel.kernel_distance": _kd,
     "arguments.largest": lambda i: arguments.largest(i.x),
     "linalg.unit_rows": lambda i: linalg.unit_rows(i.x),
-    "linalg.check_covariance": lambda i: linalg.check_covariance(i.covariances[0], "a covariance").matrix,
+    "linalg.check_covariance": lambda i: (
+        lambda own: [own.matrix, own.root @ own.root.T]
+    )(  # any root is as good
+        linalg.check_covariance(i.covariances[0], "a covariance")
+    ),
     "linalg.nuclear_norm": lambda i: linalg.nuclear_norm(i.x.double()),
-    "linalg.root": lambda i: (lambda f: f @ f.T)(linalg.root(i.covariances[0])),  # any root is as good
-    "linalg.trace_sqrt_product": lambda i: linalg.trace_sqrt_product(*i.covariances),
+    "linalg.trace_sqrt_product": lambda i: linalg.trace_sqrt_product(*map(linalg.Covariance, i.covariances)),
     "halved_supports.log_radius": lambda i: halved_supports.log_radius(i.x.abs(), i.y.abs(), 1.2),
     "log_squares.squares": lambda i: log_squares.squares(i.x, i.y, *_sides(i), neighbours.mean_row(i.y)),
     "log_squares.log_squares": lambda i: log_squares.log_squares(

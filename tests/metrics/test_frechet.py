@@ -15,7 +15,7 @@ from torch import Tensor
 from benchbench.core.errors import InputError, MetricFailed
 from benchbench.features.moments import Moments
 from benchbench.metrics.evidence import Evidence, FeatureEvidence
-from benchbench.metrics.numerics.linalg import nuclear_norm, root, trace_sqrt_product
+from benchbench.metrics.numerics.linalg import Covariance, nuclear_norm, trace_sqrt_product
 from benchbench.metrics.sets.frechet import (
     FrechetDistance,
     fd_infinity,
@@ -75,7 +75,7 @@ def test_squaring_is_left_where_it_would_lose_digits() -> None:
     a[:3] = torch.tensor([1.0, 4.0, 9.0])
     basis = torch.linalg.qr(normal(40, 40, 5)).Q
     cov = basis * a @ basis.T
-    assert trace_sqrt_product(cov, cov) == pytest.approx(14, rel=1e-12)
+    assert trace_sqrt_product(Covariance(cov), Covariance(cov)) == pytest.approx(14, rel=1e-12)
 
 
 @pytest.mark.parametrize("rank", [1, 3, 6])
@@ -84,7 +84,7 @@ def test_root_is_a_root(rank: int) -> None:
     columns."""
     factor = normal(6, rank, rank)
     cov = factor @ factor.T
-    found = root(cov)
+    found = Covariance(cov).root
     assert found.shape == (6, rank)
     assert torch.allclose(found @ found.T, cov, atol=1e-12 * float(cov.trace()))
     assert nuclear_norm(found.T @ found) == pytest.approx(float(cov.trace()), rel=1e-12)

@@ -84,11 +84,6 @@ class Covariance:
         return kept
 
 
-def root(cov: Tensor) -> Tensor:
-    """`Covariance.root` of a float64 D×D."""
-    return Covariance(cov).root
-
-
 def check_covariance(cov: Tensor, what: str) -> Covariance:
     """A finite float64 D×D as the covariance it is, symmetric to the last bit.
 
@@ -119,9 +114,8 @@ def _refuse_negative(values: Tensor) -> None:
         raise MetricFailed(f"not a covariance: it has the negative eigenvalue {float(values[0]):.3g}")
 
 
-def trace_sqrt_product(cov1: Tensor | Covariance, cov2: Tensor | Covariance) -> float:
-    """tr (Σ₁Σ₂)^{1/2} for symmetric semidefinite float64 D×D; see the module docstring."""
-    first, second = (cov if isinstance(cov, Covariance) else Covariance(cov) for cov in (cov1, cov2))
+def trace_sqrt_product(first: Covariance, second: Covariance) -> float:
+    """tr (Σ₁Σ₂)^{1/2}; see the module docstring."""
     values = _product_eigenvalues(first.matrix, second.cholesky)
     if values is not None and _root_error(values) <= 1e-9 * float(
         first.matrix.trace() + second.matrix.trace()

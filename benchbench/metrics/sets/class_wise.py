@@ -28,7 +28,7 @@ from benchbench.metrics.evidence import Evidence
 from benchbench.metrics.metric import Estimate, Metric
 from benchbench.metrics.numerics.arguments import check_labels, check_pair, finite_result, near_one
 from benchbench.metrics.numerics.intervals import positive_estimate
-from benchbench.metrics.sets.frechet import frechet_distance_from_features, frechet_standard_error
+from benchbench.metrics.sets.frechet import distance_with_error, frechet_distance_from_features
 
 LEAST = 10
 """Images of a class on either side from which the spread of its distances says how sure the ratio is."""
@@ -127,12 +127,13 @@ class IntraFrechet(_ClassWise):
 
     def compute(self, evidence: Evidence) -> Estimate:
         classes = self.by_class(evidence)
-        distances = [frechet_distance_from_features(own, real) for _, own, real in classes]
-        errors = [frechet_standard_error(own, real) for _, own, real in classes]
+        found = [distance_with_error(own, real) for _, own, real in classes]
         singular = any(min(len(own), len(real)) <= own.shape[1] for _, own, real in classes)
-        value = finite_result(sum(distances) / len(classes), "the mean Fréchet distance")
+        value = finite_result(
+            sum(distance for distance, _ in found) / len(classes), "the mean Fréchet distance"
+        )
         method = f"delta, independent classes{', rank-deficient (N <= D)' if singular else ''}"
-        return positive_estimate(value, math.hypot(*errors) / len(classes), method)
+        return positive_estimate(value, math.hypot(*(error for _, error in found)) / len(classes), method)
 
 
 class IntraDiversity(_ClassWise):

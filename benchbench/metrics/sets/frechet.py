@@ -176,6 +176,14 @@ def _standard_error(x: Fitted, y: Fitted | Exact, unit: float) -> float:
     return finite_result(error * unit * unit, "the standard error of the Fréchet distance")
 
 
+def distance_with_error(x: Tensor, y: Tensor) -> tuple[float, float]:
+    """`frechet_distance_from_features` and `frechet_standard_error`, for which each side is fitted once."""
+    x, y, unit = near_one(*check_pair(x, y))
+    ours, theirs = Fitted(x), Fitted(y)
+    distance = finite_result(fitted_distance(ours, theirs) * unit * unit, "the Fréchet distance")
+    return distance, _standard_error(ours, theirs, unit)
+
+
 def infinity_minimum(d: int) -> int:
     """The fewest generated images with which `fd_infinity` is valid in `d` dimensions."""
     return max(4 * d, 4 * BLOCKS)
@@ -286,7 +294,7 @@ class FrechetDistance(Family):
         exact = ", reference taken as exact" if isinstance(y, Exact) else ""
         few = min(x.moments.n, y.moments.n) <= x.moments.dim
         fd = positive_estimate(value, error, f"delta{exact}{', rank-deficient (N <= D)' if few else ''}")
-        return {"fd": fd, "fd_infinity": _at_infinity(x, y, error, unit)}
+        return {"fd": fd, "fd_infinity": _at_infinity(x, y, error, unit, f"delta and line fit{exact}")}
 
 
 def _of_moments(a: Moments, b: Moments) -> float:
@@ -305,7 +313,9 @@ def _fitted(x: Tensor, a: Moments, reference: FeatureEvidence) -> tuple[Fitted, 
     return (Fitted(x, a), Fitted(y, b), unit) if unit == 1 else (Fitted(x), Fitted(y), unit)
 
 
-def _at_infinity(x: Fitted, y: Fitted | Exact, error: float, unit: float) -> Estimate | MetricFailed:
+def _at_infinity(
+    x: Fitted, y: Fitted | Exact, error: float, unit: float, method: str
+) -> Estimate | MetricFailed:
     try:
         limit = _extrapolated(x, y, 0, error / unit / unit)
         value, error = (
@@ -314,8 +324,7 @@ def _at_infinity(x: Fitted, y: Fitted | Exact, error: float, unit: float) -> Est
         )
     except MetricFailed as failure:
         return failure
-    exact = ", reference taken as exact" if isinstance(y, Exact) else ""
-    return normal_estimate(value, error, f"delta and line fit{exact}")
+    return normal_estimate(value, error, method)
 
 
 def _sides(x: Tensor, y: Tensor | Moments) -> tuple[Fitted, Fitted | Exact]:
